@@ -1,1 +1,18 @@
-//! Skeleton.
+//! The append-only evidence ledger that every role of Semper shares.
+//!
+//! Without features this crate is pure: bytes, hashes, proofs and their verification, no thread, no file, no clock. A
+//! verifier needs no more. The feature `store` adds the sequencer, which appends, and the storage behind it.
+//!
+//! Where to begin: [`entry`] (what is public), [`merkle`] (how it is hashed), [`receipt`] (what a client gets).
+//! Out of scope: what an entry means (`ttp`), HTTP (`api`), keys (`ttp::crypto`, through [`port`]).
+
+pub mod checkpoint;
+pub mod entry;
+pub mod merkle;
+pub mod note;
+pub mod port;
+pub mod proof;
+pub mod receipt;
+#[cfg(test)]
+mod testing;
+pub mod tile;
