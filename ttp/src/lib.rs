@@ -1,1 +1,33 @@
-//! Skeleton.
+//! What each trusted third party decides: pure, synchronous, without I/O.
+//!
+//! A role is a function `decide(state, event, now) → facts + effects | refusal` and a function `apply(state, fact)` that
+//! cannot fail ([`role::Role`]). Nothing here reads a clock, a disk, a socket or a random source: time is an argument,
+//! serials, nonces and salts lie in the event, keys are behind the ports of [`crypto`]. The shell (`semper-api`) draws,
+//! signs, commits and answers.
+//!
+//! Where to begin: the toy role in the tests of [`role`] shows the whole life of a decision on one screen; then
+//! [`timestamp`], which has no state, then [`ca`], which has.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`time`], [`digest`] | the moment and the hash, in the only form that we use |
+//! | [`evidence`] | facts byte for byte as they are stored, the names of roles and kinds |
+//! | [`role`] | the `Role` trait, `step`, folding facts into state and its snapshot |
+//! | [`crypto`] | ports `Signer`, `Verifier`, `Entropy`, and soft keys behind them; the one place naming openssl |
+//! | [`timestamp`] | the timestamping authority (RFC 3161, ETSI EN 319 422) |
+//! | [`ca`] | certificates and CRLs (RFC 5280) |
+//! | [`verify`] | offline verification of what the others made; shares only formats with them |
+//!
+//! Out of scope: HTTP, storage and the clock (`semper-api`, `semper-ops`), the tree and its proofs (`semper-ledger`).
+
+pub mod asn1;
+pub mod ca;
+pub mod cbor;
+pub mod crypto;
+pub mod digest;
+pub mod evidence;
+pub mod role;
+pub mod time;
+//pub mod timestamp;
+//pub mod verify;
+pub mod x509;

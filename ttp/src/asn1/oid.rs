@@ -1,0 +1,73 @@
+//! Object identifiers that we name.
+
+use rasn::types::Oid;
+
+macro_rules! oids {
+    ($($(#[$doc:meta])* $name:ident = $($arc:literal).+;)+) => {
+        $($(#[$doc])* pub const $name: &Oid = Oid::const_new(&[$($arc),+]);)+
+    };
+}
+
+oids! {
+    /// id-signedData, RFC 5652 §5.1.
+    SIGNED_DATA = 1 . 2 . 840 . 113549 . 1 . 7 . 2;
+    /// id-ct-TSTInfo, RFC 3161 §2.4.2.
+    TST_INFO = 1 . 2 . 840 . 113549 . 1 . 9 . 16 . 1 . 4;
+    /// contentType, RFC 5652 §11.1.
+    CONTENT_TYPE = 1 . 2 . 840 . 113549 . 1 . 9 . 3;
+    /// messageDigest, RFC 5652 §11.2.
+    MESSAGE_DIGEST = 1 . 2 . 840 . 113549 . 1 . 9 . 4;
+    /// signingCertificateV2, RFC 5035 §3.
+    SIGNING_CERTIFICATE_V2 = 1 . 2 . 840 . 113549 . 1 . 9 . 16 . 2 . 47;
+    /// CMSAlgorithmProtection, RFC 6211 §2.
+    ALGORITHM_PROTECTION = 1 . 2 . 840 . 113549 . 1 . 9 . 52;
+    /// SHA-256.
+    SHA256 = 2 . 16 . 840 . 1 . 101 . 3 . 4 . 2 . 1;
+
+    /// subjectKeyIdentifier, RFC 5280 §4.2.1.2.
+    SUBJECT_KEY_IDENTIFIER = 2 . 5 . 29 . 14;
+    /// keyUsage, §4.2.1.3.
+    KEY_USAGE = 2 . 5 . 29 . 15;
+    /// privateKeyUsagePeriod, RFC 5280 appendix A.2.
+    PRIVATE_KEY_USAGE_PERIOD = 2 . 5 . 29 . 16;
+    /// subjectAltName, §4.2.1.6.
+    SUBJECT_ALT_NAME = 2 . 5 . 29 . 17;
+    /// basicConstraints, §4.2.1.9.
+    BASIC_CONSTRAINTS = 2 . 5 . 29 . 19;
+    /// cRLNumber, §5.2.3.
+    CRL_NUMBER = 2 . 5 . 29 . 20;
+    /// reasonCode, §5.3.1.
+    CRL_REASON = 2 . 5 . 29 . 21;
+    /// cRLDistributionPoints, §4.2.1.13.
+    CRL_DISTRIBUTION_POINTS = 2 . 5 . 29 . 31;
+    /// certificatePolicies, §4.2.1.4.
+    CERTIFICATE_POLICIES = 2 . 5 . 29 . 32;
+    /// authorityKeyIdentifier, §4.2.1.1.
+    AUTHORITY_KEY_IDENTIFIER = 2 . 5 . 29 . 35;
+    /// extKeyUsage, §4.2.1.12.
+    EXTENDED_KEY_USAGE = 2 . 5 . 29 . 37;
+    /// authorityInfoAccess, §4.2.2.1.
+    AUTHORITY_INFO_ACCESS = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 1 . 1;
+    /// caIssuers, §4.2.2.1.
+    CA_ISSUERS = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 48 . 2;
+    /// anyPolicy, §4.2.1.4.
+    ANY_POLICY = 2 . 5 . 29 . 32 . 0;
+
+    /// id-kp-serverAuth.
+    KP_SERVER_AUTH = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 3 . 1;
+    /// id-kp-clientAuth.
+    KP_CLIENT_AUTH = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 3 . 2;
+    /// id-kp-timeStamping.
+    KP_TIME_STAMPING = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 3 . 8;
+
+    /// commonName.
+    COMMON_NAME = 2 . 5 . 4 . 3;
+    /// countryName.
+    COUNTRY = 2 . 5 . 4 . 6;
+    /// organizationName.
+    ORGANIZATION = 2 . 5 . 4 . 10;
+    /// organizationalUnitName.
+    ORGANIZATIONAL_UNIT = 2 . 5 . 4 . 11;
+    /// organizationIdentifier, ETSI EN 319 412-1 §5.1.4.
+    ORGANIZATION_IDENTIFIER = 2 . 5 . 4 . 97;
+}

@@ -1,0 +1,14 @@
+//! Folding facts into the state of a CRL.
+
+use super::CaFact;
+use super::state::{CrlState, LastCrl};
+
+pub(super) fn apply(state: &mut CrlState, fact: &CaFact) {
+    match fact {
+        CaFact::CrlIssued { number, this_update, next_update, .. } => {
+            state.last = Some(LastCrl { number: *number, this_update: *this_update, next_update: *next_update });
+        }
+        // A certificate's own aggregate; it changes nothing in a list until it is revoked.
+        CaFact::CertificateIssued { .. } => {}
+    }
+}

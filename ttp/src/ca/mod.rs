@@ -1,0 +1,144 @@
+//! The certificate authority: certificates and CRLs (RFC 5280, ETSI EN 319 412).
+//!
+//! Who asks: operators at `semper init`, and the timer that renews CRLs; parties come with the CA's own issue. What is
+//! promised: a certificate has the profile of its kind and nothing else; a CRL number never falls; both are ledger
+//! entries before anyone sees them.
+//!
+//! ```text
+//! root ── ca-party ── operator, officer (client certificates)
+//!      ├─ ca-server          (TLS, later)
+//!      └─ ca-tsu ── tsu-ec, tsu-rsa
+//! ```
+//!
+//! [`certificate`] and [`crl`] build and judge artefacts and decide nothing; the role [`Crl`] decides when a list is
+//! issued and under which number. Each artefact is made in two steps, `prepare` (the bytes to be signed) and `finish`
+//! (with the signature), so that signing runs where the shell wants it.
+//!
+//! Out of scope here: requests of parties, revocation, OCSP, ACME (later issues), and which key signs (the shell).
+
+mod apply;
+pub mod certificate;
+pub mod crl;
+mod decide;
+mod event;
+mod fact;
+pub mod name;
+pub mod profile;
+mod refusal;
+mod state;
+
+pub use event::CrlEvent;
+pub use fact::CaFact;
+pub use refusal::CrlRefusal;
+pub use state::CrlState;
+
+use crate::cbor::{self, Reader, Writer};
+use crate::evidence::Aggregate;
+use crate::role::{Decided, Folded, Role};
+use crate::time::Timestamp;
+
+/// One of our certificate authorities. The codes are stored.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[repr(u8)]
+pub enum Authority {
+    /// Signs the issuing CAs and the list of revoked ones (ARL).
+    Root = 0,
+    /// Issues for people: parties, operators, officers.
+    Party = 1,
+    /// Issues for servers.
+    Server = 2,
+    /// Issues for timestamping units.
+    Tsu = 3,
+}
+
+impl Authority {
+    /// All of them, root first.
+    pub const ALL: [Self; 4] = [Self::Root, Self::Party, Self::Server, Self::Tsu];
+
+    /// The issuing CAs.
+    pub const ISSUING: [Self; 3] = [Self::Party, Self::Server, Self::Tsu];
+
+    /// The stored number.
+    #[must_use]
+    pub const fn code(self) -> u64 {
+        self as u64
+    }
+
+    /// The authority with this number.
+    #[must_use]
+    pub fn from_code(code: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|a| a.code() == code)
+    }
+
+    /// The name in URLs and files: `/crl/<name>.crl`, `/ca/<name>.cer`.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Root => "root",
+            Self::Party => "ca-party",
+            Self::Server => "ca-server",
+            Self::Tsu => "ca-tsu",
+        }
+    }
+
+    /// The authority with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|a| a.name() == name)
+    }
+
+    /// The aggregate of its CRL.
+    #[must_use]
+    pub fn crl_aggregate(self) -> Aggregate {
+        Aggregate::of("crl", self.name().as_bytes())
+    }
+}
+
+/// The aggregate of a certificate that `issuer` issued: its serial number's content octets.
+#[must_use]
+pub fn certificate_aggregate(issuer: Authority, serial: &[u8]) -> Aggregate {
+    let mut name = vec![issuer as u8];
+    name.extend_from_slice(serial);
+    Aggregate::of("certificate", &name)
+}
+
+/// The role that issues one authority's CRLs; one aggregate for each authority.
+#[derive(Clone, Copy, Debug)]
+pub struct Crl;
+
+/// What the shell must do for a CRL fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum CrlEffect {
+    /// Build ([`crl::prepare`]) and sign this list; its DER is the artefact of the fact.
+    Sign(crl::CrlContent),
+    /// Come back with [`CrlEvent::Issue`] at this moment: half the list's life is then left.
+    WakeAt(Timestamp),
+}
+
+impl Role for Crl {
+    type State = CrlState;
+    type Event = CrlEvent;
+    type Fact = CaFact;
+    type Effect = CrlEffect;
+    type Refusal = CrlRefusal;
+
+    fn decide(state: &CrlState, event: &CrlEvent, now: Timestamp) -> Result<Decided<Self>, CrlRefusal> {
+        decide::decide(state, event, now)
+    }
+
+    fn apply(state: &mut CrlState, fact: &CaFact) {
+        apply::apply(state, fact);
+    }
+}
+
+impl Folded for Crl {
+    const STATE_VERSION: u64 = 1;
+
+    fn write_state(state: &CrlState, writer: &mut Writer) {
+        state.write(writer);
+    }
+
+    fn read_state(reader: &mut Reader<'_>) -> Result<CrlState, cbor::Error> {
+        CrlState::read(reader)
+    }
+}

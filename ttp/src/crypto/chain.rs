@@ -1,0 +1,110 @@
+//! Certification paths (RFC 5280 §6) and CRLs, judged by libcrypto's strict verifier.
+
+use openssl::stack::Stack;
+use openssl::x509::store::{X509Store, X509StoreBuilder};
+use openssl::x509::verify::{X509VerifyFlags, X509VerifyParam};
+use openssl::x509::{X509, X509Crl, X509PurposeId, X509StoreContext, X509VerifyResult};
+
+use super::CryptoFault;
+use crate::time::Timestamp;
+
+/// What the end certificate is to be used for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Purpose {
+    /// Timestamp tokens: critical sole EKU timeStamping.
+    Timestamping,
+    /// TLS client authentication.
+    Client,
+    /// TLS server authentication.
+    Server,
+    /// None in particular: only the path is judged.
+    Any,
+}
+
+/// Why a path does not lead to the root.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ChainFault {
+    /// A certificate does not read.
+    #[error("a certificate does not read")]
+    Malformed,
+    /// The verifier's judgement, and on which certificate, counted from the end certificate.
+    #[error("{reason} (certificate {depth} of the path)")]
+    Refused {
+        /// libcrypto's words.
+        reason: &'static str,
+        /// 0 for the end certificate.
+        depth: u32,
+    },
+    /// libcrypto failed for another reason.
+    #[error("{0}")]
+    Crypto(#[from] CryptoFault),
+}
+
+/// Verifies that `end` chains over some of `intermediates` to `root` at the moment `at`, for `purpose`, by the strict
+/// rules of RFC 5280. All in DER. Nothing but `root` is trusted; revocation is not looked at.
+///
+/// # Errors
+/// [`ChainFault`].
+pub fn verify_chain(
+    end: &[u8],
+    intermediates: &[Vec<u8>],
+    root: &[u8],
+    at: Timestamp,
+    purpose: Purpose,
+) -> Result<(), ChainFault> {
+    let read = |der: &[u8]| X509::from_der(der).map_err(|_| ChainFault::Malformed);
+    let end = read(end)?;
+    let root = read(root)?;
+    let middle = intermediates.iter().map(|der| read(der)).collect::<Result<Vec<_>, _>>()?;
+    let verdict = (|| {
+        let store = store_for(root, at, purpose)?;
+        let mut chain = Stack::new()?;
+        for certificate in middle {
+            chain.push(certificate)?;
+        }
+        let mut context = X509StoreContext::new()?;
+        context.init(&store, &end, &chain, |c| {
+            c.verify_cert()?;
+            Ok((c.error(), c.error_depth()))
+        })
+    })();
+    match verdict.map_err(CryptoFault::from_stack("verifying a certification path"))? {
+        (X509VerifyResult::OK, _) => Ok(()),
+        (result, depth) => Err(ChainFault::Refused { reason: result.error_string(), depth }),
+    }
+}
+
+/// Verifies that `crl` is signed by the key of `issuer` and names it. Both in DER.
+///
+/// # Errors
+/// [`ChainFault`].
+pub fn verify_crl(crl: &[u8], issuer: &[u8]) -> Result<(), ChainFault> {
+    let crl = X509Crl::from_der(crl).map_err(|_| ChainFault::Malformed)?;
+    let issuer = X509::from_der(issuer).map_err(|_| ChainFault::Malformed)?;
+    let checked = (|| {
+        let same_name = crl.issuer_name().try_cmp(issuer.subject_name())?.is_eq();
+        Ok((same_name, crl.verify(&*issuer.public_key()?)?))
+    })();
+    match checked.map_err(CryptoFault::from_stack("verifying a CRL"))? {
+        (false, _) => Err(ChainFault::Refused { reason: "the CRL names another issuer", depth: 0 }),
+        (true, false) => Err(ChainFault::Refused { reason: "CRL signature failure", depth: 0 }),
+        (true, true) => Ok(()),
+    }
+}
+
+fn store_for(root: X509, at: Timestamp, purpose: Purpose) -> Result<X509Store, openssl::error::ErrorStack> {
+    let mut param = X509VerifyParam::new()?;
+    // A time that does not fit cannot occur: Timestamp ends in the year 9999.
+    param.set_time(at.secs() as i64);
+    param.set_flags(X509VerifyFlags::X509_STRICT)?;
+    param.set_purpose(match purpose {
+        Purpose::Timestamping => X509PurposeId::TIMESTAMP_SIGN,
+        Purpose::Client => X509PurposeId::SSL_CLIENT,
+        Purpose::Server => X509PurposeId::SSL_SERVER,
+        Purpose::Any => X509PurposeId::ANY,
+    })?;
+    let mut builder = X509StoreBuilder::new()?;
+    builder.add_cert(root)?;
+    builder.set_param(&param)?;
+    Ok(builder.build())
+}

@@ -1,0 +1,157 @@
+//! Private keys at rest: PKCS#8 (RFC 5958) encrypted by PBES2 with scrypt (RFC 7914) and AES-256-CBC, in PEM.
+//!
+//! libcrypto's own writer uses 2,048 rounds of PBKDF2, which a graphics card tries millions of times a second; so the
+//! envelope is written here and is still read by `openssl pkey`.
+
+use std::fmt;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
+use openssl::pkey::PKey;
+use openssl::symm::Cipher;
+use zeroize::Zeroizing;
+
+use super::{CryptoFault, Entropy, EntropyFault, SoftKey};
+use crate::asn1::der;
+
+/// A passphrase, wiped when dropped and never shown.
+#[derive(Clone)]
+pub struct Passphrase(Zeroizing<String>);
+
+impl Passphrase {
+    /// Takes it over.
+    #[must_use]
+    pub fn new(text: String) -> Self {
+        Self(Zeroizing::new(text))
+    }
+
+    /// The text; callers hand it to a cipher and to nothing else.
+    #[must_use]
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Passphrase {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Passphrase(…)")
+    }
+}
+
+/// A key file was not written or not opened.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum KeyFileFault {
+    /// Wrong passphrase, or no encrypted key at all; a cipher cannot tell these apart.
+    #[error("the key does not open: wrong passphrase, or not an encrypted PKCS#8 key")]
+    NotOpened,
+    /// Opened, but the key is of a kind that we do not use; or libcrypto failed.
+    #[error("{0}")]
+    Crypto(#[from] CryptoFault),
+    /// No salt could be drawn.
+    #[error("{0}")]
+    Entropy(#[from] EntropyFault),
+}
+
+// scrypt as in RFC 7914 §2: N = 2^14, r = 8, p = 1 takes 128·N·r = 16 MiB and about 50 ms, below the 32 MiB at which
+// libcrypto stops by default, so that its command line opens the file.
+const SCRYPT_N: u64 = 1 << 14;
+const SCRYPT_R: u64 = 8;
+const SCRYPT_P: u64 = 1;
+const SCRYPT_BYTES_MAX: u64 = 32 << 20;
+
+const LABEL_BEGIN: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n";
+const LABEL_END: &str = "-----END ENCRYPTED PRIVATE KEY-----\n";
+
+/// The encrypted PEM of a key.
+///
+/// # Errors
+/// [`KeyFileFault`] when no salt can be drawn or libcrypto fails.
+pub fn seal_key_pem(key: &SoftKey, passphrase: &Passphrase, entropy: &dyn Entropy) -> Result<String, KeyFileFault> {
+    let mut random = [0; 32];
+    entropy.fill(&mut random)?;
+    let (salt, iv) = random.split_at(16);
+    let mut cipher_key = Zeroizing::new([0; 32]);
+    let password = passphrase.expose().as_bytes();
+    openssl::pkcs5::scrypt(password, salt, SCRYPT_N, SCRYPT_R, SCRYPT_P, SCRYPT_BYTES_MAX, &mut *cipher_key)
+        .map_err(CryptoFault::from_stack("deriving a key by scrypt"))?;
+    let plain = key.to_pkcs8_der()?;
+    let sealed = openssl::symm::encrypt(Cipher::aes_256_cbc(), &*cipher_key, Some(iv), &plain)
+        .map_err(CryptoFault::from_stack("encrypting a key"))?;
+    let der = envelope(salt, iv, &sealed);
+
+    let mut pem = String::from(LABEL_BEGIN);
+    for line in STANDARD.encode(der).as_bytes().chunks(64) {
+        pem.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
+        pem.push('\n');
+    }
+    pem.push_str(LABEL_END);
+    Ok(pem)
+}
+
+/// Opens an encrypted PKCS#8 PEM, whichever PBES2 function it uses.
+///
+/// # Errors
+/// [`KeyFileFault`].
+pub fn open_key_pem(pem: &str, passphrase: &Passphrase) -> Result<SoftKey, KeyFileFault> {
+    // Without this check libcrypto would also take an unencrypted key, and a secret that lies open would go unnoticed.
+    if !pem.trim_start().starts_with(LABEL_BEGIN.trim_end()) {
+        return Err(KeyFileFault::NotOpened);
+    }
+    let key = PKey::private_key_from_pem_passphrase(pem.as_bytes(), passphrase.expose().as_bytes())
+        .map_err(|_| KeyFileFault::NotOpened)?;
+    let plain = Zeroizing::new(key.private_key_to_pkcs8().map_err(CryptoFault::from_stack("reading a key"))?);
+    Ok(SoftKey::from_pkcs8_der(&plain)?)
+}
+
+/// EncryptedPrivateKeyInfo with PBES2 (RFC 8018 §6.2), scrypt-params (RFC 7914 §7) and AES-256-CBC.
+fn envelope(salt: &[u8], iv: &[u8], sealed: &[u8]) -> Vec<u8> {
+    /// id-PBES2, 1.2.840.113549.1.5.13
+    const PBES2: &[u8] = &[0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x05, 0x0D];
+    /// id-scrypt, 1.3.6.1.4.1.11591.4.11
+    const SCRYPT: &[u8] = &[0x2B, 0x06, 0x01, 0x04, 0x01, 0xDA, 0x47, 0x04, 0x0B];
+    /// aes256-CBC-PAD, 2.16.840.1.101.3.4.1.42
+    const AES_256_CBC: &[u8] = &[0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x01, 0x2A];
+
+    let number = |n: u64| der::tlv(der::INTEGER, &der::integer_content(&n.to_be_bytes()));
+    let scrypt =
+        der::sequence(&[&der::tlv(der::OCTET_STRING, salt), &number(SCRYPT_N), &number(SCRYPT_R), &number(SCRYPT_P)]);
+    let derivation = der::sequence(&[&der::tlv(der::OID, SCRYPT), &scrypt]);
+    let encryption = der::sequence(&[&der::tlv(der::OID, AES_256_CBC), &der::tlv(der::OCTET_STRING, iv)]);
+    let algorithm = der::sequence(&[&der::tlv(der::OID, PBES2), &der::sequence(&[&derivation, &encryption])]);
+    der::sequence(&[&algorithm, &der::tlv(der::OCTET_STRING, sealed)])
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::{SeededEntropy, SignatureAlgorithm, Signer};
+    use super::*;
+
+    #[test]
+    fn a_sealed_key_opens_with_its_passphrase_only() {
+        let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let passphrase = Passphrase::new("correct horse".to_owned());
+        let pem = seal_key_pem(&key, &passphrase, &SeededEntropy::new(1)).unwrap();
+        assert!(pem.lines().all(|line| line.len() <= 64));
+        // libcrypto's own reader opens it.
+        assert_eq!(open_key_pem(&pem, &passphrase).unwrap().spki_der(), key.spki_der());
+        let wrong = Passphrase::new("wrong".to_owned());
+        assert_eq!(open_key_pem(&pem, &wrong).err(), Some(KeyFileFault::NotOpened));
+        assert_eq!(open_key_pem("", &wrong).err(), Some(KeyFileFault::NotOpened));
+    }
+
+    #[test]
+    fn a_key_sealed_by_libcrypto_opens_and_an_open_one_does_not() {
+        let key = SoftKey::generate(SignatureAlgorithm::Ed25519).unwrap();
+        let passphrase = Passphrase::new("p".to_owned());
+        let pem = key.pkey().private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"p").unwrap();
+        let pem = String::from_utf8(pem).unwrap();
+        assert_eq!(open_key_pem(&pem, &passphrase).unwrap().spki_der(), key.spki_der());
+        let open = String::from_utf8(key.pkey().private_key_to_pem_pkcs8().unwrap()).unwrap();
+        assert_eq!(open_key_pem(&open, &passphrase).err(), Some(KeyFileFault::NotOpened));
+    }
+
+    #[test]
+    fn a_passphrase_is_never_shown() {
+        assert_eq!(format!("{:?}", Passphrase::new("secret".to_owned())), "Passphrase(…)");
+    }
+}

@@ -1,0 +1,243 @@
+//! The numbers of roles and kinds, as they stand in public entries and in facts. Numbers are added, never reused.
+
+use std::fmt;
+
+/// Declares an enum whose numbers and names are stable.
+macro_rules! codes {
+    ($(#[$doc:meta])* $name:ident { $($(#[$variant_doc:meta])* $variant:ident = $code:literal $text:literal,)+ }) => {
+        $(#[$doc])*
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        #[repr(u8)]
+        pub enum $name { $($(#[$variant_doc])* $variant = $code,)+ }
+
+        impl $name {
+            /// All of them, in the order of their numbers.
+            pub const ALL: &'static [Self] = &[$(Self::$variant),+];
+
+            /// The stable number.
+            #[must_use]
+            pub const fn code(self) -> u64 {
+                self as u64
+            }
+
+            /// The one with this number.
+            #[must_use]
+            pub fn from_code(code: u64) -> Option<Self> {
+                match code { $($code => Some(Self::$variant),)+ _ => None }
+            }
+
+            /// The stable name.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$variant => $text),+ }
+            }
+        }
+    };
+}
+pub(super) use codes;
+
+codes! {
+    /// Who wrote an entry: its `role` number.
+    RoleCode {
+        /// The log itself.
+        Ledger = 0 "ledger",
+        /// Operators, keys, policies, the clock.
+        Ops = 1 "ops",
+        /// The timestamping authority.
+        Timestamp = 2 "timestamp",
+        /// The certificate authority.
+        Ca = 3 "ca",
+        /// The notary (later).
+        Notary = 4 "notary",
+        /// The fair-exchange arbiter (later).
+        Exchange = 5 "exchange",
+        /// The archive (later).
+        Archive = 6 "archive",
+        /// Claims and disputes (later).
+        Dispute = 7 "dispute",
+        /// Holds and postings (later).
+        Payment = 8 "payment",
+        /// Registration of parties (later).
+        Party = 9 "party",
+    }
+}
+
+codes! {
+    /// Kinds of role 0.
+    LedgerKind {
+        /// Entry 0: origin, public keys, policy.
+        Genesis = 0 "genesis",
+    }
+}
+
+codes! {
+    /// Kinds of role 1.
+    OpsKind {
+        /// A key was generated.
+        KeyMade = 0 "key-made",
+        /// A key was used for the first time.
+        KeyFirstUse = 1 "key-first-use",
+        /// A key was destroyed, or its period is over.
+        KeyEnded = 2 "key-ended",
+        /// Another policy came into force.
+        PolicyChanged = 3 "policy-change",
+        /// The clock became synchronised.
+        ClockSynchronised = 4 "clock-synchronised",
+        /// The clock is in doubt; issuing goes on within the old bound.
+        ClockSuspect = 5 "clock-suspect",
+        /// The clock lost synchronisation, jumped, or left its bound: nothing that asserts time is issued.
+        ClockLost = 6 "clock-lost",
+        /// A leap second, with the moment.
+        LeapSecond = 7 "leap-second",
+        /// An operator's act other than those above.
+        OperatorAct = 8 "operator-act",
+        /// The service started.
+        Started = 9 "started",
+        /// The service was stopped in an orderly way.
+        Stopped = 10 "stopped",
+    }
+}
+
+codes! {
+    /// Kinds of role 2.
+    TimestampKind {
+        /// A timestamp token; the entry's digest is that of its ContentInfo.
+        Token = 0 "token",
+    }
+}
+
+codes! {
+    /// Kinds of role 3.
+    CaKind {
+        /// A certificate was issued; the entry's digest is that of its DER.
+        CertificateIssued = 0 "certificate-issued",
+        /// A CRL was issued; the entry's digest is that of its DER.
+        CrlIssued = 1 "crl-issued",
+        /// A certificate was revoked (later).
+        CertificateRevoked = 2 "certificate-revoked",
+    }
+}
+
+/// A kind together with its role.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Kind {
+    /// Role 0.
+    Ledger(LedgerKind),
+    /// Role 1.
+    Ops(OpsKind),
+    /// Role 2.
+    Timestamp(TimestampKind),
+    /// Role 3.
+    Ca(CaKind),
+}
+
+impl Kind {
+    /// The role, whose [`RoleCode::code`] is the entry's `role`.
+    #[must_use]
+    pub const fn role(self) -> RoleCode {
+        match self {
+            Self::Ledger(_) => RoleCode::Ledger,
+            Self::Ops(_) => RoleCode::Ops,
+            Self::Timestamp(_) => RoleCode::Timestamp,
+            Self::Ca(_) => RoleCode::Ca,
+        }
+    }
+
+    /// The entry's `kind`: counted from 0 in each role, below 256.
+    #[must_use]
+    pub const fn code(self) -> u64 {
+        match self {
+            Self::Ledger(kind) => kind.code(),
+            Self::Ops(kind) => kind.code(),
+            Self::Timestamp(kind) => kind.code(),
+            Self::Ca(kind) => kind.code(),
+        }
+    }
+
+    /// From an entry's `role` and `kind`; `None` if this build does not know the pair.
+    #[must_use]
+    pub fn from_codes(role: u64, kind: u64) -> Option<Self> {
+        match RoleCode::from_code(role)? {
+            RoleCode::Ledger => LedgerKind::from_code(kind).map(Self::Ledger),
+            RoleCode::Ops => OpsKind::from_code(kind).map(Self::Ops),
+            RoleCode::Timestamp => TimestampKind::from_code(kind).map(Self::Timestamp),
+            RoleCode::Ca => CaKind::from_code(kind).map(Self::Ca),
+            RoleCode::Notary
+            | RoleCode::Exchange
+            | RoleCode::Archive
+            | RoleCode::Dispute
+            | RoleCode::Payment
+            | RoleCode::Party => None,
+        }
+    }
+
+    /// Role and kind as the one number that stands in a fact, role × 256 + kind, so that a fact can be read, folded and
+    /// checked without its entry.
+    #[must_use]
+    pub const fn packed(self) -> u64 {
+        self.role().code() << 8 | self.code()
+    }
+
+    /// The reverse of [`Kind::packed`].
+    #[must_use]
+    pub fn from_packed(packed: u64) -> Option<Self> {
+        Self::from_codes(packed >> 8, packed & 0xFF)
+    }
+}
+
+/// `role.kind`, for example `ops.key-made`.
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::Ledger(kind) => kind.name(),
+            Self::Ops(kind) => kind.name(),
+            Self::Timestamp(kind) => kind.name(),
+            Self::Ca(kind) => kind.name(),
+        };
+        write!(f, "{}.{name}", self.role().name())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn numbers_and_names_are_frozen() {
+        let known: Vec<String> = (0..16_u64 << 8)
+            .filter_map(|packed| Kind::from_packed(packed).map(|kind| (packed, kind)))
+            .map(|(packed, kind)| {
+                assert_eq!(kind.packed(), packed);
+                assert_eq!(Kind::from_codes(kind.role().code(), kind.code()), Some(kind));
+                format!("{}.{} {kind}", packed >> 8, packed & 0xFF)
+            })
+            .collect();
+        // A line may be added here, never changed: these numbers stand in logs for ever.
+        assert_eq!(
+            known,
+            [
+                "0.0 ledger.genesis",
+                "1.0 ops.key-made",
+                "1.1 ops.key-first-use",
+                "1.2 ops.key-ended",
+                "1.3 ops.policy-change",
+                "1.4 ops.clock-synchronised",
+                "1.5 ops.clock-suspect",
+                "1.6 ops.clock-lost",
+                "1.7 ops.leap-second",
+                "1.8 ops.operator-act",
+                "1.9 ops.started",
+                "1.10 ops.stopped",
+                "2.0 timestamp.token",
+                "3.0 ca.certificate-issued",
+                "3.1 ca.crl-issued",
+                "3.2 ca.certificate-revoked",
+            ]
+        );
+        let roles: Vec<_> = RoleCode::ALL.iter().map(|r| r.name()).collect();
+        assert_eq!(
+            roles,
+            ["ledger", "ops", "timestamp", "ca", "notary", "exchange", "archive", "dispute", "payment", "party"]
+        );
+    }
+}
