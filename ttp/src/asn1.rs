@@ -5,6 +5,7 @@
 
 pub mod der;
 pub mod oid;
+pub mod pem;
 
 use rasn::prelude::*;
 use rasn_pkix::{AlgorithmIdentifier, GeneralNames};

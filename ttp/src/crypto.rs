@@ -8,6 +8,8 @@ mod ecdsa;
 mod entropy;
 mod hash;
 mod key_file;
+#[cfg(test)]
+pub(crate) mod oracle;
 mod pkcs12;
 mod soft;
 mod verifier;

@@ -27,7 +27,9 @@ pub mod crypto;
 pub mod digest;
 pub mod evidence;
 pub mod role;
+#[cfg(test)]
+mod testing;
 pub mod time;
-//pub mod timestamp;
+pub mod timestamp;
 //pub mod verify;
 pub mod x509;

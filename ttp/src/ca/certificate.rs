@@ -237,7 +237,7 @@ impl Unsigned {
 }
 
 /// SEQUENCE of the signed part, the algorithm and the signature: certificates and CRLs alike.
-pub(super) fn signed(tbs_der: &[u8], algorithm: SignatureAlgorithm, signature: &[u8]) -> Vec<u8> {
+pub(crate) fn signed(tbs_der: &[u8], algorithm: SignatureAlgorithm, signature: &[u8]) -> Vec<u8> {
     // A signature is a whole number of octets: no unused bits.
     let bits = der::tlv(der::BIT_STRING, &[&[0], signature].concat());
     der::sequence(&[tbs_der, algorithm.identifier_der(), &bits])
@@ -252,4 +252,180 @@ fn check_base_url(url: &str) -> Result<(), BuildFault> {
     let host = url.strip_prefix("http://").ok_or(BuildFault::BaseUrl)?;
     let good = !host.is_empty() && !host.ends_with('/') && host.bytes().all(|b| b.is_ascii_graphic());
     if good { Ok(()) } else { Err(BuildFault::BaseUrl) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asn1::oid;
+    use crate::ca::name::tests::subject;
+    use crate::ca::profile::{ProfileCode, check};
+    use crate::crypto::{Passphrase, Purpose, Signer, SoftKey, build_pkcs12, oracle, verify_chain};
+    use crate::testing::{self, PKI, YEAR_SECS, issue, key_period, start, template};
+    use crate::x509::KeyUsage;
+
+    fn issuer(authority: Authority) -> Issuer {
+        let certificate = if authority == Authority::Root { &PKI.root } else { &PKI.ca };
+        Issuer::new(authority, certificate, PKI.ca_key.algorithm()).unwrap()
+    }
+
+    fn officer() -> (SoftKey, Certificate) {
+        let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let certificate =
+            issue(&template(Profile::Officer, "Officer", &key, 2), &issuer(Authority::Party), &PKI.ca_key);
+        (key, certificate)
+    }
+
+    /// libcrypto's strict verifier judges each kind for its purpose and refuses it for others.
+    #[test]
+    fn chains_verify_for_their_purpose_only() {
+        let ca = [PKI.ca.der().to_vec()];
+        let root = PKI.root.der();
+        let at = start();
+        for unit in [testing::ec(), testing::rsa()] {
+            let leaf = unit.tsu.certificate().der();
+            assert_eq!(verify_chain(leaf, &ca, root, at, Purpose::Timestamping), Ok(()));
+            assert!(verify_chain(leaf, &ca, root, at, Purpose::Client).is_err());
+            assert!(verify_chain(leaf, &ca, root, at, Purpose::Server).is_err());
+            assert!(verify_chain(leaf, &[], root, at, Purpose::Timestamping).is_err());
+            assert!(verify_chain(leaf, &ca, PKI.ca.der(), at, Purpose::Timestamping).is_err());
+            let late = at.plus_secs(4 * YEAR_SECS + 1);
+            assert!(verify_chain(leaf, &ca, root, late, Purpose::Timestamping).is_err());
+            assert!(verify_chain(leaf, &ca, root, at.minus_millis(1000), Purpose::Timestamping).is_err());
+        }
+        let (_, officer) = officer();
+        assert_eq!(verify_chain(officer.der(), &ca, root, at, Purpose::Client), Ok(()));
+        assert!(verify_chain(officer.der(), &ca, root, at, Purpose::Timestamping).is_err());
+        assert!(verify_chain(officer.der(), &ca, root, at, Purpose::Server).is_err());
+        assert_eq!(verify_chain(PKI.ca.der(), &[], root, at, Purpose::Any), Ok(()));
+    }
+
+    /// Path length 0: an issuing CA cannot make another CA.
+    #[test]
+    fn an_issuing_ca_makes_no_ca() {
+        let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let template = template(Profile::IssuingCa, "CA 2", &key, 2);
+        let fault = prepare(&template, &issuer(Authority::Tsu)).err();
+        assert_eq!(fault, Some(BuildFault::OtherIssuer { issuer: Authority::Root }));
+        // Even if one is made by force, its leaves do not verify.
+        let rogue = testing::reissue(&PKI.ca, |tbs| tbs.issuer = PKI.ca.subject().clone());
+        assert!(verify_chain(&rogue, &[PKI.ca.der().to_vec()], PKI.root.der(), start(), Purpose::Any).is_err());
+    }
+
+    /// The extensions of each kind, in order, with their values (spec §9, §12).
+    #[test]
+    fn extensions_byte_by_byte() {
+        let tsu = testing::ec().tsu.certificate();
+        let ids = |certificate: &Certificate| -> Vec<(String, bool)> {
+            let list = certificate.decoded().tbs_certificate.extensions.as_ref().unwrap();
+            list.iter()
+                .map(|e| (e.extn_id.iter().map(u32::to_string).collect::<Vec<_>>().join("."), e.critical))
+                .collect()
+        };
+        let expected = |list: &[(&str, bool)]| list.iter().map(|(id, c)| ((*id).to_owned(), *c)).collect::<Vec<_>>();
+        assert_eq!(ids(&PKI.root), expected(&[("2.5.29.14", false), ("2.5.29.15", true), ("2.5.29.19", true)]));
+        assert_eq!(
+            ids(&PKI.ca),
+            expected(&[
+                ("2.5.29.14", false),
+                ("2.5.29.15", true),
+                ("2.5.29.19", true),
+                ("2.5.29.31", false),
+                ("2.5.29.32", false),
+                ("2.5.29.35", false),
+                ("1.3.6.1.5.5.7.1.1", false),
+            ])
+        );
+        assert_eq!(
+            ids(tsu),
+            expected(&[
+                ("2.5.29.14", false),
+                ("2.5.29.15", true),
+                ("2.5.29.16", false),
+                ("2.5.29.19", true),
+                ("2.5.29.31", false),
+                ("2.5.29.32", false),
+                ("2.5.29.35", false),
+                ("2.5.29.37", true),
+                ("1.3.6.1.5.5.7.1.1", false),
+            ])
+        );
+        let value = |certificate: &Certificate, id| hex::encode(certificate.extension(id).unwrap().value);
+        assert_eq!(value(&PKI.root, oid::KEY_USAGE), "03020106");
+        assert_eq!(value(&PKI.root, oid::BASIC_CONSTRAINTS), "30030101ff");
+        assert_eq!(value(&PKI.ca, oid::BASIC_CONSTRAINTS), "30060101ff020100");
+        assert_eq!(value(tsu, oid::BASIC_CONSTRAINTS), "3000");
+        assert_eq!(value(tsu, oid::KEY_USAGE), "03020780");
+        assert_eq!(value(tsu, oid::EXTENDED_KEY_USAGE), "300a06082b06010505070308");
+        let period = format!("3022800f{}810f{}", hex::encode("20260301115959Z"), hex::encode("20270301115959Z"));
+        assert_eq!(value(tsu, oid::PRIVATE_KEY_USAGE_PERIOD), period);
+        let url = hex::encode("http://pki.example/crl/ca-tsu.crl");
+        assert_eq!(value(tsu, oid::CRL_DISTRIBUTION_POINTS), format!("30293027a025a0238621{url}"));
+        let url = hex::encode("http://pki.example/ca/ca-tsu.cer");
+        assert_eq!(value(tsu, oid::AUTHORITY_INFO_ACCESS), format!("302e302c06082b060105050730028620{url}"));
+        let ca_key = PKI.ca.subject_key_identifier().unwrap();
+        assert_eq!(value(tsu, oid::AUTHORITY_KEY_IDENTIFIER), format!("30168014{}", hex::encode(&ca_key)));
+        assert_eq!(tsu.key_usage().unwrap().value, KeyUsage::DIGITAL_SIGNATURE);
+        assert_eq!(tsu.serial().len(), 16);
+    }
+
+    #[test]
+    fn what_cannot_be_issued_is_named() {
+        let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let good = template(Profile::Tsu { key_period: key_period() }, "T", &key, 4);
+        let year = |n| start().plus_secs(n * YEAR_SECS);
+        let table = [
+            (good.clone(), None),
+            (Template { spki_der: vec![0x30, 0], ..good.clone() }, Some(BuildFault::Key)),
+            (Template { policies: vec![], ..good.clone() }, Some(BuildFault::NoPolicy)),
+            (Template { base_url: "https://x".into(), ..good.clone() }, Some(BuildFault::BaseUrl)),
+            (Template { base_url: "http://x/".into(), ..good.clone() }, Some(BuildFault::BaseUrl)),
+            (Template { base_url: "http://".into(), ..good.clone() }, Some(BuildFault::BaseUrl)),
+            (Template { base_url: "http://é".into(), ..good.clone() }, Some(BuildFault::BaseUrl)),
+            (
+                Template { validity: Period { not_before: year(1), not_after: year(1) }, ..good.clone() },
+                Some(BuildFault::Validity),
+            ),
+            // Longer than its issuer.
+            (
+                Template { validity: Period { not_before: year(0), not_after: year(11) }, ..good.clone() },
+                Some(BuildFault::Validity),
+            ),
+            (
+                Template { subject: subject(""), ..good },
+                Some(BuildFault::Subject(SubjectFault::Text { attribute: "common name" })),
+            ),
+        ];
+        for (template, fault) in table {
+            assert_eq!(prepare(&template, &issuer(Authority::Tsu)).err(), fault, "{template:?}");
+        }
+    }
+
+    #[test]
+    fn the_profile_is_judged_again_with_the_signature() {
+        let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        // A key period longer than the certificate is only seen in the finished certificate.
+        let long = Period { not_before: start(), not_after: start().plus_secs(5 * YEAR_SECS) };
+        let unsigned =
+            prepare(&template(Profile::Tsu { key_period: long }, "T", &key, 4), &issuer(Authority::Tsu)).unwrap();
+        assert!(matches!(unsigned.finish(&[1; 70]), Err(BuildFault::Profile(ProfileFault::Tsu(_)))));
+        let tsu = testing::ec().tsu.certificate();
+        for kind in ProfileCode::ALL {
+            assert_eq!(check(tsu, kind).is_ok(), kind == ProfileCode::Tsu, "{kind:?}");
+            assert_eq!(check(&PKI.root, kind).is_ok(), kind == ProfileCode::Root, "{kind:?}");
+            assert_eq!(check(&PKI.ca, kind).is_ok(), kind == ProfileCode::IssuingCa, "{kind:?}");
+        }
+        assert!(Issuer::new(Authority::Tsu, tsu, SignatureAlgorithm::EcdsaP256Sha256).is_err());
+    }
+
+    #[test]
+    fn a_p12_opens_with_its_passphrase_and_holds_all() {
+        let (key, certificate) = officer();
+        let passphrase = Passphrase::new("pass phrase".to_owned());
+        let chain = [PKI.ca.der().to_vec(), PKI.root.der().to_vec()];
+        let p12 = build_pkcs12("officer", &key, certificate.der(), &chain, &passphrase).unwrap();
+        assert_eq!(oracle::open_pkcs12(&p12, "wrong"), None);
+        let expected = (certificate.der().to_vec(), key.spki_der().to_vec(), 2);
+        assert_eq!(oracle::open_pkcs12(&p12, "pass phrase"), Some(expected));
+    }
 }

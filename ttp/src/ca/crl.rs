@@ -124,3 +124,75 @@ fn entry(revoked: &Revoked) -> Option<RevokedCertificate> {
 fn extension<T: Encode>(id: &Oid, value: &T) -> Extension {
     Extension { extn_id: id.into(), critical: false, extn_value: OctetString::from(encode(value)) }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ca::Authority;
+    use crate::crypto::{Signer, oracle, verify_crl};
+    use crate::testing::{self, PKI, start};
+
+    fn build(content: &CrlContent) -> Vec<u8> {
+        let issuer = Issuer::new(Authority::Tsu, &PKI.ca, PKI.ca_key.algorithm()).unwrap();
+        let unsigned = prepare(content, &issuer).unwrap();
+        unsigned.finish(&PKI.ca_key.sign(unsigned.message()).unwrap()).unwrap()
+    }
+
+    fn content(revoked: Vec<Revoked>) -> CrlContent {
+        CrlContent { number: start().secs(), this_update: start(), next_update: start().plus_secs(86_400), revoked }
+    }
+
+    #[test]
+    fn an_empty_list_byte_by_byte() {
+        let der = build(&content(vec![]));
+        let key_id = PKI.ca.subject_key_identifier().unwrap();
+        let tbs = [
+            "020101".to_owned(),
+            "300a06082a8648ce3d040302".to_owned(),
+            hex::encode(encode(PKI.ca.subject())),
+            format!("170d{}", hex::encode("260301115959Z")),
+            format!("170d{}", hex::encode("260302115959Z")),
+        ];
+        // No revokedCertificates between; then extensions [0].
+        let number = asn1::der::tlv(asn1::der::INTEGER, &asn1::der::integer_content(&start().secs().to_be_bytes()));
+        let value = asn1::der::tlv(asn1::der::OCTET_STRING, &number);
+        let number_extension = asn1::der::sequence(&[&[0x06, 0x03, 0x55, 0x1D, 0x14], &value]);
+        let authority = hex::decode(format!("301f0603551d23041830168014{}", hex::encode(&key_id))).unwrap();
+        let extensions = asn1::der::sequence(&[&authority, &number_extension]);
+        let parts: Vec<Vec<u8>> = tbs.iter().map(|part| hex::decode(part).unwrap()).collect();
+        let mut body = parts.concat();
+        body.extend(asn1::der::tlv(asn1::der::CONTEXT_0, &extensions));
+        let expected = asn1::der::tlv(asn1::der::SEQUENCE, &body);
+        assert_eq!(der[4..4 + expected.len()], expected);
+    }
+
+    /// libcrypto reads and verifies the list, and finds what is revoked.
+    #[test]
+    fn strangers_read_it() {
+        let unit = testing::ec().tsu.certificate();
+        let entry = |serial: Vec<u8>, reason| Revoked { serial, at: start(), reason };
+        let list = [
+            content(vec![]),
+            content(vec![entry(unit.serial(), Reason::KeyCompromise), entry(vec![0x01], Reason::Unspecified)]),
+        ];
+        for content in list {
+            let der = build(&content);
+            assert_eq!(verify_crl(&der, PKI.ca.der()), Ok(()));
+            assert!(verify_crl(&der, PKI.root.der()).is_err());
+            let listed = content.revoked.len();
+            assert_eq!(oracle::read_crl(&der, unit.der()), (listed, true, listed > 0));
+            let mut bad = der.clone();
+            bad[60] ^= 1;
+            assert!(verify_crl(&bad, PKI.ca.der()).is_err());
+        }
+    }
+
+    #[test]
+    fn a_serial_that_is_no_positive_number_is_refused() {
+        let issuer = Issuer::new(Authority::Tsu, &PKI.ca, PKI.ca_key.algorithm()).unwrap();
+        for serial in [vec![], vec![0x80], vec![0x00, 0x01]] {
+            let content = content(vec![Revoked { serial, at: start(), reason: Reason::Unspecified }]);
+            assert_eq!(prepare(&content, &issuer).err(), Some(CrlFault));
+        }
+    }
+}

@@ -5,14 +5,12 @@
 
 use std::fmt;
 
-use base64::Engine as _;
-use base64::engine::general_purpose::STANDARD;
 use openssl::pkey::PKey;
 use openssl::symm::Cipher;
 use zeroize::Zeroizing;
 
 use super::{CryptoFault, Entropy, EntropyFault, SoftKey};
-use crate::asn1::der;
+use crate::asn1::{der, pem};
 
 /// A passphrase, wiped when dropped and never shown.
 #[derive(Clone)]
@@ -59,8 +57,7 @@ const SCRYPT_R: u64 = 8;
 const SCRYPT_P: u64 = 1;
 const SCRYPT_BYTES_MAX: u64 = 32 << 20;
 
-const LABEL_BEGIN: &str = "-----BEGIN ENCRYPTED PRIVATE KEY-----\n";
-const LABEL_END: &str = "-----END ENCRYPTED PRIVATE KEY-----\n";
+const LABEL: &str = "ENCRYPTED PRIVATE KEY";
 
 /// The encrypted PEM of a key.
 ///
@@ -79,13 +76,7 @@ pub fn seal_key_pem(key: &SoftKey, passphrase: &Passphrase, entropy: &dyn Entrop
         .map_err(CryptoFault::from_stack("encrypting a key"))?;
     let der = envelope(salt, iv, &sealed);
 
-    let mut pem = String::from(LABEL_BEGIN);
-    for line in STANDARD.encode(der).as_bytes().chunks(64) {
-        pem.push_str(std::str::from_utf8(line).expect("base64 is ASCII"));
-        pem.push('\n');
-    }
-    pem.push_str(LABEL_END);
-    Ok(pem)
+    Ok(pem::encode(LABEL, &der))
 }
 
 /// Opens an encrypted PKCS#8 PEM, whichever PBES2 function it uses.
@@ -94,7 +85,7 @@ pub fn seal_key_pem(key: &SoftKey, passphrase: &Passphrase, entropy: &dyn Entrop
 /// [`KeyFileFault`].
 pub fn open_key_pem(pem: &str, passphrase: &Passphrase) -> Result<SoftKey, KeyFileFault> {
     // Without this check libcrypto would also take an unencrypted key, and a secret that lies open would go unnoticed.
-    if !pem.trim_start().starts_with(LABEL_BEGIN.trim_end()) {
+    if !matches!(pem::decode(LABEL, pem).as_deref(), Some([_])) {
         return Err(KeyFileFault::NotOpened);
     }
     let key = PKey::private_key_from_pem_passphrase(pem.as_bytes(), passphrase.expose().as_bytes())

@@ -1,0 +1,126 @@
+//! A root, a CA and units for the tests of this crate. Keys are made once for each process: RSA-3072 takes a second.
+
+use std::sync::{Arc, LazyLock};
+
+use crate::ca::Authority;
+use crate::ca::certificate::{CertificateSerial, Issuer, Template, prepare};
+use crate::ca::name::tests::subject;
+use crate::ca::profile::Profile;
+use crate::crypto::{SignatureAlgorithm, Signer, SoftKey};
+use crate::digest::{Digest, ImprintAlgorithm};
+use crate::evidence::{KeyId, KeyPurpose};
+use crate::time::Timestamp;
+use crate::timestamp::request::{Imprint, Request};
+use crate::timestamp::{Accuracy, ClockVerdict, Endpoint, Settings, Stamp, TokenSerial, Tsu};
+use crate::x509::{Certificate, Period};
+
+/// 2026-03-01T12:00:00.250Z.
+pub(crate) const GEN_TIME: Timestamp = Timestamp::from_millis(1_772_366_400_250);
+pub(crate) const YEAR_SECS: u64 = 365 * 24 * 3600;
+
+pub(crate) struct Pki {
+    pub(crate) root: Certificate,
+    pub(crate) ca_key: SoftKey,
+    pub(crate) ca: Certificate,
+}
+
+pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| {
+    let root_key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+    let issuer = Issuer::self_signed(&subject("Root"), root_key.spki_der(), root_key.algorithm()).unwrap();
+    let root = issue(&template(Profile::Root, "Root", &root_key, 20), &issuer, &root_key);
+    let ca_key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+    let issuer = Issuer::new(Authority::Root, &root, root_key.algorithm()).unwrap();
+    let ca = issue(&template(Profile::IssuingCa, "TSU CA", &ca_key, 10), &issuer, &root_key);
+    Pki { root, ca_key, ca }
+});
+
+pub(crate) fn start() -> Timestamp {
+    GEN_TIME.whole_secs().minus_millis(1000)
+}
+
+pub(crate) fn template(profile: Profile, name: &str, key: &SoftKey, years: u64) -> Template {
+    let policies = if profile == Profile::Root { vec![] } else { vec![crate::asn1::oid::ANY_POLICY.into()] };
+    Template {
+        profile,
+        subject: subject(name),
+        spki_der: key.spki_der().to_vec(),
+        serial: CertificateSerial::from_random([name.len() as u8 | 0x80; 16]),
+        validity: Period { not_before: start(), not_after: start().plus_secs(years * YEAR_SECS) },
+        base_url: "http://pki.example".to_owned(),
+        policies,
+    }
+}
+
+pub(crate) fn issue(template: &Template, issuer: &Issuer, key: &SoftKey) -> Certificate {
+    let unsigned = prepare(template, issuer).unwrap();
+    unsigned.finish(&key.sign(unsigned.message()).unwrap()).unwrap()
+}
+
+/// The certificate changed and signed anew by the timestamping CA.
+pub(crate) fn reissue(good: &Certificate, change: impl FnOnce(&mut rasn_pkix::TbsCertificate)) -> Vec<u8> {
+    let mut tbs = good.decoded().tbs_certificate.clone();
+    change(&mut tbs);
+    let tbs = crate::x509::encode(&tbs);
+    let signature = PKI.ca_key.sign(&tbs).unwrap();
+    crate::ca::certificate::signed(&tbs, PKI.ca_key.algorithm(), &signature)
+}
+
+pub(crate) fn key_period() -> Period {
+    Period { not_before: start(), not_after: start().plus_secs(YEAR_SECS) }
+}
+
+pub(crate) struct Unit {
+    pub(crate) key: SoftKey,
+    pub(crate) tsu: Arc<Tsu>,
+}
+
+impl Unit {
+    fn new(purpose: KeyPurpose, algorithm: SignatureAlgorithm) -> Self {
+        let key = SoftKey::generate(algorithm).unwrap();
+        let template = template(Profile::Tsu { key_period: key_period() }, purpose.name(), &key, 4);
+        let issuer = Issuer::new(Authority::Tsu, &PKI.ca, PKI.ca_key.algorithm()).unwrap();
+        let certificate = issue(&template, &issuer, &PKI.ca_key);
+        let id = KeyId::new(purpose, 1);
+        let chain = [PKI.ca.der().to_vec()];
+        let tsu = Tsu::load(id, algorithm, key.spki_der(), certificate.der(), &chain, PKI.root.der()).unwrap();
+        Self { key, tsu: Arc::new(tsu) }
+    }
+
+    pub(crate) fn endpoint(&self) -> Endpoint {
+        let settings = Settings {
+            name: "/tsa".to_owned(),
+            default_policy: "1.3.6.1.4.1.99999.1".parse().unwrap(),
+            accepted_policies: vec!["1.3.6.1.4.1.99999.2".parse().unwrap()],
+            hashes: ImprintAlgorithm::ALL.to_vec(),
+            accuracy: Accuracy::from_micros(500_000).unwrap(),
+            clock_bound_micros: 100_000,
+            qualified: false,
+            policy_hash: Digest::of(b"policy"),
+        };
+        Endpoint::new(settings, self.tsu.clone()).unwrap()
+    }
+}
+
+static EC: LazyLock<Unit> = LazyLock::new(|| Unit::new(KeyPurpose::TsuEc, SignatureAlgorithm::EcdsaP256Sha256));
+static RSA: LazyLock<Unit> = LazyLock::new(|| Unit::new(KeyPurpose::TsuRsa, SignatureAlgorithm::RsaPkcs1Sha256));
+
+pub(crate) fn ec() -> &'static Unit {
+    &EC
+}
+
+pub(crate) fn rsa() -> &'static Unit {
+    &RSA
+}
+
+/// A request for the SHA-256 of `document`, with a nonce, without certificates.
+pub(crate) fn event(counter: u64) -> Stamp {
+    let imprint = Imprint::new(ImprintAlgorithm::Sha256, &Digest::of(b"document").0).unwrap();
+    let request = Request::new(imprint, None, Some(&[0x85; 8]), false);
+    Stamp {
+        request_digest: Digest::of(&request.encode()),
+        request,
+        serial: TokenSerial::new(counter, [0xAB; 12]).unwrap(),
+        salt: [1; 16],
+        clock: ClockVerdict::Synced,
+    }
+}
