@@ -6,6 +6,9 @@
 pub mod der;
 pub mod oid;
 pub mod pem;
+mod policy;
+
+pub use policy::{ParsePolicyError, PolicyId};
 
 use rasn::prelude::*;
 use rasn_pkix::{AlgorithmIdentifier, GeneralNames};

@@ -31,5 +31,5 @@ pub mod role;
 mod testing;
 pub mod time;
 pub mod timestamp;
-//pub mod verify;
+pub mod verify;
 pub mod x509;

@@ -125,6 +125,11 @@ impl Certificate {
     pub fn from_der(der: &[u8]) -> Result<Self, CertificateFault> {
         let decoded: rasn_pkix::Certificate = asn1::decode_strict(der).ok_or(CertificateFault::Malformed)?;
         let tbs = &decoded.tbs_certificate;
+        // Keys and signatures of every algorithm in use are whole octets; libcrypto would ignore the count of unused bits.
+        let key_bits = &tbs.subject_public_key_info.subject_public_key;
+        if [key_bits, &decoded.signature_value].into_iter().any(|bits| !bits.len().is_multiple_of(8)) {
+            return Err(CertificateFault::Malformed);
+        }
         if tbs.version != rasn_pkix::Version::V3 {
             return Err(CertificateFault::NotVersion3);
         }

@@ -63,6 +63,22 @@ impl PublicKey {
         Self::from_spki_der(&[&head[..], raw].concat())
     }
 
+    /// Reads an uncompressed P-256 point of 65 octets.
+    ///
+    /// # Errors
+    /// [`PublicKeyFault::Malformed`] if they are no point of the curve.
+    pub fn from_p256_point(point: &[u8]) -> Result<Self, PublicKeyFault> {
+        if point.len() != 65 || point[0] != 4 {
+            return Err(PublicKeyFault::Malformed);
+        }
+        // SubjectPublicKeyInfo of RFC 5480 §2: id-ecPublicKey, prime256v1, then the point.
+        let head = [
+            0x30, 0x59, 0x30, 0x13, 0x06, 0x07, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x02, 0x01, 0x06, 0x08, 0x2A, 0x86, 0x48,
+            0xCE, 0x3D, 0x03, 0x01, 0x07, 0x03, 0x42, 0x00,
+        ];
+        Self::from_spki_der(&[&head[..], point].concat())
+    }
+
     /// The key as SubjectPublicKeyInfo DER.
     #[must_use]
     pub fn spki_der(&self) -> &[u8] {

@@ -1,6 +1,7 @@
 //! What the timestamping authority has done.
 
-use super::{ClockVerdict, PolicyId, TokenSerial};
+use super::{ClockVerdict, TokenSerial};
+use crate::asn1::PolicyId;
 use crate::cbor::{Error, Reader, Writer};
 use crate::digest::{Digest, ImprintAlgorithm};
 use crate::evidence::{FactError, KeyId, Kind, Recorded, TimestampKind};

@@ -19,7 +19,6 @@
 mod decide;
 mod event;
 mod fact;
-mod policy;
 mod refusal;
 pub mod request;
 pub mod response;
@@ -29,7 +28,6 @@ mod tsu;
 
 pub use event::{ClockVerdict, Stamp, TokenSerial};
 pub use fact::TimestampFact;
-pub use policy::{ParsePolicyError, PolicyId};
 pub use refusal::{FailInfo, Refusal};
 pub use state::{Accuracy, Endpoint, Settings, SettingsFault};
 pub use token::{Stamped, ToBeSigned, TokenContent};

@@ -11,8 +11,8 @@
 use rasn::prelude::*;
 use rasn_pkix::Extensions;
 
-use super::{PolicyId, Refusal};
-use crate::asn1::{RawAlgorithm, RawInteger, RawOid, der};
+use super::Refusal;
+use crate::asn1::{PolicyId, RawAlgorithm, RawInteger, RawOid, der};
 use crate::digest::ImprintAlgorithm;
 
 /// The longest nonce, octets: a bound against abuse, above anything seen (spec §5).

@@ -2,8 +2,8 @@
 
 use std::sync::Arc;
 
-use super::{PolicyId, Stamp, Tsu};
-use crate::asn1::der;
+use super::{Stamp, Tsu};
+use crate::asn1::{PolicyId, der};
 use crate::digest::{Digest, ImprintAlgorithm};
 use crate::evidence::{Aggregate, Envelope};
 use crate::time::Timestamp;

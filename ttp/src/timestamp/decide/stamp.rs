@@ -49,8 +49,9 @@ pub(crate) fn stamp(
 
 #[cfg(test)]
 mod tests {
-    use super::super::super::{ClockVerdict, PolicyId, SettingsFault};
+    use super::super::super::{ClockVerdict, SettingsFault};
     use super::*;
+    use crate::asn1::PolicyId;
     use crate::evidence::{Fact, KeyId, KeyPurpose, Recorded};
     use crate::role::{Role, step};
     use crate::testing::{self, GEN_TIME};

@@ -1,9 +1,9 @@
-//! Identifiers of timestamping policies.
+//! Identifiers of policies, of timestamps and of certificates.
 
 use std::fmt;
 use std::str::FromStr;
 
-use crate::asn1::RawOid;
+use super::RawOid;
 
 /// A TSAPolicyId, held as the content octets of its OBJECT IDENTIFIER, so that arcs of any size (2.25.…) are served.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -19,6 +19,12 @@ impl PolicyId {
     #[must_use]
     pub fn from_content(octets: &[u8]) -> Option<Self> {
         RawOid(octets.into()).is_well_formed().then(|| Self(octets.to_vec()))
+    }
+
+    /// As rasn's type; `None` if an arc is 2^32 or more, which rasn cannot hold.
+    #[must_use]
+    pub fn to_rasn(&self) -> Option<rasn::types::ObjectIdentifier> {
+        rasn::der::decode(&super::der::tlv(super::der::OID, &self.0)).ok()
     }
 
     /// The content octets.

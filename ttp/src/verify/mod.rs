@@ -1,0 +1,72 @@
+//! Offline verification of a timestamp: document, token and tlog-proof against trust that the verifier brings.
+//!
+//! ```text
+//! document ──imprint──▶ token ──signature──▶ TSU certificate ──chain──▶ root.pem
+//!                         │
+//!                      SHA-256
+//!                         ▼
+//!                       entry ──inclusion──▶ checkpoint ──signature──▶ ledger.vkey
+//! ```
+//!
+//! No producer code is used here: nothing of [`crate::timestamp`] that builds, nothing of [`crate::ca`], only formats
+//! ([`crate::asn1`], [`crate::x509`]), names ([`crate::evidence`]) and keys ([`crate::crypto`]). No I/O and no clock:
+//! the moment of judgement is the token's own genTime, as revocation is not looked at (a later issue brings it).
+//!
+//! Every check has a name and an outcome; [`Check`] lists them in the order in which they are made. A bit that is changed
+//! anywhere in the token, certificates included, fails a check even without a proof; the tests flip them all.
+
+mod receipt;
+mod report;
+mod token;
+mod trust;
+
+pub use report::{Check, CheckResult, EntrySummary, Outcome, Report, TokenSummary, Verdict};
+pub use trust::{MMD_MILLIS, Trust, TrustFault};
+
+use crate::digest::ImprintAlgorithm;
+
+/// What was stamped.
+#[derive(Clone, Copy, Debug)]
+pub enum Document<'a> {
+    /// Its bytes.
+    Bytes(&'a [u8]),
+    /// Its imprint, made by the caller: a large file is hashed piece by piece ([`crate::crypto::ImprintHasher`]) with the
+    /// algorithm that [`imprint_algorithm`] finds in the token.
+    Imprint {
+        /// How it was made.
+        algorithm: ImprintAlgorithm,
+        /// Its octets.
+        digest: &'a [u8],
+    },
+}
+
+/// What is to be verified.
+#[derive(Clone, Copy, Debug)]
+pub struct Evidence<'a> {
+    /// The document or its imprint.
+    pub document: Document<'a>,
+    /// The token: ContentInfo in DER, the content of a `.tst` file.
+    pub token: &'a [u8],
+    /// The text of its `.tlog-proof`, if there is one.
+    pub proof: Option<&'a str>,
+}
+
+/// The algorithm by which the document must be hashed; `None` if the token does not read, which [`verify_timestamp`] will
+/// then say in its report.
+#[must_use]
+pub fn imprint_algorithm(token: &[u8]) -> Option<ImprintAlgorithm> {
+    Some(token::Token::parse(token).ok()?.imprint_algorithm)
+}
+
+/// Makes every check that can be made.
+#[must_use]
+pub fn verify_timestamp(evidence: &Evidence<'_>, trust: &Trust) -> Report {
+    let mut report = Report::default();
+    let token = token::check(evidence, trust, &mut report);
+    receipt::check(evidence, trust, token.as_ref(), &mut report);
+    report.conclude();
+    report
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,168 @@
+//! What was checked, and what came out.
+
+use serde::Serialize;
+
+/// A check, in the order in which they are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum Check {
+    /// The token is strict DER of the profile: SignedData version 3 around a TSTInfo, SHA-256, nothing unsigned added.
+    #[serde(rename = "token.form")]
+    TokenForm,
+    /// Its imprint is that of the document.
+    #[serde(rename = "token.imprint")]
+    TokenImprint,
+    /// One signer, whose certificate is in the token or in the trusted chain file.
+    #[serde(rename = "token.signer")]
+    TokenSigner,
+    /// Signed attributes: contentType, messageDigest of this TSTInfo, algorithm protection; each once.
+    #[serde(rename = "token.attributes")]
+    TokenAttributes,
+    /// ESSCertIDv2 names the signer's certificate, by hash, issuer and serial number.
+    #[serde(rename = "token.certificate-binding")]
+    TokenCertificateBinding,
+    /// The signature over the signed attributes.
+    #[serde(rename = "token.signature")]
+    TokenSignature,
+    /// The certificate chains to the trusted root at genTime, for timestamping alone; so does each other in the token.
+    #[serde(rename = "certificate.chain")]
+    CertificateChain,
+    /// genTime lies in the privateKeyUsagePeriod.
+    #[serde(rename = "certificate.key-period")]
+    CertificateKeyPeriod,
+    /// The token's policy is one of those that the verifier accepts.
+    #[serde(rename = "token.policy")]
+    TokenPolicy,
+    /// The proof reads, and carries an entry.
+    #[serde(rename = "proof.form")]
+    ProofForm,
+    /// The entry's digest is SHA-256 of the token.
+    #[serde(rename = "entry.digest")]
+    EntryDigest,
+    /// The entry is of role timestamp, kind token, and has no tags.
+    #[serde(rename = "entry.kind")]
+    EntryKind,
+    /// The checkpoint is signed by a trusted log key of its own origin.
+    #[serde(rename = "proof.checkpoint")]
+    ProofCheckpoint,
+    /// The entry stands at its index in the tree of that checkpoint.
+    #[serde(rename = "proof.inclusion")]
+    ProofInclusion,
+    /// genTime lies in [entry time − mmd, entry time].
+    #[serde(rename = "entry.time")]
+    EntryTime,
+}
+
+/// What came out of a check.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+#[serde(tag = "outcome", content = "reason", rename_all = "kebab-case")]
+pub enum Outcome {
+    /// It holds.
+    Ok,
+    /// It does not.
+    Failed(String),
+    /// It could not be made, or was not asked for.
+    NotChecked(String),
+}
+
+/// One line of the report.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct CheckResult {
+    /// Which.
+    pub check: Check,
+    /// With what result.
+    #[serde(flatten)]
+    pub outcome: Outcome,
+}
+
+/// The whole.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Verdict {
+    /// Every check holds (a policy that was not asked for is no gap). Exit code 0.
+    Verified,
+    /// A check failed. Exit code 1.
+    Refuted,
+    /// None failed, but not all could be made: for example, without a proof. Exit code 2.
+    #[default]
+    Undecided,
+}
+
+/// What the token says; worth what the checks are worth.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct TokenSummary {
+    /// RFC 3339.
+    pub gen_time: crate::time::Timestamp,
+    /// Hex of the serial number.
+    pub serial: String,
+    /// Dotted.
+    pub policy: String,
+    /// `sha256`…
+    pub hash: &'static str,
+    /// Hex of the nonce's content octets.
+    pub nonce: Option<String>,
+    /// commonName of the signer's certificate.
+    pub signer: Option<String>,
+    /// SHA-256 of the token, under which the log knows it.
+    pub digest: crate::digest::Digest,
+}
+
+/// What the proof says.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct EntrySummary {
+    /// The log.
+    pub origin: String,
+    /// Its place.
+    pub index: u64,
+    /// Size of the tree it was proved in.
+    pub tree_size: u64,
+    /// RFC 3339.
+    pub time: crate::time::Timestamp,
+}
+
+/// All checks with their results, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct Report {
+    /// The whole.
+    pub verdict: Verdict,
+    /// One for each [`Check`].
+    pub checks: Vec<CheckResult>,
+    /// What the token says, if it reads.
+    pub token: Option<TokenSummary>,
+    /// What the proof says, if it reads.
+    pub entry: Option<EntrySummary>,
+}
+
+impl Report {
+    /// What came out of `check`.
+    #[must_use]
+    pub fn outcome(&self, check: Check) -> Option<&Outcome> {
+        self.checks.iter().find(|result| result.check == check).map(|result| &result.outcome)
+    }
+
+    /// As one line of JSON.
+    #[must_use]
+    pub fn to_json(&self) -> String {
+        // Strings, numbers and lists of them: serialising cannot fail.
+        serde_json::to_string(self).expect("a report is plain data")
+    }
+
+    pub(super) fn record(&mut self, check: Check, result: Result<(), String>) {
+        let outcome = result.map_or_else(Outcome::Failed, |()| Outcome::Ok);
+        self.checks.push(CheckResult { check, outcome });
+    }
+
+    pub(super) fn skip(&mut self, check: Check, reason: &str) {
+        self.checks.push(CheckResult { check, outcome: Outcome::NotChecked(reason.to_owned()) });
+    }
+
+    pub(super) fn conclude(&mut self) {
+        let failed = self.checks.iter().any(|r| matches!(r.outcome, Outcome::Failed(_)));
+        let gap =
+            self.checks.iter().any(|r| matches!(r.outcome, Outcome::NotChecked(_)) && r.check != Check::TokenPolicy);
+        self.verdict = match (failed, gap) {
+            (true, _) => Verdict::Refuted,
+            (false, true) => Verdict::Undecided,
+            (false, false) => Verdict::Verified,
+        };
+    }
+}

@@ -1,0 +1,291 @@
+//! Everything good is verified; everything changed is refuted, bit by bit.
+
+use std::sync::{Arc, LazyLock};
+
+use proptest::prelude::*;
+use semper_ledger::checkpoint::Checkpoint;
+use semper_ledger::entry::{Entry, Tag, Tags};
+use semper_ledger::merkle::{Hash, leaf_hash, root_of};
+use semper_ledger::note::{Note, NoteSigner};
+use semper_ledger::receipt::tlog_proof::TlogProof;
+
+use super::*;
+use crate::asn1::pem;
+use crate::crypto::{LogSigner, SignatureAlgorithm, Signer, SoftKey};
+use crate::digest::Digest;
+use crate::role::Role;
+use crate::testing::{self, GEN_TIME, PKI, Unit};
+use crate::time::Timestamp;
+use crate::timestamp::token::prepare;
+use crate::timestamp::{TimestampAuthority, TimestampEffect};
+
+const DOCUMENT: &[u8] = b"document";
+const ORIGIN: &str = "log.example/1";
+
+static LOG: LazyLock<NoteSigner> = LazyLock::new(|| {
+    let key = Arc::new(SoftKey::generate(SignatureAlgorithm::Ed25519).unwrap());
+    NoteSigner::new(ORIGIN, Arc::new(LogSigner::new(key).unwrap())).unwrap()
+});
+
+fn trust() -> Trust {
+    let chain = [testing::ec(), testing::rsa()].map(|unit| pem::encode("CERTIFICATE", unit.tsu.certificate().der()));
+    let chain = [&chain[..], &[pem::encode("CERTIFICATE", PKI.ca.der())]].concat().concat();
+    let root = pem::encode("CERTIFICATE", PKI.root.der());
+    Trust::from_texts(&root, &chain, &format!("# log\n\n{}\n", LOG.verifier_key())).unwrap()
+}
+
+fn token_at(unit: &Unit, cert_req: bool, now: Timestamp) -> Vec<u8> {
+    let mut event = testing::event(5);
+    event.request.cert_req = cert_req;
+    let (_, mut effects) = TimestampAuthority::decide(&unit.endpoint(), &event, now).unwrap();
+    let TimestampEffect::Sign(content) = effects.remove(0);
+    let tbs = prepare(&unit.tsu, &content);
+    let signature = unit.key.sign(tbs.message()).unwrap();
+    tbs.finish(&signature).token().to_vec()
+}
+
+fn token(unit: &Unit, cert_req: bool) -> Vec<u8> {
+    token_at(unit, cert_req, GEN_TIME)
+}
+
+fn entry(token: &[u8]) -> Entry {
+    let time_ms = GEN_TIME.millis() + 3;
+    Entry { role: 2, kind: 0, time_ms, digest: Digest::of(token).0, tags: Tags::default() }
+}
+
+/// A proof of `entry` at index 1 of three entries.
+fn proof(entry: &Entry) -> String {
+    let bytes = entry.encode();
+    let leaves: [Hash; 3] = [[1; 32], leaf_hash(&bytes), [3; 32]];
+    let text = Checkpoint { origin: ORIGIN.to_owned(), size: 3, root: root_of(&leaves) }.text();
+    let checkpoint = Note { signatures: vec![LOG.line(&LOG.sign(&text).unwrap())], text }.to_string();
+    TlogProof { extra: Some(bytes), index: 1, path: vec![leaves[0], leaves[2]], checkpoint }.to_string()
+}
+
+fn verify(token: &[u8], proof: Option<&str>, trust: &Trust) -> Report {
+    verify_timestamp(&Evidence { document: Document::Bytes(DOCUMENT), token, proof }, trust)
+}
+
+/// The checks that failed.
+fn failed(report: &Report) -> Vec<Check> {
+    report.checks.iter().filter(|r| matches!(r.outcome, Outcome::Failed(_))).map(|r| r.check).collect()
+}
+
+#[test]
+fn a_good_timestamp_is_verified() {
+    let trust = trust().with_policies(vec!["1.3.6.1.4.1.99999.1".parse().unwrap()]);
+    for unit in [testing::ec(), testing::rsa()] {
+        for cert_req in [false, true] {
+            let token = token(unit, cert_req);
+            let proof = proof(&entry(&token));
+            let report = verify(&token, Some(&proof), &trust);
+            assert_eq!(failed(&report), []);
+            assert_eq!(report.verdict, Verdict::Verified, "{}", report.to_json());
+            assert_eq!(report.checks.len(), 15);
+            assert!(report.checks.is_sorted_by_key(|result| result.check), "in the documented order");
+            let summary = report.token.unwrap();
+            assert_eq!((summary.gen_time, summary.hash), (GEN_TIME, "sha256"));
+            assert_eq!(summary.nonce.as_deref(), Some("008585858585858585"));
+            assert_eq!(summary.signer.as_deref(), Some(unit.tsu.key().purpose.name()));
+            assert_eq!(report.entry.unwrap().index, 1);
+        }
+    }
+    // Without a proof nothing fails, but it is not known to be logged.
+    let report = verify(&token(testing::ec(), true), None, &trust);
+    assert_eq!((report.verdict, failed(&report)), (Verdict::Undecided, vec![]));
+}
+
+#[test]
+fn the_report_as_json() {
+    let token = token(testing::ec(), false);
+    let json: serde_json::Value = serde_json::from_str(&verify(&token, None, &trust()).to_json()).unwrap();
+    assert_eq!(json["verdict"], "undecided");
+    assert_eq!(json["checks"][0], serde_json::json!({"check": "token.form", "outcome": "ok"}));
+    let last = serde_json::json!({"check": "entry.time", "outcome": "not-checked", "reason": "no proof was given"});
+    assert_eq!(json["checks"][14], last);
+    assert_eq!(json["token"]["gen_time"], "2026-03-01T12:00:00.250Z");
+}
+
+#[test]
+fn each_check_fails_for_its_own_reason() {
+    let unit = testing::ec();
+    let good = token(unit, true);
+    let good_entry = entry(&good);
+    let with = |change: fn(&mut Entry)| {
+        let mut entry = good_entry.clone();
+        change(&mut entry);
+        failed(&verify(&good, Some(&proof(&entry)), &trust()))
+    };
+    assert_eq!(with(|_| {}), []);
+    assert_eq!(with(|e| e.digest[0] ^= 1), [Check::EntryDigest]);
+    assert_eq!(with(|e| e.role = 3), [Check::EntryKind]);
+    assert_eq!(with(|e| e.kind = 1), [Check::EntryKind]);
+    assert_eq!(with(|e| e.tags = Tags::new(vec![Tag([1; 32])]).unwrap()), [Check::EntryKind]);
+    // The interval [genTime, genTime + mmd], both ends included.
+    assert_eq!(with(|e| e.time_ms = GEN_TIME.millis() - 1), [Check::EntryTime]);
+    assert_eq!(with(|e| e.time_ms = GEN_TIME.millis()), []);
+    assert_eq!(with(|e| e.time_ms = GEN_TIME.millis() + 5_000), []);
+    assert_eq!(with(|e| e.time_ms = GEN_TIME.millis() + 5_001), [Check::EntryTime]);
+
+    let good_proof = proof(&good_entry);
+    let of = |token: &[u8], proof: &str, trust: &Trust| failed(&verify(token, Some(proof), trust));
+    let strict = trust().with_policies(vec!["1.2.3".parse().unwrap()]);
+    assert_eq!(of(&good, &good_proof, &strict), [Check::TokenPolicy]);
+    assert_eq!(of(&good, &good_proof.replace("index 1", "index 0"), &trust()), [Check::ProofInclusion]);
+    assert_eq!(of(&good, &good_proof.replace("@v1", "@v2"), &trust()), [Check::ProofForm]);
+    let mut no_keys = trust();
+    no_keys.log_keys.clear();
+    assert_eq!(of(&good, &good_proof, &no_keys), [Check::ProofCheckpoint]);
+
+    let other_document = Evidence { document: Document::Bytes(b"other"), token: &good, proof: Some(&good_proof) };
+    assert_eq!(failed(&verify_timestamp(&other_document, &trust())), [Check::TokenImprint]);
+    let imprint = Digest::of(DOCUMENT);
+    for (algorithm, expected) in
+        [(ImprintAlgorithm::Sha256, vec![]), (ImprintAlgorithm::Sha3_256, vec![Check::TokenImprint])]
+    {
+        let document = Document::Imprint { algorithm, digest: &imprint.0 };
+        let evidence = Evidence { document, token: &good, proof: Some(&good_proof) };
+        assert_eq!(failed(&verify_timestamp(&evidence, &trust())), expected);
+    }
+    assert_eq!(imprint_algorithm(&good), Some(ImprintAlgorithm::Sha256));
+    assert_eq!(imprint_algorithm(&good[1..]), None);
+
+    // Another root with the same name.
+    let mut stranger = trust();
+    stranger.root = PKI.ca.clone();
+    assert_eq!(of(&good, &good_proof, &stranger), [Check::CertificateChain]);
+    // No certificate in the token, none in the chain file.
+    let bare = token(unit, false);
+    let mut no_chain = trust();
+    no_chain.chain.clear();
+    assert_eq!(failed(&verify(&bare, None, &no_chain)), [Check::TokenSigner]);
+}
+
+/// A unit that signs after its key's end: `decide` would refuse, so the token is made of a good one's parts.
+#[test]
+fn a_token_after_the_end_of_its_key_fails() {
+    let unit = testing::ec();
+    let mut event = testing::event(5);
+    event.request.cert_req = true;
+    let (_, mut effects) = TimestampAuthority::decide(&unit.endpoint(), &event, GEN_TIME).unwrap();
+    let TimestampEffect::Sign(mut content) = effects.remove(0);
+    for (gen_time, expected) in [
+        (testing::key_period().not_after.plus_secs(1), vec![Check::CertificateKeyPeriod]),
+        (testing::start().minus_millis(1000), vec![Check::CertificateChain, Check::CertificateKeyPeriod]),
+    ] {
+        content.gen_time = gen_time;
+        let tbs = prepare(&unit.tsu, &content);
+        let signature = unit.key.sign(tbs.message()).unwrap();
+        assert_eq!(failed(&verify(tbs.finish(&signature).token(), None, &trust())), expected);
+    }
+}
+
+/// A certificate of the right key but without the profile, put behind a token that was signed with it in mind.
+#[test]
+fn a_token_with_another_certificate_of_the_same_key_fails() {
+    let unit = testing::ec();
+    let twin = testing::reissue(unit.tsu.certificate(), |tbs| {
+        tbs.validity.not_after = tbs.validity.not_before;
+    });
+    let mut trust = trust();
+    trust.chain[0] = crate::x509::Certificate::from_der(&twin).unwrap();
+    let report = verify(&token(unit, false), None, &trust);
+    assert_eq!(failed(&report), [Check::TokenCertificateBinding, Check::CertificateChain]);
+}
+
+/// Every bit of a token, with certificates and without, of both kinds of key: no proof helps to find it.
+#[test]
+fn every_flipped_bit_of_a_token_is_refuted() {
+    let trust = trust();
+    for (unit, cert_req, masks) in [
+        (testing::ec(), false, &[1, 2, 4, 8, 16, 32, 64, 128][..]),
+        (testing::ec(), true, &[1, 128]),
+        (testing::rsa(), false, &[1, 128]),
+    ] {
+        let good = token(unit, cert_req);
+        for at in 0..good.len() {
+            for mask in masks {
+                let mut bad = good.clone();
+                bad[at] ^= mask;
+                let report = verify(&bad, None, &trust);
+                assert_eq!(report.verdict, Verdict::Refuted, "octet {at} mask {mask}: {}", report.to_json());
+            }
+        }
+        for cut in [0, 1, good.len() / 2, good.len() - 1] {
+            assert_eq!(failed(&verify(&good[..cut], None, &trust)), [Check::TokenForm]);
+        }
+        assert_eq!(failed(&verify(&[&good[..], &[0]].concat(), None, &trust)), [Check::TokenForm]);
+    }
+}
+
+#[test]
+fn every_flipped_bit_of_a_proof_is_refuted() {
+    let trust = trust();
+    let token = token(testing::ec(), false);
+    let good = proof(&entry(&token));
+    for at in 0..good.len() {
+        for mask in [1, 2, 4, 8, 16, 32, 64] {
+            let mut bad = good.clone().into_bytes();
+            bad[at] ^= mask;
+            // A broken dash is no UTF-8; such a file is not even text.
+            let Ok(bad) = String::from_utf8(bad) else { continue };
+            let report = verify(&token, Some(&bad), &trust);
+            assert_eq!(report.verdict, Verdict::Refuted, "octet {at} mask {mask}: {bad}\n{}", report.to_json());
+        }
+    }
+}
+
+#[test]
+fn every_flipped_octet_of_the_trusted_files_is_refuted_or_refused() {
+    let token = token(testing::ec(), false);
+    let good_proof = proof(&entry(&token));
+    let good = trust();
+    // root.pem and the two certificates that the token's chain needs
+    for which in 0..3 {
+        let der = [good.root.der(), good.chain[0].der(), good.chain[2].der()][which].to_vec();
+        for at in 0..der.len() {
+            let mut bad = der.clone();
+            bad[at] ^= 1;
+            let Ok(bad) = crate::x509::Certificate::from_der(&bad) else { continue };
+            let mut trust = good.clone();
+            match which {
+                // A root is trusted as it is: its own signature means nothing, its key, name and profile all.
+                0 => trust.root = bad,
+                1 => trust.chain[0] = bad,
+                _ => trust.chain[2] = bad,
+            }
+            let report = verify(&token, Some(&good_proof), &trust);
+            let meaningless = which == 0 && root_bit_is_meaningless(&der, at);
+            assert!(report.verdict == Verdict::Refuted || meaningless, "file {which} octet {at}");
+        }
+    }
+}
+
+/// Parts of a trust anchor that no path depends on (RFC 5280 §6.1.1 d): all but its name, key and extensions.
+fn root_bit_is_meaningless(der: &[u8], at: usize) -> bool {
+    let find = |part: &[u8]| der.windows(part.len()).position(|window| window == part).unwrap();
+    let subject = crate::x509::encode(PKI.root.subject());
+    let spki = PKI.root.spki_der();
+    let spki_at = find(&spki);
+    let subject_at = spki_at - subject.len();
+    !(subject_at..spki_at + spki.len()).contains(&at)
+}
+
+#[test]
+fn files_that_are_no_trust_are_named() {
+    let root = pem::encode("CERTIFICATE", PKI.root.der());
+    let fault = |root: &str, chain: &str, keys: &str| Trust::from_texts(root, chain, keys).err();
+    assert_eq!(fault(&root, "", ""), None);
+    assert_eq!(fault("", "", ""), Some(TrustFault::Root));
+    assert_eq!(fault(&root.repeat(2), "", ""), Some(TrustFault::Root));
+    assert_eq!(fault(&root, &pem::encode("CERTIFICATE", &[0x30, 0]), ""), Some(TrustFault::Chain));
+    assert!(matches!(fault(&root, "", "log+00000000+AA=="), Some(TrustFault::LogKey(_))));
+}
+
+proptest! {
+    #[test]
+    fn garbage_never_panics(token: Vec<u8>, proof: String) {
+        let report = verify(&token, Some(&proof), &trust());
+        prop_assert_eq!(report.verdict, Verdict::Refuted);
+    }
+}

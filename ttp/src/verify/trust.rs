@@ -1,0 +1,73 @@
+//! What the verifier trusts. It comes from the verifier's own files, never from the evidence.
+
+use semper_ledger::note::VerifierKey;
+
+use crate::asn1::{PolicyId, pem};
+use crate::x509::Certificate;
+
+/// How much later than the decision an entry may be, milliseconds, unless a policy says otherwise (DESIGN §4).
+pub const MMD_MILLIS: u64 = 5_000;
+
+/// Anchors and limits.
+#[derive(Clone, Debug)]
+pub struct Trust {
+    pub(super) root: Certificate,
+    pub(super) chain: Vec<Certificate>,
+    pub(super) log_keys: Vec<VerifierKey>,
+    pub(super) policies: Vec<PolicyId>,
+    pub(super) mmd_millis: u64,
+}
+
+/// Why files are no trust.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum TrustFault {
+    /// Not exactly one certificate.
+    #[error("root.pem must hold exactly one certificate")]
+    Root,
+    /// A certificate of the chain does not read.
+    #[error("tsa-chain.pem does not read")]
+    Chain,
+    /// A line is no verifier key.
+    #[error("ledger.vkey: {0}")]
+    LogKey(String),
+}
+
+impl Trust {
+    /// From the texts of `root.pem`, `tsa-chain.pem` (units and issuing CAs, untrusted helpers for tokens without
+    /// certificates; may be empty) and `ledger.vkey` (one key a line; empty lines and `#` comments are skipped).
+    ///
+    /// # Errors
+    /// [`TrustFault`].
+    pub fn from_texts(root_pem: &str, chain_pem: &str, vkeys: &str) -> Result<Self, TrustFault> {
+        let certificates = |text| {
+            let blocks = pem::decode("CERTIFICATE", text)?;
+            blocks.iter().map(|der| Certificate::from_der(der).ok()).collect::<Option<Vec<_>>>()
+        };
+        let root = match certificates(root_pem).as_deref() {
+            Some([root]) => root.clone(),
+            _ => return Err(TrustFault::Root),
+        };
+        let chain = certificates(chain_pem).ok_or(TrustFault::Chain)?;
+        let log_keys = vkeys
+            .lines()
+            .map(str::trim)
+            .filter(|line| !line.is_empty() && !line.starts_with('#'))
+            .map(|line| VerifierKey::parse(line).map_err(|fault| TrustFault::LogKey(fault.to_string())))
+            .collect::<Result<_, _>>()?;
+        Ok(Self { root, chain, log_keys, policies: Vec::new(), mmd_millis: MMD_MILLIS })
+    }
+
+    /// Accepts tokens of these policies only.
+    #[must_use]
+    pub fn with_policies(mut self, policies: Vec<PolicyId>) -> Self {
+        self.policies = policies;
+        self
+    }
+
+    /// Another largest span between decision and entry, milliseconds.
+    #[must_use]
+    pub fn with_mmd_millis(mut self, mmd_millis: u64) -> Self {
+        self.mmd_millis = mmd_millis;
+        self
+    }
+}
