@@ -17,6 +17,7 @@ import java.security.cert.PKIXBuilderParameters;
 import java.security.cert.TrustAnchor;
 import java.security.cert.X509CertSelector;
 import java.security.cert.X509Certificate;
+import java.time.Duration;
 import java.util.ArrayList;
 import java.util.Collection;
 import java.util.List;
@@ -156,6 +157,7 @@ public final class TimeStampCheck {
 
     private static byte[] post(URI uri, byte[] body) throws Exception {
         HttpRequest request = HttpRequest.newBuilder(uri).header("Content-Type", "application/timestamp-query")
+            .timeout(Duration.ofSeconds(30))
             .POST(HttpRequest.BodyPublishers.ofByteArray(body)).build();
         HttpResponse<byte[]> response = CLIENT.send(request, HttpResponse.BodyHandlers.ofByteArray());
         if (response.statusCode() != 200) {

@@ -35,8 +35,9 @@ class Checks:
 
 
 def show(value):
-    """Bytes as hex, everything else as Python writes it."""
-    return value.hex(" ") if isinstance(value, (bytes, bytearray)) else repr(value)
+    """Bytes as hex, everything else as Python writes it; cut where nobody would read on."""
+    text = value.hex(" ") if isinstance(value, (bytes, bytearray)) else repr(value)
+    return text if len(text) <= 600 else f"{text[:600]}… ({len(text)} characters)"
 
 
 class Arguments(argparse.Namespace):
