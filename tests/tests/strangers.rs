@@ -81,7 +81,11 @@ fn a_stranger_says_no_under_foreign_anchors() {
     for script in ["tlog_audit.py", "openssl_ts.py"] {
         let work = tempfile::tempdir().expect("a temporary folder");
         let output = run(&mut python_stranger(script, server.url(), other.trust(), work.path()));
-        assert!(!output.status.success(), "{script} accepted one server under the anchors of another:\n{}", text(&output));
+        assert!(
+            !output.status.success(),
+            "{script} accepted one server under the anchors of another:\n{}",
+            text(&output)
+        );
         assert!(text(&output).contains("FAILED"), "{script} fell over instead of judging:\n{}", text(&output));
     }
 }
@@ -105,10 +109,9 @@ fn strangers() -> PathBuf {
 
 /// The interpreter of the venv that `ops/setup.sh` makes.
 fn python() -> Command {
-    let cache = env::var_os("XDG_CACHE_HOME").filter(|path| !path.is_empty()).map_or_else(
-        || PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(".cache"),
-        PathBuf::from,
-    );
+    let cache = env::var_os("XDG_CACHE_HOME")
+        .filter(|path| !path.is_empty())
+        .map_or_else(|| PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(".cache"), PathBuf::from);
     let python = cache.join("semper/venv/bin/python");
     assert!(fs::exists(&python).is_ok_and(|found| found), "{} is missing: run ops/setup.sh", python.display());
     let mut command = Command::new(python);
