@@ -4,8 +4,8 @@ SHELL := /bin/bash
 
 # RocksDB takes about 16 minutes to compile on 2 cores. Three habits let that happen once per machine:
 # - one target folder outside the checkout, so that every clone reuses it;
-# - one set of cargo flags (--workspace --release --locked) for run, test and lint: the same features and profile always,
-#   so cargo finds nothing to build again;
+# - one set of cargo flags for run, test and lint: the same profile and the same features always, so cargo finds nothing
+#   to build again (--all-targets because a build without the tests' dependencies unifies features differently);
 # - the ccache links first in PATH: the C++ compiler is cached even if the folder is lost, and cargo's fingerprints stay
 #   as they are (they record CC and CXX, not PATH).
 CACHE := $(if $(XDG_CACHE_HOME),$(XDG_CACHE_HOME),$(HOME)/.cache)/semper
@@ -29,7 +29,7 @@ test: setup-all build ## all tests, with the foreign clients that judge our outp
 	cargo test $(FLAGS)
 
 build: setup-build ## build everything; the binary is linked at target/release/semper
-	cargo build $(FLAGS)
+	cargo build $(FLAGS) --all-targets
 	@mkdir -p target/release
 	@[ $(SEMPER) -ef target/release/semper ] || ln -sfn $(SEMPER) target/release/semper
 
