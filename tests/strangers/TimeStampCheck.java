@@ -39,8 +39,8 @@ import org.bouncycastle.tsp.TimeStampToken;
 
 /**
  * BouncyCastle as a client of the timestamping authority: TimeStampResponse.validate against the request and
- * TimeStampToken.validate against the certificate, then the JDK's own path building up to our root. Run as a single-file
- * program with bcpkix, bcprov and bcutil in the class path; arguments: server URL, trust folder.
+ * TimeStampToken.validate against the certificate, then the JDK's own path building up to our root. A single-file
+ * program to run with bcpkix, bcprov and bcutil in the class path; arguments: server URL, trust folder.
  */
 public final class TimeStampCheck {
     private static int passed;
