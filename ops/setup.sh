@@ -1,0 +1,165 @@
+#!/usr/bin/env bash
+# Installs what is missing to build and to test Semper. Quiet and quick (well under a second) when nothing is missing.
+#
+#   ops/setup.sh build    what a build needs: a C++ compiler, libclang (bindgen for RocksDB), OpenSSL's headers, ccache
+#   ops/setup.sh test     the foreign programs that judge our output: openssl, a JDK, BouncyCastle, osslsigncode, FUSE,
+#                         and a Python venv with tests/strangers/requirements.txt
+#   ops/setup.sh all      both (the default)
+#
+# Every item is checked by what is really there (a command, a header, a library), never by a note that an earlier run
+# left, so it also serves machines where things were installed by other means. Only Debian and its kin are installed
+# for; elsewhere the missing things are named and the exit code is 1. It never prompts.
+set -euo pipefail
+
+here="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
+cache="${XDG_CACHE_HOME:-$HOME/.cache}/semper"
+venv="$cache/venv"
+requirements="$here/tests/strangers/requirements.txt"
+# The oldest Python for which every pinned package still has a release.
+python_min="3, 10"
+
+say() { printf 'setup: %s\n' "$*" >&2; }
+die() { say "$*"; exit 1; }
+have() { command -v "$1" >/dev/null 2>&1; }
+any_file() { compgen -G "$1" >/dev/null; }
+
+# ---- what is missing: one Debian package name per line -------------------------------------------------------------
+
+has_libclang() {
+    [ -n "${LIBCLANG_PATH:-}" ] && return 0
+    local pattern
+    # llvm-N/lib is where Debian and Ubuntu put it, the others are for everyone else.
+    for pattern in '/usr/lib/llvm-*/lib/libclang*.so*' '/usr/lib/*/libclang*.so*' '/usr/lib*/libclang*.so*' \
+        '/usr/local/lib/libclang*'; do
+        any_file "$pattern" && return 0
+    done
+    return 1
+}
+
+missing_for_build() {
+    have c++ || echo g++
+    has_libclang || echo libclang-dev
+    if ! have pkg-config; then
+        echo pkg-config
+        echo libssl-dev
+    elif ! pkg-config --exists openssl; then
+        echo libssl-dev
+    fi
+    # A convenience, but it saves the 16 minutes of RocksDB when a target folder is lost.
+    have ccache || echo ccache
+}
+
+missing_for_test() {
+    have openssl || echo openssl
+    if ! { have java && have javac && have jarsigner && have keytool; }; then echo default-jdk-headless; fi
+    if ! { [ -e /usr/share/java/bcpkix.jar ] && [ -e /usr/share/java/bcprov.jar ] && [ -e /usr/share/java/bcutil.jar ]; }
+    then echo libbcpkix-java; fi
+    have osslsigncode || echo osslsigncode
+    # Without the device (most containers) the power-cut test says loudly that it did not run.
+    if [ -e /dev/fuse ] && ! have fusermount3; then echo fuse3; fi
+    if ! venv_complete && ! find_python >/dev/null; then
+        echo python3
+        echo python3-venv
+    fi
+}
+
+# ---- Debian packages -----------------------------------------------------------------------------------------------
+
+as_root() {
+    if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n -- "$@"; fi
+}
+
+apt() {
+    as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
+        --no-install-recommends "$@"
+}
+
+# Runs a command with its output in a log; on failure once more, since downloads fail by chance; then shows the log.
+twice() {
+    local log="$cache/setup.log"
+    "$@" >"$log" 2>&1 </dev/null && return 0
+    say "failed once, trying again: $*"
+    "$@" >"$log" 2>&1 </dev/null && return 0
+    tail -n 40 "$log" >&2
+    return 1
+}
+
+install_packages() {
+    local packages=("$@")
+    if ! have apt-get; then
+        say "this is not Debian or Ubuntu; please install what these packages of theirs hold:"
+        printf '  %s\n' "${packages[@]}" >&2
+        exit 1
+    fi
+    if [ "$(id -u)" -ne 0 ] && ! { have sudo && sudo -n true 2>/dev/null; }; then
+        die "needs root; please run: sudo apt-get update && sudo apt-get install --no-install-recommends ${packages[*]}"
+    fi
+    say "installing ${packages[*]}"
+    # A failed update alone is no failure: the lists that are there may do.
+    twice apt update || say "apt-get update failed; going on with the package lists that are there"
+    twice apt install "${packages[@]}" || die "apt-get could not install: ${packages[*]}"
+}
+
+# ---- the Python venv -----------------------------------------------------------------------------------------------
+
+find_python() {
+    local python
+    for python in python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
+        have "$python" || continue
+        if "$python" -c "import sys, ensurepip, venv; sys.exit(sys.version_info < ($python_min))" 2>/dev/null; then
+            echo "$python"
+            return 0
+        fi
+    done
+    return 1
+}
+
+venv_wanted() { sha256sum <"$requirements"; }
+
+# The stamp tells that the pins are these; the look at the modules tells that they are still there.
+venv_complete() {
+    [ -x "$venv/bin/python" ] && [ -f "$venv/semper-stamp" ] || return 1
+    [ "$(cat "$venv/semper-stamp")" = "$(venv_wanted)" ] || return 1
+    # A system upgrade can take away the Python that a venv points to.
+    "$venv/bin/python" -I -S -c '' 2>/dev/null || return 1
+    local module
+    for module in aiohttp asn1crypto cbor2 cryptography pyhanko pyhanko_certvalidator rfc3161_client rfc3161ng scitt_cose; do
+        any_file "$venv/lib/python3*/site-packages/$module" || return 1
+    done
+}
+
+make_venv() {
+    local python
+    python="$(find_python)" || die "no Python (at least ${python_min/, /.}) with the modules venv and ensurepip was found"
+    say "making the Python venv in $venv"
+    rm -rf "$venv"
+    "$python" -m venv "$venv" || die "$python could not make a venv in $venv"
+    twice "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --prefer-binary \
+        --requirement "$requirements" || die "pip could not install $requirements"
+    venv_wanted >"$venv/semper-stamp"
+    venv_complete || die "the venv in $venv lacks modules although pip reported success"
+}
+
+# ---- main ----------------------------------------------------------------------------------------------------------
+
+what="${1:-all}"
+case "$what" in
+build | test | all) ;;
+*) say "usage: ops/setup.sh [build|test|all]"; exit 64 ;;
+esac
+
+have cargo || die "no cargo; install a Rust toolchain (at least 1.95) first, for example with rustup"
+
+missing=()
+add_missing() { local line; while read -r line; do missing+=("$line"); done; }
+[ "$what" = test ] || add_missing < <(missing_for_build)
+[ "$what" = build ] || add_missing < <(missing_for_test)
+mkdir -p "$cache"
+[ "${#missing[@]}" -eq 0 ] || install_packages "${missing[@]}"
+
+if [ "$what" != build ] && ! venv_complete; then
+    # Two checkouts on one machine share the venv; the second waits and then finds it complete.
+    exec 9>"$cache/setup.lock"
+    ! have flock || flock 9
+    venv_complete || make_venv
+fi
