@@ -1,0 +1,227 @@
+//! Settings: one TOML file, one struct per section, unknown keys refused, every default named in one place.
+//!
+//! Three steps, each with its own answer when it fails: [`Config::from_toml`] parses (unknown keys and wrong types are
+//! errors), the command line overrides, [`Config::verify`] checks bounds and the rules between fields. `serve --check`
+//! runs all three and stops.
+//!
+//! Every setting may be lowered later without touching the stored data. What can never change is no setting: origin,
+//! public URL and the organisation's names are asked once, by `semper init`, and then read from the data folder. A file
+//! that states them again must state the same ([`Identity::differences`]).
+//!
+//! Secrets are never in the file: it names a file or an environment variable. [`Secret`] prints as `[redacted]`.
+//!
+//! `deploy/semper.toml` is the commented sample; a test holds it to [`Config::default`] field by field.
+
+mod identity;
+mod secret;
+mod sections;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use serde::Deserialize;
+
+pub(crate) use identity::{Identity, IdentityIncomplete};
+pub(crate) use secret::{Secret, SecretError};
+pub(crate) use sections::{
+    ClockSection, ClockSource, HashName, Init, Keys, Ledger, Limits, Listen, Log, LogFormat, Service, Shutdown,
+    Storage, TEST_POLICY, Tsa,
+};
+
+/// All settings.
+#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Config {
+    pub(crate) service: Service,
+    pub(crate) init: Init,
+    pub(crate) listen: Listen,
+    pub(crate) limits: Limits,
+    pub(crate) ledger: Ledger,
+    pub(crate) tsa: Tsa,
+    pub(crate) clock: ClockSection,
+    pub(crate) storage: Storage,
+    pub(crate) log: Log,
+    pub(crate) keys: Keys,
+    pub(crate) shutdown: Shutdown,
+}
+
+/// Why a configuration is not taken. Each names the key and says what would be taken, so that the line can be put right
+/// without opening a manual.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ConfigError {
+    /// The file cannot be read.
+    #[error("cannot read {}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// Not TOML, an unknown key, or a value of the wrong type. Names the line but does not show it: it may hold a
+    /// secret that somebody put there by mistake.
+    #[error("{}line {line}: {message}", in_file(path.as_deref()))]
+    Unparsable {
+        /// The file, if there is one.
+        path: Option<PathBuf>,
+        /// The line, from 1.
+        line: usize,
+        /// What the parser said.
+        message: String,
+    },
+    /// Values out of bounds or against a rule: all of them, not only the first.
+    #[error("{}", lines(.0))]
+    Refused(Vec<Fault>),
+}
+
+/// One value that is not taken.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Fault {
+    /// `section.key`.
+    pub(crate) key: &'static str,
+    /// What is wrong and what would be right.
+    pub(crate) text: String,
+}
+
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}: {}", self.key, self.text)
+    }
+}
+
+fn in_file(path: Option<&Path>) -> String {
+    path.map_or_else(String::new, |path| format!("{}: ", path.display()))
+}
+
+fn lines(faults: &[Fault]) -> String {
+    faults.iter().map(Fault::to_string).collect::<Vec<_>>().join("\n")
+}
+
+impl Config {
+    /// Reads a file; without one, the defaults. Does not [`verify`](Self::verify): the command line may still override.
+    ///
+    /// # Errors
+    /// The file cannot be read or parsed.
+    pub(crate) fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
+        let Some(path) = path else { return Ok(Config::default()) };
+        let text =
+            std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+        Config::from_toml(&text).map_err(|error| match error {
+            ConfigError::Unparsable { line, message, .. } => {
+                ConfigError::Unparsable { path: Some(path.to_owned()), line, message }
+            }
+            other => other,
+        })
+    }
+
+    /// Parses the text of a file.
+    ///
+    /// # Errors
+    /// Not TOML, an unknown key, or a value of the wrong type.
+    pub(crate) fn from_toml(text: &str) -> Result<Config, ConfigError> {
+        toml::from_str(text).map_err(|error: toml::de::Error| {
+            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+            let line = 1 + before.matches('\n').count();
+            ConfigError::Unparsable { path: None, line, message: error.message().to_owned() }
+        })
+    }
+
+    /// Bounds of every value and the rules between fields.
+    ///
+    /// # Errors
+    /// [`ConfigError::Refused`] with every fault found.
+    pub(crate) fn verify(&self) -> Result<(), ConfigError> {
+        let mut faults = Faults::default();
+        self.listen.verify(&mut faults);
+        self.limits.verify(&mut faults);
+        self.ledger.verify(&mut faults);
+        self.tsa.verify(&mut faults);
+        self.clock.verify(&mut faults);
+        self.storage.verify(&mut faults);
+        self.log.verify(&mut faults);
+        self.keys.verify(&mut faults);
+        self.shutdown.verify(&mut faults);
+        identity::verify(&self.ledger, &self.service, &mut faults);
+        self.verify_between(&mut faults);
+        if faults.0.is_empty() { Ok(()) } else { Err(ConfigError::Refused(faults.0)) }
+    }
+
+    /// The settings of the clock's state machine: the accuracy is promised in `[tsa]`, the rest is kept in `[clock]`.
+    pub(crate) fn clock_settings(&self) -> semper_ttp::clock::Settings {
+        semper_ttp::clock::Settings {
+            accuracy_ms: self.tsa.accuracy_ms,
+            offset_bound_ms: self.clock.offset_bound_ms,
+            drift_ppm: self.clock.drift_ppm,
+            sample_interval_ms: self.clock.sample_interval_ms,
+            sample_age_max_ms: self.clock.sample_age_max_ms,
+            good_samples_needed: self.clock.good_samples_needed,
+        }
+    }
+
+    fn verify_between(&self, faults: &mut Faults) {
+        // A token must not claim more than its clock can hold (EN 319 421 TIS-7.7.1-05).
+        if let Err(refused) = self.clock_settings().verify() {
+            faults.add("clock", refused.to_string());
+        }
+        // Time that nobody vouches for is asserted under a policy that says so, and never under another. The other way
+        // round, a real clock under the test policy would make tokens that nobody may rely on.
+        let policies = self.tsa.policies();
+        match self.clock.source {
+            ClockSource::Assumed => {
+                if policies.iter().any(|policy| policy != TEST_POLICY) {
+                    faults.add(
+                        "tsa.policy_default",
+                        format!(
+                            "with clock.source = \"assumed\" only the test policy {TEST_POLICY} may be used; \
+                             leave the policies out"
+                        ),
+                    );
+                }
+                if self.tsa.qualified {
+                    faults.add("tsa.qualified", "needs clock.source = \"kernel\"".into());
+                }
+            }
+            ClockSource::Kernel => {
+                if self.tsa.policy_default.is_none() {
+                    faults.add(
+                        "tsa.policy_default",
+                        "is missing: the object identifier of your time-stamp policy \
+                         (for a trial without one, set clock.source = \"assumed\")"
+                            .into(),
+                    );
+                }
+                if policies.iter().any(|policy| policy == TEST_POLICY) {
+                    faults.add(
+                        "tsa.policy_default",
+                        format!("{TEST_POLICY} is the test policy of clock.source = \"assumed\""),
+                    );
+                }
+                if self.tsa.qualified && self.clock.utc_laboratories.is_empty() {
+                    faults.add(
+                        "clock.utc_laboratories",
+                        "must name the UTC(k) laboratories when tsa.qualified is true (EN 319 421 TIS-7.7.1-04)".into(),
+                    );
+                }
+            }
+        }
+    }
+}
+
+/// Collects faults, so that one start shows all of them.
+#[derive(Debug, Default)]
+struct Faults(Vec<Fault>);
+
+impl Faults {
+    fn add(&mut self, key: &'static str, text: String) {
+        self.0.push(Fault { key, text });
+    }
+
+    /// The value must lie in a closed range.
+    fn within<T: PartialOrd + fmt::Display>(&mut self, key: &'static str, value: T, least: T, most: T) {
+        if value < least || value > most {
+            self.add(key, format!("is {value} and must be from {least} to {most}"));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

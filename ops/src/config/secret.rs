@@ -1,0 +1,140 @@
+//! A secret that is given by file or environment and never shown.
+
+use std::ffi::OsString;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use zeroize::Zeroizing;
+
+use super::Keys;
+
+/// A passphrase. Neither `Debug` nor an error shows it; its memory is cleared when it is dropped.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// The passphrase itself: name this call where it is used, so that a search finds every place.
+    pub(crate) fn expose(&self) -> &str {
+        &self.0
+    }
+}
+
+impl From<String> for Secret {
+    fn from(text: String) -> Secret {
+        Secret(Zeroizing::new(text))
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
+
+/// Why there is no passphrase.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum SecretError {
+    /// The file cannot be read, or is no UTF-8.
+    #[error("cannot read the passphrase file {}: {error}", path.display())]
+    Unreadable {
+        /// The file.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// The environment variable is not set, or is no UTF-8.
+    #[error("the environment variable {0} is not set; set it, or name a file in keys.passphrase_file")]
+    Unset(String),
+    /// An empty passphrase protects nothing.
+    #[error("the passphrase in {0} is empty")]
+    Empty(String),
+}
+
+impl Keys {
+    /// Where the passphrase is looked for when the configuration names neither file nor variable.
+    pub(crate) const ENV_DEFAULT: &str = "SEMPER_PASSPHRASE";
+
+    /// The passphrase of the key files: from the file if one is named, else from the environment. One line feed at the
+    /// end of a file is not part of it, since every editor adds one.
+    ///
+    /// # Errors
+    /// [`SecretError`]: it is missing or empty.
+    pub(crate) fn passphrase(&self, env: impl Fn(&str) -> Option<OsString>) -> Result<Secret, SecretError> {
+        if let Some(path) = &self.passphrase_file {
+            return from_file(path);
+        }
+        let name = self.passphrase_env.as_deref().unwrap_or(Self::ENV_DEFAULT);
+        let text = env(name).and_then(|text| text.into_string().ok()).ok_or_else(|| SecretError::Unset(name.into()))?;
+        not_empty(text, || name.into())
+    }
+}
+
+fn from_file(path: &Path) -> Result<Secret, SecretError> {
+    let mut text =
+        std::fs::read_to_string(path).map_err(|error| SecretError::Unreadable { path: path.to_owned(), error })?;
+    if text.ends_with('\n') {
+        text.pop();
+        if text.ends_with('\r') {
+            text.pop();
+        }
+    }
+    not_empty(text, || path.display().to_string())
+}
+
+fn not_empty(text: String, place: impl FnOnce() -> String) -> Result<Secret, SecretError> {
+    if text.is_empty() { Err(SecretError::Empty(place())) } else { Ok(Secret::from(text)) }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn keys(file: Option<&Path>, env: Option<&str>) -> Keys {
+        Keys { passphrase_file: file.map(Path::to_owned), passphrase_env: env.map(str::to_owned) }
+    }
+
+    fn env(name: &str) -> Option<OsString> {
+        match name {
+            "SEMPER_PASSPHRASE" => Some("from the default".into()),
+            "OTHER" => Some("from another".into()),
+            "EMPTY" => Some("".into()),
+            _ => None,
+        }
+    }
+
+    #[test]
+    fn file_before_environment_before_default() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("passphrase");
+        for (bytes, expected) in [
+            (&b"s3 cret\n"[..], "s3 cret"),
+            (b"s3 cret\r\n", "s3 cret"),
+            (b"s3 cret", "s3 cret"),
+            (b"two\n\n", "two\n"),
+        ] {
+            std::fs::write(&file, bytes).unwrap();
+            assert_eq!(keys(Some(&file), None).passphrase(env).unwrap().expose(), expected);
+        }
+        assert_eq!(keys(None, Some("OTHER")).passphrase(env).unwrap().expose(), "from another");
+        assert_eq!(keys(None, None).passphrase(env).unwrap().expose(), "from the default");
+    }
+
+    #[test]
+    fn missing_and_empty_secrets_are_told_apart() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("passphrase");
+        assert!(matches!(keys(Some(&file), None).passphrase(env), Err(SecretError::Unreadable { .. })));
+        std::fs::write(&file, b"\n").unwrap();
+        assert!(matches!(keys(Some(&file), None).passphrase(env), Err(SecretError::Empty(_))));
+        assert!(matches!(keys(None, Some("EMPTY")).passphrase(env), Err(SecretError::Empty(_))));
+        assert!(
+            matches!(keys(None, Some("NOWHERE")).passphrase(env), Err(SecretError::Unset(name)) if name == "NOWHERE")
+        );
+    }
+
+    #[test]
+    fn a_secret_is_never_shown() {
+        let secret = Secret::from("hunter2".to_owned());
+        assert_eq!(format!("{secret:?} {:?}", Some(&secret)), "[redacted] Some([redacted])");
+    }
+}
