@@ -6,13 +6,21 @@
 //! Where to begin: [`entry`] (what is public), [`merkle`] (how it is hashed), [`receipt`] (what a client gets).
 //! Out of scope: what an entry means (`ttp`), HTTP (`api`), keys (`ttp::crypto`, through [`port`]).
 
+#[cfg(feature = "store")]
+pub mod anchor;
 pub mod checkpoint;
 pub mod entry;
+#[cfg(feature = "store")]
+pub mod ledger;
 pub mod merkle;
 pub mod note;
 pub mod port;
 pub mod proof;
 pub mod receipt;
+#[cfg(feature = "store")]
+pub mod sequencer;
+#[cfg(feature = "store")]
+pub mod store;
 #[cfg(test)]
 mod testing;
 pub mod tile;

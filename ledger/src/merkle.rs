@@ -132,7 +132,7 @@ impl Tile {
         self.layers[0].push(hash);
         for j in 0..TILE_HEIGHT as usize {
             let [left, right] = match self.layers[j].as_slice() {
-                [.., left, right] if self.layers[j].len() % 2 == 0 => [*left, *right],
+                [.., left, right] if self.layers[j].len().is_multiple_of(2) => [*left, *right],
                 _ => break,
             };
             self.layers[j + 1].push(node_hash(&left, &right));

@@ -4,7 +4,7 @@
 //! sizes 5, 6 and 8. Take a size only from a signed checkpoint, and an index only from a path checked against that size.
 //! Inclusion proves presence and order, never absence.
 
-use std::sync::Arc;
+use std::{cell::RefCell, sync::Arc};
 
 use crate::merkle::{EMPTY_ROOT, Hash, TILE_HEIGHT, Tile, TileId, node_hash};
 
@@ -52,12 +52,15 @@ pub fn root<T: Tiles>(tiles: &T, size: u64) -> Result<Hash, T::Error> {
 /// Subtree hashes out of tiles; the tile last used at each level is kept for the life of one proof.
 struct Nodes<'a, T> {
     tiles: &'a T,
-    recent: std::cell::RefCell<Vec<Option<(u64, Arc<Tile>)>>>,
+    /// By level: index of the tile and the tile.
+    recent: RefCell<Vec<Option<Recent>>>,
 }
+
+type Recent = (u64, Arc<Tile>);
 
 impl<'a, T: Tiles> Nodes<'a, T> {
     fn new(tiles: &'a T) -> Self {
-        Self { tiles, recent: std::cell::RefCell::default() }
+        Self { tiles, recent: RefCell::default() }
     }
 
     /// The complete subtree over the leaves `i·2^height .. (i+1)·2^height`.

@@ -174,3 +174,37 @@ impl proof::Tiles for SmallLog {
         Ok(Arc::new(Tile::new(&self.leaves())))
     }
 }
+
+/// A clock that stands still until it is set; waiting moves it.
+#[cfg(feature = "store")]
+pub(crate) struct ManualClock {
+    now_ms: std::sync::atomic::AtomicU64,
+    waited_ms: std::sync::atomic::AtomicU64,
+}
+
+#[cfg(feature = "store")]
+impl ManualClock {
+    pub(crate) fn at(now_ms: u64) -> Arc<Self> {
+        Arc::new(Self { now_ms: now_ms.into(), waited_ms: 0.into() })
+    }
+
+    pub(crate) fn set(&self, now_ms: u64) {
+        self.now_ms.store(now_ms, std::sync::atomic::Ordering::SeqCst);
+    }
+
+    pub(crate) fn waited(&self) -> u64 {
+        self.waited_ms.load(std::sync::atomic::Ordering::SeqCst)
+    }
+}
+
+#[cfg(feature = "store")]
+impl crate::sequencer::Clock for ManualClock {
+    fn now_ms(&self) -> u64 {
+        self.now_ms.load(std::sync::atomic::Ordering::SeqCst)
+    }
+
+    fn wait_ms(&self, ms: u64) {
+        self.now_ms.fetch_add(ms, std::sync::atomic::Ordering::SeqCst);
+        self.waited_ms.fetch_add(ms, std::sync::atomic::Ordering::SeqCst);
+    }
+}

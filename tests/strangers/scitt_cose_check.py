@@ -23,7 +23,7 @@ ALG, KID, CWT_CLAIMS, VDS, VDP = 1, 4, 15, 395, 396
 ISSUER, SUBJECT = 1, 2
 ES256, RFC9162_SHA256, INCLUSION = -7, 1, -1
 # Ours: the tree size under the signature (RFC 9942 leaves it unprotected).
-TREE_SIZE = -65537
+TREE_SIZE = -70962
 MEDIA_TYPES = ("application/cose", "application/scitt-receipt+cose")
 
 

@@ -23,6 +23,7 @@
 pub mod asn1;
 pub mod ca;
 pub mod cbor;
+pub mod clock;
 pub mod crypto;
 pub mod digest;
 pub mod evidence;

@@ -1,7 +1,7 @@
 //! COSE Receipts (RFC 9942) with the claims of RFC 9943, verifiable data structure RFC9162_SHA256.
 //!
 //! ```text
-//! 18([ protected  { 1: -7, 4: kid, 15: {1: issuer, 2: origin}, 395: 1, -65537: tree size },
+//! 18([ protected  { 1: -7, 4: kid, 15: {1: issuer, 2: origin}, 395: 1, -70962: tree size },
 //!      unprotected { 396: { -1: [ << [tree_size, leaf_index, [+ hash]] >> ] } }      (-2 for consistency)
 //!      payload     nil for inclusion, the newer root for consistency,
 //!      signature   ES256 over the root ])
@@ -34,8 +34,8 @@ const VDS_RFC9162_SHA256: i64 = 1;
 const VDP: i64 = 396;
 const INCLUSION: i64 = -1;
 const CONSISTENCY: i64 = -2;
-/// Ours, from the range for private use (below -65536).
-const TREE_SIZE: i64 = -65_537;
+/// Ours, from the range for private use (below -65536); away from its first numbers, which others have taken.
+const TREE_SIZE: i64 = -70_962;
 
 /// The longest receipt that is read, in bytes: a full path, headers and names of sensible length.
 const RECEIPT_BYTES_MAX: usize = 16 << 10;
@@ -270,9 +270,9 @@ mod tests {
         let log = SmallLog::new(3);
         let receipt = log.receipt(0).cose(&log.identity);
         let kid = hex::encode(key_id(&log.identity.receipt_key));
-        // 18([ <<{1: -7, 4: kid, 15: {1: "https://t", 2: "log"}, 395: 1, -65537: 3}>>, …
+        // 18([ <<{1: -7, 4: kid, 15: {1: "https://t", 2: "log"}, 395: 1, -70962: 3}>>, …
         let header =
-            format!("a50126045820{kid}0fa2016968747470733a2f2f740263{}19018b013a0001000003", hex::encode("log"));
+            format!("a50126045820{kid}0fa2016968747470733a2f2f740263{}19018b013a0001153103", hex::encode("log"));
         let header = hex::decode(header).unwrap();
         assert_eq!(receipt[..3], [0xd2, 0x84, 0x58]);
         assert_eq!(receipt[4..4 + header.len()], header[..], "{}", hex::encode(&receipt));

@@ -1,0 +1,748 @@
+//! A ledger that is open: the handle through which roles append and everyone reads.
+//!
+//! Opening is the recovery: locks → format → newest checkpoint, its own signature, key and origin → right edge rebuilt,
+//! root must match → last bundle must hash to its tile → anchor. A store that is older than its anchor, or differs from
+//! it, is refused: forking history is worse than standing still.
+
+use std::{ops::ControlFlow, sync::Arc, thread::JoinHandle};
+
+use arc_swap::ArcSwap;
+use quick_cache::{Weighter, sync::Cache};
+
+use crate::{
+    anchor::{Advance, Anchor, AnchorError, Anchored},
+    checkpoint::Checkpoint,
+    merkle::{EMPTY_ROOT, Edge, Hash, TILE_WIDTH, Tile, TileId, leaf_hash, sha256, tile_width},
+    note::{BadKey, VerifierKey},
+    port::Verifier,
+    proof,
+    receipt::{GroupHead, LogIdentity, Receipt, cose},
+    sequencer::{
+        Appended, Clock, Commit, Group, LogKeys, Observer, Queue, Refused, Sequencer, SequencerSettings, Waiting,
+        decode_head, read_counter,
+    },
+    store::{BadFormat, Batch, Direction, FORMAT, FORMAT_KEY, Fault, Store, Table, check_format, keys, read, scan},
+    tile::{bundle_cut, bundle_entries},
+};
+
+/// Key of the origin in [`Table::Meta`].
+const ORIGIN_KEY: &[u8] = b"origin";
+
+/// Everything that an open ledger is given.
+pub struct Parts {
+    /// Where rows are kept.
+    pub store: Arc<dyn Store>,
+    /// The newest checkpoint, apart from the store.
+    pub anchor: Arc<dyn Anchor>,
+    /// The log's two keys.
+    pub keys: LogKeys,
+    /// Checks our own signature at the start.
+    pub verifier: Arc<dyn Verifier>,
+    /// Gives entries their time.
+    pub clock: Arc<dyn Clock>,
+    /// Is told of every group.
+    pub observer: Arc<dyn Observer>,
+    /// Bounds.
+    pub settings: SequencerSettings,
+    /// Memory for full tiles, in bytes; 0 turns the cache off.
+    pub tile_cache_bytes: u64,
+}
+
+/// Why a ledger does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Its format.
+    #[error(transparent)]
+    Format(#[from] BadFormat),
+    /// Its rows.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// Its anchor cannot be read.
+    #[error(transparent)]
+    Anchor(#[from] AnchorError),
+    /// A vkey is malformed.
+    #[error(transparent)]
+    Key(#[from] BadKey),
+    /// Another log's data.
+    #[error("the store belongs to the log {found}, the keys to {expected}")]
+    Origin {
+        /// Origin in the store.
+        found: String,
+        /// Origin of the keys.
+        expected: String,
+    },
+    /// The newest checkpoint was not signed by this log's key.
+    #[error("the newest checkpoint (size {size}) does not bear this log's signature; run semper fsck")]
+    Signature {
+        /// Its size.
+        size: u64,
+    },
+    /// Tiles and checkpoint differ.
+    #[error("the tiles do not give the root of the newest checkpoint (size {size}); run semper fsck")]
+    Root {
+        /// Its size.
+        size: u64,
+    },
+    /// Entries and tiles differ.
+    #[error("the newest entries do not hash to their tile; run semper fsck")]
+    Entries,
+    /// The anchor was lost.
+    #[error(
+        "the anchor holds no checkpoint, so nobody knows whether this store is the newest; \
+         find the anchor, or ask the witnesses before making a new one"
+    )]
+    AnchorEmpty,
+    /// The anchor is of another log.
+    #[error("the anchor belongs to another log")]
+    AnchorOrigin,
+    /// The store is older than the anchor: a backup was restored, or storage was rolled back.
+    #[error(
+        "the store is older than its anchor: it has {store} entries, and answers were given up to {anchor}; \
+         restore a newer backup, since going on from here would fork the log"
+    )]
+    RolledBack {
+        /// Entries in the store.
+        store: u64,
+        /// Entries that the anchor saw.
+        anchor: u64,
+    },
+    /// The store has another history than the anchor.
+    #[error(
+        "the store's root at size {size} is not the one that was anchored: corruption or a fork; keep both, run semper fsck"
+    )]
+    Forked {
+        /// The anchor's size.
+        size: u64,
+    },
+    /// The anchor could not be brought up to the store.
+    #[error("the anchor could not be advanced: {0}")]
+    AnchorStuck(String),
+    /// The system.
+    #[error("the sequencer's thread could not be started: {0}")]
+    Thread(std::io::Error),
+}
+
+/// Prepares an empty store and an empty anchor for a new log.
+pub fn create(store: &dyn Store, anchor: &dyn Anchor, identity: &LogIdentity) -> Result<(), OpenError> {
+    let mut batch = Batch::default();
+    batch.put(Table::Meta, FORMAT_KEY, &FORMAT.to_be_bytes());
+    batch.put(Table::Meta, ORIGIN_KEY, identity.origin().as_bytes());
+    store.commit(&batch)?;
+    match anchor.advance(None, &Anchored::empty(identity.origin())) {
+        Advance::Done => Ok(()),
+        Advance::Conflict(_) => Err(OpenError::AnchorStuck("it is not empty".to_owned())),
+        Advance::Unknown(why) => Err(OpenError::AnchorStuck(why)),
+    }
+}
+
+/// An open ledger. Dropping it ends intake, commits what waits and joins the sequencer.
+pub struct Ledger {
+    reader: Arc<Reader>,
+    queue: Arc<Queue>,
+    observer: Arc<dyn Observer>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Ledger {
+    /// Opens a ledger; see the module for the order and for what is refused.
+    pub fn open(parts: Parts) -> Result<Self, OpenError> {
+        let Parts { store, anchor, keys, verifier, clock, observer, settings, tile_cache_bytes } = parts;
+        let identity = keys.identity().clone();
+        check_format(&*store)?;
+        let origin = read(&*store, Table::Meta, ORIGIN_KEY)?.unwrap_or_default();
+        if origin != identity.origin().as_bytes() {
+            let found = String::from_utf8_lossy(&origin).into_owned();
+            return Err(OpenError::Origin { found, expected: identity.origin().to_owned() });
+        }
+        let group = match newest_head(&*store)? {
+            None => Group::empty(),
+            Some(head) => reopen(&*store, head, &identity, &*verifier)?,
+        };
+        let published = Arc::new(ArcSwap::from_pointee(group));
+        let cache = (tile_cache_bytes > 0)
+            .then(|| Cache::with_weighter((tile_cache_bytes / TILE_WEIGHT) as usize, tile_cache_bytes, TileWeight));
+        let reader = Arc::new(Reader { store: store.clone(), published: published.clone(), identity, cache });
+        let anchored = settle_anchor(&reader, &*anchor)?;
+
+        let queue = Arc::new(Queue::new(settings.queue_commits_max, settings.queue_bytes_max));
+        let sequencer = Sequencer {
+            store,
+            anchor,
+            anchored,
+            keys,
+            clock,
+            observer: observer.clone(),
+            settings,
+            queue: queue.clone(),
+            published,
+            counters: std::collections::HashMap::new(),
+        };
+        let thread = std::thread::Builder::new().name("sequencer".to_owned()).spawn(move || sequencer.run());
+        let thread = Some(thread.map_err(OpenError::Thread)?);
+        Ok(Self { reader, queue, observer, thread })
+    }
+
+    /// Queues `commit`; `done` is called once, on the sequencer's thread, and must be quick.
+    pub fn submit(&self, commit: Commit, done: impl FnOnce(Result<Appended, Refused>) + Send + 'static) {
+        if let Err((waiting, refused)) = self.queue.push(Waiting { commit, done: Box::new(done) }) {
+            self.observer.refused(&refused);
+            (waiting.done)(Err(refused));
+        }
+    }
+
+    /// Appends and waits until it is durable.
+    pub fn append(&self, commit: Commit) -> Result<Appended, Refused> {
+        let (send, receive) = std::sync::mpsc::sync_channel(1);
+        self.submit(commit, move |outcome| {
+            let _ = send.send(outcome); // the receiver waits below
+        });
+        receive.recv().unwrap_or(Err(Refused::Stopped))
+    }
+
+    /// The reading half, to be shared.
+    pub fn reader(&self) -> &Arc<Reader> {
+        &self.reader
+    }
+
+    /// Commits that wait.
+    pub fn queue_depth(&self) -> usize {
+        self.queue.depth()
+    }
+
+    /// False once draining or stopped.
+    pub fn takes_commits(&self) -> bool {
+        self.queue.is_open()
+    }
+
+    /// Ends intake; what waits is still committed and answered. Returns at once.
+    pub fn close(&self) {
+        self.queue.close();
+    }
+}
+
+impl Drop for Ledger {
+    fn drop(&mut self) {
+        self.queue.close();
+        if let Some(thread) = self.thread.take() {
+            let _ = thread.join(); // a panic was reported by the thread's own guard
+        }
+    }
+}
+
+/// The newest group row.
+pub(crate) fn newest_head(store: &dyn Store) -> Result<Option<GroupHead>, Fault> {
+    let mut newest = None;
+    scan(store, Table::Group, &keys::number(u64::MAX), Direction::Down, |key, row| {
+        newest = Some(parse_head(key, row)?);
+        Ok::<_, Fault>(ControlFlow::Break(()))
+    })?;
+    Ok(newest)
+}
+
+pub(crate) fn parse_head(key: &[u8], row: &[u8]) -> Result<GroupHead, Fault> {
+    decode_head(row)
+        .filter(|head| keys::number(head.size) == key && head.first < head.size)
+        .ok_or_else(|| Fault::corrupt(Table::Group, key, "not a group's head"))
+}
+
+fn reopen(
+    store: &dyn Store,
+    head: GroupHead,
+    identity: &LogIdentity,
+    verifier: &dyn Verifier,
+) -> Result<Group, OpenError> {
+    let size = head.size;
+    let own = std::slice::from_ref(&identity.note_key);
+    if Checkpoint::verify(&head.note(identity).to_string(), own, verifier).is_err() {
+        return Err(OpenError::Signature { size });
+    }
+    let edge = Edge::rebuild(size, |id, width| read_tile(store, id, width))?;
+    let edge = edge.filter(|edge| edge.root() == head.root).ok_or(OpenError::Root { size })?;
+    let partial = (size % TILE_WIDTH) as usize;
+    if partial == 0 {
+        return Ok(Group::reopened(head, edge, None));
+    }
+    let index = size / TILE_WIDTH;
+    let bundle = read(store, Table::Bundle, &keys::number(index))?.ok_or(OpenError::Entries)?;
+    let leaves: Option<Vec<Hash>> = bundle_entries(&bundle).map(|entry| entry.map(leaf_hash)).collect();
+    let tile = edge.tile(TileId { level: 0, index });
+    if leaves.as_deref() != tile.map(|tile| tile.hashes()) {
+        return Err(OpenError::Entries);
+    }
+    Ok(Group::reopened(head, edge, Some(bundle)))
+}
+
+/// Reads a tile row and cuts it to `width`; a stored tile may be wider than an older size needs, never narrower.
+fn read_tile(store: &dyn Store, id: TileId, width: usize) -> Result<Option<Tile>, Fault> {
+    let key = keys::tile(id);
+    let Some(row) = read(store, Table::Tile, &key)? else { return Ok(None) };
+    match row.as_chunks::<32>() {
+        (hashes, []) if (width..=TILE_WIDTH as usize).contains(&hashes.len()) => Ok(Some(Tile::new(&hashes[..width]))),
+        _ => Err(Fault::corrupt(Table::Tile, &key, "too few hashes, too many, or not whole ones")),
+    }
+}
+
+/// The anchor rule: the anchored checkpoint must be a prefix of the store; then the anchor is brought up to it.
+fn settle_anchor(reader: &Reader, anchor: &dyn Anchor) -> Result<Anchored, OpenError> {
+    let anchored = anchor.load()?.ok_or(OpenError::AnchorEmpty)?;
+    if anchored.origin_hash != sha256(reader.identity.origin().as_bytes()) {
+        return Err(OpenError::AnchorOrigin);
+    }
+    let group = reader.published.load_full();
+    let size = group.edge().size();
+    if anchored.size > size {
+        return Err(OpenError::RolledBack { store: size, anchor: anchored.size });
+    }
+    if reader.root(anchored.size)? != anchored.root {
+        return Err(OpenError::Forked { size: anchored.size });
+    }
+    let Some(head) = group.head().filter(|_| anchored.size < size) else { return Ok(anchored) };
+    let next = Anchored {
+        sequence: anchored.sequence + 1,
+        size,
+        root: head.root,
+        checkpoint_hash: sha256(head.checkpoint(reader.identity.origin()).text().as_bytes()),
+        time_ms: head.time_ms,
+        ..anchored.clone()
+    };
+    match anchor.advance(Some(&anchored), &next) {
+        Advance::Done => Ok(next),
+        Advance::Conflict(found) => Err(OpenError::AnchorStuck(format!("it was moved to {found:?}"))),
+        Advance::Unknown(why) => Err(OpenError::AnchorStuck(why)),
+    }
+}
+
+#[derive(Clone)]
+struct TileWeight;
+
+/// A full tile with its interior nodes: 511 hashes and the vectors that hold them.
+const TILE_WEIGHT: u64 = 511 * 32 + 9 * 24 + 64;
+
+impl Weighter<TileId, Arc<Tile>> for TileWeight {
+    fn weight(&self, _: &TileId, _: &Arc<Tile>) -> u64 {
+        TILE_WEIGHT
+    }
+}
+
+/// The reading half of an open ledger. Everything it gives belongs to committed, anchored groups.
+pub struct Reader {
+    store: Arc<dyn Store>,
+    published: Arc<ArcSwap<Group>>,
+    identity: LogIdentity,
+    cache: Option<Cache<TileId, Arc<Tile>, TileWeight>>,
+}
+
+impl Reader {
+    /// What verifies this log's signatures.
+    pub fn identity(&self) -> &LogIdentity {
+        &self.identity
+    }
+
+    /// The log's key.
+    pub fn vkey(&self) -> &VerifierKey {
+        &self.identity.note_key
+    }
+
+    /// The newest committed state.
+    pub fn newest(&self) -> Arc<Group> {
+        self.published.load_full()
+    }
+
+    /// Entries in the log.
+    pub fn size(&self) -> u64 {
+        self.published.load().edge().size()
+    }
+
+    /// The newest checkpoint as a signed note; `None` before the first entry.
+    pub fn checkpoint(&self) -> Option<String> {
+        self.published.load().head().map(|head| head.note(&self.identity).to_string())
+    }
+
+    /// The first `width` hashes of a tile, if the log has come that far.
+    pub fn tile(&self, id: TileId, width: usize) -> Result<Option<Vec<u8>>, Fault> {
+        if (tile_width(self.size(), id) as usize) < width {
+            return Ok(None);
+        }
+        let tile = self.tile_at_least(id, width)?;
+        Ok(Some(tile.hashes()[..width].as_flattened().to_vec()))
+    }
+
+    /// The first `width` entries of a bundle as served, if the log has come that far.
+    pub fn bundle(&self, index: u64, width: usize) -> Result<Option<Vec<u8>>, Fault> {
+        if (tile_width(self.size(), TileId { level: 0, index }) as usize) < width {
+            return Ok(None);
+        }
+        let key = keys::number(index);
+        let row = read(&*self.store, Table::Bundle, &key)?.unwrap_or_default();
+        let cut = bundle_cut(&row, width).ok_or_else(|| Fault::corrupt(Table::Bundle, &key, "too few entries"))?;
+        Ok(Some(cut.to_vec()))
+    }
+
+    /// The bytes of entry `index`.
+    pub fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, Fault> {
+        if index >= self.size() {
+            return Ok(None);
+        }
+        let key = keys::number(index / TILE_WIDTH);
+        let row = read(&*self.store, Table::Bundle, &key)?.unwrap_or_default();
+        let entry = bundle_entries(&row).nth((index % TILE_WIDTH) as usize).flatten();
+        let entry = entry.ok_or_else(|| Fault::corrupt(Table::Bundle, &key, "too few entries"))?;
+        Ok(Some(entry.to_vec()))
+    }
+
+    /// The first entry with this digest.
+    pub fn find_digest(&self, digest: &Hash) -> Result<Option<u64>, Fault> {
+        let (mut found, size) = (None, self.size());
+        scan(&*self.store, Table::Digest, &keys::hash_number(digest, 0), Direction::Up, |key, _| {
+            // A row of a group that is not anchored yet is not an answer yet.
+            let row = keys::parse_hash_number(key).filter(|(hash, index)| hash == digest && *index < size);
+            found = row.map(|(_, index)| index);
+            Ok::<_, Fault>(ControlFlow::Break(()))
+        })?;
+        Ok(found)
+    }
+
+    /// The head of the group that committed entry `index`.
+    pub fn group_of(&self, index: u64) -> Result<Option<GroupHead>, Fault> {
+        let newest = self.newest();
+        match newest.head() {
+            Some(head) if index >= head.size => return Ok(None),
+            None => return Ok(None),
+            Some(head) if index >= head.first => return Ok(Some(head.clone())),
+            Some(_) => {}
+        }
+        let mut group = None;
+        scan(&*self.store, Table::Group, &keys::number(index + 1), Direction::Up, |key, row| {
+            group = Some(parse_head(key, row)?);
+            Ok::<_, Fault>(ControlFlow::Break(()))
+        })?;
+        Ok(group)
+    }
+
+    /// The receipt of entry `index` under the checkpoint of its own group: the same bytes at every call.
+    pub fn receipt(&self, index: u64) -> Result<Option<Receipt>, Fault> {
+        let newest = self.newest();
+        if let Some(receipt) = newest.receipt(index) {
+            return Ok(Some(receipt));
+        }
+        let Some(head) = self.group_of(index)? else { return Ok(None) };
+        let Some(entry) = self.entry(index)? else { return Ok(None) };
+        let path = proof::inclusion(self, index, head.size)?;
+        Ok(Some(Receipt { index, entry, path, head }))
+    }
+
+    /// The receipt of entry `appended.first + i`.
+    pub fn receipt_of(&self, appended: &Appended, i: u64) -> Result<Option<Receipt>, Fault> {
+        let index = appended.first + i;
+        match appended.group.as_ref().and_then(|group| group.receipt(index)) {
+            Some(receipt) => Ok(Some(receipt)),
+            None => self.receipt(index),
+        }
+    }
+
+    /// Consistency of two sizes, `None` beyond the end of the log.
+    pub fn consistency(&self, from: u64, to: u64) -> Result<Option<Vec<Hash>>, Fault> {
+        if from > to || to > self.size() {
+            return Ok(None);
+        }
+        proof::consistency(self, from, to).map(Some)
+    }
+
+    /// Consistency of an older size with the newest checkpoint, as a COSE receipt; `None` where that has no encoding.
+    pub fn consistency_receipt(&self, from: u64) -> Result<Option<Vec<u8>>, Fault> {
+        let newest = self.newest();
+        let Some(head) = newest.head().filter(|head| from > 0 && from < head.size) else { return Ok(None) };
+        let path = proof::consistency(self, from, head.size)?;
+        Ok(Some(cose::consistency(&self.identity, head, from, &path)))
+    }
+
+    /// The root at an earlier size.
+    pub fn root(&self, size: u64) -> Result<Hash, Fault> {
+        if size == 0 { Ok(EMPTY_ROOT) } else { proof::root(self, size) }
+    }
+
+    /// The fact of entry `index`.
+    pub fn fact(&self, index: u64) -> Result<Option<Vec<u8>>, Fault> {
+        if index >= self.size() { Ok(None) } else { read(&*self.store, Table::Fact, &keys::number(index)) }
+    }
+
+    /// The artefact of entry `index`, unless it was erased or never kept here.
+    pub fn artefact(&self, index: u64) -> Result<Option<Vec<u8>>, Fault> {
+        if index >= self.size() { Ok(None) } else { read(&*self.store, Table::Artefact, &keys::number(index)) }
+    }
+
+    /// The snapshot row of an aggregate, as last written with its facts.
+    pub fn snapshot(&self, aggregate: &Hash) -> Result<Option<Vec<u8>>, Fault> {
+        read(&*self.store, Table::Snapshot, aggregate)
+    }
+
+    /// The facts of an aggregate from step `from` on, in order.
+    pub fn facts_of(&self, aggregate: &Hash, from: u64) -> Result<Vec<Vec<u8>>, Fault> {
+        let view = self.store.view();
+        let mut facts = Vec::new();
+        scan(&*view, Table::Aggregate, &keys::hash_number(aggregate, from), Direction::Up, |key, row| {
+            if !key.starts_with(aggregate) {
+                return Ok(ControlFlow::Break(()));
+            }
+            let missing = || Fault::corrupt(Table::Aggregate, key, "the fact it names is missing");
+            facts.push(read(&*view, Table::Fact, row)?.ok_or_else(missing)?);
+            Ok::<_, Fault>(ControlFlow::Continue(()))
+        })?;
+        Ok(facts)
+    }
+
+    /// A counter as last written; 0 before its first use.
+    pub fn counter(&self, name: &str) -> Result<u64, Fault> {
+        read_counter(&*self.store, name)
+    }
+
+    fn tile_at_least(&self, id: TileId, width: usize) -> Result<Arc<Tile>, Fault> {
+        if let Some(tile) = self.published.load().edge().tile(id).filter(|tile| tile.width() >= width) {
+            return Ok(tile.clone());
+        }
+        if let Some(tile) = self.cache.as_ref().and_then(|cache| cache.get(&id)) {
+            return Ok(tile);
+        }
+        let key = keys::tile(id);
+        let row = read(&*self.store, Table::Tile, &key)?.unwrap_or_default();
+        let tile = Tile::from_bytes(&row).filter(|tile| tile.width() >= width);
+        let tile =
+            Arc::new(tile.ok_or_else(|| Fault::corrupt(Table::Tile, &key, "the tile is too narrow or missing"))?);
+        // Only what never changes is kept.
+        if let Some(cache) = self.cache.as_ref().filter(|_| tile.width() == TILE_WIDTH as usize) {
+            cache.insert(id, tile.clone());
+        }
+        Ok(tile)
+    }
+}
+
+impl proof::Tiles for Reader {
+    type Error = Fault;
+
+    fn tile(&self, id: TileId, width: usize) -> Result<Arc<Tile>, Fault> {
+        self.tile_at_least(id, width)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::{
+        anchor::memory::MemoryAnchor,
+        receipt::tlog_proof::TlogProof,
+        sequencer::{Draft, Idempotency, RoleRow},
+        store::memory::MemoryStore,
+        testing::{Ed25519, Es256, ManualClock, TestVerifier},
+    };
+
+    struct World {
+        store: MemoryStore,
+        anchor: MemoryAnchor,
+        clock: Arc<ManualClock>,
+    }
+
+    impl World {
+        fn new() -> Self {
+            let world =
+                Self { store: MemoryStore::default(), anchor: MemoryAnchor::default(), clock: ManualClock::at(10_000) };
+            create(&world.store, &world.anchor, log_keys("log").identity()).unwrap();
+            world
+        }
+
+        fn open(&self) -> Ledger {
+            self.try_open(&self.anchor, "log").unwrap()
+        }
+
+        fn try_open(&self, anchor: &MemoryAnchor, origin: &str) -> Result<Ledger, OpenError> {
+            Ledger::open(Parts {
+                store: Arc::new(self.store.clone()),
+                anchor: Arc::new(anchor.clone()),
+                keys: log_keys(origin),
+                verifier: Arc::new(TestVerifier),
+                clock: self.clock.clone(),
+                observer: Arc::new(()),
+                settings: SequencerSettings::default(),
+                tile_cache_bytes: 1 << 20,
+            })
+        }
+    }
+
+    fn log_keys(origin: &str) -> LogKeys {
+        LogKeys::new(Ed25519::note_signer(origin, 1), Arc::new(Es256::new(2)), "https://t")
+    }
+
+    fn commit(n: u64, now_ms: u64) -> Commit {
+        let fact = format!("fact {n}").into_bytes();
+        Commit::one(now_ms, Draft::with_artefact(2, 1, fact, format!("artefact {n}").into_bytes()))
+    }
+
+    fn prove(ledger: &Ledger, appended: &Appended) -> (String, Vec<u8>) {
+        let reader = ledger.reader();
+        let receipt = reader.receipt_of(appended, 0).unwrap().unwrap();
+        let text = receipt.tlog_proof(reader.identity());
+        let proven = TlogProof::parse(&text).unwrap().verify(&[reader.vkey().clone()], &TestVerifier).unwrap();
+        assert_eq!(proven.index, appended.first);
+        // A tree of one leaf has no COSE receipt; `semper init` writes two entries at once.
+        let cose = if receipt.head.size > 1 { receipt.cose(reader.identity()) } else { Vec::new() };
+        (text, cose)
+    }
+
+    #[test]
+    fn what_was_appended_is_proven_the_same_way_after_reopening() {
+        let world = World::new();
+        let ledger = world.open();
+        assert_eq!(ledger.reader().checkpoint(), None);
+        let mut proofs = Vec::new();
+        for n in 0..700 {
+            world.clock.set(10_000 + n);
+            let appended = ledger.append(commit(n, 10_000 + n)).unwrap();
+            assert_eq!((appended.first, appended.count, appended.replayed), (n, 1, false));
+            proofs.push(prove(&ledger, &appended));
+        }
+        drop(ledger);
+        let ledger = world.open();
+        for (n, proof) in proofs.iter().enumerate() {
+            let again = Appended { first: n as u64, count: 1, replayed: true, group: None };
+            assert_eq!(prove(&ledger, &again), *proof);
+            let digest = sha256(format!("artefact {n}").as_bytes());
+            assert_eq!(ledger.reader().find_digest(&digest).unwrap(), Some(n as u64));
+            assert_eq!(ledger.reader().fact(n as u64).unwrap().unwrap(), format!("fact {n}").into_bytes());
+        }
+        assert_eq!(ledger.append(commit(700, 10_699)).unwrap().first, 700);
+        assert_eq!(ledger.reader().receipt(701).unwrap(), None);
+        assert_eq!(ledger.reader().find_digest(&[0; 32]).unwrap(), None);
+    }
+
+    #[test]
+    fn a_repeated_request_gets_its_first_answer() {
+        let world = World::new();
+        let ledger = world.open();
+        let keyed = |n, request| Commit {
+            idempotency: Some(Idempotency { key: [1; 32], request: [request; 32] }),
+            ..commit(n, 10_000)
+        };
+        assert_eq!(ledger.append(keyed(0, 1)).unwrap().first, 0);
+        world.clock.set(50_000);
+        let again = ledger.append(keyed(1, 1)).unwrap();
+        assert_eq!((again.first, again.replayed), (0, true), "whatever the time, and before anything is refused");
+        assert_eq!(ledger.append(keyed(2, 2)).unwrap_err(), Refused::KeyReused { index: 0 });
+        drop(ledger);
+        let ledger = world.open();
+        assert!(ledger.append(keyed(3, 1)).unwrap().replayed);
+        assert_eq!(ledger.reader().size(), 1);
+    }
+
+    #[test]
+    fn a_tag_or_a_step_is_taken_once_and_a_commit_is_whole() {
+        let world = World::new();
+        let ledger = world.open();
+        let tag = crate::entry::Tag([5; 32]);
+        let tagged = |n| {
+            let mut commit = commit(n, 10_000);
+            commit.drafts[0].tags = crate::entry::Tags::new(vec![tag]).unwrap();
+            commit
+        };
+        let stepped = |n, step| {
+            let mut commit = commit(n, 10_000);
+            commit.drafts[0].step = Some(([6; 32], step));
+            commit
+        };
+        ledger.append(tagged(0)).unwrap();
+        ledger.append(stepped(1, 0)).unwrap();
+        ledger.append(stepped(2, 1)).unwrap();
+        assert_eq!(ledger.append(tagged(3)).unwrap_err(), Refused::TagSeen { tag, index: 0 });
+        assert_eq!(ledger.append(stepped(4, 1)).unwrap_err(), Refused::StepTaken { step: 1, index: 2 });
+        let mut whole = commit(5, 10_000);
+        whole.drafts.extend(tagged(6).drafts);
+        assert!(ledger.append(whole).is_err());
+        let mut twice = commit(7, 10_000);
+        twice.drafts[0].step = Some(([7; 32], 0));
+        twice.drafts.push(twice.drafts[0].clone());
+        assert_eq!(ledger.append(twice).unwrap_err(), Refused::StepTaken { step: 0, index: 3 });
+        assert_eq!(ledger.reader().size(), 3);
+        assert_eq!(ledger.reader().facts_of(&[6; 32], 0).unwrap(), [b"fact 1".to_vec(), b"fact 2".to_vec()]);
+    }
+
+    #[test]
+    fn time_never_falls_and_old_decisions_go_back() {
+        let world = World::new();
+        let ledger = world.open();
+        ledger.append(commit(0, 10_000)).unwrap();
+        world.clock.set(15_001);
+        let stale = Refused::Stale { now_ms: 10_000, entry_ms: 15_001 };
+        assert_eq!(ledger.append(commit(1, 10_000)).unwrap_err(), stale);
+        ledger.append(commit(1, 10_001)).unwrap();
+        world.clock.set(12_000); // within the merge delay: the sequencer waits for its own time to come again
+        ledger.append(commit(2, 12_000)).unwrap();
+        assert_eq!(world.clock.waited(), 3_001);
+        world.clock.set(10_000);
+        let behind = Refused::ClockBehind { clock_ms: 10_000, newest_ms: 15_001 };
+        assert_eq!(ledger.append(commit(3, 10_000)).unwrap_err(), behind);
+        assert_eq!(ledger.reader().size(), 3);
+    }
+
+    #[test]
+    fn counters_only_grow() {
+        let world = World::new();
+        let ledger = world.open();
+        let count =
+            |at_least| Commit { rows: vec![RoleRow::Counter { name: "serial", at_least }], ..commit(at_least, 10_000) };
+        for at_least in [5, 9, 7] {
+            ledger.append(count(at_least)).unwrap();
+        }
+        assert_eq!(ledger.reader().counter("serial").unwrap(), 9);
+        drop(ledger);
+        let ledger = world.open();
+        ledger.append(count(8)).unwrap();
+        assert_eq!(ledger.reader().counter("serial").unwrap(), 9);
+    }
+
+    #[test]
+    fn a_store_older_than_its_anchor_is_refused() {
+        let world = World::new();
+        let ledger = world.open();
+        ledger.append(commit(0, 10_000)).unwrap();
+        let backup = world.store.copy();
+        ledger.append(commit(1, 10_000)).unwrap();
+        drop(ledger);
+        let restored = World { store: backup, anchor: world.anchor.clone(), clock: world.clock.clone() };
+        let refused = restored.try_open(&restored.anchor, "log").err().unwrap();
+        assert!(matches!(refused, OpenError::RolledBack { store: 1, anchor: 2 }), "{refused}");
+        // The same size with another history is a fork.
+        let fork = MemoryAnchor::at(restored.anchor.load().unwrap().map(|a| Anchored { size: 1, ..a }));
+        assert!(matches!(restored.try_open(&fork, "log").err().unwrap(), OpenError::Forked { size: 1 }));
+        let none = MemoryAnchor::default();
+        assert!(matches!(world.try_open(&none, "log").err().unwrap(), OpenError::AnchorEmpty));
+        let other = MemoryAnchor::at(Some(Anchored::empty("other")));
+        assert!(matches!(world.try_open(&other, "log").err().unwrap(), OpenError::AnchorOrigin));
+        assert!(matches!(world.try_open(&world.anchor, "other").err().unwrap(), OpenError::Origin { .. }));
+    }
+
+    #[test]
+    fn a_store_ahead_of_its_anchor_is_taken_up() {
+        let world = World::new();
+        let before = world.anchor.load().unwrap();
+        let ledger = world.open();
+        ledger.append(commit(0, 10_000)).unwrap();
+        ledger.append(commit(1, 10_000)).unwrap();
+        drop(ledger);
+        let behind = MemoryAnchor::at(before);
+        assert_eq!(world.try_open(&behind, "log").unwrap().reader().size(), 2);
+        assert_eq!(behind.load().unwrap().unwrap().size, 2);
+    }
+
+    #[test]
+    fn after_closing_nothing_is_taken_and_nothing_is_lost() {
+        let world = World::new();
+        let ledger = world.open();
+        let (send, receive) = std::sync::mpsc::channel();
+        for n in 0..50 {
+            let send = send.clone();
+            ledger.submit(commit(n, 10_000), move |outcome| send.send(outcome.map(|a| a.first)).unwrap());
+        }
+        ledger.close();
+        assert_eq!(ledger.append(commit(50, 10_000)).unwrap_err(), Refused::Draining);
+        drop((ledger, send));
+        assert_eq!(receive.iter().map(Result::unwrap).collect::<Vec<_>>(), (0..50).collect::<Vec<_>>());
+    }
+}

@@ -1,0 +1,37 @@
+//! The version of what is on disk. A newer one is refused; an older one would be brought up one version at a time.
+
+use super::{Fault, Read, Table, read};
+
+/// The format that this program writes.
+pub const FORMAT: u32 = 1;
+
+/// Key of the version in [`Table::Meta`].
+pub(crate) const FORMAT_KEY: &[u8] = b"format";
+
+/// A store that this program cannot use.
+#[derive(Debug, thiserror::Error)]
+pub enum BadFormat {
+    /// Reading failed.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+    /// There is no ledger here.
+    #[error("the store holds no ledger; `semper init` makes one")]
+    Missing,
+    /// A later program wrote it.
+    #[error("the store has format {found}, this program knows formats up to {FORMAT}: use a newer semper")]
+    Newer {
+        /// The format found.
+        found: u32,
+    },
+}
+
+/// Refuses a store of a newer format.
+pub fn check_format<R: Read + ?Sized>(rows: &R) -> Result<(), BadFormat> {
+    let row = read(rows, Table::Meta, FORMAT_KEY)?.ok_or(BadFormat::Missing)?;
+    let found = <[u8; 4]>::try_from(row.as_slice()).map(u32::from_be_bytes);
+    match found.map_err(|_| Fault::corrupt(Table::Meta, FORMAT_KEY, "not a format number"))? {
+        FORMAT => Ok(()),
+        found if found > FORMAT => Err(BadFormat::Newer { found }),
+        _ => Err(Fault::corrupt(Table::Meta, FORMAT_KEY, "a format that never was").into()),
+    }
+}

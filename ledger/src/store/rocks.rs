@@ -1,0 +1,275 @@
+//! The store on RocksDB: the one file that names it.
+//!
+//! Durability: the write-ahead log is on and every commit is synced. Recovery is *point in time*: replay stops before a
+//! torn group, since an ordinary power cut may leave a page missing in the middle of the last, unsynced group; whether an
+//! answered group were lost that way is the anchor's business to notice.
+
+use std::{
+    ops::ControlFlow,
+    path::{Path, PathBuf},
+};
+
+use rocksdb::{
+    BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
+    Direction as RocksDirection, IteratorMode, LogLevel, Options, ReadOptions, Snapshot, WriteBatch, WriteOptions,
+};
+
+use super::{Batch, Direction, Fault, Read, Store, Table, Visit};
+
+/// What RocksDB may use.
+#[derive(Clone, Copy, Debug)]
+pub struct RocksSettings {
+    /// Cache of blocks, indexes and filters, in bytes; the bound of what reading costs in memory.
+    pub block_cache_bytes: usize,
+    /// All memtables together, in bytes.
+    pub write_buffer_bytes: usize,
+}
+
+impl Default for RocksSettings {
+    fn default() -> Self {
+        Self { block_cache_bytes: 128 << 20, write_buffer_bytes: 128 << 20 }
+    }
+}
+
+/// Why a store does not open.
+#[derive(Debug, thiserror::Error)]
+pub enum OpenError {
+    /// Nothing is there.
+    #[error("there is no store in {0}")]
+    Missing(PathBuf),
+    /// Another process has it.
+    #[error("the store in {0} is open in another process")]
+    Locked(PathBuf),
+    /// Written by a program that has more tables.
+    #[error("the store in {path} has tables that this program does not know ({tables}): use a newer semper")]
+    UnknownTables {
+        /// Where.
+        path: PathBuf,
+        /// Their names.
+        tables: String,
+    },
+    /// Anything else that RocksDB says.
+    #[error("the store in {path} does not open: {message}")]
+    Failed {
+        /// Where.
+        path: PathBuf,
+        /// RocksDB's words.
+        message: String,
+    },
+}
+
+/// A store in a folder.
+pub struct RocksStore {
+    db: DB,
+    sync: WriteOptions,
+}
+
+impl RocksStore {
+    /// Makes an empty store; the folder must not hold one.
+    pub fn create(path: &Path, settings: &RocksSettings) -> Result<Self, OpenError> {
+        let mut options = database(settings);
+        options.create_if_missing(true);
+        options.create_missing_column_families(true);
+        options.set_error_if_exists(true);
+        Self::open_with(path, options, settings)
+    }
+
+    /// Opens the store in `path`.
+    pub fn open(path: &Path, settings: &RocksSettings) -> Result<Self, OpenError> {
+        if !path.join("CURRENT").exists() {
+            return Err(OpenError::Missing(path.to_owned()));
+        }
+        let mut options = database(settings);
+        let found = DB::list_cf(&options, path).map_err(|error| failed(path, &error))?;
+        let known = |name: &str| name == "default" || Table::ALL.iter().any(|table| table.name() == name);
+        let unknown: Vec<_> = found.iter().filter(|name| !known(name)).map(String::as_str).collect();
+        if !unknown.is_empty() {
+            return Err(OpenError::UnknownTables { path: path.to_owned(), tables: unknown.join(", ") });
+        }
+        options.create_missing_column_families(true);
+        Self::open_with(path, options, settings)
+    }
+
+    fn open_with(path: &Path, options: Options, settings: &RocksSettings) -> Result<Self, OpenError> {
+        let cache = Cache::new_lru_cache(settings.block_cache_bytes);
+        let tables = Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(table, &cache)));
+        let db = DB::open_cf_descriptors(&options, path, tables).map_err(|error| failed(path, &error))?;
+        let mut sync = WriteOptions::default();
+        sync.set_sync(true);
+        Ok(Self { db, sync })
+    }
+
+    fn table(&self, table: Table) -> &ColumnFamily {
+        self.db.cf_handle(table.name()).expect("every table is created when the store is opened")
+    }
+
+    /// Bytes on disk of all tables, by RocksDB's own count.
+    pub fn disk_bytes(&self) -> u64 {
+        let bytes = |table| self.db.property_int_value_cf(self.table(table), "rocksdb.total-sst-files-size");
+        Table::ALL.into_iter().filter_map(|table| bytes(table).ok().flatten()).sum()
+    }
+
+    /// Merges all levels of every table: what a long quiet night would do.
+    pub fn compact(&self) {
+        for table in Table::ALL {
+            self.db.compact_range_cf(self.table(table), None::<&[u8]>, None::<&[u8]>);
+        }
+    }
+}
+
+fn failed(path: &Path, error: &rocksdb::Error) -> OpenError {
+    let message = error.to_string();
+    // RocksDB has no code of its own for a held lock.
+    if message.contains("lock hold by current process") || message.contains("While lock file") {
+        OpenError::Locked(path.to_owned())
+    } else {
+        OpenError::Failed { path: path.to_owned(), message }
+    }
+}
+
+fn storage(error: rocksdb::Error) -> Fault {
+    Fault::Storage(error.to_string())
+}
+
+fn database(settings: &RocksSettings) -> Options {
+    let mut options = Options::default();
+    options.set_wal_recovery_mode(DBRecoveryMode::PointInTime);
+    options.set_track_and_verify_wals_in_manifest(true);
+    options.set_paranoid_checks(true);
+    options.set_db_write_buffer_size(settings.write_buffer_bytes);
+    // Twelve tables share one log; it is cut back once the oldest memtable is this far behind.
+    options.set_max_total_wal_size(2 * settings.write_buffer_bytes as u64);
+    options.set_max_open_files(512);
+    options.set_max_background_jobs(2);
+    options.set_bytes_per_sync(1 << 20); // no long stall when a compaction ends
+    options.set_keep_log_file_num(4);
+    options.set_max_log_file_size(4 << 20);
+    options.set_log_level(LogLevel::Warn);
+    options.set_stats_dump_period_sec(0);
+    options
+}
+
+fn table_options(table: Table, cache: &Cache) -> Options {
+    let mut blocks = BlockBasedOptions::default();
+    blocks.set_block_cache(cache);
+    blocks.set_cache_index_and_filter_blocks(true);
+    blocks.set_pin_l0_filter_and_index_blocks_in_cache(true);
+    blocks.set_format_version(5);
+    let mut options = Options::default();
+    options.set_write_buffer_size(32 << 20);
+    options.set_level_compaction_dynamic_level_bytes(true);
+    options.set_compression_type(match table {
+        // The only rows with something to gain; all others are hashes, signatures or numbers.
+        Table::Fact | Table::Artefact | Table::Bundle => DBCompressionType::Lz4,
+        _ => DBCompressionType::None,
+    });
+    // Asked with random keys that are mostly absent.
+    if matches!(table, Table::Tag | Table::Dedup | Table::Aggregate) {
+        blocks.set_bloom_filter(10.0, false);
+    }
+    options.set_block_based_table_factory(&blocks);
+    options
+}
+
+fn scan(rows: rocksdb::DBIteratorWithThreadMode<'_, DB>, visit: &mut Visit<'_>) -> Result<(), Fault> {
+    for row in rows {
+        let (key, value) = row.map_err(storage)?;
+        if let ControlFlow::Break(()) = visit(&key, &value) {
+            break;
+        }
+    }
+    Ok(())
+}
+
+fn mode(from: &[u8], direction: Direction) -> IteratorMode<'_> {
+    IteratorMode::From(
+        from,
+        match direction {
+            Direction::Up => RocksDirection::Forward,
+            Direction::Down => RocksDirection::Reverse,
+        },
+    )
+}
+
+/// Reads for a scan: checked, read ahead, and not at the expense of what is cached for point reads.
+fn scan_options() -> ReadOptions {
+    let mut options = ReadOptions::default();
+    options.set_verify_checksums(true);
+    options.fill_cache(false);
+    options
+}
+
+impl Read for RocksStore {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        self.db.get_cf(self.table(table), key).map_err(storage)
+    }
+
+    fn scan(&self, table: Table, from: &[u8], direction: Direction, visit: &mut Visit<'_>) -> Result<(), Fault> {
+        scan(self.db.iterator_cf_opt(self.table(table), scan_options(), mode(from, direction)), visit)
+    }
+}
+
+impl Store for RocksStore {
+    fn view(&self) -> Box<dyn Read + '_> {
+        Box::new(View { store: self, snapshot: self.db.snapshot() })
+    }
+
+    fn commit(&self, batch: &Batch) -> Result<(), Fault> {
+        let mut rows = WriteBatch::with_capacity_bytes(batch.bytes() + 16 * batch.len());
+        for (table, key, value) in batch.rows() {
+            match value {
+                Some(value) => rows.put_cf(self.table(table), key, value),
+                None => rows.delete_cf(self.table(table), key),
+            }
+        }
+        self.db.write_opt(rows, &self.sync).map_err(storage)
+    }
+}
+
+struct View<'a> {
+    store: &'a RocksStore,
+    snapshot: Snapshot<'a>,
+}
+
+impl Read for View<'_> {
+    fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
+        self.snapshot.get_cf(self.store.table(table), key).map_err(storage)
+    }
+
+    fn scan(&self, table: Table, from: &[u8], direction: Direction, visit: &mut Visit<'_>) -> Result<(), Fault> {
+        let mode = mode(from, direction);
+        scan(self.snapshot.iterator_cf_opt(self.store.table(table), scan_options(), mode), visit)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keeps_the_contract() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("store");
+        drop(RocksStore::create(&path, &RocksSettings::default()).unwrap());
+        super::super::suite::run(|| RocksStore::open(&path, &RocksSettings::default()).unwrap());
+    }
+
+    #[test]
+    fn says_why_it_does_not_open() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, settings) = (dir.path().join("store"), RocksSettings::default());
+        let error = |result: Result<RocksStore, OpenError>| result.err().expect("refused");
+        assert!(matches!(error(RocksStore::open(&path, &settings)), OpenError::Missing(_)));
+        let store = RocksStore::create(&path, &settings).unwrap();
+        assert!(matches!(error(RocksStore::open(&path, &settings)), OpenError::Locked(_)));
+        drop(store);
+        assert!(matches!(error(RocksStore::create(&path, &settings)), OpenError::Failed { .. }));
+        let mut options = Options::default();
+        options.create_missing_column_families(true);
+        let tables = Table::ALL.map(Table::name).into_iter().chain(["default", "later"]);
+        drop(DB::open_cf(&options, &path, tables).unwrap());
+        assert!(
+            matches!(error(RocksStore::open(&path, &settings)), OpenError::UnknownTables { tables, .. } if tables == "later")
+        );
+    }
+}
