@@ -1,4 +1,5 @@
 //! One module per command: `run(args, json) -> Exit`.
 
+pub(crate) mod fsck;
 pub(crate) mod init;
 pub(crate) mod serve;

@@ -286,4 +286,3 @@ pub(crate) fn policy_hash(config: &Config) -> Digest {
 fn to_usize(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
-

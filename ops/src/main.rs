@@ -21,6 +21,8 @@ fn main() -> Exit {
     };
     match cli.command {
         Command::Init(args) => commands::init::run(args, cli.json),
-        Command::Serve(args) => commands::serve::run(args, cli.json), _ => Exit::Fault,
+        Command::Serve(args) => commands::serve::run(args, cli.json),
+        Command::Fsck(args) => commands::fsck::run(args, cli.json),
+        _ => Exit::Fault,
     }
 }
