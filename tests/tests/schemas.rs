@@ -26,8 +26,8 @@ use semper_ttp::{
     crypto::{LogSigner, LogVerifier, SoftKey},
     digest::{Digest, ImprintAlgorithm},
     evidence::{
-        Aggregate, CaKind, Envelope, Fact, KeyId, KeyPurpose, Kind, LedgerKind, OpsFact, OpsKind, Recorded, RoleCode,
-        TimestampKind,
+        Aggregate, CaKind, Envelope, Fact, Formats, Genesis, KeyId, KeyPurpose, Kind, LedgerFact, LedgerKind, OpsFact,
+        OpsKind, Recorded, RoleCode, TimestampKind,
     },
     time::Timestamp,
     timestamp::{ClockVerdict, Refusal, TimestampFact, TokenSerial},
@@ -39,8 +39,11 @@ const ISSUER: &str = "https://vectors.semper.example";
 /// 2026-03-01T12:00:00.250Z.
 const TIME_MS: u64 = 1_772_366_400_250;
 
+/// SubjectPublicKeyInfo of P-256 (RFC 5480) in front of the uncompressed point.
+const SPKI_P256: &str = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
+
 /// Kinds that have a number but no fact in this build.
-const WITHOUT_FACT: [Kind; 2] = [Kind::Ledger(LedgerKind::Genesis), Kind::Ca(CaKind::CertificateRevoked)];
+const WITHOUT_FACT: [Kind; 1] = [Kind::Ca(CaKind::CertificateRevoked)];
 
 // ---- vectors/ledger.json ------------------------------------------------------------------------------------------------
 
@@ -269,7 +272,11 @@ fn the_vectors_of_facts_are_what_the_code_makes() {
                 })
             })
             .collect();
-        json!({ "about": "One fact of each kind. Octet strings are in hexadecimal, bodies in diagnostic notation.", "facts": facts })
+        json!({
+            "about": "One fact of each kind. Octet strings are in hexadecimal, bodies in diagnostic notation.",
+            "facts": facts,
+            "genesis": String::from_utf8(genesis().encode()).unwrap(),
+        })
     });
     for fact in &facts {
         assert_eq!(Fact::decode(&fact.encode()).as_ref(), Ok(fact));
@@ -286,7 +293,17 @@ fn every_kind_has_a_vector() {
 fn facts() -> Vec<Fact> {
     let key = KeyId::new(KeyPurpose::TsuEc, 1);
     let digest = |text: &str| Digest::of(text.as_bytes());
+    let formats = Formats { entry: 1, fact: 1, store: 1 };
     let mut facts = Vec::new();
+    let began = LedgerFact::Genesis {
+        origin_hash: digest(ORIGIN),
+        log_note: digest("log-note.1"),
+        log_receipt: digest("log-receipt.1"),
+        root_certificate: digest("root"),
+        mmd_ms: 5_000,
+        formats,
+    };
+    stored(began, Aggregate::of("ledger", ORIGIN.as_bytes()), &mut facts);
     for fact in [
         OpsFact::KeyMade { key, public_key: digest("public key") },
         OpsFact::KeyFirstUse { key },
@@ -331,6 +348,23 @@ fn facts() -> Vec<Fact> {
     };
     stored(list, Authority::Tsu.crl_aggregate(), &mut facts);
     facts
+}
+
+/// The document that is the artefact of entry 0.
+fn genesis() -> Genesis {
+    let note = NoteSigner::new(ORIGIN, Arc::new(ed25519([1; 32]))).unwrap();
+    Genesis {
+        r#type: Genesis::TYPE.to_owned(),
+        version: Genesis::VERSION,
+        origin: ORIGIN.to_owned(),
+        vkey: note.verifier_key().to_string(),
+        receipt_key: format!("{SPKI_P256}{}", hex::encode(p256([2; 32]).public_key())),
+        root_certificate: Digest::of(b"root"),
+        keys: [("log-note.1".to_owned(), Digest::of(b"log-note.1"))].into(),
+        policy: Digest::of(b"policy"),
+        mmd_ms: 5_000,
+        formats: Formats { entry: 1, fact: 1, store: 1 },
+    }
 }
 
 fn stored(fact: impl Recorded, aggregate: Aggregate, facts: &mut Vec<Fact>) {

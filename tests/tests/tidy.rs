@@ -26,6 +26,7 @@ impl File {
         let for_tests = self.path.contains("/tests/")
             || self.path.starts_with("tests/")
             || self.path.contains("/examples/")
+            || self.path.contains("/testing/")
             || ["/tests.rs", "/testing.rs", "/suite.rs"].iter().any(|name| self.path.ends_with(name));
         if !self.is_rust() || for_tests {
             return Vec::new();
@@ -218,7 +219,9 @@ const HOMES: [(&str, &[&str]); 5] = [
 fn home_complaints(files: &[File]) -> Vec<String> {
     let mut complaints = Vec::new();
     for (name, homes) in HOMES {
-        let at_home = |file: &&File| homes.iter().any(|home| file.path == *home || home.ends_with('/') && file.path.starts_with(home));
+        let at_home = |file: &&File| {
+            homes.iter().any(|home| file.path == *home || home.ends_with('/') && file.path.starts_with(home))
+        };
         complaints.extend(used_by(files.iter().filter(|file| !at_home(file)), &[name]));
     }
     complaints
@@ -293,7 +296,10 @@ fn arrow_complaints(manifest: &File) -> Vec<String> {
                 complaints.push(format!("{} depends on {name}", manifest.path));
             }
             let pure = ["ttp/Cargo.toml", "ledger/Cargo.toml"].contains(&manifest.path.as_str());
-            if pure && (name == "rocksdb" && !line.contains("optional = true") || name == "semper-ledger" && line.contains("store")) {
+            if pure
+                && (name == "rocksdb" && !line.contains("optional = true")
+                    || name == "semper-ledger" && line.contains("store"))
+            {
                 complaints.push(format!("{} takes storage into the pure half: {line}", manifest.path));
             }
         }
@@ -314,8 +320,10 @@ fn unsafe_complaints(files: &[File]) -> Vec<String> {
     for file in files.iter().filter(|file| file.is_rust() && file.path != "tests/tests/tidy.rs") {
         let lines: Vec<_> = file.text.lines().map(str::trim).collect();
         for (number, line) in code(&file.text) {
-            let found = ["unsafe {", "unsafe fn ", "unsafe impl ", "unsafe extern "].iter().any(|form| line.contains(form));
-            let above = lines[..number - 1].iter().rev().take_while(|line| line.starts_with("//") || line.starts_with("#["));
+            let found =
+                ["unsafe {", "unsafe fn ", "unsafe impl ", "unsafe extern "].iter().any(|form| line.contains(form));
+            let above =
+                lines[..number - 1].iter().rev().take_while(|line| line.starts_with("//") || line.starts_with("#["));
             if found && !above.into_iter().any(|line| line.contains("SAFETY:")) {
                 complaints.push(format!("{}:{number} has no comment SAFETY: above it", file.path));
             }
@@ -339,7 +347,8 @@ fn every_listed_metric_is_registered() {
 fn metric_complaints(list: &str, code: &str) -> Vec<String> {
     let listed: BTreeSet<_> =
         list.lines().filter(|line| !line.starts_with('#')).filter_map(|line| line.split_whitespace().next()).collect();
-    let registered: BTreeSet<_> = code.split('"').filter(|text| text.starts_with("semper_") && !text.contains(' ')).collect();
+    let registered: BTreeSet<_> =
+        code.split('"').filter(|text| text.starts_with("semper_") && !text.contains(' ')).collect();
     let missing = listed.difference(&registered).map(|name| format!("api/src/metrics.rs lacks {name}"));
     missing.chain(registered.difference(&listed).map(|name| format!("ops/deploy/metrics.txt lacks {name}"))).collect()
 }
