@@ -1,0 +1,3 @@
+//! One module per command: `run(args, json) -> Exit`.
+
+pub(crate) mod init;
