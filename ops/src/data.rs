@@ -37,7 +37,7 @@ use crate::config::{Config, ConfigError, Identity, Ledger, SecretError};
 
 pub(crate) use files::{make_folder, sync_folder, write_new};
 pub(crate) use keys::{open_key, seal_key};
-pub(crate) use loaded::{Loaded, authority_purpose};
+pub(crate) use loaded::authority_purpose;
 
 /// The file that stands in a folder which `init` has not finished.
 pub(crate) const INCOMPLETE: &str = "INCOMPLETE";
