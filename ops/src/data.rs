@@ -172,11 +172,6 @@ impl DataFolder {
         Ok(folder)
     }
 
-    /// The folder itself.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// Something in it.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
@@ -287,3 +282,5 @@ fn to_usize(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
+#[cfg(test)]
+mod tests;
