@@ -13,7 +13,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 
 pub use group::Group;
-pub(crate) use group::decode_head;
+pub(crate) use group::{decode_head, decode_request};
 pub(crate) use queue::Queue;
 
 use crate::{

@@ -1,20 +1,26 @@
-//! Skeleton.
+//! The binary `semper`: parses the command line and hands over to one module per command.
 
 mod cli;
 mod clock;
 mod commands;
 mod config;
 mod data;
+mod disk;
 mod exit;
 mod logging;
 mod progress;
+mod time;
 
-fn main() -> exit::Exit {
-    match cli::Cli::parse_or_exit(std::env::args_os()) {
-        Ok(cli) => match cli.command {
-            cli::Command::Init(args) => commands::init::run(args, cli.json),
-            _ => exit::Exit::Usage,
-        },
-        Err(exit) => exit,
+use cli::{Cli, Command};
+use exit::Exit;
+
+fn main() -> Exit {
+    let cli = match Cli::parse_or_exit(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(exit) => return exit,
+    };
+    match cli.command {
+        Command::Init(args) => commands::init::run(args, cli.json),
+        Command::Serve(args) => commands::serve::run(args, cli.json), _ => Exit::Fault,
     }
 }
