@@ -1,1 +1,21 @@
-//! Skeleton.
+//! The thin shell: HTTP in front, the ledger behind, and between them the service loop.
+//!
+//! Where to begin: [`router`] (every route on one screen), [`service`] (an event's way from parsing to its answer).
+//! Nothing is decided here (`semper-ttp` does) and nothing is ordered or stored (`semper-ledger` does). The system clock,
+//! settings and signals belong to `semper-ops`.
+
+pub mod admin;
+mod authorities;
+mod ledger;
+pub mod metrics;
+pub mod pool;
+mod problem;
+pub mod quota;
+pub mod router;
+pub mod server;
+pub mod service;
+mod timestamp;
+mod well_known;
+
+pub use authorities::{Authorities, AuthorityKey};
+pub use service::{Endpoint, Service, ServiceParts, TimeSource};

@@ -491,6 +491,20 @@ impl Reader {
         Ok(facts)
     }
 
+    /// The newest step of an aggregate and the index of its entry.
+    pub fn last_step(&self, aggregate: &Hash) -> Result<Option<(u64, u64)>, Fault> {
+        let mut last = None;
+        scan(&*self.store, Table::Aggregate, &keys::hash_number(aggregate, u64::MAX), Direction::Down, |key, row| {
+            let step = keys::parse_hash_number(key).filter(|(found, _)| found == aggregate);
+            if let Some((_, step)) = step {
+                let index = keys::parse_number(row);
+                last = Some((step, index.ok_or_else(|| Fault::corrupt(Table::Aggregate, key, "not an index"))?));
+            }
+            Ok::<_, Fault>(ControlFlow::Break(()))
+        })?;
+        Ok(last)
+    }
+
     /// A counter as last written; 0 before its first use.
     pub fn counter(&self, name: &str) -> Result<u64, Fault> {
         read_counter(&*self.store, name)

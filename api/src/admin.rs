@@ -1,0 +1,51 @@
+//! The operators' listener: metrics and health. Bound to loopback by default; it has no authentication of its own.
+
+use std::sync::Arc;
+
+use axum::{
+    Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use http::{StatusCode, header};
+
+use crate::{metrics::ClockFigures, service::Service};
+
+/// The admin listener's routes.
+pub fn routes(service: Arc<Service>) -> Router {
+    Router::new()
+        .route("/metrics", get(metrics))
+        .route("/healthz", get(healthz))
+        .route("/readyz", get(readyz))
+        .with_state(service)
+}
+
+/// Everything in Prometheus' text format; gauges are read at this moment.
+async fn metrics(State(service): State<Arc<Service>>) -> Response {
+    let health = service.time.health();
+    let states = semper_ttp::clock::State::ALL.map(semper_ttp::clock::State::name);
+    service.metrics.ledger(service.reader().size(), service.ledger.queue_depth());
+    service.metrics.clock(&ClockFigures {
+        state: health.state.name(),
+        states: &states,
+        offset_seconds: health.observation.map(|observation| observation.estimated_error.as_secs_f64()),
+        bound_seconds: health.bound.map(|bound| bound.as_secs_f64()),
+        sample_age_seconds: health.sample_age.map(|age| age.as_secs_f64()),
+    });
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], service.metrics.render()).into_response()
+}
+
+/// The process answers.
+async fn healthz() -> &'static str {
+    "ok\n"
+}
+
+/// 200 when everything that is offered can be done now; else 503 and the reasons, one a line.
+async fn readyz(State(service): State<Arc<Service>>) -> Response {
+    let why = service.unready();
+    match why.is_empty() {
+        true => (StatusCode::OK, "ready\n".to_owned()).into_response(),
+        false => (StatusCode::SERVICE_UNAVAILABLE, why.join("\n") + "\n").into_response(),
+    }
+}

@@ -1,0 +1,215 @@
+//! The ledger's read side: C2SP tlog-tiles under `/ledger/`, and proofs by digest or index.
+
+use std::{fmt::Write as _, io::Write as _, sync::Arc};
+
+use axum::{
+    body::Body,
+    extract::{Path, Query, State},
+    response::{IntoResponse, Response},
+};
+use flate2::{Compression, write::GzEncoder};
+use http::{HeaderMap, HeaderName, HeaderValue, header};
+use semper_ledger::{ledger::Reader, merkle::Hash, receipt::cose, store::Fault, tile::Resource};
+use serde::Deserialize;
+
+use crate::{problem::Problem, router::App};
+
+/// A full or partial tile never changes.
+const IMMUTABLE: &str = "public, max-age=31536000, immutable";
+/// The checkpoint changes with every commit.
+const FRESH: &str = "no-cache";
+const TEXT: &str = "text/plain; charset=utf-8";
+const OCTETS: &str = "application/octet-stream";
+const COSE: &str = "application/cose";
+
+/// `GET /ledger/checkpoint`.
+pub(crate) async fn checkpoint(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let note = app.service.reader().checkpoint().ok_or(Problem::NotFound)?;
+    Ok(answer(note, TEXT, FRESH))
+}
+
+/// `GET /ledger/vkey`: the log's key, one line.
+pub(crate) async fn vkey(State(app): State<Arc<App>>) -> Response {
+    answer(format!("{}\n", app.service.reader().vkey()), TEXT, FRESH)
+}
+
+/// `GET /ledger/tile/{path}`: tiles and entry bundles.
+pub(crate) async fn tile(State(app): State<Arc<App>>, Path(path): Path<String>) -> Result<Response, Problem> {
+    let resource = Resource::parse(&path).ok_or(Problem::NotFound)?;
+    read(&app, move |reader| {
+        let bytes = match resource {
+            Resource::Tile { id, width } => reader.tile(id, width)?,
+            Resource::Entries { index, width } => reader.bundle(index, width)?,
+        };
+        Ok(bytes.ok_or(Problem::NotFound).map(|bytes| match resource {
+            Resource::Tile { .. } => answer(bytes, OCTETS, IMMUTABLE),
+            Resource::Entries { .. } => {
+                let mut response = answer(gzip(&bytes), OCTETS, IMMUTABLE);
+                response.headers_mut().insert(header::CONTENT_ENCODING, HeaderValue::from_static("gzip"));
+                response
+            }
+        }))
+    })
+    .await
+}
+
+/// Which entry a proof is asked for. Strings, so that a malformed number is our answer and not the framework's.
+#[derive(Deserialize)]
+pub(crate) struct Which {
+    digest: Option<String>,
+    index: Option<String>,
+}
+
+/// `GET /ledger/proof/inclusion?digest=HEX` or `?index=N`: the receipt under the checkpoint of the entry's own group, the
+/// same bytes at every call.
+pub(crate) async fn inclusion(
+    State(app): State<Arc<App>>,
+    Query(which): Query<Which>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let digest = match (&which.digest, &which.index) {
+        (Some(digest), None) => Some(parse_digest(digest)?),
+        (None, Some(_)) => None,
+        _ => return Err(Problem::BadRequest("give either digest= or index=")),
+    };
+    let index = which.index.as_deref().map(parse_number).transpose()?;
+    let wants_cose = wants_cose(&headers);
+    read(&app, move |reader| {
+        let index = match digest {
+            Some(digest) => reader.find_digest(&digest)?,
+            None => index,
+        };
+        let Some(receipt) = index.map(|index| reader.receipt(index)).transpose()?.flatten() else {
+            return Ok(Err(Problem::NotFound));
+        };
+        let identity = reader.identity();
+        Ok(Ok(match wants_cose {
+            true => varying(answer(receipt.cose(identity), COSE, FRESH)),
+            false => varying(answer(receipt.tlog_proof(identity), TEXT, FRESH)),
+        }))
+    })
+    .await
+}
+
+/// Between which sizes.
+#[derive(Deserialize)]
+pub(crate) struct Sizes {
+    from: Option<String>,
+    to: Option<String>,
+}
+
+/// `GET /ledger/proof/consistency?from=&to=`: one base64 hash a line. As `application/cose` where `to` is the newest size:
+/// only a published checkpoint bears a signature.
+pub(crate) async fn consistency(
+    State(app): State<Arc<App>>,
+    Query(sizes): Query<Sizes>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let (Some(from), Some(to)) = (&sizes.from, &sizes.to) else {
+        return Err(Problem::BadRequest("give from= and to="));
+    };
+    let (from, to) = (parse_number(from)?, parse_number(to)?);
+    if from > to {
+        return Err(Problem::BadRequest("from must not exceed to"));
+    }
+    let wants_cose = wants_cose(&headers);
+    read(&app, move |reader| {
+        if wants_cose {
+            if to != reader.size() || from == 0 || from == to {
+                let text = "a COSE receipt needs 0 < from < to, and to at the newest checkpoint";
+                return Ok(Err(Problem::BadRequest(text)));
+            }
+            let receipt = reader.consistency_receipt(from)?;
+            return Ok(receipt.ok_or(Problem::NotFound).map(|receipt| varying(answer(receipt, COSE, FRESH))));
+        }
+        let path = reader.consistency(from, to)?;
+        Ok(path.ok_or(Problem::NotFound).map(|path| {
+            use base64::{Engine as _, engine::general_purpose::STANDARD};
+            let mut text = String::new();
+            path.iter().for_each(|hash| {
+                let _ = writeln!(text, "{}", STANDARD.encode(hash)); // writing to a string cannot fail
+            });
+            varying(answer(text, TEXT, FRESH))
+        }))
+    })
+    .await
+}
+
+/// Runs `work` where it may wait for the disk.
+async fn read(
+    app: &App,
+    work: impl FnOnce(&Reader) -> Result<Result<Response, Problem>, Fault> + Send + 'static,
+) -> Result<Response, Problem> {
+    let reader = app.service.reader().clone();
+    let done = tokio::task::spawn_blocking(move || work(&reader)).await;
+    done.map_err(|error| Problem::fault(&error))?.map_err(|fault| Problem::fault(&fault))?
+}
+
+fn parse_digest(text: &str) -> Result<Hash, Problem> {
+    let bad = Problem::BadRequest("digest must be 64 hexadecimal digits");
+    hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(bad)
+}
+
+fn parse_number(text: &str) -> Result<u64, Problem> {
+    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
+    let bad = Problem::BadRequest("not a number of an entry or a tree");
+    if digits { text.parse().map_err(|_| bad) } else { Err(bad) }
+}
+
+fn wants_cose(headers: &HeaderMap) -> bool {
+    let accept = headers.get_all(header::ACCEPT);
+    accept.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|kind| {
+        let essence = kind.split(';').next().unwrap_or_default().trim();
+        essence.eq_ignore_ascii_case(COSE) || essence.eq_ignore_ascii_case(cose::MEDIA_TYPE)
+    })
+}
+
+fn gzip(bytes: &[u8]) -> Vec<u8> {
+    // Hashes do not compress; what is gained lies between them, and the fast level finds it.
+    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len()), Compression::fast());
+    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing to memory cannot fail")
+}
+
+fn varying(mut response: Response) -> Response {
+    response.headers_mut().insert(header::VARY, HeaderValue::from_static("accept"));
+    response
+}
+
+fn answer(body: impl Into<Body>, content_type: &'static str, cache: &'static str) -> Response {
+    let headers: [(HeaderName, HeaderValue); 2] = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(content_type)),
+        (header::CACHE_CONTROL, HeaderValue::from_static(cache)),
+    ];
+    (headers, body.into()).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accept_chooses_the_form() {
+        let wants = |text: &'static str| {
+            let mut headers = HeaderMap::new();
+            headers.insert(header::ACCEPT, HeaderValue::from_static(text));
+            wants_cose(&headers)
+        };
+        assert!(wants("application/cose"));
+        assert!(wants("text/html, Application/COSE;q=0.5"));
+        assert!(wants("application/scitt-receipt+cose"));
+        assert!(!wants("text/plain"));
+        assert!(!wants("*/*"));
+        assert!(!wants_cose(&HeaderMap::new()));
+    }
+
+    #[test]
+    fn numbers_are_digits_and_fit() {
+        assert_eq!(parse_number("18446744073709551615"), Ok(u64::MAX));
+        for text in ["", "-1", "+1", "18446744073709551616", "1.0", " 1"] {
+            assert!(parse_number(text).is_err(), "{text:?}");
+        }
+        assert!(parse_digest(&"0".repeat(64)).is_ok());
+        assert!(parse_digest(&"0".repeat(62)).is_err());
+        assert!(parse_digest(&"g".repeat(64)).is_err());
+    }
+}

@@ -1,0 +1,230 @@
+//! Every metric of the server; the one file that names `prometheus`. The list of names is `ops/deploy/metrics.txt`.
+
+use prometheus::{
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
+    Registry, TextEncoder,
+};
+use semper_ledger::sequencer::{GroupReport, Observer, Refused};
+
+/// Seconds from 50 µs to 10 s: a flush on fast storage lies at the low end, a stall at the high one.
+const SECONDS: [f64; 16] =
+    [0.00005, 0.0001, 0.0002, 0.0005, 0.001, 0.002, 0.005, 0.01, 0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 5.0, 10.0];
+
+/// Entries in a commit group.
+const GROUP: [f64; 11] = [1.0, 2.0, 4.0, 8.0, 16.0, 32.0, 64.0, 128.0, 256.0, 512.0, 1024.0];
+
+/// All metrics of one process, in a registry of their own: several servers in one process do not clash.
+pub struct Metrics {
+    registry: Registry,
+    appends: IntCounter,
+    commit_seconds: Histogram,
+    group_size: Histogram,
+    queue_depth: IntGauge,
+    tree_size: IntGauge,
+    fsync_seconds: Histogram,
+    dedup_hits: IntCounter,
+    busy: IntCounter,
+    tokens: IntCounterVec,
+    tsa_seconds: HistogramVec,
+    clock_offset: Gauge,
+    clock_bound: Gauge,
+    clock_state: GaugeVec,
+    clock_sample_age: Gauge,
+    requests: IntCounterVec,
+    connections: IntGauge,
+    disk_free: IntGauge,
+}
+
+/// What the clock gauges show.
+#[derive(Clone, Copy, Debug)]
+pub struct ClockFigures<'a> {
+    /// Name of the present state.
+    pub state: &'static str,
+    /// Names of all states.
+    pub states: &'a [&'static str],
+    /// Error that the time source estimated in the newest sample, seconds.
+    pub offset_seconds: Option<f64>,
+    /// Error that the clock has at most, seconds.
+    pub bound_seconds: Option<f64>,
+    /// Age of the newest sample, seconds.
+    pub sample_age_seconds: Option<f64>,
+}
+
+impl Metrics {
+    /// Metrics of the log `origin`, all at zero.
+    pub fn new(origin: &str) -> Self {
+        let registry = Registry::new();
+        let own = |name: &str, help: &str| Opts::new(name, help).const_label("origin", origin);
+        let times = |name: &str, help: &str| HistogramOpts::from(own(name, help)).buckets(SECONDS.to_vec());
+        let bare = |name: &str, help: &str| Opts::new(name, help);
+        // Each name, label and bucket list above and below is a constant: a mistake fails the first test.
+        macro_rules! register {
+            ($metric:expr) => {{
+                let metric = $metric.expect("a valid metric");
+                registry.register(Box::new(metric.clone())).expect("registered once");
+                metric
+            }};
+        }
+        Self {
+            appends: register!(IntCounter::with_opts(own("semper_ledger_appends_total", "Entries appended"))),
+            commit_seconds: register!(Histogram::with_opts(times(
+                "semper_ledger_commit_seconds",
+                "One commit group, from taking it to its durable anchor"
+            ))),
+            group_size: register!(Histogram::with_opts(
+                HistogramOpts::from(own("semper_ledger_group_size", "Entries of one commit group"))
+                    .buckets(GROUP.to_vec())
+            )),
+            queue_depth: register!(IntGauge::with_opts(own("semper_ledger_queue_depth", "Commits that wait"))),
+            tree_size: register!(IntGauge::with_opts(own("semper_ledger_tree_size", "Entries in the tree"))),
+            fsync_seconds: register!(Histogram::with_opts(times(
+                "semper_ledger_fsync_seconds",
+                "One flush of the store or of the anchor"
+            ))),
+            dedup_hits: register!(IntCounter::with_opts(own(
+                "semper_ledger_dedup_hits_total",
+                "Appends answered from a stored answer"
+            ))),
+            busy: register!(IntCounter::with_opts(own(
+                "semper_ledger_busy_total",
+                "Appends refused because the queue was full"
+            ))),
+            tokens: register!(IntCounterVec::new(
+                own("semper_tsa_tokens_total", "Answers to timestamp requests, by granted or failInfo"),
+                &["endpoint", "outcome"]
+            )),
+            tsa_seconds: register!(HistogramVec::new(
+                times("semper_tsa_seconds", "One timestamp request, from its last byte to the answer"),
+                &["endpoint"]
+            )),
+            clock_offset: register!(Gauge::with_opts(bare(
+                "semper_clock_offset_seconds",
+                "Error that the time source estimated in the newest sample"
+            ))),
+            clock_bound: register!(Gauge::with_opts(bare(
+                "semper_clock_bound_seconds",
+                "Error that the clock has at most now; NaN when no sample carries"
+            ))),
+            clock_state: register!(GaugeVec::new(
+                bare("semper_clock_state", "1 for the state the clock is in, 0 for the others"),
+                &["state"]
+            )),
+            clock_sample_age: register!(Gauge::with_opts(bare(
+                "semper_clock_sample_age_seconds",
+                "Age of the newest sample"
+            ))),
+            requests: register!(IntCounterVec::new(
+                bare("semper_http_requests_total", "Answered requests"),
+                &["route", "status"]
+            )),
+            connections: register!(IntGauge::with_opts(bare("semper_http_connections", "Open connections"))),
+            disk_free: register!(IntGauge::with_opts(bare("semper_disk_free_bytes", "Free space where the data lies"))),
+            registry,
+        }
+    }
+
+    /// A timestamp request was answered: `outcome` is `granted` or the failInfo's name.
+    pub fn timestamped(&self, endpoint: &str, outcome: &str, seconds: f64) {
+        self.tokens.with_label_values(&[endpoint, outcome]).inc();
+        self.tsa_seconds.with_label_values(&[endpoint]).observe(seconds);
+    }
+
+    /// A request was answered.
+    pub fn answered(&self, route: &str, status: u16) {
+        // Three digits without an allocation for the usual ones.
+        let status = match status {
+            200 => "200",
+            404 => "404",
+            other => return self.requests.with_label_values(&[route, &other.to_string()]).inc(),
+        };
+        self.requests.with_label_values(&[route, status]).inc();
+    }
+
+    /// A connection was opened (+1) or closed (−1).
+    pub fn connection(&self, change: i64) {
+        self.connections.add(change);
+    }
+
+    /// Free bytes where the data lies.
+    pub fn disk_free(&self, bytes: u64) {
+        self.disk_free.set(i64::try_from(bytes).unwrap_or(i64::MAX));
+    }
+
+    /// The state of the clock.
+    pub fn clock(&self, figures: &ClockFigures<'_>) {
+        self.clock_offset.set(figures.offset_seconds.unwrap_or(f64::NAN));
+        self.clock_bound.set(figures.bound_seconds.unwrap_or(f64::NAN));
+        self.clock_sample_age.set(figures.sample_age_seconds.unwrap_or(f64::NAN));
+        for state in figures.states {
+            self.clock_state.with_label_values(&[state]).set(f64::from(u8::from(*state == figures.state)));
+        }
+    }
+
+    /// The ledger at rest, for a scrape.
+    pub fn ledger(&self, tree_size: u64, queue_depth: usize) {
+        self.tree_size.set(i64::try_from(tree_size).unwrap_or(i64::MAX));
+        self.queue_depth.set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
+    }
+
+    /// Everything in the text exposition format.
+    pub fn render(&self) -> String {
+        let mut text = Vec::new();
+        TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("writing to memory cannot fail");
+        String::from_utf8(text).expect("the text format is UTF-8")
+    }
+}
+
+impl Observer for Metrics {
+    fn committed(&self, report: &GroupReport) {
+        self.dedup_hits.inc_by(report.replayed as u64);
+        if report.entries == 0 {
+            return;
+        }
+        self.appends.inc_by(report.entries as u64);
+        self.commit_seconds.observe(report.seconds);
+        self.group_size.observe(report.entries as f64);
+        self.fsync_seconds.observe(report.store_seconds);
+        self.fsync_seconds.observe(report.anchor_seconds);
+        self.tree_size.set(i64::try_from(report.size).unwrap_or(i64::MAX));
+    }
+
+    fn refused(&self, refused: &Refused) {
+        if *refused == Refused::Busy {
+            self.busy.inc();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_names_are_those_of_the_list() {
+        let metrics = Metrics::new("log");
+        // Vectors show nothing before their first use.
+        metrics.timestamped("/tsa", "granted", 0.001);
+        metrics.answered("/tsa", 200);
+        let clock = ClockFigures {
+            state: "synced",
+            states: &["synced", "stopped"],
+            offset_seconds: Some(0.1),
+            bound_seconds: None,
+            sample_age_seconds: None,
+        };
+        metrics.clock(&clock);
+        let text = metrics.render();
+        let found: std::collections::BTreeSet<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let list = include_str!("../../ops/deploy/metrics.txt");
+        let named: std::collections::BTreeSet<&str> = list
+            .lines()
+            .filter(|line| !line.starts_with('#'))
+            .filter_map(|line| line.split_whitespace().next())
+            .collect();
+        assert_eq!(found, named);
+        assert!(text.contains("semper_clock_state{state=\"synced\"} 1"), "{text}");
+        assert!(text.contains("semper_clock_bound_seconds NaN"));
+        assert!(text.contains("semper_tsa_tokens_total{endpoint=\"/tsa\",origin=\"log\",outcome=\"granted\"} 1"));
+    }
+}

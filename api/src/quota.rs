@@ -1,0 +1,105 @@
+//! Requests per address in a fixed window of a minute. Bounded: what it remembers never exceeds [`ADDRESSES_MAX`].
+
+use std::{
+    collections::HashMap,
+    net::{IpAddr, Ipv6Addr},
+    sync::{Mutex, PoisonError},
+    time::{Duration, Instant},
+};
+
+/// Length of the window, seconds.
+pub const WINDOW_SECS: u32 = 60;
+
+/// Addresses remembered at a time; beyond, a new address gets its own window only when old ones have run out.
+const ADDRESSES_MAX: usize = 100_000;
+
+/// Counts requests per address.
+pub struct Quota {
+    limit: u32,
+    loopback_exempt: bool,
+    windows: Mutex<HashMap<IpAddr, Window>>,
+}
+
+struct Window {
+    began: Instant,
+    count: u32,
+}
+
+/// Over the limit.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Exceeded {
+    /// Requests permitted in a window.
+    pub limit: u32,
+    /// When to come again, seconds, at least 1.
+    pub retry_after_secs: u32,
+}
+
+impl Quota {
+    /// `limit` requests a minute for each address; for IPv6 each /64, which is what one subscriber has.
+    pub fn new(limit: u32, loopback_exempt: bool) -> Self {
+        Self { limit, loopback_exempt, windows: Mutex::default() }
+    }
+
+    /// Counts one request of `peer` at the monotonic moment `now`.
+    pub fn take(&self, peer: IpAddr, now: Instant) -> Result<(), Exceeded> {
+        if self.loopback_exempt && peer.to_canonical().is_loopback() {
+            return Ok(());
+        }
+        let window_length = Duration::from_secs(WINDOW_SECS.into());
+        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
+        if windows.len() >= ADDRESSES_MAX {
+            windows.retain(|_, window| now.duration_since(window.began) < window_length);
+            if windows.len() >= ADDRESSES_MAX {
+                return Err(Exceeded { limit: self.limit, retry_after_secs: WINDOW_SECS });
+            }
+        }
+        let window = windows.entry(subscriber(peer)).or_insert(Window { began: now, count: 0 });
+        let age = now.duration_since(window.began);
+        if age >= window_length {
+            *window = Window { began: now, count: 0 };
+        }
+        if window.count >= self.limit {
+            let rest = window_length.saturating_sub(age).as_secs_f64().ceil();
+            return Err(Exceeded { limit: self.limit, retry_after_secs: (rest as u32).max(1) });
+        }
+        window.count += 1;
+        Ok(())
+    }
+}
+
+fn subscriber(peer: IpAddr) -> IpAddr {
+    match peer.to_canonical() {
+        IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
+        v4 => v4,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn counts_per_address_and_window() {
+        let (quota, start) = (Quota::new(2, true), Instant::now());
+        let at = |secs| start + Duration::from_secs(secs);
+        let (a, b) = ("192.0.2.1".parse().unwrap(), "192.0.2.2".parse().unwrap());
+        assert_eq!([quota.take(a, at(0)), quota.take(a, at(10))], [Ok(()), Ok(())]);
+        assert_eq!(quota.take(a, at(20)), Err(Exceeded { limit: 2, retry_after_secs: 40 }));
+        assert_eq!(quota.take(b, at(20)), Ok(()));
+        assert_eq!(quota.take(a, at(60)), Ok(()));
+        for _ in 0..9 {
+            assert_eq!(quota.take("127.0.0.1".parse().unwrap(), at(0)), Ok(()));
+            assert_eq!(quota.take("::ffff:127.0.0.1".parse().unwrap(), at(0)), Ok(()));
+        }
+    }
+
+    #[test]
+    fn an_ipv6_subscriber_is_a_64() {
+        let (quota, now) = (Quota::new(1, false), Instant::now());
+        assert!(quota.take("2001:db8::1".parse().unwrap(), now).is_ok());
+        assert!(quota.take("2001:db8::2".parse().unwrap(), now).is_err());
+        assert!(quota.take("2001:db8:0:1::1".parse().unwrap(), now).is_ok());
+        assert!(quota.take("::1".parse().unwrap(), now).is_ok());
+        assert!(quota.take("::1".parse().unwrap(), now).is_err(), "loopback counts when it is not exempt");
+    }
+}

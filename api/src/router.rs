@@ -1,0 +1,69 @@
+//! Every route, on one screen.
+
+use std::{sync::Arc, time::Duration};
+
+use axum::{
+    Router,
+    response::{IntoResponse, Response},
+    routing::{get, post},
+};
+
+use crate::{ledger, problem::Problem, service::Service, timestamp, well_known};
+
+/// What handlers share.
+pub struct App {
+    /// The service.
+    pub service: Arc<Service>,
+    /// Bounds of a request.
+    pub limits: BodyLimits,
+}
+
+/// Bounds of a request's body.
+#[derive(Clone, Copy, Debug)]
+pub struct BodyLimits {
+    /// Longest body.
+    pub body_bytes_max: usize,
+    /// From its first byte to its last.
+    pub body_read_timeout: Duration,
+}
+
+/// The plain listener.
+pub fn plain(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/tsa", post(timestamp::ec))
+        .route("/tsa/rsa", post(timestamp::rsa))
+        .route("/ledger/checkpoint", get(ledger::checkpoint))
+        .route("/ledger/vkey", get(ledger::vkey))
+        .route("/ledger/tile/{*path}", get(ledger::tile))
+        .route("/ledger/proof/inclusion", get(ledger::inclusion))
+        .route("/ledger/proof/consistency", get(ledger::consistency))
+        .route("/ca/{file}", get(well_known::certificate))
+        .route("/crl/{file}", get(well_known::crl))
+        .route("/.well-known/semper", get(well_known::semper))
+        .fallback(not_found)
+        .with_state(app)
+}
+
+/// The label under which a path is counted: one of these few, whatever a client asks for.
+pub(crate) fn label(path: &str) -> &'static str {
+    match path {
+        "/tsa" => "/tsa",
+        "/tsa/rsa" => "/tsa/rsa",
+        "/ledger/checkpoint" => "/ledger/checkpoint",
+        "/ledger/vkey" => "/ledger/vkey",
+        "/ledger/proof/inclusion" => "/ledger/proof/inclusion",
+        "/ledger/proof/consistency" => "/ledger/proof/consistency",
+        "/.well-known/semper" => "/.well-known/semper",
+        "/metrics" => "/metrics",
+        "/healthz" => "/healthz",
+        "/readyz" => "/readyz",
+        _ if path.starts_with("/ledger/tile/") => "/ledger/tile",
+        _ if path.starts_with("/ca/") => "/ca",
+        _ if path.starts_with("/crl/") => "/crl",
+        _ => "other",
+    }
+}
+
+async fn not_found() -> Response {
+    Problem::NotFound.into_response()
+}

@@ -1,0 +1,282 @@
+//! A listener that strangers may be rude to: bounded connections, in all and by address, and a bounded time for
+//! everything. `axum::serve` has no header timeout, so hyper's connection is driven here.
+
+use std::{
+    collections::HashMap,
+    future::Future,
+    io,
+    net::{IpAddr, SocketAddr},
+    pin::{Pin, pin},
+    sync::{
+        Arc, Mutex, PoisonError,
+        atomic::{AtomicU64, Ordering},
+    },
+    task::{Context, Poll},
+    time::{Duration, Instant},
+};
+
+use axum::Router;
+use http::HeaderValue;
+use hyper::{
+    body::Incoming,
+    rt::{Read, ReadBufCursor, Write},
+    server::conn::http1,
+    service::service_fn,
+};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use tokio::{
+    net::{TcpListener, TcpStream},
+    sync::watch,
+    time::{Instant as TokioInstant, Sleep},
+};
+use tower::ServiceExt;
+
+use crate::{metrics::Metrics, router::label};
+
+/// Bounds of a listener.
+#[derive(Clone, Copy, Debug)]
+pub struct Limits {
+    /// From the end of one request to the last byte of the next one's header. Ends slow-loris and idle connections.
+    pub header_read_timeout: Duration,
+    /// A connection on which no byte moves for so long is closed: a client that does not read its answer.
+    pub idle_timeout: Duration,
+    /// Open connections.
+    pub connections_max: usize,
+    /// Open connections of one address.
+    pub connections_per_address_max: usize,
+}
+
+/// Longest request line with all headers, bytes.
+const HEADER_BYTES_MAX: usize = 16 << 10;
+
+/// Most headers of a request.
+const HEADERS_MAX: usize = 64;
+
+/// Who asks: the socket's address, and the address that limits count.
+#[derive(Clone, Copy, Debug)]
+pub struct Peer(pub SocketAddr, pub IpAddr);
+
+/// Serves `router` on `listener` until `stop` turns true; then takes no new connection, lets every request that has
+/// begun finish, and returns when the last connection is gone.
+pub async fn serve(
+    listener: TcpListener,
+    router: Router,
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    mut stop: watch::Receiver<bool>,
+) {
+    let open = Arc::new(Open::new(limits, metrics));
+    loop {
+        let accepted = tokio::select! {
+            accepted = listener.accept() => accepted,
+            _ = stop.wait_for(|stop| *stop) => break,
+        };
+        match accepted {
+            Ok((stream, address)) => {
+                let Some(guard) = open.admit(address.ip().to_canonical()) else { continue };
+                let (router, stop) = (router.clone(), stop.clone());
+                tokio::spawn(connection(stream, address, router, limits, stop, guard));
+            }
+            Err(error) => {
+                // Usually out of file descriptors: existing connections free some; do not spin meanwhile.
+                tracing::warn!(%error, "a connection could not be accepted");
+                tokio::time::sleep(Duration::from_millis(50)).await;
+            }
+        }
+    }
+    drop(listener);
+    open.closed().await;
+}
+
+async fn connection(
+    stream: TcpStream,
+    address: SocketAddr,
+    router: Router,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+    guard: Guard,
+) {
+    let _ = stream.set_nodelay(true); // only latency is lost without it
+    let metrics = guard.open.metrics.clone();
+    let peer = Peer(address, address.ip().to_canonical());
+    let service =
+        service_fn(move |request: http::Request<Incoming>| answer(router.clone(), request, peer, metrics.clone()));
+    let io = Watched::new(TokioIo::new(stream), limits.idle_timeout);
+    let connection = http1::Builder::new()
+        .timer(TokioTimer::new())
+        .header_read_timeout(limits.header_read_timeout)
+        .max_headers(HEADERS_MAX)
+        .max_buf_size(HEADER_BYTES_MAX)
+        .serve_connection(io, service);
+    let mut connection = pin!(connection);
+    tokio::select! {
+        biased;
+        ended = connection.as_mut() => return log_end(ended),
+        _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
+    }
+    log_end(connection.await);
+}
+
+fn log_end(ended: Result<(), hyper::Error>) {
+    if let Err(error) = ended {
+        tracing::debug!(%error, "a connection ended badly");
+    }
+}
+
+/// One request: counted, and named in the log by an id that the client gets too.
+async fn answer(
+    router: Router,
+    request: http::Request<Incoming>,
+    peer: Peer,
+    metrics: Arc<Metrics>,
+) -> Result<http::Response<axum::body::Body>, std::convert::Infallible> {
+    static NEXT: AtomicU64 = AtomicU64::new(1);
+    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    let start = Instant::now();
+    let route = label(request.uri().path());
+    let span = tracing::debug_span!("request", request_id = id, method = %request.method(), route);
+    let mut request = request.map(axum::body::Body::new);
+    request.extensions_mut().insert(peer);
+    let answered = {
+        use tracing::Instrument as _;
+        router.oneshot(request).instrument(span.clone())
+    };
+    let mut response = match answered.await {
+        Ok(response) => response,
+        Err(never) => match never {},
+    };
+    let status = response.status();
+    metrics.answered(route, status.as_u16());
+    response.headers_mut().insert("x-request-id", HeaderValue::from(id));
+    if status.is_server_error() {
+        tracing::warn!(request_id = id, route, status = status.as_u16(), "answered with an error");
+    } else {
+        tracing::debug!(parent: &span, status = status.as_u16(), micros = start.elapsed().as_micros() as u64, "answered");
+    }
+    Ok(response)
+}
+
+/// The connections that are open.
+struct Open {
+    limits: Limits,
+    metrics: Arc<Metrics>,
+    by_address: Mutex<HashMap<IpAddr, usize>>,
+    count: watch::Sender<usize>,
+}
+
+impl Open {
+    fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
+        Self { limits, metrics, by_address: Mutex::default(), count: watch::Sender::new(0) }
+    }
+
+    /// A place for one more connection, or none: then the socket is closed at once.
+    fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Guard> {
+        let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        let total: usize = *self.count.borrow();
+        let own = by_address.entry(address).or_default();
+        if total >= self.limits.connections_max || *own >= self.limits.connections_per_address_max {
+            if *own == 0 {
+                by_address.remove(&address);
+            }
+            return None;
+        }
+        *own += 1;
+        drop(by_address);
+        self.count.send_modify(|count| *count += 1);
+        self.metrics.connection(1);
+        Some(Guard { open: self.clone(), address })
+    }
+
+    async fn closed(&self) {
+        // The sender lives in self, so waiting cannot fail.
+        let _ = self.count.subscribe().wait_for(|count| *count == 0).await;
+    }
+}
+
+struct Guard {
+    open: Arc<Open>,
+    address: IpAddr,
+}
+
+impl Drop for Guard {
+    fn drop(&mut self) {
+        let mut by_address = self.open.by_address.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(own) = by_address.get_mut(&self.address) {
+            *own -= 1;
+            if *own == 0 {
+                by_address.remove(&self.address);
+            }
+        }
+        drop(by_address);
+        self.open.count.send_modify(|count| *count -= 1);
+        self.open.metrics.connection(-1);
+    }
+}
+
+/// A stream that fails when no byte has moved for a while.
+struct Watched<S> {
+    stream: S,
+    timeout: Duration,
+    deadline: Pin<Box<Sleep>>,
+    last: TokioInstant,
+}
+
+impl<S> Watched<S> {
+    fn new(stream: S, timeout: Duration) -> Self {
+        Self { stream, timeout, deadline: Box::pin(tokio::time::sleep(timeout)), last: TokioInstant::now() }
+    }
+
+    /// What a poll gave: progress is noted, and waiting is allowed until the deadline.
+    fn watch<T>(&mut self, polled: Poll<io::Result<T>>, cx: &mut Context<'_>) -> Poll<io::Result<T>> {
+        if polled.is_ready() {
+            self.last = TokioInstant::now();
+            return polled;
+        }
+        while self.deadline.as_mut().poll(cx).is_ready() {
+            // The timer is moved only when it fires: once per timeout, not once per byte.
+            let due = self.last + self.timeout;
+            if due <= TokioInstant::now() {
+                return Poll::Ready(Err(io::ErrorKind::TimedOut.into()));
+            }
+            self.deadline.as_mut().reset(due);
+        }
+        Poll::Pending
+    }
+}
+
+impl<S: Read + Unpin> Read for Watched<S> {
+    fn poll_read(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: ReadBufCursor<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_read(cx, buf);
+        self.watch(polled, cx)
+    }
+}
+
+impl<S: Write + Unpin> Write for Watched<S> {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, buf: &[u8]) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write(cx, buf);
+        self.watch(polled, cx)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_flush(cx);
+        self.watch(polled, cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        let polled = Pin::new(&mut self.stream).poll_shutdown(cx);
+        self.watch(polled, cx)
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        self.stream.is_write_vectored()
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        bufs: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
+        self.watch(polled, cx)
+    }
+}

@@ -1,0 +1,129 @@
+//! RFC 3161 over HTTP (§3.4), with the rules that real clients need: every protocol answer, rejections included, is 200
+//! with the bare content type; HTTP errors are for HTTP faults only.
+
+use std::{sync::Arc, time::Instant};
+
+use axum::{
+    body::Body,
+    extract::{Request as HttpRequest, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderValue, StatusCode, header};
+use http_body_util::{BodyExt, LengthLimitError, Limited};
+use semper_ttp::{
+    digest::Digest,
+    timestamp::{Refusal, request, response},
+};
+
+use crate::{
+    quota::{Exceeded, WINDOW_SECS},
+    router::App,
+    server::Peer,
+};
+
+const QUERY: &str = "application/timestamp-query";
+
+/// `POST /tsa`.
+pub(crate) async fn ec(State(app): State<Arc<App>>, request: HttpRequest) -> Response {
+    stamp(app, 0, request).await
+}
+
+/// `POST /tsa/rsa`.
+pub(crate) async fn rsa(State(app): State<Arc<App>>, request: HttpRequest) -> Response {
+    stamp(app, 1, request).await
+}
+
+async fn stamp(app: Arc<App>, endpoint: usize, request: HttpRequest) -> Response {
+    let service = &app.service;
+    let settings = service.endpoints[endpoint].endpoint.settings();
+    if !is_query(request.headers().get(header::CONTENT_TYPE)) {
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content type must be application/timestamp-query\n")
+            .into_response();
+    }
+    if service.is_draining() {
+        return rejected(StatusCode::SERVICE_UNAVAILABLE, &Refusal::Unavailable, Some(1));
+    }
+    let peer = request.extensions().get::<Peer>().map(|Peer(_, ip)| *ip);
+    if let Some(Err(Exceeded { limit, retry_after_secs })) = peer.map(|ip| service.quota.take(ip, Instant::now())) {
+        let refusal = Refusal::RateLimited { limit, window_secs: WINDOW_SECS, retry_after_secs };
+        service.metrics.timestamped(&settings.name, refusal.fail_info().name(), 0.0);
+        return rejected(StatusCode::TOO_MANY_REQUESTS, &refusal, Some(retry_after_secs));
+    }
+    let body = match read_body(&app, request).await {
+        Ok(body) => body,
+        Err(response) => return response,
+    };
+    let start = Instant::now();
+    let answer = match request::parse(&body, &settings.hashes) {
+        Ok(request) => service.timestamp(endpoint, request, Digest::of(&body)).await,
+        Err(refusal) => Err(refusal),
+    };
+    let outcome = answer.as_ref().map_or_else(|refusal| refusal.fail_info().name(), |_| "granted");
+    service.metrics.timestamped(&settings.name, outcome, start.elapsed().as_secs_f64());
+    match answer {
+        Ok(response) => reply(StatusCode::OK, response, None),
+        Err(refusal) => {
+            tracing::debug!(code = refusal.code(), endpoint = settings.name, "rejected");
+            rejected(StatusCode::OK, &refusal, None)
+        }
+    }
+}
+
+/// The type alone counts, without regard to case or parameters.
+fn is_query(value: Option<&HeaderValue>) -> bool {
+    let essence = value.and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(QUERY))
+}
+
+/// The whole body, at most as long and as late as the limits say.
+async fn read_body(app: &App, request: HttpRequest) -> Result<bytes::Bytes, Response> {
+    let too_large = || closing(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large\n");
+    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
+    if declared.is_some_and(|length: u64| length > app.limits.body_bytes_max as u64) {
+        return Err(too_large()); // without waiting for it
+    }
+    let body = Limited::new(request.into_body(), app.limits.body_bytes_max);
+    match tokio::time::timeout(app.limits.body_read_timeout, body.collect()).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
+        Ok(Err(_)) => Err(closing(StatusCode::BAD_REQUEST, "the request's body broke off\n")),
+        Err(_) => Err(closing(StatusCode::REQUEST_TIMEOUT, "the request's body came too slowly\n")),
+    }
+}
+
+/// What is left of the body is not read, so the connection cannot go on.
+fn closing(status: StatusCode, text: &'static str) -> Response {
+    (status, [(header::CONNECTION, "close")], text).into_response()
+}
+
+fn rejected(status: StatusCode, refusal: &Refusal, retry_after_secs: Option<u32>) -> Response {
+    reply(status, response::rejection(refusal), retry_after_secs)
+}
+
+fn reply(status: StatusCode, body: Vec<u8>, retry_after_secs: Option<u32>) -> Response {
+    let mut response = Response::new(Body::from(body));
+    *response.status_mut() = status;
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static("application/timestamp-reply"));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
+    if let Some(secs) = retry_after_secs {
+        headers.insert(header::RETRY_AFTER, secs.into());
+    }
+    response
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_query_type_without_regard_to_case_or_parameters() {
+        let is = |text: &'static str| is_query(Some(&HeaderValue::from_static(text)));
+        assert!(is("application/timestamp-query"));
+        assert!(is("Application/Timestamp-Query ; charset=utf-8"));
+        assert!(!is("application/timestamp-reply"));
+        assert!(!is("application/timestamp-query2"));
+        assert!(!is(""));
+        assert!(!is_query(None));
+    }
+}

@@ -1,0 +1,99 @@
+//! What a client can learn of the service: `/.well-known/semper`, CA certificates and CRLs.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    body::Body,
+    extract::{Path, State},
+    response::{IntoResponse, Response},
+};
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use serde_json::json;
+
+use crate::{problem::Problem, router::App};
+
+/// `GET /.well-known/semper`.
+pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
+    let service = &app.service;
+    let reader = service.reader();
+    let endpoints: Vec<_> = service
+        .endpoints
+        .iter()
+        .map(|endpoint| {
+            let settings = endpoint.endpoint.settings();
+            json!({
+                "path": settings.name,
+                "algorithm": endpoint.signer.algorithm().name(),
+                "key": endpoint.endpoint.tsu().key().to_string(),
+                "default_policy": settings.default_policy.to_string(),
+                "policies": settings.accepted_policies.iter().map(ToString::to_string).collect::<Vec<_>>(),
+                "hashes": settings.hashes.iter().map(|hash| hash.name()).collect::<Vec<_>>(),
+                "accuracy_micros": settings.accuracy.micros(),
+                "qualified": settings.qualified,
+            })
+        })
+        .collect();
+    let assumed = service.time.name() == "assumed";
+    let document = json!({
+        "service": service.description,
+        "ledger": {
+            "origin": reader.identity().origin(),
+            "vkey": reader.vkey().to_string(),
+            "receipt_key": hex::encode(&reader.identity().receipt_key),
+            "path": "/ledger/",
+        },
+        "timestamping": endpoints,
+        "clock": {
+            "source": service.time.name(),
+            "traceable": !assumed,
+            "notice": if assumed {
+                "TEST SERVICE: the machine's clock is believed without any check; its timestamps prove nothing"
+            } else {
+                "disciplined by the operator's time service; the kernel states synchronisation and error"
+            },
+        },
+        "authorities": service.authorities.all().iter().map(|held| {
+            let name = held.key.authority.name();
+            json!({ "name": name, "certificate": format!("/ca/{name}.cer"), "crl": format!("/crl/{name}.crl") })
+        }).collect::<Vec<_>>(),
+    });
+    ([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], Json(document)).into_response()
+}
+
+/// `GET /ca/<name>.cer`.
+pub(crate) async fn certificate(
+    State(app): State<Arc<App>>,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let name = file.strip_suffix(".cer").ok_or(Problem::NotFound)?;
+    let der = app.service.authorities.certificate(name).ok_or(Problem::NotFound)?;
+    Ok(cached(der, "application/pkix-cert", "public, max-age=86400", &headers))
+}
+
+/// `GET /crl/<name>.crl`.
+pub(crate) async fn crl(
+    State(app): State<Arc<App>>,
+    Path(file): Path<String>,
+    headers: HeaderMap,
+) -> Result<Response, Problem> {
+    let name = file.strip_suffix(".crl").ok_or(Problem::NotFound)?;
+    let der = app.service.authorities.crl(name).ok_or(Problem::NotFound)?;
+    Ok(cached(der, "application/pkix-crl", "public, max-age=300", &headers))
+}
+
+/// With a strong ETag over the bytes, and 304 for a client that has them.
+fn cached(der: bytes::Bytes, content_type: &'static str, cache: &'static str, headers: &HeaderMap) -> Response {
+    let etag = format!("\"{}\"", semper_ttp::digest::Digest::of(&der));
+    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == etag.as_bytes());
+    let mut response = Response::new(if known { Body::empty() } else { Body::from(der) });
+    if known {
+        *response.status_mut() = StatusCode::NOT_MODIFIED;
+    }
+    let headers = response.headers_mut();
+    headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
+    headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
+    headers.insert(header::ETAG, HeaderValue::try_from(etag).expect("hexadecimal digits"));
+    response
+}
