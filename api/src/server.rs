@@ -134,7 +134,8 @@ async fn answer(
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let start = Instant::now();
     let route = label(request.uri().path());
-    let span = tracing::debug_span!("request", request_id = id, method = %request.method(), route);
+    // At the highest level, so that a fault is logged with its id whatever the filter.
+    let span = tracing::error_span!("request", request_id = id, route);
     let mut request = request.map(axum::body::Body::new);
     request.extensions_mut().insert(peer);
     let answered = {

@@ -417,7 +417,7 @@ impl Service {
     }
 
     /// The reading half of the ledger.
-    pub fn reader(&self) -> &Arc<semper_ledger::ledger::Reader> {
+    pub fn reader(&self) -> &Arc<semper_ledger::reader::Reader> {
         self.ledger.reader()
     }
 

@@ -7,22 +7,21 @@
 use std::{ops::ControlFlow, sync::Arc, thread::JoinHandle};
 
 use arc_swap::ArcSwap;
-use quick_cache::{Weighter, sync::Cache};
 
 use crate::{
     anchor::{Advance, Anchor, AnchorError, Anchored},
     checkpoint::Checkpoint,
-    merkle::{EMPTY_ROOT, Edge, Hash, TILE_WIDTH, Tile, TileId, leaf_hash, sha256, tile_width},
-    note::{BadKey, VerifierKey},
+    merkle::{Edge, Hash, TILE_WIDTH, Tile, TileId, leaf_hash, sha256},
+    note::BadKey,
     port::Verifier,
-    proof,
-    receipt::{GroupHead, LogIdentity, Receipt, cose},
+    reader::Reader,
+    receipt::{GroupHead, LogIdentity},
     sequencer::{
         Appended, Clock, Commit, Group, LogKeys, Observer, Queue, Refused, Sequencer, SequencerSettings, Waiting,
-        decode_head, read_counter,
+        decode_head,
     },
     store::{BadFormat, Batch, Direction, FORMAT, FORMAT_KEY, Fault, Store, Table, check_format, keys, read, scan},
-    tile::{bundle_cut, bundle_entries},
+    tile::bundle_entries,
 };
 
 /// Key of the origin in [`Table::Meta`].
@@ -159,9 +158,8 @@ impl Ledger {
             Some(head) => reopen(&*store, head, &identity, &*verifier)?,
         };
         let published = Arc::new(ArcSwap::from_pointee(group));
-        let cache = (tile_cache_bytes > 0)
-            .then(|| Cache::with_weighter((tile_cache_bytes / TILE_WEIGHT) as usize, tile_cache_bytes, TileWeight));
-        let reader = Arc::new(Reader { store: store.clone(), published: published.clone(), identity, cache });
+        let reader = Reader::new(store.clone(), published.clone(), identity, tile_cache_bytes);
+        let reader = Arc::new(reader);
         let anchored = settle_anchor(&reader, &*anchor)?;
 
         let queue = Arc::new(Queue::new(settings.queue_commits_max, settings.queue_bytes_max));
@@ -309,232 +307,6 @@ fn settle_anchor(reader: &Reader, anchor: &dyn Anchor) -> Result<Anchored, OpenE
         Advance::Done => Ok(next),
         Advance::Conflict(found) => Err(OpenError::AnchorStuck(format!("it was moved to {found:?}"))),
         Advance::Unknown(why) => Err(OpenError::AnchorStuck(why)),
-    }
-}
-
-#[derive(Clone)]
-struct TileWeight;
-
-/// A full tile with its interior nodes: 511 hashes and the vectors that hold them.
-const TILE_WEIGHT: u64 = 511 * 32 + 9 * 24 + 64;
-
-impl Weighter<TileId, Arc<Tile>> for TileWeight {
-    fn weight(&self, _: &TileId, _: &Arc<Tile>) -> u64 {
-        TILE_WEIGHT
-    }
-}
-
-/// The reading half of an open ledger. Everything it gives belongs to committed, anchored groups.
-pub struct Reader {
-    store: Arc<dyn Store>,
-    published: Arc<ArcSwap<Group>>,
-    identity: LogIdentity,
-    cache: Option<Cache<TileId, Arc<Tile>, TileWeight>>,
-}
-
-impl Reader {
-    /// What verifies this log's signatures.
-    pub fn identity(&self) -> &LogIdentity {
-        &self.identity
-    }
-
-    /// The log's key.
-    pub fn vkey(&self) -> &VerifierKey {
-        &self.identity.note_key
-    }
-
-    /// The newest committed state.
-    pub fn newest(&self) -> Arc<Group> {
-        self.published.load_full()
-    }
-
-    /// Entries in the log.
-    pub fn size(&self) -> u64 {
-        self.published.load().edge().size()
-    }
-
-    /// The newest checkpoint as a signed note; `None` before the first entry.
-    pub fn checkpoint(&self) -> Option<String> {
-        self.published.load().head().map(|head| head.note(&self.identity).to_string())
-    }
-
-    /// The first `width` hashes of a tile, if the log has come that far.
-    pub fn tile(&self, id: TileId, width: usize) -> Result<Option<Vec<u8>>, Fault> {
-        if (tile_width(self.size(), id) as usize) < width {
-            return Ok(None);
-        }
-        let tile = self.tile_at_least(id, width)?;
-        Ok(Some(tile.hashes()[..width].as_flattened().to_vec()))
-    }
-
-    /// The first `width` entries of a bundle as served, if the log has come that far.
-    pub fn bundle(&self, index: u64, width: usize) -> Result<Option<Vec<u8>>, Fault> {
-        if (tile_width(self.size(), TileId { level: 0, index }) as usize) < width {
-            return Ok(None);
-        }
-        let key = keys::number(index);
-        let row = read(&*self.store, Table::Bundle, &key)?.unwrap_or_default();
-        let cut = bundle_cut(&row, width).ok_or_else(|| Fault::corrupt(Table::Bundle, &key, "too few entries"))?;
-        Ok(Some(cut.to_vec()))
-    }
-
-    /// The bytes of entry `index`.
-    pub fn entry(&self, index: u64) -> Result<Option<Vec<u8>>, Fault> {
-        if index >= self.size() {
-            return Ok(None);
-        }
-        let key = keys::number(index / TILE_WIDTH);
-        let row = read(&*self.store, Table::Bundle, &key)?.unwrap_or_default();
-        let entry = bundle_entries(&row).nth((index % TILE_WIDTH) as usize).flatten();
-        let entry = entry.ok_or_else(|| Fault::corrupt(Table::Bundle, &key, "too few entries"))?;
-        Ok(Some(entry.to_vec()))
-    }
-
-    /// The first entry with this digest.
-    pub fn find_digest(&self, digest: &Hash) -> Result<Option<u64>, Fault> {
-        let (mut found, size) = (None, self.size());
-        scan(&*self.store, Table::Digest, &keys::hash_number(digest, 0), Direction::Up, |key, _| {
-            // A row of a group that is not anchored yet is not an answer yet.
-            let row = keys::parse_hash_number(key).filter(|(hash, index)| hash == digest && *index < size);
-            found = row.map(|(_, index)| index);
-            Ok::<_, Fault>(ControlFlow::Break(()))
-        })?;
-        Ok(found)
-    }
-
-    /// The head of the group that committed entry `index`.
-    pub fn group_of(&self, index: u64) -> Result<Option<GroupHead>, Fault> {
-        let newest = self.newest();
-        match newest.head() {
-            Some(head) if index >= head.size => return Ok(None),
-            None => return Ok(None),
-            Some(head) if index >= head.first => return Ok(Some(head.clone())),
-            Some(_) => {}
-        }
-        let mut group = None;
-        scan(&*self.store, Table::Group, &keys::number(index + 1), Direction::Up, |key, row| {
-            group = Some(parse_head(key, row)?);
-            Ok::<_, Fault>(ControlFlow::Break(()))
-        })?;
-        Ok(group)
-    }
-
-    /// The receipt of entry `index` under the checkpoint of its own group: the same bytes at every call.
-    pub fn receipt(&self, index: u64) -> Result<Option<Receipt>, Fault> {
-        let newest = self.newest();
-        if let Some(receipt) = newest.receipt(index) {
-            return Ok(Some(receipt));
-        }
-        let Some(head) = self.group_of(index)? else { return Ok(None) };
-        let Some(entry) = self.entry(index)? else { return Ok(None) };
-        let path = proof::inclusion(self, index, head.size)?;
-        Ok(Some(Receipt { index, entry, path, head }))
-    }
-
-    /// The receipt of entry `appended.first + i`.
-    pub fn receipt_of(&self, appended: &Appended, i: u64) -> Result<Option<Receipt>, Fault> {
-        let index = appended.first + i;
-        match appended.group.as_ref().and_then(|group| group.receipt(index)) {
-            Some(receipt) => Ok(Some(receipt)),
-            None => self.receipt(index),
-        }
-    }
-
-    /// Consistency of two sizes, `None` beyond the end of the log.
-    pub fn consistency(&self, from: u64, to: u64) -> Result<Option<Vec<Hash>>, Fault> {
-        if from > to || to > self.size() {
-            return Ok(None);
-        }
-        proof::consistency(self, from, to).map(Some)
-    }
-
-    /// Consistency of an older size with the newest checkpoint, as a COSE receipt; `None` where that has no encoding.
-    pub fn consistency_receipt(&self, from: u64) -> Result<Option<Vec<u8>>, Fault> {
-        let newest = self.newest();
-        let Some(head) = newest.head().filter(|head| from > 0 && from < head.size) else { return Ok(None) };
-        let path = proof::consistency(self, from, head.size)?;
-        Ok(Some(cose::consistency(&self.identity, head, from, &path)))
-    }
-
-    /// The root at an earlier size.
-    pub fn root(&self, size: u64) -> Result<Hash, Fault> {
-        if size == 0 { Ok(EMPTY_ROOT) } else { proof::root(self, size) }
-    }
-
-    /// The fact of entry `index`.
-    pub fn fact(&self, index: u64) -> Result<Option<Vec<u8>>, Fault> {
-        if index >= self.size() { Ok(None) } else { read(&*self.store, Table::Fact, &keys::number(index)) }
-    }
-
-    /// The artefact of entry `index`, unless it was erased or never kept here.
-    pub fn artefact(&self, index: u64) -> Result<Option<Vec<u8>>, Fault> {
-        if index >= self.size() { Ok(None) } else { read(&*self.store, Table::Artefact, &keys::number(index)) }
-    }
-
-    /// The snapshot row of an aggregate, as last written with its facts.
-    pub fn snapshot(&self, aggregate: &Hash) -> Result<Option<Vec<u8>>, Fault> {
-        read(&*self.store, Table::Snapshot, aggregate)
-    }
-
-    /// The facts of an aggregate from step `from` on, in order.
-    pub fn facts_of(&self, aggregate: &Hash, from: u64) -> Result<Vec<Vec<u8>>, Fault> {
-        let view = self.store.view();
-        let mut facts = Vec::new();
-        scan(&*view, Table::Aggregate, &keys::hash_number(aggregate, from), Direction::Up, |key, row| {
-            if !key.starts_with(aggregate) {
-                return Ok(ControlFlow::Break(()));
-            }
-            let missing = || Fault::corrupt(Table::Aggregate, key, "the fact it names is missing");
-            facts.push(read(&*view, Table::Fact, row)?.ok_or_else(missing)?);
-            Ok::<_, Fault>(ControlFlow::Continue(()))
-        })?;
-        Ok(facts)
-    }
-
-    /// The newest step of an aggregate and the index of its entry.
-    pub fn last_step(&self, aggregate: &Hash) -> Result<Option<(u64, u64)>, Fault> {
-        let mut last = None;
-        scan(&*self.store, Table::Aggregate, &keys::hash_number(aggregate, u64::MAX), Direction::Down, |key, row| {
-            let step = keys::parse_hash_number(key).filter(|(found, _)| found == aggregate);
-            if let Some((_, step)) = step {
-                let index = keys::parse_number(row);
-                last = Some((step, index.ok_or_else(|| Fault::corrupt(Table::Aggregate, key, "not an index"))?));
-            }
-            Ok::<_, Fault>(ControlFlow::Break(()))
-        })?;
-        Ok(last)
-    }
-
-    /// A counter as last written; 0 before its first use.
-    pub fn counter(&self, name: &str) -> Result<u64, Fault> {
-        read_counter(&*self.store, name)
-    }
-
-    fn tile_at_least(&self, id: TileId, width: usize) -> Result<Arc<Tile>, Fault> {
-        if let Some(tile) = self.published.load().edge().tile(id).filter(|tile| tile.width() >= width) {
-            return Ok(tile.clone());
-        }
-        if let Some(tile) = self.cache.as_ref().and_then(|cache| cache.get(&id)) {
-            return Ok(tile);
-        }
-        let key = keys::tile(id);
-        let row = read(&*self.store, Table::Tile, &key)?.unwrap_or_default();
-        let tile = Tile::from_bytes(&row).filter(|tile| tile.width() >= width);
-        let tile =
-            Arc::new(tile.ok_or_else(|| Fault::corrupt(Table::Tile, &key, "the tile is too narrow or missing"))?);
-        // Only what never changes is kept.
-        if let Some(cache) = self.cache.as_ref().filter(|_| tile.width() == TILE_WIDTH as usize) {
-            cache.insert(id, tile.clone());
-        }
-        Ok(tile)
-    }
-}
-
-impl proof::Tiles for Reader {
-    type Error = Fault;
-
-    fn tile(&self, id: TileId, width: usize) -> Result<Arc<Tile>, Fault> {
-        self.tile_at_least(id, width)
     }
 }
 

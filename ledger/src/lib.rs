@@ -16,6 +16,8 @@ pub mod merkle;
 pub mod note;
 pub mod port;
 pub mod proof;
+#[cfg(feature = "store")]
+pub mod reader;
 pub mod receipt;
 #[cfg(feature = "store")]
 pub mod sequencer;

@@ -20,10 +20,12 @@
 
 mod key;
 mod kind;
+mod ledger;
 mod ops;
 
 pub use key::{KeyId, KeyPurpose, ParseKeyIdError};
 pub use kind::{CaKind, Kind, LedgerKind, OpsKind, RoleCode, TimestampKind};
+pub use ledger::{Formats, Genesis, LedgerFact, NotGenesis};
 pub use ops::OpsFact;
 
 use std::fmt;

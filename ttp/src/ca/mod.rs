@@ -87,6 +87,18 @@ impl Authority {
         Self::ALL.into_iter().find(|a| a.name() == name)
     }
 
+    /// From thisUpdate to nextUpdate of its lists, seconds; the next is issued at half of it. Two days give a new list
+    /// every 24 hours (EN 319 411-1 CSS-6.3.9-05). The root's list changes only when an issuing CA is revoked, and may
+    /// live for 12 months (BR 4.9.7): 60 days leave a month to bring an ailing root key back.
+    #[must_use]
+    pub const fn crl_life_secs(self) -> u32 {
+        const DAY: u32 = 24 * 3600;
+        match self {
+            Self::Root => 60 * DAY,
+            Self::Party | Self::Server | Self::Tsu => 2 * DAY,
+        }
+    }
+
     /// The aggregate of its CRL.
     #[must_use]
     pub fn crl_aggregate(self) -> Aggregate {

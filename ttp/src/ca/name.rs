@@ -31,7 +31,7 @@ pub enum SubjectFault {
         /// Which.
         attribute: &'static str,
     },
-    /// The identifier is not three letters, a country, a hyphen and a reference.
+    /// The identifier is not a scheme (three letters, or two and a colon), a country, a hyphen and a reference.
     #[error("organization identifier is not like VATFR-12345678901")]
     OrganizationIdentifier,
     /// EN 319 412-3 §4.2.1 wants them to differ.
@@ -66,8 +66,9 @@ impl Subject {
             }
         }
         let identifier = self.organization_identifier.as_bytes();
-        let shaped =
-            identifier.len() > 6 && identifier[..5].iter().all(u8::is_ascii_uppercase) && identifier[5] == b'-';
+        // EN 319 412-1 §5.1.4: a national scheme has a colon in the third place.
+        let capitals = |(place, byte): (usize, &u8)| byte.is_ascii_uppercase() || (place == 2 && *byte == b':');
+        let shaped = identifier.len() > 6 && identifier[..5].iter().enumerate().all(capitals) && identifier[5] == b'-';
         if !shaped {
             return Err(SubjectFault::OrganizationIdentifier);
         }
