@@ -273,9 +273,11 @@ mod tests {
 
     #[test]
     fn answers_are_read_and_half_ones_are_not() {
-        let whole = read(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 2\r\n\r\nabc").unwrap();
+        let whole =
+            read(b"HTTP/1.1 100 Continue\r\n\r\nHTTP/1.1 200 OK\r\nX: y\r\nContent-Length: 2\r\n\r\nabc").unwrap();
         assert_eq!((whole.status, whole.header("x"), &*whole.body), (200, Some("y"), &b"ab"[..]));
-        let chunked = read(b"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n").unwrap();
+        let chunked =
+            read(b"HTTP/1.1 404 No\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n1\r\nd\r\n0\r\n\r\n").unwrap();
         assert_eq!(chunked.text(), "abcd");
         assert_eq!(read(b"HTTP/1.1 200 OK\r\n\r\nall").unwrap().text(), "all");
         for (bytes, kind) in [

@@ -12,5 +12,6 @@
 
 pub mod dice;
 pub mod http;
+pub mod powercut;
 pub mod server;
 pub mod stamp;

@@ -87,7 +87,8 @@ pub fn run<A: AsRef<OsStr>>(args: &[A]) -> Finished {
 /// A child whose streams are collected. Dropping it kills it, by its own pid.
 struct Process {
     child: Child,
-    lines: Receiver<String>,
+    // Behind a lock only so that many threads may look at one server.
+    lines: Mutex<Receiver<String>>,
     stdout: String,
     log: NamedTempFile,
 }
@@ -108,7 +109,7 @@ impl Process {
                 }
             }
         });
-        Self { child, lines, stdout: String::new(), log }
+        Self { child, lines: Mutex::new(lines), stdout: String::new(), log }
     }
 
     fn stderr(&self) -> String {
@@ -116,9 +117,13 @@ impl Process {
         fs::read(self.log.path()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
     }
 
+    fn next(&mut self, within: Duration) -> Result<String, RecvTimeoutError> {
+        self.lines.get_mut().unwrap_or_else(PoisonError::into_inner).recv_timeout(within)
+    }
+
     /// The next line of standard output; `None` at its end.
     fn line(&mut self, deadline: Instant) -> Option<String> {
-        match self.lines.recv_timeout(deadline.saturating_duration_since(Instant::now())) {
+        match self.next(deadline.saturating_duration_since(Instant::now())) {
             Ok(line) => {
                 self.stdout += &line;
                 self.stdout.push('\n');
@@ -141,12 +146,7 @@ impl Process {
         let deadline = Instant::now() + DEADLINE;
         while self.line(deadline).is_some() {}
         let status = self.child.wait().expect("it is our child");
-        Finished {
-            code: status.code(),
-            signal: status.signal(),
-            stdout: self.stdout.clone(),
-            stderr: self.stderr(),
-        }
+        Finished { code: status.code(), signal: status.signal(), stdout: self.stdout.clone(), stderr: self.stderr() }
     }
 }
 
@@ -421,7 +421,7 @@ impl Server {
     /// whether it was in time.
     pub fn start_and_kill(data: &Path, after: Duration) -> bool {
         let mut process = Process::spawn(serve(data, &[]));
-        let outcome = process.lines.recv_timeout(after);
+        let outcome = process.next(after);
         let _ = process.child.kill(); // fails only if it has ended
         process.end();
         outcome == Err(RecvTimeoutError::Timeout)

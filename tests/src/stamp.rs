@@ -70,7 +70,8 @@ pub fn ask(connection: &mut Connection, path: &str, query: &[u8]) -> io::Result<
 /// It does not answer.
 #[must_use]
 pub fn granted_by(host: SocketAddr) -> bool {
-    let answer = Connection::open(host).and_then(|mut connection| ask(&mut connection, "/tsa", &query(b"still there?")));
+    let answer =
+        Connection::open(host).and_then(|mut connection| ask(&mut connection, "/tsa", &query(b"still there?")));
     matches!(answer.expect("an answer"), Answer::Granted(_))
 }
 

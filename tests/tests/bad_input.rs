@@ -208,12 +208,15 @@ fn http_faults_have_http_answers() {
     }
     // Too large: by what it declares, before a byte of it is sent…
     for declared in [BODY_MAX + 1, 1 << 30, usize::MAX] {
-        let head = format!("POST /tsa HTTP/1.1\r\nHost: x\r\nContent-Type: {QUERY}\r\nContent-Length: {declared}\r\n\r\n");
+        let head =
+            format!("POST /tsa HTTP/1.1\r\nHost: x\r\nContent-Type: {QUERY}\r\nContent-Length: {declared}\r\n\r\n");
         let mut connection = trial.open();
         connection.send(head.as_bytes()).expect("sent");
         match connection.response(false) {
             // The largest numbers are reserved in hyper for lengths that are not known.
-            Ok(answer) => assert!(answer.status == 413 || (declared == usize::MAX && answer.status == 431), "{answer:?}"),
+            Ok(answer) => {
+                assert!(answer.status == 413 || (declared == usize::MAX && answer.status == 431), "{answer:?}")
+            }
             Err(error) => panic!("{declared}: {error}"),
         }
     }
@@ -276,7 +279,8 @@ fn what_two_servers_could_read_differently_is_refused() {
     }
     // Both framings at once (RFC 9112 §6.3): refused, or read by Transfer-Encoding alone; never by Content-Length, in
     // whose reading the second request below would be a body.
-    for head in ["Content-Length: {}\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: {}\r\n"]
+    for head in
+        ["Content-Length: {}\r\nTransfer-Encoding: chunked\r\n", "Transfer-Encoding: chunked\r\nContent-Length: {}\r\n"]
     {
         let hidden = b"0\r\n\r\nGET /no/such HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
         let said = trial.raw(&with(&head.replace("{}", &hidden.len().to_string()), hidden));
@@ -339,8 +343,10 @@ fn slow_connections_are_cut_off() {
     // Ten times the longest setting, for busy machines.
     let limit = Duration::from_secs(20);
     let whole = query(b"slow");
-    let head = format!("POST /tsa HTTP/1.1\r\nHost: x\r\nContent-Type: {QUERY}\r\nContent-Length: {}\r\n\r\n", whole.len());
-    let chunked = format!("POST /tsa HTTP/1.1\r\nHost: x\r\nContent-Type: {QUERY}\r\nTransfer-Encoding: chunked\r\n\r\n");
+    let head =
+        format!("POST /tsa HTTP/1.1\r\nHost: x\r\nContent-Type: {QUERY}\r\nContent-Length: {}\r\n\r\n", whole.len());
+    let chunked =
+        format!("POST /tsa HTTP/1.1\r\nHost: x\r\nContent-Type: {QUERY}\r\nTransfer-Encoding: chunked\r\n\r\n");
     let cases: [(&str, Vec<u8>, &[u8]); 6] = [
         ("silent from the start", vec![], b""),
         ("half a request line", b"POST /t".to_vec(), b"s"),

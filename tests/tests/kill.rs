@@ -81,7 +81,8 @@ fn kill_under_load(server: Server, round: usize, dice: &mut Dice) -> Vec<Record>
         }
         drop(send);
         for _ in 0..answers {
-            records.push(received.recv().unwrap_or_else(|_| panic!("the server stopped by itself:\n{}", server.stderr())));
+            records
+                .push(received.recv().unwrap_or_else(|_| panic!("the server stopped by itself:\n{}", server.stderr())));
         }
         // Taking answers until the moment has come, whatever that moment interrupts.
         let end = Instant::now() + further;

@@ -73,11 +73,8 @@ impl Disk {
 
     fn trust(&self) -> semper_ttp::verify::Trust {
         let text = |name| fs::read_to_string(self.backing().join("trust").join(name)).expect(name);
-        let trust = semper_ttp::verify::Trust::from_texts(
-            &text("root.pem"),
-            &text("tsa-chain.pem"),
-            &text("ledger.vkey"),
-        );
+        let trust =
+            semper_ttp::verify::Trust::from_texts(&text("root.pem"), &text("tsa-chain.pem"), &text("ledger.vkey"));
         trust.expect("trust anchors")
     }
 }
@@ -156,7 +153,8 @@ fn cut_under_load(
         }
         drop(send);
         for _ in 0..answers {
-            records.push(received.recv().unwrap_or_else(|_| panic!("the server stopped by itself:\n{}", server.stderr())));
+            records
+                .push(received.recv().unwrap_or_else(|_| panic!("the server stopped by itself:\n{}", server.stderr())));
         }
         let end = Instant::now() + further;
         while let Ok(record) = received.recv_timeout(end.saturating_duration_since(Instant::now())) {
@@ -203,7 +201,7 @@ fn failing_sync(errno: i32, test: &str) {
                 });
             }
             drop(send);
-            records.extend((&received).iter().take(20));
+            records.extend(received.iter().take(20));
             power.fail_next_sync(errno);
             // The clients run until the server is gone: it ends by itself.
             let (end, _) = server.wait();
