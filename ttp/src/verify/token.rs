@@ -20,12 +20,12 @@ const SHA256: [u8; 13] = [0x30, 0x0B, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 
 pub(super) struct Token {
     pub(super) gen_time: Timestamp,
     pub(super) imprint_algorithm: ImprintAlgorithm,
-    imprint: Vec<u8>,
-    serial: Vec<u8>,
-    policy: PolicyId,
-    nonce: Option<Vec<u8>>,
+    pub(super) imprint: Vec<u8>,
+    pub(super) serial: Vec<u8>,
+    pub(super) policy: PolicyId,
+    pub(super) nonce: Option<Vec<u8>>,
     tst_info_der: Vec<u8>,
-    certificates: Vec<Certificate>,
+    pub(super) certificates: Vec<Certificate>,
     signers: Vec<SignerInfo>,
 }
 

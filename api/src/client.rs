@@ -1,0 +1,506 @@
+//! The HTTP client of `semper stamp`, `prove` and the tests: plain HTTP, kept-alive connections, bounded answers, one
+//! time limit for each request.
+//!
+//! Strict about what it takes, because its caller writes evidence: a timestamp answer counts only with status 200 and
+//! exactly the content type of RFC 3161 §3.4. What an answer says is the caller's to verify; this file knows no ASN.1.
+//!
+//! Out of scope: HTTPS (comes with the certificate authority), retries (the caller knows whether its request may be made
+//! twice), redirects (a timestamping service that moved is a matter for people).
+
+use std::fmt;
+use std::str::FromStr;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::uri::{PathAndQuery, Scheme};
+use http::{HeaderMap, Method, Request, StatusCode, Uri};
+use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_util::client::legacy;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::{TokioExecutor, TokioTimer};
+use semper_ttp::digest::Digest;
+
+/// Longest answer, bytes: a token with its chain is below 8 KiB, an entry bundle of 256 entries below 64 KiB.
+pub const ANSWER_BYTES_MAX: usize = 1 << 20;
+/// Longest wait for a connection.
+const CONNECT_SECS: u64 = 5;
+/// Longest wait for a whole answer, connection included.
+const ANSWER_SECS: u64 = 30;
+/// How long an unused connection is kept: less than servers commonly keep theirs, so that we rarely write into one that
+/// is being closed.
+const IDLE_SECS: u64 = 20;
+/// How much of an error's text is shown.
+const TEXT_CHARS_MAX: usize = 300;
+
+const TIMESTAMP_QUERY: &str = "application/timestamp-query";
+const TIMESTAMP_REPLY: &str = "application/timestamp-reply";
+
+/// Why there is no answer to use.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum ClientError {
+    /// The URL is not one that this client can use.
+    #[error("{url}: the server's URL must look like http://HOST:PORT")]
+    Url {
+        /// As given.
+        url: String,
+    },
+    /// HTTPS was asked for.
+    #[error("{url}: https comes with the certificate authority; until then use the server's http address")]
+    Https {
+        /// As given.
+        url: String,
+    },
+    /// No connection: refused, no such host, no route, or not in time.
+    #[error("cannot reach {server}: {why}")]
+    Unreachable {
+        /// Host and port.
+        server: String,
+        /// What the system said.
+        why: String,
+    },
+    /// A connection that ended before the whole answer was there. Whether the request was carried out is not known.
+    #[error("the connection to {server} broke before the answer was complete: {why}")]
+    Broken {
+        /// Host and port.
+        server: String,
+        /// What the system said.
+        why: String,
+    },
+    /// No whole answer in time. Whether the request was carried out is not known.
+    #[error("{server} did not answer within {secs} s")]
+    TimedOut {
+        /// Host and port.
+        server: String,
+        /// The limit, seconds.
+        secs: u64,
+    },
+    /// Status 429 or 503.
+    #[error("the server is busy{}", retry_text(.retry_after_secs))]
+    Busy {
+        /// Its Retry-After, seconds, if it gave a number.
+        retry_after_secs: Option<u64>,
+    },
+    /// Status 404: the server does not have it.
+    #[error("the server does not have it: {text}")]
+    NotFound {
+        /// The answer's text.
+        text: String,
+    },
+    /// Any other status than 200.
+    #[error("the server answered {status}: {text}")]
+    Status {
+        /// The status.
+        status: u16,
+        /// The answer's text.
+        text: String,
+    },
+    /// Status 200 with another content type than the request's answer has.
+    #[error("the server answered with content type {found:?} instead of {expected}")]
+    ContentType {
+        /// What it should be.
+        expected: &'static str,
+        /// What it is; empty if there is none.
+        found: String,
+    },
+    /// More than [`ANSWER_BYTES_MAX`].
+    #[error("the answer is longer than {ANSWER_BYTES_MAX} bytes")]
+    TooLong,
+    /// Text was expected.
+    #[error("the answer is not UTF-8")]
+    NotText,
+}
+
+fn retry_text(secs: &Option<u64>) -> String {
+    secs.map_or_else(String::new, |secs| format!("; it asks to try again in {secs} s"))
+}
+
+/// How an entry is found.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Which {
+    /// By its digest: SHA-256 of the artefact.
+    Digest(Digest),
+    /// By its index.
+    Index(u64),
+}
+
+impl fmt::Display for Which {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Which::Digest(digest) => write!(f, "digest={digest}"),
+            Which::Index(index) => write!(f, "index={index}"),
+        }
+    }
+}
+
+/// The form of a receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// C2SP tlog-proof, text.
+    TlogProof,
+    /// COSE Receipt (RFC 9942).
+    Cose,
+}
+
+impl Form {
+    fn media_type(self) -> &'static str {
+        match self {
+            Form::TlogProof => "text/plain",
+            Form::Cose => "application/cose",
+        }
+    }
+}
+
+/// A client of one server. Clones share its connections. Needs a tokio runtime with I/O and time.
+#[derive(Clone, Debug)]
+pub struct Client {
+    http: legacy::Client<HttpConnector, Full<Bytes>>,
+    server: http::uri::Authority,
+    prefix: String,
+    answer_limit: Duration,
+}
+
+impl Client {
+    /// A client of the server at `base_url`, `http://HOST[:PORT][/PREFIX]`. Connects to nothing yet.
+    ///
+    /// # Errors
+    /// [`ClientError::Url`], [`ClientError::Https`].
+    pub fn new(base_url: &str) -> Result<Self, ClientError> {
+        let fault = || ClientError::Url { url: base_url.to_owned() };
+        let uri = Uri::from_str(base_url.trim()).map_err(|_| fault())?;
+        if uri.scheme() == Some(&Scheme::HTTPS) {
+            return Err(ClientError::Https { url: base_url.to_owned() });
+        }
+        let server = uri.authority().cloned().filter(|server| !server.as_str().contains('@')).ok_or_else(fault)?;
+        if uri.scheme() != Some(&Scheme::HTTP) || uri.query().is_some() || server.host().is_empty() {
+            return Err(fault());
+        }
+        let mut connector = HttpConnector::new();
+        connector.set_connect_timeout(Some(Duration::from_secs(CONNECT_SECS)));
+        // Requests are one small write each; waiting for more would cost a round trip.
+        connector.set_nodelay(true);
+        let http = legacy::Client::builder(TokioExecutor::new())
+            .pool_timer(TokioTimer::new())
+            .pool_idle_timeout(Duration::from_secs(IDLE_SECS))
+            .build(connector);
+        let prefix = uri.path().trim_end_matches('/').to_owned();
+        Ok(Self { http, server, prefix, answer_limit: Duration::from_secs(ANSWER_SECS) })
+    }
+
+    /// Another limit for a whole answer; 30 s by default.
+    #[must_use]
+    pub fn with_answer_limit(mut self, limit: Duration) -> Self {
+        self.answer_limit = limit;
+        self
+    }
+
+    /// Host and port.
+    #[must_use]
+    pub fn server(&self) -> &str {
+        self.server.as_str()
+    }
+
+    /// Posts a TimeStampReq to `path` (`/tsa`, `/tsa/rsa`); gives the TimeStampResp, of which nothing is verified.
+    ///
+    /// # Errors
+    /// [`ClientError`]; rejections (RFC 3161 §2.4.2) are answers, not errors.
+    pub async fn timestamp(&self, path: &str, query: Vec<u8>) -> Result<Bytes, ClientError> {
+        let request = self
+            .request(Method::POST, path)?
+            .header(CONTENT_TYPE, TIMESTAMP_QUERY)
+            .header(ACCEPT, TIMESTAMP_REPLY)
+            .body(Full::from(query));
+        let (headers, body) = self.send(request).await?;
+        match content_type(&headers) {
+            TIMESTAMP_REPLY => Ok(body),
+            found => Err(ClientError::ContentType { expected: TIMESTAMP_REPLY, found: found.to_owned() }),
+        }
+    }
+
+    /// The receipt of an entry.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ClientError::NotFound`] if the ledger has no such entry.
+    pub async fn inclusion(&self, which: Which, form: Form) -> Result<Bytes, ClientError> {
+        let expected = form.media_type();
+        let request = self
+            .request(Method::GET, &format!("/ledger/proof/inclusion?{which}"))?
+            .header(ACCEPT, expected)
+            .body(Full::default());
+        let (headers, body) = self.send(request).await?;
+        let found = content_type(&headers);
+        // Unlike a timestamp answer, text may say its character set.
+        if found.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(expected) {
+            Ok(body)
+        } else {
+            Err(ClientError::ContentType { expected, found: found.to_owned() })
+        }
+    }
+
+    /// The newest checkpoint: a signed note, not verified.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn checkpoint(&self) -> Result<String, ClientError> {
+        text(self.get("/ledger/checkpoint").await?)
+    }
+
+    /// Anything else: path and query, from the root of the server.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn get(&self, path: &str) -> Result<Bytes, ClientError> {
+        let request = self.request(Method::GET, path)?.body(Full::default());
+        self.send(request).await.map(|(_, body)| body)
+    }
+
+    fn request(&self, method: Method, path: &str) -> Result<http::request::Builder, ClientError> {
+        let path = format!("{}{path}", self.prefix);
+        let fault = || ClientError::Url { url: format!("http://{}{path}", self.server) };
+        let uri = Uri::builder()
+            .scheme(Scheme::HTTP)
+            .authority(self.server.clone())
+            .path_and_query(PathAndQuery::from_str(&path).map_err(|_| fault())?)
+            .build()
+            .map_err(|_| fault())?;
+        Ok(Request::builder().method(method).uri(uri))
+    }
+
+    async fn send(&self, request: http::Result<Request<Full<Bytes>>>) -> Result<(HeaderMap, Bytes), ClientError> {
+        // Built from a checked URI and constant header values.
+        let request = request.map_err(|_| ClientError::Url { url: self.server.to_string() })?;
+        let answer = async {
+            let response = self.http.request(request).await.map_err(|error| {
+                let (server, why) = (self.server.to_string(), root_cause(&error));
+                if error.is_connect() {
+                    ClientError::Unreachable { server, why }
+                } else {
+                    ClientError::Broken { server, why }
+                }
+            })?;
+            let (head, body) = response.into_parts();
+            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| {
+                if error.is::<LengthLimitError>() {
+                    ClientError::TooLong
+                } else {
+                    ClientError::Broken { server: self.server.to_string(), why: error.to_string() }
+                }
+            })?;
+            judge(head.status, head.headers, body.to_bytes())
+        };
+        let timed_out =
+            |_| ClientError::TimedOut { server: self.server.to_string(), secs: self.answer_limit.as_secs() };
+        tokio::time::timeout(self.answer_limit, answer).await.map_err(timed_out)?
+    }
+}
+
+fn judge(status: StatusCode, headers: HeaderMap, body: Bytes) -> Result<(HeaderMap, Bytes), ClientError> {
+    match status {
+        StatusCode::OK => Ok((headers, body)),
+        StatusCode::TOO_MANY_REQUESTS | StatusCode::SERVICE_UNAVAILABLE => {
+            // The other form of Retry-After, a date, would need a clock; none of our servers sends it.
+            let retry_after_secs = headers.get(RETRY_AFTER).and_then(|v| v.to_str().ok()).and_then(|v| v.parse().ok());
+            Err(ClientError::Busy { retry_after_secs })
+        }
+        StatusCode::NOT_FOUND => Err(ClientError::NotFound { text: shown(&body) }),
+        other => Err(ClientError::Status { status: other.as_u16(), text: shown(&body) }),
+    }
+}
+
+fn content_type(headers: &HeaderMap) -> &str {
+    headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default()
+}
+
+/// Text of a stranger for a terminal: short, without control characters.
+fn shown(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(body);
+    text.trim().chars().take(TEXT_CHARS_MAX).map(|c| if c.is_control() { ' ' } else { c }).collect()
+}
+
+fn text(body: Bytes) -> Result<String, ClientError> {
+    String::from_utf8(body.into()).map_err(|_| ClientError::NotText)
+}
+
+/// The innermost message: "Connection refused" says more than "client error (Connect)".
+fn root_cause(error: &legacy::Error) -> String {
+    let mut cause: &dyn std::error::Error = error;
+    while let Some(source) = cause.source() {
+        cause = source;
+    }
+    cause.to_string()
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt, AsyncWriteExt};
+    use tokio::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    #[test]
+    fn urls() {
+        for (url, server, prefix) in [
+            ("http://127.0.0.1:8080", "127.0.0.1:8080", ""),
+            ("http://tsa.example/", "tsa.example", ""),
+            ("http://[::1]:80/a/b/", "[::1]:80", "/a/b"),
+            (" http://localhost:1\n", "localhost:1", ""),
+        ] {
+            let client = Client::new(url).unwrap();
+            assert_eq!((client.server(), client.prefix.as_str()), (server, prefix), "{url}");
+        }
+        for url in [
+            "",
+            "localhost:8080",
+            "ftp://h",
+            "http://",
+            "http:///x",
+            "http://u:p@h",
+            "http://h?q",
+            "/tsa",
+            "http://a b",
+        ] {
+            assert_eq!(Client::new(url).unwrap_err(), ClientError::Url { url: url.into() }, "{url}");
+        }
+        let refused = Client::new("https://tsa.example").unwrap_err();
+        assert!(matches!(refused, ClientError::Https { .. }) && refused.to_string().contains("certificate authority"));
+    }
+
+    /// Reads one request with a body of `Content-Length`; gives head and body, or `None` at the end.
+    async fn read_request(stream: &mut TcpStream) -> Option<(String, Vec<u8>)> {
+        let mut bytes = Vec::new();
+        let end = loop {
+            if let Some(at) = bytes.windows(4).position(|w| w == b"\r\n\r\n") {
+                break at + 4;
+            }
+            if stream.read_buf(&mut bytes).await.ok()? == 0 {
+                return None;
+            }
+        };
+        let head = String::from_utf8(bytes[..end].to_vec()).unwrap().to_ascii_lowercase();
+        let length = head.lines().find_map(|l| l.strip_prefix("content-length: ")).map_or(0, |n| n.parse().unwrap());
+        while bytes.len() < end + length {
+            assert_ne!(stream.read_buf(&mut bytes).await.ok()?, 0);
+        }
+        Some((head, bytes[end..].to_vec()))
+    }
+
+    /// A server that gives `answer` to every request; and what it was asked, one string for each connection.
+    async fn server(answer: Vec<u8>) -> (Client, tokio::sync::mpsc::UnboundedReceiver<(u64, String, Vec<u8>)>) {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let (asked, seen) = tokio::sync::mpsc::unbounded_channel();
+        tokio::spawn(async move {
+            let mut connection = 0;
+            while let Ok((mut stream, _)) = listener.accept().await {
+                connection += 1;
+                let (asked, answer) = (asked.clone(), answer.clone());
+                tokio::spawn(async move {
+                    while let Some((head, body)) = read_request(&mut stream).await {
+                        let _ = asked.send((connection, head, body));
+                        let _ = stream.write_all(&answer).await;
+                        if answer.is_empty() {
+                            return;
+                        }
+                    }
+                });
+            }
+        });
+        (Client::new(&format!("http://{address}/base")).unwrap(), seen)
+    }
+
+    fn http(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
+        let head = format!("HTTP/1.1 {status}\r\ncontent-length: {}\r\n{headers}\r\n", body.len());
+        [head.as_bytes(), body].concat()
+    }
+
+    const REPLY: &str = "content-type: application/timestamp-reply\r\n";
+
+    #[tokio::test]
+    async fn a_timestamp_is_posted_as_rfc_3161_says_and_connections_are_reused() {
+        let (client, mut seen) = server(http("200 OK", REPLY, b"answer")).await;
+        for _ in 0..3 {
+            assert_eq!(client.timestamp("/tsa/rsa", b"query".to_vec()).await.unwrap(), "answer");
+            let (connection, head, body) = seen.recv().await.unwrap();
+            assert_eq!((connection, body), (1, b"query".to_vec()));
+            assert!(head.starts_with("post /base/tsa/rsa http/1.1\r\n"), "{head}");
+            assert!(head.contains("\r\ncontent-type: application/timestamp-query\r\n"), "{head}");
+            assert!(head.contains("\r\nhost: 127.0.0.1:"), "{head}");
+        }
+    }
+
+    #[tokio::test]
+    async fn only_200_with_exactly_the_right_type_is_a_timestamp() {
+        let status = |status, text: &str| ClientError::Status { status, text: text.into() };
+        let busy = |retry_after_secs| ClientError::Busy { retry_after_secs };
+        let typed = |found: &str| ClientError::ContentType { expected: TIMESTAMP_REPLY, found: found.into() };
+        let endless = [&b"HTTP/1.1 200 OK\r\ncontent-length: 1048577\r\n\r\n"[..], &vec![b'x'; 1_048_577]].concat();
+        for (answer, expected) in [
+            (http("201 Created", REPLY, b""), status(201, "")),
+            (http("415 No", "", b"wrong\x1b[31m type"), status(415, "wrong [31m type")),
+            (http("404 No", "", b"nothing"), ClientError::NotFound { text: "nothing".into() }),
+            (http("302 Found", "location: /x\r\n", b""), status(302, "")),
+            (http("429 Slow", &format!("retry-after: 7\r\n{REPLY}"), b"body"), busy(Some(7))),
+            (http("503 Stop", "", b""), busy(None)),
+            (http("503 Stop", "retry-after: Fri, 31 Dec 1999 23:59:59 GMT\r\n", b""), busy(None)),
+            (http("200 OK", "", b"x"), typed("")),
+            (
+                http("200 OK", "content-type: application/timestamp-reply; charset=utf-8\r\n", b"x"),
+                typed("application/timestamp-reply; charset=utf-8"),
+            ),
+            (endless, ClientError::TooLong),
+        ] {
+            let (client, _seen) = server(answer).await;
+            assert_eq!(client.timestamp("/tsa", vec![1]).await.unwrap_err(), expected);
+        }
+    }
+
+    #[tokio::test]
+    async fn proofs_are_asked_for_in_the_form_wanted() {
+        let digest = Digest([0xAB; 32]);
+        let hex = "ab".repeat(32);
+        for (which, form, line, header, accept) in [
+            (
+                Which::Digest(digest),
+                Form::TlogProof,
+                format!("digest={hex}"),
+                "text/plain; charset=utf-8",
+                "text/plain",
+            ),
+            (Which::Index(7), Form::Cose, "index=7".into(), "application/cose", "application/cose"),
+        ] {
+            let (client, mut seen) = server(http("200 OK", &format!("content-type: {header}\r\n"), b"proof")).await;
+            assert_eq!(client.inclusion(which, form).await.unwrap(), "proof");
+            let (_, head, _) = seen.recv().await.unwrap();
+            assert!(head.starts_with(&format!("get /base/ledger/proof/inclusion?{line} http/1.1")), "{head}");
+            assert!(head.contains(&format!("\r\naccept: {accept}\r\n")), "{head}");
+            let other = if form == Form::Cose { Form::TlogProof } else { Form::Cose };
+            let refused = client.inclusion(which, other).await.unwrap_err();
+            assert!(matches!(refused, ClientError::ContentType { .. }), "{refused}");
+        }
+    }
+
+    #[tokio::test]
+    async fn a_checkpoint_is_text() {
+        let (client, mut seen) = server(http("200 OK", "", "böse\n".as_bytes())).await;
+        assert_eq!(client.checkpoint().await.unwrap(), "böse\n");
+        assert!(seen.recv().await.unwrap().1.starts_with("get /base/ledger/checkpoint "));
+        let (client, _seen) = server(http("200 OK", "", &[0xFF])).await;
+        assert_eq!(client.checkpoint().await.unwrap_err(), ClientError::NotText);
+        assert_eq!(client.get("/x").await.unwrap(), &[0xFF][..]);
+    }
+
+    #[tokio::test]
+    async fn unreachable_broken_and_late_are_told_apart() {
+        // A port that was ours a moment ago and that nobody listens on.
+        let port = TcpListener::bind("127.0.0.1:0").await.unwrap().local_addr().unwrap();
+        let refused = Client::new(&format!("http://{port}")).unwrap().get("/").await.unwrap_err();
+        assert!(matches!(refused, ClientError::Unreachable { .. }), "{refused}");
+
+        let (client, _seen) = server(Vec::new()).await;
+        let broken = client.get("/").await.unwrap_err();
+        assert!(matches!(broken, ClientError::Broken { .. }), "{broken}");
+        let (client, _seen) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".to_vec()).await;
+        let late = client.with_answer_limit(Duration::from_millis(20)).get("/").await.unwrap_err();
+        assert!(matches!(late, ClientError::TimedOut { .. }), "{late}");
+    }
+}

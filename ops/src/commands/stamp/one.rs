@@ -1,0 +1,291 @@
+//! One file: asked, compared, kept.
+
+use std::fs;
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use semper_api::client::{ClientError, Form, Which};
+use semper_ledger::entry::Entry;
+use semper_ledger::receipt::tlog_proof::TlogProof;
+use semper_ttp::asn1::PolicyId;
+use semper_ttp::crypto::Entropy;
+use semper_ttp::digest::{Digest, ImprintAlgorithm};
+use semper_ttp::time::Timestamp;
+use semper_ttp::timestamp::FailInfo;
+use semper_ttp::timestamp::request::{Imprint, Request};
+use semper_ttp::timestamp::response::{self, Response};
+use semper_ttp::verify::TokenReading;
+
+use super::super::atomic::write_new;
+use super::super::hashing::imprint_of_file;
+use super::super::remote::{Remote, exit_of};
+use super::walk::Job;
+use crate::exit::Exit;
+
+/// Octets of the nonce: 128 bits, so that no two requests ever share one.
+const NONCE_BYTES: usize = 16;
+/// How often a busy server is asked before its file fails.
+const ATTEMPTS_MAX: u32 = 5;
+/// Longest wait for a busy server, whatever it says, seconds.
+const WAIT_SECS_MAX: u64 = 30;
+
+/// What is asked for.
+#[derive(Clone, Debug)]
+pub(super) struct Wanted {
+    pub(super) algorithm: ImprintAlgorithm,
+    pub(super) policy: Option<PolicyId>,
+}
+
+/// The server, as far as this command needs it.
+pub(super) trait Service: Sync {
+    /// TimeStampReq in, TimeStampResp out.
+    fn timestamp(&self, query: Vec<u8>) -> Result<Vec<u8>, ClientError>;
+    /// The tlog-proof of the entry with this digest.
+    fn proof(&self, digest: Digest) -> Result<Vec<u8>, ClientError>;
+    /// Lets a busy server rest.
+    fn wait(&self, time: Duration);
+}
+
+/// The real one.
+#[derive(Debug)]
+pub(super) struct OnTheWire<'a> {
+    pub(super) remote: &'a Remote,
+    pub(super) path: &'static str,
+}
+
+impl Service for OnTheWire<'_> {
+    fn timestamp(&self, query: Vec<u8>) -> Result<Vec<u8>, ClientError> {
+        self.remote.call(async |client| client.timestamp(self.path, query).await).map(Into::into)
+    }
+
+    fn proof(&self, digest: Digest) -> Result<Vec<u8>, ClientError> {
+        let which = Which::Digest(digest);
+        self.remote.call(async |client| client.inclusion(which, Form::TlogProof).await).map(Into::into)
+    }
+
+    fn wait(&self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}
+
+/// How a file came to have its evidence.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Done {
+    /// Token and proof are new.
+    Stamped,
+    /// The token was there, the proof is new.
+    Completed,
+    /// Both were there, of this very content.
+    Already,
+}
+
+impl Done {
+    pub(super) fn words(self) -> &'static str {
+        match self {
+            Done::Stamped => "stamped",
+            Done::Completed => "proof fetched",
+            Done::Already => "already stamped",
+        }
+    }
+
+    pub(super) fn code(self) -> &'static str {
+        match self {
+            Done::Stamped => "stamped",
+            Done::Completed => "completed",
+            Done::Already => "already",
+        }
+    }
+}
+
+/// What lies on the disk now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Kept {
+    pub(super) done: Done,
+    /// The token's genTime.
+    pub(super) time: Timestamp,
+    /// SHA-256 of the token.
+    pub(super) digest: Digest,
+    /// The entry's place in the ledger.
+    pub(super) index: u64,
+}
+
+/// Why a file has no evidence, or not all.
+#[derive(Debug, thiserror::Error)]
+pub(super) enum Failure {
+    /// The file, or evidence that is there.
+    #[error("cannot read {}: {error}", path.display())]
+    Read { path: PathBuf, error: io::Error },
+    /// The evidence.
+    #[error("cannot write {}: {error}", path.display())]
+    Write { path: PathBuf, error: io::Error },
+    /// There is evidence, but not of this file as it is now.
+    #[error("{} is there already and {why}; nothing was overwritten: move it away or choose --out", path.display())]
+    Occupied { path: PathBuf, why: &'static str },
+    /// No answer.
+    #[error(transparent)]
+    Server(#[from] ClientError),
+    /// The answer is no.
+    #[error("the server refuses: {}{text}", names(.fail_info))]
+    Rejected { fail_info: Vec<FailInfo>, text: String },
+    /// The answer is not an answer to what was asked. Nothing of it was kept.
+    #[error("the answer was not kept: {0}")]
+    Answer(String),
+    /// No random nonce.
+    #[error("no randomness")]
+    Entropy,
+}
+
+fn names(fail_info: &[FailInfo]) -> String {
+    fail_info.iter().map(|info| format!("{}: ", info.name())).collect()
+}
+
+impl Failure {
+    pub(super) fn exit(&self) -> Exit {
+        match self {
+            Failure::Read { .. } | Failure::Occupied { .. } => Exit::Usage,
+            Failure::Write { .. } | Failure::Entropy | Failure::Answer(_) => Exit::Fault,
+            Failure::Server(error) => exit_of(error),
+            Failure::Rejected { fail_info, .. } => {
+                let later = |info: &FailInfo| matches!(info, FailInfo::SystemFailure | FailInfo::TimeNotAvailable);
+                if fail_info.iter().any(later) { Exit::Busy } else { Exit::Usage }
+            }
+        }
+    }
+
+    /// True if the next file would surely fail likewise.
+    pub(super) fn repeats(&self) -> bool {
+        match self {
+            Failure::Server(error) => !matches!(error, ClientError::NotFound { .. } | ClientError::Broken { .. }),
+            Failure::Rejected { .. } | Failure::Entropy => true,
+            Failure::Read { .. } | Failure::Write { .. } | Failure::Occupied { .. } | Failure::Answer(_) => false,
+        }
+    }
+}
+
+/// Does the whole of it.
+pub(super) fn stamp_one(
+    job: &Job,
+    wanted: &Wanted,
+    service: &dyn Service,
+    entropy: &dyn Entropy,
+) -> Result<Kept, Failure> {
+    let (token, had_token) = match read_if_there(&job.token)? {
+        Some(token) => (check_old_token(job, token)?, true),
+        None if job.proof.exists() => {
+            return Err(Failure::Occupied { path: job.proof.clone(), why: "there is no token to it" });
+        }
+        None => (new_token(job, wanted, service, entropy)?, false),
+    };
+    if let Some(proof) = read_if_there(&job.proof)? {
+        let why = "is not of the token beside it";
+        let index = check_proof(&proof, token.digest);
+        let index = index.map_err(|_| Failure::Occupied { path: job.proof.clone(), why })?;
+        return Ok(Kept { done: Done::Already, time: token.gen_time, digest: token.digest, index });
+    }
+    let proof = patiently(service, || service.proof(token.digest))?;
+    let index = check_proof(&proof, token.digest).map_err(|why| Failure::Answer(why.to_owned()))?;
+    write(&job.proof, &proof)?;
+    let done = if had_token { Done::Completed } else { Done::Stamped };
+    Ok(Kept { done, time: token.gen_time, digest: token.digest, index })
+}
+
+fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(Failure::Read { path: path.to_owned(), error }),
+    }
+}
+
+/// A token that is there is good if it is of the file as it is now.
+fn check_old_token(job: &Job, token: Vec<u8>) -> Result<TokenReading, Failure> {
+    let occupied = |why| Failure::Occupied { path: job.token.clone(), why };
+    let reading = TokenReading::of(&token).map_err(|_| occupied("is no token that this program reads"))?;
+    if hash_file(&job.file, reading.algorithm)? == reading.imprint {
+        Ok(reading)
+    } else {
+        Err(occupied("is of other content than the file has now"))
+    }
+}
+
+fn new_token(
+    job: &Job,
+    wanted: &Wanted,
+    service: &dyn Service,
+    entropy: &dyn Entropy,
+) -> Result<TokenReading, Failure> {
+    let digest = hash_file(&job.file, wanted.algorithm)?;
+    let mut nonce = [0; NONCE_BYTES];
+    entropy.fill(&mut nonce).map_err(|_| Failure::Entropy)?;
+    // The hasher gives as many octets as its algorithm has.
+    let imprint = Imprint::new(wanted.algorithm, &digest).expect("the digest is of this algorithm");
+    let request = Request::new(imprint, wanted.policy.clone(), Some(&nonce), true);
+    let answer = patiently(service, || service.timestamp(request.encode()))?;
+    let token = match response::parse(&answer).map_err(|fault| Failure::Answer(fault.to_string()))? {
+        Response::Granted(token) => token,
+        Response::Rejected { fail_info, text, .. } => return Err(Failure::Rejected { fail_info, text }),
+    };
+    let reading = TokenReading::of(&token).map_err(|why| Failure::Answer(why.to_owned()))?;
+    check_answer(&request, &reading).map_err(|why| Failure::Answer(why.to_owned()))?;
+    write(&job.token, &token)?;
+    Ok(reading)
+}
+
+/// RFC 3161 §2.2: the requester shall see that what was returned is what was asked for.
+fn check_answer(request: &Request, token: &TokenReading) -> Result<(), &'static str> {
+    if (token.algorithm, &token.imprint) != (request.imprint.algorithm, &request.imprint.digest) {
+        return Err("the token is for another digest");
+    }
+    if token.nonce != request.nonce {
+        return Err("the token has another nonce: it may be an old one, replayed");
+    }
+    if request.policy.as_ref().is_some_and(|policy| *policy != token.policy) {
+        return Err("the token is under another policy than was asked for");
+    }
+    if request.cert_req && token.certificates == 0 {
+        return Err("the token lacks the certificates that were asked for");
+    }
+    Ok(())
+}
+
+/// The index, if the proof is of the entry with this digest. Whether it proves anything is for `semper verify`.
+fn check_proof(proof: &[u8], digest: Digest) -> Result<u64, &'static str> {
+    let text = std::str::from_utf8(proof).map_err(|_| "the proof is not text")?;
+    let proof = TlogProof::parse(text).map_err(|_| "the proof is no tlog-proof")?;
+    let entry = proof.extra.as_deref().and_then(|bytes| Entry::decode(bytes).ok());
+    let entry = entry.ok_or("the proof carries no entry")?;
+    if entry.digest == digest.0 { Ok(proof.index) } else { Err("the proof is of another artefact") }
+}
+
+/// Asks again when the server is busy, as long as it wishes within [`WAIT_SECS_MAX`].
+fn patiently<T>(service: &dyn Service, ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
+    let mut attempts = 1;
+    loop {
+        match ask() {
+            Err(ClientError::Busy { retry_after_secs }) if attempts < ATTEMPTS_MAX => {
+                let secs = retry_after_secs.unwrap_or(1).clamp(1, WAIT_SECS_MAX);
+                service.wait(Duration::from_secs(secs));
+                attempts += 1;
+            }
+            other => return other,
+        }
+    }
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {
+    let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
+    let made = folder.map_or(Ok(()), fs::create_dir_all);
+    match made.and_then(|()| write_new(path, bytes)) {
+        Ok(()) => Ok(()),
+        // Somebody else stamped the same file meanwhile.
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {
+            Err(Failure::Occupied { path: path.to_owned(), why: "came while this was being stamped" })
+        }
+        Err(error) => Err(Failure::Write { path: path.to_owned(), error }),
+    }
+}
+
+fn hash_file(path: &Path, algorithm: ImprintAlgorithm) -> Result<Vec<u8>, Failure> {
+    imprint_of_file(path, algorithm).map_err(|error| Failure::Read { path: path.to_owned(), error })
+}

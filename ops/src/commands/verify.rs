@@ -1,0 +1,340 @@
+//! `semper verify`: a timestamp judged offline, told so that a clerk can read it aloud.
+//!
+//! All judging is `semper_ttp::verify`; this file reads the files, says what came out, and ends with 0 (verified), 1
+//! (something is false) or 2 (could not tell, also when a file is missing).
+
+use std::io;
+use std::path::Path;
+
+use semper_ttp::digest::ImprintAlgorithm;
+use semper_ttp::time::Timestamp;
+use semper_ttp::verify::{
+    Check, Document, Evidence, Outcome, Report, Trust, Verdict, imprint_algorithm, verify_timestamp,
+};
+use serde_json::json;
+
+use super::hashing::imprint_of_file;
+use super::say;
+use crate::cli::Verify;
+use crate::exit::Exit;
+
+/// Longest token, proof or trust file, bytes; far above any that is real.
+const FILE_BYTES_MAX: u64 = 1 << 20;
+
+/// Runs the command.
+pub(crate) fn run(args: Verify, json: bool) -> Exit {
+    match judge(&args) {
+        Ok(report) => {
+            if json {
+                say::json(&as_json(&args, &report));
+            } else {
+                say::out(as_text(&args, &report));
+            }
+            exit_of(report.verdict)
+        }
+        Err(why) => {
+            say::trouble(json, format_args!("could not tell: {why}"));
+            Exit::Undecided
+        }
+    }
+}
+
+fn exit_of(verdict: Verdict) -> Exit {
+    match verdict {
+        Verdict::Verified => Exit::Ok,
+        Verdict::Refuted => Exit::Falsified,
+        Verdict::Undecided => Exit::Undecided,
+    }
+}
+
+/// Why nothing could be judged.
+#[derive(Debug, thiserror::Error)]
+enum NoJudgement {
+    #[error("cannot read {path}: {error}")]
+    Unreadable { path: String, error: io::Error },
+    #[error("the trust anchors are no good: {0}")]
+    Trust(#[from] semper_ttp::verify::TrustFault),
+}
+
+fn judge(args: &Verify) -> Result<Report, NoJudgement> {
+    let trust = read_trust(&args.trust)?;
+    let token = read(&args.token_path())?;
+    let proof_path = args.proof_path();
+    let proof = match read(&proof_path) {
+        Ok(bytes) => Some(bytes),
+        // Nobody named it: judged without.
+        Err(NoJudgement::Unreadable { error, .. })
+            if args.proof.is_none() && error.kind() == io::ErrorKind::NotFound =>
+        {
+            None
+        }
+        Err(error) => return Err(error),
+    };
+    // What is not UTF-8 is no proof; the check of its form says so.
+    let proof = proof.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    // An unreadable token is said in the report; then any algorithm serves.
+    let algorithm = imprint_algorithm(&token).unwrap_or(ImprintAlgorithm::Sha256);
+    let digest = imprint_of_file(&args.file, algorithm).map_err(|error| unreadable(&args.file, error))?;
+    let document = Document::Imprint { algorithm, digest: &digest };
+    Ok(verify_timestamp(&Evidence { document, token: &token, proof: proof.as_deref() }, &trust))
+}
+
+fn read_trust(folder: &Path) -> Result<Trust, NoJudgement> {
+    let text = |name: &str| read(&folder.join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    let chain = match text("tsa-chain.pem") {
+        // Only tokens without certificates need it.
+        Err(NoJudgement::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => String::new(),
+        other => other?,
+    };
+    Ok(Trust::from_texts(&text("root.pem")?, &chain, &text("ledger.vkey")?)?)
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, NoJudgement> {
+    use io::Read;
+    let mut bytes = Vec::new();
+    let file = std::fs::File::open(path).map_err(|error| unreadable(path, error))?;
+    let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, error))?;
+    if read as u64 > FILE_BYTES_MAX {
+        return Err(unreadable(path, io::Error::other("it is too long to be evidence")));
+    }
+    Ok(bytes)
+}
+
+fn unreadable(path: &Path, error: io::Error) -> NoJudgement {
+    NoJudgement::Unreadable { path: path.display().to_string(), error }
+}
+
+/// What a check asserts, in plain English.
+fn assertion(check: Check) -> &'static str {
+    match check {
+        Check::TokenForm => "the timestamp has the form that the standard demands",
+        Check::TokenImprint => "the timestamp is for exactly this document",
+        Check::TokenSigner => "the timestamp says who signed it, and the signer's certificate is there",
+        Check::TokenAttributes => "the signature covers what the timestamp says",
+        Check::TokenCertificateBinding => "the signature names this certificate and no other",
+        Check::TokenSignature => "the signature is genuine",
+        Check::CertificateChain => "the signer was certified for timestamping by the root that you trust",
+        Check::CertificateKeyPeriod => "the signing key was in its period of use at that time",
+        Check::TokenPolicy => "the timestamp was made under a policy that you accept",
+        Check::ProofForm => "the ledger proof has the form that the standard demands",
+        Check::EntryDigest => "the ledger entry is for exactly this timestamp",
+        Check::EntryKind => "the ledger entry says that it is a timestamp",
+        Check::ProofCheckpoint => "the ledger's state is signed by the ledger that you trust",
+        Check::ProofInclusion => "the entry stands in the ledger at the place that the proof says",
+        Check::EntryTime => "the entry was made within the time allowed after the timestamp",
+    }
+}
+
+/// The checks of the ledger, which come after those of the timestamp.
+fn is_of_ledger(check: Check) -> bool {
+    check >= Check::ProofForm
+}
+
+fn as_text(args: &Verify, report: &Report) -> String {
+    let mut lines = vec![
+        format!("Document   {}", args.file.display()),
+        format!("Timestamp  {}", args.token_path().display()),
+        format!("Proof      {}", args.proof_path().display()),
+        format!("Trust      {}", args.trust.display()),
+    ];
+    for (title, of_ledger) in [("The timestamp", false), ("The ledger", true)] {
+        lines.push(format!("\n{title}"));
+        for result in report.checks.iter().filter(|result| is_of_ledger(result.check) == of_ledger) {
+            let assertion = assertion(result.check);
+            lines.push(match &result.outcome {
+                Outcome::Ok => format!("  ok           {assertion}"),
+                Outcome::Failed(why) => format!("  FAILED       {assertion}: {why}"),
+                Outcome::NotChecked(why) => format!("  not checked  {assertion} ({why})"),
+            });
+        }
+    }
+    lines.push(format!("\n{}", sentence(args, report)));
+    lines.join("\n")
+}
+
+/// The verdict in one sentence: what, when, who, where in the ledger. Time and names are told only where the checks bear
+/// them.
+fn sentence(args: &Verify, report: &Report) -> String {
+    let file = args.file.file_name().unwrap_or(args.file.as_os_str()).to_string_lossy();
+    let claim = report.token.as_ref().map(|token| {
+        let who = token.signer.as_deref().unwrap_or("an unnamed signer");
+        format!("{file} existed in exactly this form on {}, attested by {who}", moment(token.gen_time))
+    });
+    match (report.verdict, claim, &report.entry) {
+        (Verdict::Verified, Some(claim), Some(entry)) => {
+            format!("VERIFIED: {claim} and recorded as entry {} of the ledger {}.", entry.index, entry.origin)
+        }
+        (Verdict::Undecided, Some(claim), _) => {
+            let gap = report.checks.iter().find_map(|result| match &result.outcome {
+                Outcome::NotChecked(why) if result.check != Check::TokenPolicy => Some(why.as_str()),
+                _ => None,
+            });
+            let gap = gap.unwrap_or("not every check could be made");
+            format!("COULD NOT TELL: nothing speaks against it that {claim}, but {gap}.")
+        }
+        (Verdict::Refuted, ..) => {
+            let failed = report.checks.iter().filter(|result| matches!(result.outcome, Outcome::Failed(_)));
+            let failed: Vec<_> = failed.map(|result| assertion(result.check)).collect();
+            format!("NOT VERIFIED: it is not true that {}.", failed.join(", nor that "))
+        }
+        // The other verdicts need a token, and verified needs an entry: reached by no report.
+        (Verdict::Verified | Verdict::Undecided, ..) => "COULD NOT TELL.".to_owned(),
+    }
+}
+
+/// "21 November 2026 at 05:14:13.123 UTC".
+fn moment(time: Timestamp) -> String {
+    time.to_chrono().format("%-d %B %Y at %H:%M:%S%.3f UTC").to_string()
+}
+
+fn as_json(args: &Verify, report: &Report) -> serde_json::Value {
+    json!({
+        "file": args.file.to_string_lossy(),
+        "token_file": args.token_path().to_string_lossy(),
+        "proof_file": args.proof_path().to_string_lossy(),
+        "sentence": sentence(args, report),
+        "report": report,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::path::PathBuf;
+
+    use semper_ttp::digest::Digest;
+    use semper_ttp::verify::{CheckResult, EntrySummary, TokenSummary};
+
+    use super::*;
+
+    const CHECKS: [Check; 15] = [
+        Check::TokenForm,
+        Check::TokenImprint,
+        Check::TokenSigner,
+        Check::TokenAttributes,
+        Check::TokenCertificateBinding,
+        Check::TokenSignature,
+        Check::CertificateChain,
+        Check::CertificateKeyPeriod,
+        Check::TokenPolicy,
+        Check::ProofForm,
+        Check::EntryDigest,
+        Check::EntryKind,
+        Check::ProofCheckpoint,
+        Check::ProofInclusion,
+        Check::EntryTime,
+    ];
+
+    fn args(file: &str) -> Verify {
+        Verify { file: file.into(), token: None, proof: None, trust: "trust".into() }
+    }
+
+    /// A report in which the policy was not asked for, `failed` failed and `skipped` was not checked.
+    fn report(failed: &[Check], skipped: &[Check]) -> Report {
+        let outcome = |check| {
+            if failed.contains(&check) {
+                Outcome::Failed("it is not".into())
+            } else if skipped.contains(&check) || check == Check::TokenPolicy {
+                Outcome::NotChecked("nobody asked".into())
+            } else {
+                Outcome::Ok
+            }
+        };
+        let time = Timestamp::from_millis(1_795_238_053_120);
+        Report {
+            verdict: match (failed, skipped) {
+                ([], []) => Verdict::Verified,
+                ([], _) => Verdict::Undecided,
+                _ => Verdict::Refuted,
+            },
+            checks: CHECKS.map(|check| CheckResult { check, outcome: outcome(check) }).into(),
+            token: Some(TokenSummary {
+                gen_time: time,
+                serial: "01".into(),
+                policy: "1.2.3".into(),
+                hash: "sha256",
+                nonce: None,
+                signer: Some("Unit 1".into()),
+                digest: Digest([0; 32]),
+            }),
+            entry: skipped.is_empty().then(|| EntrySummary {
+                origin: "log.example/1".into(),
+                index: 7,
+                tree_size: 9,
+                time,
+            }),
+        }
+    }
+
+    #[test]
+    fn a_verified_document_reads_like_a_sentence() {
+        let text = as_text(&args("a/contract.pdf"), &report(&[], &[]));
+        let expected = "VERIFIED: contract.pdf existed in exactly this form on 21 November 2026 at 05:14:13.120 UTC, \
+                        attested by Unit 1 and recorded as entry 7 of the ledger log.example/1.";
+        assert_eq!(text.lines().last(), Some(expected));
+        assert_eq!(text.matches("  ok           ").count(), 14);
+        assert!(text.contains("  not checked  the timestamp was made under a policy that you accept (nobody asked)"));
+        assert!(text.starts_with("Document   a/contract.pdf\nTimestamp  a/contract.pdf.tst\n"));
+    }
+
+    #[test]
+    fn a_refuted_one_says_what_is_false_and_claims_nothing() {
+        let text = as_text(&args("contract.pdf"), &report(&[Check::TokenImprint, Check::EntryDigest], &[]));
+        let expected = "NOT VERIFIED: it is not true that the timestamp is for exactly this document, nor that the \
+                        ledger entry is for exactly this timestamp.";
+        assert_eq!(text.lines().last(), Some(expected));
+        assert_eq!(text.matches("FAILED").count(), 2);
+        assert!(text.contains("  FAILED       the timestamp is for exactly this document: it is not\n"));
+    }
+
+    #[test]
+    fn an_undecided_one_says_what_is_missing() {
+        let text = as_text(&args("contract.pdf"), &report(&[], &CHECKS[9..]));
+        let last = text.lines().last().unwrap();
+        assert!(last.starts_with("COULD NOT TELL: nothing speaks against it that contract.pdf existed"), "{last}");
+        assert!(last.ends_with("but nobody asked."), "{last}");
+    }
+
+    #[test]
+    fn every_check_has_its_own_words_and_its_section() {
+        let words: std::collections::HashSet<_> = CHECKS.map(assertion).into();
+        assert_eq!(words.len(), CHECKS.len());
+        assert_eq!(CHECKS.iter().filter(|check| is_of_ledger(**check)).count(), 6);
+    }
+
+    #[test]
+    fn json_carries_verdict_checks_and_sentence() {
+        let json = as_json(&args("contract.pdf"), &report(&[Check::TokenImprint], &[]));
+        assert_eq!(json["report"]["verdict"], "refuted");
+        assert_eq!(json["report"]["checks"][1]["outcome"], "failed");
+        assert_eq!(json["report"]["checks"].as_array().unwrap().len(), CHECKS.len());
+        assert_eq!(json["token_file"], "contract.pdf.tst");
+        assert!(json["sentence"].as_str().unwrap().starts_with("NOT VERIFIED"));
+    }
+
+    #[test]
+    fn exits() {
+        let exits = [Verdict::Verified, Verdict::Refuted, Verdict::Undecided].map(|verdict| exit_of(verdict).code());
+        assert_eq!(exits, [0, 1, 2]);
+    }
+
+    #[test]
+    fn what_is_missing_leaves_it_undecided_and_is_named() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = |name: &str| -> PathBuf { folder.path().join(name) };
+        let args = Verify { file: path("doc"), token: None, proof: None, trust: path("trust") };
+        let said = || judge(&args).unwrap_err().to_string();
+        assert!(said().contains("root.pem"), "{}", said());
+        std::fs::create_dir(path("trust")).unwrap();
+        std::fs::write(path("trust/root.pem"), "").unwrap();
+        assert!(said().contains("ledger.vkey"), "{}", said());
+        std::fs::write(path("trust/ledger.vkey"), "").unwrap();
+        assert!(said().contains("trust anchors"), "{}", said());
+        assert!(run(args, false) == Exit::Undecided);
+    }
+
+    #[test]
+    fn an_endless_file_is_not_read_to_its_end() {
+        let error = read(Path::new("/dev/zero")).unwrap_err().to_string();
+        assert!(error.contains("too long"), "{error}");
+    }
+}
