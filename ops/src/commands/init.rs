@@ -441,9 +441,6 @@ impl Made {
         text
     }
 }
-<<<<<<< HEAD
-=======
 
 #[cfg(test)]
 mod tests;
->>>>>>> 7dc53a8836c16bcc96395f3d05778743e5949c94
