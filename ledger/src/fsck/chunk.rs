@@ -122,15 +122,20 @@ impl<'f, 'a> Worker<'f, 'a> {
                 findings.row(Table::Bundle, &keys::number(index), "the bundle is missing or unreadable")
             });
         };
-        let outcome =
-            fsck.rows(findings, Table::Bundle, &keys::number(first), Some(&keys::number(end)), |key, bundle| {
+        let outcome = fsck.rows(
+            findings,
+            Table::Bundle,
+            start_of(first, &keys::number(first)),
+            Some(&keys::number(end)),
+            |key, bundle| {
                 let Some(index) = keys::parse_number(key).filter(|index| (first..end).contains(index)) else {
                     return findings.row(Table::Bundle, key, "the key is not a bundle's number");
                 };
                 missing(next, index);
                 next = index + 1;
                 self.bundle(key, (index - first) as usize, index, bundle);
-            });
+            },
+        );
         if outcome == Outcome::Whole {
             missing(next, end);
         }
@@ -188,28 +193,29 @@ impl<'f, 'a> Worker<'f, 'a> {
         let missing = |from: u64, to: u64| {
             (from..to).for_each(|index| findings.row(Table::Tile, &key(index), "the tile is missing or unreadable"));
         };
-        let outcome = fsck.rows(findings, Table::Tile, &key(first), Some(&key(end)), |row_key, tile| {
-            let id = keys::parse_tile(row_key).filter(|id| id.level == 0 && (first..end).contains(&id.index));
-            let Some(TileId { index, .. }) = id else {
-                return findings.row(Table::Tile, row_key, "the key is not a tile's name");
-            };
-            missing(next, index);
-            next = index + 1;
-            let (at, width) = ((index - first) as usize, self.width(index));
-            let start = at * TILE_WIDTH as usize;
-            let (hashes, rest) = tile.as_chunks::<32>();
-            if !rest.is_empty() || hashes.len() != width {
-                let what = format!("{} bytes where {width} hashes of 32 are due", tile.len());
-                return findings.row(Table::Tile, row_key, what);
-            }
-            if !self.known[at] {
-                self.leaves[start..start + width].copy_from_slice(hashes);
-                self.known[at] = true;
-            } else if let Some(i) = (0..width).find(|i| hashes[*i] != self.leaves[start + i]) {
-                let entry = index * TILE_WIDTH + i as u64;
-                findings.row(Table::Tile, row_key, format!("hash {i} is not the leaf hash of entry {entry}"));
-            }
-        });
+        let outcome =
+            fsck.rows(findings, Table::Tile, start_of(first, &key(first)), Some(&key(end)), |row_key, tile| {
+                let id = keys::parse_tile(row_key).filter(|id| id.level == 0 && (first..end).contains(&id.index));
+                let Some(TileId { index, .. }) = id else {
+                    return findings.row(Table::Tile, row_key, "the key is not a tile's name");
+                };
+                missing(next, index);
+                next = index + 1;
+                let (at, width) = ((index - first) as usize, self.width(index));
+                let start = at * TILE_WIDTH as usize;
+                let (hashes, rest) = tile.as_chunks::<32>();
+                if !rest.is_empty() || hashes.len() != width {
+                    let what = format!("{} bytes where {width} hashes of 32 are due", tile.len());
+                    return findings.row(Table::Tile, row_key, what);
+                }
+                if !self.known[at] {
+                    self.leaves[start..start + width].copy_from_slice(hashes);
+                    self.known[at] = true;
+                } else if let Some(i) = (0..width).find(|i| hashes[*i] != self.leaves[start + i]) {
+                    let entry = index * TILE_WIDTH + i as u64;
+                    findings.row(Table::Tile, row_key, format!("hash {i} is not the leaf hash of entry {entry}"));
+                }
+            });
         if outcome == Outcome::Whole {
             missing(next, end);
         }
@@ -221,17 +227,18 @@ impl<'f, 'a> Worker<'f, 'a> {
         let (mut groups, mut last_tile) = (Vec::new(), None);
         let (fsck, findings, size) = (self.fsck, self.findings, self.size);
         let past = keys::number(to + 1);
-        let outcome = fsck.rows(findings, Table::Group, &keys::number(from + 1), Some(&past), |key, row| {
-            let Ok(head) = parse_head(key, row) else {
-                return findings.row(Table::Group, key, "not a group's head");
-            };
-            self.times(from, to, &head);
-            if fsck.full.is_some() {
-                check_signatures(fsck, findings, &head);
-            }
-            let partial = self.partial(first, head.size, &mut last_tile);
-            groups.push(GroupEnd { head, partial });
-        });
+        let outcome =
+            fsck.rows(findings, Table::Group, start_of(first, &keys::number(from + 1)), Some(&past), |key, row| {
+                let Ok(head) = parse_head(key, row) else {
+                    return findings.row(Table::Group, key, "not a group's head");
+                };
+                self.times(from, to, &head);
+                if fsck.full.is_some() {
+                    check_signatures(fsck, findings, &head);
+                }
+                let partial = self.partial(first, head.size, &mut last_tile);
+                groups.push(GroupEnd { head, partial });
+            });
         // The entries at the end of the stretch belong to a group that ends beyond it; its row is told where it ends.
         if to < size && groups.last().is_none_or(|group| group.head.size < to) {
             let mut next = None;
@@ -292,7 +299,7 @@ impl<'f, 'a> Worker<'f, 'a> {
         };
 
         let released = &mut self.released;
-        let artefacts = fsck.rows(findings, Table::Artefact, &start, Some(&stop), |key, artefact| {
+        let artefacts = fsck.rows(findings, Table::Artefact, start_of(first, &start), Some(&stop), |key, artefact| {
             let Some((_, at)) = position(Table::Artefact, key) else { return };
             released[at] = true;
             if entries[at].decoded && sha256(artefact) != entries[at].digest {
@@ -306,7 +313,7 @@ impl<'f, 'a> Worker<'f, 'a> {
                 .for_each(|index| findings.row(Table::Fact, &keys::number(index), "the fact is missing or unreadable"));
         };
         let expected = &mut self.expected;
-        let facts = fsck.rows(findings, Table::Fact, &start, Some(&stop), |key, fact| {
+        let facts = fsck.rows(findings, Table::Fact, start_of(first, &start), Some(&stop), |key, fact| {
             let Some((index, at)) = position(Table::Fact, key) else { return };
             missing(next, index);
             next = index + 1;
@@ -335,6 +342,11 @@ impl<'f, 'a> Worker<'f, 'a> {
             missing(next, to);
         }
     }
+}
+
+/// Where the rows of a stretch begin: the first stretch also takes whatever stands before the first key there can be.
+fn start_of(first: u64, key: &[u8]) -> &[u8] {
+    if first == 0 { &[] } else { key }
 }
 
 /// What fact and entry must have in common.

@@ -32,10 +32,10 @@ impl Sample {
         world::check(store, &self.dir.path().join("anchor"), full)
     }
 
-    /// At most 24 rows of a table, spread, with the first and the last.
+    /// At most 14 rows of a table, spread, with the first and the last.
     fn some_rows(&self, table: Table) -> Vec<(Vec<u8>, Vec<u8>)> {
         let rows = rows(&self.store, table);
-        let step = rows.len().div_ceil(23);
+        let step = rows.len().div_ceil(13);
         let last = rows.len() - 1;
         let pick = |(i, row)| (i % step == 0 || i == last).then_some(row);
         rows.into_iter().enumerate().filter_map(pick).collect()
@@ -176,12 +176,20 @@ fn a_surplus_row_is_found() {
             });
             let other = free.find(|other| store.get(table, other).unwrap().is_none()).unwrap();
             put(&store, table, &other, value);
-            located(&sample.check(&store, true), table, &[&other]);
+            // Of two requests that claim the same entries nobody can say which one is surplus.
+            let also = if table == Table::Dedup { &key } else { &other };
+            located(&sample.check(&store, true), table, &[&other, also]);
         }
-        // A key of a shape that the table never has.
-        let store = sample.store.copy();
-        put(&store, table, &[1, 2, 3], b"");
-        located(&sample.check(&store, true), table, &[&[1, 2, 3]]);
+        // Keys of a shape that the table never has, behind and before all others.
+        for stray in [&[1, 2, 3][..], &[0]] {
+            let store = sample.store.copy();
+            put(&store, table, stray, b"");
+            located(&sample.check(&store, true), table, &[stray]);
+            let (empty, dir) = (MemoryStore::default(), tempfile::tempdir().unwrap());
+            world::make(&(Arc::new(empty.clone()) as Arc<dyn Store>), &dir.path().join("anchor"), 0);
+            put(&empty, table, stray, b"");
+            located(&world::check(&empty, &dir.path().join("anchor"), true), table, &[stray]);
+        }
     }
 }
 

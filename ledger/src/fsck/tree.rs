@@ -132,11 +132,16 @@ impl<'f, 'a> Tree<'f, 'a> {
         (self.newest.take(), self.groups)
     }
 
+    /// Where the rows begin that no stretch walked: all of them in a log without entries.
+    fn past<'k>(&self, key: &'k [u8]) -> &'k [u8] {
+        if self.size == 0 { &[] } else { key }
+    }
+
     /// Rows beyond the end of the log, and keys that name no tile.
     fn surplus(&self) {
         let bundles = self.size.div_ceil(TILE_WIDTH);
-        let beyond = |table, from: &[u8]| {
-            self.fsck.rows(self.findings, table, from, None, |key, _| {
+        let beyond = |table, key: &[u8]| {
+            self.fsck.rows(self.findings, table, self.past(key), None, |key, _| {
                 self.findings.row(table, key, format!("a surplus row: the log has {} entries", self.size));
             });
         };
@@ -147,8 +152,8 @@ impl<'f, 'a> Tree<'f, 'a> {
             beyond(Table::Artefact, &keys::number(self.size));
         }
         // Level 0 was walked up to its end; all levels above hold one row per 65,536 entries.
-        let from = keys::tile(TileId { level: 0, index: bundles });
-        self.fsck.rows(self.findings, Table::Tile, &from, None, |key, _| {
+        let past = keys::tile(TileId { level: 0, index: bundles });
+        self.fsck.rows(self.findings, Table::Tile, self.past(&past), None, |key, _| {
             let within = |id: &TileId| id.index < level_width(self.size, id.level).div_ceil(TILE_WIDTH);
             match keys::parse_tile(key) {
                 None => self.findings.row(Table::Tile, key, "the key is not a tile's name"),
