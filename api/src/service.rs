@@ -25,7 +25,7 @@ use semper_ttp::{
     clock::Health,
     crypto::{Entropy, Signer},
     digest::Digest,
-    evidence::{Aggregate, Envelope, Fact, OpsFact, Recorded},
+    evidence::{Aggregate, Envelope, Fact, KeyId, OpsFact, Recorded},
     role::{Role, Snapshot, decode_snapshot, encode_snapshot, fold},
     time::Timestamp,
     timestamp::{
@@ -64,6 +64,33 @@ pub struct Endpoint {
     pub signer: Arc<dyn Signer>,
     /// Its threads.
     pub pool: Pool,
+    first_use: FirstUse,
+}
+
+impl Endpoint {
+    /// An endpoint whose key signs on `pool`.
+    pub fn new(endpoint: timestamp::Endpoint, signer: Arc<dyn Signer>, pool: Pool) -> Self {
+        Self { endpoint, signer, pool, first_use: FirstUse::default() }
+    }
+}
+
+/// Whether a key's first use is in the ledger (EN 319 421 OVR-7.12): its entry stands in the commit of its first token.
+#[derive(Default)]
+struct FirstUse(AtomicBool);
+
+/// The step of a key's history that its first use is; step 0 is its making.
+const FIRST_USE_STEP: u64 = 1;
+
+impl FirstUse {
+    /// True for the one caller that must record it now.
+    fn claim(&self) -> bool {
+        !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Relaxed)
+    }
+
+    /// The claimed commit was refused: somebody else must.
+    fn release(&self) {
+        self.0.store(false, Ordering::Relaxed);
+    }
 }
 
 /// Everything a service is given.
@@ -155,6 +182,11 @@ impl Service {
             let crl = newest.map(|(_, index)| ledger.reader().artefact(index)).transpose()?.flatten();
             held.crl.store(crl.map(|der| Arc::new(der.into())));
         }
+        for endpoint in &endpoints {
+            let aggregate = key_aggregate(endpoint.endpoint.tsu().key());
+            let last = ledger.reader().last_step(&aggregate.0)?;
+            endpoint.first_use.0.store(last.is_some_and(|(step, _)| step >= FIRST_USE_STEP), Ordering::Relaxed);
+        }
         Ok(Arc::new(Self {
             ledger,
             endpoints,
@@ -211,8 +243,18 @@ impl Service {
         }
         let outcome = match self.decide_and_sign(endpoint, request, request_digest) {
             Err(refusal) => Outcome::Refused(refusal),
-            Ok((stamped, commit)) => {
+            Ok((stamped, mut commit)) => {
+                let first_use = self.endpoints[endpoint].first_use.claim();
+                if first_use && let Err(fault) = self.add_first_use(endpoint, &mut commit) {
+                    self.endpoints[endpoint].first_use.release();
+                    let _ = answer.send(Outcome::Refused(unavailable(&fault)));
+                    return;
+                }
+                let service = first_use.then(|| Arc::downgrade(&self));
                 let done = move |outcome: Result<_, Refused>| {
+                    if let Some(service) = service.filter(|_| outcome.is_err()).and_then(|service| service.upgrade()) {
+                        service.endpoints[endpoint].first_use.release();
+                    }
                     let outcome = match outcome {
                         Ok(_) => Outcome::Granted(stamped.into_response()),
                         Err(Refused::Stale { .. }) => Outcome::Again,
@@ -266,6 +308,27 @@ impl Service {
         let mut commit = Commit::one(now.millis(), draft);
         commit.rows.push(RoleRow::Counter { name: SERIAL_COUNTER, at_least: counter });
         Ok((stamped, commit))
+    }
+
+    fn add_first_use(&self, endpoint: usize, commit: &mut Commit) -> Result<(), ServiceFault> {
+        let mut salt = [0; 16];
+        self.entropy.fill(&mut salt)?;
+        let key = self.endpoints[endpoint].endpoint.tsu().key();
+        let aggregate = key_aggregate(key);
+        let fact = OpsFact::KeyFirstUse { key };
+        let kind = fact.kind();
+        let envelope = Envelope {
+            aggregate,
+            seq: FIRST_USE_STEP,
+            now: Timestamp::from_millis(commit.now_ms),
+            salt,
+            policy_hash: self.policy_hash,
+            event_digest: Digest::of(&[]),
+        };
+        let mut draft = Draft::of_fact(kind.role().code(), kind.code(), fact.into_fact(&envelope).encode());
+        draft.step = Some((aggregate.0, FIRST_USE_STEP));
+        commit.drafts.push(draft);
+        Ok(())
     }
 
     /// Appends a fact about the service itself: a clock event, its start, its end.
@@ -453,6 +516,11 @@ impl Service {
             self.sleep_until(next).await;
         }
     }
+}
+
+/// The history of a service key, as `semper init` begins it.
+fn key_aggregate(key: KeyId) -> Aggregate {
+    Aggregate::of("key", key.to_string().as_bytes())
 }
 
 fn unavailable(why: &dyn std::fmt::Display) -> Refusal {

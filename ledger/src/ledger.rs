@@ -25,7 +25,7 @@ use crate::{
 };
 
 /// Key of the origin in [`Table::Meta`].
-const ORIGIN_KEY: &[u8] = b"origin";
+pub(crate) const ORIGIN_KEY: &[u8] = b"origin";
 
 /// Everything that an open ledger is given.
 pub struct Parts {

@@ -13,7 +13,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 
 pub use group::Group;
-pub(crate) use group::decode_head;
+pub(crate) use group::{decode_head, decode_request};
 pub(crate) use queue::Queue;
 
 use crate::{
@@ -163,9 +163,6 @@ pub enum Refused {
     /// The group could not be signed.
     #[error(transparent)]
     Signing(#[from] SigningFailed),
-    /// Reading failed before anything was written.
-    #[error("the ledger cannot be read")]
-    Unreadable,
     /// Nobody knows what is on disk; the process must end and reopen the ledger.
     #[error("the ledger has stopped")]
     Stopped,

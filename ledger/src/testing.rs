@@ -1,5 +1,8 @@
 //! Keys and a small log for the tests of this crate.
 
+#[cfg(feature = "store")]
+pub(crate) mod world;
+
 use std::sync::Arc;
 
 use openssl::{

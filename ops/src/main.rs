@@ -1,2 +1,26 @@
-//! Skeleton.
-fn main() {}
+//! The binary `semper`: parses the command line and hands over to one module per command.
+
+mod cli;
+mod clock;
+mod commands;
+mod config;
+mod data;
+mod disk;
+mod exit;
+mod logging;
+mod progress;
+mod time;
+
+use cli::{Cli, Command};
+use exit::Exit;
+
+fn main() -> Exit {
+    let cli = match Cli::parse_or_exit(std::env::args_os()) {
+        Ok(cli) => cli,
+        Err(exit) => return exit,
+    };
+    match cli.command {
+        Command::Init(args) => commands::init::run(args, cli.json),
+        Command::Serve(args) => commands::serve::run(args, cli.json), _ => Exit::Fault,
+    }
+}

@@ -72,10 +72,21 @@ fn protected(identity: &LogIdentity, size: u64) -> Header {
         .build()
 }
 
+/// What [`sign`] signs for a tree of `size` leaves with this root.
+fn to_be_signed(identity: &LogIdentity, size: u64, root: &Hash) -> Vec<u8> {
+    let header = ProtectedHeader { original_data: None, header: protected(identity, size) };
+    sig_structure_data(SignatureContext::CoseSign1, header, None, &[], root)
+}
+
 /// Signs the root of a group for all its receipts.
 pub fn sign(identity: &LogIdentity, size: u64, root: &Hash, signer: &dyn Signer) -> Result<Signature, SigningFailed> {
-    let header = ProtectedHeader { original_data: None, header: protected(identity, size) };
-    signer.sign(&sig_structure_data(SignatureContext::CoseSign1, header, None, &[], root))
+    signer.sign(&to_be_signed(identity, size, root))
+}
+
+/// Checks the signature that [`sign`] gave for `head`.
+pub fn verify_head(identity: &LogIdentity, head: &GroupHead, verifier: &dyn Verifier) -> bool {
+    let signed = to_be_signed(identity, head.size, &head.root);
+    verifier.verify(Algorithm::Es256, &identity.receipt_key, &signed, &head.receipt_signature)
 }
 
 /// The receipt of entry `index` under `head`.

@@ -90,10 +90,20 @@ impl RocksStore {
         Self::open_with(path, options, settings)
     }
 
+    /// Opens the store in `path` without changing a byte of it: for `fsck`, which must not turn the evidence of a fault
+    /// into something else. The log is replayed into memory; [`Store::commit`] fails. Takes no lock: whoever reads must
+    /// hold the anchor's.
+    pub fn open_read_only(path: &Path, settings: &RocksSettings) -> Result<Self, OpenError> {
+        if !path.join("CURRENT").exists() {
+            return Err(OpenError::Missing(path.to_owned()));
+        }
+        let options = database(settings);
+        let db = DB::open_cf_descriptors_read_only(&options, path, tables(settings), false);
+        Ok(Self { db: db.map_err(|error| failed(path, &error))?, sync: WriteOptions::default() })
+    }
+
     fn open_with(path: &Path, options: Options, settings: &RocksSettings) -> Result<Self, OpenError> {
-        let cache = Cache::new_lru_cache(settings.block_cache_bytes);
-        let tables = Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(table, &cache)));
-        let db = DB::open_cf_descriptors(&options, path, tables).map_err(|error| failed(path, &error))?;
+        let db = DB::open_cf_descriptors(&options, path, tables(settings)).map_err(|error| failed(path, &error))?;
         let mut sync = WriteOptions::default();
         sync.set_sync(true);
         Ok(Self { db, sync })
@@ -147,6 +157,11 @@ fn database(settings: &RocksSettings) -> Options {
     options.set_log_level(LogLevel::Warn);
     options.set_stats_dump_period_sec(0);
     options
+}
+
+fn tables(settings: &RocksSettings) -> [ColumnFamilyDescriptor; Table::ALL.len()] {
+    let cache = Cache::new_lru_cache(settings.block_cache_bytes);
+    Table::ALL.map(|table| ColumnFamilyDescriptor::new(table.name(), table_options(table, &cache)))
 }
 
 fn table_options(table: Table, cache: &Cache) -> Options {

@@ -1,0 +1,90 @@
+//! The anchor against the groups: its newest slot must be a prefix of the log, one group behind it at most.
+
+use super::{
+    Fsck,
+    finding::{Findings, Grade},
+};
+use crate::{
+    anchor::{Anchored, file::Slot},
+    ledger::parse_head,
+    merkle::sha256,
+    receipt::GroupHead,
+    store::{Table, keys, read},
+};
+
+/// Checks both slots against the newest group, `newest`.
+pub(super) fn check(fsck: &Fsck<'_>, findings: &Findings, newest: Option<&GroupHead>) {
+    let Some(slots) = &fsck.anchor else {
+        return findings.anchor(
+            Grade::Untold,
+            None,
+            "there is none here, so nobody knows whether this store is the newest",
+        );
+    };
+    let mut valid: Vec<(u8, &Anchored)> = Vec::new();
+    for (i, slot) in (0u8..).zip(slots) {
+        match slot {
+            Slot::Bad => {
+                findings.anchor(Grade::False, Some(i), "its hash does not fit: a flipped byte, or a torn write")
+            }
+            Slot::Empty => {}
+            Slot::Valid(anchored) => valid.push((i, anchored)),
+        }
+    }
+    valid.sort_by_key(|(_, anchored)| anchored.sequence);
+    let Some((slot, anchored)) = valid.pop() else {
+        return findings.anchor(Grade::False, None, "no slot holds a checkpoint");
+    };
+    check_slot(fsck, findings, slot, anchored);
+    // Slots are written in turn from sequence 0 on, so beside sequence n > 0 there is always n - 1.
+    if let Some((other, older)) = valid.pop() {
+        check_slot(fsck, findings, other, older);
+        if older.sequence + 1 != anchored.sequence {
+            let what = format!("it holds sequence {} beside {}", older.sequence, anchored.sequence);
+            findings.anchor(Grade::False, Some(other), what);
+        }
+    } else if anchored.sequence > 0 && slots.contains(&Slot::Empty) {
+        let what = format!("it is empty beside sequence {}", anchored.sequence);
+        findings.anchor(Grade::False, Some(1 - slot), what);
+    }
+    let size = newest.map_or(0, |head| head.size);
+    let behind = newest.is_some_and(|head| anchored.size < head.first);
+    if behind {
+        let what = format!(
+            "it holds size {}, the log has {size}: more than the one group that a crash may leave between them",
+            anchored.size
+        );
+        findings.anchor(Grade::False, Some(slot), what);
+    }
+}
+
+fn check_slot(fsck: &Fsck<'_>, findings: &Findings, slot: u8, anchored: &Anchored) {
+    let tell = |what: String| findings.anchor(Grade::False, Some(slot), what);
+    if u64::from(slot) != anchored.sequence % 2 {
+        tell(format!("sequence {} stands in the wrong slot", anchored.sequence));
+    }
+    if anchored.origin_hash != sha256(fsck.identity.origin().as_bytes()) {
+        return tell("it belongs to another log".to_owned());
+    }
+    if anchored.size == 0 {
+        if *anchored != (Anchored { sequence: anchored.sequence, ..Anchored::empty(fsck.identity.origin()) }) {
+            tell("it says that the log is empty, and something else".to_owned());
+        }
+        return;
+    }
+    let key = keys::number(anchored.size);
+    let row = read(fsck.store, Table::Group, &key).ok().flatten();
+    let Some(head) = row.and_then(|row| parse_head(&key, &row).ok()) else {
+        return tell(format!(
+            "it holds the checkpoint of size {}, which the store has not: the store is older than its anchor, or lost a row",
+            anchored.size
+        ));
+    };
+    let text = head.checkpoint(fsck.identity.origin()).text();
+    if anchored.root != head.root || anchored.checkpoint_hash != sha256(text.as_bytes()) {
+        tell(format!("its root at size {} is not the store's: corruption or a fork", anchored.size));
+    }
+    if anchored.time_ms != head.time_ms {
+        tell(format!("its time {} is not that of the group of size {}", anchored.time_ms, anchored.size));
+    }
+}

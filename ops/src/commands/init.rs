@@ -1,0 +1,442 @@
+//! `semper init`: a new service, from nothing to a folder that `serve` opens.
+//!
+//! The order, and what a crash leaves:
+//!
+//! 1. The folder and the marker `INCOMPLETE`. From here on, until the end, everyone refuses the folder.
+//! 2. Identity, settings, keys (encrypted), empty store and anchor.
+//! 3. Certificates, CRLs and the facts about them, all signed in memory, then **one** commit: genesis is entry 0, then
+//!    every key, certificate and CRL. Nothing made here is in a file before its entry is durable.
+//! 4. Certificates, `.p12` files and trust anchors.
+//! 5. Everything synced; the marker is removed.
+//!
+//! A folder that was left in the middle is deleted and made anew: none of its keys was ever used for anybody.
+
+mod people;
+mod pki;
+
+use std::fs;
+use std::io::{self, Write as _};
+use std::mem::take;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use semper_ledger::anchor::file::FileAnchor;
+use semper_ledger::ledger::{self, Ledger, Parts};
+use semper_ledger::note::NoteSigner;
+use semper_ledger::sequencer::{Commit, LogKeys, Refused, SequencerSettings};
+use semper_ledger::store::rocks::RocksStore;
+use semper_ttp::asn1::pem;
+use semper_ttp::ca::Authority;
+use semper_ttp::ca::name::SubjectFault;
+use semper_ttp::crypto::{CryptoFault, Entropy, EntropyFault, LogSigner, LogVerifier, OsEntropy, Passphrase, Signer};
+use semper_ttp::evidence::KeyPurpose;
+use semper_ttp::time::Timestamp;
+
+use crate::cli;
+use crate::clock::{Readings, SystemReadings};
+use crate::config::{ClockSource, Config, ConfigError, Identity, IdentityIncomplete, Secret, SecretError};
+use crate::data::{
+    DataError, DataFolder, INCOMPLETE, make_folder, policy_hash, rocks_settings, seal_key, sync_folder, write_new,
+};
+use crate::exit::Exit;
+use crate::progress::{Progress, Unit};
+use pki::{Keys, Pki, PkiFault};
+
+/// Makes a service and says what was made.
+pub(crate) fn run(args: cli::Init, json: bool) -> Exit {
+    let progress = Progress::new(json, "making keys", Unit::Items, Some(Keys::PURPOSES.len() as u64));
+    let made = Plan::new(&args, &OsEntropy)
+        .and_then(|plan| plan.carry_out(&args.data, Arc::new(SystemReadings::new()), &OsEntropy, &progress));
+    progress.finish();
+    match made {
+        Ok(made) => {
+            let text = if json { made.json() } else { made.text() };
+            // The service is made whether or not somebody can read of it.
+            let _ = writeln!(io::stdout(), "{text}");
+            Exit::Ok
+        }
+        Err(error) => {
+            let _ = writeln!(io::stderr(), "semper init: {error}"); // nowhere left to complain
+            error.exit()
+        }
+    }
+}
+
+/// Why there is no service.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum InitError {
+    /// Something is in the folder.
+    #[error("{} is not empty; semper init never overwrites anything: name another folder", .0.display())]
+    NotEmpty(PathBuf),
+    /// The folder of an earlier, unfinished `init`, or of the data folder.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// It does not say who this is.
+    #[error(transparent)]
+    Identity(#[from] IdentityIncomplete),
+    /// Certificates name CRLs over plain HTTP, so that no certificate is needed to check one (RFC 5280 §8).
+    #[error("service.public_url must begin with http:// since certificates name their CRLs below it")]
+    PublicUrl,
+    /// A path that would mean another file when read from the data folder.
+    #[error("{key} must be an absolute path: the data folder keeps a copy of this configuration")]
+    RelativePath {
+        /// `section.key`.
+        key: &'static str,
+    },
+    /// The passphrase.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// A name that cannot stand in a certificate.
+    #[error(transparent)]
+    Subject(#[from] SubjectFault),
+    /// Certificates, CRLs, facts.
+    #[error(transparent)]
+    Pki(#[from] PkiFault),
+    /// libcrypto.
+    #[error(transparent)]
+    Crypto(#[from] CryptoFault),
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] EntropyFault),
+    /// The ledger does not open.
+    #[error(transparent)]
+    Ledger(#[from] ledger::OpenError),
+    /// The ledger took nothing.
+    #[error("the ledger refused the first entries: {0}")]
+    Refused(#[from] Refused),
+    /// The disk.
+    #[error("{}: {error}", path.display())]
+    Io {
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+}
+
+impl InitError {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::NotEmpty(_)
+            | Self::Config(_)
+            | Self::Identity(_)
+            | Self::PublicUrl
+            | Self::RelativePath { .. }
+            | Self::Secret(_)
+            | Self::Subject(_)
+            | Self::Data(DataError::Incomplete(_)) => Exit::Usage,
+            Self::Data(_)
+            | Self::Pki(_)
+            | Self::Crypto(_)
+            | Self::Entropy(_)
+            | Self::Ledger(_)
+            | Self::Refused(_)
+            | Self::Io { .. } => Exit::Fault,
+        }
+    }
+}
+
+/// Everything that is known before the first byte is written.
+pub(crate) struct Plan {
+    identity: Identity,
+    config: Config,
+    /// The bytes of `semper.toml`.
+    settings: Vec<u8>,
+    passphrase: Secret,
+    demo: bool,
+}
+
+/// The settings of a demonstration. The passphrase lies beside the keys that it protects: nothing here is worth keeping.
+const DEMO_SETTINGS: &str = "\
+# Written by `semper init --demo`: for a trial, never for evidence.
+
+[clock]
+# Nobody vouches for this clock; tokens carry the test policy 1.3.6.1.5.5.7.13.1.
+source = \"assumed\"
+
+[keys]
+# From this folder on.
+passphrase_file = \"passphrase\"
+";
+
+/// The file of a demonstration's passphrase.
+const DEMO_PASSPHRASE: &str = "passphrase";
+
+impl Plan {
+    /// Reads and judges what the command line names.
+    ///
+    /// # Errors
+    /// The configuration is not taken.
+    pub(crate) fn new(args: &cli::Init, entropy: &dyn Entropy) -> Result<Plan, InitError> {
+        match &args.config {
+            Some(file) => Plan::from_file(file),
+            None => Plan::demo(entropy),
+        }
+    }
+
+    fn from_file(file: &Path) -> Result<Plan, InitError> {
+        let settings = fs::read(file).map_err(|error| InitError::Io { path: file.to_owned(), error })?;
+        let config = Config::load(Some(file))?;
+        config.verify()?;
+        let identity = Identity::from_config(&config)?;
+        if !identity.public_url.starts_with("http://") {
+            return Err(InitError::PublicUrl);
+        }
+        pki::check_names(&identity, &config.init)?;
+        for (key, path) in
+            [("keys.passphrase_file", &config.keys.passphrase_file), ("ledger.anchor_path", &config.ledger.anchor_path)]
+        {
+            if path.as_ref().is_some_and(|path| path.is_relative()) {
+                return Err(InitError::RelativePath { key });
+            }
+        }
+        let passphrase = config.keys.passphrase(|name| std::env::var_os(name))?;
+        Ok(Plan { identity, config, settings, passphrase, demo: false })
+    }
+
+    fn demo(entropy: &dyn Entropy) -> Result<Plan, InitError> {
+        let mut name = [0; 8];
+        entropy.fill(&mut name)?;
+        let config = Config::from_toml(DEMO_SETTINGS)?;
+        config.verify()?;
+        Ok(Plan {
+            identity: Identity::demo(&hex::encode(name)),
+            config,
+            settings: DEMO_SETTINGS.into(),
+            passphrase: Secret::from(people::passphrase(entropy)?),
+            demo: true,
+        })
+    }
+
+    /// Makes the service in `root`. `readings` is the clock of its first entries.
+    ///
+    /// # Errors
+    /// [`InitError`]; what was made so far stays, with its marker.
+    pub(crate) fn carry_out(
+        &self,
+        root: &Path,
+        readings: Arc<dyn Readings>,
+        entropy: &dyn Entropy,
+        progress: &Progress,
+    ) -> Result<Made, InitError> {
+        // 1. From here on the folder is refused by everyone.
+        let folder = begin(root)?;
+
+        // 2. Who and how; keys; an empty ledger.
+        let identity = serde_json::to_vec(&self.identity).expect("an identity is five strings");
+        write_new(&folder.path("identity.json"), 0o644, &identity)?;
+        write_new(&folder.path("semper.toml"), 0o644, &self.settings)?;
+        if self.demo {
+            write_new(&folder.path(DEMO_PASSPHRASE), 0o600, format!("{}\n", self.passphrase.expose()).as_bytes())?;
+        }
+        let keys = Keys::generate(progress)?;
+        let passphrase = Passphrase::new(self.passphrase.expose().to_owned());
+        for (id, key) in keys.all() {
+            seal_key(&folder, id, key, &passphrase, entropy)?;
+        }
+        let log_keys = self.log_keys(&keys)?;
+        let log_identity = log_keys.identity().clone();
+        let (ledger, anchor_file) = self.make_ledger(&folder, log_keys, readings.clone())?;
+
+        // 3. One commit, so that either all of it is in the ledger or nothing.
+        let now = Timestamp::from_millis(readings.read().wall_ms());
+        let mut pki = Pki::make(&pki::Setting {
+            identity: &self.identity,
+            log: &log_identity,
+            init: &self.config.init,
+            keys: &keys,
+            test: self.config.clock.source == ClockSource::Assumed,
+            policy_hash: policy_hash(&self.config),
+            mmd_ms: self.config.ledger.mmd_ms,
+            request: &self.settings,
+            now,
+            entropy,
+        })?;
+        let (drafts, rows) = (take(&mut pki.drafts), take(&mut pki.rows));
+        let entries = drafts.len() as u64;
+        let commit = Commit { idempotency: None, now_ms: now.millis(), drafts, rows };
+        ledger.append(commit)?;
+        drop(ledger);
+
+        // 4. What was logged may now be released.
+        for (name, certificate) in &pki.certificates {
+            write_new(&folder.certificate_file(name), 0o644, certificate.der())?;
+        }
+        let people = people::write(&folder, &pki, entropy)?;
+        let certificate_pem = |name: &str| pem::encode("CERTIFICATE", pki.certificate(name).der());
+        let trust = folder.path("trust");
+        let chain = ["tsu-ec.1", "tsu-rsa.1", Authority::Tsu.name()].map(certificate_pem).concat();
+        let vkey = log_identity.note_key.to_string();
+        let receipt = pem::encode("PUBLIC KEY", keys.get(KeyPurpose::LogReceipt).spki_der());
+        write_new(&trust.join("root.pem"), 0o644, certificate_pem(Authority::Root.name()).as_bytes())?;
+        write_new(&trust.join("tsa-chain.pem"), 0o644, chain.as_bytes())?;
+        write_new(&trust.join("ledger.vkey"), 0o644, format!("{vkey}\n").as_bytes())?;
+        write_new(&trust.join("receipt.pem"), 0o644, receipt.as_bytes())?;
+
+        // 5. Every name durable, then the marker goes.
+        for name in FOLDERS.map(|(name, _)| name) {
+            sync_folder(&folder.path(name))?;
+        }
+        sync_folder(root)?;
+        let marker = folder.path(INCOMPLETE);
+        fs::remove_file(&marker).map_err(|error| InitError::Io { path: marker, error })?;
+        sync_folder(root)?;
+        Ok(Made {
+            root: root.to_owned(),
+            origin: self.identity.origin.clone(),
+            vkey,
+            root_certificate: pki.certificate(Authority::Root.name()).digest().to_string(),
+            anchor: anchor_file,
+            people,
+            entries,
+            demo: self.demo,
+        })
+    }
+
+    fn log_keys(&self, keys: &Keys) -> Result<LogKeys, DataError> {
+        let signer = |purpose| {
+            let (id, key) = keys.shared(purpose);
+            LogSigner::new(key).map(Arc::new).ok_or(DataError::KeyKind(id))
+        };
+        let note = NoteSigner::new(&self.identity.origin, signer(KeyPurpose::LogNote)?)?;
+        Ok(LogKeys::new(note, signer(KeyPurpose::LogReceipt)?, &self.identity.public_url))
+    }
+
+    fn make_ledger(
+        &self,
+        folder: &DataFolder,
+        keys: LogKeys,
+        readings: Arc<dyn Readings>,
+    ) -> Result<(Ledger, PathBuf), InitError> {
+        let settings = &self.config.ledger;
+        let store = RocksStore::create(&folder.path("store"), &rocks_settings(settings)).map_err(DataError::from)?;
+        let anchor_file = folder.anchor_file(settings);
+        let anchor = FileAnchor::create(&anchor_file).map_err(DataError::from)?;
+        ledger::create(&store, &anchor, keys.identity())?;
+        let ledger = Ledger::open(Parts {
+            store: Arc::new(store),
+            anchor: Arc::new(anchor),
+            keys,
+            verifier: Arc::new(LogVerifier),
+            clock: Arc::new(FirstClock(readings)),
+            observer: Arc::new(()),
+            settings: SequencerSettings { mmd_ms: settings.mmd_ms, ..SequencerSettings::default() },
+            tile_cache_bytes: 0,
+        })?;
+        Ok((ledger, anchor_file))
+    }
+}
+
+/// The clock of the ledger while `init` runs.
+struct FirstClock(Arc<dyn Readings>);
+
+impl semper_ledger::sequencer::Clock for FirstClock {
+    fn now_ms(&self) -> u64 {
+        self.0.read().wall_ms()
+    }
+
+    fn wait_ms(&self, ms: u64) {
+        std::thread::sleep(std::time::Duration::from_millis(ms));
+    }
+}
+
+/// The folders inside, with their permissions: what is private is closed to everybody else.
+const FOLDERS: [(&str, u32); 5] =
+    [("store", 0o700), ("keys", 0o700), ("certs", 0o755), ("people", 0o700), ("trust", 0o755)];
+
+/// Makes the folder, or takes an empty one, and marks it.
+fn begin(root: &Path) -> Result<DataFolder, InitError> {
+    let io = |error| InitError::Io { path: root.to_owned(), error };
+    fs::create_dir_all(root).map_err(io)?;
+    let folder = DataFolder::at(root);
+    let marker = folder.path(INCOMPLETE);
+    if marker.exists() {
+        return Err(DataError::Incomplete(root.to_owned()).into());
+    }
+    if fs::read_dir(root).map_err(io)?.next().is_some() {
+        return Err(InitError::NotEmpty(root.to_owned()));
+    }
+    // Two at once: the second finds the marker here.
+    write_new(&marker, 0o644, b"semper init did not finish here. Delete this folder and run semper init again.\n")?;
+    sync_folder(root)?;
+    for (name, mode) in FOLDERS {
+        make_folder(&folder.path(name), mode)?;
+    }
+    Ok(folder)
+}
+
+/// What was made.
+#[derive(Debug)]
+pub(crate) struct Made {
+    pub(crate) root: PathBuf,
+    pub(crate) origin: String,
+    pub(crate) vkey: String,
+    /// SHA-256 of the root certificate, hex.
+    pub(crate) root_certificate: String,
+    pub(crate) anchor: PathBuf,
+    pub(crate) people: Vec<people::Person>,
+    /// Entries in the ledger.
+    pub(crate) entries: u64,
+    demo: bool,
+}
+
+impl Made {
+    fn next(&self) -> String {
+        format!("semper serve --data {}", self.root.display())
+    }
+
+    fn json(&self) -> String {
+        let people = self.people.iter().map(|person| {
+            serde_json::json!({ "name": person.name, "p12": person.p12, "passphrase_file": person.passphrase_file })
+        });
+        serde_json::json!({
+            "data": self.root,
+            "origin": self.origin,
+            "vkey": self.vkey,
+            "root_certificate_sha256": self.root_certificate,
+            "trust": self.root.join("trust"),
+            "settings": self.root.join("semper.toml"),
+            "anchor": self.anchor,
+            "people": people.collect::<Vec<_>>(),
+            "entries": self.entries,
+            "next": self.next(),
+        })
+        .to_string()
+    }
+
+    fn text(&self) -> String {
+        let root = self.root.display();
+        let mut text = format!(
+            "made the service {} in {root}\n\
+             \x20 trust anchors   {root}/trust (give these to whoever verifies)\n\
+             \x20 log key         {}\n\
+             \x20 root, SHA-256   {}\n\
+             \x20 anchor          {} (keep it out of every backup)\n\
+             \x20 entries         {}\n",
+            self.origin,
+            self.vkey,
+            self.root_certificate,
+            self.anchor.display(),
+            self.entries,
+        );
+        for person in &self.people {
+            text.push_str(&format!(
+                "  {:<15} {}, its passphrase in {}: hand over both, by separate ways, and delete them here\n",
+                person.name,
+                person.p12.display(),
+                person.passphrase_file.display(),
+            ));
+        }
+        if self.demo {
+            text.push_str(
+                "  A DEMONSTRATION: the clock is believed and the passphrase lies beside the keys. Not for evidence.\n",
+            );
+        }
+        text.push_str(&format!("next: {}", self.next()));
+        text
+    }
+}
+

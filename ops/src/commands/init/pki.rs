@@ -1,0 +1,437 @@
+//! Keys, certificates, first CRLs, and the facts about all of them, in the order in which they enter the ledger: genesis,
+//! keys, certificates, CRLs.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use semper_ledger::entry::{Tag, TagSpace, Tags};
+use semper_ledger::receipt::LogIdentity;
+use semper_ledger::sequencer::{Draft, RoleRow};
+use semper_ledger::store::FORMAT;
+use semper_ttp::asn1::PolicyId;
+use semper_ttp::ca::certificate::{self, BuildFault, CertificateSerial, Issuer, IssuerFault, Template};
+use semper_ttp::ca::crl::{self, CrlFault};
+use semper_ttp::ca::name::{Subject, SubjectFault};
+use semper_ttp::ca::profile::Profile;
+use semper_ttp::ca::{Authority, CaFact, Crl, CrlEffect, CrlEvent, CrlRefusal, certificate_aggregate};
+use semper_ttp::crypto::{
+    ChainFault, CryptoFault, Entropy, EntropyFault, Purpose, SignError, SignatureAlgorithm, Signer, SoftKey,
+    verify_chain,
+};
+use semper_ttp::digest::Digest;
+use semper_ttp::evidence::{
+    Aggregate, Envelope, FACT_VERSION, Formats, Genesis, KeyId, KeyPurpose, LedgerFact, OpsFact, Recorded,
+};
+use semper_ttp::role::{Snapshot, encode_snapshot, step};
+use semper_ttp::time::Timestamp;
+use semper_ttp::x509::{Certificate, Period};
+
+use crate::config::{Identity, Init, TEST_POLICY};
+use crate::data::authority_purpose;
+use crate::progress::Progress;
+
+/// The version that opens every entry (ledger.md §3).
+const ENTRY_VERSION: u64 = 1;
+
+// Lives. The root outlives its CAs, and these their certificates. A unit's key signs for one year and its certificate
+// can be verified for three more (EN 319 421 §7.6.7). People renew theirs every other year.
+const ROOT_YEARS: u64 = 25;
+const ISSUING_CA_YEARS: u64 = 15;
+const TSU_YEARS: u64 = 4;
+const TSU_KEY_YEARS: u64 = 1;
+const PERSON_YEARS: u64 = 2;
+const YEAR_SECS: u64 = 365 * 24 * 3600;
+
+/// anyPolicy (RFC 5280 §4.2.1.4): these certificates claim no certificate policy of anybody's.
+const ANY_POLICY: &str = "2.5.29.32.0";
+
+/// Why keys, certificates or facts were not made.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum PkiFault {
+    /// A certificate.
+    #[error("certificate of {name}: {fault}")]
+    Build {
+        /// Whose.
+        name: String,
+        /// Why.
+        fault: BuildFault,
+    },
+    /// A CA.
+    #[error(transparent)]
+    Issuer(#[from] IssuerFault),
+    /// A certificate that libcrypto does not accept.
+    #[error("certificate of {name}: {fault}")]
+    Chain {
+        /// Whose.
+        name: String,
+        /// Why.
+        fault: ChainFault,
+    },
+    /// A CRL was refused: its life is out of bounds.
+    #[error("a CRL is not issued: {0:?}")]
+    Crl(CrlRefusal),
+    /// A CRL was not built.
+    #[error(transparent)]
+    CrlBuild(#[from] CrlFault),
+    /// A key did not sign.
+    #[error(transparent)]
+    Sign(#[from] SignError),
+    /// libcrypto.
+    #[error(transparent)]
+    Crypto(#[from] CryptoFault),
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] EntropyFault),
+}
+
+/// The service keys of a new service, generation 1 of each.
+pub(super) struct Keys(BTreeMap<KeyId, Arc<SoftKey>>);
+
+impl Keys {
+    /// What is made, and how each signs.
+    pub(super) const PURPOSES: [(KeyPurpose, SignatureAlgorithm); 8] = [
+        (KeyPurpose::LogNote, SignatureAlgorithm::Ed25519),
+        (KeyPurpose::LogReceipt, SignatureAlgorithm::EcdsaP256Sha256),
+        (KeyPurpose::CaRoot, SignatureAlgorithm::EcdsaP256Sha256),
+        (KeyPurpose::CaParty, SignatureAlgorithm::EcdsaP256Sha256),
+        (KeyPurpose::CaServer, SignatureAlgorithm::EcdsaP256Sha256),
+        (KeyPurpose::CaTsu, SignatureAlgorithm::EcdsaP256Sha256),
+        (KeyPurpose::TsuEc, SignatureAlgorithm::EcdsaP256Sha256),
+        (KeyPurpose::TsuRsa, SignatureAlgorithm::RsaPkcs1Sha256),
+    ];
+
+    /// Makes them.
+    pub(super) fn generate(progress: &Progress) -> Result<Keys, CryptoFault> {
+        let mut keys = BTreeMap::new();
+        for (purpose, algorithm) in Self::PURPOSES {
+            keys.insert(KeyId::new(purpose, 1), Arc::new(SoftKey::generate(algorithm)?));
+            progress.add(1);
+        }
+        Ok(Keys(keys))
+    }
+
+    /// All, in the order of their purposes' numbers.
+    pub(super) fn all(&self) -> impl Iterator<Item = (KeyId, &SoftKey)> {
+        self.0.iter().map(|(id, key)| (*id, &**key))
+    }
+
+    /// One that was made.
+    pub(super) fn get(&self, purpose: KeyPurpose) -> &SoftKey {
+        &self.0[&KeyId::new(purpose, 1)]
+    }
+
+    /// The same, to be kept.
+    pub(super) fn shared(&self, purpose: KeyPurpose) -> (KeyId, Arc<SoftKey>) {
+        let id = KeyId::new(purpose, 1);
+        (id, self.0[&id].clone())
+    }
+
+    fn public(&self, purpose: KeyPurpose) -> Digest {
+        Digest::of(self.get(purpose).spki_der())
+    }
+}
+
+/// What everything is made from.
+pub(super) struct Setting<'a> {
+    pub(super) identity: &'a Identity,
+    pub(super) log: &'a LogIdentity,
+    pub(super) init: &'a Init,
+    pub(super) keys: &'a Keys,
+    /// True if nobody vouches for the clock: certificates then carry the test policy.
+    pub(super) test: bool,
+    pub(super) policy_hash: Digest,
+    pub(super) mmd_ms: u64,
+    /// The settings that the operator gave: the event that led to all of this.
+    pub(super) request: &'a [u8],
+    pub(super) now: Timestamp,
+    pub(super) entropy: &'a dyn Entropy,
+}
+
+/// What was made, signed but not yet logged.
+pub(super) struct Pki {
+    /// By the names of `certs/`, in the order of issue.
+    pub(super) certificates: Vec<(String, Certificate)>,
+    /// The keys of the first two people.
+    pub(super) people: [(&'static str, SoftKey); 2],
+    pub(super) drafts: Vec<Draft>,
+    pub(super) rows: Vec<RoleRow>,
+}
+
+/// The organisation's names with another common name.
+fn subject(identity: &Identity, common_name: &str) -> Subject {
+    Subject {
+        country: identity.country.clone(),
+        organization: identity.organisation.clone(),
+        organization_identifier: identity.organisation_identifier.clone(),
+        common_name: common_name.to_owned(),
+    }
+}
+
+/// Judges every name that will stand in a certificate, before anything is made.
+pub(super) fn check_names(identity: &Identity, init: &Init) -> Result<(), SubjectFault> {
+    [&init.operator, &init.officer].into_iter().try_for_each(|name| subject(identity, name).to_name().map(drop))
+}
+
+const fn common_name(authority: Authority) -> &'static str {
+    match authority {
+        Authority::Root => "Root CA 1",
+        Authority::Party => "Party CA 1",
+        Authority::Server => "Server CA 1",
+        Authority::Tsu => "Timestamping CA 1",
+    }
+}
+
+impl Pki {
+    /// Makes all of it.
+    pub(super) fn make(setting: &Setting<'_>) -> Result<Pki, PkiFault> {
+        let mut maker = Maker { setting, drafts: Vec::new(), rows: Vec::new(), issued: Vec::new() };
+        let people = maker.certificates()?;
+        maker.record_genesis()?;
+        maker.record_keys()?;
+        maker.record_certificates()?;
+        maker.crls()?;
+        let certificates = maker.issued.into_iter().map(|issued| (issued.name, issued.certificate)).collect();
+        Ok(Pki { certificates, people, drafts: maker.drafts, rows: maker.rows })
+    }
+
+    /// One of the certificates.
+    pub(super) fn certificate(&self, name: &str) -> &Certificate {
+        let found = self.certificates.iter().find(|(found, _)| found == name);
+        &found.expect("Maker::certificates issues every name that is asked for").1
+    }
+}
+
+/// One certificate with what its fact needs.
+struct Issued {
+    name: String,
+    certificate: Certificate,
+    profile: Profile,
+    /// SHA-256 of what was signed: the event of the fact.
+    request: Digest,
+}
+
+struct Maker<'a> {
+    setting: &'a Setting<'a>,
+    drafts: Vec<Draft>,
+    rows: Vec<RoleRow>,
+    issued: Vec<Issued>,
+}
+
+impl Maker<'_> {
+    /// Root, issuing CAs, units, people.
+    fn certificates(&mut self) -> Result<[(&'static str, SoftKey); 2], PkiFault> {
+        let Setting { identity, init, keys, .. } = self.setting;
+        let root_key = keys.get(KeyPurpose::CaRoot);
+        let root_subject = subject(identity, common_name(Authority::Root));
+        let itself = Issuer::self_signed(&root_subject, root_key.spki_der(), root_key.algorithm())?;
+        self.issue(Profile::Root, "root", common_name(Authority::Root), root_key, ROOT_YEARS, &itself)?;
+        let root = self.issuer(Authority::Root)?;
+        for authority in Authority::ISSUING {
+            let key = keys.get(authority_purpose(authority));
+            let name = common_name(authority);
+            self.issue(Profile::IssuingCa, authority.name(), name, key, ISSUING_CA_YEARS, &root)?;
+        }
+        let tsu_ca = self.issuer(Authority::Tsu)?;
+        let key_period = self.period(TSU_KEY_YEARS);
+        for (purpose, name) in
+            [(KeyPurpose::TsuEc, "Timestamping Unit EC 1"), (KeyPurpose::TsuRsa, "Timestamping Unit RSA 1")]
+        {
+            let file = KeyId::new(purpose, 1).to_string();
+            self.issue(Profile::Tsu { key_period }, &file, name, keys.get(purpose), TSU_YEARS, &tsu_ca)?;
+        }
+        let party_ca = self.issuer(Authority::Party)?;
+        let mut person = |file: &'static str, name: &str, profile| {
+            let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256)?;
+            self.issue(profile, file, name, &key, PERSON_YEARS, &party_ca)?;
+            Ok::<_, PkiFault>((file, key))
+        };
+        let operator = person("operator", &init.operator, Profile::Operator)?;
+        let officer = person("officer", &init.officer, Profile::Officer)?;
+        Ok([operator, officer])
+    }
+
+    fn period(&self, years: u64) -> Period {
+        let not_before = self.setting.now.whole_secs();
+        Period { not_before, not_after: not_before.plus_secs(years * YEAR_SECS) }
+    }
+
+    fn certificate(&self, name: &str) -> &Certificate {
+        let found = self.issued.iter().find(|issued| issued.name == name);
+        &found.expect("issuers are made before what they issue").certificate
+    }
+
+    fn issuer(&self, authority: Authority) -> Result<Issuer, IssuerFault> {
+        let key = self.setting.keys.get(authority_purpose(authority));
+        Issuer::new(authority, self.certificate(authority.name()), key.algorithm())
+    }
+
+    fn issue(
+        &mut self,
+        profile: Profile,
+        file: &str,
+        name: &str,
+        key: &SoftKey,
+        years: u64,
+        issuer: &Issuer,
+    ) -> Result<(), PkiFault> {
+        let mut random = [0; 16];
+        self.setting.entropy.fill(&mut random)?;
+        let is_ca = matches!(profile, Profile::Root | Profile::IssuingCa);
+        let policy = if self.setting.test && !is_ca { TEST_POLICY } else { ANY_POLICY };
+        let policy = policy.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn());
+        let policy = policy.expect("both are object identifiers with small arcs");
+        let template = Template {
+            profile,
+            subject: subject(self.setting.identity, name),
+            spki_der: key.spki_der().to_vec(),
+            serial: CertificateSerial::from_random(random),
+            validity: self.period(years),
+            base_url: self.setting.identity.public_url.clone(),
+            policies: if profile == Profile::Root { Vec::new() } else { vec![policy] },
+        };
+        let build = |fault| PkiFault::Build { name: file.to_owned(), fault };
+        let unsigned = certificate::prepare(&template, issuer).map_err(build)?;
+        let signing = self.setting.keys.get(authority_purpose(issuer.authority()));
+        let certificate = unsigned.finish(&signing.sign(unsigned.message())?).map_err(build)?;
+        self.verify(&profile, file, &certificate, issuer.authority())?;
+        let request = Digest::of(unsigned.message());
+        self.issued.push(Issued { name: file.to_owned(), certificate, profile, request });
+        Ok(())
+    }
+
+    /// libcrypto's strict verifier is the second opinion before anything is published.
+    fn verify(
+        &self,
+        profile: &Profile,
+        name: &str,
+        certificate: &Certificate,
+        issuer: Authority,
+    ) -> Result<(), PkiFault> {
+        let purpose = match profile {
+            Profile::Root | Profile::IssuingCa => Purpose::Any,
+            Profile::Tsu { .. } => Purpose::Timestamping,
+            Profile::Operator | Profile::Officer => Purpose::Client,
+        };
+        let root = match profile {
+            Profile::Root => certificate,
+            Profile::IssuingCa | Profile::Tsu { .. } | Profile::Operator | Profile::Officer => {
+                self.certificate(Authority::Root.name())
+            }
+        };
+        let middle = match issuer {
+            Authority::Root => Vec::new(),
+            Authority::Party | Authority::Server | Authority::Tsu => {
+                vec![self.certificate(issuer.name()).der().to_vec()]
+            }
+        };
+        verify_chain(certificate.der(), &middle, root.der(), self.setting.now, purpose)
+            .map_err(|fault| PkiFault::Chain { name: name.to_owned(), fault })
+    }
+
+    fn record_genesis(&mut self) -> Result<(), PkiFault> {
+        let Setting { identity, log, keys, policy_hash, mmd_ms, .. } = self.setting;
+        let formats = Formats { entry: ENTRY_VERSION, fact: FACT_VERSION, store: FORMAT.into() };
+        let root_certificate = self.certificate(Authority::Root.name()).digest();
+        let document = Genesis {
+            r#type: Genesis::TYPE.to_owned(),
+            version: Genesis::VERSION,
+            origin: identity.origin.clone(),
+            vkey: log.note_key.to_string(),
+            receipt_key: hex::encode(keys.get(KeyPurpose::LogReceipt).spki_der()),
+            root_certificate,
+            keys: keys.all().map(|(id, key)| (id.to_string(), Digest::of(key.spki_der()))).collect(),
+            policy: *policy_hash,
+            mmd_ms: *mmd_ms,
+            formats,
+        };
+        let fact = LedgerFact::Genesis {
+            origin_hash: Digest::of(identity.origin.as_bytes()),
+            log_note: keys.public(KeyPurpose::LogNote),
+            log_receipt: keys.public(KeyPurpose::LogReceipt),
+            root_certificate,
+            mmd_ms: *mmd_ms,
+            formats,
+        };
+        let aggregate = Aggregate::of("ledger", identity.origin.as_bytes());
+        self.record(fact, aggregate, Digest::of(self.setting.request), Some(document.encode()), Tags::default())
+    }
+
+    fn record_keys(&mut self) -> Result<(), PkiFault> {
+        let made: Vec<_> = self.setting.keys.all().map(|(id, key)| (id, Digest::of(key.spki_der()))).collect();
+        for (key, public_key) in made {
+            let aggregate = Aggregate::of("key", key.to_string().as_bytes());
+            let fact = OpsFact::KeyMade { key, public_key };
+            self.record(fact, aggregate, Digest::of(self.setting.request), None, Tags::default())?;
+        }
+        Ok(())
+    }
+
+    fn record_certificates(&mut self) -> Result<(), PkiFault> {
+        for at in 0..self.issued.len() {
+            let Issued { certificate, profile, request, .. } = &self.issued[at];
+            let (request, der) = (*request, certificate.der().to_vec());
+            let issuer = profile.code().issuer();
+            let fact = CaFact::CertificateIssued {
+                issuer,
+                profile: profile.code(),
+                serial: certificate.serial(),
+                public_key: Digest::of(&certificate.spki_der()),
+                not_before: certificate.validity().not_before,
+                not_after: certificate.validity().not_after,
+            };
+            let aggregate = certificate_aggregate(issuer, &certificate.serial());
+            let issued = Tag::new(TagSpace::Certificate, certificate.digest().as_bytes(), 0);
+            let tags = Tags::new(vec![issued]).expect("one tag is not too many");
+            self.record(fact, aggregate, request, Some(der), tags)?;
+        }
+        Ok(())
+    }
+
+    /// The first list of each authority, with the state that `serve` continues.
+    fn crls(&mut self) -> Result<(), PkiFault> {
+        for authority in Authority::ALL {
+            let mut snapshot = Snapshot::default();
+            let event = CrlEvent::Issue { authority, life_secs: authority.crl_life_secs(), force: true };
+            let (facts, effects) =
+                step::<Crl>(&mut snapshot.state, &event, self.setting.now).map_err(PkiFault::Crl)?;
+            snapshot.next_seq = facts.len() as u64;
+            let issuer = self.issuer(authority)?;
+            let key = self.setting.keys.get(authority_purpose(authority));
+            let lists = effects.iter().filter_map(|effect| match effect {
+                CrlEffect::Sign(content) => Some(content),
+                CrlEffect::WakeAt(_) => None, // `serve` looks at every list when it starts
+            });
+            let aggregate = authority.crl_aggregate();
+            for (fact, content) in facts.into_iter().zip(lists) {
+                let unsigned = crl::prepare(content, &issuer)?;
+                let der = unsigned.finish(&key.sign(unsigned.message())?)?;
+                self.record(fact, aggregate, Digest::of(&event.encode()), Some(der), Tags::default())?;
+            }
+            self.rows
+                .push(RoleRow::Snapshot { aggregate: aggregate.0, bytes: encode_snapshot::<Crl>(&snapshot) });
+        }
+        Ok(())
+    }
+
+    /// Every fact of `init` is the first of its aggregate.
+    fn record(
+        &mut self,
+        fact: impl Recorded,
+        aggregate: Aggregate,
+        event_digest: Digest,
+        artefact: Option<Vec<u8>>,
+        tags: Tags,
+    ) -> Result<(), PkiFault> {
+        let mut salt = [0; 16];
+        self.setting.entropy.fill(&mut salt)?;
+        let Setting { now, policy_hash, .. } = *self.setting;
+        let fact = fact.into_fact(&Envelope { aggregate, seq: 0, now, salt, policy_hash, event_digest });
+        let (role, kind, bytes) = (fact.kind.role().code(), fact.kind.code(), fact.encode());
+        let draft = match artefact {
+            Some(artefact) => Draft::with_artefact(role, kind, bytes, artefact),
+            None => Draft::of_fact(role, kind, bytes),
+        };
+        self.drafts.push(Draft { tags, step: Some((aggregate.0, 0)), ..draft });
+        Ok(())
+    }
+}

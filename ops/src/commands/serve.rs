@@ -1,0 +1,333 @@
+//! `semper serve`: wiring. Opens the data folder, starts clock, ledger and listeners, waits for the signal to stop, and
+//! stops in the order in which nothing accepted is lost: intake, answers, ledger.
+
+use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+
+use semper_api::{
+    Authorities, Endpoint, Service, ServiceParts, TimeSource, admin,
+    metrics::Metrics,
+    pool::Pool,
+    quota::Quota,
+    router::{App, BodyLimits, plain},
+    server::{self, Limits},
+};
+use semper_ledger::{
+    ledger::{Ledger, Parts},
+    sequencer::{GroupReport, Observer, Refused, SequencerSettings},
+};
+use semper_ttp::{
+    asn1::PolicyId,
+    crypto::{LogVerifier, OsEntropy},
+    digest::{Digest, ImprintAlgorithm},
+    evidence::OpsFact,
+    timestamp::{Accuracy, Settings},
+};
+use serde_json::json;
+use tokio::{net::TcpListener, sync::watch};
+
+use crate::{
+    cli,
+    clock::{Assumed, Kernel, Source, SystemClock, SystemReadings},
+    config::{ClockSource, Config, HashName},
+    data::{self, DataFolder},
+    disk,
+    exit::Exit,
+    logging,
+    time::{LedgerTime, ServiceTime, event_channel, record},
+};
+
+/// How often the disk is looked at.
+const DISK_INTERVAL: Duration = Duration::from_secs(1);
+
+/// A start that failed: the sentence for the operator, and the exit code.
+struct Failed(Exit, String);
+
+impl Failed {
+    /// The operator can mend this: configuration, folder, keys.
+    fn usage(error: &dyn std::fmt::Display) -> Self {
+        Self(Exit::Usage, error.to_string())
+    }
+
+    /// The machine or we are at fault.
+    fn fault(error: &dyn std::fmt::Display) -> Self {
+        Self(Exit::Fault, error.to_string())
+    }
+}
+
+/// Runs the server until it is told to stop.
+pub(crate) fn run(args: cli::Serve, _json: bool) -> Exit {
+    match serve(&args) {
+        Ok(exit) => exit,
+        Err(Failed(exit, sentence)) => {
+            let _ = writeln!(std::io::stderr(), "semper serve: {sentence}"); // nowhere left to complain
+            exit
+        }
+    }
+}
+
+fn serve(args: &cli::Serve) -> Result<Exit, Failed> {
+    let folder = DataFolder::open(&args.data).map_err(|error| Failed::usage(&error))?;
+    let mut config = folder.config(args.config.as_deref()).map_err(|error| Failed::usage(&error))?;
+    config.listen.http = args.http.unwrap_or(config.listen.http);
+    config.listen.admin = args.admin.unwrap_or(config.listen.admin);
+    config.verify().map_err(|error| Failed::usage(&error))?;
+    logging::begin(&config.log).map_err(|error| Failed::usage(&error))?;
+
+    let (sink, events) = event_channel();
+    let source: Box<dyn Source> = match config.clock.source {
+        ClockSource::Kernel => Box::new(Kernel),
+        ClockSource::Assumed => Box::new(Assumed),
+    };
+    let clock = SystemClock::new(config.clock_settings(), source, Box::new(SystemReadings::new()), sink);
+    let clock = Arc::new(clock.map_err(|error| Failed::usage(&error))?);
+    let loaded = folder.load(&config).map_err(|error| Failed::usage(&error))?;
+    let metrics = Arc::new(Metrics::new(&loaded.identity.origin));
+    let (fatal, mut fatally) = watch::channel(false);
+    let ledger = Ledger::open(Parts {
+        store: loaded.store,
+        anchor: loaded.anchor,
+        keys: loaded.log_keys,
+        verifier: Arc::new(LogVerifier),
+        clock: Arc::new(LedgerTime(clock.clone())),
+        observer: Arc::new(Watcher { metrics: metrics.clone(), fatal }),
+        settings: sequencer_settings(&config),
+        tile_cache_bytes: config.ledger.tile_cache_bytes,
+    })
+    .map_err(|error| Failed::usage(&error))?;
+
+    let policy_hash = data::policy_hash(&config);
+    let mut endpoints = Vec::new();
+    for ((tsu, signer), name) in loaded.units.into_iter().zip(["/tsa", "/tsa/rsa"]) {
+        let pool_name = format!("sign-{}", tsu.key());
+        let settings = endpoint_settings(&config, name, policy_hash)?;
+        let endpoint = semper_ttp::timestamp::Endpoint::new(settings, Arc::new(tsu));
+        let pool = Pool::start(
+            &pool_name,
+            config.tsa.sign_threads_per_key as usize,
+            config.tsa.sign_queue_per_key_max as usize,
+        );
+        let (endpoint, pool) = (
+            endpoint.map_err(|error| Failed::usage(&error))?,
+            pool.map_err(|error| Failed::fault(&error))?,
+        );
+        endpoints.push(Endpoint::new(endpoint, signer, pool));
+    }
+    let time: Arc<dyn TimeSource> = Arc::new(ServiceTime(clock.clone()));
+    let service = Service::new(ServiceParts {
+        ledger,
+        endpoints,
+        authorities: Authorities::new(loaded.authorities),
+        time,
+        entropy: Arc::new(OsEntropy),
+        metrics: metrics.clone(),
+        quota: Quota::new(config.tsa.quota_per_address_per_minute, config.tsa.quota_loopback_exempt),
+        policy_hash,
+        description: json!({
+            "name": loaded.identity.organisation,
+            "country": loaded.identity.country,
+            "organisation_identifier": loaded.identity.organisation_identifier,
+            "public_url": loaded.identity.public_url,
+            "utc_laboratories": config.clock.utc_laboratories,
+            "version": env!("CARGO_PKG_VERSION"),
+        }),
+    })
+    .map_err(|error| Failed::fault(&error))?;
+    if args.check {
+        let _ = writeln!(std::io::stdout(), "settings, keys, certificates and ledger are in order");
+        return Ok(Exit::Ok);
+    }
+
+    let sampling = clock.start_sampling().map_err(|error| Failed::fault(&error))?;
+    if clock.source_name() == "assumed" {
+        tracing::warn!("TEST SERVICE: the clock is assumed to be right; its timestamps prove nothing");
+    }
+    let recorder = {
+        let service = Arc::downgrade(&service);
+        std::thread::Builder::new().name("clock-record".to_owned()).spawn(move || record(&events, &service))
+    }
+    .map_err(|error| Failed::fault(&error))?;
+    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failed::fault(&error))?;
+    let exit = runtime.block_on(listen(&config, &args.data, service.clone(), &metrics, &mut fatally));
+    // Tasks that still hold the service, such as the renewal of CRLs, end with the runtime.
+    runtime.shutdown_timeout(Duration::from_secs(5));
+    sampling.stop();
+    drop(clock);
+    // Closes the ledger, then the clock; with the clock gone the recorder ends.
+    drop(service);
+    let _ = recorder.join(); // its panic was printed
+    exit
+}
+
+async fn listen(
+    config: &Config,
+    data: &Path,
+    service: Arc<Service>,
+    metrics: &Arc<Metrics>,
+    fatally: &mut watch::Receiver<bool>,
+) -> Result<Exit, Failed> {
+    let bind = async |address: SocketAddr| {
+        let listener = TcpListener::bind(address).await;
+        listener.map_err(|error| Failed::usage(&format!("cannot listen on {address}: {error}")))
+    };
+    let (http, admin) = (bind(config.listen.http).await?, bind(config.listen.admin).await?);
+    let address = |listener: &TcpListener| listener.local_addr().map_err(|error| Failed::fault(&error));
+    let (http_address, admin_address) = (address(&http)?, address(&admin)?);
+
+    look_at_disk(&service, data, config.storage.disk_free_min_bytes);
+    let crls = {
+        let service = service.clone();
+        tokio::task::spawn_blocking(move || {
+            service.record(OpsFact::Started { build: Digest::of(env!("CARGO_PKG_VERSION").as_bytes()) })?;
+            service.renew_crls()
+        })
+    };
+    crls.await.map_err(|error| Failed::fault(&error))?.map_err(|error| Failed::fault(&error))?;
+    tokio::spawn(service.clone().keep_crls_fresh());
+    tokio::spawn(watch_disk(service.clone(), data.to_owned(), config.storage.disk_free_min_bytes));
+
+    let limits = Limits {
+        header_read_timeout: config.limits.header_read_timeout(),
+        idle_timeout: config.limits.idle_timeout(),
+        connections_max: config.limits.connections_max as usize,
+        connections_per_address_max: config.limits.connections_per_address_max as usize,
+    };
+    let body_limits = BodyLimits {
+        body_bytes_max: usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX),
+        body_read_timeout: config.limits.body_read_timeout(),
+    };
+    let (stop, stopped) = watch::channel(false);
+    let app = Arc::new(App { service: service.clone(), limits: body_limits });
+    let http = tokio::spawn(server::serve(http, plain(app), limits, metrics.clone(), stopped.clone()));
+    let (stop_admin, admin_stopped) = watch::channel(false);
+    let admin =
+        tokio::spawn(server::serve(admin, admin::routes(service.clone()), limits, metrics.clone(), admin_stopped));
+
+    {
+        let mut out = std::io::stdout();
+        // Whoever started us may have gone; that is no reason to stop.
+        let _ = writeln!(out, "listening http={http_address} admin={admin_address}").and_then(|()| out.flush());
+    }
+    tracing::info!(http = %http_address, admin = %admin_address, "ready");
+
+    let fatal = tokio::select! {
+        signal = signalled() => { tracing::info!(signal, "stopping"); false }
+        _ = fatally.wait_for(|fatal| *fatal) => true,
+    };
+    service.drain();
+    let _ = stop.send(true); // the listener is there, or gone already
+    if tokio::time::timeout(config.shutdown.drain(), http).await.is_err() {
+        tracing::warn!("some connections did not end within shutdown.drain_secs");
+    }
+    let _ = stop_admin.send(true);
+    let _ = tokio::time::timeout(Duration::from_secs(1), admin).await; // a scrape may be lost
+    if fatal {
+        return Err(Failed(Exit::Fault, "the ledger stopped; start again to recover (see the log)".to_owned()));
+    }
+    let last = service.clone();
+    let recorded = tokio::task::spawn_blocking(move || last.record(OpsFact::Stopped)).await;
+    if let Ok(Err(error)) = recorded {
+        tracing::warn!(%error, "the end of the service got no ledger entry");
+    }
+    Ok(Exit::Ok)
+}
+
+async fn signalled() -> &'static str {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| signal(kind).expect("signals can be listened for: the runtime has its I/O driver");
+    let (mut term, mut interrupt) = (listen(SignalKind::terminate()), listen(SignalKind::interrupt()));
+    tokio::select! {
+        _ = term.recv() => "SIGTERM",
+        _ = interrupt.recv() => "SIGINT",
+    }
+}
+
+fn look_at_disk(service: &Service, data: &Path, min: u64) {
+    match disk::free_bytes(data) {
+        Ok(free) => service.disk_free(free, min),
+        Err(error) => tracing::error!(%error, "the free space cannot be read"),
+    }
+}
+
+async fn watch_disk(service: Arc<Service>, data: std::path::PathBuf, min: u64) {
+    let mut interval = tokio::time::interval(DISK_INTERVAL);
+    loop {
+        interval.tick().await;
+        let (service, data) = (service.clone(), data.clone());
+        // A hanging disk must hang this thread and no other.
+        let _ = tokio::task::spawn_blocking(move || look_at_disk(&service, &data, min)).await;
+    }
+}
+
+fn sequencer_settings(config: &Config) -> SequencerSettings {
+    SequencerSettings {
+        queue_commits_max: config.ledger.queue_commits_max as usize,
+        group_commits_max: config.ledger.group_commits_max as usize,
+        group_bytes_max: usize::try_from(config.ledger.group_bytes_max).unwrap_or(usize::MAX),
+        mmd_ms: config.ledger.mmd_ms,
+        ..SequencerSettings::default()
+    }
+}
+
+fn endpoint_settings(config: &Config, name: &str, policy_hash: Digest) -> Result<Settings, Failed> {
+    let policy = |text: &str| {
+        text.parse::<PolicyId>().map_err(|_| Failed::usage(&format!("{text} is no object identifier")))
+    };
+    let default = config.policy_default().ok_or_else(|| Failed::usage(&"tsa.policy_default is missing"))?;
+    let accepted = config.policies_accepted();
+    let micros = |ms: u64| u32::try_from(ms.saturating_mul(1000)).unwrap_or(u32::MAX);
+    Ok(Settings {
+        name: name.to_owned(),
+        default_policy: policy(default)?,
+        accepted_policies: accepted.iter().map(|text| policy(text)).collect::<Result<_, _>>()?,
+        hashes: config.tsa.hashes_accepted.iter().map(|name| hash(*name)).collect(),
+        accuracy: Accuracy::from_micros(micros(config.tsa.accuracy_ms))
+            .ok_or_else(|| Failed::usage(&"tsa.accuracy_ms must be from 1 to 1000"))?,
+        clock_bound_micros: micros(config.clock.offset_bound_ms),
+        qualified: config.tsa.qualified,
+        policy_hash,
+    })
+}
+
+fn hash(name: HashName) -> ImprintAlgorithm {
+    match name {
+        HashName::Sha256 => ImprintAlgorithm::Sha256,
+        HashName::Sha384 => ImprintAlgorithm::Sha384,
+        HashName::Sha512 => ImprintAlgorithm::Sha512,
+        HashName::Sha3_256 => ImprintAlgorithm::Sha3_256,
+        HashName::Sha3_384 => ImprintAlgorithm::Sha3_384,
+        HashName::Sha3_512 => ImprintAlgorithm::Sha3_512,
+    }
+}
+
+/// Counts what the sequencer does, and ends the process when it stops.
+struct Watcher {
+    metrics: Arc<Metrics>,
+    fatal: watch::Sender<bool>,
+}
+
+impl Observer for Watcher {
+    fn committed(&self, report: &GroupReport) {
+        self.metrics.committed(report);
+    }
+
+    fn refused(&self, refused: &Refused) {
+        self.metrics.refused(refused);
+        match refused {
+            Refused::TagSeen { .. } | Refused::StepTaken { .. } | Refused::ClockBehind { .. } => {
+                tracing::error!(%refused, "the ledger refused a commit");
+            }
+            Refused::Signing(_) => tracing::error!(%refused, "a commit group could not be signed"),
+            Refused::Busy
+            | Refused::Draining
+            | Refused::Stale { .. }
+            | Refused::KeyReused { .. }
+            | Refused::Stopped => {}
+        }
+    }
+
+    fn stopped(&self, why: &str) {
+        tracing::error!(why, "the ledger has lost certainty about what is on disk; the process ends");
+        let _ = self.fatal.send(true); // nobody listens only when the process is ending anyway
+    }
+}

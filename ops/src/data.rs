@@ -1,0 +1,289 @@
+//! The data folder: where everything lies, and the one way in.
+//!
+//! ```text
+//! DIR/ INCOMPLETE       only while `semper init` runs, or when it did not finish
+//!      identity.json    who this service is, for good
+//!      semper.toml      settings that are read when no --config is given
+//!      store/           the ledger (RocksDB)
+//!      anchor           its newest checkpoint (settings may move it to another volume)
+//!      keys/            <id>.p8      encrypted private keys, 0600 in a folder of 0700
+//!      certs/           <name>.cer   certificates, DER
+//!      people/          <name>.p12   for the operator and the officer to take away
+//!      trust/           what a verifier needs: root.pem, tsa-chain.pem, ledger.vkey, receipt.pem
+//! ```
+//!
+//! A folder in which `init` did not finish is refused by everyone: nobody knows what is missing in it, and nothing of it
+//! was ever used, so it is deleted and made anew.
+
+mod files;
+mod keys;
+mod loaded;
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use semper_ledger::anchor::AnchorError;
+use semper_ledger::anchor::file::FileAnchor;
+use semper_ledger::note::{BadKey, VerifierKey};
+use semper_ledger::receipt::LogIdentity;
+use semper_ledger::store::rocks::{self, RocksSettings, RocksStore};
+use semper_ttp::asn1::pem;
+use semper_ttp::crypto::{EntropyFault, KeyFileFault};
+use semper_ttp::digest::Digest;
+use semper_ttp::evidence::{KeyId, KeyPurpose};
+use semper_ttp::x509::CertificateFault;
+
+use crate::config::{Config, ConfigError, Identity, Ledger, SecretError};
+
+pub(crate) use files::{make_folder, sync_folder, write_new};
+pub(crate) use keys::{open_key, seal_key};
+pub(crate) use loaded::{Loaded, authority_purpose};
+
+/// The file that stands in a folder which `init` has not finished.
+pub(crate) const INCOMPLETE: &str = "INCOMPLETE";
+
+/// The folder of `--data`.
+#[derive(Clone, Debug)]
+pub(crate) struct DataFolder {
+    root: PathBuf,
+}
+
+/// Why the data folder cannot be used: one sentence that says what to do.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum DataError {
+    /// Nothing is there.
+    #[error("there is no service in {}: make one with `semper init --data {}`", .0.display(), .0.display())]
+    Missing(PathBuf),
+    /// `init` did not finish.
+    #[error(
+        "semper init did not finish in {}; nothing in it was ever used: delete the folder and run semper init again",
+        .0.display()
+    )]
+    Incomplete(PathBuf),
+    /// The disk.
+    #[error("cannot {action} {}: {error}", path.display())]
+    Io {
+        /// What was tried: read, write, make, sync.
+        action: &'static str,
+        /// Where.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
+    /// identity.json is not what `init` wrote.
+    #[error("{} does not read: {error}", path.display())]
+    Identity {
+        /// The file.
+        path: PathBuf,
+        /// What the parser said.
+        error: serde_json::Error,
+    },
+    /// The configuration is that of another service.
+    #[error("{key} is \"{stated}\" in the configuration, but this data folder was made for \"{stored}\"")]
+    OtherService {
+        /// `section.key`.
+        key: &'static str,
+        /// In the data folder.
+        stored: String,
+        /// In the configuration.
+        stated: String,
+    },
+    /// The configuration.
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    /// The passphrase.
+    #[error(transparent)]
+    Secret(#[from] SecretError),
+    /// Others may read a private key.
+    #[error("others may read the key file {} (mode {mode:04o}): chmod 600 it, and ask who read it", path.display())]
+    KeyReadable {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
+    /// There is no key for this purpose.
+    #[error("there is no key {}.N.p8 in {}", purpose.name(), folder.display())]
+    NoKey {
+        /// What for.
+        purpose: KeyPurpose,
+        /// Where it was looked for.
+        folder: PathBuf,
+    },
+    /// A key file does not open.
+    #[error("key {id}: {fault}")]
+    Key {
+        /// Which.
+        id: KeyId,
+        /// Why.
+        fault: KeyFileFault,
+    },
+    /// A key is of a kind that its purpose does not take.
+    #[error("key {0} is not of the kind that its purpose needs")]
+    KeyKind(KeyId),
+    /// A certificate does not read.
+    #[error("{}: {fault}", path.display())]
+    Certificate {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        fault: CertificateFault,
+    },
+    /// A certificate is not what it should be.
+    #[error("{}: {reason}", path.display())]
+    Unfit {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
+    /// The origin or vkey.
+    #[error("the log's key: {0}")]
+    LogKey(#[from] BadKey),
+    /// The store.
+    #[error(transparent)]
+    Store(#[from] rocks::OpenError),
+    /// The anchor.
+    #[error(transparent)]
+    Anchor(#[from] AnchorError),
+    /// No randomness.
+    #[error(transparent)]
+    Entropy(#[from] EntropyFault),
+}
+
+impl DataFolder {
+    /// Names the folder, without looking at it.
+    pub(crate) fn at(root: &Path) -> DataFolder {
+        DataFolder { root: root.to_owned() }
+    }
+
+    /// A folder that `init` finished.
+    ///
+    /// # Errors
+    /// [`DataError::Missing`], [`DataError::Incomplete`].
+    pub(crate) fn open(root: &Path) -> Result<DataFolder, DataError> {
+        let folder = DataFolder::at(root);
+        if folder.path(INCOMPLETE).exists() {
+            return Err(DataError::Incomplete(root.to_owned()));
+        }
+        if !folder.path("identity.json").exists() {
+            return Err(DataError::Missing(root.to_owned()));
+        }
+        Ok(folder)
+    }
+
+    /// The folder itself.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
+    /// Something in it.
+    pub(crate) fn path(&self, name: &str) -> PathBuf {
+        self.root.join(name)
+    }
+
+    /// The file of a private key.
+    pub(crate) fn key_file(&self, id: KeyId) -> PathBuf {
+        self.path("keys").join(format!("{id}.p8"))
+    }
+
+    /// The file of a certificate.
+    pub(crate) fn certificate_file(&self, name: &str) -> PathBuf {
+        self.path("certs").join(format!("{name}.cer"))
+    }
+
+    /// The anchor's file: where the settings say, else in the folder.
+    pub(crate) fn anchor_file(&self, settings: &Ledger) -> PathBuf {
+        settings.anchor_path.clone().unwrap_or_else(|| self.path("anchor"))
+    }
+
+    /// Who this service is.
+    ///
+    /// # Errors
+    /// The file does not read.
+    pub(crate) fn identity(&self) -> Result<Identity, DataError> {
+        let path = self.path("identity.json");
+        let bytes = files::read(&path)?;
+        serde_json::from_slice(&bytes).map_err(|error| DataError::Identity { path, error })
+    }
+
+    /// The settings: those of `--config`, else the folder's own, whose relative paths start at the folder, so that it
+    /// may be moved. Not yet verified: the command line may still override. A file that states another identity than the
+    /// folder's is refused.
+    ///
+    /// # Errors
+    /// [`DataError::Config`], [`DataError::OtherService`].
+    pub(crate) fn config(&self, file: Option<&Path>) -> Result<Config, DataError> {
+        let config = match file {
+            Some(file) => Config::load(Some(file))?,
+            None => {
+                let mut config = Config::load(Some(&self.path("semper.toml")))?;
+                for path in [&mut config.keys.passphrase_file, &mut config.ledger.anchor_path].into_iter().flatten() {
+                    *path = self.root.join(&*path);
+                }
+                config
+            }
+        };
+        match self.identity()?.differences(&config).into_iter().next() {
+            Some((key, stored, stated)) => Err(DataError::OtherService { key, stored, stated }),
+            None => Ok(config),
+        }
+    }
+
+    /// What verifies the log's signatures, from `trust/`: for those who need no private key.
+    ///
+    /// # Errors
+    /// A file does not read.
+    pub(crate) fn log_identity(&self) -> Result<LogIdentity, DataError> {
+        let trust = |name: &str| self.path("trust").join(name);
+        let text = |path: &Path| files::read(path).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+        let note_key = VerifierKey::parse(text(&trust("ledger.vkey"))?.trim())?;
+        let path = trust("receipt.pem");
+        let spki = match pem::decode("PUBLIC KEY", &text(&path)?).as_deref() {
+            Some([spki]) => spki.clone(),
+            _ => return Err(DataError::Unfit { path, reason: "must hold exactly one public key".to_owned() }),
+        };
+        // The SubjectPublicKeyInfo of P-256 ends with the uncompressed point.
+        let Some(point) = spki.last_chunk::<65>().filter(|_| spki.len() == 91) else {
+            return Err(DataError::Unfit { path, reason: "is no P-256 key".to_owned() });
+        };
+        Ok(LogIdentity { note_key, issuer: self.identity()?.public_url, receipt_key: point.to_vec() })
+    }
+
+    /// Opens and locks store and anchor.
+    ///
+    /// # Errors
+    /// [`DataError::Store`], [`DataError::Anchor`].
+    pub(crate) fn open_storage(&self, settings: &Ledger) -> Result<(Arc<RocksStore>, Arc<FileAnchor>), DataError> {
+        let store = RocksStore::open(&self.path("store"), &rocks_settings(settings))?;
+        let anchor = FileAnchor::open(&self.anchor_file(settings))?;
+        Ok((Arc::new(store), Arc::new(anchor)))
+    }
+}
+
+/// The settings of RocksDB.
+pub(crate) fn rocks_settings(settings: &Ledger) -> RocksSettings {
+    RocksSettings {
+        block_cache_bytes: to_usize(settings.block_cache_bytes),
+        write_buffer_bytes: to_usize(settings.write_buffer_bytes),
+    }
+}
+
+/// Names the rules that decisions are made by: SHA-256 of the settings that bear on them. Stands in every fact.
+pub(crate) fn policy_hash(config: &Config) -> Digest {
+    let rules = serde_json::json!({
+        "default": config.policy_default(),
+        "accepted": config.policies_accepted(),
+        "accuracy_ms": config.tsa.accuracy_ms,
+        "qualified": config.tsa.qualified,
+        "clock": format!("{:?}", config.clock_settings()),
+        "mmd_ms": config.ledger.mmd_ms,
+    });
+    Digest::of(rules.to_string().as_bytes())
+}
+
+/// On a machine that cannot address so much, all that it can.
+fn to_usize(bytes: u64) -> usize {
+    usize::try_from(bytes).unwrap_or(usize::MAX)
+}
+

@@ -1,0 +1,113 @@
+//! What `serve` needs of the folder, judged before it is used: a wrong certificate must stop the start, not the customers.
+
+use std::sync::Arc;
+
+use semper_api::AuthorityKey;
+use semper_ledger::anchor::file::FileAnchor;
+use semper_ledger::note::NoteSigner;
+use semper_ledger::sequencer::LogKeys;
+use semper_ledger::store::rocks::RocksStore;
+use semper_ttp::ca::Authority;
+use semper_ttp::ca::certificate::Issuer;
+use semper_ttp::crypto::{LogSigner, Passphrase, Signer};
+use semper_ttp::evidence::KeyPurpose;
+use semper_ttp::timestamp::Tsu;
+use semper_ttp::x509::Certificate;
+
+use super::{DataError, DataFolder, files, open_key};
+use crate::config::{Config, Identity, Secret};
+
+/// Everything that a running service has from its folder. Store and anchor are locked while it lives.
+pub(crate) struct Loaded {
+    pub(crate) identity: Identity,
+    pub(crate) log_keys: LogKeys,
+    /// In the order of [`Authority::ALL`].
+    pub(crate) authorities: Vec<AuthorityKey>,
+    /// The timestamping units with their keys: P-256, then RSA.
+    pub(crate) units: Vec<(Tsu, Arc<dyn Signer>)>,
+    pub(crate) store: Arc<RocksStore>,
+    pub(crate) anchor: Arc<FileAnchor>,
+}
+
+impl DataFolder {
+    /// Opens keys, certificates, store and anchor; the passphrase is found as `config` says.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub(crate) fn load(&self, config: &Config) -> Result<Loaded, DataError> {
+        self.load_with(config, &config.keys.passphrase(|name| std::env::var_os(name))?)
+    }
+
+    /// As [`DataFolder::load`], with the passphrase given.
+    ///
+    /// # Errors
+    /// As [`DataFolder::load`].
+    pub(crate) fn load_with(&self, config: &Config, passphrase: &Secret) -> Result<Loaded, DataError> {
+        let passphrase = Passphrase::new(passphrase.expose().to_owned());
+        let identity = self.identity()?;
+        let log_keys = self.log_keys(&identity, &passphrase)?;
+        let authorities = Authority::ALL.into_iter().map(|authority| self.authority(authority, &passphrase));
+        let authorities = authorities.collect::<Result<_, _>>()?;
+        let units = [KeyPurpose::TsuEc, KeyPurpose::TsuRsa].into_iter().map(|purpose| self.unit(purpose, &passphrase));
+        let units = units.collect::<Result<_, _>>()?;
+        let (store, anchor) = self.open_storage(&config.ledger)?;
+        Ok(Loaded { identity, log_keys, authorities, units, store, anchor })
+    }
+
+    /// A certificate of `certs/`.
+    ///
+    /// # Errors
+    /// It does not read, or its DER has another spelling.
+    pub(crate) fn certificate(&self, name: &str) -> Result<Certificate, DataError> {
+        let path = self.certificate_file(name);
+        let der = files::read(&path)?;
+        Certificate::from_der(&der).map_err(|fault| DataError::Certificate { path, fault })
+    }
+
+    fn log_keys(&self, identity: &Identity, passphrase: &Passphrase) -> Result<LogKeys, DataError> {
+        let signer = |purpose| {
+            let (id, key) = open_key(self, purpose, passphrase)?;
+            LogSigner::new(Arc::new(key)).map(Arc::new).ok_or(DataError::KeyKind(id))
+        };
+        let note = NoteSigner::new(&identity.origin, signer(KeyPurpose::LogNote)?)?;
+        Ok(LogKeys::new(note, signer(KeyPurpose::LogReceipt)?, &identity.public_url))
+    }
+
+    fn authority(&self, authority: Authority, passphrase: &Passphrase) -> Result<AuthorityKey, DataError> {
+        let unfit = |reason: String| DataError::Unfit { path: self.certificate_file(authority.name()), reason };
+        let certificate = self.certificate(authority.name())?;
+        let (id, key) = open_key(self, authority_purpose(authority), passphrase)?;
+        if certificate.spki_der() != key.spki_der() {
+            return Err(unfit(format!("is not for the key {id}")));
+        }
+        let issuer = Issuer::new(authority, &certificate, key.algorithm()).map_err(|fault| unfit(fault.to_string()))?;
+        Ok(AuthorityKey {
+            authority,
+            certificate: certificate.der().to_vec(),
+            issuer,
+            signer: Arc::new(key),
+            crl_life_secs: authority.crl_life_secs(),
+        })
+    }
+
+    fn unit(&self, purpose: KeyPurpose, passphrase: &Passphrase) -> Result<(Tsu, Arc<dyn Signer>), DataError> {
+        let (id, key) = open_key(self, purpose, passphrase)?;
+        let name = id.to_string();
+        let certificate = self.certificate(&name)?;
+        let chain = [self.certificate(Authority::Tsu.name())?.der().to_vec()];
+        let root = self.certificate(Authority::Root.name())?;
+        let tsu = Tsu::load(id, key.algorithm(), key.spki_der(), certificate.der(), &chain, root.der());
+        let unfit = |reason| DataError::Unfit { path: self.certificate_file(&name), reason };
+        Ok((tsu.map_err(|fault| unfit(fault.to_string()))?, Arc::new(key)))
+    }
+}
+
+/// The key that an authority signs with.
+pub(crate) const fn authority_purpose(authority: Authority) -> KeyPurpose {
+    match authority {
+        Authority::Root => KeyPurpose::CaRoot,
+        Authority::Party => KeyPurpose::CaParty,
+        Authority::Server => KeyPurpose::CaServer,
+        Authority::Tsu => KeyPurpose::CaTsu,
+    }
+}

@@ -1,0 +1,607 @@
+//! What `schemas/` says is what the code does: the vectors are made here and compared, so they cannot drift, and the
+//! numbers and pages beside them are those of the code.
+//!
+//! A vector that was published is never changed, one is added. To write the files anew after adding:
+//! `SEMPER_WRITE_VECTORS=1 cargo test --release -p semper-tests --test schemas`.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    convert::Infallible,
+    fs,
+    path::{Path, PathBuf},
+    sync::Arc,
+};
+
+use semper_ledger::{
+    checkpoint::Checkpoint,
+    entry::{Entry, Tag, TagSpace, Tags},
+    merkle::{Hash, Tile, TileId, leaf_hash, root_of, sha256},
+    note::NoteSigner,
+    port::{Signature, Signer},
+    proof,
+    receipt::{GroupHead, LogIdentity, Receipt, cose, tlog_proof::TlogProof},
+};
+use semper_ttp::{
+    ca::{Authority, CaFact, profile::ProfileCode},
+    crypto::{LogSigner, LogVerifier, SoftKey},
+    digest::{Digest, ImprintAlgorithm},
+    evidence::{
+        Aggregate, CaKind, Envelope, Fact, Formats, Genesis, KeyId, KeyPurpose, Kind, LedgerFact, LedgerKind, OpsFact,
+        OpsKind, Recorded, RoleCode, TimestampKind,
+    },
+    time::Timestamp,
+    timestamp::{ClockVerdict, Refusal, TimestampFact, TokenSerial},
+};
+use serde_json::{Value, json};
+
+const ORIGIN: &str = "vectors.semper.example/log";
+const ISSUER: &str = "https://vectors.semper.example";
+/// 2026-03-01T12:00:00.250Z.
+const TIME_MS: u64 = 1_772_366_400_250;
+
+/// SubjectPublicKeyInfo of P-256 (RFC 5480) in front of the uncompressed point.
+const SPKI_P256: &str = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
+
+/// Kinds that have a number but no fact in this build.
+const WITHOUT_FACT: [Kind; 1] = [Kind::Ca(CaKind::CertificateRevoked)];
+
+// ---- vectors/ledger.json ------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_vectors_of_the_ledger_are_what_the_code_makes() {
+    compare("ledger.json", |stored| {
+        let log = SmallLog::new(7, stored["cose"]["signature"].as_str());
+        log.vectors()
+    });
+}
+
+/// The same files read as a verifier would, who has nothing else.
+#[test]
+fn the_vectors_of_the_ledger_verify() {
+    let vectors: Value = serde_json::from_str(&read("vectors/ledger.json")).unwrap();
+    let log = SmallLog::new(7, vectors["cose"]["signature"].as_str());
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let keys = [semper_ledger::note::VerifierKey::parse(&text(&vectors["note_key"]["vkey"])).unwrap()];
+    let checkpoint = Checkpoint::verify(&text(&vectors["checkpoint"]), &keys, &LogVerifier).unwrap();
+    assert_eq!((checkpoint.size, checkpoint.origin.as_str()), (7, ORIGIN));
+    for receipt in vectors["receipts"].as_array().unwrap() {
+        let index = receipt["index"].as_u64().unwrap() as usize;
+        let entry = hex::decode(text(&vectors["entries"][index]["bytes"])).unwrap();
+        let proof = TlogProof::parse(&text(&receipt["tlog_proof"])).unwrap();
+        let proven = proof.verify(&keys, &LogVerifier).unwrap();
+        assert_eq!((proven.index as usize, proven.entry.encode()), (index, entry.clone()));
+        let cose = hex::decode(text(&receipt["cose"])).unwrap();
+        let included = cose::verify_inclusion(&cose, &leaf_hash(&entry), &log.identity, &LogVerifier).unwrap();
+        assert_eq!((included.index as usize, included.root), (index, checkpoint.root));
+    }
+}
+
+/// A log of seven entries that one commit group wrote, signed by keys that anyone can make.
+struct SmallLog {
+    identity: LogIdentity,
+    note: NoteSigner,
+    entries: Vec<Entry>,
+    head: GroupHead,
+}
+
+impl SmallLog {
+    /// ES256 draws a random number for each signature, so the one in the file is kept while it verifies.
+    fn new(size: u64, stored_signature: Option<&str>) -> Self {
+        let note = NoteSigner::new(ORIGIN, Arc::new(ed25519([1; 32]))).unwrap();
+        let receipt_key = p256([2; 32]);
+        let identity = LogIdentity {
+            note_key: note.verifier_key().clone(),
+            issuer: ISSUER.to_owned(),
+            receipt_key: receipt_key.public_key(),
+        };
+        let entries: Vec<_> = (0..size).map(entry).collect();
+        let root = root_of(&leaves(&entries));
+        let mut head =
+            GroupHead { first: 0, size, root, time_ms: TIME_MS, note_signature: [0; 64], receipt_signature: [0; 64] };
+        head.note_signature = note.sign(&head.checkpoint(ORIGIN).text()).unwrap();
+        let mut log = Self { identity, note, entries, head };
+        let stored = stored_signature.and_then(|text| Signature::try_from(hex::decode(text).ok()?).ok());
+        match stored.filter(|stored| log.accepts(stored)) {
+            Some(stored) => log.head.receipt_signature = stored,
+            None => log.head.receipt_signature = cose::sign(&log.identity, size, &root, &receipt_key).unwrap(),
+        }
+        log
+    }
+
+    fn accepts(&self, signature: &Signature) -> bool {
+        let mut receipt = self.receipt(0);
+        receipt.head.receipt_signature = *signature;
+        let leaf = leaf_hash(&receipt.entry);
+        cose::verify_inclusion(&receipt.cose(&self.identity), &leaf, &self.identity, &LogVerifier).is_ok()
+    }
+
+    fn receipt(&self, index: u64) -> Receipt {
+        let Ok(path) = proof::inclusion(self, index, self.head.size);
+        Receipt { index, entry: self.entries[index as usize].encode(), path, head: self.head.clone() }
+    }
+
+    fn vectors(&self) -> Value {
+        let entries: Vec<_> = self
+            .entries
+            .iter()
+            .map(|entry| {
+                let bytes = entry.encode();
+                json!({
+                    "role": entry.role,
+                    "kind": entry.kind,
+                    "name": Kind::from_codes(entry.role, entry.kind).expect("a named kind").to_string(),
+                    "time_ms": entry.time_ms,
+                    "digest": hex::encode(entry.digest),
+                    "tags": entry.tags.as_slice().iter().map(|tag| hex::encode(tag.0)).collect::<Vec<_>>(),
+                    "bytes": hex::encode(&bytes),
+                    "leaf_hash": hex::encode(leaf_hash(&bytes)),
+                })
+            })
+            .collect();
+        let leaves = leaves(&self.entries);
+        let roots: Vec<_> = (0..=leaves.len()).map(|size| hex::encode(root_of(&leaves[..size]))).collect();
+        let receipts: Vec<_> = [0, 4, 6]
+            .map(|index| {
+                let receipt = self.receipt(index);
+                json!({
+                    "index": index,
+                    "tlog_proof": receipt.tlog_proof(&self.identity),
+                    "cose": hex::encode(receipt.cose(&self.identity)),
+                })
+            })
+            .into();
+        let from = 3;
+        let Ok(path) = proof::consistency(self, from, self.head.size);
+        let consistency = cose::consistency(&self.identity, &self.head, from, &path);
+        json!({
+            "about": "A log of seven entries, written by one commit group. Octet strings are in hexadecimal.",
+            "tags": tags(),
+            "entries": entries,
+            "roots": roots,
+            "note_key": {
+                "seed": hex::encode([1; 32]),
+                "public_key": hex::encode(self.note.verifier_key().key()),
+                "vkey": self.note.verifier_key().to_string(),
+            },
+            "checkpoint": self.head.note(&self.identity).to_string(),
+            "receipts": receipts,
+            "consistency": {
+                "from": from,
+                "to": self.head.size,
+                "path": path.iter().map(hex::encode).collect::<Vec<_>>(),
+                "cose": hex::encode(consistency),
+            },
+            "cose": {
+                "issuer": ISSUER,
+                "origin": ORIGIN,
+                "public_key": hex::encode(&self.identity.receipt_key),
+                "kid": hex::encode(cose::key_id(&self.identity.receipt_key)),
+                "signature": hex::encode(self.head.receipt_signature),
+            },
+        })
+    }
+}
+
+impl proof::Tiles for SmallLog {
+    type Error = Infallible;
+
+    fn tile(&self, _: TileId, _: usize) -> Result<Arc<Tile>, Infallible> {
+        Ok(Arc::new(Tile::new(&leaves(&self.entries)))) // seven entries are one partial tile
+    }
+}
+
+fn leaves(entries: &[Entry]) -> Vec<Hash> {
+    entries.iter().map(|entry| leaf_hash(&entry.encode())).collect()
+}
+
+/// Entry `i`: the kinds of a young log, with zero to four tags.
+fn entry(i: u64) -> Entry {
+    let kinds = [
+        Kind::Ledger(LedgerKind::Genesis),
+        Kind::Ops(OpsKind::KeyMade),
+        Kind::Ca(CaKind::CertificateIssued),
+        Kind::Ca(CaKind::CrlIssued),
+        Kind::Timestamp(TimestampKind::Token),
+    ];
+    let kind = kinds[i as usize % kinds.len()];
+    let tags = (0..i.saturating_sub(1) % 5).map(|n| Tag::new(TagSpace::Step, &sha256(&[i as u8]), n)).collect();
+    Entry {
+        role: kind.role().code(),
+        kind: kind.code(),
+        time_ms: TIME_MS,
+        digest: sha256(format!("artefact {i}").as_bytes()),
+        tags: Tags::new(tags).unwrap(),
+    }
+}
+
+fn tags() -> Value {
+    let spaces = [("decision", TagSpace::Decision), ("step", TagSpace::Step), ("certificate", TagSpace::Certificate)];
+    let subject = sha256(b"exchange 0");
+    let tags = spaces.into_iter().flat_map(|(name, space)| {
+        [0, 1, u64::MAX].map(|n| {
+            json!({
+                "space": name,
+                "space_code": space as u8,
+                "subject": hex::encode(subject),
+                "n": n.to_string(),
+                "tag": hex::encode(Tag::new(space, &subject, n).0),
+            })
+        })
+    });
+    tags.collect()
+}
+
+/// PKCS#8 of RFC 8410 around a seed.
+fn ed25519(seed: [u8; 32]) -> LogSigner {
+    let der = [&hex::decode("302e020100300506032b657004220420").unwrap()[..], &seed].concat();
+    LogSigner::new(Arc::new(SoftKey::from_pkcs8_der(&der).unwrap())).unwrap()
+}
+
+fn p256(scalar: [u8; 32]) -> LogSigner {
+    use openssl::{bn, ec, nid::Nid, pkey::PKey};
+    let group = ec::EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+    let scalar = bn::BigNum::from_slice(&scalar).unwrap();
+    let mut point = ec::EcPoint::new(&group).unwrap();
+    point.mul_generator2(&group, &scalar, &mut bn::BigNumContext::new().unwrap()).unwrap();
+    let key = PKey::from_ec_key(ec::EcKey::from_private_components(&group, &scalar, &point).unwrap()).unwrap();
+    let key = SoftKey::from_pkcs8_der(&key.private_key_to_pkcs8().unwrap()).unwrap();
+    LogSigner::new(Arc::new(key)).unwrap()
+}
+
+// ---- vectors/facts.json -------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_vectors_of_facts_are_what_the_code_makes() {
+    let facts = facts();
+    compare("facts.json", |_| {
+        let facts: Vec<_> = facts
+            .iter()
+            .map(|fact| {
+                json!({
+                    "name": fact.kind.to_string(),
+                    "packed": fact.kind.packed(),
+                    "rules": fact.rules,
+                    "aggregate": hex::encode(fact.aggregate.0),
+                    "seq": fact.seq,
+                    "now_ms": fact.now.millis(),
+                    "salt": hex::encode(fact.salt),
+                    "policy_hash": fact.policy_hash,
+                    "event_digest": fact.event_digest,
+                    "body": diagnostic(&fact.body),
+                    "bytes": hex::encode(fact.encode()),
+                })
+            })
+            .collect();
+        json!({
+            "about": "One fact of each kind. Octet strings are in hexadecimal, bodies in diagnostic notation.",
+            "facts": facts,
+            "genesis": String::from_utf8(genesis().encode()).unwrap(),
+        })
+    });
+    for fact in &facts {
+        assert_eq!(Fact::decode(&fact.encode()).as_ref(), Ok(fact));
+    }
+}
+
+#[test]
+fn every_kind_has_a_vector() {
+    let found: BTreeSet<Kind> = facts().iter().map(|fact| fact.kind).chain(WITHOUT_FACT).collect();
+    let missing: Vec<_> = all_kinds().into_iter().filter(|kind| !found.contains(kind)).collect();
+    assert!(missing.is_empty(), "kinds without a vector: {missing:?}");
+}
+
+fn facts() -> Vec<Fact> {
+    let key = KeyId::new(KeyPurpose::TsuEc, 1);
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let formats = Formats { entry: 1, fact: 1, store: 1 };
+    let mut facts = Vec::new();
+    let began = LedgerFact::Genesis {
+        origin_hash: digest(ORIGIN),
+        log_note: digest("log-note.1"),
+        log_receipt: digest("log-receipt.1"),
+        root_certificate: digest("root"),
+        mmd_ms: 5_000,
+        formats,
+    };
+    stored(began, Aggregate::of("ledger", ORIGIN.as_bytes()), &mut facts);
+    for fact in [
+        OpsFact::KeyMade { key, public_key: digest("public key") },
+        OpsFact::KeyFirstUse { key },
+        OpsFact::KeyEnded { key, destroyed: true },
+        OpsFact::PolicyChanged { policy: digest("policy") },
+        OpsFact::ClockSynchronised { error_micros: 850 },
+        OpsFact::ClockSuspect { error_micros: 2_500 },
+        OpsFact::ClockLost { reason: 2, offset_micros: 1_000_000 },
+        OpsFact::LeapSecond { at_millis: 1_798_761_600_000, inserted: true },
+        OpsFact::OperatorAct { act: 3, subject: digest("subject") },
+        OpsFact::Started { build: digest("build") },
+        OpsFact::Stopped,
+    ] {
+        stored(fact, Aggregate::of("ops", b"service"), &mut facts);
+    }
+    let token = TimestampFact::TokenIssued {
+        serial: TokenSerial::new(7, [0xAB; 12]).unwrap(),
+        algorithm: ImprintAlgorithm::Sha256,
+        imprint: Digest::of(Digest::of(b"document").as_bytes()),
+        policy: "1.3.6.1.5.5.7.13.1".parse().unwrap(),
+        clock: ClockVerdict::Synced,
+        key,
+        accuracy_micros: 500_000,
+    };
+    stored(token, Aggregate::of("timestamp", b"/tsa"), &mut facts);
+    let serial = vec![0x80; 16];
+    let issued = CaFact::CertificateIssued {
+        issuer: Authority::Tsu,
+        profile: ProfileCode::Tsu,
+        public_key: digest("public key"),
+        not_before: Timestamp::from_secs(1_772_366_400),
+        not_after: Timestamp::from_secs(1_898_596_800),
+        serial: serial.clone(),
+    };
+    stored(issued, semper_ttp::ca::certificate_aggregate(Authority::Tsu, &serial), &mut facts);
+    let list = CaFact::CrlIssued {
+        authority: Authority::Tsu,
+        number: 1,
+        this_update: Timestamp::from_secs(1_772_366_400),
+        next_update: Timestamp::from_secs(1_772_971_200),
+        entries: 0,
+    };
+    stored(list, Authority::Tsu.crl_aggregate(), &mut facts);
+    facts
+}
+
+/// The document that is the artefact of entry 0.
+fn genesis() -> Genesis {
+    let note = NoteSigner::new(ORIGIN, Arc::new(ed25519([1; 32]))).unwrap();
+    Genesis {
+        r#type: Genesis::TYPE.to_owned(),
+        version: Genesis::VERSION,
+        origin: ORIGIN.to_owned(),
+        vkey: note.verifier_key().to_string(),
+        receipt_key: format!("{SPKI_P256}{}", hex::encode(p256([2; 32]).public_key())),
+        root_certificate: Digest::of(b"root"),
+        keys: [("log-note.1".to_owned(), Digest::of(b"log-note.1"))].into(),
+        policy: Digest::of(b"policy"),
+        mmd_ms: 5_000,
+        formats: Formats { entry: 1, fact: 1, store: 1 },
+    }
+}
+
+fn stored(fact: impl Recorded, aggregate: Aggregate, facts: &mut Vec<Fact>) {
+    let envelope = Envelope {
+        aggregate,
+        seq: facts.len() as u64,
+        now: Timestamp::from_millis(TIME_MS),
+        salt: [facts.len() as u8; 16],
+        policy_hash: Digest::of(b"policy"),
+        event_digest: Digest::of(b"event"),
+    };
+    facts.push(fact.into_fact(&envelope));
+}
+
+/// Diagnostic notation (RFC 8949 §8) of one item of the four forms that facts use.
+fn diagnostic(bytes: &[u8]) -> String {
+    fn item(bytes: &mut &[u8]) -> String {
+        let head = bytes[0];
+        let (extra, value) = match head & 0x1f {
+            small @ 0..=23 => (0, u64::from(small)),
+            minor => {
+                let extra = 1_usize << (minor - 24);
+                (extra, bytes[1..=extra].iter().fold(0, |value, byte| value << 8 | u64::from(*byte)))
+            }
+        };
+        *bytes = &bytes[1 + extra..];
+        match head >> 5 {
+            0 => value.to_string(),
+            2 => {
+                let (text, rest) = bytes.split_at(value as usize);
+                *bytes = rest;
+                format!("h'{}'", hex::encode(text))
+            }
+            4 => format!("[{}]", (0..value).map(|_| item(bytes)).collect::<Vec<_>>().join(", ")),
+            7 if value == 20 => "false".to_owned(),
+            7 if value == 21 => "true".to_owned(),
+            other => panic!("facts hold no item of major type {other}"),
+        }
+    }
+    let mut rest = bytes;
+    let text = item(&mut rest);
+    assert!(rest.is_empty());
+    text
+}
+
+fn all_kinds() -> Vec<Kind> {
+    let roles = RoleCode::ALL.iter();
+    roles.flat_map(|role| (0..256).filter_map(|kind| Kind::from_codes(role.code(), kind))).collect()
+}
+
+// ---- the CDDL files -----------------------------------------------------------------------------------------------------
+
+#[test]
+fn the_numbers_in_the_cddl_are_those_of_the_code() {
+    let (entry, fact) = (read("entry.cddl"), read("fact.cddl"));
+    let of = |pairs: Vec<(&str, u64)>| pairs.into_iter().map(|(name, code)| (name.to_owned(), code)).collect();
+    let roles: BTreeMap<_, _> = of(RoleCode::ALL.iter().map(|role| (role.name(), role.code())).collect());
+    assert_eq!(choices(&entry, "role"), roles);
+    for role in RoleCode::ALL {
+        let kinds: Vec<_> = all_kinds().into_iter().filter(|kind| kind.role() == *role).collect();
+        if !kinds.is_empty() {
+            let name = |kind: &Kind| kind.to_string().split_once('.').unwrap().1.to_owned();
+            let kinds: BTreeMap<_, _> = kinds.iter().map(|kind| (name(kind), kind.code())).collect();
+            assert_eq!(choices(&entry, &format!("{}-kind", role.name())), kinds);
+        }
+    }
+    let purposes = of(KeyPurpose::ALL.iter().map(|purpose| (purpose.name(), purpose.code())).collect());
+    assert_eq!(choices(&fact, "key-purpose"), purposes);
+    let hashes = of(ImprintAlgorithm::ALL.iter().map(|hash| (hash.name(), hash.code())).collect());
+    assert_eq!(choices(&fact, "imprint-algorithm"), hashes);
+    let authorities = of(Authority::ALL.iter().map(|authority| (authority.name(), authority.code())).collect());
+    assert_eq!(choices(&fact, "authority"), authorities);
+    let codes = |text, rule| choices(text, rule).into_values().collect::<BTreeSet<_>>();
+    assert_eq!(codes(&fact, "clock-verdict"), ClockVerdict::ALL.iter().map(|verdict| verdict.code()).collect());
+    assert_eq!(codes(&fact, "certificate-profile"), ProfileCode::ALL.iter().map(|profile| profile.code()).collect());
+    for space in [TagSpace::Decision, TagSpace::Step, TagSpace::Certificate] {
+        assert!(codes(&entry, "tag-space").contains(&(space as u64)));
+    }
+}
+
+/// Every kind of fact has a rule with its packed number, and the rule stands among `any-fact`.
+#[test]
+fn every_kind_has_a_rule_for_its_fact() {
+    let text = stripped(&read("fact.cddl"));
+    let (_, rest) = text.split_once("any-fact =").unwrap();
+    let any: Vec<_> = rest.split("\nhead =").next().unwrap().split(['/', ' ', '\n']).collect();
+    for kind in all_kinds().into_iter().filter(|kind| !WITHOUT_FACT.contains(kind)) {
+        let name = kind.to_string().replace('.', "-");
+        let rule = format!("\n{name} = [head, kind: {}, tail,", kind.packed());
+        assert!(text.contains(&rule), "fact.cddl lacks a rule that begins {rule:?}");
+        assert!(any.contains(&name.as_str()), "any-fact lacks {name}");
+    }
+}
+
+/// A simple reading: brackets pair, a rule is defined once, and every name that is used is defined.
+#[test]
+fn the_cddl_files_hang_together() {
+    // The prelude of RFC 8610 (appendix D), as far as we use it, and the control operators.
+    let known = ["uint", "bstr", "tstr", "bool", "nil", "size", "cbor"];
+    for name in ["entry.cddl", "fact.cddl", "receipt.cddl"] {
+        let text = stripped(&read(name));
+        let mut open = Vec::new();
+        for c in text.chars() {
+            match c {
+                '(' | '[' | '{' => open.push(c),
+                ')' | ']' | '}' => assert_eq!(
+                    open.pop(),
+                    Some(if c == ')' {
+                        '('
+                    } else if c == ']' {
+                        '['
+                    } else {
+                        '{'
+                    })
+                ),
+                _ => {}
+            }
+        }
+        assert!(open.is_empty(), "{name}: not closed: {open:?}");
+        let mut defined = BTreeSet::from(known);
+        let mut used = BTreeSet::new();
+        for line in text.lines() {
+            let (head, _) = line.split_once(" = ").unwrap_or(("", line));
+            let indented = line.starts_with(' ');
+            if !head.is_empty() && !indented {
+                assert!(defined.insert(head), "{name}: {head} is defined twice");
+            }
+            // What stands before a colon is a label.
+            let words = line.split(|c: char| !(c.is_ascii_alphanumeric() || "-_:".contains(c)));
+            used.extend(
+                words.filter(|word| word.starts_with(|c: char| c.is_ascii_lowercase()) && !word.ends_with(':')),
+            );
+        }
+        let unknown: Vec<_> = used.difference(&defined).collect();
+        assert!(unknown.is_empty(), "{name}: used and not defined: {unknown:?}");
+    }
+}
+
+/// `rule = &( name: number, … )` as a map.
+fn choices(text: &str, rule: &str) -> BTreeMap<String, u64> {
+    let text = stripped(text);
+    let (_, rest) = text.split_once(&format!("\n{rule} = &(")).unwrap_or_else(|| panic!("no rule {rule}"));
+    let body = rest.split(')').next().unwrap();
+    let pairs = body.split(',').map(str::trim).filter(|pair| !pair.is_empty());
+    pairs
+        .map(|pair| {
+            let (name, number) = pair.split_once(": ").unwrap_or_else(|| panic!("{rule}: {pair}"));
+            (name.to_owned(), number.parse().unwrap())
+        })
+        .collect()
+}
+
+/// Without comments.
+fn stripped(text: &str) -> String {
+    text.lines().map(|line| line.split(';').next().unwrap().trim_end().to_owned() + "\n").collect()
+}
+
+// ---- problem pages ------------------------------------------------------------------------------------------------------
+
+#[test]
+fn every_refusal_has_its_page_and_no_page_is_left_over() {
+    let refusals = refusals();
+    let pages: BTreeSet<_> = fs::read_dir(schemas().join("problems"))
+        .unwrap()
+        .map(|file| file.unwrap().file_name().into_string().unwrap())
+        .collect();
+    let codes: BTreeSet<_> = refusals.iter().map(|refusal| format!("{}.md", refusal.code())).collect();
+    assert_eq!(pages, codes);
+    for refusal in &refusals {
+        let page = read(&format!("problems/{}.md", refusal.code()));
+        assert!(page.starts_with(&format!("# {}\n", refusal.code())), "{}", refusal.code());
+        assert!(page.contains(refusal.fail_info().name()), "{}: names no failInfo", refusal.code());
+        for part in ["## What happened", "## What to do"] {
+            assert!(page.contains(part), "{}: lacks {part:?}", refusal.code());
+        }
+    }
+}
+
+/// One of each. A new variant does not compile until it stands in [`counted`], and fails the test until it stands here.
+fn refusals() -> Vec<Refusal> {
+    let refusals = vec![
+        Refusal::NotARequest,
+        Refusal::Version,
+        Refusal::HashAlgorithm,
+        Refusal::HashParameters,
+        Refusal::ImprintLength { expected: 32, found: 20 },
+        Refusal::NonceLength { octets: 129, max: 128 },
+        Refusal::Extension,
+        Refusal::Policy,
+        Refusal::Clock { verdict: ClockVerdict::Stopped },
+        Refusal::KeyPeriod { not_after: Timestamp::from_millis(TIME_MS) },
+        Refusal::RateLimited { limit: 600, window_secs: 60, retry_after_secs: 12 },
+        Refusal::Busy { retry_after_secs: 1 },
+        Refusal::Unavailable,
+    ];
+    assert_eq!(refusals.iter().map(counted).collect::<Vec<_>>(), (0..13).collect::<Vec<_>>());
+    refusals
+}
+
+fn counted(refusal: &Refusal) -> usize {
+    match refusal {
+        Refusal::NotARequest => 0,
+        Refusal::Version => 1,
+        Refusal::HashAlgorithm => 2,
+        Refusal::HashParameters => 3,
+        Refusal::ImprintLength { .. } => 4,
+        Refusal::NonceLength { .. } => 5,
+        Refusal::Extension => 6,
+        Refusal::Policy => 7,
+        Refusal::Clock { .. } => 8,
+        Refusal::KeyPeriod { .. } => 9,
+        Refusal::RateLimited { .. } => 10,
+        Refusal::Busy { .. } => 11,
+        Refusal::Unavailable => 12,
+    }
+}
+
+// ---- files --------------------------------------------------------------------------------------------------------------
+
+fn schemas() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas")
+}
+
+fn read(name: &str) -> String {
+    let path = schemas().join(name);
+    fs::read_to_string(&path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// Compares a file of vectors with what `make` gives when shown the file as it is; writes it first when asked to.
+fn compare(name: &str, make: impl Fn(&Value) -> Value) {
+    let path = schemas().join("vectors").join(name);
+    let stored =
+        fs::read_to_string(&path).ok().and_then(|text| serde_json::from_str(&text).ok()).unwrap_or(Value::Null);
+    let made = make(&stored);
+    if std::env::var_os("SEMPER_WRITE_VECTORS").is_some() {
+        fs::write(&path, serde_json::to_string_pretty(&made).unwrap() + "\n").unwrap();
+    } else {
+        assert!(made == stored, "schemas/vectors/{name} is not what the code makes; is a published format changed?");
+    }
+}
