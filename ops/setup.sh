@@ -3,7 +3,7 @@
 #
 #   ops/setup.sh build    what a build needs: a C++ compiler, libclang (bindgen for RocksDB), OpenSSL's headers, ccache
 #   ops/setup.sh test     the foreign programs that judge our output: openssl, a JDK, BouncyCastle, osslsigncode, FUSE,
-#                         and a Python venv with tests/strangers/requirements.txt
+#                         faketime, and a Python venv with tests/strangers/requirements.txt
 #   ops/setup.sh all      both (the default)
 #
 # Every item is checked by what is really there (a command, a header, a library), never by a note that an earlier run
@@ -55,6 +55,8 @@ missing_for_test() {
     if ! { [ -e /usr/share/java/bcpkix.jar ] && [ -e /usr/share/java/bcprov.jar ] && [ -e /usr/share/java/bcutil.jar ]; }
     then echo libbcpkix-java; fi
     have osslsigncode || echo osslsigncode
+    # A clock that jumps, for a whole server.
+    any_file '/usr/lib/*/faketime/libfaketimeMT.so.1' || echo faketime
     # Without the device (most containers) the power-cut test says loudly that it did not run.
     if [ -e /dev/fuse ] && ! have fusermount3; then echo fuse3; fi
     if ! venv_complete && ! find_python >/dev/null; then

@@ -1,1 +1,17 @@
-//! Skeleton.
+//! The harness of the tests that need the whole house: a server as a process, and clients that are less than decent.
+//!
+//! | module | what |
+//! |---|---|
+//! | [`server`] | data folders, the running program, its end |
+//! | [`http`] | an HTTP client that shows and sends raw bytes |
+//! | [`stamp`] | a client that keeps every token and proof, and judges them offline |
+//! | [`dice`] | seeded randomness |
+//!
+//! The tests are in `tests/`, the programs of strangers in `strangers/`, the fuzz targets in `fuzz/` (a workspace of its
+//! own).
+
+pub mod dice;
+pub mod http;
+pub mod powercut;
+pub mod server;
+pub mod stamp;

@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use semper_tests::server::Server;
+use semper_tests::server::{Data, Server};
 
 #[test]
 fn timestamping_over_http_octet_for_octet() {
@@ -77,10 +77,11 @@ fn scitt_cose_takes_a_receipt_made_by_hand() {
 /// A server that answers, but not as it should, must fail: an auditor that passes everything proves nothing.
 #[test]
 fn a_stranger_says_no_under_foreign_anchors() {
-    let (server, other) = (Server::demo(), Server::demo());
+    // A demonstration shares its keys with the others of this binary; the other one here has its own.
+    let (server, other) = (Server::demo(), Data::own());
     for script in ["tlog_audit.py", "openssl_ts.py"] {
         let work = tempfile::tempdir().expect("a temporary folder");
-        let output = run(&mut python_stranger(script, server.url(), other.trust(), work.path()));
+        let output = run(&mut python_stranger(script, server.url(), &other.trust_folder(), work.path()));
         assert!(
             !output.status.success(),
             "{script} accepted one server under the anchors of another:\n{}",

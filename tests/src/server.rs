@@ -1,0 +1,560 @@
+//! The program `semper` itself: data folders, a running server, a command that ends.
+//!
+//! Every server is a process of its own on a data folder of its own and on ports that the system chose, so tests run in
+//! parallel. Making a service takes seconds (RSA keys, a hardened key-file passphrase); a test binary therefore makes one
+//! and copies it. The copies share keys and origin: two logs that must differ need [`Data::own`].
+//!
+//! Nothing here sleeps: what is waited for is a line, the end of a stream, or a deadline that fails the test.
+
+use std::ffi::OsStr;
+use std::io::{BufRead as _, BufReader, Read as _};
+use std::net::SocketAddr;
+use std::os::unix::process::ExitStatusExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::time::{Duration, Instant};
+use std::{env, fs, thread};
+
+use rustix::process::{Pid, Signal, kill_process};
+use semper_ttp::verify::Trust;
+use tempfile::{NamedTempFile, TempDir};
+
+/// How long anything may take that takes a second on an idle machine. Only a hanging program meets it.
+pub const DEADLINE: Duration = Duration::from_secs(120);
+
+/// The program under test: `SEMPER_BIN`, else the one that was built together with this test.
+///
+/// # Panics
+/// There is none.
+#[must_use]
+pub fn binary() -> PathBuf {
+    if let Some(path) = env::var_os("SEMPER_BIN").filter(|path| !path.is_empty()) {
+        return path.into();
+    }
+    // target/release/deps/<test> → target/release/semper
+    let test = env::current_exe().expect("a test knows its own path");
+    let path = test.ancestors().nth(2).expect("tests lie in a folder below the binary's").join("semper");
+    assert!(path.is_file(), "{} is missing: run make build", path.display());
+    path
+}
+
+/// The program with arguments and nothing of the caller's own settings in its environment.
+#[must_use]
+pub fn command<A: AsRef<OsStr>>(args: &[A]) -> Command {
+    let mut command = Command::new(binary());
+    for (name, _) in env::vars_os() {
+        if name.to_string_lossy().starts_with("SEMPER_") {
+            command.env_remove(name);
+        }
+    }
+    command.args(args).stdin(Stdio::null());
+    command
+}
+
+/// How a program ended.
+#[derive(Clone, Debug)]
+pub struct Finished {
+    /// Its exit code; `None` if a signal ended it.
+    pub code: Option<i32>,
+    /// The signal that ended it.
+    pub signal: Option<i32>,
+    /// Standard output.
+    pub stdout: String,
+    /// Standard error.
+    pub stderr: String,
+}
+
+impl Finished {
+    /// # Panics
+    /// It did not end with this exit code.
+    pub fn expect(&self, code: i32) -> &Self {
+        assert_eq!(self.code, Some(code), "{self:#?}");
+        self
+    }
+}
+
+/// Runs a command that ends by itself.
+///
+/// # Panics
+/// It does not end before [`DEADLINE`].
+#[must_use]
+pub fn run<A: AsRef<OsStr>>(args: &[A]) -> Finished {
+    Process::spawn(command(args)).expect_end()
+}
+
+/// A child whose streams are collected. Dropping it kills it, by its own pid.
+struct Process {
+    child: Child,
+    // Behind a lock only so that many threads may look at one server.
+    lines: Mutex<Receiver<String>>,
+    stdout: String,
+    log: NamedTempFile,
+}
+
+impl Process {
+    fn spawn(mut command: Command) -> Self {
+        let log = NamedTempFile::with_prefix("semper-log-").expect("a temporary file");
+        let stderr = log.reopen().expect("the temporary file is there");
+        let spawned = command.stdout(Stdio::piped()).stderr(stderr).spawn();
+        let mut child = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let stdout = child.stdout.take().expect("it is piped");
+        let (send, lines) = channel();
+        // Ends with the stream; an unread pipe would stop a talkative child.
+        thread::spawn(move || {
+            for line in BufReader::new(stdout).lines().map_while(Result::ok) {
+                if send.send(line).is_err() {
+                    return;
+                }
+            }
+        });
+        Self { child, lines: Mutex::new(lines), stdout: String::new(), log }
+    }
+
+    fn stderr(&self) -> String {
+        // Read anew by its path: the child's descriptor shares its position with ours.
+        fs::read(self.log.path()).map(|bytes| String::from_utf8_lossy(&bytes).into_owned()).unwrap_or_default()
+    }
+
+    fn next(&mut self, within: Duration) -> Result<String, RecvTimeoutError> {
+        self.lines.get_mut().unwrap_or_else(PoisonError::into_inner).recv_timeout(within)
+    }
+
+    /// The next line of standard output; `None` at its end.
+    fn line(&mut self, deadline: Instant) -> Option<String> {
+        match self.next(deadline.saturating_duration_since(Instant::now())) {
+            Ok(line) => {
+                self.stdout += &line;
+                self.stdout.push('\n');
+                Some(line)
+            }
+            Err(RecvTimeoutError::Disconnected) => None,
+            Err(RecvTimeoutError::Timeout) => {
+                let _ = self.child.kill();
+                panic!("the program did not come so far in time: {}\n{}", self.stdout, self.stderr());
+            }
+        }
+    }
+
+    fn expect_end(mut self) -> Finished {
+        self.end()
+    }
+
+    /// Waits for the end of its output, which is its own end: it has no children to hand it to.
+    fn end(&mut self) -> Finished {
+        let deadline = Instant::now() + DEADLINE;
+        while self.line(deadline).is_some() {}
+        let status = self.child.wait().expect("it is our child");
+        Finished { code: status.code(), signal: status.signal(), stdout: self.stdout.clone(), stderr: self.stderr() }
+    }
+}
+
+impl Drop for Process {
+    fn drop(&mut self) {
+        // Both fail only if it has ended and was waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}
+
+/// The data folder of a service.
+pub struct Data {
+    // Where it lies in a folder of ours, it goes with this.
+    _folder: Option<TempDir>,
+    path: PathBuf,
+}
+
+/// What every test changes of a demonstration's settings: the disk of a machine that runs tests may be nearly full.
+const TEST_SETTINGS: [(&str, &str); 1] = [("storage.disk_free_min_bytes", "16777216")];
+
+impl Data {
+    /// A new service. Shares keys and origin with all others that this test binary gets from here.
+    ///
+    /// # Panics
+    /// `semper init` fails.
+    #[must_use]
+    pub fn demo() -> Self {
+        let template = template();
+        let folder = TempDir::with_prefix("semper-test-").expect("a temporary folder");
+        let path = folder.path().join("data");
+        Self::copy(&template.path().join("data"), &path);
+        Self { _folder: Some(folder), path }
+    }
+
+    /// A new service with keys and an origin that no other has.
+    ///
+    /// # Panics
+    /// `semper init` fails.
+    #[must_use]
+    pub fn own() -> Self {
+        let folder = init();
+        Self { path: folder.path().join("data"), _folder: Some(folder) }
+    }
+
+    /// A copy of this test binary's service at `path`, which must not exist; the caller removes it.
+    ///
+    /// # Panics
+    /// `semper init` fails, or the folder cannot be written.
+    #[must_use]
+    pub fn demo_at(path: &Path) -> Self {
+        Self::copy(&template().path().join("data"), path);
+        Self { _folder: None, path: path.to_owned() }
+    }
+
+    /// Copies the folder of a service that does not run. Its settings may name files in it by their absolute paths.
+    fn copy(from: &Path, to: &Path) {
+        copy_folder(from, to);
+        let settings = to.join("semper.toml");
+        let text = fs::read_to_string(&settings).expect("semper.toml of the service");
+        let (old, new) = (from.to_str().expect("a path in UTF-8"), to.to_str().expect("a path in UTF-8"));
+        fs::write(&settings, text.replace(old, new)).expect("semper.toml can be written");
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Changes a setting, such as `("limits.body_bytes_max", "1024")`; the value is TOML.
+    ///
+    /// # Panics
+    /// `semper.toml` cannot be read or written.
+    pub fn set(&self, key: &str, value: &str) -> &Self {
+        let path = self.path.join("semper.toml");
+        let text = fs::read_to_string(&path).expect("semper.toml of the service");
+        fs::write(&path, with_setting(&text, key, value)).expect("semper.toml can be written");
+        self
+    }
+
+    /// The folder of trust anchors.
+    #[must_use]
+    pub fn trust_folder(&self) -> PathBuf {
+        self.path.join("trust")
+    }
+
+    /// The trust anchors, as a verifier reads them.
+    ///
+    /// # Panics
+    /// They are not there.
+    #[must_use]
+    pub fn trust(&self) -> Trust {
+        let text = |name| fs::read_to_string(self.trust_folder().join(name)).expect(name);
+        Trust::from_texts(&text("root.pem"), &text("tsa-chain.pem"), &text("ledger.vkey")).expect("trust anchors")
+    }
+
+    /// Starts a server on it and waits until it is ready.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    #[must_use]
+    pub fn serve(&self) -> Server {
+        Server::start(&self.path, &[], &[])
+    }
+
+    /// `semper serve` that is expected to end by itself.
+    #[must_use]
+    pub fn serve_to_the_end(&self, args: &[&str]) -> Finished {
+        Process::spawn(serve(&self.path, args)).expect_end()
+    }
+
+    /// `semper fsck --full`.
+    #[must_use]
+    pub fn fsck(&self) -> Finished {
+        run(&[OsStr::new("fsck"), OsStr::new("--full"), OsStr::new("--data"), self.path.as_os_str()])
+    }
+}
+
+/// Made when it is first wanted; gone when nobody wants it any more, so nothing is left behind when the tests end.
+fn template() -> Arc<TempDir> {
+    static TEMPLATE: Mutex<Weak<TempDir>> = Mutex::new(Weak::new());
+    thread_local! {
+        // The test harness runs a test per thread: this keeps the template between two uses of one test.
+        static KEPT: std::cell::RefCell<Option<Arc<TempDir>>> = const { std::cell::RefCell::new(None) };
+    }
+    // Other tests wait here while the first one makes it; one whose making failed lets the next one try.
+    let mut shared = TEMPLATE.lock().unwrap_or_else(PoisonError::into_inner);
+    let template = shared.upgrade().unwrap_or_else(|| Arc::new(init()));
+    *shared = Arc::downgrade(&template);
+    KEPT.set(Some(Arc::clone(&template)));
+    template
+}
+
+fn init() -> TempDir {
+    let folder = TempDir::with_prefix("semper-test-").expect("a temporary folder");
+    let data = folder.path().join("data");
+    run(&[OsStr::new("init"), OsStr::new("--demo"), OsStr::new("--data"), data.as_os_str()]).expect(0);
+    let data = Data { _folder: None, path: data };
+    for (key, value) in TEST_SETTINGS {
+        data.set(key, value);
+    }
+    folder
+}
+
+/// Copies a folder with everything in it: files and folders, with their permissions.
+///
+/// # Panics
+/// Something cannot be read or written, or `to` exists.
+pub fn copy_folder(from: &Path, to: &Path) {
+    let copy = || -> std::io::Result<()> {
+        fs::create_dir(to)?;
+        for entry in fs::read_dir(from)? {
+            let entry = entry?;
+            let target = to.join(entry.file_name());
+            if entry.file_type()?.is_dir() {
+                copy_folder(&entry.path(), &target);
+            } else {
+                fs::copy(entry.path(), target)?;
+            }
+        }
+        Ok(())
+    };
+    copy().unwrap_or_else(|error| panic!("{} to {}: {error}", from.display(), to.display()));
+}
+
+/// The TOML with `section.key` set. Knows only what our own settings use: sections by name, one key a line.
+fn with_setting(text: &str, key: &str, value: &str) -> String {
+    let (section, name) = key.split_once('.').expect("section.key");
+    let header = format!("[{section}]");
+    let line = format!("{name} = {value}");
+    let (mut lines, mut inside, mut done) = (Vec::new(), false, false);
+    for old in text.lines() {
+        let trimmed = old.trim();
+        if trimmed.starts_with('[') {
+            inside = trimmed == header;
+        }
+        let same = inside && trimmed.split('=').next().is_some_and(|left| left.trim() == name);
+        if !same {
+            lines.push(old);
+        }
+        if trimmed == header && !done {
+            lines.push(&line);
+            done = true;
+        }
+    }
+    if !done {
+        lines.extend([header.as_str(), &line]);
+    }
+    lines.join("\n") + "\n"
+}
+
+/// A running server. Dropping it kills it.
+pub struct Server {
+    process: Process,
+    // After the process: the folder goes when nobody writes to it any more.
+    data: Data,
+    http: SocketAddr,
+    admin: SocketAddr,
+    url: String,
+    admin_url: String,
+    trust: PathBuf,
+}
+
+fn serve(data: &Path, args: &[&str]) -> Command {
+    let mut command = command(&["serve", "--data"]);
+    command.arg(data).args(["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).args(args);
+    command
+}
+
+impl Server {
+    /// A new demonstration service, running.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    #[must_use]
+    pub fn demo() -> Self {
+        Self::with(&[])
+    }
+
+    /// A new demonstration service with changed settings, running.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    #[must_use]
+    pub fn with(settings: &[(&str, &str)]) -> Self {
+        let data = Data::demo();
+        for (key, value) in settings {
+            data.set(key, value);
+        }
+        Self::launch(data, &[], &[]).unwrap_or_else(|end| panic!("the server ended at once: {end:#?}"))
+    }
+
+    /// A server on a folder that is there, with further arguments and environment.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    #[must_use]
+    pub fn start(data: &Path, args: &[&str], environment: &[(&str, &str)]) -> Self {
+        let data = Data { _folder: None, path: data.to_owned() };
+        Self::launch(data, args, environment).unwrap_or_else(|end| panic!("the server ended at once: {end:#?}"))
+    }
+
+    /// As [`Server::start`] for a server that may refuse.
+    ///
+    /// # Errors
+    /// How it ended.
+    pub fn try_start(data: &Path, args: &[&str], environment: &[(&str, &str)]) -> Result<Self, Finished> {
+        Self::launch(Data { _folder: None, path: data.to_owned() }, args, environment)
+    }
+
+    fn launch(data: Data, args: &[&str], environment: &[(&str, &str)]) -> Result<Self, Finished> {
+        let mut command = serve(&data.path, args);
+        command.envs(environment.iter().copied());
+        let mut process = Process::spawn(command);
+        let deadline = Instant::now() + DEADLINE;
+        while let Some(line) = process.line(deadline) {
+            let Some(addresses) = line.strip_prefix("listening ") else { continue };
+            let address = |name: &str| -> SocketAddr {
+                let found = addresses.split(' ').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
+                found.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no {name} address in: {line}"))
+            };
+            let (http, admin) = (address("http"), address("admin"));
+            let trust = data.trust_folder();
+            let (url, admin_url) = (format!("http://{http}"), format!("http://{admin}"));
+            return Ok(Self { process, data, http, admin, url, admin_url, trust });
+        }
+        Err(process.end())
+    }
+
+    /// Starts a server and kills it before it can be ready, `after` this span: recovery itself is interrupted. Says
+    /// whether it was in time.
+    pub fn start_and_kill(data: &Path, after: Duration) -> bool {
+        let mut process = Process::spawn(serve(data, &[]));
+        let outcome = process.next(after);
+        let _ = process.child.kill(); // fails only if it has ended
+        process.end();
+        outcome == Err(RecvTimeoutError::Timeout)
+    }
+
+    /// `http://HOST:PORT` of the plain listener.
+    #[must_use]
+    pub fn url(&self) -> &str {
+        &self.url
+    }
+
+    /// `http://HOST:PORT` of the admin listener.
+    #[must_use]
+    pub fn admin_url(&self) -> &str {
+        &self.admin_url
+    }
+
+    /// The address of the plain listener.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// The address of the admin listener.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// The folder of trust anchors.
+    #[must_use]
+    pub fn trust(&self) -> &Path {
+        &self.trust
+    }
+
+    /// The data folder.
+    #[must_use]
+    pub fn dir(&self) -> &Path {
+        &self.data.path
+    }
+
+    /// The data folder, as an object.
+    #[must_use]
+    pub fn data(&self) -> &Data {
+        &self.data
+    }
+
+    /// The process.
+    #[must_use]
+    pub fn pid(&self) -> u32 {
+        self.process.child.id()
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.process.stderr()
+    }
+
+    /// Memory that is resident, bytes.
+    ///
+    /// # Panics
+    /// The process has ended.
+    #[must_use]
+    pub fn resident_bytes(&self) -> u64 {
+        let mut status = String::new();
+        let file = fs::File::open(format!("/proc/{}/status", self.pid()));
+        file.and_then(|mut file| file.read_to_string(&mut status)).expect("the server runs");
+        let line = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).expect("a line VmRSS");
+        let kibibytes: u64 = line.trim().trim_end_matches(" kB").parse().expect("kilobytes");
+        kibibytes * 1024
+    }
+
+    /// Kills it with SIGKILL and gives its data folder back.
+    pub fn kill9(mut self) -> Data {
+        let _ = self.process.child.kill(); // fails only if it has ended
+        self.process.end();
+        self.into_data()
+    }
+
+    /// Asks it to end (SIGTERM); returns at once.
+    ///
+    /// # Panics
+    /// It is not there any more.
+    pub fn terminate(&self) {
+        let pid = i32::try_from(self.pid()).ok().and_then(Pid::from_raw).expect("a pid");
+        // Not waited for yet, so the number is still its own.
+        kill_process(pid, Signal::TERM).expect("the server runs");
+    }
+
+    /// Waits until it ends by itself.
+    ///
+    /// # Panics
+    /// It does not, in [`DEADLINE`].
+    pub fn wait(mut self) -> (Finished, Data) {
+        let end = self.process.end();
+        (end, self.into_data())
+    }
+
+    /// SIGTERM, and exit code 0.
+    ///
+    /// # Panics
+    /// It ends otherwise.
+    pub fn stop(self) -> Data {
+        self.terminate();
+        let (end, data) = self.wait();
+        end.expect(0);
+        data
+    }
+
+    fn into_data(self) -> Data {
+        self.data
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn settings_are_replaced_where_they_stand_and_added_where_not() {
+        let text = "# c\n[limits]\nbody_bytes_max = 1\nidle = 2\n\n[log]\nlevel = \"info\"\n";
+        let set = |key, value| with_setting(text, key, value);
+        assert_eq!(
+            set("limits.body_bytes_max", "7"),
+            "# c\n[limits]\nbody_bytes_max = 7\nidle = 2\n\n[log]\nlevel = \"info\"\n"
+        );
+        assert_eq!(
+            set("log.format", "\"json\""),
+            "# c\n[limits]\nbody_bytes_max = 1\nidle = 2\n\n[log]\nformat = \"json\"\nlevel = \"info\"\n"
+        );
+        assert_eq!(set("tsa.x", "1"), format!("{text}[tsa]\nx = 1\n"));
+        // The same name in another section is another setting.
+        assert_eq!(with_setting("[a]\nx = 1\n[b]\nx = 2\n", "b.x", "3"), "[a]\nx = 1\n[b]\nx = 3\n");
+    }
+}

@@ -1,0 +1,599 @@
+//! What an operator meets: starting, stopping, refusing to start, limits that are reached, and what the server says of
+//! itself.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::mpsc::channel;
+use std::thread;
+use std::time::Duration;
+
+use openssl::x509::{X509, X509Crl};
+use semper_ledger::entry::Entry;
+use semper_ledger::receipt::tlog_proof::TlogProof;
+use semper_tests::http::{Connection, get};
+use semper_tests::server::{Data, Server, copy_folder, run};
+use semper_tests::stamp::{Answer, Load, QUERY, REPLY, Record, ask, granted_by, load, query, read, verify_all};
+use semper_ttp::evidence::{Kind, TimestampKind};
+use semper_ttp::timestamp::FailInfo;
+use semper_ttp::timestamp::response::{self, Response};
+
+// ---- stopping ---------------------------------------------------------------------------------------------------------
+
+/// Every request whose beginning the server took gets its answer, and every token that it logged reached its client.
+#[test]
+fn sigterm_under_load_loses_no_answer() {
+    const CLIENTS: usize = 6;
+    let server = Server::demo();
+    let (trust, host) = (server.data().trust(), server.http());
+    let tokens_before = tokens_logged(&server);
+    // These have been taken: the server has asked for their bodies (100 Continue), and waits for them.
+    let document = |number: usize| query(format!("half {number}").as_bytes());
+    let mut halves: Vec<_> = (0..20)
+        .map(|number| {
+            let mut connection = Connection::open(host).expect("the server listens");
+            let length = document(number).len();
+            let head = format!(
+                "POST /tsa HTTP/1.1\r\nHost: x\r\nContent-Type: {QUERY}\r\nExpect: 100-continue\r\n\
+                 Content-Length: {length}\r\n\r\n"
+            );
+            connection.send(head.as_bytes()).expect("sent");
+            assert_eq!(connection.interim().expect("an interim answer"), 100);
+            connection
+        })
+        .collect();
+    let stop = AtomicBool::new(false);
+    let (send, received) = channel();
+    let (records, data, granted_late) = thread::scope(|scope| {
+        for client in 0..CLIENTS {
+            let (send, stop) = (send.clone(), &stop);
+            scope.spawn(move || {
+                let name = format!("drain {client}");
+                load(&Load { host, name: &name, proof_every: 0, stop }, &send);
+            });
+        }
+        drop(send);
+        let mut records: Vec<Record> = received.iter().take(200).collect();
+        server.terminate();
+        // Refused connections show that the listener is closed; that it drains, the admin listener says until the end.
+        while Connection::open(host).is_ok_and(|mut connection| connection.get("/ledger/checkpoint").is_ok()) {}
+        let mut granted_late = 0;
+        for (number, connection) in halves.iter_mut().enumerate() {
+            connection.send(&document(number)).expect("the connection is still there");
+            match read(&connection.response(false).expect("an accepted request is answered")) {
+                Answer::Granted(_) => granted_late += 1,
+                Answer::Rejected(why) => panic!("accepted, then refused: {why:?}"),
+            }
+        }
+        drop(halves);
+        let (end, data) = server.wait();
+        end.expect(0);
+        stop.store(true, Ordering::Relaxed);
+        records.extend(received);
+        (records, data, granted_late)
+    });
+    data.fsck().expect(0);
+    let server = data.serve();
+    verify_all(&records, server.http(), &trust);
+    let logged = tokens_logged(&server) - tokens_before;
+    assert_eq!(logged, records.len() + granted_late, "tokens that were logged but never reached their client");
+}
+
+/// How many tokens stand in the ledger, by its public entries.
+fn tokens_logged(server: &Server) -> usize {
+    let mut connection = Connection::open(server.http()).expect("the server listens");
+    let note = connection.get("/ledger/checkpoint").expect("the checkpoint").text();
+    let size: u64 = note.lines().nth(1).and_then(|line| line.parse().ok()).expect("the size");
+    let kind = Kind::Timestamp(TimestampKind::Token);
+    let is_token = |index: &u64| {
+        let answer = connection.get(&format!("/ledger/proof/inclusion?index={index}")).expect("a proof");
+        let proof = TlogProof::parse(&answer.text()).expect("a tlog-proof");
+        let entry = Entry::decode(&proof.extra.expect("with its entry")).expect("an entry");
+        (entry.role, entry.kind) == (kind.role().code(), kind.code())
+    };
+    (0..size).filter(is_token).count()
+}
+
+#[test]
+fn sigterm_while_idle_ends_at_once_even_with_open_connections() {
+    let server = Server::demo();
+    let mut idle = Connection::open(server.http()).expect("the server listens");
+    assert_eq!(idle.get("/ledger/checkpoint").expect("an answer").status, 200);
+    let begun = std::time::Instant::now();
+    server.terminate();
+    let (end, data) = server.wait();
+    end.expect(0);
+    assert_eq!(end.stdout.lines().count(), 1, "one line says where it listens, nothing else: {}", end.stdout);
+    // The drain is for requests, not for connections that ask nothing (drain_secs is 30).
+    assert!(begun.elapsed() < Duration::from_secs(20), "{:?}", begun.elapsed());
+    data.fsck().expect(0);
+}
+
+#[test]
+fn a_client_that_never_ends_its_request_does_not_hold_up_the_drain() {
+    let server = Server::with(&[("shutdown.drain_secs", "1"), ("limits.body_read_timeout_secs", "3600")]);
+    let mut half = Connection::open(server.http()).expect("the server listens");
+    let head = format!("POST /tsa HTTP/1.1\r\nHost: x\r\nContent-Type: {QUERY}\r\nContent-Length: 60\r\n\r\n\x30");
+    half.send(head.as_bytes()).expect("sent");
+    server.terminate();
+    let (end, data) = server.wait();
+    end.expect(0);
+    data.fsck().expect(0);
+}
+
+// ---- refusing to start ------------------------------------------------------------------------------------------------
+
+#[test]
+fn data_in_use_is_refused_and_the_first_server_goes_on() {
+    let server = Server::demo();
+    for command in ["serve", "fsck"] {
+        let path = server.dir().to_str().expect("a path in UTF-8");
+        let mut args = vec![command, "--data", path];
+        if command == "serve" {
+            args.extend(["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        }
+        let end = run(&args);
+        assert!(matches!(end.code, Some(70 | 75)), "{end:#?}");
+        let said = end.stderr.to_lowercase();
+        assert!(said.contains("lock") || said.contains("in use") || said.contains("another process"), "{end:#?}");
+        assert!(!end.stdout.contains("listening"), "{end:#?}");
+    }
+    assert!(granted_by(server.http()));
+}
+
+#[test]
+fn a_folder_whose_making_broke_off_is_refused() {
+    let data = Data::demo();
+    fs::write(data.path().join("INCOMPLETE"), "").expect("a file");
+    for end in [data.serve_to_the_end(&["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]), data.fsck()] {
+        assert!(!matches!(end.code, None | Some(0)), "{end:#?}");
+        assert!(end.stderr.contains("init"), "it says what broke off: {end:#?}");
+    }
+}
+
+#[test]
+fn a_folder_that_is_none_is_refused() {
+    let empty = tempfile::tempdir().expect("a temporary folder");
+    for folder in [empty.path().to_owned(), empty.path().join("missing")] {
+        let path = folder.to_str().expect("a path in UTF-8");
+        let end = run(&["serve", "--data", path, "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+        assert!(!matches!(end.code, None | Some(0)), "{end:#?}");
+        assert!(end.stderr.contains(path), "it names the folder: {end:#?}");
+    }
+    assert_eq!(fs::read_dir(empty.path()).expect("still there").count(), 0, "and leaves it as it was");
+}
+
+/// An old backup put back under a newer anchor: going on would fork the log.
+#[test]
+fn a_rolled_back_store_is_refused() {
+    let data = Data::demo();
+    let server = data.serve();
+    assert!(granted_by(server.http()));
+    server.stop();
+    let (store, backup) = (data.path().join("store"), data.path().join("../backup"));
+    copy_folder(&store, &backup);
+    let server = data.serve();
+    for _ in 0..3 {
+        assert!(granted_by(server.http()));
+    }
+    server.stop();
+    let newer = data.path().join("../newer");
+    fs::rename(&store, &newer).expect("one file system");
+    copy_folder(&backup, &store);
+    let refused = Server::try_start(data.path(), &[], &[]);
+    let end = refused.err().expect("a rolled-back store was opened");
+    assert_eq!(end.code, Some(70), "{end:#?}");
+    assert!(end.stderr.contains("older than its anchor"), "{end:#?}");
+    assert!(!matches!(data.fsck().code, Some(0)), "fsck sees it as well");
+    // Nothing was spoilt by the attempt: with its own store back, it goes on.
+    fs::remove_dir_all(&store).expect("the copy");
+    fs::rename(&newer, &store).expect("one file system");
+    assert!(granted_by(data.serve().http()));
+}
+
+#[test]
+fn a_lost_anchor_is_refused() {
+    let data = Data::demo();
+    let server = data.serve();
+    assert!(granted_by(server.http()));
+    server.stop();
+    fs::rename(data.path().join("anchor"), data.path().join("anchor.away")).expect("the anchor lies beside the store");
+    let end = Server::try_start(data.path(), &[], &[]).err().expect("a store without its anchor was opened");
+    assert_eq!(end.code, Some(70), "{end:#?}");
+    assert!(end.stderr.contains("anchor"), "{end:#?}");
+}
+
+#[test]
+fn a_wrong_configuration_is_usage_and_names_the_key() {
+    let data = Data::demo();
+    for (key, value, wanted) in [
+        ("limits.body_bytes_maximum", "1", "body_bytes_maximum"),
+        ("limits.body_bytes_max", "0", "limits.body_bytes_max"),
+        ("tsa.accuracy_ms", "\"soon\"", "line"),
+        ("nonsense.key", "1", "nonsense"),
+    ] {
+        let path = data.path().join("semper.toml");
+        let before = fs::read(&path).expect("semper.toml");
+        data.set(key, value);
+        for check in [&["--check"][..], &[]] {
+            let end = data.serve_to_the_end(check);
+            end.expect(64);
+            assert!(end.stderr.contains(wanted), "{key}: {end:#?}");
+        }
+        fs::write(&path, before).expect("semper.toml");
+    }
+}
+
+#[test]
+fn check_says_ok_and_starts_nothing() {
+    let data = Data::demo();
+    let end = data.serve_to_the_end(&["--check"]);
+    end.expect(0);
+    assert!(!end.stdout.contains("listening"), "{end:#?}");
+    // While a server runs as well: nothing is locked for a check, or it says clearly that the data is in use.
+    let key = fs::read_dir(data.path().join("keys")).expect("keys").flatten().map(|entry| entry.path());
+    let key = key.into_iter().find(|path| path.to_string_lossy().contains("tsu-ec")).expect("the unit's key");
+    fs::write(&key, b"no key").expect("the key file");
+    let end = data.serve_to_the_end(&["--check"]);
+    assert!(!matches!(end.code, None | Some(0)), "a broken key passes --check: {end:#?}");
+    assert!(end.stderr.contains("tsu-ec"), "{end:#?}");
+}
+
+#[test]
+fn init_overwrites_nothing() {
+    let data = Data::demo();
+    let path = data.path().to_str().expect("a path in UTF-8");
+    let before = fs::read(data.trust_folder().join("root.pem")).expect("root.pem");
+    let end = run(&["init", "--demo", "--data", path]);
+    assert!(!matches!(end.code, None | Some(0)), "{end:#?}");
+    assert_eq!(fs::read(data.trust_folder().join("root.pem")).expect("root.pem"), before);
+    data.fsck().expect(0);
+}
+
+// ---- limits that are reached ------------------------------------------------------------------------------------------
+
+#[test]
+fn a_full_disk_stops_intake_while_reads_go_on() {
+    let data = Data::demo();
+    let record = {
+        let server = data.serve();
+        let (send, received) = channel();
+        let stop = AtomicBool::new(false);
+        let host = server.http();
+        thread::scope(|scope| {
+            scope.spawn(|| load(&Load { host, name: "before", proof_every: 1, stop: &stop }, &send));
+            let record = received.recv().expect("a token");
+            stop.store(true, Ordering::Relaxed);
+            server.stop();
+            record
+        })
+    };
+    data.set("storage.disk_free_min_bytes", "1125899906842624");
+    let server = data.serve();
+    let mut connection = Connection::open(server.http()).expect("the server listens");
+    for path in ["/tsa", "/tsa/rsa"] {
+        let answer = ask(&mut connection, path, &query(b"no room")).expect("an answer");
+        assert_eq!(answer, Answer::Rejected(vec![FailInfo::SystemFailure]));
+    }
+    record.verify(&mut connection, &data.trust());
+    let ready = get(server.admin(), "/readyz");
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("disk"), "{}", ready.text());
+    assert_eq!(get(server.admin(), "/healthz").status, 200);
+    server.stop();
+    // Raising it was a setting, nothing more.
+    data.set("storage.disk_free_min_bytes", "16777216");
+    assert!(granted_by(data.serve().http()));
+}
+
+#[test]
+fn the_quota_answers_429_with_the_wait_in_header_and_body() {
+    let server = Server::with(&[("tsa.quota_per_address_per_minute", "5"), ("tsa.quota_loopback_exempt", "false")]);
+    let mut connection = Connection::open(server.http()).expect("the server listens");
+    let mut refused = None;
+    // The window may turn over once in between; eleven requests exceed two windows of five.
+    for number in 0..11 {
+        let body = query(format!("quota {number}").as_bytes());
+        let answer = connection.request("POST", "/tsa", &[("Content-Type", QUERY)], &body).expect("an answer");
+        match answer.status {
+            200 => {}
+            429 => refused = Some(answer),
+            other => panic!("{other}"),
+        }
+    }
+    let refused = refused.expect("more than the quota was granted");
+    let wait: u64 = refused.header("retry-after").and_then(|secs| secs.parse().ok()).expect("Retry-After");
+    assert!((1..=60).contains(&wait), "{wait}");
+    assert_eq!(refused.header("content-type"), Some(REPLY));
+    match response::parse(&refused.body) {
+        Ok(Response::Rejected { status: 2, fail_info, text }) => {
+            assert_eq!(fail_info, [FailInfo::SystemFailure]);
+            assert!(text.contains(&wait.to_string()), "{text}");
+        }
+        other => panic!("{other:?}"),
+    }
+    // Reading is not counted.
+    assert_eq!(connection.get("/ledger/checkpoint").expect("an answer").status, 200);
+}
+
+#[test]
+fn loopback_is_exempt_from_the_quota_by_default() {
+    let server = Server::with(&[("tsa.quota_per_address_per_minute", "1")]);
+    let mut connection = Connection::open(server.http()).expect("the server listens");
+    for number in 0..10 {
+        let answer = ask(&mut connection, "/tsa", &query(format!("own {number}").as_bytes())).expect("an answer");
+        assert!(matches!(answer, Answer::Granted(_)));
+    }
+}
+
+/// With room for one, some of many requests at once are told that the server is busy, and the others are served.
+#[test]
+fn a_full_queue_says_so_in_the_protocol() {
+    let server = Server::with(&[("tsa.sign_threads_per_key", "1"), ("tsa.sign_queue_per_key_max", "1")]);
+    let host = server.http();
+    let answers: Vec<Answer> = thread::scope(|scope| {
+        let clients: Vec<_> = (0..32)
+            .map(|client| {
+                scope.spawn(move || {
+                    let mut connection = Connection::open(host).expect("the server listens");
+                    let ask = |number| {
+                        let body = query(format!("crowd {client} {number}").as_bytes());
+                        ask(&mut connection, "/tsa/rsa", &body).expect("an answer")
+                    };
+                    (0..20).map(ask).collect::<Vec<_>>()
+                })
+            })
+            .collect();
+        clients.into_iter().flat_map(|client| client.join().expect("a client")).collect()
+    });
+    let granted = answers.iter().filter(|answer| matches!(answer, Answer::Granted(_))).count();
+    assert!(granted > 0, "nobody was served");
+    assert!(granted < answers.len(), "32 clients and a queue of one, but nobody had to wait");
+    for answer in answers {
+        if let Answer::Rejected(why) = answer {
+            assert_eq!(why, [FailInfo::SystemFailure]);
+        }
+    }
+    // RSA's crowd does not touch the other key, and is over when it is over.
+    assert!(granted_by(host));
+    assert_eq!(get(server.admin(), "/readyz").status, 200);
+}
+
+// ---- the clock --------------------------------------------------------------------------------------------------------
+
+/// With source `kernel` the machine decides; what the server says of itself and what it does must agree.
+#[test]
+fn the_kernels_clock_is_believed_as_far_as_the_kernel_believes_it() {
+    let data = Data::demo();
+    data.set("clock.source", "\"kernel\"").set("tsa.policy_default", "\"1.3.6.1.4.1.99999.1.1\"");
+    let server = data.serve();
+    let mut connection = Connection::open(server.http()).expect("the server listens");
+    let ready = get(server.admin(), "/readyz");
+    let answer = ask(&mut connection, "/tsa", &query(b"kernel")).expect("an answer");
+    match ready.status {
+        200 => assert!(matches!(answer, Answer::Granted(_))),
+        _ => {
+            assert!(ready.text().contains("clock"), "{}", ready.text());
+            assert_eq!(answer, Answer::Rejected(vec![FailInfo::TimeNotAvailable]));
+        }
+    }
+    let described: serde_json::Value =
+        serde_json::from_slice(&get(server.http(), "/.well-known/semper").body).expect("JSON");
+    assert_eq!(described["clock"]["source"], "kernel");
+}
+
+/// A jump in either direction stops the authority before the next token; it comes back only after good samples.
+#[test]
+fn a_clock_that_jumps_stops_the_authority() {
+    let folders = fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
+    let library = folders
+        .map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"))
+        .find(|path| path.exists())
+        .and_then(|path| path.to_str().map(str::to_owned));
+    let library = library.expect("libfaketime is missing: run ops/setup.sh");
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let offset = folder.path().join("offset");
+    let data = Data::demo();
+    // Samples are far apart: what stops the authority here is the comparison at each token, not the next sample.
+    data.set("clock.sample_interval_ms", "60000").set("clock.sample_age_max_ms", "180000");
+    for jump in ["+60", "-60", "+2", "-2"] {
+        fs::write(&offset, "+0").expect("the offset");
+        let environment = [
+            ("LD_PRELOAD", library.as_str()),
+            ("FAKETIME_TIMESTAMP_FILE", offset.to_str().expect("a path in UTF-8")),
+            ("FAKETIME_NO_CACHE", "1"),
+            // Only realtime jumps.
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ];
+        let server = Server::start(data.path(), &[], &environment);
+        assert!(granted_by(server.http()), "{jump}: before");
+        // In one step: a reader must never find the file empty.
+        let next = folder.path().join("next");
+        fs::write(&next, jump).expect("the offset");
+        fs::rename(&next, &offset).expect("one file system");
+        let mut connection = Connection::open(server.http()).expect("the server listens");
+        for path in ["/tsa", "/tsa/rsa", "/tsa"] {
+            let answer = ask(&mut connection, path, &query(b"jumped")).expect("an answer");
+            assert_eq!(answer, Answer::Rejected(vec![FailInfo::TimeNotAvailable]), "{jump} {path}");
+        }
+        let ready = get(server.admin(), "/readyz");
+        assert_eq!(ready.status, 503, "{jump}");
+        assert!(ready.text().contains("clock"), "{jump}: {}", ready.text());
+        let metrics = get(server.admin(), "/metrics").text();
+        let stopped = metrics.lines().any(|line| line == "semper_clock_state{state=\"stopped\"} 1");
+        assert!(stopped, "{jump}: {metrics}");
+        // Reading goes on.
+        assert_eq!(connection.get("/ledger/checkpoint").expect("an answer").status, 200);
+        server.stop();
+    }
+    data.fsck().expect(0);
+}
+
+// ---- what the server says of itself -----------------------------------------------------------------------------------
+
+#[test]
+fn metrics_are_exactly_those_of_the_list() {
+    const LIST: &str = include_str!("../../ops/deploy/metrics.txt");
+    let lines = LIST.lines().filter(|line| !line.starts_with('#') && !line.is_empty());
+    let listed: BTreeMap<&str, (&str, Vec<&str>)> = lines
+        .map(|line| {
+            let mut columns = line.split_whitespace();
+            let [name, kind, labels] = std::array::from_fn(|_| columns.next().expect("three columns"));
+            (name, (kind, labels.split(',').filter(|label| *label != "-").collect()))
+        })
+        .collect();
+    let server = Server::demo();
+    let mut connection = Connection::open(server.http()).expect("the server listens");
+    for path in ["/tsa", "/tsa/rsa"] {
+        // One good and one bad: every family of the list then has a sample.
+        ask(&mut connection, path, &query(b"counted")).expect("an answer");
+        ask(&mut connection, path, b"").expect("an answer");
+    }
+    let answer = get(server.admin(), "/metrics");
+    let text = answer.text();
+    let served: BTreeMap<&str, &str> =
+        text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split_once(' ')).collect();
+    assert_eq!(served.keys().collect::<Vec<_>>(), listed.keys().collect::<Vec<_>>());
+    for (name, kind) in &served {
+        assert_eq!(*kind, listed[name].0, "{name}");
+        assert!(text.contains(&format!("# HELP {name} ")), "{name}");
+    }
+    for line in text.lines().filter(|line| !line.starts_with('#')) {
+        let (series, value) = line.rsplit_once(' ').expect("a sample");
+        assert!(value.parse::<f64>().is_ok(), "{line}");
+        let (full_name, labels) = series.split_once('{').unwrap_or((series, "}"));
+        let name = ["_bucket", "_sum", "_count"].iter().find_map(|end| full_name.strip_suffix(end));
+        let name = name.filter(|name| served.get(name) == Some(&"histogram")).unwrap_or(full_name);
+        let mut found: Vec<&str> =
+            labels.split("\",").filter_map(|label| label.split_once('=')).map(|pair| pair.0).collect();
+        found.retain(|label| *label != "le");
+        let mut wanted = listed[name].1.clone();
+        wanted.sort_unstable();
+        found.sort_unstable();
+        assert_eq!(found, wanted, "{line}");
+    }
+    // What was just done is there.
+    let value = |start: &str| -> f64 {
+        let lines: Vec<&str> = text.lines().filter(|line| line.starts_with(start)).collect();
+        lines.iter().filter_map(|line| line.rsplit(' ').next()?.parse::<f64>().ok()).sum()
+    };
+    assert_eq!(value("semper_tsa_tokens_total"), 4.0);
+    assert!(value("semper_ledger_appends_total") >= 2.0);
+    assert!(value("semper_ledger_tree_size") >= 2.0);
+    assert!(value("semper_disk_free_bytes") > 0.0);
+    assert_eq!(value("semper_clock_state"), 1.0, "the clock is in one state");
+}
+
+#[test]
+fn the_service_describes_itself_truly() {
+    let server = Server::demo();
+    let answer = get(server.http(), "/.well-known/semper");
+    assert_eq!(answer.status, 200);
+    let described: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
+    let vkey = fs::read_to_string(server.trust().join("ledger.vkey")).expect("ledger.vkey");
+    assert_eq!(described["ledger"]["vkey"], vkey.trim());
+    let checkpoint = get(server.http(), "/ledger/checkpoint").text();
+    assert_eq!(described["ledger"]["origin"].as_str(), checkpoint.lines().next());
+    // A demonstration says that it is one.
+    assert_eq!(described["clock"]["source"], "assumed");
+    assert_eq!(described["clock"]["traceable"], false);
+    assert!(described["clock"]["notice"].as_str().is_some_and(|notice| notice.contains("TEST")));
+    assert!(server.stderr().contains("assumed"), "the log says so too: {}", server.stderr());
+    let endpoints = described["timestamping"].as_array().expect("a list");
+    let paths: Vec<_> = endpoints.iter().filter_map(|endpoint| endpoint["path"].as_str()).collect();
+    assert_eq!(paths, ["/tsa", "/tsa/rsa"]);
+    for endpoint in endpoints {
+        assert_eq!(endpoint["default_policy"], "1.3.6.1.5.5.7.13.1");
+        assert_eq!(endpoint["qualified"], false);
+    }
+    assert_eq!(get(server.admin(), "/healthz").status, 200);
+    let ready = get(server.admin(), "/readyz");
+    assert_eq!((ready.status, ready.text().as_str()), (200, "ready\n"));
+}
+
+/// Certificates name where their issuer's certificate and CRL are; both are served, and the CRL is the issuer's own.
+#[test]
+fn authorities_and_their_crls_are_served_and_verify() {
+    let server = Server::demo();
+    let mut connection = Connection::open(server.http()).expect("the server listens");
+    let described: serde_json::Value =
+        serde_json::from_slice(&get(server.http(), "/.well-known/semper").body).expect("JSON");
+    let authorities = described["authorities"].as_array().expect("a list");
+    let names: Vec<_> = authorities.iter().filter_map(|authority| authority["name"].as_str()).collect();
+    for wanted in ["root", "ca-party", "ca-server", "ca-tsu"] {
+        assert!(names.contains(&wanted), "{names:?}");
+    }
+    let root = fs::read(server.trust().join("root.pem")).expect("root.pem");
+    let root = X509::from_pem(&root).expect("a certificate");
+    for authority in authorities {
+        let path = |key: &str| authority[key].as_str().expect("a path").to_owned();
+        let certificate = connection.get(&path("certificate")).expect("an answer");
+        assert_eq!((certificate.status, certificate.header("content-type")), (200, Some("application/pkix-cert")));
+        let certificate = X509::from_der(&certificate.body).expect("a certificate");
+        assert!(certificate.verify(&root.public_key().expect("its key")).expect("a check"), "{authority}");
+        let answer = connection.get(&path("crl")).expect("an answer");
+        assert_eq!((answer.status, answer.header("content-type")), (200, Some("application/pkix-crl")));
+        let crl = X509Crl::from_der(&answer.body).expect("a CRL");
+        assert!(crl.verify(&certificate.public_key().expect("its key")).expect("a check"), "{authority}");
+        let same_name = crl.issuer_name().try_cmp(certificate.subject_name()).expect("names").is_eq();
+        assert!(same_name, "{authority}");
+        let now = openssl::asn1::Asn1Time::days_from_now(0).expect("now");
+        assert!(crl.last_update() <= now && crl.next_update().is_some_and(|next| next > now), "{authority}");
+        // The tag of what we have saves the second transfer.
+        let tag = answer.header("etag").expect("an ETag").to_owned();
+        let again = connection.request("GET", &path("crl"), &[("If-None-Match", &tag)], &[]).expect("an answer");
+        assert_eq!((again.status, again.body.len()), (304, 0));
+    }
+    // What the timestamping units' certificates point to is really there.
+    let chain = fs::read(server.trust().join("tsa-chain.pem")).expect("tsa-chain.pem");
+    for certificate in X509::stack_from_pem(&chain).expect("certificates") {
+        let points = certificate.crl_distribution_points().expect("a CRL distribution point");
+        let urls: Vec<String> = points
+            .iter()
+            .filter_map(|point| point.distpoint()?.fullname())
+            .flat_map(|names| names.iter().filter_map(|name| name.uri().map(str::to_owned)).collect::<Vec<_>>())
+            .collect();
+        assert!(!urls.is_empty());
+        for url in urls {
+            let path = url.splitn(4, '/').nth(3).expect("a path");
+            assert_eq!(connection.get(&format!("/{path}")).expect("an answer").status, 200, "{url}");
+        }
+    }
+}
+
+/// Settings may be lowered on data that was made under higher ones.
+#[test]
+fn lower_settings_serve_the_same_data() {
+    let data = Data::demo();
+    let server = data.serve();
+    let (send, received) = channel();
+    let stop = AtomicBool::new(false);
+    let host = server.http();
+    let records: Vec<Record> = thread::scope(|scope| {
+        scope.spawn(|| {
+            load(&Load { host, name: "before", proof_every: 1, stop: &stop }, &send);
+            drop(send);
+        });
+        let records = received.iter().take(300).collect();
+        stop.store(true, Ordering::Relaxed);
+        records
+    });
+    server.stop();
+    for (key, value) in [
+        ("ledger.tile_cache_bytes", "0"),
+        ("ledger.block_cache_bytes", "1048576"),
+        ("ledger.write_buffer_bytes", "1048576"),
+        ("ledger.queue_commits_max", "1"),
+        ("ledger.group_commits_max", "1"),
+        ("ledger.group_bytes_max", "1048576"),
+        ("limits.connections_max", "2"),
+        ("tsa.sign_threads_per_key", "1"),
+    ] {
+        data.set(key, value);
+    }
+    let server = data.serve();
+    verify_all(&records, server.http(), &data.trust());
+    assert!(granted_by(server.http()));
+    server.stop();
+    data.fsck().expect(0);
+}
