@@ -1,1 +1,3 @@
-//! Skeleton.
+//! What the tests of the whole house share.
+
+pub mod powercut;
