@@ -8,6 +8,7 @@
 
 mod append;
 mod callers;
+mod check;
 mod figure;
 mod http;
 mod large;

@@ -153,9 +153,7 @@ pub(crate) fn run(ledger: &Ledger, callers: usize, appends: u64, seed: u64) -> R
     std::thread::scope(|scope| {
         let threads: Vec<_> = (0..threads)
             .map(|thread| {
-                let share = |whole: u64| {
-                    whole / threads as u64 + u64::from((thread as u64) < whole % threads as u64)
-                };
+                let share = |whole: u64| whole / threads as u64 + u64::from((thread as u64) < whole % threads as u64);
                 let (callers, appends) = (share(callers as u64), share(appends));
                 scope.spawn(move || call(ledger, callers, appends, seed ^ (thread as u64) << 48))
             })
@@ -179,7 +177,8 @@ fn call(ledger: &Ledger, callers: u64, appends: u64, seed: u64) -> Result<(), Fa
     let reader = ledger.reader();
     for _ in 0..appends {
         let appended = receive.recv()??;
-        let receipt = reader.receipt_of(&appended, 0)?.ok_or_else(|| Failed("an entry without a receipt".to_owned()))?;
+        let receipt =
+            reader.receipt_of(&appended, 0)?.ok_or_else(|| Failed("an entry without a receipt".to_owned()))?;
         std::hint::black_box(receipt.tlog_proof(reader.identity()));
         if begun < appends {
             submit(ledger, commit(&mut noise, clock.now_ms()), &send);

@@ -2,25 +2,30 @@
 //!
 //! Both are made by `semper init`, filled through the ordinary ledger, and read as `semper serve` reads them.
 
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
 use semper_ledger::ledger::{Ledger, Parts};
-use semper_ledger::sequencer::{Clock, Commit, Draft};
+use semper_ledger::sequencer::{Clock, Commit, Draft, RoleRow};
 use semper_ttp::crypto::LogVerifier;
+use semper_ttp::digest::Digest;
+use semper_ttp::evidence::{Aggregate, Fact, Kind, TimestampKind};
+use semper_ttp::time::Timestamp;
 
-use super::callers::{ARTEFACT_BYTES, FACT_BYTES, Groups, Noise, ROLE, WallClock, sequencer_settings};
+use super::callers::{ARTEFACT_BYTES, FACT_BYTES, Groups, Noise, WallClock, sequencer_settings};
 use super::http::Client;
 use super::place::Server;
 use super::sample::rounds;
-use super::{Failed, Figure, Goal, Place, machine, proof};
+use super::{Failed, Figure, Goal, Place, check, machine, proof};
 use crate::data::DataFolder;
-use crate::progress::{Progress, Unit};
+use crate::progress::Progress;
 
 const AREA: &str = "ledger";
 /// Entries of the small ledger.
 const SMALL: u64 = 10_000;
+/// The counter that tokens draw their serials from.
+const SERIALS: &str = "tsa-serial";
 /// Entries of one commit while filling, and commits that wait: large groups, so that filling takes minutes.
 const FILL_DRAFTS: u64 = 1_024;
 const FILL_WAITING: usize = 16;
@@ -34,7 +39,7 @@ const REMOTE_PROOFS: usize = 4_000;
 pub(crate) fn measure(place: &Place, entries: u64, json: bool) -> Result<Vec<Figure>, Failed> {
     let (small, large) = (place.init("small")?, place.init("large")?);
     fill(&small, SMALL, &Progress::none())?;
-    let progress = Progress::new(json, "filling the large ledger", Unit::Items, Some(entries));
+    let progress = Progress::new(json, "filling the large ledger", Some(entries));
     let filled = fill(&large, entries, &progress);
     progress.finish();
     filled?;
@@ -42,6 +47,8 @@ pub(crate) fn measure(place: &Place, entries: u64, json: bool) -> Result<Vec<Fig
     figures.extend(proofs(&small, &large, entries, None)?);
     figures.extend(proofs(&small, &large, entries, Some(()))?);
     figures.push(memory(&small, &large, entries)?);
+    let hashed = check::Entries::read(open(&large, Some(0))?.reader())?;
+    figures.extend(check::measure(&large, entries, &hashed)?);
     place.clear("small")?;
     place.clear("large")?;
     Ok(figures)
@@ -64,20 +71,21 @@ fn open(data: &Path, tile_cache_bytes: Option<u64>) -> Result<Ledger, Failed> {
     })?)
 }
 
-/// Appends until the ledger holds `entries`.
-fn fill(data: &PathBuf, entries: u64, progress: &Progress) -> Result<(), Failed> {
+/// Appends until the ledger holds `entries`: what a timestamping authority writes, without its signatures.
+fn fill(data: &Path, entries: u64, progress: &Progress) -> Result<(), Failed> {
     let ledger = open(data, Some(0))?;
     let (mut noise, clock) = (Noise::new(entries), WallClock::new());
     let (send, receive) = channel();
+    let mut serial = ledger.reader().counter(SERIALS)?;
     let (mut left, mut waiting) = (entries.saturating_sub(ledger.reader().size()), 0);
     while left > 0 || waiting > 0 {
         if left > 0 && waiting < FILL_WAITING {
-            let count = left.min(FILL_DRAFTS);
-            let now_ms = clock.now_ms();
-            let drafts = (0..count).map(|_| draft(&mut noise)).collect();
+            let (count, now_ms) = (left.min(FILL_DRAFTS), clock.now_ms());
+            let drafts = (serial + 1..).take(count as usize).map(|serial| draft(serial, now_ms, &mut noise)).collect();
+            serial += count;
+            let rows = vec![RoleRow::Counter { name: SERIALS, at_least: serial }];
             let send = send.clone();
-            let commit = Commit { idempotency: None, now_ms, drafts, rows: Vec::new() };
-            ledger.submit(commit, move |outcome| {
+            ledger.submit(Commit { idempotency: None, now_ms, drafts, rows }, move |outcome| {
                 let _ = send.send(outcome.map(|appended| appended.count)); // nobody listens only after an error
             });
             (left, waiting) = (left - count, waiting + 1);
@@ -89,8 +97,25 @@ fn fill(data: &PathBuf, entries: u64, progress: &Progress) -> Result<(), Failed>
     Ok(())
 }
 
-fn draft(noise: &mut Noise) -> Draft {
-    Draft::with_artefact(ROLE, 1, noise.bytes(FACT_BYTES), noise.bytes(ARTEFACT_BYTES))
+/// A fact of [`FACT_BYTES`] as `fsck` knows it, and noise for its artefact.
+fn draft(serial: u64, now_ms: u64, noise: &mut Noise) -> Draft {
+    let kind = Kind::Timestamp(TimestampKind::Token);
+    let mut fact = Fact {
+        rules: 1,
+        aggregate: Aggregate::of("tsa", b"bench"),
+        seq: serial,
+        now: Timestamp::from_millis(now_ms),
+        kind,
+        salt: [0; 16],
+        policy_hash: Digest(noise.hash()),
+        event_digest: Digest(noise.hash()),
+        body: Vec::new(),
+    };
+    noise.fill(&mut fact.salt);
+    // A CBOR byte string with a length in one octet fills up what is missing.
+    let padding = FACT_BYTES.saturating_sub(fact.encode().len() + 2).clamp(24, 255);
+    fact.body = [vec![0x58, padding as u8], noise.bytes(padding)].concat();
+    Draft::with_artefact(kind.role().code(), kind.code(), fact.encode(), noise.bytes(ARTEFACT_BYTES))
 }
 
 fn proofs(small: &Path, large: &Path, entries: u64, cached: Option<()>) -> Result<Vec<Figure>, Failed> {
@@ -110,7 +135,8 @@ fn proofs(small: &Path, large: &Path, entries: u64, cached: Option<()>) -> Resul
         None => ("tile cache off", Goal::AtMostAnd(150.0, 2.0)),
         Some(()) => ("tile cache on", Goal::AtMost(50.0)),
     };
-    let figure = Figure::beside(AREA, format!("inclusion proof + receipt at {entries}, {cache}, p50"), "µs", &rounds, goal);
+    let figure =
+        Figure::beside(AREA, format!("inclusion proof + receipt at {entries}, {cache}, p50"), "µs", &rounds, goal);
     Ok(vec![figure.against(format!("the same at {SMALL} entries")).under(format!(
         "{} random indices a round, tlog-proof text built, 1 thread, page cache warm; filled in groups of up to {}",
         proof::PROOFS,
@@ -148,4 +174,19 @@ fn read(server: &Server, size: u64, noise: &mut Noise) -> Result<(f64, f64), Fai
         client.get(&format!("/ledger/proof/inclusion?index={}", noise.next() % size))?;
     }
     machine::resident_megabytes(server.pid())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn facts_have_the_size_that_is_told_and_read_back() {
+        let mut noise = Noise::new(1);
+        for serial in [1, 300, 70_000, 10_000_000] {
+            let draft = draft(serial, 1_800_000_000_000, &mut noise);
+            assert_eq!(draft.fact.len(), FACT_BYTES);
+            assert_eq!(Fact::decode(&draft.fact).unwrap().seq, serial);
+        }
+    }
 }

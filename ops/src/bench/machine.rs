@@ -5,8 +5,8 @@ use std::io::Write;
 use std::path::Path;
 use std::time::Instant;
 
-use super::sample::quantile;
 use super::Failed;
+use super::sample::quantile;
 
 /// Flushes of one measurement.
 const FLUSHES: usize = 300;

@@ -58,8 +58,7 @@ fn tokens(
     let rounds = rounds(&mut (), limit, |()| {
         run += 1;
         let (address, warm_up, measured) = (server.http, WARM_UP, MEASURED);
-        let mut outcome =
-            tsa_load::run(Load { address, connections: CONNECTIONS, cert_req, warm_up, measured, run })?;
+        let mut outcome = tsa_load::run(Load { address, connections: CONNECTIONS, cert_req, warm_up, measured, run })?;
         for (share, list) in [(0.5, &mut p50_millis), (0.99, &mut p99_millis)] {
             list.push(quantile(&mut outcome.latencies_micros, share) as f64 / 1000.0);
         }
