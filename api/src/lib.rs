@@ -6,6 +6,7 @@
 
 pub mod admin;
 mod authorities;
+pub mod client;
 mod ledger;
 pub mod metrics;
 pub mod pool;

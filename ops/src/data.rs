@@ -37,7 +37,7 @@ use crate::config::{Config, ConfigError, Identity, Ledger, SecretError};
 
 pub(crate) use files::{make_folder, sync_folder, write_new};
 pub(crate) use keys::{open_key, seal_key};
-pub(crate) use loaded::{Loaded, authority_purpose};
+pub(crate) use loaded::authority_purpose;
 
 /// The file that stands in a folder which `init` has not finished.
 pub(crate) const INCOMPLETE: &str = "INCOMPLETE";
@@ -172,11 +172,6 @@ impl DataFolder {
         Ok(folder)
     }
 
-    /// The folder itself.
-    pub(crate) fn root(&self) -> &Path {
-        &self.root
-    }
-
     /// Something in it.
     pub(crate) fn path(&self, name: &str) -> PathBuf {
         self.root.join(name)
@@ -287,3 +282,5 @@ fn to_usize(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
+#[cfg(test)]
+mod tests;

@@ -21,6 +21,12 @@ fn main() -> Exit {
     };
     match cli.command {
         Command::Init(args) => commands::init::run(args, cli.json),
-        Command::Serve(args) => commands::serve::run(args, cli.json), _ => Exit::Fault,
+        Command::Serve(args) => commands::serve::run(args, cli.json),
+        Command::Stamp(args) => commands::stamp::run(args, cli.json),
+        Command::Verify(args) => commands::verify::run(args, cli.json),
+        Command::Prove(args) => commands::prove::run(args, cli.json),
+        Command::Fsck(args) => commands::fsck::run(args, cli.json),
+        Command::Bench(args) => commands::bench::run(args, cli.json),
+        Command::Demo(args) => commands::demo::run(args, cli.json),
     }
 }

@@ -59,6 +59,11 @@ impl Progress {
         self.0.inc(done);
     }
 
+    /// So much is to do in all.
+    pub(crate) fn set_total(&self, total: u64) {
+        self.0.set_length(total);
+    }
+
     /// So much is done in all.
     pub(crate) fn set(&self, done: u64) {
         self.0.set_position(done);

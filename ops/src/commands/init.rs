@@ -362,6 +362,8 @@ fn begin(root: &Path) -> Result<DataFolder, InitError> {
     // Two at once: the second finds the marker here.
     write_new(&marker, 0o644, b"semper init did not finish here. Delete this folder and run semper init again.\n")?;
     sync_folder(root)?;
+    // The folder's own name, which may be new too.
+    sync_folder(&root.join(".."))?;
     for (name, mode) in FOLDERS {
         make_folder(&folder.path(name), mode)?;
     }
@@ -440,3 +442,5 @@ impl Made {
     }
 }
 
+#[cfg(test)]
+mod tests;

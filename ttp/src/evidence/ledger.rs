@@ -178,7 +178,10 @@ mod tests {
             vkey: "ledger.example.org/2026+00000000+AA==".to_owned(),
             receipt_key: "3059".to_owned(),
             root_certificate: Digest([4; 32]),
-            keys: BTreeMap::from([("tsu-ec.1".to_owned(), Digest([6; 32])), ("log-note.1".to_owned(), Digest([5; 32]))]),
+            keys: BTreeMap::from([
+                ("tsu-ec.1".to_owned(), Digest([6; 32])),
+                ("log-note.1".to_owned(), Digest([5; 32])),
+            ]),
             policy: Digest([7; 32]),
             mmd_ms: 5_000,
             formats: FORMATS,

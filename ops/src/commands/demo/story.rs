@@ -184,8 +184,8 @@ impl<'a> Story<'a> {
 
 /// Words, paths, words: most command lines have this shape.
 fn words<'a>(before: &[&'a str], paths: &[&'a Path], after: &[&'a str]) -> Vec<&'a OsStr> {
-    let before = before.iter().map(OsStr::new);
-    before.chain(paths.iter().map(|path| path.as_os_str())).chain(after.iter().map(OsStr::new)).collect()
+    let word = |word: &&'a str| OsStr::new(*word);
+    before.iter().map(word).chain(paths.iter().map(|path| path.as_os_str())).chain(after.iter().map(word)).collect()
 }
 
 fn shown(path: &Path) -> String {

@@ -392,8 +392,7 @@ impl Maker<'_> {
         for authority in Authority::ALL {
             let mut snapshot = Snapshot::default();
             let event = CrlEvent::Issue { authority, life_secs: authority.crl_life_secs(), force: true };
-            let (facts, effects) =
-                step::<Crl>(&mut snapshot.state, &event, self.setting.now).map_err(PkiFault::Crl)?;
+            let (facts, effects) = step::<Crl>(&mut snapshot.state, &event, self.setting.now).map_err(PkiFault::Crl)?;
             snapshot.next_seq = facts.len() as u64;
             let issuer = self.issuer(authority)?;
             let key = self.setting.keys.get(authority_purpose(authority));
@@ -407,8 +406,7 @@ impl Maker<'_> {
                 let der = unsigned.finish(&key.sign(unsigned.message())?)?;
                 self.record(fact, aggregate, Digest::of(&event.encode()), Some(der), Tags::default())?;
             }
-            self.rows
-                .push(RoleRow::Snapshot { aggregate: aggregate.0, bytes: encode_snapshot::<Crl>(&snapshot) });
+            self.rows.push(RoleRow::Snapshot { aggregate: aggregate.0, bytes: encode_snapshot::<Crl>(&snapshot) });
         }
         Ok(())
     }

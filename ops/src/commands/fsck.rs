@@ -1,0 +1,245 @@
+//! `semper fsck`: is the ledger in this folder sound? Reads everything, writes nothing.
+//!
+//! All judging is `semper_ledger::fsck`; this file opens the folder, says what facts mean, and tells what came out. It
+//! ends with 0 (sound), 1 (something is wrong) or 2 (could not tell: something that the answer needs is missing).
+//!
+//! The store is opened read-only, so that what a fault left stays as it is. A torn slot of the anchor, or a store one
+//! group ahead of it, is what a power cut leaves; the next start of `serve` repairs both, so check after it, not before.
+
+use std::path::Path;
+use std::time::Instant;
+
+use semper_ledger::anchor::AnchorError;
+use semper_ledger::anchor::file::FileAnchor;
+use semper_ledger::fsck::{self, FactView, Facts, Finding, Full, Grade, Place, Report, Work};
+use semper_ledger::store::rocks::{OpenError, RocksStore};
+use semper_ttp::crypto::LogVerifier;
+use semper_ttp::evidence::{Aggregate, Fact, Kind};
+use semper_ttp::role::fold_snapshot;
+use serde_json::{Value, json};
+
+use super::say;
+use crate::cli::Fsck;
+use crate::config::Config;
+use crate::data::{DataError, DataFolder, rocks_settings};
+use crate::exit::Exit;
+use crate::progress::{Progress, Unit};
+
+/// Findings that are shown; all are counted.
+const FINDINGS_MAX: usize = 200;
+
+/// Runs the command.
+pub(crate) fn run(args: Fsck, json: bool) -> Exit {
+    let started = Instant::now();
+    match check(&args, json) {
+        Ok(checked) => {
+            let seconds = started.elapsed().as_secs_f64();
+            if json {
+                say::json(&as_json(&args, &checked, seconds));
+            } else {
+                say::out(as_text(&args, &checked, seconds));
+            }
+            checked.exit()
+        }
+        Err(why) => {
+            say::trouble(json, format_args!("could not tell: {why}"));
+            exit_of(&why)
+        }
+    }
+}
+
+/// What came out.
+enum Checked {
+    /// The store was read.
+    Report { origin: String, report: Report },
+    /// The database says that it is damaged: its words, which name the file.
+    Damaged(String),
+}
+
+impl Checked {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Damaged(_) => Exit::Falsified,
+            Self::Report { report, .. } if report.falsehoods > 0 => Exit::Falsified,
+            Self::Report { report, .. } if report.untold > 0 => Exit::Undecided,
+            Self::Report { .. } => Exit::Ok,
+        }
+    }
+}
+
+fn exit_of(why: &DataError) -> Exit {
+    match why {
+        DataError::Anchor(AnchorError::Locked(_)) => Exit::Busy,
+        DataError::Config(_) | DataError::OtherService { .. } => Exit::Usage,
+        _ => Exit::Undecided,
+    }
+}
+
+fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
+    let folder = DataFolder::open(&args.data)?;
+    let config = folder.config(args.config.as_deref())?;
+    let identity = folder.log_identity()?;
+    // The anchor's lock first: a server that runs holds it, and its store must not be read under it.
+    let anchor = lock_anchor(&folder.anchor_file(&config.ledger))?;
+    let slots = anchor.as_ref().map(FileAnchor::slots).transpose()?;
+    let store = match open_store(&folder, &config) {
+        Ok(store) => store,
+        Err(OpenError::Failed { message, .. }) if is_damage(&message) => return Ok(Checked::Damaged(message)),
+        Err(error) => return Err(error.into()),
+    };
+    let progress = Progress::new(json, "checking", Unit::Items, Some(0));
+    let advance = |done, total| {
+        progress.set_total(total);
+        progress.set(done);
+    };
+    let full = Full { facts: &StoredFacts::new(), mmd_ms: config.ledger.mmd_ms };
+    let report = fsck::Fsck {
+        store: &store,
+        identity: &identity,
+        verifier: &LogVerifier,
+        anchor: slots,
+        full: args.full.then_some(full),
+        threads: std::thread::available_parallelism().map_or(1, usize::from),
+        findings_max: FINDINGS_MAX,
+        progress: &advance,
+        work: Work::default(),
+    }
+    .run();
+    progress.finish();
+    Ok(Checked::Report { origin: identity.origin().to_owned(), report })
+}
+
+/// `None` where there is no anchor: the rest can still be checked.
+fn lock_anchor(path: &Path) -> Result<Option<FileAnchor>, DataError> {
+    match FileAnchor::open(path) {
+        Ok(anchor) => Ok(Some(anchor)),
+        Err(AnchorError::Missing(_)) => Ok(None),
+        Err(error) => Err(error.into()),
+    }
+}
+
+fn open_store(folder: &DataFolder, config: &Config) -> Result<RocksStore, OpenError> {
+    RocksStore::open_read_only(&folder.path("store"), &rocks_settings(&config.ledger))
+}
+
+/// RocksDB has one error type; its first word tells damage from trouble with the machine.
+fn is_damage(message: &str) -> bool {
+    message.starts_with("Corruption") || message.contains("No such file")
+}
+
+/// Facts as `ttp` writes them.
+struct StoredFacts {
+    /// Facts about the service itself are stored without a step: nothing is folded from them.
+    service: Aggregate,
+}
+
+/// The counter that tokens draw their serials from.
+const SERIAL_COUNTER: &str = "tsa-serial";
+
+impl StoredFacts {
+    fn new() -> Self {
+        Self { service: Aggregate::of("ops", b"service") }
+    }
+}
+
+impl Facts for StoredFacts {
+    fn read(&self, fact: &[u8]) -> Result<FactView, String> {
+        let fact = Fact::decode(fact).map_err(|error| error.to_string())?;
+        let token = matches!(fact.kind, Kind::Timestamp(_));
+        let stepped = !token && fact.aggregate != self.service;
+        Ok(FactView {
+            role: fact.kind.role().code(),
+            kind: fact.kind.code(),
+            now_ms: fact.now.millis(),
+            // A token's place in its history is its serial, drawn from the counter; it takes no step.
+            step: stepped.then_some((fact.aggregate.0, fact.seq)),
+            counter: token.then_some((SERIAL_COUNTER, fact.seq)),
+        })
+    }
+
+    fn fold(&self, facts: &[Vec<u8>]) -> Result<Option<Vec<u8>>, String> {
+        let facts: Result<Vec<_>, _> = facts.iter().map(|fact| Fact::decode(fact)).collect();
+        fold_snapshot(&facts.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
+    }
+}
+
+fn scope(args: &Fsck) -> &'static str {
+    if args.full {
+        "entries, tiles, roots, times, tags, all signatures, anchor, facts, artefacts, indexes, state"
+    } else {
+        "entries, tiles, roots, times, tags, newest checkpoint, anchor"
+    }
+}
+
+fn as_text(args: &Fsck, checked: &Checked, seconds: f64) -> String {
+    let (origin, report) = match checked {
+        Checked::Damaged(words) => return format!("damaged: the store does not open: {words}"),
+        Checked::Report { origin, report } => (origin, report),
+    };
+    let mut text = format!(
+        "{origin}: {} entries in {} groups, root {}\nchecked in {seconds:.1} s: {}\n",
+        report.size,
+        report.groups,
+        hex::encode(report.root),
+        scope(args)
+    );
+    for finding in &report.findings {
+        text.push_str(&format!("  {:<8} {finding}\n", grade(finding)));
+    }
+    let all = report.falsehoods + report.untold;
+    if all > report.findings.len() as u64 {
+        text.push_str(&format!("  … and {} more\n", all - report.findings.len() as u64));
+    }
+    text.push_str(&match (report.falsehoods, report.untold) {
+        (0, 0) => "sound".to_owned(),
+        (0, untold) => format!("nothing is wrong, but {untold} could not be told"),
+        (falsehoods, _) => {
+            format!("NOT SOUND: {falsehoods} findings. Keep the folder as it is; do not start the server on it.")
+        }
+    });
+    text
+}
+
+fn grade(finding: &Finding) -> &'static str {
+    match finding.grade {
+        Grade::False => "wrong",
+        Grade::Untold => "unknown",
+    }
+}
+
+fn as_json(args: &Fsck, checked: &Checked, seconds: f64) -> Value {
+    let verdict = match checked.exit() {
+        Exit::Ok => "sound",
+        Exit::Falsified => "wrong",
+        _ => "unknown",
+    };
+    match checked {
+        Checked::Damaged(words) => json!({ "verdict": verdict, "full": args.full, "damaged": words }),
+        Checked::Report { origin, report } => json!({
+            "verdict": verdict,
+            "full": args.full,
+            "origin": origin,
+            "size": report.size,
+            "groups": report.groups,
+            "root": hex::encode(report.root),
+            "wrong": report.falsehoods,
+            "unknown": report.untold,
+            "seconds": seconds,
+            "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),
+        }),
+    }
+}
+
+fn finding_json(finding: &Finding) -> Value {
+    let place = match finding.place {
+        Place::Row(table) | Place::Storage(table) => table.name(),
+        Place::Anchor => "anchor",
+    };
+    json!({
+        "grade": grade(finding),
+        "table": place,
+        "key": hex::encode(&finding.key),
+        "meaning": finding.meaning(),
+        "what": finding.what,
+    })
+}

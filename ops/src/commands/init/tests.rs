@@ -1,0 +1,408 @@
+use std::fs;
+use std::os::unix::fs::PermissionsExt;
+use std::process::Command;
+use std::sync::LazyLock;
+
+use semper_ledger::entry::{Entry, Tag, TagSpace};
+use semper_ledger::merkle::sha256;
+use semper_ledger::port::Verifier as _;
+use semper_ttp::ca::{CaFact, Crl};
+use semper_ttp::crypto::{Purpose, verify_chain, verify_crl};
+use semper_ttp::digest::Digest;
+use semper_ttp::evidence::{CaKind, Fact, Genesis, Kind, LedgerFact, LedgerKind, OpsFact, Recorded};
+use semper_ttp::role::{Folded, decode_snapshot, fold_snapshot};
+use tempfile::TempDir;
+
+use super::*;
+use crate::data::open_key;
+
+struct Demo {
+    dir: TempDir,
+    made: Made,
+}
+
+/// A demonstration that all tests read. Its store is opened by one of them only.
+static DEMO: LazyLock<Demo> = LazyLock::new(|| {
+    let dir = tempfile::tempdir().unwrap();
+    let made = init(&dir.path().join("data"), None).unwrap();
+    Demo { dir, made }
+});
+
+fn args(data: &Path, config: Option<&Path>) -> cli::Init {
+    cli::Init { data: data.to_owned(), config: config.map(Path::to_owned), demo: config.is_none() }
+}
+
+fn init(data: &Path, config: Option<&Path>) -> Result<Made, InitError> {
+    Plan::new(&args(data, config), &OsEntropy)?.carry_out(
+        data,
+        Arc::new(SystemReadings::new()),
+        &OsEntropy,
+        &Progress::none(),
+    )
+}
+
+fn demo() -> DataFolder {
+    DataFolder::open(&DEMO.made.root).unwrap()
+}
+
+fn der(name: &str) -> Vec<u8> {
+    demo().certificate(name).unwrap().der().to_vec()
+}
+
+const CERTIFICATES: [&str; 8] =
+    ["root", "ca-party", "ca-server", "ca-tsu", "tsu-ec.1", "tsu-rsa.1", "operator", "officer"];
+
+/// What `serve` loads opens the ledger, and every entry in it is what DESIGN §2 and ledger.md §3 say.
+#[test]
+fn the_ledger_tells_everything_that_was_made() {
+    let folder = demo();
+    let config = folder.config(None).unwrap();
+    let loaded = folder.load(&config).unwrap();
+    let log = folder.log_identity().unwrap();
+    assert_eq!(*loaded.log_keys.identity(), log);
+    assert_eq!(log.note_key.to_string(), DEMO.made.vkey);
+    assert_eq!(loaded.units.len(), 2);
+    let ledger = Ledger::open(Parts {
+        store: loaded.store,
+        anchor: loaded.anchor,
+        keys: loaded.log_keys,
+        verifier: Arc::new(LogVerifier),
+        clock: Arc::new(FirstClock(Arc::new(SystemReadings::new()))),
+        observer: Arc::new(()),
+        settings: SequencerSettings::default(),
+        tile_cache_bytes: 0,
+    })
+    .unwrap();
+    let reader = ledger.reader();
+    assert_eq!((reader.size(), DEMO.made.entries), (21, 21));
+    // One group: no receipt is ever for a tree of one leaf.
+    assert_eq!(reader.group_of(0).unwrap().unwrap().size, 21);
+
+    let mut kinds = Vec::new();
+    let mut last_ms = None;
+    for index in 0..reader.size() {
+        let entry = Entry::decode(&reader.entry(index).unwrap().unwrap()).unwrap();
+        let bytes = reader.fact(index).unwrap().unwrap();
+        let fact = Fact::decode(&bytes).unwrap();
+        let artefact = reader.artefact(index).unwrap();
+        assert_eq!(Kind::from_codes(entry.role, entry.kind), Some(fact.kind));
+        assert_eq!(entry.digest, sha256(artefact.as_ref().unwrap_or(&bytes)));
+        assert_eq!(fact.policy_hash, policy_hash(&config));
+        assert!(fact.now.millis() <= entry.time_ms && entry.time_ms - fact.now.millis() <= 5_000);
+        assert_eq!(*last_ms.get_or_insert(entry.time_ms), entry.time_ms);
+        assert_eq!((fact.seq, reader.facts_of(&fact.aggregate.0, 0).unwrap()), (0, vec![bytes]));
+        let issued = artefact.as_ref().filter(|_| fact.kind == Kind::Ca(CaKind::CertificateIssued));
+        let tags: Vec<Tag> = issued.map(|der| Tag::new(TagSpace::Certificate, &sha256(der), 0)).into_iter().collect();
+        assert_eq!(entry.tags.as_slice(), tags);
+        let receipt = reader.receipt(index).unwrap().unwrap();
+        assert!(!receipt.cose(&log).is_empty() && receipt.tlog_proof(&log).starts_with("c2sp.org/tlog-proof@v1\n"));
+        kinds.push(fact.kind.to_string());
+
+        match fact.kind {
+            Kind::Ledger(LedgerKind::Genesis) => check_genesis(&fact, &artefact.unwrap(), &config),
+            Kind::Ops(_) => {
+                let OpsFact::KeyMade { key, public_key } = OpsFact::from_fact(&fact).unwrap() else { panic!() };
+                let passphrase = Passphrase::new(config.keys.passphrase(|_| None).unwrap().expose().to_owned());
+                let (id, opened) = open_key(&folder, key.purpose, &passphrase).unwrap();
+                assert_eq!((id, Digest::of(opened.spki_der())), (key, public_key));
+            }
+            _ => match CaFact::from_fact(&fact).unwrap() {
+                CaFact::CertificateIssued { serial, .. } => {
+                    let name = CERTIFICATES[kinds.iter().filter(|kind| **kind == "ca.certificate-issued").count() - 1];
+                    let certificate = folder.certificate(name).unwrap();
+                    assert_eq!(certificate.der(), artefact.unwrap());
+                    assert_eq!(certificate.serial(), serial);
+                }
+                CaFact::CrlIssued { authority, number, this_update, .. } => {
+                    assert_eq!(verify_crl(&artefact.unwrap(), &der(authority.name())), Ok(()));
+                    assert_eq!(number, this_update.secs());
+                    // `serve` goes on from here: the snapshot is the fold, and the next list is not due.
+                    let row = reader.snapshot(&fact.aggregate.0).unwrap().unwrap();
+                    assert_eq!(fold_snapshot(&[fact]).unwrap().as_ref(), Some(&row));
+                    let state = decode_snapshot::<Crl>(&row).unwrap();
+                    assert_eq!((state.next_seq, state.state.last.unwrap().number), (1, number));
+                    assert_eq!(Crl::STATE_VERSION, 1);
+                }
+            },
+        }
+    }
+    let times = |kind: &str, times| std::iter::repeat_n(kind.to_owned(), times);
+    let expected: Vec<String> = times("ledger.genesis", 1)
+        .chain(times("ops.key-made", 8))
+        .chain(times("ca.certificate-issued", 8))
+        .chain(times("ca.crl-issued", 4))
+        .collect();
+    assert_eq!(kinds, expected);
+}
+
+fn check_genesis(fact: &Fact, artefact: &[u8], config: &Config) {
+    let identity = demo().identity().unwrap();
+    let genesis = Genesis::decode(artefact).unwrap();
+    assert_eq!((&genesis.origin, &genesis.vkey), (&identity.origin, &DEMO.made.vkey));
+    assert_eq!((genesis.mmd_ms, genesis.keys.len(), genesis.policy), (5_000, 8, policy_hash(config)));
+    let LedgerFact::Genesis { origin_hash, log_receipt, root_certificate, mmd_ms, formats, .. } =
+        LedgerFact::from_fact(fact).unwrap();
+    assert_eq!(origin_hash, Digest::of(identity.origin.as_bytes()));
+    assert_eq!((root_certificate, genesis.root_certificate), (Digest::of(&der("root")), Digest::of(&der("root"))));
+    assert_eq!((mmd_ms, formats), (5_000, genesis.formats));
+    assert_eq!(log_receipt, Digest::of(&hex::decode(&genesis.receipt_key).unwrap()));
+    assert_eq!(genesis.keys["log-receipt.1"], log_receipt);
+}
+
+/// By libcrypto's strict verifier, each for its purpose; and by the command line of a stranger.
+#[test]
+fn every_certificate_leads_to_the_root() {
+    LazyLock::force(&DEMO);
+    let now = Timestamp::from_millis(SystemReadings::new().read().wall_ms());
+    for (name, issuer, purpose) in [
+        ("ca-party", None, Purpose::Any),
+        ("ca-server", None, Purpose::Any),
+        ("ca-tsu", None, Purpose::Any),
+        ("tsu-ec.1", Some("ca-tsu"), Purpose::Timestamping),
+        ("tsu-rsa.1", Some("ca-tsu"), Purpose::Timestamping),
+        ("operator", Some("ca-party"), Purpose::Client),
+        ("officer", Some("ca-party"), Purpose::Client),
+    ] {
+        let middle: Vec<_> = issuer.map(der).into_iter().collect();
+        assert_eq!(verify_chain(&der(name), &middle, &der("root"), now, purpose), Ok(()), "{name}");
+        // The addresses that the certificate names are those that `serve` answers at.
+        let text = String::from_utf8_lossy(&der(name)).into_owned();
+        let issuer = issuer.unwrap_or("root");
+        for address in [format!("/crl/{issuer}.crl"), format!("/ca/{issuer}.cer")] {
+            assert!(text.contains(&format!("http://127.0.0.1:8080{address}")), "{name}: {address}");
+        }
+    }
+    let trust = DEMO.made.root.join("trust");
+    let verified = Command::new("openssl")
+        .args(["verify", "-x509_strict", "-purpose", "timestampsign", "-show_chain", "-CAfile"])
+        .arg(trust.join("root.pem"))
+        .arg("-untrusted")
+        .arg(trust.join("tsa-chain.pem"))
+        .arg(trust.join("tsa-chain.pem"))
+        .output()
+        .unwrap();
+    assert!(verified.status.success(), "{}", String::from_utf8_lossy(&verified.stderr));
+}
+
+#[test]
+fn the_people_can_open_their_files() {
+    let names: Vec<_> = DEMO.made.people.iter().map(|person| person.name).collect();
+    assert_eq!(names, ["operator", "officer"]);
+    for person in &DEMO.made.people {
+        let open = |passphrase: &Path| {
+            let passin = format!("file:{}", passphrase.display());
+            let mut openssl = Command::new("openssl");
+            openssl.args(["pkcs12", "-nokeys", "-clcerts", "-passin", &passin, "-in"]);
+            openssl.arg(&person.p12).output().unwrap()
+        };
+        let opened = open(&person.passphrase_file);
+        let shown = pem::decode("CERTIFICATE", &String::from_utf8(opened.stdout).unwrap()).unwrap();
+        assert_eq!(shown, [der(person.name)]);
+        assert!(!open(&DEMO.made.root.join(DEMO_PASSPHRASE)).status.success());
+    }
+}
+
+fn files(folder: &Path) -> Vec<PathBuf> {
+    let mut found = Vec::new();
+    for entry in fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        if path.is_dir() { found.extend(files(&path)) } else { found.push(path) }
+    }
+    found
+}
+
+fn contains(haystack: &[u8], needle: &[u8]) -> bool {
+    haystack.windows(needle.len()).any(|window| window == needle)
+}
+
+/// No passphrase but in its own file, no private key in the clear, and nothing private that others may read.
+#[test]
+fn secrets_are_where_they_belong() {
+    let folder = demo();
+    let root = &DEMO.made.root;
+    let passphrase = fs::read_to_string(root.join(DEMO_PASSPHRASE)).unwrap();
+    let mut secrets = vec![(root.join(DEMO_PASSPHRASE), passphrase.trim().as_bytes().to_vec())];
+    for person in &DEMO.made.people {
+        let text = fs::read_to_string(&person.passphrase_file).unwrap();
+        secrets.push((person.passphrase_file.clone(), text.trim().as_bytes().to_vec()));
+    }
+    let passphrase = Passphrase::new(passphrase.trim().to_owned());
+    for (purpose, _) in Keys::PURPOSES {
+        let (_, key) = open_key(&folder, purpose, &passphrase).unwrap();
+        let plain = key.to_pkcs8_der().unwrap();
+        // Where the secret numbers lie: RFC 8410 §7 for Ed25519 (48 octets), RFC 5915 for P-256 (138), RFC 8017 for RSA.
+        let secret = match plain.len() {
+            48 => &plain[16..48],
+            138 => &plain[36..68],
+            _ => &plain[1_000..1_032],
+        };
+        secrets.push((PathBuf::new(), secret.to_vec()));
+    }
+    assert_eq!(secrets.len(), 11);
+    let all = files(root);
+    assert!(all.iter().any(|path| path.ends_with("store/CURRENT")));
+    for path in &all {
+        // A file of the store may go while another test has it open.
+        let Ok(bytes) = fs::read(path) else { continue };
+        for (home, secret) in &secrets {
+            assert_eq!(contains(&bytes, secret), path == home, "{}", path.display());
+        }
+    }
+
+    let mode = |path: &Path| fs::metadata(path).unwrap().permissions().mode() & 0o777;
+    for name in ["keys", "people", "store"] {
+        assert_eq!(mode(&root.join(name)), 0o700, "{name}");
+    }
+    for path in [files(&root.join("keys")), files(&root.join("people")), vec![root.join(DEMO_PASSPHRASE)]].concat() {
+        assert_eq!(mode(&path), 0o600, "{}", path.display());
+    }
+    assert_eq!(files(&root.join("keys")).len(), 8);
+}
+
+#[test]
+fn nothing_is_ever_overwritten() {
+    let root = &DEMO.made.root;
+    let before = fs::read(root.join("identity.json")).unwrap();
+    let refused = init(root, None).unwrap_err();
+    assert!(matches!(refused, InitError::NotEmpty(_)) && refused.exit() == Exit::Usage, "{refused}");
+    assert_eq!(fs::read(root.join("identity.json")).unwrap(), before);
+
+    let other = tempfile::tempdir().unwrap();
+    fs::write(other.path().join("letter.txt"), "mine").unwrap();
+    assert!(matches!(init(other.path(), None), Err(InitError::NotEmpty(_))));
+    assert_eq!(files(other.path()), [other.path().join("letter.txt")]);
+}
+
+/// A configuration whose passphrase lies in `dir`; `changes` are further lines, which may replace these.
+fn configuration(dir: &Path, changes: &[(&str, &str)]) -> PathBuf {
+    let passphrase = dir.join("secret");
+    fs::write(&passphrase, "correct horse battery staple\n").unwrap();
+    let anchor = dir.join("anchor").display().to_string();
+    let passphrase = passphrase.display().to_string();
+    let mut settings = std::collections::BTreeMap::from([
+        ("service.public_url", "http://tsa.example.org"),
+        ("service.country", "SE"),
+        ("service.organisation", "Étude Exemple AB"),
+        ("service.organisation_identifier", "EI:SE-5567"),
+        ("ledger.origin", "ledger.example.org/2026"),
+        ("ledger.anchor_path", &anchor),
+        ("tsa.policy_default", "1.3.6.1.4.1.99999.1"),
+        ("keys.passphrase_file", &passphrase),
+    ]);
+    settings.extend(changes.iter().copied());
+    let lines = settings.iter().filter(|(_, value)| !value.is_empty());
+    let text: String = lines.map(|(key, value)| format!("{key} = \"{value}\"\n")).collect();
+    let file = dir.join("semper.toml");
+    fs::write(&file, text).unwrap();
+    file
+}
+
+#[test]
+fn a_configuration_is_kept_as_it_was_given() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = configuration(dir.path(), &[]);
+    let data = dir.path().join("deep/data");
+    let made = init(&data, Some(&file)).unwrap();
+    assert_eq!((made.origin.as_str(), &made.anchor), ("ledger.example.org/2026", &dir.path().join("anchor")));
+    let folder = DataFolder::open(&data).unwrap();
+    assert_eq!(fs::read(data.join("semper.toml")).unwrap(), fs::read(&file).unwrap());
+    assert_eq!(folder.identity().unwrap().organisation_identifier, "EI:SE-5567");
+    assert!(!data.join(DEMO_PASSPHRASE).exists() && made.anchor.exists() && !data.join("anchor").exists());
+    let loaded = folder.load(&folder.config(None).unwrap()).unwrap();
+    assert_eq!(loaded.log_keys.identity().issuer, "http://tsa.example.org");
+    // A real service does not carry the test policy: 1.3.6.1.5.5.7.13.1.
+    let test_policy = [0x06, 0x08, 0x2B, 0x06, 0x01, 0x05, 0x05, 0x07, 0x0D, 0x01];
+    assert!(contains(&der("tsu-ec.1"), &test_policy));
+    assert!(!contains(folder.certificate("tsu-ec.1").unwrap().der(), &test_policy));
+}
+
+#[test]
+fn what_cannot_be_is_refused_before_anything_is_made() {
+    let long = "x".repeat(65);
+    let table: [(&str, &str, &str); 8] = [
+        ("ledger.origin", "", "the configuration must state ledger.origin (they can never change later)"),
+        ("service.public_url", "https://tsa.example.org", "service.public_url must begin with http://"),
+        ("keys.passphrase_file", "secret", "keys.passphrase_file must be an absolute path"),
+        ("ledger.anchor_path", "anchor", "ledger.anchor_path must be an absolute path"),
+        ("keys.passphrase_file", "/nowhere/secret", "cannot read the passphrase file /nowhere/secret"),
+        ("init.officer", &long, "common name is empty, longer than 64 characters"),
+        ("service.country", "Sweden", "service.country: must be two capital letters"),
+        ("tsa.policy_default", "", "tsa.policy_default: is missing"),
+    ];
+    for (key, value, sentence) in table {
+        let dir = tempfile::tempdir().unwrap();
+        let file = configuration(dir.path(), &[(key, value)]);
+        let data = dir.path().join("data");
+        let refused = init(&data, Some(&file)).unwrap_err();
+        assert!(refused.to_string().contains(sentence), "{key}: {refused}");
+        assert_eq!(refused.exit(), Exit::Usage, "{refused}");
+        assert!(!data.exists(), "{key}");
+    }
+    let dir = tempfile::tempdir().unwrap();
+    assert!(matches!(init(dir.path(), Some(&dir.path().join("absent"))), Err(InitError::Io { .. })));
+}
+
+/// Here `init` fails half way, since its anchor is there already; a crash leaves the same.
+#[test]
+fn a_folder_that_was_not_finished_is_refused_by_everyone() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = configuration(dir.path(), &[]);
+    fs::write(dir.path().join("anchor"), "another service's").unwrap();
+    let data = dir.path().join("data");
+    let failed = init(&data, Some(&file)).unwrap_err();
+    assert!(matches!(failed, InitError::Data(DataError::Anchor(_))) && failed.exit() == Exit::Fault, "{failed}");
+    assert_eq!(fs::read_to_string(dir.path().join("anchor")).unwrap(), "another service's");
+    assert!(data.join("keys/tsu-rsa.1.p8").exists(), "it came this far");
+
+    let refused = DataFolder::open(&data).unwrap_err().to_string();
+    assert_eq!(
+        refused,
+        format!(
+            "semper init did not finish in {}; nothing in it was ever used: delete the folder and run semper init again",
+            data.display()
+        )
+    );
+    let again = init(&data, Some(&file)).unwrap_err();
+    assert_eq!((again.to_string(), again.exit()), (refused, Exit::Usage));
+}
+
+#[test]
+fn two_demonstrations_share_nothing() {
+    let other = Plan::demo(&OsEntropy).unwrap();
+    assert_ne!(other.identity.origin, DEMO.made.origin);
+    let passphrase = fs::read_to_string(DEMO.dir.path().join("data").join(DEMO_PASSPHRASE)).unwrap();
+    assert_ne!(other.passphrase.expose(), passphrase.trim());
+}
+
+#[test]
+fn says_what_was_made_and_what_comes_next() {
+    let text = DEMO.made.text();
+    let root = DEMO.made.root.display().to_string();
+    assert!(text.starts_with(&format!("made the service {} in {root}\n", DEMO.made.origin)), "{text}");
+    assert!(text.ends_with(&format!("next: semper serve --data {root}")), "{text}");
+    let json: serde_json::Value = serde_json::from_str(&DEMO.made.json()).unwrap();
+    assert_eq!(json["vkey"], DEMO.made.vkey);
+    assert_eq!(json["people"][1]["p12"], format!("{root}/people/officer.p12"));
+    for shown in [text, json.to_string()] {
+        for file in [&DEMO.made.people[0].passphrase_file, &DEMO.made.root.join(DEMO_PASSPHRASE)] {
+            assert!(!shown.contains(fs::read_to_string(file).unwrap().trim()));
+        }
+    }
+}
+
+/// The checkpoint in the store is the log key's, by the key that verifiers get.
+#[test]
+fn the_trust_folder_is_what_a_verifier_reads() {
+    let trust = |name: &str| fs::read_to_string(DEMO.made.root.join("trust").join(name)).unwrap();
+    assert!(
+        semper_ttp::verify::Trust::from_texts(&trust("root.pem"), &trust("tsa-chain.pem"), &trust("ledger.vkey"))
+            .is_ok()
+    );
+    let log = demo().log_identity().unwrap();
+    let none = [0; 64];
+    assert!(!LogVerifier.verify(semper_ledger::port::Algorithm::Es256, &log.receipt_key, b"", &none));
+    let spki = pem::decode("PUBLIC KEY", &trust("receipt.pem")).unwrap();
+    let passphrase = Passphrase::new(trust("../passphrase").trim().to_owned());
+    let (_, key) = open_key(&demo(), KeyPurpose::LogReceipt, &passphrase).unwrap();
+    assert_eq!(spki, [key.spki_der()]);
+}
