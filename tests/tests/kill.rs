@@ -52,8 +52,6 @@ fn fifty_kills_under_load_lose_no_answer() {
     let newest = tree_size(&server);
     assert!(sizes.windows(2).all(|pair| pair[0] < pair[1]), "the tree never shrinks: {sizes:?}");
     assert!(newest as usize >= records.len());
-    // No entry is there twice and none is left over from an answer that was never given, but by ones and twos: what the
-    // kill cut off between commit and answer, at most one for each client.
     drop(server.stop());
     data.fsck().expect(0);
     eprintln!(

@@ -48,7 +48,8 @@ pub(crate) fn run(args: Demo, json: bool) -> Exit {
     }
 }
 
-/// Makes the folder and puts the document into it: what the user brought is copied, never touched.
+/// Makes the folder and puts the document into it: what the user brought is copied, never touched. Gives the folder,
+/// absolute, and the document's place in it.
 fn prepare(args: &Demo) -> Result<(PathBuf, PathBuf), (Exit, String)> {
     let usage = |path: &Path, error: io::Error| (Exit::Usage, format!("{}: {error}", path.display()));
     let name = match &args.document {
@@ -71,12 +72,13 @@ fn prepare(args: &Demo) -> Result<(PathBuf, PathBuf), (Exit, String)> {
     fs::create_dir_all(&documents).map_err(|error| usage(&documents, error))?;
     // Absolute, so that the commands shown can be repeated from anywhere.
     let folder = folder.canonicalize().map_err(|error| usage(&folder, error))?;
-    let document = folder.join("documents").join(name);
+    let document = Path::new("documents").join(name);
+    let place = folder.join(&document);
     match &args.document {
-        Some(source) => fs::copy(source, &document).map(drop),
-        None => fs::write(&document, CONTRACT),
+        Some(source) => fs::copy(source, &place).map(drop),
+        None => fs::write(&place, CONTRACT),
     }
-    .map_err(|error| usage(&document, error))?;
+    .map_err(|error| usage(&place, error))?;
     Ok((folder, document))
 }
 
@@ -127,7 +129,8 @@ impl Teller {
     }
 
     fn opening(&self, folder: &Path) {
-        self.line(format!("A document is timestamped, logged, and proved. All files: {}", folder.display()));
+        self.line("A document is timestamped, logged, and proved.\n");
+        self.line(format!("   $ cd {}", quoted(&folder.to_string_lossy())));
     }
 
     fn step(&mut self, title: &str) {
@@ -159,9 +162,9 @@ impl Teller {
         match failure {
             None => {
                 self.line("\nDone: every step held, and all processes have ended.");
-                self.line("The commands above can be repeated by hand; these files are kept:");
+                self.line("The commands above can be repeated by hand. Kept in that folder:");
                 for (name, what) in FILES {
-                    self.line(format!("   {:<44} {what}", folder.join(name).display().to_string()));
+                    self.line(format!("   {name:<11} {what}"));
                 }
                 self.line(format!("Remove them with: rm -r {}", quoted(&folder.to_string_lossy())));
             }
@@ -230,8 +233,9 @@ mod tests {
         assert!(!out.exists(), "nothing is made for a document that is not there");
 
         let (folder, document) = prepare(&args(Some(&source))).unwrap();
-        assert!(folder.is_absolute() && document.ends_with("documents/my deed.pdf"));
-        assert_eq!(fs::read(&document).unwrap(), b"deed");
+        assert!(folder.is_absolute());
+        assert_eq!(document, Path::new("documents/my deed.pdf"));
+        assert_eq!(fs::read(folder.join(&document)).unwrap(), b"deed");
         assert_eq!(prepare(&args(None)).unwrap_err().0, Exit::Usage, "not empty now");
     }
 

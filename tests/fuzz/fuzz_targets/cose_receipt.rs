@@ -1,6 +1,9 @@
 #![no_main]
 //! A COSE receipt of inclusion and of consistency. Nobody can sign for this log, whose key is the number zero.
-use semper_ledger::{note::VerifierKey, receipt::{LogIdentity, cose}};
+use semper_ledger::{
+    note::VerifierKey,
+    receipt::{LogIdentity, cose},
+};
 use semper_ttp::crypto::LogVerifier;
 
 const VKEY: &str = include_str!("../seeds/vkey/ledger.vkey");

@@ -87,6 +87,8 @@ pub(super) struct House {
     program: PathBuf,
     /// How the program is shown in commands.
     shown: String,
+    /// Where every process runs, so that the commands shown have short paths.
+    folder: PathBuf,
     logs: PathBuf,
     number: AtomicUsize,
     /// Listens for signals as long as the house stands.
@@ -101,7 +103,7 @@ pub(super) struct Said {
 }
 
 impl House {
-    /// With its logs in `folder/logs`.
+    /// All its processes run in `folder`, their logs are in `folder/logs`.
     ///
     /// # Errors
     /// No threads, no signals, or a folder that cannot be made.
@@ -132,7 +134,15 @@ impl House {
                 }
             });
         }
-        Ok(House { running, program, shown, logs, number: AtomicUsize::new(1), _runtime: runtime })
+        Ok(House {
+            running,
+            program,
+            shown,
+            folder: folder.to_owned(),
+            logs,
+            number: AtomicUsize::new(1),
+            _runtime: runtime,
+        })
     }
 
     /// The command line of `semper` with these arguments, as a user would type it.
@@ -164,7 +174,7 @@ impl House {
         // Into files: they are kept for the reader, and a full pipe can stop nobody.
         let file = |path: &Path| File::create(path).map_err(Trouble::io(path.display()));
         let mut command = Command::new(program);
-        command.args(args).stdin(Stdio::null()).stdout(file(&out)?).stderr(file(&err)?);
+        command.args(args).stdout(file(&out)?).stderr(file(&err)?);
         let status = self.start(&mut command, shown)?.wait()?;
         let text = |path: &Path| {
             let bytes = std::fs::read(path).map_err(Trouble::io(path.display()))?;
@@ -200,7 +210,7 @@ impl House {
         if running.closed {
             return Err(Trouble::Interrupted);
         }
-        let child = command.spawn().map_err(Trouble::io(shown))?;
+        let child = command.current_dir(&self.folder).stdin(Stdio::null()).spawn().map_err(Trouble::io(shown))?;
         let pid = Pid::from_child(&child);
         running.pids.push(pid);
         Ok(Process { running: self.running.clone(), child: Some((child, pid)) })
@@ -214,7 +224,7 @@ impl House {
         let [_, log] = self.log_files(args);
         let log_file = File::create(&log).map_err(Trouble::io(log.display()))?;
         let mut command = Command::new(&self.program);
-        command.args(args).stdin(Stdio::null()).stdout(Stdio::piped()).stderr(log_file);
+        command.args(args).stdout(Stdio::piped()).stderr(log_file);
         let mut process = self.start(&mut command, &self.shown)?;
         // Asked for above, so it is there.
         let stdout = process.child.as_mut().and_then(|(child, _)| child.stdout.take()).expect("stdout is a pipe");
@@ -264,12 +274,8 @@ impl Process {
             return Err(Trouble::Wrong("the process was waited for twice".to_owned()));
         };
         // First without reaping, so that its id stays its own until it is off the list.
-        loop {
-            match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
-                Err(rustix::io::Errno::INTR) => {}
-                _ => break,
-            }
-        }
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
         lock(&self.running).pids.retain(|running| *running != pid);
         child.wait().map_err(Trouble::io("a process"))
     }

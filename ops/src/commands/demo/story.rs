@@ -18,10 +18,11 @@ use super::Teller;
 use super::house::{House, Said, Server, Trouble};
 use crate::cli::with_ending;
 
-/// Everything that the steps share.
+/// Everything that the steps share. All paths but `folder` are relative to it: the commands run there.
 pub(super) struct Story<'a> {
     house: &'a House,
-    document: &'a Path,
+    folder: &'a Path,
+    document: PathBuf,
     data: PathBuf,
     trust: PathBuf,
     evidence: PathBuf,
@@ -30,15 +31,16 @@ pub(super) struct Story<'a> {
 }
 
 impl<'a> Story<'a> {
-    /// With all files below `folder`, where `document` lies already.
-    pub(super) fn new(house: &'a House, folder: &Path, document: &'a Path) -> Self {
-        let evidence = folder.join("evidence");
+    /// With all files below `folder`, where the document lies already, at `document` from there.
+    pub(super) fn new(house: &'a House, folder: &'a Path, document: &Path) -> Self {
+        let evidence = PathBuf::from("evidence");
         let base = evidence.join(document.file_name().unwrap_or_default());
         Self {
             house,
-            document,
-            data: folder.join("data"),
-            trust: folder.join("data/trust"),
+            folder,
+            document: document.to_owned(),
+            data: "data".into(),
+            trust: "data/trust".into(),
             token: with_ending(&base, "tst"),
             proof: with_ending(&base, "tlog-proof"),
             evidence,
@@ -65,6 +67,10 @@ impl<'a> Story<'a> {
         self.house.semper(args, code)
     }
 
+    fn read(&self, path: &Path) -> Result<Vec<u8>, Trouble> {
+        fs::read(self.folder.join(path)).map_err(Trouble::io(path.display()))
+    }
+
     fn found(&self, teller: &mut Teller) -> Result<(), Trouble> {
         teller.step("Make a new service: keys, certificates, an empty ledger, trust anchors.");
         self.semper(teller, &words(&["init", "--demo", "--data"], &[&self.data], &[]), 0)?;
@@ -89,7 +95,7 @@ impl<'a> Story<'a> {
         let said = self.semper(teller, &args, 0)?;
         teller.result(stamped(&said.out)?);
         for file in [&self.token, &self.proof] {
-            let bytes = fs::metadata(file).map_err(Trouble::io(file.display()))?.len();
+            let bytes = fs::metadata(self.folder.join(file)).map_err(Trouble::io(file.display()))?.len();
             teller.result(format!("{} ({bytes} bytes)", file.display()));
         }
         Ok(())
@@ -110,7 +116,7 @@ impl<'a> Story<'a> {
         args.push(again.as_os_str());
         self.semper(teller, &args, 0)?;
         teller.command(format!("cmp {} {}", shown(&self.proof), shown(&again)));
-        let [first, second] = [&self.proof, &again].map(|path| fs::read(path).map_err(Trouble::io(path.display())));
+        let [first, second] = [&self.proof, &again].map(|path| self.read(path));
         if first? != second? {
             return Err(Trouble::Wrong("the proof after the crash is another one than before".to_owned()));
         }
@@ -137,7 +143,7 @@ impl<'a> Story<'a> {
 
     fn verify(&self, teller: &mut Teller) -> Result<(), Trouble> {
         teller.step("Verify offline, with the document, its evidence and the trust anchors alone.");
-        let said = self.semper(teller, &self.verify_args(self.document), 0)?;
+        let said = self.semper(teller, &self.verify_args(&self.document), 0)?;
         teller.result(verdict(&said.out)?);
         Ok(())
     }
@@ -145,7 +151,7 @@ impl<'a> Story<'a> {
     fn stranger(&self, teller: &mut Teller) -> Result<(), Trouble> {
         teller.step("Let a stranger's program judge the same token.");
         let root = self.trust.join("root.pem");
-        let paths = [("-data", self.document), ("-in", &self.token), ("-CAfile", &root)];
+        let paths = [("-data", &self.document), ("-in", &self.token), ("-CAfile", &root)];
         let mut args: Vec<&OsStr> = vec!["ts".as_ref(), "-verify".as_ref(), "-token_in".as_ref()];
         args.extend(paths.iter().flat_map(|(option, path)| [OsStr::new(option), path.as_os_str()]));
         let line = args.iter().map(|arg| super::quoted(&arg.to_string_lossy())).collect::<Vec<_>>().join(" ");
@@ -172,9 +178,9 @@ impl<'a> Story<'a> {
         let mut name = std::ffi::OsString::from("altered-");
         name.push(self.document.file_name().unwrap_or_default());
         let altered = self.document.with_file_name(name);
-        let mut bytes = fs::read(self.document).map_err(Trouble::io(self.document.display()))?;
+        let mut bytes = self.read(&self.document)?;
         let at = alter(&mut bytes);
-        fs::write(&altered, &bytes).map_err(Trouble::io(altered.display()))?;
+        fs::write(self.folder.join(&altered), &bytes).map_err(Trouble::io(altered.display()))?;
         teller.result(format!("byte {at} differs in {}", altered.display()));
         let said = self.semper(teller, &self.verify_args(&altered), 1)?;
         teller.result(format!("{} (exit code 1)", verdict(&said.out)?));
@@ -262,13 +268,13 @@ mod tests {
     fn the_commands_parse() {
         let folder = tempfile::tempdir().unwrap();
         let house = House::with_program(folder.path(), "/bin/true".into(), "semper".into()).unwrap();
-        let document = folder.path().join("documents/contract.txt");
+        let document = PathBuf::from("documents/contract.txt");
         let story = Story::new(&house, folder.path(), &document);
         let mut args = story.verify_args(&document);
         args.insert(0, "semper".as_ref());
         let Command::Verify(verify) = Cli::parse_or_exit(args).unwrap().command else { panic!() };
         assert_eq!((verify.file, verify.token), (document.clone(), Some(story.token.clone())));
-        assert_eq!(story.token, folder.path().join("evidence/contract.txt.tst"));
+        assert_eq!(story.token, Path::new("evidence/contract.txt.tst"));
         let free = ["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
         for mut args in [
             words(&["init", "--demo", "--data"], &[&story.data], &[]),
