@@ -1,5 +1,6 @@
 //! The binary `semper`: parses the command line and hands over to one module per command.
 
+mod bench;
 mod cli;
 mod clock;
 mod commands;

@@ -1,0 +1,63 @@
+//! `semper bench`: measures this machine and this build, each figure beside its limit in the same run.
+
+use std::io::Write as _;
+use std::path::Path;
+
+use crate::bench::{self, Failed, Figure, Machine, Place};
+use crate::cli::{self, BenchArea};
+use crate::exit::Exit;
+use crate::progress::{Progress, Unit};
+
+/// Measures, prints, writes.
+pub(crate) fn run(args: cli::Bench, json: bool) -> Exit {
+    match measure(&args, json) {
+        Ok(()) => Exit::Ok,
+        Err(Failed(sentence)) => {
+            let _ = writeln!(std::io::stderr(), "semper bench: {sentence}"); // nowhere left to complain
+            Exit::Fault
+        }
+    }
+}
+
+fn measure(args: &cli::Bench, json: bool) -> Result<(), Failed> {
+    let place = Place::new(args.data.as_deref())?;
+    let machine = Machine::read();
+    let mut flushes = vec![bench::flush_micros(place.path())?];
+    let mut figures = Vec::new();
+    for area in [BenchArea::Tsa, BenchArea::Ledger] {
+        if args.area.is_some_and(|only| only != area) {
+            continue;
+        }
+        let label = match area {
+            BenchArea::Tsa => "measuring tokens",
+            BenchArea::Ledger => "measuring appends",
+        };
+        let progress = Progress::new(json, label, Unit::Items, None);
+        let measured = match area {
+            BenchArea::Tsa => bench::tsa(&place, &progress),
+            BenchArea::Ledger => bench::append(&place, &progress),
+        };
+        progress.finish();
+        figures.extend(measured?);
+        if area == BenchArea::Ledger {
+            figures.extend(bench::large(&place, args.entries, json)?);
+        }
+        flushes.push(bench::flush_micros(place.path())?);
+    }
+    let conditions = machine.describe(place.path(), &flushes);
+    for figure in &mut figures {
+        figure.machine.clone_from(&conditions);
+    }
+    if let Some(out) = &args.out {
+        write(out, &figures)?;
+    }
+    let text = if json { bench::json(&figures) } else { format!("{conditions}\n\n{}", bench::table(&figures)) };
+    Ok(writeln!(std::io::stdout(), "{}", text.trim_end())?)
+}
+
+fn write(path: &Path, figures: &[Figure]) -> Result<(), Failed> {
+    if let Some(folder) = path.parent() {
+        std::fs::create_dir_all(folder)?;
+    }
+    std::fs::write(path, bench::json(figures)).map_err(|error| Failed(format!("{}: {error}", path.display())))
+}
