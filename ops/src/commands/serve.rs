@@ -106,10 +106,8 @@ fn serve(args: &cli::Serve) -> Result<Exit, Failed> {
             config.tsa.sign_threads_per_key as usize,
             config.tsa.sign_queue_per_key_max as usize,
         );
-        let (endpoint, pool) = (
-            endpoint.map_err(|error| Failed::usage(&error))?,
-            pool.map_err(|error| Failed::fault(&error))?,
-        );
+        let (endpoint, pool) =
+            (endpoint.map_err(|error| Failed::usage(&error))?, pool.map_err(|error| Failed::fault(&error))?);
         endpoints.push(Endpoint::new(endpoint, signer, pool));
     }
     let time: Arc<dyn TimeSource> = Arc::new(ServiceTime(clock.clone()));
@@ -270,9 +268,8 @@ fn sequencer_settings(config: &Config) -> SequencerSettings {
 }
 
 fn endpoint_settings(config: &Config, name: &str, policy_hash: Digest) -> Result<Settings, Failed> {
-    let policy = |text: &str| {
-        text.parse::<PolicyId>().map_err(|_| Failed::usage(&format!("{text} is no object identifier")))
-    };
+    let policy =
+        |text: &str| text.parse::<PolicyId>().map_err(|_| Failed::usage(&format!("{text} is no object identifier")));
     let default = config.policy_default().ok_or_else(|| Failed::usage(&"tsa.policy_default is missing"))?;
     let accepted = config.policies_accepted();
     let micros = |ms: u64| u32::try_from(ms.saturating_mul(1000)).unwrap_or(u32::MAX);
