@@ -9,7 +9,7 @@ use axum::{
 };
 use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderName, HeaderValue, header};
-use semper_ledger::{reader::Reader, merkle::Hash, receipt::cose, store::Fault, tile::Resource};
+use semper_ledger::{merkle::Hash, reader::Reader, receipt::cose, store::Fault, tile::Resource};
 use serde::Deserialize;
 
 use crate::{problem::Problem, router::App};

@@ -182,7 +182,8 @@ impl Ledger {
 
     /// Queues `commit`; `done` is called once, on the sequencer's thread, and must be quick.
     pub fn submit(&self, commit: Commit, done: impl FnOnce(Result<Appended, Refused>) + Send + 'static) {
-        if let Err((waiting, refused)) = self.queue.push(Waiting { commit, done: Box::new(done) }) {
+        if let Err(back) = self.queue.push(Waiting { commit, done: Box::new(done) }) {
+            let (waiting, refused) = *back;
             self.observer.refused(&refused);
             (waiting.done)(Err(refused));
         }

@@ -4,6 +4,8 @@
 //! Idle, it commits at once; while a commit is in flight, whatever arrives gathers and makes the next group. There is no
 //! timer anywhere on this path. The order of writes is the design; see [`Sequencer::sequence`].
 
+#[cfg(test)]
+mod faults;
 mod group;
 mod queue;
 

@@ -1,13 +1,13 @@
 //! The log: text for people or one JSON object a line for machines, on standard error.
 //!
-//! A request's id reaches every line logged while it is served, through a span: whoever accepts a request opens
-//! [`request_span`] and instruments the future with it. In text the id stands before the message
+//! A request's id reaches every line logged while it is served, through a span: `semper_api::server` opens a span
+//! `request` around each and instruments the future with it. In text the id stands before the message
 //! (`request{request_id=…}:`), in JSON under `span.request_id`.
 
 use std::io;
 
+use tracing::Subscriber;
 use tracing::level_filters::LevelFilter;
-use tracing::{Span, Subscriber};
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::filter::ParseError;
 use tracing_subscriber::fmt::MakeWriter;
@@ -41,11 +41,6 @@ pub(crate) fn begin(settings: &Log) -> Result<(), LoggingError> {
 /// It cannot be parsed.
 pub(crate) fn filter(level: &str) -> Result<EnvFilter, ParseError> {
     EnvFilter::builder().with_default_directive(LevelFilter::INFO.into()).parse(level)
-}
-
-/// The span of one request. `request_id` is the caller's (X-Request-Id) if it is well formed, else ours.
-pub(crate) fn request_span(request_id: &str, method: &str, route: &str) -> Span {
-    tracing::info_span!("request", request_id, method, route)
 }
 
 fn boxed<W>(format: LogFormat, filter: EnvFilter, writer: W) -> Box<dyn Subscriber + Send + Sync>
@@ -92,7 +87,7 @@ mod tests {
     }
 
     fn serve_one() {
-        let _entered = request_span("4f2a", "POST", "/tsa").entered();
+        let _entered = tracing::error_span!("request", request_id = "4f2a", method = "POST", route = "/tsa").entered();
         tracing::info!(serial = 7, "a token was issued");
     }
 

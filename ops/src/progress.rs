@@ -6,15 +6,6 @@ use std::io::IsTerminal;
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 
-/// What a bar counts.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Unit {
-    /// Files, entries, rounds.
-    Items,
-    /// Bytes, shown as KiB, MiB, …
-    Bytes,
-}
-
 /// A bar, or nothing at all; the work does not need to know which. Clones share one bar, also across threads. A bar
 /// that is dropped unfinished, say by an error, leaves the screen.
 #[derive(Clone, Debug)]
@@ -22,13 +13,13 @@ pub(crate) struct Progress(ProgressBar);
 
 impl Progress {
     /// A bar up to `total`, or a spinner when the total is not known.
-    pub(crate) fn new(json: bool, label: impl Into<Cow<'static, str>>, unit: Unit, total: Option<u64>) -> Progress {
+    pub(crate) fn new(json: bool, label: impl Into<Cow<'static, str>>, total: Option<u64>) -> Progress {
         let target = if draws(json, std::io::stderr().is_terminal()) {
             ProgressDrawTarget::stderr()
         } else {
             ProgressDrawTarget::hidden()
         };
-        Progress::on(target, label, unit, total)
+        Progress::on(target, label, total)
     }
 
     /// A bar that is never drawn.
@@ -36,15 +27,11 @@ impl Progress {
         Progress(ProgressBar::hidden())
     }
 
-    fn on(target: ProgressDrawTarget, label: impl Into<Cow<'static, str>>, unit: Unit, total: Option<u64>) -> Progress {
+    fn on(target: ProgressDrawTarget, label: impl Into<Cow<'static, str>>, total: Option<u64>) -> Progress {
         let bar = ProgressBar::with_draw_target(total, target);
-        let template = match (unit, total) {
-            (Unit::Items, Some(_)) => "{msg} [{bar:32}] {human_pos}/{human_len} {per_sec} {eta}",
-            (Unit::Items, None) => "{msg} {spinner} {human_pos} {per_sec}",
-            (Unit::Bytes, Some(_)) => {
-                "{msg} [{bar:32}] {binary_bytes}/{binary_total_bytes} {binary_bytes_per_sec} {eta}"
-            }
-            (Unit::Bytes, None) => "{msg} {spinner} {binary_bytes} {binary_bytes_per_sec}",
+        let template = match total {
+            Some(_) => "{msg} [{bar:32}] {human_pos}/{human_len} {per_sec} {eta}",
+            None => "{msg} {spinner} {human_pos} {per_sec}",
         };
         // A template that does not parse would be a bug of this file, found by its test; the default bar still serves.
         if let Ok(style) = ProgressStyle::with_template(template) {
@@ -67,15 +54,6 @@ impl Progress {
     /// So much is done in all.
     pub(crate) fn set(&self, done: u64) {
         self.0.set_position(done);
-    }
-
-    /// Prints a line above the bar, on standard error; without a bar, just prints it.
-    pub(crate) fn note(&self, line: &str) {
-        use std::io::Write;
-        self.0.suspend(|| {
-            // A closed standard error must not end the work.
-            let _ = writeln!(std::io::stderr(), "{line}");
-        });
     }
 
     /// Done: takes the bar off the screen.
@@ -157,10 +135,10 @@ mod tests {
 
     #[test]
     fn a_bar_shows_label_and_counts_and_leaves_nothing_behind() {
-        let shown = |unit, total, done: u64| {
+        let shown = |total, done: u64| {
             let terminal = Line::default();
             let target = ProgressDrawTarget::term_like(Box::new(terminal.clone()));
-            let progress = Progress::on(target, "checking", unit, total);
+            let progress = Progress::on(target, "checking", total);
             progress.set(1);
             progress.clone().add(done - 1);
             progress.0.tick();
@@ -169,12 +147,9 @@ mod tests {
             assert_eq!(terminal.contents(), "");
             contents
         };
-        let items = shown(Unit::Items, Some(2_000_000), 1_000_000);
+        let items = shown(Some(2_000_000), 1_000_000);
         assert!(items.starts_with("checking [") && items.contains("1,000,000/2,000,000"), "{items}");
-        let bytes = shown(Unit::Bytes, Some(4 << 20), 1 << 20);
-        assert!(bytes.contains("1.00 MiB/4.00 MiB"), "{bytes}");
-        assert!(shown(Unit::Items, None, 7).contains(" 7 "));
-        assert!(shown(Unit::Bytes, None, 2_048).contains("2.00 KiB"));
+        assert!(shown(None, 7).contains(" 7 "));
     }
 
     #[test]

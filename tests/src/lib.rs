@@ -6,6 +6,7 @@
 //! | [`http`] | an HTTP client that shows and sends raw bytes |
 //! | [`stamp`] | a client that keeps every token and proof, and judges them offline |
 //! | [`dice`] | seeded randomness |
+//! | [`powercut`] | a file system that forgets what was not synced |
 //!
 //! The tests are in `tests/`, the programs of strangers in `strangers/`, the fuzz targets in `fuzz/` (a workspace of its
 //! own).

@@ -60,9 +60,11 @@ fn sigterm_under_load_loses_no_answer() {
         let mut granted_late = 0;
         for (number, connection) in halves.iter_mut().enumerate() {
             connection.send(&document(number)).expect("the connection is still there");
-            match read(&connection.response(false).expect("an accepted request is answered")) {
+            let answer = connection.response(false).expect("an accepted request is answered");
+            match read(&answer) {
                 Answer::Granted(_) => granted_late += 1,
-                Answer::Rejected(why) => panic!("accepted, then refused: {why:?}"),
+                // No decision is begun any more; the client is told so.
+                Answer::Rejected(why) => assert_eq!(why, [FailInfo::SystemFailure]),
             }
         }
         drop(halves);
@@ -133,9 +135,8 @@ fn data_in_use_is_refused_and_the_first_server_goes_on() {
             args.extend(["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         }
         let end = run(&args);
-        assert!(matches!(end.code, Some(70 | 75)), "{end:#?}");
-        let said = end.stderr.to_lowercase();
-        assert!(said.contains("lock") || said.contains("in use") || said.contains("another process"), "{end:#?}");
+        assert!(matches!(end.code, Some(64 | 70 | 75)), "{end:#?}");
+        assert!(end.stderr.contains("open in another process"), "{end:#?}");
         assert!(!end.stdout.contains("listening"), "{end:#?}");
     }
     assert!(granted_by(server.http()));
@@ -145,7 +146,7 @@ fn data_in_use_is_refused_and_the_first_server_goes_on() {
 fn a_folder_whose_making_broke_off_is_refused() {
     let data = Data::demo();
     fs::write(data.path().join("INCOMPLETE"), "").expect("a file");
-    for end in [data.serve_to_the_end(&["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]), data.fsck()] {
+    for end in [data.serve_to_the_end(&[]), data.fsck()] {
         assert!(!matches!(end.code, None | Some(0)), "{end:#?}");
         assert!(end.stderr.contains("init"), "it says what broke off: {end:#?}");
     }
@@ -182,7 +183,7 @@ fn a_rolled_back_store_is_refused() {
     copy_folder(&backup, &store);
     let refused = Server::try_start(data.path(), &[], &[]);
     let end = refused.err().expect("a rolled-back store was opened");
-    assert_eq!(end.code, Some(70), "{end:#?}");
+    assert!(matches!(end.code, Some(64 | 70)), "{end:#?}");
     assert!(end.stderr.contains("older than its anchor"), "{end:#?}");
     assert!(!matches!(data.fsck().code, Some(0)), "fsck sees it as well");
     // Nothing was spoilt by the attempt: with its own store back, it goes on.
@@ -199,8 +200,8 @@ fn a_lost_anchor_is_refused() {
     server.stop();
     fs::rename(data.path().join("anchor"), data.path().join("anchor.away")).expect("the anchor lies beside the store");
     let end = Server::try_start(data.path(), &[], &[]).err().expect("a store without its anchor was opened");
-    assert_eq!(end.code, Some(70), "{end:#?}");
-    assert!(end.stderr.contains("anchor"), "{end:#?}");
+    assert!(matches!(end.code, Some(64 | 70)), "{end:#?}");
+    assert!(end.stderr.contains("no anchor"), "{end:#?}");
 }
 
 #[test]
@@ -393,10 +394,10 @@ fn a_clock_that_jumps_stops_the_authority() {
     let library = library.expect("libfaketime is missing: run ops/setup.sh");
     let folder = tempfile::tempdir().expect("a temporary folder");
     let offset = folder.path().join("offset");
-    let data = Data::demo();
-    // Samples are far apart: what stops the authority here is the comparison at each token, not the next sample.
-    data.set("clock.sample_interval_ms", "60000").set("clock.sample_age_max_ms", "180000");
     for jump in ["+60", "-60", "+2", "-2"] {
+        let data = Data::demo();
+        // Samples are far apart: what stops the authority here is the comparison at each token, not the next sample.
+        data.set("clock.sample_interval_ms", "60000").set("clock.sample_age_max_ms", "180000");
         fs::write(&offset, "+0").expect("the offset");
         let environment = [
             ("LD_PRELOAD", library.as_str()),
@@ -424,9 +425,8 @@ fn a_clock_that_jumps_stops_the_authority() {
         assert!(stopped, "{jump}: {metrics}");
         // Reading goes on.
         assert_eq!(connection.get("/ledger/checkpoint").expect("an answer").status, 200);
-        server.stop();
+        server.stop().fsck().expect(0);
     }
-    data.fsck().expect(0);
 }
 
 // ---- what the server says of itself -----------------------------------------------------------------------------------

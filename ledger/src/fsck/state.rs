@@ -124,7 +124,10 @@ fn requests(fsck: &Fsck<'_>, findings: &Findings, size: u64, ends: &Bits) {
         if (first + 1..end).any(|at| ends.is_set(at)) {
             return tell(format!("its entries {first} to {} were not committed together", end - 1));
         }
-        let taken = (first..end).fold(false, |taken, at| answered.set(at) || taken);
+        let mut taken = false;
+        for at in first..end {
+            taken |= answered.set(at); // every one is marked, also behind the first that was taken
+        }
         if taken {
             tell(format!("entries {first} to {} answer another request too", end - 1));
         }

@@ -170,7 +170,9 @@ fn a_surplus_row_is_found() {
             // At the end, and at the front, where numbers become enormous.
             let at = if i % 2 == 0 { key.len() - 1 } else { 0 };
             other[at] ^= 0x40;
-            assert!(store.get(table, &other).unwrap().is_none());
+            while store.get(table, &other).unwrap().is_some() {
+                other[at] = other[at].wrapping_add(1);
+            }
             put(&store, table, &other, value);
             located(&sample.check(&store, true), table, &[&other]);
         }
@@ -346,13 +348,17 @@ fn a_flipped_byte_in_the_files_is_found_or_changes_no_row() {
     assert!(sound.commit(&Batch::default()).is_err() || all_rows(&sound) == live, "read only");
     drop(sound);
 
-    let mut random = proptest::test_runner::TestRng::deterministic_rng(proptest::test_runner::RngAlgorithm::ChaCha);
-    let mut pick = |bound: u64| proptest::prelude::RngCore::next_u64(&mut random) % bound;
+    // Seeded: the same places at every run.
+    let mut drawn = 0u64;
+    let mut pick = |bound: u64| {
+        drawn += 1;
+        u64::from_be_bytes(crate::merkle::sha256(&drawn.to_be_bytes())[..8].try_into().unwrap()) % bound
+    };
     let holds_rows = |path: &Path| matches!(path.extension().and_then(|e| e.to_str()), Some("sst" | "log"));
     let mut files: Vec<_> = std::fs::read_dir(&path).unwrap().map(|file| file.unwrap().path()).collect();
     files.retain(|file| holds_rows(file) && std::fs::metadata(file).unwrap().len() > 0);
     files.sort();
-    assert!(files.iter().any(|f| f.ends_with(f.with_extension("sst"))) && files.len() > Table::ALL.len());
+    assert!(files.len() > Table::ALL.len(), "table files and a log");
     let (mut found, mut harmless) = (0, 0);
     for round in 0..6 * files.len() {
         let file = &files[round % files.len()];

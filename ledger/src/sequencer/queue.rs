@@ -39,7 +39,7 @@ impl Queue {
     }
 
     /// Queues a commit, or gives it back with the reason.
-    pub(crate) fn push(&self, waiting: Waiting) -> Result<(), (Waiting, Refused)> {
+    pub(crate) fn push(&self, waiting: Waiting) -> Result<(), Box<(Waiting, Refused)>> {
         let bytes = waiting.commit.bytes();
         let mut state = self.lock();
         let refused = match state.intake {
@@ -56,7 +56,7 @@ impl Queue {
                 return Ok(());
             }
         };
-        Err((waiting, refused))
+        Err(Box::new((waiting, refused)))
     }
 
     /// The next group: waits for a first commit, takes what is there. Empty once closed and drained.

@@ -19,8 +19,6 @@ pub(crate) enum Goal {
     AtMost(f64),
     /// Value at least so much.
     AtLeast(f64),
-    /// Only shown: the reference of another row.
-    Shown,
 }
 
 /// A row of the table.
@@ -114,7 +112,6 @@ impl Goal {
             Goal::AtMostAnd(most, times) => format!("<= {} {unit} and <= {times} x limit", number(most)),
             Goal::AtMost(most) => format!("<= {} {unit}", number(most)),
             Goal::AtLeast(least) => format!(">= {} {unit}", number(least)),
-            Goal::Shown => "-".to_owned(),
         }
     }
 
@@ -125,7 +122,6 @@ impl Goal {
             Goal::AtMostAnd(most, times) => ratio.map(|ratio| value <= most && ratio <= times),
             Goal::AtMost(most) => Some(value <= most),
             Goal::AtLeast(least) => Some(value >= least),
-            Goal::Shown => None,
         }
     }
 }
@@ -209,7 +205,6 @@ mod tests {
         assert_eq!(met(Goal::AtMostAnd(150.0, 2.0), 151.0, 80.0, 1.9), Some(false));
         assert_eq!(met(Goal::AtMost(50.0), 50.0, 1.0, 50.0), Some(true));
         assert_eq!(met(Goal::AtLeast(50.0), 49.0, 1.0, 49.0), Some(false));
-        assert_eq!(met(Goal::Shown, 1.0, 1.0, 1.0), None);
         let no_limit = Figure::alone("a", "n", "/s", spread(1.0), Goal::TimesLimitAtLeast(0.5));
         assert_eq!((no_limit.met, no_limit.limit, no_limit.ratio), (None, None, None));
     }

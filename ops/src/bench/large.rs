@@ -19,7 +19,7 @@ use super::place::Server;
 use super::sample::rounds;
 use super::{Failed, Figure, Goal, Place, check, machine, proof};
 use crate::data::DataFolder;
-use crate::progress::{Progress, Unit};
+use crate::progress::Progress;
 
 const AREA: &str = "ledger";
 /// Entries of the small ledger.
@@ -39,7 +39,7 @@ const REMOTE_PROOFS: usize = 4_000;
 pub(crate) fn measure(place: &Place, entries: u64, json: bool) -> Result<Vec<Figure>, Failed> {
     let (small, large) = (place.init("small")?, place.init("large")?);
     fill(&small, SMALL, &Progress::none())?;
-    let progress = Progress::new(json, "filling the large ledger", Unit::Items, Some(entries));
+    let progress = Progress::new(json, "filling the large ledger", Some(entries));
     let filled = fill(&large, entries, &progress);
     progress.finish();
     filled?;

@@ -6,7 +6,7 @@ use std::path::Path;
 use crate::bench::{self, Failed, Figure, Machine, Place};
 use crate::cli::{self, BenchArea};
 use crate::exit::Exit;
-use crate::progress::{Progress, Unit};
+use crate::progress::Progress;
 
 /// Measures, prints, writes.
 pub(crate) fn run(args: cli::Bench, json: bool) -> Exit {
@@ -32,7 +32,7 @@ fn measure(args: &cli::Bench, json: bool) -> Result<(), Failed> {
             BenchArea::Tsa => "measuring tokens",
             BenchArea::Ledger => "measuring appends",
         };
-        let progress = Progress::new(json, label, Unit::Items, None);
+        let progress = Progress::new(json, label, None);
         let measured = match area {
             BenchArea::Tsa => bench::tsa(&place, &progress),
             BenchArea::Ledger => bench::append(&place, &progress),

@@ -23,7 +23,7 @@ use crate::cli::Fsck;
 use crate::config::Config;
 use crate::data::{DataError, DataFolder, rocks_settings};
 use crate::exit::Exit;
-use crate::progress::{Progress, Unit};
+use crate::progress::Progress;
 
 /// Findings that are shown; all are counted.
 const FINDINGS_MAX: usize = 200;
@@ -87,7 +87,7 @@ fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
         Err(OpenError::Failed { message, .. }) if is_damage(&message) => return Ok(Checked::Damaged(message)),
         Err(error) => return Err(error.into()),
     };
-    let progress = Progress::new(json, "checking", Unit::Items, Some(0));
+    let progress = Progress::new(json, "checking", Some(0));
     let advance = |done, total| {
         progress.set_total(total);
         progress.set(done);

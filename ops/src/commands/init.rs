@@ -39,12 +39,12 @@ use crate::data::{
     DataError, DataFolder, INCOMPLETE, make_folder, policy_hash, rocks_settings, seal_key, sync_folder, write_new,
 };
 use crate::exit::Exit;
-use crate::progress::{Progress, Unit};
+use crate::progress::Progress;
 use pki::{Keys, Pki, PkiFault};
 
 /// Makes a service and says what was made.
 pub(crate) fn run(args: cli::Init, json: bool) -> Exit {
-    let progress = Progress::new(json, "making keys", Unit::Items, Some(Keys::PURPOSES.len() as u64));
+    let progress = Progress::new(json, "making keys", Some(Keys::PURPOSES.len() as u64));
     let made = Plan::new(&args, &OsEntropy)
         .and_then(|plan| plan.carry_out(&args.data, Arc::new(SystemReadings::new()), &OsEntropy, &progress));
     progress.finish();

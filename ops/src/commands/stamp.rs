@@ -29,7 +29,7 @@ use super::remote::Remote;
 use super::say;
 use crate::cli::{Stamp, StampHash};
 use crate::exit::Exit;
-use crate::progress::{Progress, Unit};
+use crate::progress::Progress;
 
 /// Files in work at once: enough to fill a group commit's wait with the next files' hashing, too few to look like an
 /// attack.
@@ -62,7 +62,7 @@ pub(crate) fn run(args: Stamp, json: bool) -> Exit {
     };
     let service = OnTheWire { remote: &remote, path: if args.rsa { "/tsa/rsa" } else { "/tsa" } };
     let wanted = Wanted { algorithm: algorithm(args.hash), policy };
-    let progress = Progress::new(json, "stamping", Unit::Items, Some(plan.jobs.len() as u64));
+    let progress = Progress::new(json, "stamping", Some(plan.jobs.len() as u64));
     let results = stamp_all(&plan.jobs, &wanted, &service, &OsEntropy, &progress);
     progress.finish();
     let report = Report { plan: &plan, results: &results };

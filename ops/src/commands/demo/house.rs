@@ -264,12 +264,8 @@ impl Process {
             return Err(Trouble::Wrong("the process was waited for twice".to_owned()));
         };
         // First without reaping, so that its id stays its own until it is off the list.
-        loop {
-            match waitid(WaitId::Pid(pid), WaitIdOptions::EXITED | WaitIdOptions::NOWAIT) {
-                Err(rustix::io::Errno::INTR) => {}
-                _ => break,
-            }
-        }
+        let options = WaitIdOptions::EXITED | WaitIdOptions::NOWAIT;
+        while let Err(rustix::io::Errno::INTR) = waitid(WaitId::Pid(pid), options) {}
         lock(&self.running).pids.retain(|running| *running != pid);
         child.wait().map_err(Trouble::io("a process"))
     }
