@@ -201,6 +201,8 @@ async fn listen(
     let admin =
         tokio::spawn(server::serve(admin, admin::routes(service.clone()), limits, metrics.clone(), admin_stopped));
 
+    // Before the line: whoever waits for it may send SIGTERM at once, which without a listener kills the process.
+    let signalled = signals();
     {
         let mut out = std::io::stdout();
         // Whoever started us may have gone; that is no reason to stop.
@@ -209,7 +211,7 @@ async fn listen(
     tracing::info!(http = %http_address, admin = %admin_address, "ready");
 
     let fatal = tokio::select! {
-        signal = signalled() => { tracing::info!(signal, "stopping"); false }
+        signal = signalled => { tracing::info!(signal, "stopping"); false }
         _ = fatally.wait_for(|fatal| *fatal) => true,
     };
     service.drain();
@@ -230,13 +232,16 @@ async fn listen(
     Ok(Exit::Ok)
 }
 
-async fn signalled() -> &'static str {
+/// Listens from this call on; the future tells which signal came.
+fn signals() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let listen = |kind| signal(kind).expect("signals can be listened for: the runtime has its I/O driver");
     let (mut term, mut interrupt) = (listen(SignalKind::terminate()), listen(SignalKind::interrupt()));
-    tokio::select! {
-        _ = term.recv() => "SIGTERM",
-        _ = interrupt.recv() => "SIGINT",
+    async move {
+        tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
     }
 }
 
