@@ -166,14 +166,14 @@ fn place_complaints(files: &[File]) -> Vec<String> {
         concat!("pypi", ".org"),
         concat!("pythonhosted", ".org"),
         concat!("npmjs", ".org"),
-        concat!("deb.debian", ".org"),
+        concat!("deb.", "debian", ".org"),
         concat!("archive.ubuntu", ".com"),
     ];
     // Cargo writes the registry's name into its lock files.
     let mut complaints = said(files.iter().filter(|file| !file.path.ends_with("Cargo.lock")), &hosts);
     for file in files {
         for (number, line) in file.text.lines().enumerate() {
-            for folder in ["/work/", "/tmp/", "/root/", "/home/"] {
+            for folder in [concat!("/wo", "rk/"), "/tmp/", "/root/", "/home/"] {
                 let absolute = line.match_indices(folder).any(|(at, _)| {
                     let before = line[..at].chars().next_back();
                     !before.is_some_and(|c| c.is_alphanumeric() || "._-}~)/*$".contains(c))
