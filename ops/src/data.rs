@@ -26,6 +26,7 @@ use semper_ledger::anchor::AnchorError;
 use semper_ledger::anchor::file::FileAnchor;
 use semper_ledger::note::{BadKey, VerifierKey};
 use semper_ledger::receipt::LogIdentity;
+use semper_ledger::sequencer::SequencerSettings;
 use semper_ledger::store::rocks::{self, RocksSettings, RocksStore};
 use semper_ttp::asn1::pem;
 use semper_ttp::crypto::{EntropyFault, KeyFileFault};
@@ -261,6 +262,17 @@ pub(crate) fn rocks_settings(settings: &Ledger) -> RocksSettings {
     RocksSettings {
         block_cache_bytes: to_usize(settings.block_cache_bytes),
         write_buffer_bytes: to_usize(settings.write_buffer_bytes),
+    }
+}
+
+/// The bounds of the sequencer.
+pub(crate) fn sequencer_settings(settings: &Ledger) -> SequencerSettings {
+    SequencerSettings {
+        queue_commits_max: settings.queue_commits_max as usize,
+        group_commits_max: settings.group_commits_max as usize,
+        group_bytes_max: to_usize(settings.group_bytes_max),
+        mmd_ms: settings.mmd_ms,
+        ..SequencerSettings::default()
     }
 }
 

@@ -10,15 +10,14 @@ use std::time::Instant;
 use semper_ledger::anchor::file::FileAnchor;
 use semper_ledger::ledger::{self, Ledger, Parts};
 use semper_ledger::note::NoteSigner;
-use semper_ledger::sequencer::{
-    Appended, Clock, Commit, Draft, GroupReport, Idempotency, LogKeys, Observer, Refused, SequencerSettings,
-};
+use semper_ledger::sequencer::{Appended, Clock, Commit, Draft, GroupReport, Idempotency, LogKeys, Observer, Refused};
 use semper_ledger::store::Store;
 use semper_ttp::crypto::{LogSigner, LogVerifier, SignatureAlgorithm, SoftKey};
 
 use super::{Failed, machine};
 use crate::clock::{Readings, SystemReadings};
 use crate::config;
+use crate::data::sequencer_settings;
 
 /// Length of a fact and of an artefact, bytes (issue 2 §6).
 pub(crate) const FACT_BYTES: usize = 200;
@@ -90,17 +89,6 @@ pub(crate) fn new_ledger(
         settings: sequencer_settings(&settings),
         tile_cache_bytes: settings.tile_cache_bytes,
     })?)
-}
-
-/// The sequencer as `serve` sets it.
-pub(crate) fn sequencer_settings(settings: &config::Ledger) -> SequencerSettings {
-    SequencerSettings {
-        queue_commits_max: settings.queue_commits_max as usize,
-        group_commits_max: settings.group_commits_max as usize,
-        group_bytes_max: settings.group_bytes_max as usize,
-        mmd_ms: settings.mmd_ms,
-        ..SequencerSettings::default()
-    }
 }
 
 /// Bytes without pattern, from a number (splitmix64): no compressor gains anything, and no two appends are alike.

@@ -13,12 +13,13 @@ use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{Aggregate, Fact, Kind, TimestampKind};
 use semper_ttp::time::Timestamp;
 
-use super::callers::{ARTEFACT_BYTES, FACT_BYTES, Groups, Noise, WallClock, sequencer_settings};
+use super::callers::{ARTEFACT_BYTES, FACT_BYTES, Groups, Noise, WallClock};
 use super::http::Client;
 use super::place::Server;
 use super::sample::rounds;
 use super::{Failed, Figure, Goal, Place, check, machine, proof};
 use crate::data::DataFolder;
+use crate::data::sequencer_settings;
 use crate::progress::Progress;
 
 const AREA: &str = "ledger";

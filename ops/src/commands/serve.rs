@@ -13,7 +13,7 @@ use semper_api::{
 };
 use semper_ledger::{
     ledger::{Ledger, Parts},
-    sequencer::{GroupReport, Observer, Refused, SequencerSettings},
+    sequencer::{GroupReport, Observer, Refused},
 };
 use semper_ttp::{
     asn1::PolicyId,
@@ -29,7 +29,7 @@ use crate::{
     cli,
     clock::{Assumed, Kernel, Source, SystemClock, SystemReadings},
     config::{ClockSource, Config, HashName},
-    data::{self, DataFolder},
+    data::{self, DataFolder, sequencer_settings},
     disk,
     exit::Exit,
     logging,
@@ -90,7 +90,7 @@ fn serve(args: &cli::Serve) -> Result<Exit, Failed> {
         verifier: Arc::new(LogVerifier),
         clock: Arc::new(LedgerTime(clock.clone())),
         observer: Arc::new(Watcher { metrics: metrics.clone(), fatal }),
-        settings: sequencer_settings(&config),
+        settings: sequencer_settings(&config.ledger),
         tile_cache_bytes: config.ledger.tile_cache_bytes,
     })
     .map_err(|error| Failed::usage(&error))?;
@@ -259,16 +259,6 @@ async fn watch_disk(service: Arc<Service>, data: std::path::PathBuf, min: u64) {
         let (service, data) = (service.clone(), data.clone());
         // A hanging disk must hang this thread and no other.
         let _ = tokio::task::spawn_blocking(move || look_at_disk(&service, &data, min)).await;
-    }
-}
-
-fn sequencer_settings(config: &Config) -> SequencerSettings {
-    SequencerSettings {
-        queue_commits_max: config.ledger.queue_commits_max as usize,
-        group_commits_max: config.ledger.group_commits_max as usize,
-        group_bytes_max: usize::try_from(config.ledger.group_bytes_max).unwrap_or(usize::MAX),
-        mmd_ms: config.ledger.mmd_ms,
-        ..SequencerSettings::default()
     }
 }
 
