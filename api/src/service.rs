@@ -140,6 +140,9 @@ const SERIAL_COUNTER: &str = "tsa-serial";
 /// queue, so more attempts would only keep the queue full.
 const ATTEMPTS_MAX: usize = 3;
 
+/// How long after a failure CRLs are tried again.
+const CRL_RETRY: Duration = Duration::from_secs(60);
+
 /// What a client is told to wait when the service is busy, seconds: about the time that a full queue takes.
 const BUSY_RETRY_SECS: u32 = 1;
 
@@ -160,6 +163,9 @@ pub enum ServiceFault {
     /// The ledger took nothing.
     #[error("the ledger refused: {0}")]
     Refused(#[from] Refused),
+    /// The clock may assert no time, so nothing is appended: an entry with a wrong time would bind all that follow.
+    #[error("the clock is {}", .0.name())]
+    Clock(ClockVerdict),
     /// Stored facts do not fold.
     #[error("stored facts: {0}")]
     Facts(String),
@@ -169,6 +175,13 @@ pub enum ServiceFault {
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] semper_ttp::crypto::EntropyFault),
+}
+
+impl ServiceFault {
+    /// True if only the time stands in the way, which mends itself or by the operator's setting the clock.
+    pub fn is_of_time(&self) -> bool {
+        matches!(self, Self::Clock(_) | Self::Refused(Refused::ClockBehind { .. } | Refused::Stale { .. }))
+    }
 }
 
 impl Service {
@@ -331,12 +344,20 @@ impl Service {
         Ok(())
     }
 
-    /// Appends a fact about the service itself: a clock event, its start, its end.
+    /// A reading that the ledger may be given. Tokens have theirs from their own decision.
+    fn ledger_now(&self) -> Result<Timestamp, ServiceFault> {
+        match self.time.check() {
+            (now, verdict) if verdict.may_issue() => Ok(now),
+            (_, verdict) => Err(ServiceFault::Clock(verdict)),
+        }
+    }
+
+    /// Appends a fact about the service itself: a clock event, its start, its end. Not while the clock is in doubt.
     pub fn record(&self, fact: OpsFact) -> Result<(), ServiceFault> {
         let mut salt = [0; 16];
         self.entropy.fill(&mut salt)?;
         let kind = fact.kind();
-        let now = self.time.now();
+        let now = self.ledger_now()?;
         let envelope = Envelope {
             aggregate: Aggregate::of("ops", b"service"),
             seq: now.millis(),
@@ -364,7 +385,7 @@ impl Service {
     fn renew_crl(&self, held: &Held) -> Result<Timestamp, ServiceFault> {
         let aggregate = held.key.authority.crl_aggregate();
         let mut snapshot = self.load::<Crl>(&aggregate)?;
-        let now = self.time.now();
+        let now = self.ledger_now()?;
         let event = CrlEvent::Issue { authority: held.key.authority, life_secs: held.key.crl_life_secs, force: false };
         let (facts, effects) = match Crl::decide(&snapshot.state, &event, now) {
             Ok(decided) => decided,
@@ -466,6 +487,11 @@ impl Service {
             why.push(format!("clock: {}", clock.state.name()));
         }
         let now = self.time.now();
+        let newest = self.ledger.reader().newest().head().map_or(0, |head| head.time_ms);
+        let behind_ms = newest.saturating_sub(now.millis());
+        if behind_ms > self.ledger.mmd_ms() {
+            why.push(format!("clock: {} s behind the newest entry of the ledger", behind_ms / 1000));
+        }
         for endpoint in &self.endpoints {
             if !endpoint.endpoint.tsu().key_period().contains(now) {
                 why.push(format!("{}: its key is not in its period of use", endpoint.endpoint.settings().name));
@@ -500,20 +526,24 @@ impl Service {
         }
     }
 
-    /// Renews CRLs for as long as it is polled. A failure is logged and tried again a minute later.
+    /// Renews CRLs for as long as it is polled. A failure is logged and tried again after [`CRL_RETRY`].
     pub async fn keep_crls_fresh(self: Arc<Self>) {
         loop {
             let service = self.clone();
             let renewed = tokio::task::spawn_blocking(move || service.renew_crls()).await;
             let next = match renewed {
-                Ok(Ok(at)) => at,
+                Ok(Ok(at)) => Some(at),
                 Ok(Err(error)) => {
                     tracing::error!(%error, "CRLs were not renewed");
-                    self.time.now().plus_secs(60)
+                    None
                 }
-                Err(_) => self.time.now().plus_secs(60), // it panicked, which was printed
+                Err(_) => None, // it panicked, which was printed
             };
-            self.sleep_until(next).await;
+            match next {
+                Some(at) => self.sleep_until(at).await,
+                // Not until some time of day: what failed may be the clock.
+                None => tokio::time::sleep(CRL_RETRY).await,
+            }
         }
     }
 }

@@ -139,6 +139,7 @@ pub struct Ledger {
     reader: Arc<Reader>,
     queue: Arc<Queue>,
     observer: Arc<dyn Observer>,
+    mmd_ms: u64,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -177,7 +178,7 @@ impl Ledger {
         };
         let thread = std::thread::Builder::new().name("sequencer".to_owned()).spawn(move || sequencer.run());
         let thread = Some(thread.map_err(OpenError::Thread)?);
-        Ok(Self { reader, queue, observer, thread })
+        Ok(Self { reader, queue, observer, mmd_ms: settings.mmd_ms, thread })
     }
 
     /// Queues `commit`; `done` is called once, on the sequencer's thread, and must be quick.
@@ -206,6 +207,12 @@ impl Ledger {
     /// Commits that wait.
     pub fn queue_depth(&self) -> usize {
         self.queue.depth()
+    }
+
+    /// Maximum merge delay: how much older than its entry a decision may be, and how far the clock may stand behind the
+    /// newest entry for the sequencer to wait, ms.
+    pub fn mmd_ms(&self) -> u64 {
+        self.mmd_ms
     }
 
     /// False once draining or stopped.

@@ -7,6 +7,9 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use semper_ledger::entry::Entry;
+use semper_ledger::receipt::tlog_proof::TlogProof;
+
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Response {
@@ -221,6 +224,23 @@ pub fn request(host: SocketAddr, method: &str, path: &str, headers: &[(&str, &st
     }
     bytes += "\r\n";
     [bytes.as_bytes(), body].concat()
+}
+
+/// Every entry of a server's log, each by the proof that it gives of it.
+///
+/// # Panics
+/// The log does not answer as it should.
+#[must_use]
+pub fn entries(host: SocketAddr) -> Vec<Entry> {
+    let mut connection = Connection::open(host).expect("the server listens");
+    let note = connection.get("/ledger/checkpoint").expect("the checkpoint").text();
+    let size: u64 = note.lines().nth(1).and_then(|line| line.parse().ok()).expect("the size");
+    let mut entry = |index| {
+        let answer = connection.get(&format!("/ledger/proof/inclusion?index={index}")).expect("a proof");
+        let proof = TlogProof::parse(&answer.text()).expect("a tlog-proof");
+        Entry::decode(&proof.extra.expect("with its entry")).expect("an entry")
+    };
+    (0..size).map(&mut entry).collect()
 }
 
 /// One request on a connection of its own.

@@ -9,9 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use openssl::x509::{X509, X509Crl};
-use semper_ledger::entry::Entry;
-use semper_ledger::receipt::tlog_proof::TlogProof;
-use semper_tests::http::{Connection, get};
+use semper_tests::http::{Connection, entries, get};
 use semper_tests::server::{Data, Server, copy_folder, run};
 use semper_tests::stamp::{Answer, Load, QUERY, REPLY, Record, ask, granted_by, load, query, read, verify_all};
 use semper_ttp::evidence::{Kind, TimestampKind};
@@ -83,17 +81,9 @@ fn sigterm_under_load_loses_no_answer() {
 
 /// How many tokens stand in the ledger, by its public entries.
 fn tokens_logged(server: &Server) -> usize {
-    let mut connection = Connection::open(server.http()).expect("the server listens");
-    let note = connection.get("/ledger/checkpoint").expect("the checkpoint").text();
-    let size: u64 = note.lines().nth(1).and_then(|line| line.parse().ok()).expect("the size");
     let kind = Kind::Timestamp(TimestampKind::Token);
-    let is_token = |index: &u64| {
-        let answer = connection.get(&format!("/ledger/proof/inclusion?index={index}")).expect("a proof");
-        let proof = TlogProof::parse(&answer.text()).expect("a tlog-proof");
-        let entry = Entry::decode(&proof.extra.expect("with its entry")).expect("an entry");
-        (entry.role, entry.kind) == (kind.role().code(), kind.code())
-    };
-    (0..size).filter(is_token).count()
+    let entries = entries(server.http());
+    entries.iter().filter(|entry| (entry.role, entry.kind) == (kind.role().code(), kind.code())).count()
 }
 
 #[test]
@@ -358,75 +348,6 @@ fn a_full_queue_says_so_in_the_protocol() {
     // RSA's crowd does not touch the other key, and is over when it is over.
     assert!(granted_by(host));
     assert_eq!(get(server.admin(), "/readyz").status, 200);
-}
-
-// ---- the clock --------------------------------------------------------------------------------------------------------
-
-/// With source `kernel` the machine decides; what the server says of itself and what it does must agree.
-#[test]
-fn the_kernels_clock_is_believed_as_far_as_the_kernel_believes_it() {
-    let data = Data::demo();
-    data.set("clock.source", "\"kernel\"").set("tsa.policy_default", "\"1.3.6.1.4.1.99999.1.1\"");
-    let server = data.serve();
-    let mut connection = Connection::open(server.http()).expect("the server listens");
-    let ready = get(server.admin(), "/readyz");
-    let answer = ask(&mut connection, "/tsa", &query(b"kernel")).expect("an answer");
-    match ready.status {
-        200 => assert!(matches!(answer, Answer::Granted(_))),
-        _ => {
-            assert!(ready.text().contains("clock"), "{}", ready.text());
-            assert_eq!(answer, Answer::Rejected(vec![FailInfo::TimeNotAvailable]));
-        }
-    }
-    let described: serde_json::Value =
-        serde_json::from_slice(&get(server.http(), "/.well-known/semper").body).expect("JSON");
-    assert_eq!(described["clock"]["source"], "kernel");
-}
-
-/// A jump in either direction stops the authority before the next token; it comes back only after good samples.
-#[test]
-fn a_clock_that_jumps_stops_the_authority() {
-    let folders = fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
-    let library = folders
-        .map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"))
-        .find(|path| path.exists())
-        .and_then(|path| path.to_str().map(str::to_owned));
-    let library = library.expect("libfaketime is missing: run ops/setup.sh");
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let offset = folder.path().join("offset");
-    for jump in ["+60", "-60", "+2", "-2"] {
-        let data = Data::demo();
-        // Samples are far apart: what stops the authority here is the comparison at each token, not the next sample.
-        data.set("clock.sample_interval_ms", "60000").set("clock.sample_age_max_ms", "180000");
-        fs::write(&offset, "+0").expect("the offset");
-        let environment = [
-            ("LD_PRELOAD", library.as_str()),
-            ("FAKETIME_TIMESTAMP_FILE", offset.to_str().expect("a path in UTF-8")),
-            ("FAKETIME_NO_CACHE", "1"),
-            // Only realtime jumps.
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-        ];
-        let server = Server::start(data.path(), &[], &environment);
-        assert!(granted_by(server.http()), "{jump}: before");
-        // In one step: a reader must never find the file empty.
-        let next = folder.path().join("next");
-        fs::write(&next, jump).expect("the offset");
-        fs::rename(&next, &offset).expect("one file system");
-        let mut connection = Connection::open(server.http()).expect("the server listens");
-        for path in ["/tsa", "/tsa/rsa", "/tsa"] {
-            let answer = ask(&mut connection, path, &query(b"jumped")).expect("an answer");
-            assert_eq!(answer, Answer::Rejected(vec![FailInfo::TimeNotAvailable]), "{jump} {path}");
-        }
-        let ready = get(server.admin(), "/readyz");
-        assert_eq!(ready.status, 503, "{jump}");
-        assert!(ready.text().contains("clock"), "{jump}: {}", ready.text());
-        let metrics = get(server.admin(), "/metrics").text();
-        let stopped = metrics.lines().any(|line| line == "semper_clock_state{state=\"stopped\"} 1");
-        assert!(stopped, "{jump}: {metrics}");
-        // Reading goes on.
-        assert_eq!(connection.get("/ledger/checkpoint").expect("an answer").status, 200);
-        server.stop().fsck().expect(0);
-    }
 }
 
 // ---- what the server says of itself -----------------------------------------------------------------------------------

@@ -311,10 +311,10 @@ fn facts() -> Vec<Fact> {
         OpsFact::PolicyChanged { policy: digest("policy") },
         OpsFact::ClockSynchronised { error_micros: 850 },
         OpsFact::ClockSuspect { error_micros: 2_500 },
-        OpsFact::ClockLost { reason: 2, offset_micros: 1_000_000 },
+        OpsFact::ClockLost { reason: 5, offset_micros: 1_000_000, ago_millis: 30_000 },
         OpsFact::LeapSecond { at_millis: 1_798_761_600_000, inserted: true },
         OpsFact::OperatorAct { act: 3, subject: digest("subject") },
-        OpsFact::Started { build: digest("build") },
+        OpsFact::Started { build: digest("build"), ago_millis: 12 },
         OpsFact::Stopped,
     ] {
         stored(fact, Aggregate::of("ops", b"service"), &mut facts);

@@ -251,25 +251,25 @@ impl State {
     }
 }
 
-/// Why the state changed.
+/// Why the state changed. The numbers stand in facts ([`ClockLost`](crate::evidence::OpsFact::ClockLost)) for ever.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Cause {
     /// A good sample, or the last one of those needed.
-    GoodSample,
+    GoodSample = 0,
     /// The time source could not be read.
-    SourceUnreadable,
+    SourceUnreadable = 1,
     /// The source says that it is not synchronised.
-    Unsynchronised,
+    Unsynchronised = 2,
     /// The estimated error is above `offset_bound`.
-    EstimatedErrorTooLarge,
+    EstimatedErrorTooLarge = 3,
     /// The maximum error is above the accuracy.
-    MaxErrorTooLarge,
+    MaxErrorTooLarge = 4,
     /// Realtime and monotonic have moved apart.
-    Jump,
+    Jump = 5,
     /// Error, drift allowance and step together no longer fit the accuracy.
-    BoundExceeded,
+    BoundExceeded = 6,
     /// The last good sample is older than `sample_age_max`.
-    SampleTooOld,
+    SampleTooOld = 7,
 }
 
 impl Cause {
@@ -554,9 +554,10 @@ impl Clock {
     /// The clock's health at a reading; changes nothing.
     pub fn health(&self, at: Reading) -> Health {
         let bound = match &self.mode {
-            Mode::Synced(good) | Mode::Suspect(good) => {
-                Some(self.compare(good, at).error.saturating_add(GEN_TIME_RESOLUTION))
-            }
+            // A reading that would end the right to issue has no bound, even before a token's check or a sample finds it.
+            Mode::Synced(good) | Mode::Suspect(good) => Some(self.compare(good, at))
+                .filter(|comparison| comparison.broken.is_none())
+                .map(|comparison| comparison.error.saturating_add(GEN_TIME_RESOLUTION)),
             Mode::Unsynced | Mode::Stopped { .. } => None,
         };
         let stopped_by = match self.mode {

@@ -228,7 +228,7 @@ mod tests {
     use proptest::prelude::*;
 
     fn sample() -> Fact {
-        OpsFact::Started { build: Digest([7; 32]) }.into_fact(&Envelope {
+        OpsFact::Started { build: Digest([7; 32]), ago_millis: 0 }.into_fact(&Envelope {
             aggregate: Aggregate::of("ops", b""),
             seq: 3,
             now: Timestamp::from_millis(1_772_366_400_250),
@@ -253,7 +253,7 @@ mod tests {
             &format!("50{}", "09".repeat(16)),
             &format!("5820{}", "01".repeat(32)),
             &format!("5820{}", "02".repeat(32)),
-            &format!("815820{}", "07".repeat(32)),
+            &format!("825820{}00", "07".repeat(32)),
         ]
         .concat();
         assert_eq!(hex::encode(sample().encode()), expected);

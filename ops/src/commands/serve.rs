@@ -33,7 +33,7 @@ use crate::{
     disk,
     exit::Exit,
     logging,
-    time::{LedgerTime, ServiceTime, event_channel, record},
+    time::{Happening, LedgerTime, ServiceTime, What, append, clock_sink, happenings, record},
 };
 
 /// How often the disk is looked at.
@@ -73,12 +73,13 @@ fn serve(args: &cli::Serve) -> Result<Exit, Failed> {
     config.verify().map_err(|error| Failed::usage(&error))?;
     logging::begin(&config.log).map_err(|error| Failed::usage(&error))?;
 
-    let (sink, events) = event_channel();
+    let (happens, happened) = happenings();
+    let _ = happens.try_send(Happening::now(What::Started(build(&folder, args)?))); // it is empty
     let source: Box<dyn Source> = match config.clock.source {
         ClockSource::Kernel => Box::new(Kernel),
         ClockSource::Assumed => Box::new(Assumed),
     };
-    let clock = SystemClock::new(config.clock_settings(), source, Box::new(SystemReadings::new()), sink);
+    let clock = SystemClock::new(config.clock_settings(), source, Box::new(SystemReadings::new()), clock_sink(happens));
     let clock = Arc::new(clock.map_err(|error| Failed::usage(&error))?);
     let loaded = folder.load(&config).map_err(|error| Failed::usage(&error))?;
     let metrics = Arc::new(Metrics::new(&loaded.identity.origin));
@@ -141,7 +142,9 @@ fn serve(args: &cli::Serve) -> Result<Exit, Failed> {
     }
     let recorder = {
         let service = Arc::downgrade(&service);
-        std::thread::Builder::new().name("clock-record".to_owned()).spawn(move || record(&events, &service))
+        std::thread::Builder::new()
+            .name("clock-record".to_owned())
+            .spawn(move || record(&happened, |fact| append(&service, fact)))
     }
     .map_err(|error| Failed::fault(&error))?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
@@ -175,12 +178,14 @@ async fn listen(
     look_at_disk(&service, data, config.storage.disk_free_min_bytes);
     let crls = {
         let service = service.clone();
-        tokio::task::spawn_blocking(move || {
-            service.record(OpsFact::Started { build: Digest::of(env!("CARGO_PKG_VERSION").as_bytes()) })?;
-            service.renew_crls()
-        })
+        tokio::task::spawn_blocking(move || service.renew_crls())
     };
-    crls.await.map_err(|error| Failed::fault(&error))?.map_err(|error| Failed::fault(&error))?;
+    match crls.await.map_err(|error| Failed::fault(&error))? {
+        Ok(_) => {}
+        // What is there can be served; readiness says what is missing.
+        Err(fault) if fault.is_of_time() => tracing::warn!(%fault, "nothing can be appended before the clock is good"),
+        Err(fault) => return Err(Failed::fault(&fault)),
+    }
     tokio::spawn(service.clone().keep_crls_fresh());
     tokio::spawn(watch_disk(service.clone(), data.to_owned(), config.storage.disk_free_min_bytes));
 
@@ -230,6 +235,15 @@ async fn listen(
         tracing::warn!(%error, "the end of the service got no ledger entry");
     }
     Ok(Exit::Ok)
+}
+
+/// What runs here: version and configuration, as the fact of the start names it.
+fn build(folder: &DataFolder, args: &cli::Serve) -> Result<Digest, Failed> {
+    let file = args.config.clone().unwrap_or_else(|| folder.path("semper.toml"));
+    let configuration = std::fs::read(&file);
+    let configuration =
+        configuration.map_err(|error| Failed::usage(&format!("cannot read {}: {error}", file.display())))?;
+    Ok(Digest::of(&[env!("CARGO_PKG_VERSION").as_bytes(), &[0], &configuration].concat()))
 }
 
 /// Listens from this call on; the future tells which signal came.

@@ -42,12 +42,16 @@ pub enum OpsFact {
         /// Estimated error in microseconds.
         error_micros: u64,
     },
-    /// Issuing stopped for the clock. Body `[reason, offset in µs]`.
+    /// Issuing stopped for the clock. Body `[reason, offset in µs, ago in ms]`.
+    ///
+    /// A clock that is lost gives the ledger no time: the fact is made when the clock is back, and says how long before.
     ClockLost {
-        /// Why, by the numbers of the clock component.
+        /// Why, by the numbers of [`Cause`](crate::clock::Cause).
         reason: u64,
         /// Size of the offset or jump in microseconds, 0 if unknown.
         offset_micros: u64,
+        /// How long before the fact's own time, in milliseconds of the monotonic clock.
+        ago_millis: u64,
     },
     /// A leap second. Body `[moment in ms, inserted]`.
     LeapSecond {
@@ -63,10 +67,12 @@ pub enum OpsFact {
         /// Digest of what it was about.
         subject: Digest,
     },
-    /// The service started. Body `[build]`.
+    /// The service started. Body `[build, ago in ms]`. Made when the clock may assert time, as [`Self::ClockLost`].
     Started {
         /// SHA-256 of version and configuration.
         build: Digest,
+        /// How long before the fact's own time, in milliseconds of the monotonic clock.
+        ago_millis: u64,
     },
     /// The service was stopped in an orderly way. Body `[]`.
     Stopped,
@@ -102,20 +108,23 @@ impl Recorded for OpsFact {
                 key.write(w.array(3));
                 w.bool(*destroyed);
             }
-            Self::PolicyChanged { policy: digest } | Self::Started { build: digest } => {
-                w.array(1).bytes(digest.as_bytes());
+            Self::PolicyChanged { policy } => {
+                w.array(1).bytes(policy.as_bytes());
             }
             Self::ClockSynchronised { error_micros } | Self::ClockSuspect { error_micros } => {
                 w.array(1).uint(*error_micros);
             }
-            Self::ClockLost { reason, offset_micros } => {
-                w.array(2).uint(*reason).uint(*offset_micros);
+            Self::ClockLost { reason, offset_micros, ago_millis } => {
+                w.array(3).uint(*reason).uint(*offset_micros).uint(*ago_millis);
             }
             Self::LeapSecond { at_millis, inserted } => {
                 w.array(2).uint(*at_millis).bool(*inserted);
             }
             Self::OperatorAct { act, subject } => {
                 w.array(2).uint(*act).bytes(subject.as_bytes());
+            }
+            Self::Started { build, ago_millis } => {
+                w.array(2).bytes(build.as_bytes()).uint(*ago_millis);
             }
             Self::Stopped => {
                 w.array(0);
@@ -126,9 +135,9 @@ impl Recorded for OpsFact {
     fn read_body(kind: Kind, r: &mut Reader<'_>) -> Result<Self, FactError> {
         let Kind::Ops(ops) = kind else { return Err(FactError::OtherKind { found: kind }) };
         let len = match ops {
-            OpsKind::KeyMade | OpsKind::KeyEnded => 3,
-            OpsKind::KeyFirstUse | OpsKind::ClockLost | OpsKind::LeapSecond | OpsKind::OperatorAct => 2,
-            OpsKind::PolicyChanged | OpsKind::ClockSynchronised | OpsKind::ClockSuspect | OpsKind::Started => 1,
+            OpsKind::KeyMade | OpsKind::KeyEnded | OpsKind::ClockLost => 3,
+            OpsKind::KeyFirstUse | OpsKind::LeapSecond | OpsKind::OperatorAct | OpsKind::Started => 2,
+            OpsKind::PolicyChanged | OpsKind::ClockSynchronised | OpsKind::ClockSuspect => 1,
             OpsKind::Stopped => 0,
         };
         r.array(len)?;
@@ -139,10 +148,12 @@ impl Recorded for OpsFact {
             OpsKind::PolicyChanged => Self::PolicyChanged { policy: Digest(r.fixed()?) },
             OpsKind::ClockSynchronised => Self::ClockSynchronised { error_micros: r.uint()? },
             OpsKind::ClockSuspect => Self::ClockSuspect { error_micros: r.uint()? },
-            OpsKind::ClockLost => Self::ClockLost { reason: r.uint()?, offset_micros: r.uint()? },
+            OpsKind::ClockLost => {
+                Self::ClockLost { reason: r.uint()?, offset_micros: r.uint()?, ago_millis: r.uint()? }
+            }
             OpsKind::LeapSecond => Self::LeapSecond { at_millis: r.uint()?, inserted: r.bool()? },
             OpsKind::OperatorAct => Self::OperatorAct { act: r.uint()?, subject: Digest(r.fixed()?) },
-            OpsKind::Started => Self::Started { build: Digest(r.fixed()?) },
+            OpsKind::Started => Self::Started { build: Digest(r.fixed()?), ago_millis: r.uint()? },
             OpsKind::Stopped => Self::Stopped,
         })
     }
@@ -165,10 +176,10 @@ mod tests {
             OpsFact::PolicyChanged { policy: digest },
             OpsFact::ClockSynchronised { error_micros: 1 },
             OpsFact::ClockSuspect { error_micros: 70_000 },
-            OpsFact::ClockLost { reason: 2, offset_micros: u64::MAX },
+            OpsFact::ClockLost { reason: 2, offset_micros: u64::MAX, ago_millis: 1 },
             OpsFact::LeapSecond { at_millis: 1, inserted: false },
             OpsFact::OperatorAct { act: 1, subject: digest },
-            OpsFact::Started { build: digest },
+            OpsFact::Started { build: digest, ago_millis: u64::MAX },
             OpsFact::Stopped,
         ];
         assert_eq!(all.len(), OpsKind::ALL.len());

@@ -39,6 +39,19 @@ impl ClockVerdict {
         Self::ALL.into_iter().find(|v| v.code() == code)
     }
 
+    /// The verdict's name in sentences and logs.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unsynced => "unsynced",
+            Self::Synced => "synced",
+            Self::Suspect => "suspect",
+            Self::Stopped => "stopped",
+            Self::Assumed => "assumed",
+            Self::LeapSecond => "in a leap second",
+        }
+    }
+
     /// True if time may be asserted under this verdict.
     #[must_use]
     pub const fn may_issue(self) -> bool {

@@ -1,0 +1,196 @@
+//! What a server does when its clock is wrong: before it starts, while it runs, and when it is right again.
+
+use std::fs;
+use std::path::PathBuf;
+use std::time::Instant;
+
+use semper_tests::http::{Connection, entries, get};
+use semper_tests::server::{DEADLINE, Data, Server};
+use semper_tests::stamp::{Answer, ask, granted_by, query};
+use semper_ttp::evidence::{Kind, OpsKind};
+use semper_ttp::timestamp::FailInfo;
+
+/// With source `kernel` the machine decides; what the server says of itself and what it does must agree.
+#[test]
+fn the_kernels_clock_is_believed_as_far_as_the_kernel_believes_it() {
+    let data = Data::demo();
+    data.set("clock.source", "\"kernel\"").set("tsa.policy_default", "\"1.3.6.1.4.1.99999.1.1\"");
+    let server = data.serve();
+    let mut connection = Connection::open(server.http()).expect("the server listens");
+    let ready = get(server.admin(), "/readyz");
+    let answer = ask(&mut connection, "/tsa", &query(b"kernel")).expect("an answer");
+    match ready.status {
+        200 => assert!(matches!(answer, Answer::Granted(_))),
+        _ => {
+            assert!(ready.text().contains("clock"), "{}", ready.text());
+            assert_eq!(answer, Answer::Rejected(vec![FailInfo::TimeNotAvailable]));
+        }
+    }
+    let described: serde_json::Value =
+        serde_json::from_slice(&get(server.http(), "/.well-known/semper").body).expect("JSON");
+    assert_eq!(described["clock"]["source"], "kernel");
+}
+
+/// Realtime as the tests set it for the servers that they start (libfaketime); monotonic time runs on.
+struct Realtime {
+    library: String,
+    folder: tempfile::TempDir,
+}
+
+impl Realtime {
+    fn new() -> Self {
+        let folders = fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
+        let library = folders
+            .map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"))
+            .find(|path| path.exists())
+            .and_then(|path| path.to_str().map(str::to_owned));
+        let library = library.expect("libfaketime is missing: run ops/setup.sh");
+        let realtime = Self { library, folder: tempfile::tempdir().expect("a temporary folder") };
+        realtime.set("+0");
+        realtime
+    }
+
+    fn offset_file(&self) -> PathBuf {
+        self.folder.path().join("offset")
+    }
+
+    /// Moves realtime to this many seconds from the true one. In one step: a reader never finds the file empty.
+    fn set(&self, offset: &str) {
+        let next = self.folder.path().join("next");
+        fs::write(&next, offset).expect("the offset");
+        fs::rename(&next, self.offset_file()).expect("one file system");
+    }
+
+    fn start(&self, data: &Data) -> Server {
+        let offset = self.offset_file();
+        let environment = [
+            ("LD_PRELOAD", self.library.as_str()),
+            ("FAKETIME_TIMESTAMP_FILE", offset.to_str().expect("a path in UTF-8")),
+            ("FAKETIME_NO_CACHE", "1"),
+            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
+        ];
+        Server::start(data.path(), &[], &environment)
+    }
+}
+
+/// Asks again until the server says that it is ready.
+fn wait_until_ready(server: &Server) {
+    let deadline = Instant::now() + DEADLINE;
+    while get(server.admin(), "/readyz").status != 200 {
+        assert!(Instant::now() < deadline, "{}", get(server.admin(), "/readyz").text());
+    }
+}
+
+fn refused_for_time(server: &Server) -> bool {
+    let mut connection = Connection::open(server.http()).expect("the server listens");
+    let answer = ask(&mut connection, "/tsa", &query(b"what time?")).expect("an answer");
+    answer == Answer::Rejected(vec![FailInfo::TimeNotAvailable])
+}
+
+/// The kinds of the log's `ops` entries, in their order.
+fn ops_kinds(server: &Server) -> Vec<OpsKind> {
+    let entries = entries(server.http());
+    let kinds = entries.iter().filter_map(|entry| Kind::from_codes(entry.role, entry.kind));
+    kinds.filter_map(|kind| if let Kind::Ops(ops) = kind { Some(ops) } else { None }).collect()
+}
+
+/// A jump in either direction stops the authority before the next token.
+#[test]
+fn a_clock_that_jumps_stops_the_authority() {
+    let realtime = Realtime::new();
+    for jump in ["+60", "-60", "+2", "-2"] {
+        let data = Data::demo();
+        // Samples are far apart: what stops the authority here is the comparison at each token, not the next sample.
+        data.set("clock.sample_interval_ms", "60000").set("clock.sample_age_max_ms", "180000");
+        realtime.set("+0");
+        let server = realtime.start(&data);
+        assert!(granted_by(server.http()), "{jump}: before");
+        realtime.set(jump);
+        let mut connection = Connection::open(server.http()).expect("the server listens");
+        for path in ["/tsa", "/tsa/rsa", "/tsa"] {
+            let answer = ask(&mut connection, path, &query(b"jumped")).expect("an answer");
+            assert_eq!(answer, Answer::Rejected(vec![FailInfo::TimeNotAvailable]), "{jump} {path}");
+        }
+        let ready = get(server.admin(), "/readyz");
+        assert_eq!(ready.status, 503, "{jump}");
+        assert!(ready.text().contains("clock"), "{jump}: {}", ready.text());
+        let metrics = get(server.admin(), "/metrics").text();
+        let stopped = metrics.lines().any(|line| line == "semper_clock_state{state=\"stopped\"} 1");
+        assert!(stopped, "{jump}: {metrics}");
+        // Reading goes on.
+        assert_eq!(connection.get("/ledger/checkpoint").expect("an answer").status, 200);
+        server.stop().fsck().expect(0);
+    }
+}
+
+/// Nothing enters the ledger with the time of a clock that is not trusted, or no true time could follow it.
+#[test]
+fn a_jump_leaves_no_mark_on_the_ledgers_time() {
+    let realtime = Realtime::new();
+    for jump in ["+86400", "-86400"] {
+        let data = Data::demo();
+        data.set("clock.sample_interval_ms", "60000").set("clock.sample_age_max_ms", "180000");
+        realtime.set("+0");
+        let server = realtime.start(&data);
+        assert!(granted_by(server.http()), "{jump}: before");
+        realtime.set(jump);
+        assert!(refused_for_time(&server), "{jump}");
+        let data = server.stop();
+
+        realtime.set("+0");
+        let server = realtime.start(&data);
+        assert!(granted_by(server.http()), "{jump}: after");
+        server.stop().fsck().expect(0);
+    }
+}
+
+/// The clock comes back by itself, and then its loss and its return are in the ledger.
+#[test]
+fn a_clock_that_was_lost_is_on_record_when_it_is_back() {
+    let realtime = Realtime::new();
+    let data = Data::demo();
+    data.set("clock.sample_interval_ms", "100").set("clock.sample_age_max_ms", "60000");
+    let server = realtime.start(&data);
+    assert!(granted_by(server.http()));
+    realtime.set("+60");
+    assert!(refused_for_time(&server));
+    // The machine takes the new time for the right one once it has been steady for some samples.
+    wait_until_ready(&server);
+    assert!(granted_by(server.http()));
+    let deadline = Instant::now() + DEADLINE;
+    let wanted = [OpsKind::ClockSynchronised, OpsKind::ClockLost, OpsKind::ClockSynchronised];
+    loop {
+        let kinds = ops_kinds(&server);
+        let clock: Vec<_> =
+            kinds.into_iter().filter(|kind| [OpsKind::ClockSynchronised, OpsKind::ClockLost].contains(kind)).collect();
+        if clock == wanted {
+            break;
+        }
+        assert!(wanted.starts_with(&clock) && Instant::now() < deadline, "{clock:?}");
+    }
+    server.stop().fsck().expect(0);
+}
+
+/// A ledger that is ahead of the clock, whoever is wrong, can be read; nothing is appended until time has caught up.
+#[test]
+fn a_ledger_ahead_of_the_clock_is_served_for_reading() {
+    let realtime = Realtime::new();
+    let data = Data::demo();
+    data.set("clock.sample_interval_ms", "100").set("clock.sample_age_max_ms", "60000");
+    realtime.set("+3600");
+    let server = realtime.start(&data);
+    assert!(granted_by(server.http()));
+    let data = server.stop();
+
+    realtime.set("+0");
+    let server = realtime.start(&data);
+    assert!(refused_for_time(&server));
+    let ready = get(server.admin(), "/readyz");
+    assert_eq!(ready.status, 503);
+    assert!(ready.text().contains("behind the newest entry"), "{}", ready.text());
+    assert_eq!(get(server.http(), "/ledger/checkpoint").status, 200);
+    realtime.set("+3610");
+    wait_until_ready(&server);
+    assert!(granted_by(server.http()), "{}", server.stderr());
+    server.stop().fsck().expect(0);
+}
