@@ -39,6 +39,7 @@ use crate::{
     metrics::Metrics,
     pool::{Full, Pool},
     quota::Quota,
+    server::RequestId,
 };
 
 /// The clock as the service asks it: the only one there is.
@@ -222,6 +223,7 @@ impl Service {
         endpoint: usize,
         request: Request,
         request_digest: Digest,
+        id: RequestId,
     ) -> Result<Vec<u8>, Refusal> {
         if !self.takes_in() {
             return Err(Refusal::Unavailable);
@@ -230,7 +232,7 @@ impl Service {
         for _ in 0..ATTEMPTS_MAX {
             let (send, receive) = oneshot::channel();
             let (service, request) = (self.clone(), request.clone());
-            let job = move || service.decide_and_commit(endpoint, request, request_digest, send);
+            let job = move || service.decide_and_commit(endpoint, request, request_digest, id, send);
             self.endpoints[endpoint].pool.push(job).map_err(|Full| busy.clone())?;
             match receive.await {
                 Ok(Outcome::Granted(response)) => return Ok(response),
@@ -249,18 +251,19 @@ impl Service {
         endpoint: usize,
         request: Request,
         request_digest: Digest,
+        id: RequestId,
         answer: oneshot::Sender<Outcome>,
     ) {
         if answer.is_closed() {
             return; // the client is gone: nothing was promised to anybody
         }
-        let outcome = match self.decide_and_sign(endpoint, request, request_digest) {
+        let outcome = match self.decide_and_sign(endpoint, request, request_digest, id) {
             Err(refusal) => Outcome::Refused(refusal),
             Ok((stamped, mut commit)) => {
                 let first_use = self.endpoints[endpoint].first_use.claim();
                 if first_use && let Err(fault) = self.add_first_use(endpoint, &mut commit) {
                     self.endpoints[endpoint].first_use.release();
-                    let _ = answer.send(Outcome::Refused(unavailable(&fault)));
+                    let _ = answer.send(Outcome::Refused(unavailable(&fault, id)));
                     return;
                 }
                 let service = first_use.then(|| Arc::downgrade(&self));
@@ -276,7 +279,7 @@ impl Service {
                             Outcome::Refused(Refusal::Clock { verdict: ClockVerdict::Stopped })
                         }
                         Err(refused) => {
-                            tracing::error!(%refused, "a token was not logged and is not released");
+                            tracing::error!(request_id = id.0, %refused, "a token was not logged and is not released");
                             Outcome::Refused(Refusal::Unavailable)
                         }
                     };
@@ -293,7 +296,9 @@ impl Service {
         endpoint: usize,
         request: Request,
         request_digest: Digest,
+        id: RequestId,
     ) -> Result<(timestamp::Stamped, Commit), Refusal> {
+        let unavailable = |why: &dyn std::fmt::Display| unavailable(why, id);
         let Endpoint { endpoint, signer, .. } = &self.endpoints[endpoint];
         let mut random = [0; 28];
         self.entropy.fill(&mut random).map_err(|fault| unavailable(&fault))?;
@@ -553,7 +558,7 @@ fn key_aggregate(key: KeyId) -> Aggregate {
     Aggregate::of("key", key.to_string().as_bytes())
 }
 
-fn unavailable(why: &dyn std::fmt::Display) -> Refusal {
-    tracing::error!(error = %why, "a timestamp cannot be issued");
+fn unavailable(why: &dyn std::fmt::Display, id: RequestId) -> Refusal {
+    tracing::error!(request_id = id.0, error = %why, "a timestamp cannot be issued");
     Refusal::Unavailable
 }

@@ -43,7 +43,8 @@ pub struct Parts {
     pub observer: Arc<dyn Observer>,
     /// Bounds.
     pub settings: SequencerSettings,
-    /// Memory for full tiles, in bytes; 0 turns the cache off.
+    /// Memory for full tiles of level 0, in bytes; 0 turns that cache off. The levels above have their own, 1/256 of the
+    /// size.
     pub tile_cache_bytes: u64,
 }
 

@@ -147,7 +147,9 @@ fn serve(args: &cli::Serve) -> Result<Exit, Failed> {
             .spawn(move || record(&happened, |fact| append(&service, fact)))
     }
     .map_err(|error| Failed::fault(&error))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    // The other half of the processors is for the signers and the sequencer, which have threads of their own.
+    let half = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(half).enable_all().build();
     let runtime = runtime.map_err(|error| Failed::fault(&error))?;
     let exit = runtime.block_on(listen(&config, &args.data, service.clone(), &metrics, &mut fatally));
     // Tasks that still hold the service, such as the renewal of CRLs, end with the runtime.
