@@ -6,14 +6,15 @@ use std::fs;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use openssl::x509::{X509, X509Crl};
 use semper_ledger::entry::Entry;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_tests::http::{Connection, get};
-use semper_tests::server::{Data, Server, copy_folder, run};
+use semper_tests::server::{DEADLINE, Data, Server, copy_folder, run};
 use semper_tests::stamp::{Answer, Load, QUERY, REPLY, Record, ask, granted_by, load, query, read, verify_all};
+use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{Kind, TimestampKind};
 use semper_ttp::timestamp::FailInfo;
 use semper_ttp::timestamp::response::{self, Response};
@@ -101,7 +102,7 @@ fn sigterm_while_idle_ends_at_once_even_with_open_connections() {
     let server = Server::demo();
     let mut idle = Connection::open(server.http()).expect("the server listens");
     assert_eq!(idle.get("/ledger/checkpoint").expect("an answer").status, 200);
-    let begun = std::time::Instant::now();
+    let begun = Instant::now();
     server.terminate();
     let (end, data) = server.wait();
     end.expect(0);
@@ -583,7 +584,6 @@ fn lower_settings_serve_the_same_data() {
         ("ledger.tile_cache_bytes", "0"),
         ("ledger.block_cache_bytes", "1048576"),
         ("ledger.write_buffer_bytes", "1048576"),
-        // Not 1: at the start the service itself makes more than one entry at a time.
         ("ledger.queue_commits_max", "16"),
         ("ledger.group_commits_max", "1"),
         ("ledger.group_bytes_max", "1048576"),
@@ -597,4 +597,87 @@ fn lower_settings_serve_the_same_data() {
     assert!(granted_by(server.http()));
     server.stop();
     data.fsck().expect(0);
+}
+
+/// The least value of every setting that has one.
+const LEAST: [(&str, u64); 23] = [
+    ("limits.body_bytes_max", 1024),
+    ("limits.header_read_timeout_secs", 1),
+    ("limits.body_read_timeout_secs", 1),
+    ("limits.idle_timeout_secs", 1),
+    ("limits.connections_max", 1),
+    ("limits.connections_per_address_max", 1),
+    ("ledger.queue_commits_max", 16),
+    ("ledger.group_commits_max", 1),
+    ("ledger.group_bytes_max", 1 << 20),
+    ("ledger.tile_cache_bytes", 0),
+    ("ledger.block_cache_bytes", 1 << 20),
+    ("ledger.write_buffer_bytes", 1 << 20),
+    ("tsa.accuracy_ms", 2),
+    ("tsa.quota_per_address_per_minute", 1),
+    ("tsa.sign_threads_per_key", 1),
+    ("tsa.sign_queue_per_key_max", 1),
+    ("clock.offset_bound_ms", 1),
+    ("clock.drift_ppm", 0),
+    ("clock.sample_interval_ms", 1000),
+    ("clock.sample_age_max_ms", 2000),
+    ("clock.good_samples_needed", 1),
+    ("storage.disk_free_min_bytes", 16 << 20),
+    ("shutdown.drain_secs", 0),
+];
+
+/// Made, served, stamped, stopped and checked with every setting at its least, all at once. One less is refused.
+#[test]
+fn every_setting_at_its_least_still_serves() {
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let passphrase = folder.path().join("passphrase");
+    fs::write(&passphrase, "no secret at all\n").expect("a file");
+    let file = folder.path().join("semper.toml");
+    let write = |least: &[(&str, u64)]| {
+        let settings: String = least.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();
+        let text = format!(
+            "service.public_url = \"http://127.0.0.1:8080\"\nservice.country = \"FR\"\n\
+             service.organisation = \"Least\"\nservice.organisation_identifier = \"NTRFR-1\"\n\
+             ledger.origin = \"least.semper.example\"\nclock.source = \"assumed\"\n\
+             keys.passphrase_file = {passphrase:?}\n{settings}"
+        );
+        fs::write(&file, text).expect("the settings");
+    };
+    let path = |path: &std::path::Path| path.to_str().expect("a path in UTF-8").to_owned();
+    let data = folder.path().join("data");
+    for (i, (key, value)) in LEAST.iter().enumerate().filter(|(_, (_, value))| *value > 0) {
+        let mut below = LEAST;
+        below[i].1 = value - 1;
+        write(&below);
+        let end = run(&["init", "--data", &path(&data), "--config", &path(&file)]);
+        end.expect(64);
+        // What several settings decide together is said of the clock.
+        let name = key.rsplit('.').next().expect("section.key");
+        assert!(end.stderr.contains(key) || (end.stderr.contains("clock: ") && end.stderr.contains(name)), "{end:#?}");
+        assert!(!data.exists(), "{key}");
+    }
+    write(&LEAST);
+    run(&["init", "--data", &path(&data), "--config", &path(&file)]).expect(0);
+    let server = Server::start(&data, &[], &[]);
+    let host = server.http();
+    // There is room for one connection, and a second of silence ends it: whoever is too slow asks again.
+    let deadline = Instant::now() + DEADLINE;
+    let mut records: Vec<Record> = Vec::new();
+    while records.len() < 20 {
+        assert!(Instant::now() < deadline, "{} tokens: {}", records.len(), server.stderr());
+        let Ok(mut connection) = Connection::open(host) else { continue };
+        for number in records.len()..20 {
+            let document = format!("least {number}");
+            let path = if number % 2 == 0 { "/tsa" } else { "/tsa/rsa" };
+            let Ok(Answer::Granted(token)) = ask(&mut connection, path, &query(document.as_bytes())) else { break };
+            records.push(Record { document: Digest::of(document.as_bytes()), token, proof: None });
+        }
+    }
+    server.stop();
+    // Entries are there now, so the second start appends after others; and then settings are raised again.
+    Server::start(&data, &[], &[]).stop();
+    write(&[("storage.disk_free_min_bytes", 16 << 20)]);
+    let server = Server::start(&data, &["--config", &path(&file)], &[]);
+    verify_all(&records, server.http(), &server.data().trust());
+    server.stop().fsck().expect(0);
 }
