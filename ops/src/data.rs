@@ -35,6 +35,7 @@ use semper_ttp::evidence::{KeyId, KeyPurpose};
 use semper_ttp::x509::CertificateFault;
 
 use crate::config::{Config, ConfigError, Identity, Ledger, SecretError};
+use crate::exit::Exit;
 
 pub(crate) use files::{make_folder, sync_folder, write_new};
 pub(crate) use keys::{open_key, seal_key};
@@ -150,6 +151,37 @@ pub(crate) enum DataError {
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyFault),
+}
+
+impl DataError {
+    /// What it means for a command: 64 where the operator named or set something wrong, 75 where another process has the
+    /// folder, 70 where what `init` and `serve` wrote is lost or damaged.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Store(rocks::OpenError::Locked(_)) | Self::Anchor(AnchorError::Locked(_)) => Exit::Busy,
+            Self::Missing(_)
+            | Self::Incomplete(_)
+            | Self::OtherService { .. }
+            | Self::Config(_)
+            | Self::Secret(_)
+            | Self::KeyReadable { .. }
+            // By far the most often a wrong passphrase; a damaged file cannot be told from it.
+            | Self::Key { fault: KeyFileFault::NotOpened, .. }
+            // This program is too old for the folder.
+            | Self::Store(rocks::OpenError::UnknownTables { .. }) => Exit::Usage,
+            Self::Io { .. }
+            | Self::Identity { .. }
+            | Self::NoKey { .. }
+            | Self::Key { fault: KeyFileFault::Crypto(_) | KeyFileFault::Entropy(_), .. }
+            | Self::KeyKind(_)
+            | Self::Certificate { .. }
+            | Self::Unfit { .. }
+            | Self::LogKey(_)
+            | Self::Store(rocks::OpenError::Missing(_) | rocks::OpenError::Failed { .. })
+            | Self::Anchor(AnchorError::Missing(_) | AnchorError::Io { .. })
+            | Self::Entropy(_) => Exit::Fault,
+        }
+    }
 }
 
 impl DataFolder {

@@ -67,11 +67,11 @@ impl Checked {
     }
 }
 
+/// What is lost or damaged outside the ledger leaves its soundness untold.
 fn exit_of(why: &DataError) -> Exit {
-    match why {
-        DataError::Anchor(AnchorError::Locked(_)) => Exit::Busy,
-        DataError::Config(_) | DataError::OtherService { .. } => Exit::Usage,
-        _ => Exit::Undecided,
+    match why.exit() {
+        Exit::Fault => Exit::Undecided,
+        other => other,
     }
 }
 

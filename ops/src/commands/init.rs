@@ -15,7 +15,7 @@ mod people;
 mod pki;
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::mem::take;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -32,6 +32,7 @@ use semper_ttp::crypto::{CryptoFault, Entropy, EntropyFault, LogSigner, LogVerif
 use semper_ttp::evidence::KeyPurpose;
 use semper_ttp::time::Timestamp;
 
+use super::say;
 use crate::cli;
 use crate::clock::{Readings, SystemReadings};
 use crate::config::{ClockSource, Config, ConfigError, Identity, IdentityIncomplete, Secret, SecretError};
@@ -50,13 +51,11 @@ pub(crate) fn run(args: cli::Init, json: bool) -> Exit {
     progress.finish();
     match made {
         Ok(made) => {
-            let text = if json { made.json() } else { made.text() };
-            // The service is made whether or not somebody can read of it.
-            let _ = writeln!(io::stdout(), "{text}");
+            say::out(if json { made.json() } else { made.text() });
             Exit::Ok
         }
         Err(error) => {
-            let _ = writeln!(io::stderr(), "semper init: {error}"); // nowhere left to complain
+            say::trouble(json, format_args!("init: {error}"));
             error.exit()
         }
     }
@@ -126,10 +125,9 @@ impl InitError {
             | Self::PublicUrl
             | Self::RelativePath { .. }
             | Self::Secret(_)
-            | Self::Subject(_)
-            | Self::Data(DataError::Incomplete(_)) => Exit::Usage,
-            Self::Data(_)
-            | Self::Pki(_)
+            | Self::Subject(_) => Exit::Usage,
+            Self::Data(error) => error.exit(),
+            Self::Pki(_)
             | Self::Crypto(_)
             | Self::Entropy(_)
             | Self::Ledger(_)
@@ -178,7 +176,7 @@ impl Plan {
     }
 
     fn from_file(file: &Path) -> Result<Plan, InitError> {
-        let settings = fs::read(file).map_err(|error| InitError::Io { path: file.to_owned(), error })?;
+        let settings = fs::read(file).map_err(|error| ConfigError::Unreadable { path: file.to_owned(), error })?;
         let config = Config::load(Some(file))?;
         config.verify()?;
         let identity = Identity::from_config(&config)?;

@@ -339,7 +339,8 @@ fn what_cannot_be_is_refused_before_anything_is_made() {
         assert!(!data.exists(), "{key}");
     }
     let dir = tempfile::tempdir().unwrap();
-    assert!(matches!(init(dir.path(), Some(&dir.path().join("absent"))), Err(InitError::Io { .. })));
+    let absent = init(dir.path(), Some(&dir.path().join("absent"))).unwrap_err();
+    assert!(absent.to_string().starts_with("cannot read ") && absent.exit() == Exit::Usage, "{absent}");
 }
 
 /// Here `init` fails half way, since its anchor is there already; a crash leaves the same.
