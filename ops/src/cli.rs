@@ -76,7 +76,7 @@ pub(crate) struct Serve {
     /// The data folder that `semper init` made.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Settings; without it, the defaults.
+    /// Settings; without it, those of the data folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Listen here for plain HTTP instead; port 0 lets the system choose.
@@ -233,7 +233,7 @@ pub(crate) struct Fsck {
     /// The data folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Settings, for the place of the anchor; without it, the defaults.
+    /// Settings, for the place of the anchor; without it, those of the data folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Also indexes, artefacts and folded state.

@@ -16,6 +16,7 @@
 //! was ever used, so it is deleted and made anew.
 
 mod files;
+mod genesis;
 mod keys;
 mod loaded;
 
@@ -38,6 +39,7 @@ use crate::config::{Config, ConfigError, Identity, Ledger, SecretError};
 use crate::exit::Exit;
 
 pub(crate) use files::{make_folder, sync_folder, write_new};
+pub(crate) use genesis::{keep_promises, read_genesis};
 pub(crate) use keys::{open_key, seal_key};
 pub(crate) use loaded::authority_purpose;
 
@@ -303,7 +305,7 @@ pub(crate) fn sequencer_settings(settings: &Ledger) -> SequencerSettings {
         queue_commits_max: settings.queue_commits_max as usize,
         group_commits_max: settings.group_commits_max as usize,
         group_bytes_max: to_usize(settings.group_bytes_max),
-        mmd_ms: settings.mmd_ms,
+        mmd_ms: settings.mmd_ms(),
         ..SequencerSettings::default()
     }
 }
@@ -316,7 +318,7 @@ pub(crate) fn policy_hash(config: &Config) -> Digest {
         "accuracy_ms": config.tsa.accuracy_ms,
         "qualified": config.tsa.qualified,
         "clock": format!("{:?}", config.clock_settings()),
-        "mmd_ms": config.ledger.mmd_ms,
+        "mmd_ms": config.ledger.mmd_ms(),
     });
     Digest::of(rules.to_string().as_bytes())
 }
@@ -326,5 +328,7 @@ fn to_usize(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -13,7 +13,7 @@ use semper_ledger::entry::Entry;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_tests::http::{Connection, get};
 use semper_tests::server::{DEADLINE, Data, Server, copy_folder, run};
-use semper_tests::stamp::{Answer, Load, QUERY, REPLY, Record, ask, granted_by, load, query, read, verify_all};
+use semper_tests::stamp::{Answer, Crowd, Load, QUERY, REPLY, Record, ask, granted_by, load, query, read, verify_all};
 use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{Kind, TimestampKind};
 use semper_ttp::timestamp::FailInfo;
@@ -300,19 +300,9 @@ fn init_overwrites_nothing() {
 #[test]
 fn a_full_disk_stops_intake_while_reads_go_on() {
     let data = Data::demo();
-    let record = {
-        let server = data.serve();
-        let (send, received) = channel();
-        let stop = AtomicBool::new(false);
-        let host = server.http();
-        thread::scope(|scope| {
-            scope.spawn(|| load(&Load { host, name: "before", proof_every: 1, stop: &stop }, &send));
-            let record = received.recv().expect("a token");
-            stop.store(true, Ordering::Relaxed);
-            server.stop();
-            record
-        })
-    };
+    let crowd = Crowd { name: "before", clients: 1, proof_every: 1, answers: 1, further: Duration::ZERO };
+    let (records, server) = crowd.disturbed(data.serve(), |server| server);
+    server.stop();
     data.set("storage.disk_free_min_bytes", "1125899906842624");
     let server = data.serve();
     let mut connection = Connection::open(server.http()).expect("the server listens");
@@ -320,7 +310,7 @@ fn a_full_disk_stops_intake_while_reads_go_on() {
         let answer = ask(&mut connection, path, &query(b"no room")).expect("an answer");
         assert_eq!(answer, Answer::Rejected(vec![FailInfo::SystemFailure]));
     }
-    record.verify(&mut connection, &data.trust());
+    records[0].verify(&mut connection, &data.trust());
     let ready = get(server.admin(), "/readyz");
     assert_eq!(ready.status, 503);
     assert!(ready.text().contains("disk"), "{}", ready.text());
@@ -610,18 +600,8 @@ fn authorities_and_their_crls_are_served_and_verify() {
 fn lower_settings_serve_the_same_data() {
     let data = Data::demo();
     let server = data.serve();
-    let (send, received) = channel();
-    let stop = AtomicBool::new(false);
-    let host = server.http();
-    let records: Vec<Record> = thread::scope(|scope| {
-        scope.spawn(|| {
-            load(&Load { host, name: "before", proof_every: 1, stop: &stop }, &send);
-            drop(send);
-        });
-        let records = received.iter().take(300).collect();
-        stop.store(true, Ordering::Relaxed);
-        records
-    });
+    let crowd = Crowd { name: "before", clients: 1, proof_every: 1, answers: 300, further: Duration::ZERO };
+    let (records, server) = crowd.disturbed(server, |server| server);
     server.stop();
     for (key, value) in [
         ("ledger.tile_cache_bytes", "0"),
@@ -643,7 +623,7 @@ fn lower_settings_serve_the_same_data() {
 }
 
 /// The least value of every setting that has one.
-const LEAST: [(&str, u64); 23] = [
+const LEAST: [(&str, u64); 24] = [
     ("limits.body_bytes_max", 1024),
     ("limits.header_read_timeout_secs", 1),
     ("limits.body_read_timeout_secs", 1),
@@ -653,6 +633,7 @@ const LEAST: [(&str, u64); 23] = [
     ("ledger.queue_commits_max", 16),
     ("ledger.group_commits_max", 1),
     ("ledger.group_bytes_max", 1 << 20),
+    ("ledger.mmd_ms", 1000),
     ("ledger.tile_cache_bytes", 0),
     ("ledger.block_cache_bytes", 1 << 20),
     ("ledger.write_buffer_bytes", 1 << 20),
@@ -717,8 +698,15 @@ fn every_setting_at_its_least_still_serves() {
         }
     }
     server.stop();
-    // Entries are there now, so the second start appends after others; and then settings are raised again.
+    // Entries are there now, so the second start appends after others; and then settings are raised again, but for the
+    // one that genesis promised.
     Server::start(&data, &[], &[]).stop();
+    write(&[("storage.disk_free_min_bytes", 16 << 20), ("ledger.mmd_ms", 5000)]);
+    for args in [&["serve", "--check"][..], &["fsck"]] {
+        let end = run(&[args, &["--data", &path(&data), "--config", &path(&file)]].concat());
+        end.expect(64);
+        assert!(end.stderr.contains("ledger.mmd_ms is \"5000\""), "{end:#?}");
+    }
     write(&[("storage.disk_free_min_bytes", 16 << 20)]);
     let server = Server::start(&data, &["--config", &path(&file)], &[]);
     verify_all(&records, server.http(), &server.data().trust());

@@ -32,7 +32,7 @@ use crate::{
     cli,
     clock::{Assumed, Kernel, Source, SystemClock, SystemReadings},
     config::{ClockSource, Config, HashName},
-    data::{self, DataError, DataFolder, sequencer_settings},
+    data::{self, DataError, DataFolder, keep_promises, read_genesis, sequencer_settings},
     disk,
     exit::Exit,
     logging,
@@ -116,6 +116,10 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     let clock = SystemClock::new(config.clock_settings(), source, Box::new(SystemReadings::new()), sink);
     let clock = Arc::new(clock.map_err(|error| Failed::usage(&error))?);
     let loaded = folder.load(&config)?;
+    let genesis = read_genesis(&*loaded.store);
+    if let Ok(genesis) = &genesis {
+        keep_promises(&mut config, genesis)?;
+    }
     let metrics = Arc::new(Metrics::new(&loaded.identity.origin));
     let (fatal, mut fatally) = watch::channel(false);
     let ledger = Ledger::open(Parts {
@@ -128,6 +132,8 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         settings: sequencer_settings(&config.ledger),
         tile_cache_bytes: config.ledger.tile_cache_bytes,
     })?;
+    // Only now: of a damaged store the ledger's own sentence says more.
+    genesis.map_err(|fault| Failed::fault(&fault))?;
 
     let policy_hash = data::policy_hash(&config);
     let mut endpoints = Vec::new();
