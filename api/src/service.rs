@@ -25,7 +25,7 @@ use semper_ttp::{
     clock::Health,
     crypto::{Entropy, Signer},
     digest::Digest,
-    evidence::{Aggregate, Envelope, Fact, KeyId, OpsFact, Recorded},
+    evidence::{Aggregate, Envelope, Fact, OpsFact, Recorded, SERIAL_COUNTER},
     role::{Role, Snapshot, decode_snapshot, encode_snapshot, fold},
     time::Timestamp,
     timestamp::{
@@ -134,9 +134,6 @@ pub struct Service {
     draining: AtomicBool,
 }
 
-/// Name of the serial counter's row.
-const SERIAL_COUNTER: &str = "tsa-serial";
-
 /// How often a decision is made anew because its commit group came too late. Each time it was already behind a full
 /// queue, so more attempts would only keep the queue full.
 const ATTEMPTS_MAX: usize = 3;
@@ -197,7 +194,7 @@ impl Service {
             held.crl.store(crl.map(|der| Arc::new(der.into())));
         }
         for endpoint in &endpoints {
-            let aggregate = key_aggregate(endpoint.endpoint.tsu().key());
+            let aggregate = Aggregate::of_key(endpoint.endpoint.tsu().key());
             let last = ledger.reader().last_step(&aggregate.0)?;
             endpoint.first_use.0.store(last.is_some_and(|(step, _)| step >= FIRST_USE_STEP), Ordering::Relaxed);
         }
@@ -320,11 +317,9 @@ impl Service {
         let to_be_signed = token::prepare(endpoint.tsu(), content);
         let signature = signer.sign(to_be_signed.message()).map_err(|fault| unavailable(&fault))?;
         let stamped = to_be_signed.finish(&signature);
-        let kind = fact.kind();
-        let fact = fact.clone().into_fact(&endpoint.envelope(&stamp, now)).encode();
-        let draft = Draft::with_artefact(kind.role().code(), kind.code(), fact, stamped.token().to_vec());
-        let mut commit = Commit::one(now.millis(), draft);
-        commit.rows.push(RoleRow::Counter { name: SERIAL_COUNTER, at_least: counter });
+        let fact = fact.clone().into_fact(&endpoint.envelope(&stamp, now));
+        let mut commit = Commit::one(now.millis(), draft(&fact, Some(stamped.token().to_vec())));
+        commit.rows.extend(fact.counter().map(|(name, at_least)| RoleRow::Counter { name, at_least }));
         Ok((stamped, commit))
     }
 
@@ -332,20 +327,15 @@ impl Service {
         let mut salt = [0; 16];
         self.entropy.fill(&mut salt)?;
         let key = self.endpoints[endpoint].endpoint.tsu().key();
-        let aggregate = key_aggregate(key);
-        let fact = OpsFact::KeyFirstUse { key };
-        let kind = fact.kind();
         let envelope = Envelope {
-            aggregate,
+            aggregate: Aggregate::of_key(key),
             seq: FIRST_USE_STEP,
             now: Timestamp::from_millis(commit.now_ms),
             salt,
             policy_hash: self.policy_hash,
             event_digest: Digest::of(&[]),
         };
-        let mut draft = Draft::of_fact(kind.role().code(), kind.code(), fact.into_fact(&envelope).encode());
-        draft.step = Some((aggregate.0, FIRST_USE_STEP));
-        commit.drafts.push(draft);
+        commit.drafts.push(draft(&OpsFact::KeyFirstUse { key }.into_fact(&envelope), None));
         Ok(())
     }
 
@@ -364,7 +354,7 @@ impl Service {
         let kind = fact.kind();
         let now = self.ledger_now()?;
         let envelope = Envelope {
-            aggregate: Aggregate::of("ops", b"service"),
+            aggregate: Aggregate::service(),
             seq: now.millis(),
             now,
             salt,
@@ -553,9 +543,14 @@ impl Service {
     }
 }
 
-/// The history of a service key, as `semper init` begins it.
-fn key_aggregate(key: KeyId) -> Aggregate {
-    Aggregate::of("key", key.to_string().as_bytes())
+/// A fact with the entry that makes it public, at the step that it takes.
+fn draft(fact: &Fact, artefact: Option<Vec<u8>>) -> Draft {
+    let (role, kind, bytes) = (fact.kind.role().code(), fact.kind.code(), fact.encode());
+    let draft = match artefact {
+        Some(artefact) => Draft::with_artefact(role, kind, bytes, artefact),
+        None => Draft::of_fact(role, kind, bytes),
+    };
+    Draft { step: fact.step().map(|(aggregate, seq)| (aggregate.0, seq)), ..draft }
 }
 
 fn unavailable(why: &dyn std::fmt::Display, id: RequestId) -> Refusal {

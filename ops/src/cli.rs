@@ -76,7 +76,7 @@ pub(crate) struct Serve {
     /// The data folder that `semper init` made.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Settings; without it, the defaults.
+    /// Settings; without it, those of the data folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Listen here for plain HTTP instead; port 0 lets the system choose.
@@ -145,7 +145,7 @@ pub(crate) struct Verify {
     /// The token; without it, FILE.tst.
     #[arg(long, value_name = "FILE")]
     pub(crate) token: Option<PathBuf>,
-    /// The proof of inclusion; without it, FILE.tlog-proof if there is one.
+    /// The proof of inclusion; without it, the one beside the token if there is one: X.tlog-proof for X.tst.
     #[arg(long, value_name = "FILE")]
     pub(crate) proof: Option<PathBuf>,
     /// The folder with the trust anchors.
@@ -159,9 +159,15 @@ impl Verify {
         self.token.clone().unwrap_or_else(|| with_ending(&self.file, "tst"))
     }
 
-    /// The proof's path: the one that was named, which must exist, or the usual one, which may be missing.
+    /// The proof's path: the one that was named, which must exist, or the usual one, which may be missing. A proof is
+    /// of a token, so it is looked for beside the token, not beside the file.
     pub(crate) fn proof_path(&self) -> PathBuf {
-        self.proof.clone().unwrap_or_else(|| with_ending(&self.file, "tlog-proof"))
+        let usual = |token: &PathBuf| match token.extension() {
+            // Only the ending of the tokens' own names is exchanged: `a/contract.pdf.tst` → `a/contract.pdf.tlog-proof`.
+            Some(ending) if ending == "tst" => token.with_extension("tlog-proof"),
+            _ => with_ending(token, "tlog-proof"),
+        };
+        self.proof.clone().unwrap_or_else(|| usual(&self.token_path()))
     }
 }
 
@@ -227,7 +233,7 @@ pub(crate) struct Fsck {
     /// The data folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Settings, for the place of the anchor; without it, the defaults.
+    /// Settings, for the place of the anchor; without it, those of the data folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Also indexes, artefacts and folded state.
@@ -401,5 +407,15 @@ mod tests {
         let line = "semper verify f --token x --proof y --trust t";
         let Command::Verify(verify) = parse(line).unwrap().command else { panic!() };
         assert_eq!((verify.token_path(), verify.proof_path()), ("x".into(), "y".into()));
+        // Without --proof, the proof is the token's.
+        for (token, proof) in [
+            ("b/other.pdf.tst", "b/other.pdf.tlog-proof"),
+            ("b/other", "b/other.tlog-proof"),
+            ("b.tst/other.bin", "b.tst/other.bin.tlog-proof"),
+        ] {
+            let line = format!("semper verify f --token {token} --trust t");
+            let Command::Verify(verify) = parse(&line).unwrap().command else { panic!() };
+            assert_eq!((verify.token_path(), verify.proof_path()), (token.into(), proof.into()));
+        }
     }
 }

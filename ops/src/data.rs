@@ -16,6 +16,7 @@
 //! was ever used, so it is deleted and made anew.
 
 mod files;
+mod genesis;
 mod keys;
 mod loaded;
 
@@ -35,8 +36,10 @@ use semper_ttp::evidence::{KeyId, KeyPurpose};
 use semper_ttp::x509::CertificateFault;
 
 use crate::config::{Config, ConfigError, Identity, Ledger, SecretError};
+use crate::exit::Exit;
 
 pub(crate) use files::{make_folder, sync_folder, write_new};
+pub(crate) use genesis::{keep_promises, read_genesis};
 pub(crate) use keys::{open_key, seal_key};
 pub(crate) use loaded::authority_purpose;
 
@@ -150,6 +153,37 @@ pub(crate) enum DataError {
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyFault),
+}
+
+impl DataError {
+    /// What it means for a command: 64 where the operator named or set something wrong, 75 where another process has the
+    /// folder, 70 where what `init` and `serve` wrote is lost or damaged.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Store(rocks::OpenError::Locked(_)) | Self::Anchor(AnchorError::Locked(_)) => Exit::Busy,
+            Self::Missing(_)
+            | Self::Incomplete(_)
+            | Self::OtherService { .. }
+            | Self::Config(_)
+            | Self::Secret(_)
+            | Self::KeyReadable { .. }
+            // By far the most often a wrong passphrase; a damaged file cannot be told from it.
+            | Self::Key { fault: KeyFileFault::NotOpened, .. }
+            // This program is too old for the folder.
+            | Self::Store(rocks::OpenError::UnknownTables { .. }) => Exit::Usage,
+            Self::Io { .. }
+            | Self::Identity { .. }
+            | Self::NoKey { .. }
+            | Self::Key { fault: KeyFileFault::Crypto(_) | KeyFileFault::Entropy(_), .. }
+            | Self::KeyKind(_)
+            | Self::Certificate { .. }
+            | Self::Unfit { .. }
+            | Self::LogKey(_)
+            | Self::Store(rocks::OpenError::Missing(_) | rocks::OpenError::Failed { .. })
+            | Self::Anchor(AnchorError::Missing(_) | AnchorError::Io { .. })
+            | Self::Entropy(_) => Exit::Fault,
+        }
+    }
 }
 
 impl DataFolder {
@@ -271,7 +305,7 @@ pub(crate) fn sequencer_settings(settings: &Ledger) -> SequencerSettings {
         queue_commits_max: settings.queue_commits_max as usize,
         group_commits_max: settings.group_commits_max as usize,
         group_bytes_max: to_usize(settings.group_bytes_max),
-        mmd_ms: settings.mmd_ms,
+        mmd_ms: settings.mmd_ms(),
         ..SequencerSettings::default()
     }
 }
@@ -284,7 +318,7 @@ pub(crate) fn policy_hash(config: &Config) -> Digest {
         "accuracy_ms": config.tsa.accuracy_ms,
         "qualified": config.tsa.qualified,
         "clock": format!("{:?}", config.clock_settings()),
-        "mmd_ms": config.ledger.mmd_ms,
+        "mmd_ms": config.ledger.mmd_ms(),
     });
     Digest::of(rules.to_string().as_bytes())
 }
@@ -294,5 +328,7 @@ fn to_usize(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;
