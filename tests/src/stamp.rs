@@ -3,7 +3,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, channel};
 
 use semper_ttp::digest::{Digest, ImprintAlgorithm};
 use semper_ttp::timestamp::request::{Imprint, Request};
@@ -73,6 +73,22 @@ pub fn granted_by(host: SocketAddr) -> bool {
     let answer =
         Connection::open(host).and_then(|mut connection| ask(&mut connection, "/tsa", &query(b"still there?")));
     matches!(answer.expect("an answer"), Answer::Granted(_))
+}
+
+/// Has `count` documents stamped, or a few more, so that the log has something in it.
+///
+/// # Panics
+/// The server does not grant them.
+pub fn stamp_many(host: SocketAddr, count: usize) {
+    let (stop, (send, received)) = (AtomicBool::new(false), channel());
+    let granted = std::thread::scope(|scope| {
+        let stop = &stop;
+        scope.spawn(move || load(&Load { host, name: "many", proof_every: 0, stop }, &send));
+        let granted = received.iter().take(count).count();
+        stop.store(true, Ordering::Relaxed);
+        granted
+    });
+    assert_eq!(granted, count, "the server went away");
 }
 
 /// The answers that a client holds about one document.
