@@ -149,12 +149,7 @@ impl Ledger {
     pub fn open(parts: Parts) -> Result<Self, OpenError> {
         let Parts { store, anchor, keys, verifier, clock, observer, settings, tile_cache_bytes } = parts;
         let identity = keys.identity().clone();
-        check_format(&*store)?;
-        let origin = read(&*store, Table::Meta, ORIGIN_KEY)?.unwrap_or_default();
-        if origin != identity.origin().as_bytes() {
-            let found = String::from_utf8_lossy(&origin).into_owned();
-            return Err(OpenError::Origin { found, expected: identity.origin().to_owned() });
-        }
+        check_owner(&*store, &identity)?;
         let group = match newest_head(&*store)? {
             None => Group::empty(),
             Some(head) => reopen(&*store, head, &identity, &*verifier)?,
@@ -236,6 +231,17 @@ impl Drop for Ledger {
     }
 }
 
+/// The store is of a format that this program knows, and belongs to this log.
+pub(crate) fn check_owner(store: &dyn Store, identity: &LogIdentity) -> Result<(), OpenError> {
+    check_format(store)?;
+    let origin = read(store, Table::Meta, ORIGIN_KEY)?.unwrap_or_default();
+    if origin != identity.origin().as_bytes() {
+        let found = String::from_utf8_lossy(&origin).into_owned();
+        return Err(OpenError::Origin { found, expected: identity.origin().to_owned() });
+    }
+    Ok(())
+}
+
 /// The newest group row.
 pub(crate) fn newest_head(store: &dyn Store) -> Result<Option<GroupHead>, Fault> {
     let mut newest = None;
@@ -252,6 +258,22 @@ pub(crate) fn parse_head(key: &[u8], row: &[u8]) -> Result<GroupHead, Fault> {
         .ok_or_else(|| Fault::corrupt(Table::Group, key, "not a group's head"))
 }
 
+/// The right edge at `head`, whose checkpoint must bear the log's signature, and whose root must be that of the tiles.
+pub(crate) fn signed_edge(
+    store: &dyn Store,
+    head: &GroupHead,
+    identity: &LogIdentity,
+    verifier: &dyn Verifier,
+) -> Result<Edge, OpenError> {
+    let size = head.size;
+    let own = std::slice::from_ref(&identity.note_key);
+    if Checkpoint::verify(&head.note(identity).to_string(), own, verifier).is_err() {
+        return Err(OpenError::Signature { size });
+    }
+    let edge = Edge::rebuild(size, |id, width| read_tile(store, id, width))?;
+    edge.filter(|edge| edge.root() == head.root).ok_or(OpenError::Root { size })
+}
+
 fn reopen(
     store: &dyn Store,
     head: GroupHead,
@@ -259,12 +281,7 @@ fn reopen(
     verifier: &dyn Verifier,
 ) -> Result<Group, OpenError> {
     let size = head.size;
-    let own = std::slice::from_ref(&identity.note_key);
-    if Checkpoint::verify(&head.note(identity).to_string(), own, verifier).is_err() {
-        return Err(OpenError::Signature { size });
-    }
-    let edge = Edge::rebuild(size, |id, width| read_tile(store, id, width))?;
-    let edge = edge.filter(|edge| edge.root() == head.root).ok_or(OpenError::Root { size })?;
+    let edge = signed_edge(store, &head, identity, verifier)?;
     let partial = (size % TILE_WIDTH) as usize;
     if partial == 0 {
         return Ok(Group::reopened(head, edge, None));
@@ -280,7 +297,7 @@ fn reopen(
 }
 
 /// Reads a tile row and cuts it to `width`; a stored tile may be wider than an older size needs, never narrower.
-fn read_tile(store: &dyn Store, id: TileId, width: usize) -> Result<Option<Tile>, Fault> {
+pub(crate) fn read_tile(store: &dyn Store, id: TileId, width: usize) -> Result<Option<Tile>, Fault> {
     let key = keys::tile(id);
     let Some(row) = read(store, Table::Tile, &key)? else { return Ok(None) };
     match row.as_chunks::<32>() {

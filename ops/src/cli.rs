@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Verify(Verify),
     Prove(Prove),
     Fsck(Fsck),
+    Export(Export),
     Bench(Bench),
     Demo(Demo),
 }
@@ -241,6 +242,27 @@ pub(crate) struct Fsck {
     pub(crate) full: bool,
 }
 
+/// Write the public half of a ledger as a folder that any web server can serve as a log (C2SP tlog-tiles).
+///
+/// Checkpoint, tiles and entries; no facts, no artefacts, no keys. Every byte is checked against the signed root on its
+/// way out. A second export into the same folder writes only what is new. What stands in the folder and contradicts this
+/// ledger is left as it is, named, and ends the export with exit code 1. The server must not be running on the data
+/// folder.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper export --data /var/lib/semper/data --out /srv/www/ledger")]
+pub(crate) struct Export {
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The folder to write into; made if it is missing. Not inside the data folder, nor around it: a web server on it
+    /// would serve the keys.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Settings, for the place of the anchor; without it, the defaults.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
 /// Measure this machine and this build, each figure beside its limit in the same run.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  semper bench --area tsa --out target/bench.json")]
@@ -320,7 +342,7 @@ mod tests {
         let mut root = Cli::command();
         root.build();
         let commands: Vec<_> = root.get_subcommands_mut().filter(|command| command.get_name() != "help").collect();
-        assert_eq!(commands.len(), 8);
+        assert_eq!(commands.len(), 9);
         for command in commands {
             let name = command.get_name().to_owned();
             let help = command.render_long_help().to_string();
@@ -376,6 +398,8 @@ mod tests {
             &format!("semper prove --url u --index 1 --digest {hex}"),
             "semper prove --url u --index -1",
             "semper fsck",
+            "semper export --data d",
+            "semper export --out o",
             "semper bench --area notary",
         ] {
             // With SEMPER_URL set in the environment of the tests, `stamp f` would be a whole command line.

@@ -279,6 +279,19 @@ impl Data {
     pub fn fsck(&self) -> Finished {
         run(&[OsStr::new("fsck"), OsStr::new("--full"), OsStr::new("--data"), self.path.as_os_str()])
     }
+
+    /// `semper export --json` into a folder.
+    #[must_use]
+    pub fn export(&self, out: &Path) -> Finished {
+        export(&self.path, out)
+    }
+}
+
+/// `semper export --json` of the data folder `data` into `out`.
+#[must_use]
+pub fn export(data: &Path, out: &Path) -> Finished {
+    let words = ["export", "--json", "--data"].map(OsStr::new);
+    run(&[&words[..], &[data.as_os_str(), OsStr::new("--out"), out.as_os_str()]].concat())
 }
 
 /// Made when it is first wanted; gone when nobody wants it any more, so nothing is left behind when the tests end.

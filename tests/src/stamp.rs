@@ -78,6 +78,22 @@ pub fn granted_by(host: SocketAddr) -> bool {
     matches!(answer.expect("an answer"), Answer::Granted(_))
 }
 
+/// Has `count` documents stamped, or a few more, so that the log has something in it.
+///
+/// # Panics
+/// The server does not grant them.
+pub fn stamp_many(host: SocketAddr, count: usize) {
+    let (stop, (send, received)) = (AtomicBool::new(false), channel());
+    let granted = std::thread::scope(|scope| {
+        let stop = &stop;
+        scope.spawn(move || load(&Load { host, name: "many", proof_every: 0, stop }, &send));
+        let granted = received.iter().take(count).count();
+        stop.store(true, Ordering::Relaxed);
+        granted
+    });
+    assert_eq!(granted, count, "the server went away");
+}
+
 /// The answers that a client holds about one document.
 #[derive(Clone, Debug)]
 pub struct Record {

@@ -122,12 +122,13 @@ fn lock_anchor(path: &Path) -> Result<Option<FileAnchor>, DataError> {
     }
 }
 
-fn open_store(folder: &DataFolder, config: &Config) -> Result<RocksStore, OpenError> {
+/// Opens the store without changing a byte of it; the caller holds the anchor's lock.
+pub(super) fn open_store(folder: &DataFolder, config: &Config) -> Result<RocksStore, OpenError> {
     RocksStore::open_read_only(&folder.path("store"), &rocks_settings(&config.ledger))
 }
 
 /// RocksDB has one error type; its first word tells damage from trouble with the machine.
-fn is_damage(message: &str) -> bool {
+pub(super) fn is_damage(message: &str) -> bool {
     message.starts_with("Corruption") || message.contains("No such file")
 }
 
