@@ -7,6 +7,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use semper_ttp::asn1::PolicyId;
 
 use crate::exit::Exit;
 
@@ -134,7 +135,7 @@ pub(crate) enum StampHash {
 /// Verify a file's timestamp and its inclusion in the ledger, offline.
 ///
 /// Names each check with ok, failed or not checked. Needs neither server nor data folder, only the trust anchors that
-/// `semper init` wrote: root.pem, tsa-chain.pem, ledger.vkey.
+/// `semper init` wrote: root.pem, tsa-chain.pem, ledger.vkey, ledger.json.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  semper verify contract.pdf \
                   --token contract.pdf.tst --proof contract.pdf.tlog-proof --trust trust")]
@@ -151,6 +152,10 @@ pub(crate) struct Verify {
     /// The folder with the trust anchors.
     #[arg(long, value_name = "DIR")]
     pub(crate) trust: PathBuf,
+    /// Accept timestamps under this policy only; may be given more than once. Without it any policy is accepted but the
+    /// test policy 1.3.6.1.5.5.7.13.1, whose timestamps prove nothing.
+    #[arg(long = "policy", value_name = "OID")]
+    pub(crate) policies: Vec<PolicyId>,
 }
 
 impl Verify {
@@ -364,6 +369,7 @@ mod tests {
             "semper stamp f",
             "semper stamp f --url u --hash md5",
             "semper verify f --token t",
+            "semper verify f --trust t --policy tests",
             "semper prove --url u",
             "semper prove --url u --digest 00",
             "semper prove --url u --index 1 --token t",
@@ -383,6 +389,7 @@ mod tests {
             "semper serve --data d --http 127.0.0.1:0 --admin [::1]:0 --check --json",
             "semper --json stamp f g --url u -o d --hash sha3-512 --rsa --policy 1.2.3",
             "semper verify f --trust t",
+            "semper verify f --trust t --policy 1.2.3 --policy 2.25.340282366920938463463374607431768211455",
             &format!("semper prove --url u --digest {hex} --form cose"),
             "semper demo",
             "semper bench",

@@ -9,7 +9,7 @@
 //!      keys/            <id>.p8      encrypted private keys, 0600 in a folder of 0700
 //!      certs/           <name>.cer   certificates, DER
 //!      people/          <name>.p12   for the operator and the officer to take away
-//!      trust/           what a verifier needs: root.pem, tsa-chain.pem, ledger.vkey, receipt.pem
+//!      trust/           what a verifier needs: root.pem, tsa-chain.pem, ledger.vkey, ledger.json, receipt.pem
 //! ```
 //!
 //! A folder in which `init` did not finish is refused by everyone: nobody knows what is missing in it, and nothing of it

@@ -14,9 +14,8 @@ const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
 const HOUR_SECS: u64 = 3_600;
 
-/// The policy of tokens whose time nobody vouches for (`clock.source = "assumed"`): id-TEST-certPolicyOne of RFC 7229,
-/// registered for tests, so that no such token can be taken for one under a real policy.
-pub(crate) const TEST_POLICY: &str = "1.3.6.1.5.5.7.13.1";
+// The policy of tokens whose time nobody vouches for: that of `clock.source = "assumed"`.
+pub(crate) use semper_ttp::asn1::TEST_POLICY;
 
 /// `[service]`: who this is. Read by `semper init` only; see [`super::Identity`] for the meaning of each.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

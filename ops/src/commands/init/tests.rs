@@ -398,6 +398,7 @@ fn the_trust_folder_is_what_a_verifier_reads() {
         semper_ttp::verify::Trust::from_texts(&trust("root.pem"), &trust("tsa-chain.pem"), &trust("ledger.vkey"))
             .is_ok()
     );
+    assert_eq!(trust("ledger.json"), "{\"mmd_ms\":5000}\n");
     let log = demo().log_identity().unwrap();
     let none = [0; 64];
     assert!(!LogVerifier.verify(semper_ledger::port::Algorithm::Es256, &log.receipt_key, b"", &none));
