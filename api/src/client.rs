@@ -27,9 +27,9 @@ pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 const CONNECT_SECS: u64 = 5;
 /// Longest wait for a whole answer, connection included.
 const ANSWER_SECS: u64 = 30;
-/// How long an unused connection is kept: less than servers commonly keep theirs, so that we rarely write into one that
-/// is being closed.
-const IDLE_SECS: u64 = 20;
+/// How long an unused connection is kept: less than servers keep theirs (ours 10 s: `limits.header_read_timeout_secs`), so
+/// that we rarely write into one that is being closed.
+const IDLE_SECS: u64 = 5;
 /// How much of an error's text is shown.
 const TEXT_CHARS_MAX: usize = 300;
 
