@@ -171,6 +171,26 @@ fn a_clock_that_was_lost_is_on_record_when_it_is_back() {
     server.stop().fsck().expect(0);
 }
 
+/// A unit's key signs for a year. Its end is told two months ahead, and readiness says when it has come.
+#[test]
+fn the_end_of_a_key_is_told_in_time() {
+    const DAY_SECS: u64 = 24 * 3600;
+    let realtime = Realtime::new();
+    let told = |server: &Server| server.stderr().contains("the period of use of a timestamping key ends");
+    for (days, warned, ready) in [(300, false, true), (310, true, true), (370, true, false)] {
+        realtime.set(&format!("+{}", days * DAY_SECS));
+        let data = Data::demo();
+        let server = realtime.start(&data);
+        assert_eq!(told(&server), warned, "{days}: {}", server.stderr());
+        assert_eq!(granted_by(server.http()), ready, "{days}");
+        let why = get(server.admin(), "/readyz").text();
+        assert_eq!(why.contains("its key is not in its period of use"), !ready, "{days}: {why}");
+        let metrics = get(server.admin(), "/metrics").text();
+        let line = metrics.lines().find(|line| line.starts_with("semper_tsa_key_end_timestamp_seconds"));
+        assert!(line.is_some_and(|line| line.contains("endpoint=\"/tsa")), "{metrics}");
+    }
+}
+
 /// A ledger that is ahead of the clock, whoever is wrong, can be read; nothing is appended until time has caught up.
 #[test]
 fn a_ledger_ahead_of_the_clock_is_served_for_reading() {
