@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use semper_ttp::asn1::PolicyId;
 use serde::Deserialize;
 
 use super::{Config, Faults};
@@ -250,20 +251,9 @@ impl Tsa {
     }
 }
 
-/// Object identifiers as X.660 numbers them; each number in 32 bits, which is what our ASN.1 types hold.
+/// Object identifiers as X.660 numbers them. Two numbers alone name an authority, never a policy.
 fn is_oid(text: &str) -> bool {
-    let arcs: Option<Vec<u32>> = text
-        .split('.')
-        .map(|arc| {
-            let canonical = arc == "0" || !arc.starts_with(['0', '+']);
-            canonical.then(|| arc.parse().ok()).flatten()
-        })
-        .collect();
-    match arcs.as_deref() {
-        Some([0 | 1, second, _, ..]) => *second < 40,
-        Some([2, _, _, ..]) => true,
-        _ => false,
-    }
+    text.parse::<PolicyId>().is_ok() && text.split('.').count() > 2
 }
 
 /// Who says how good realtime is.
@@ -445,7 +435,13 @@ mod tests {
 
     #[test]
     fn object_identifiers() {
-        for right in ["1.3.6.1.5.5.7.13.1", "0.4.0.2023.1.1", "2.999.1", "2.16.840.1", "1.2.4294967295"] {
+        for right in [
+            "1.3.6.1.5.5.7.13.1",
+            "0.4.0.2023.1.1",
+            "2.999.1",
+            "2.16.840.1",
+            "2.25.340282366920938463463374607431768211455",
+        ] {
             assert!(is_oid(right), "{right}");
         }
         for wrong in [
@@ -460,7 +456,7 @@ mod tests {
             "1.2.03",
             "1.2.+3",
             "1.2.x",
-            "1.2.4294967296",
+            "1.2.340282366920938463463374607431768211456",
         ] {
             assert!(!is_oid(wrong), "{wrong}");
         }

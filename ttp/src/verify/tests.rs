@@ -188,6 +188,22 @@ fn a_token_under_the_test_policy_is_undecided_until_it_is_asked_for() {
     assert_eq!(failed(&other), [Check::TokenPolicy]);
 }
 
+/// Policies under an arc of one's own that is a UUID (2.25.…), which the service may be given too.
+#[test]
+fn a_policy_with_a_large_arc_is_read() {
+    let unit = testing::ec();
+    let large = "2.25.340282366920938463463374607431768211455".parse::<crate::asn1::PolicyId>().unwrap();
+    let (_, mut effects) = TimestampAuthority::decide(&unit.endpoint(), &testing::event(5), GEN_TIME).unwrap();
+    let TimestampEffect::Sign(mut content) = effects.remove(0);
+    content.policy = large.clone();
+    let tbs = prepare(&unit.tsu, &content);
+    let signature = unit.key.sign(tbs.message()).unwrap();
+    let token = tbs.finish(&signature).token().to_vec();
+    let report = verify(&token, Some(&proof(&entry(&token))), &trust().with_policies(vec![large.clone()]));
+    assert_eq!(report.verdict, Verdict::Verified, "{}", report.to_json());
+    assert_eq!(report.token.unwrap().policy, large.to_string());
+}
+
 /// How late an entry may be is the ledger's promise, which the trust folder tells.
 #[test]
 fn the_ledgers_promise_bounds_the_entrys_time() {
