@@ -277,6 +277,7 @@ fn nothing_is_ever_overwritten() {
 fn configuration(dir: &Path, changes: &[(&str, &str)]) -> PathBuf {
     let passphrase = dir.join("secret");
     fs::write(&passphrase, "correct horse battery staple\n").unwrap();
+    fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).unwrap();
     let anchor = dir.join("anchor").display().to_string();
     let passphrase = passphrase.display().to_string();
     let mut settings = std::collections::BTreeMap::from([
