@@ -9,6 +9,7 @@ use std::path::{Path, PathBuf};
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
 use semper_ttp::asn1::PolicyId;
 
+use crate::commands::say;
 use crate::exit::Exit;
 
 /// Trusted third parties that share one Merkle-backed evidence ledger.
@@ -77,7 +78,7 @@ pub(crate) struct Serve {
     /// The data folder that `semper init` made.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Settings; without it, the defaults.
+    /// Settings; without it, the copy that `semper init` made in the data folder (semper.toml).
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Listen here for plain HTTP instead; port 0 lets the system choose.
@@ -232,7 +233,7 @@ pub(crate) struct Fsck {
     /// The data folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Settings, for the place of the anchor; without it, the defaults.
+    /// Settings, for the place of the anchor; without it, the copy that `semper init` made in the data folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Also indexes, artefacts and folded state.
@@ -290,9 +291,15 @@ impl Cli {
         I: IntoIterator,
         I::Item: Into<OsString> + Clone,
     {
-        Cli::try_parse_from(args).map_err(|error| {
-            // Nothing is left to do when even this cannot be printed.
-            let _ = error.print();
+        let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+        Cli::try_parse_from(&args).map_err(|error| {
+            // The command line did not parse, so the option is looked for as it stands.
+            if error.use_stderr() && args.iter().any(|arg| arg == "--json") {
+                say::trouble(true, error.render().to_string().trim_end());
+            } else {
+                // Nothing is left to do when even this cannot be printed.
+                let _ = error.print();
+            }
             if error.use_stderr() { Exit::Usage } else { Exit::Ok }
         })
     }

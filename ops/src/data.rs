@@ -53,7 +53,7 @@ pub(crate) struct DataFolder {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DataError {
     /// Nothing is there.
-    #[error("there is no service in {}: make one with `semper init --data {}`", .0.display(), .0.display())]
+    #[error("there is no service in {}: make one with `semper init --data {} --config FILE`, or --demo for a trial", .0.display(), .0.display())]
     Missing(PathBuf),
     /// `init` did not finish.
     #[error(

@@ -33,6 +33,7 @@ use semper_ttp::evidence::KeyPurpose;
 use semper_ttp::time::Timestamp;
 use semper_ttp::verify::LedgerPromise;
 
+use super::say;
 use crate::cli;
 use crate::clock::{Readings, SystemReadings};
 use crate::config::{ClockSource, Config, ConfigError, Identity, IdentityIncomplete, Secret, SecretError};
@@ -57,7 +58,7 @@ pub(crate) fn run(args: cli::Init, json: bool) -> Exit {
             Exit::Ok
         }
         Err(error) => {
-            let _ = writeln!(io::stderr(), "semper init: {error}"); // nowhere left to complain
+            say::trouble(json, format_args!("init: {error}"));
             error.exit()
         }
     }

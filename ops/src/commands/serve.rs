@@ -25,6 +25,7 @@ use semper_ttp::{
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch};
 
+use super::say;
 use crate::{
     cli,
     clock::{Assumed, Kernel, Source, SystemClock, SystemReadings},
@@ -58,11 +59,11 @@ impl Failed {
 }
 
 /// Runs the server until it is told to stop.
-pub(crate) fn run(args: cli::Serve, _json: bool) -> Exit {
+pub(crate) fn run(args: cli::Serve, json: bool) -> Exit {
     match serve(&args) {
         Ok(exit) => exit,
         Err(Failed(exit, sentence)) => {
-            let _ = writeln!(std::io::stderr(), "semper serve: {sentence}"); // nowhere left to complain
+            say::trouble(json, format_args!("serve: {sentence}"));
             exit
         }
     }
