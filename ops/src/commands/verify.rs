@@ -177,7 +177,7 @@ fn sentence(args: &Verify, report: &Report) -> String {
         }
         (Verdict::Undecided, Some(claim), _) => {
             let gaps = report.checks.iter().filter(|result| report.leaves_open(result));
-            let gap = gaps.map(|result| gap(result)).next();
+            let gap = gaps.map(gap).next();
             let gap = gap.unwrap_or_else(|| "not every check could be made".to_owned());
             format!("COULD NOT TELL: nothing speaks against it that {claim}, but {gap}.")
         }
