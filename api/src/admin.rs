@@ -25,6 +25,7 @@ pub fn routes(service: Arc<Service>) -> Router {
 async fn metrics(State(service): State<Arc<Service>>) -> Response {
     let health = service.time.health();
     let states = semper_ttp::clock::State::ALL.map(semper_ttp::clock::State::name);
+    service.show_ends();
     service.metrics.ledger(service.reader().size(), service.ledger.queue_depth());
     service.metrics.clock(&ClockFigures {
         state: health.state.name(),

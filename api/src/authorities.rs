@@ -7,6 +7,7 @@ use bytes::Bytes;
 use semper_ttp::{
     ca::{Authority, certificate::Issuer},
     crypto::Signer,
+    time::Timestamp,
 };
 
 /// One CA whose key this process holds.
@@ -28,7 +29,20 @@ pub struct Authorities(Vec<Held>);
 
 pub(crate) struct Held {
     pub(crate) key: AuthorityKey,
-    pub(crate) crl: ArcSwapOption<Bytes>,
+    pub(crate) crl: ArcSwapOption<NewestCrl>,
+}
+
+/// The CRL that is served.
+pub(crate) struct NewestCrl {
+    pub(crate) der: Bytes,
+    pub(crate) next_update: Timestamp,
+}
+
+impl Held {
+    /// Until when the newest CRL is good.
+    pub(crate) fn crl_next_update(&self) -> Option<Timestamp> {
+        self.crl.load().as_ref().map(|crl| crl.next_update)
+    }
 }
 
 impl Authorities {
@@ -53,6 +67,6 @@ impl Authorities {
 
     /// The newest CRL at `/crl/<name>.crl`.
     pub(crate) fn crl(&self, name: &str) -> Option<Bytes> {
-        self.by_name(name)?.crl.load_full().map(|crl| Bytes::clone(&crl))
+        self.by_name(name)?.crl.load_full().map(|crl| crl.der.clone())
     }
 }

@@ -27,9 +27,9 @@ pub const ANSWER_BYTES_MAX: usize = 1 << 20;
 const CONNECT_SECS: u64 = 5;
 /// Longest wait for a whole answer, connection included.
 const ANSWER_SECS: u64 = 30;
-/// How long an unused connection is kept: less than servers commonly keep theirs, so that we rarely write into one that
-/// is being closed.
-const IDLE_SECS: u64 = 20;
+/// How long an unused connection is kept: less than servers keep theirs (ours 10 s: `limits.header_read_timeout_secs`), so
+/// that we rarely write into one that is being closed.
+const IDLE_SECS: u64 = 5;
 /// How much of an error's text is shown.
 const TEXT_CHARS_MAX: usize = 300;
 
@@ -82,10 +82,16 @@ pub enum ClientError {
         retry_after_secs: Option<u64>,
     },
     /// Status 404: the server does not have it.
-    #[error("the server does not have it: {text}")]
+    #[error("the server does not have it, or its URL is another: {text}")]
     NotFound {
         /// The answer's text.
         text: String,
+    },
+    /// Status 404 for what every server of ours has.
+    #[error("there is no timestamping service at {url}: is the server's URL right?")]
+    NoService {
+        /// Where it was looked for.
+        url: String,
     },
     /// Any other status than 200.
     #[error("the server answered {status}: {text}")]
@@ -210,7 +216,12 @@ impl Client {
             .header(CONTENT_TYPE, TIMESTAMP_QUERY)
             .header(ACCEPT, TIMESTAMP_REPLY)
             .body(Full::from(query));
-        let (headers, body) = self.send(request).await?;
+        let (headers, body) = self.send(request).await.map_err(|error| match error {
+            ClientError::NotFound { .. } => {
+                ClientError::NoService { url: format!("http://{}{}{path}", self.server, self.prefix) }
+            }
+            error => error,
+        })?;
         match content_type(&headers) {
             TIMESTAMP_REPLY => Ok(body),
             found => Err(ClientError::ContentType { expected: TIMESTAMP_REPLY, found: found.to_owned() }),
@@ -437,7 +448,6 @@ mod tests {
         for (answer, expected) in [
             (http("201 Created", REPLY, b""), status(201, "")),
             (http("415 No", "", b"wrong\x1b[31m type"), status(415, "wrong [31m type")),
-            (http("404 No", "", b"nothing"), ClientError::NotFound { text: "nothing".into() }),
             (http("302 Found", "location: /x\r\n", b""), status(302, "")),
             (http("429 Slow", &format!("retry-after: 7\r\n{REPLY}"), b"body"), busy(Some(7))),
             (http("503 Stop", "", b""), busy(None)),
@@ -452,6 +462,11 @@ mod tests {
             let (client, _seen) = server(answer).await;
             assert_eq!(client.timestamp("/tsa", vec![1]).await.unwrap_err(), expected);
         }
+        let (client, _seen) = server(http("404 No", "", b"nothing")).await;
+        let url = format!("http://{}/base/tsa", client.server());
+        assert_eq!(client.timestamp("/tsa", vec![1]).await.unwrap_err(), ClientError::NoService { url });
+        let not_found = ClientError::NotFound { text: "nothing".into() };
+        assert_eq!(client.checkpoint().await.unwrap_err(), not_found);
     }
 
     #[tokio::test]

@@ -1,10 +1,11 @@
 //! Every metric of the server; the one file that names `prometheus`. The list of names is `ops/deploy/metrics.txt`.
 
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, Opts,
-    Registry, TextEncoder,
+    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
+    Opts, Registry, TextEncoder,
 };
 use semper_ledger::sequencer::{GroupReport, Observer, Refused};
+use semper_ttp::time::Timestamp;
 
 /// Seconds from 50 µs to 10 s: a flush on fast storage lies at the low end, a stall at the high one.
 const SECONDS: [f64; 16] =
@@ -26,6 +27,9 @@ pub struct Metrics {
     busy: IntCounter,
     tokens: IntCounterVec,
     tsa_seconds: HistogramVec,
+    key_end: IntGaugeVec,
+    certificate_end: IntGaugeVec,
+    crl_next_update: IntGaugeVec,
     clock_offset: Gauge,
     clock_bound: Gauge,
     clock_state: GaugeVec,
@@ -152,12 +156,27 @@ impl Metrics {
                 "Appends refused because the queue was full"
             ))),
             tokens: register!(IntCounterVec::new(
-                own("semper_tsa_tokens_total", "Answers to timestamp requests, by granted or failInfo"),
+                own("semper_tsa_tokens_total", "Answers to timestamp requests, by granted, failInfo or rateLimited"),
                 &["endpoint", "outcome"]
             )),
             tsa_seconds: register!(HistogramVec::new(
                 times("semper_tsa_seconds", "One timestamp request, from its last byte to the answer"),
                 &["endpoint"]
+            )),
+            key_end: register!(IntGaugeVec::new(
+                own("semper_tsa_key_end_timestamp_seconds", "Unix time after which the unit's key may not sign"),
+                &["endpoint"]
+            )),
+            certificate_end: register!(IntGaugeVec::new(
+                own("semper_tsa_certificate_end_timestamp_seconds", "Unix time of notAfter of the unit's certificate"),
+                &["endpoint"]
+            )),
+            crl_next_update: register!(IntGaugeVec::new(
+                bare(
+                    "semper_crl_next_update_timestamp_seconds",
+                    "Unix time of nextUpdate of the newest CRL; 0 without"
+                ),
+                &["authority"]
             )),
             clock_offset: register!(Gauge::with_opts(bare(
                 "semper_clock_offset_seconds",
@@ -190,6 +209,23 @@ impl Metrics {
     pub fn timestamped(&self, endpoint: &str, outcome: &str, seconds: f64) {
         self.tokens.with_label_values(&[endpoint, outcome]).inc();
         self.tsa_seconds.with_label_values(&[endpoint]).observe(seconds);
+    }
+
+    /// A timestamp request was turned away because its address asked too often: no fault of ours, and no time that an
+    /// answer took.
+    pub fn rate_limited(&self, endpoint: &str) {
+        self.tokens.with_label_values(&[endpoint, "rateLimited"]).inc();
+    }
+
+    /// How long a unit's key may sign, and its certificate is valid.
+    pub fn unit_ends(&self, endpoint: &str, key: Timestamp, certificate: Timestamp) {
+        self.key_end.with_label_values(&[endpoint]).set(unix_secs(key));
+        self.certificate_end.with_label_values(&[endpoint]).set(unix_secs(certificate));
+    }
+
+    /// How long the newest CRL of a CA is good; without one, not at all.
+    pub fn crl_next_update(&self, authority: &str, next_update: Option<Timestamp>) {
+        self.crl_next_update.with_label_values(&[authority]).set(next_update.map_or(0, unix_secs));
     }
 
     /// A request was answered.
@@ -242,6 +278,10 @@ impl Metrics {
     }
 }
 
+fn unix_secs(time: Timestamp) -> i64 {
+    i64::try_from(time.secs()).unwrap_or(i64::MAX)
+}
+
 impl Observer for Metrics {
     fn committed(&self, report: &GroupReport) {
         self.dedup_hits.inc_by(report.replayed as u64);
@@ -272,7 +312,10 @@ mod tests {
         let metrics = Metrics::new("log");
         // Vectors show nothing before their first use.
         metrics.timestamped("/tsa", "granted", 0.001);
+        metrics.rate_limited("/tsa");
         metrics.answered("/tsa", 200);
+        metrics.unit_ends("/tsa", Timestamp::from_secs(7), Timestamp::from_secs(8));
+        metrics.crl_next_update("ca-tsu", None);
         let clock = ClockFigures {
             state: "synced",
             states: &["synced", "stopped"],
@@ -296,6 +339,10 @@ mod tests {
         for end in ConnectionEnd::ALL {
             assert!(text.contains(&format!("semper_http_connections_ended_total{{outcome=\"{}\"}} 0", end.name())));
         }
+        assert!(text.contains("semper_tsa_key_end_timestamp_seconds{endpoint=\"/tsa\",origin=\"log\"} 7"), "{text}");
+        assert!(text.contains("outcome=\"rateLimited\"} 1"));
+        let timed = "semper_tsa_seconds_count{endpoint=\"/tsa\",origin=\"log\"} 1";
+        assert!(text.contains(timed), "who was turned away took no time: {text}");
         assert!(text.contains("semper_tsa_tokens_total{endpoint=\"/tsa\",origin=\"log\",outcome=\"granted\"} 1"));
     }
 }

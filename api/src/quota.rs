@@ -13,11 +13,22 @@ pub const WINDOW_SECS: u32 = 60;
 /// Addresses remembered at a time; beyond, a new address gets its own window only when old ones have run out.
 const ADDRESSES_MAX: usize = 100_000;
 
+/// How often a full table is searched for windows that have run out: that takes about a millisecond, with all others
+/// waiting, so it must not be done for every request of a flood.
+const SWEEP_EVERY: Duration = Duration::from_secs(1);
+
 /// Counts requests per address.
 pub struct Quota {
     limit: u32,
     loopback_exempt: bool,
-    windows: Mutex<HashMap<IpAddr, Window>>,
+    addresses_max: usize,
+    table: Mutex<Table>,
+}
+
+#[derive(Default)]
+struct Table {
+    windows: HashMap<IpAddr, Window>,
+    swept: Option<Instant>,
 }
 
 struct Window {
@@ -37,7 +48,7 @@ pub struct Exceeded {
 impl Quota {
     /// `limit` requests a minute for each address; for IPv6 each /64, which is what one subscriber has.
     pub fn new(limit: u32, loopback_exempt: bool) -> Self {
-        Self { limit, loopback_exempt, windows: Mutex::default() }
+        Self { limit, loopback_exempt, addresses_max: ADDRESSES_MAX, table: Mutex::default() }
     }
 
     /// Counts one request of `peer` at the monotonic moment `now`.
@@ -46,14 +57,20 @@ impl Quota {
             return Ok(());
         }
         let window_length = Duration::from_secs(WINDOW_SECS.into());
-        let mut windows = self.windows.lock().unwrap_or_else(PoisonError::into_inner);
-        if windows.len() >= ADDRESSES_MAX {
-            windows.retain(|_, window| now.duration_since(window.began) < window_length);
-            if windows.len() >= ADDRESSES_MAX {
+        let key = subscriber(peer);
+        let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
+        let Table { windows, swept } = &mut *table;
+        // Who is known has its window, however full the table is.
+        if windows.len() >= self.addresses_max && !windows.contains_key(&key) {
+            if swept.is_none_or(|swept| now.duration_since(swept) >= SWEEP_EVERY) {
+                windows.retain(|_, window| now.duration_since(window.began) < window_length);
+                *swept = Some(now);
+            }
+            if windows.len() >= self.addresses_max {
                 return Err(Exceeded { limit: self.limit, retry_after_secs: WINDOW_SECS });
             }
         }
-        let window = windows.entry(subscriber(peer)).or_insert(Window { began: now, count: 0 });
+        let window = windows.entry(key).or_insert(Window { began: now, count: 0 });
         let age = now.duration_since(window.began);
         if age >= window_length {
             *window = Window { began: now, count: 0 };
@@ -67,7 +84,8 @@ impl Quota {
     }
 }
 
-fn subscriber(peer: IpAddr) -> IpAddr {
+/// The address that limits count: for IPv6 its /64, which is what one subscriber has.
+pub(crate) fn subscriber(peer: IpAddr) -> IpAddr {
     match peer.to_canonical() {
         IpAddr::V6(address) => Ipv6Addr::from_bits(address.to_bits() >> 64 << 64).into(),
         v4 => v4,
@@ -91,6 +109,25 @@ mod tests {
             assert_eq!(quota.take("127.0.0.1".parse().unwrap(), at(0)), Ok(()));
             assert_eq!(quota.take("::ffff:127.0.0.1".parse().unwrap(), at(0)), Ok(()));
         }
+    }
+
+    #[test]
+    fn a_full_table_keeps_whom_it_knows_and_is_swept_once_a_second() {
+        let (quota, start) = (Quota { addresses_max: 2, ..Quota::new(2, true) }, Instant::now());
+        let at = |millis| start + Duration::from_millis(millis);
+        let [a, b, c] = [1, 2, 3].map(|last| IpAddr::from([192, 0, 2, last]));
+        let full = Err(Exceeded { limit: 2, retry_after_secs: 60 });
+        assert_eq!([quota.take(a, at(0)), quota.take(b, at(30_000))], [Ok(()), Ok(())]);
+        assert_eq!(quota.take(c, at(59_500)), full, "swept, and nothing had run out");
+        assert_eq!(quota.take(a, at(59_600)), Ok(()), "its own window is there");
+        assert_eq!(
+            quota.take(c, at(60_100)),
+            full,
+            "the window of a has run out, but the sweep was less than a second ago"
+        );
+        assert_eq!(quota.take(c, at(60_500)), Ok(()), "swept again: a is forgotten");
+        assert_eq!(quota.take(a, at(60_600)), full);
+        assert_eq!(quota.take(b, at(60_600)), Ok(()));
     }
 
     #[test]

@@ -33,6 +33,7 @@ use tower::ServiceExt;
 
 use crate::{
     metrics::{ConnectionEnd, Metrics},
+    quota::subscriber,
     router::label,
 };
 
@@ -57,6 +58,9 @@ const HEADER_BYTES_MAX: usize = 16 << 10;
 /// Most headers of a request.
 const HEADERS_MAX: usize = 64;
 
+/// How long a connection that was in the backlog when the server was told to stop has for the first byte of its request.
+const FIRST_BYTES_WAIT: Duration = Duration::from_millis(100);
+
 /// Who asks: the socket's address, and the address that limits count.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr, pub IpAddr);
@@ -72,23 +76,23 @@ pub async fn serve(
     router: Router,
     limits: Limits,
     metrics: Arc<Metrics>,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
 ) {
     let open = Arc::new(Open::new(limits, metrics));
+    let take = |stream: TcpStream, address: SocketAddr| {
+        let Some(guard) = open.admit(address.ip()) else {
+            return open.metrics.connection_ended(ConnectionEnd::Refused);
+        };
+        tokio::spawn(connection(stream, address, router.clone(), limits, stop.clone(), guard));
+    };
+    let mut stopping = stop.clone();
     loop {
         let accepted = tokio::select! {
             accepted = listener.accept() => accepted,
-            _ = stop.wait_for(|stop| *stop) => break,
+            _ = stopping.wait_for(|stop| *stop) => break,
         };
         match accepted {
-            Ok((stream, address)) => {
-                let Some(guard) = open.admit(address.ip().to_canonical()) else {
-                    open.metrics.connection_ended(ConnectionEnd::Refused);
-                    continue;
-                };
-                let (router, stop) = (router.clone(), stop.clone());
-                tokio::spawn(connection(stream, address, router, limits, stop, guard));
-            }
+            Ok((stream, address)) => take(stream, address),
             Err(error) => {
                 // Usually out of file descriptors: existing connections free some; do not spin meanwhile.
                 tracing::warn!(%error, "a connection could not be accepted");
@@ -96,8 +100,26 @@ pub async fn serve(
             }
         }
     }
-    drop(listener);
+    for (stream, address) in close(listener, limits.connections_max) {
+        take(stream, address);
+    }
     open.closed().await;
+}
+
+/// Closes a listener, and gives the connections that wait in its backlog, `max` at most: their clients believe that they
+/// are connected, and the kernel would reset them.
+fn close(listener: TcpListener, max: usize) -> Vec<(TcpStream, SocketAddr)> {
+    let mut waiting = Vec::new();
+    // The runtime may not have seen yet that they are there; the kernel is asked itself. The socket does not block.
+    let Ok(listener) = listener.into_std() else { return waiting };
+    while waiting.len() < max
+        && let Ok((stream, address)) = listener.accept()
+    {
+        if let Ok(stream) = stream.set_nonblocking(true).and_then(|()| TcpStream::from_std(stream)) {
+            waiting.push((stream, address));
+        }
+    }
+    waiting
 }
 
 async fn connection(
@@ -109,6 +131,10 @@ async fn connection(
     guard: Guard,
 ) {
     let _ = stream.set_nodelay(true); // only latency is lost without it
+    if *stop.borrow() {
+        // Told to stop before it has read anything, hyper closes without an answer. What was sent already is read first.
+        let _ = tokio::time::timeout(FIRST_BYTES_WAIT, stream.readable()).await;
+    }
     let metrics = guard.open.metrics.clone();
     let peer = Peer(address, address.ip().to_canonical());
     let service =
@@ -206,6 +232,7 @@ impl Open {
 
     /// A place for one more connection, or none: then the socket is closed at once.
     fn admit(self: &Arc<Self>, address: IpAddr) -> Option<Guard> {
+        let address = subscriber(address);
         let mut by_address = self.by_address.lock().unwrap_or_else(PoisonError::into_inner);
         let total: usize = *self.count.borrow();
         let own = by_address.entry(address).or_default();
@@ -313,5 +340,58 @@ impl<S: Write + Unpin> Write for Watched<S> {
     ) -> Poll<io::Result<usize>> {
         let polled = Pin::new(&mut self.stream).poll_write_vectored(cx, bufs);
         self.watch(polled, cx)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    const LIMITS: Limits = Limits {
+        header_read_timeout: Duration::from_secs(10),
+        idle_timeout: Duration::from_secs(10),
+        connections_max: 100,
+        connections_per_address_max: 100,
+    };
+
+    #[test]
+    fn addresses_are_counted_as_the_quota_counts_them() {
+        let limits = Limits { connections_per_address_max: 1, ..LIMITS };
+        let open = Arc::new(Open::new(limits, Arc::new(Metrics::new("log"))));
+        let admit = |address: &str| open.admit(address.parse().unwrap());
+        let first = admit("2001:db8::1").unwrap();
+        assert!(admit("2001:db8::2").is_none(), "the same subscriber");
+        let other = admit("2001:db8:0:1::1").unwrap();
+        drop(first);
+        assert!(admit("2001:db8::2").is_some());
+        let v4 = admit("192.0.2.1").unwrap();
+        assert!(admit("::ffff:192.0.2.1").is_none());
+        assert_eq!(*open.count.borrow(), 2);
+        drop((other, v4));
+        assert!(open.by_address.lock().unwrap().is_empty());
+    }
+
+    /// Whoever is connected when the server is told to stop gets an answer, although nobody had accepted yet.
+    #[tokio::test]
+    async fn the_backlog_is_answered_when_the_server_stops() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let address = listener.local_addr().unwrap();
+        let mut clients = Vec::new();
+        for _ in 0..16 {
+            let mut client = TcpStream::connect(address).await.unwrap();
+            client.write_all(b"GET /x HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+            clients.push(client);
+        }
+        let (_stop, stopped) = watch::channel(true);
+        let router = Router::new().route("/x", axum::routing::get(async || "answer"));
+        serve(listener, router, LIMITS, Arc::new(Metrics::new("log")), stopped).await;
+        for mut client in clients {
+            let mut answer = String::new();
+            client.read_to_string(&mut answer).await.unwrap();
+            assert!(answer.starts_with("HTTP/1.1 200 ") && answer.ends_with("answer"), "{answer:?}");
+        }
+        assert!(TcpStream::connect(address).await.is_err());
     }
 }

@@ -25,7 +25,7 @@ use semper_ttp::{
     clock::Health,
     crypto::{Entropy, Signer},
     digest::Digest,
-    evidence::{Aggregate, Envelope, Fact, OpsFact, Recorded, SERIAL_COUNTER},
+    evidence::{Aggregate, Envelope, Fact, KeyId, OpsFact, Recorded, SERIAL_COUNTER},
     role::{Role, Snapshot, decode_snapshot, encode_snapshot, fold},
     time::Timestamp,
     timestamp::{
@@ -35,7 +35,7 @@ use semper_ttp::{
 use tokio::sync::oneshot;
 
 use crate::{
-    authorities::{Authorities, Held},
+    authorities::{Authorities, Held, NewestCrl},
     metrics::Metrics,
     pool::{Full, Pool},
     quota::Quota,
@@ -141,6 +141,9 @@ const ATTEMPTS_MAX: usize = 3;
 /// How long after a failure CRLs are tried again.
 const CRL_RETRY: Duration = Duration::from_secs(60);
 
+/// How long before a unit's key ends its operator is told, seconds: time for a new unit and for telling those who pin it.
+const KEY_END_NOTICE_SECS: u64 = 60 * 24 * 3600;
+
 /// What a client is told to wait when the service is busy, seconds: about the time that a full queue takes.
 const BUSY_RETRY_SECS: u32 = 1;
 
@@ -191,7 +194,9 @@ impl Service {
         for held in authorities.all() {
             let newest = ledger.reader().last_step(&held.key.authority.crl_aggregate().0)?;
             let crl = newest.map(|(_, index)| ledger.reader().artefact(index)).transpose()?.flatten();
-            held.crl.store(crl.map(|der| Arc::new(der.into())));
+            let last = load::<Crl>(ledger.reader(), &held.key.authority.crl_aggregate())?.state.last;
+            let newest = crl.zip(last).map(|(der, last)| NewestCrl { der: der.into(), next_update: last.next_update });
+            held.crl.store(newest.map(Arc::new));
         }
         for endpoint in &endpoints {
             let aggregate = Aggregate::of_key(endpoint.endpoint.tsu().key());
@@ -368,18 +373,31 @@ impl Service {
     }
 
     /// Issues every CRL that is due; gives the moment at which the next one will be. Blocks on the disk.
+    ///
+    /// # Errors
+    /// What failed, once every other CRL had its turn; of several faults one that time alone does not mend.
     pub fn renew_crls(&self) -> Result<Timestamp, ServiceFault> {
-        let mut next = None::<Timestamp>;
+        let (mut next, mut failed) = (None::<Timestamp>, None::<ServiceFault>);
         for held in self.authorities.all() {
-            let wake_at = self.renew_crl(held)?;
-            next = Some(next.map_or(wake_at, |next| next.min(wake_at)));
+            match self.renew_crl(held) {
+                Ok(wake_at) => next = Some(next.map_or(wake_at, |next| next.min(wake_at))),
+                Err(fault) => {
+                    tracing::warn!(authority = held.key.authority.name(), %fault, "a CRL was not renewed");
+                    if failed.as_ref().is_none_or(ServiceFault::is_of_time) {
+                        failed = Some(fault);
+                    }
+                }
+            }
         }
-        Ok(next.unwrap_or_else(|| self.time.now().plus_secs(3600)))
+        match failed {
+            Some(fault) => Err(fault),
+            None => Ok(next.unwrap_or_else(|| self.time.now().plus_secs(3600))),
+        }
     }
 
     fn renew_crl(&self, held: &Held) -> Result<Timestamp, ServiceFault> {
         let aggregate = held.key.authority.crl_aggregate();
-        let mut snapshot = self.load::<Crl>(&aggregate)?;
+        let mut snapshot = load::<Crl>(self.reader(), &aggregate)?;
         let now = self.ledger_now()?;
         let event = CrlEvent::Issue { authority: held.key.authority, life_secs: held.key.crl_life_secs, force: false };
         let (facts, effects) = match Crl::decide(&snapshot.state, &event, now) {
@@ -407,6 +425,7 @@ impl Service {
         let seq = snapshot.next_seq;
         Crl::apply(&mut snapshot.state, fact);
         snapshot.next_seq += 1;
+        let next_update = snapshot.state.last.map_or(now, |last| last.next_update);
         let kind = fact.kind();
         let envelope = Envelope {
             aggregate,
@@ -422,21 +441,9 @@ impl Service {
         let mut commit = Commit::one(now.millis(), draft);
         commit.rows.push(RoleRow::Snapshot { aggregate: aggregate.0, bytes: encode_snapshot::<Crl>(&snapshot) });
         self.ledger.append(commit)?;
-        held.crl.store(Some(Arc::new(der.into())));
+        held.crl.store(Some(Arc::new(NewestCrl { der: der.into(), next_update })));
         tracing::info!(authority = held.key.authority.name(), "issued a CRL");
         Ok(wake_at)
-    }
-
-    /// The state of an aggregate: its snapshot row, or the fold of its facts where that row is of another version.
-    fn load<R: semper_ttp::role::Folded>(&self, aggregate: &Aggregate) -> Result<Snapshot<R::State>, ServiceFault> {
-        let reader = self.ledger.reader();
-        if let Some(snapshot) = reader.snapshot(&aggregate.0)?.and_then(|row| decode_snapshot::<R>(&row)) {
-            return Ok(snapshot);
-        }
-        let facts = |error: &dyn std::fmt::Display| ServiceFault::Facts(error.to_string());
-        let decoded: Result<Vec<Fact>, _> =
-            reader.facts_of(&aggregate.0, 0)?.iter().map(|bytes| Fact::decode(bytes)).collect();
-        fold::<R>(Snapshot::default(), &decoded.map_err(|error| facts(&error))?).map_err(|error| facts(&error))
     }
 
     /// True while requests that write are taken.
@@ -493,11 +500,35 @@ impl Service {
             }
         }
         for held in self.authorities.all() {
-            if held.crl.load().is_none() {
-                why.push(format!("crl: {} has none", held.key.authority.name()));
+            let name = held.key.authority.name();
+            match held.crl_next_update() {
+                None => why.push(format!("crl: {name} has none")),
+                Some(next_update) if next_update < now => {
+                    why.push(format!("crl: the newest of {name} was good until {next_update}"));
+                }
+                Some(_) => {}
             }
         }
         why
+    }
+
+    /// The units whose key may soon sign no more, with the end of its period: within [`KEY_END_NOTICE_SECS`], or past.
+    pub fn keys_ending(&self) -> Vec<(KeyId, Timestamp)> {
+        let soon = self.time.now().plus_secs(KEY_END_NOTICE_SECS);
+        let units = self.endpoints.iter().map(|endpoint| endpoint.endpoint.tsu());
+        units.map(|tsu| (tsu.key(), tsu.key_period().not_after)).filter(|(_, end)| *end <= soon).collect()
+    }
+
+    /// Shows in the metrics how long keys, certificates and CRLs are good.
+    pub(crate) fn show_ends(&self) {
+        for endpoint in &self.endpoints {
+            let tsu = endpoint.endpoint.tsu();
+            let (key, certificate) = (tsu.key_period().not_after, tsu.certificate().validity().not_after);
+            self.metrics.unit_ends(&endpoint.endpoint.settings().name, key, certificate);
+        }
+        for held in self.authorities.all() {
+            self.metrics.crl_next_update(held.key.authority.name(), held.crl_next_update());
+        }
     }
 
     /// The reading half of the ledger.
@@ -551,6 +582,20 @@ fn draft(fact: &Fact, artefact: Option<Vec<u8>>) -> Draft {
         None => Draft::of_fact(role, kind, bytes),
     };
     Draft { step: fact.step().map(|(aggregate, seq)| (aggregate.0, seq)), ..draft }
+}
+
+/// The state of an aggregate: its snapshot row, or the fold of its facts where that row is of another version.
+fn load<R: semper_ttp::role::Folded>(
+    reader: &semper_ledger::reader::Reader,
+    aggregate: &Aggregate,
+) -> Result<Snapshot<R::State>, ServiceFault> {
+    if let Some(snapshot) = reader.snapshot(&aggregate.0)?.and_then(|row| decode_snapshot::<R>(&row)) {
+        return Ok(snapshot);
+    }
+    let facts = |error: &dyn std::fmt::Display| ServiceFault::Facts(error.to_string());
+    let decoded: Result<Vec<Fact>, _> =
+        reader.facts_of(&aggregate.0, 0)?.iter().map(|bytes| Fact::decode(bytes)).collect();
+    fold::<R>(Snapshot::default(), &decoded.map_err(|error| facts(&error))?).map_err(|error| facts(&error))
 }
 
 fn unavailable(why: &dyn std::fmt::Display, id: RequestId) -> Refusal {

@@ -47,7 +47,7 @@ async fn stamp(app: Arc<App>, endpoint: usize, request: HttpRequest) -> Response
     let quota = peer.map(|Peer(_, ip)| service.quota.take(ip, Instant::now()));
     if let Some(Err(Exceeded { limit, retry_after_secs })) = quota {
         let refusal = Refusal::RateLimited { limit, window_secs: WINDOW_SECS, retry_after_secs };
-        service.metrics.timestamped(&settings.name, refusal.fail_info().name(), 0.0);
+        service.metrics.rate_limited(&settings.name);
         return rejected(StatusCode::TOO_MANY_REQUESTS, &refusal, Some(retry_after_secs));
     }
     let body = match read_body(&app, request).await {

@@ -35,6 +35,9 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
         })
         .collect();
     let assumed = service.time.name() == "assumed";
+    let health = service.time.health();
+    // Traceable to UTC is a time whose laboratories are named (EN 319 421 TIS-7.7.1-04), by a clock that is good now.
+    let named = service.description["utc_laboratories"].as_array().is_some_and(|names| !names.is_empty());
     let document = json!({
         "service": service.description,
         "ledger": {
@@ -46,7 +49,8 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
         "timestamping": endpoints,
         "clock": {
             "source": service.time.name(),
-            "traceable": !assumed,
+            "state": health.state.name(),
+            "traceable": !assumed && named && health.bound.is_some(),
             "notice": if assumed {
                 "TEST SERVICE: the machine's clock is believed without any check; its timestamps prove nothing"
             } else {

@@ -7,7 +7,9 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 
 use clap::{ArgGroup, Args, Parser, Subcommand, ValueEnum};
+use semper_ttp::asn1::PolicyId;
 
+use crate::commands::say;
 use crate::exit::Exit;
 
 /// Trusted third parties that share one Merkle-backed evidence ledger.
@@ -77,7 +79,7 @@ pub(crate) struct Serve {
     /// The data folder that `semper init` made.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Settings; without it, those of the data folder.
+    /// Settings; without it, the copy that `semper init` made in the data folder (semper.toml).
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Listen here for plain HTTP instead; port 0 lets the system choose.
@@ -135,7 +137,7 @@ pub(crate) enum StampHash {
 /// Verify a file's timestamp and its inclusion in the ledger, offline.
 ///
 /// Names each check with ok, failed or not checked. Needs neither server nor data folder, only the trust anchors that
-/// `semper init` wrote: root.pem, tsa-chain.pem, ledger.vkey.
+/// `semper init` wrote: root.pem, tsa-chain.pem, ledger.vkey, ledger.json.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  semper verify contract.pdf \
                   --token contract.pdf.tst --proof contract.pdf.tlog-proof --trust trust")]
@@ -152,6 +154,10 @@ pub(crate) struct Verify {
     /// The folder with the trust anchors.
     #[arg(long, value_name = "DIR")]
     pub(crate) trust: PathBuf,
+    /// Accept timestamps under this policy only; may be given more than once. Without it any policy is accepted but the
+    /// test policy 1.3.6.1.5.5.7.13.1, whose timestamps prove nothing.
+    #[arg(long = "policy", value_name = "OID")]
+    pub(crate) policies: Vec<PolicyId>,
 }
 
 impl Verify {
@@ -234,7 +240,7 @@ pub(crate) struct Fsck {
     /// The data folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Settings, for the place of the anchor; without it, those of the data folder.
+    /// Settings, for the place of the anchor; without it, the copy that `semper init` made in the data folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Also indexes, artefacts and folded state.
@@ -313,9 +319,15 @@ impl Cli {
         I: IntoIterator,
         I::Item: Into<OsString> + Clone,
     {
-        Cli::try_parse_from(args).map_err(|error| {
-            // Nothing is left to do when even this cannot be printed.
-            let _ = error.print();
+        let args: Vec<OsString> = args.into_iter().map(Into::into).collect();
+        Cli::try_parse_from(&args).map_err(|error| {
+            // The command line did not parse, so the option is looked for as it stands.
+            if error.use_stderr() && args.iter().any(|arg| arg == "--json") {
+                say::trouble(true, error.render().to_string().trim_end());
+            } else {
+                // Nothing is left to do when even this cannot be printed.
+                let _ = error.print();
+            }
             if error.use_stderr() { Exit::Usage } else { Exit::Ok }
         })
     }
@@ -392,6 +404,7 @@ mod tests {
             "semper stamp f",
             "semper stamp f --url u --hash md5",
             "semper verify f --token t",
+            "semper verify f --trust t --policy tests",
             "semper prove --url u",
             "semper prove --url u --digest 00",
             "semper prove --url u --index 1 --token t",
@@ -413,6 +426,7 @@ mod tests {
             "semper serve --data d --http 127.0.0.1:0 --admin [::1]:0 --check --json",
             "semper --json stamp f g --url u -o d --hash sha3-512 --rsa --policy 1.2.3",
             "semper verify f --trust t",
+            "semper verify f --trust t --policy 1.2.3 --policy 2.25.340282366920938463463374607431768211455",
             &format!("semper prove --url u --digest {hex} --form cose"),
             "semper demo",
             "semper bench",

@@ -3,7 +3,7 @@
 mod atomic;
 mod hashing;
 mod remote;
-mod say;
+pub(crate) mod say;
 
 pub(crate) mod bench;
 pub(crate) mod demo;

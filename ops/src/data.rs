@@ -9,7 +9,7 @@
 //!      keys/            <id>.p8      encrypted private keys, 0600 in a folder of 0700
 //!      certs/           <name>.cer   certificates, DER
 //!      people/          <name>.p12   for the operator and the officer to take away
-//!      trust/           what a verifier needs: root.pem, tsa-chain.pem, ledger.vkey, receipt.pem
+//!      trust/           what a verifier needs: root.pem, tsa-chain.pem, ledger.vkey, ledger.json, receipt.pem
 //! ```
 //!
 //! A folder in which `init` did not finish is refused by everyone: nobody knows what is missing in it, and nothing of it
@@ -56,7 +56,7 @@ pub(crate) struct DataFolder {
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum DataError {
     /// Nothing is there.
-    #[error("there is no service in {}: make one with `semper init --data {}`", .0.display(), .0.display())]
+    #[error("there is no service in {}: make one with `semper init --data {} --config FILE`, or --demo for a trial", .0.display(), .0.display())]
     Missing(PathBuf),
     /// `init` did not finish.
     #[error(

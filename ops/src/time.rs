@@ -26,8 +26,9 @@ pub(crate) struct ServiceTime(pub(crate) Arc<SystemClock>);
 impl TimeSource for ServiceTime {
     fn check(&self) -> (Timestamp, ClockVerdict) {
         match self.0.check() {
-            Verdict::Issue { now_ms, .. } => {
-                let verdict = match self.0.health().state {
+            // The state of that very judgement: a second question might be answered by a later sample.
+            Verdict::Issue { now_ms, state, .. } => {
+                let verdict = match state {
                     _ if self.0.source_name() == "assumed" => ClockVerdict::Assumed,
                     State::Suspect => ClockVerdict::Suspect,
                     State::Synced | State::Unsynced | State::Stopped => ClockVerdict::Synced,

@@ -32,7 +32,7 @@ fn metrics() -> BTreeMap<String, Metric> {
 #[test]
 fn names_follow_the_conventions() {
     let metrics = metrics();
-    assert_eq!(metrics.len(), 18);
+    assert_eq!(metrics.len(), 21);
     for (name, metric) in metrics {
         assert!(name.starts_with("semper_"), "{name}");
         assert!(matches!(&*metric.kind, "counter" | "gauge" | "histogram"), "{name} {}", metric.kind);
@@ -145,6 +145,34 @@ fn alerts_name_real_metrics_and_say_what_to_do() {
     assert!(rules.len() >= 10);
 }
 
+/// A setting of the sample, which holds the defaults.
+fn default_of(key: &str) -> f64 {
+    let sample = include_str!("../deploy/semper.toml");
+    let value = sample.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix(" = "));
+    value.and_then(|value| value.parse().ok()).unwrap_or_else(|| panic!("{key}"))
+}
+
+/// With default settings the state SUSPECT ends after a minute, and the bound of a clock that is believed never reaches
+/// half a second: an alert that waits for more never comes.
+#[test]
+fn the_alerts_of_the_clock_can_fire() {
+    let rule = |name: &str| {
+        let rule = ALERTS.split("- alert: ").find(|rule| rule.lines().next() == Some(name));
+        rule.unwrap_or_else(|| panic!("{name}")).to_owned()
+    };
+    let number_behind = |rule: &str, sign: &str| {
+        let expression = rule.lines().find(|line| line.trim().starts_with("expr:")).unwrap();
+        expression.rsplit_once(sign).unwrap().1.trim().parse::<f64>().unwrap()
+    };
+    let suspect = rule("SemperClockSuspect");
+    assert!(suspect.contains("[15m]") && !suspect.contains("for:"), "{suspect}");
+    let longest = default_of("sample_age_max_ms") / 1000.0 / (15.0 * 60.0);
+    assert!(number_behind(&suspect, ">") < longest, "{longest}");
+    // A sample at its bound, read at once: the least of the readings that are bad news.
+    let bound = default_of("offset_bound_ms") / 1000.0;
+    assert!(number_behind(&rule("SemperClockBoundHigh"), ">") < bound);
+}
+
 #[test]
 fn the_checks_can_fail() {
     let metrics = metrics();
@@ -171,7 +199,8 @@ fn the_unit_is_hardened_and_outlives_the_drain() {
         ("NoNewPrivileges", "yes"),
         ("CapabilityBoundingSet", ""),
         ("AmbientCapabilities", ""),
-        ("StateDirectory", "semper"),
+        ("StateDirectory", "semper semper-anchor"),
+        ("RestartPreventExitStatus", "64"),
         ("Restart", "on-failure"),
         ("LimitCORE", "0"),
     ] {
@@ -184,10 +213,10 @@ fn the_unit_is_hardened_and_outlives_the_drain() {
     // The credential's name, and the path at which the sample expects it.
     assert!(value("LoadCredential").unwrap().starts_with("passphrase:"));
     assert!(sample.contains("\"/run/credentials/semper.service/passphrase\""));
-    for key in ["ExecStart", "ExecStartPre"] {
-        let line = value(key).unwrap();
-        assert!(
-            line.starts_with("/usr/local/bin/semper serve ") && line.contains("--data ") && line.contains("--config ")
-        );
-    }
+    // Whether a failure is tried again depends on the exit code of the main process alone.
+    assert_eq!(value("ExecStartPre"), None);
+    let line = value("ExecStart").unwrap();
+    assert!(line.starts_with("/usr/local/bin/semper serve ") && line.contains("--data ") && line.contains("--config "));
+    // The sample's place for the anchor is one that the unit makes writable.
+    assert!(sample.contains("# anchor_path = \"/var/lib/semper-anchor/anchor\""));
 }

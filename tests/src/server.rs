@@ -18,6 +18,7 @@ use std::time::{Duration, Instant};
 use std::{env, fs, thread};
 
 use rustix::process::{Pid, Signal, kill_process};
+use semper_ttp::asn1::TEST_POLICY;
 use semper_ttp::verify::Trust;
 use tempfile::{NamedTempFile, TempDir};
 
@@ -256,7 +257,8 @@ impl Data {
     #[must_use]
     pub fn trust(&self) -> Trust {
         let text = |name| fs::read_to_string(self.trust_folder().join(name)).expect(name);
-        Trust::from_texts(&text("root.pem"), &text("tsa-chain.pem"), &text("ledger.vkey")).expect("trust anchors")
+        let trust = Trust::from_texts(&text("root.pem"), &text("tsa-chain.pem"), &text("ledger.vkey"));
+        trust.expect("trust anchors").with_policies(vec![TEST_POLICY.parse().expect("an object identifier")])
     }
 
     /// Starts a server on it and waits until it is ready.

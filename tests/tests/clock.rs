@@ -1,6 +1,7 @@
 //! What a server does when its clock is wrong: before it starts, while it runs, and when it is right again.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
 use std::time::Instant;
 
@@ -13,9 +14,24 @@ use semper_ttp::timestamp::FailInfo;
 /// With source `kernel` the machine decides; what the server says of itself and what it does must agree.
 #[test]
 fn the_kernels_clock_is_believed_as_far_as_the_kernel_believes_it() {
-    let data = Data::demo();
-    data.set("clock.source", "\"kernel\"").set("tsa.policy_default", "\"1.3.6.1.4.1.99999.1.1\"");
-    let server = data.serve();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let [data, settings, passphrase] = ["data", "semper.toml", "passphrase"].map(|name| folder.path().join(name));
+    fs::write(&passphrase, "correct horse battery staple").expect("the passphrase");
+    fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).expect("its permissions");
+    let text = format!(
+        "service.public_url = \"http://127.0.0.1:8080\"\n\
+         service.country = \"FR\"\n\
+         service.organisation = \"Example\"\n\
+         service.organisation_identifier = \"NTRFR-000000000\"\n\
+         ledger.origin = \"ledger.example/kernel\"\n\
+         tsa.policy_default = \"1.3.6.1.4.1.99999.1.1\"\n\
+         storage.disk_free_min_bytes = 16777216\n\
+         keys.passphrase_file = {passphrase:?}\n"
+    );
+    fs::write(&settings, text).expect("the settings");
+    let args = ["init".as_ref(), "--data".as_ref(), data.as_os_str(), "--config".as_ref(), settings.as_os_str()];
+    semper_tests::server::run(&args).expect(0);
+    let server = Server::start(&data, &[], &[]);
     let mut connection = Connection::open(server.http()).expect("the server listens");
     let ready = get(server.admin(), "/readyz");
     let answer = ask(&mut connection, "/tsa", &query(b"kernel")).expect("an answer");
@@ -29,6 +45,7 @@ fn the_kernels_clock_is_believed_as_far_as_the_kernel_believes_it() {
     let described: serde_json::Value =
         serde_json::from_slice(&get(server.http(), "/.well-known/semper").body).expect("JSON");
     assert_eq!(described["clock"]["source"], "kernel");
+    assert_eq!(described["clock"]["traceable"], false, "no laboratory is named");
 }
 
 /// Realtime as the tests set it for the servers that they start (libfaketime); monotonic time runs on.
@@ -169,6 +186,26 @@ fn a_clock_that_was_lost_is_on_record_when_it_is_back() {
         assert!(wanted.starts_with(&clock) && Instant::now() < deadline, "{clock:?}");
     }
     server.stop().fsck().expect(0);
+}
+
+/// A unit's key signs for a year. Its end is told two months ahead, and readiness says when it has come.
+#[test]
+fn the_end_of_a_key_is_told_in_time() {
+    const DAY_SECS: u64 = 24 * 3600;
+    let realtime = Realtime::new();
+    let told = |server: &Server| server.stderr().contains("the period of use of a timestamping key ends");
+    for (days, warned, ready) in [(300, false, true), (310, true, true), (370, true, false)] {
+        realtime.set(&format!("+{}", days * DAY_SECS));
+        let data = Data::demo();
+        let server = realtime.start(&data);
+        assert_eq!(told(&server), warned, "{days}: {}", server.stderr());
+        assert_eq!(granted_by(server.http()), ready, "{days}");
+        let why = get(server.admin(), "/readyz").text();
+        assert_eq!(why.contains("its key is not in its period of use"), !ready, "{days}: {why}");
+        let metrics = get(server.admin(), "/metrics").text();
+        let line = metrics.lines().find(|line| line.starts_with("semper_tsa_key_end_timestamp_seconds"));
+        assert!(line.is_some_and(|line| line.contains("endpoint=\"/tsa")), "{metrics}");
+    }
 }
 
 /// A ledger that is ahead of the clock, whoever is wrong, can be read; nothing is appended until time has caught up.

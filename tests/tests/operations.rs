@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
@@ -577,6 +578,7 @@ fn every_setting_at_its_least_still_serves() {
     let folder = tempfile::tempdir().expect("a temporary folder");
     let passphrase = folder.path().join("passphrase");
     fs::write(&passphrase, "no secret at all\n").expect("a file");
+    fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).expect("its mode");
     let file = folder.path().join("semper.toml");
     let write = |least: &[(&str, u64)]| {
         let settings: String = least.iter().map(|(key, value)| format!("{key} = {value}\n")).collect();

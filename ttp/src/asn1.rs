@@ -8,7 +8,7 @@ pub mod oid;
 pub mod pem;
 mod policy;
 
-pub use policy::{ParsePolicyError, PolicyId};
+pub use policy::{ParsePolicyError, PolicyId, TEST_POLICY};
 
 use rasn::prelude::*;
 use rasn_pkix::{AlgorithmIdentifier, GeneralNames};

@@ -337,6 +337,8 @@ pub enum Verdict {
         now_ms: u64,
         /// The error that the clock has at most, resolution of genTime included; never above the accuracy.
         bound: Duration,
+        /// The state in which it was judged: synced or suspect.
+        state: State,
     },
     /// No: `timeNotAvailable`.
     Refuse(Refusal),
@@ -548,7 +550,8 @@ impl Clock {
         if comparison.in_leap {
             return (Verdict::Refuse(Refusal::LeapSecond), None);
         }
-        (Verdict::Issue { now_ms: at.wall_ms(), bound: comparison.error.saturating_add(GEN_TIME_RESOLUTION) }, None)
+        let bound = comparison.error.saturating_add(GEN_TIME_RESOLUTION);
+        (Verdict::Issue { now_ms: at.wall_ms(), bound, state: self.mode.state() }, None)
     }
 
     /// The clock's health at a reading; changes nothing.

@@ -6,9 +6,9 @@
 pub mod tsu;
 
 use rasn::prelude::*;
-use rasn_pkix::{AttributeTypeAndValue, BasicConstraints, ExtKeyUsageSyntax, Extension, Name, Time};
+use rasn_pkix::{AttributeTypeAndValue, BasicConstraints, ExtKeyUsageSyntax, Extension, Name, PolicyInformation, Time};
 
-use crate::asn1::{self, oid};
+use crate::asn1::{self, PolicyId, oid};
 use crate::digest::Digest;
 use crate::time::Timestamp;
 
@@ -247,6 +247,14 @@ impl Certificate {
             not_before: Timestamp::from_chrono(&period.not_before?)?,
             not_after: Timestamp::from_chrono(&period.not_after?)?,
         })
+    }
+
+    /// True if it was issued under this certificate policy (RFC 5280 §4.2.1.4).
+    #[must_use]
+    pub fn has_policy(&self, policy: &PolicyId) -> bool {
+        let policies = self.decode::<Vec<PolicyInformation>>(oid::CERTIFICATE_POLICIES);
+        let wanted = policy.to_rasn();
+        policies.is_some_and(|list| list.value.iter().any(|one| Some(&one.policy_identifier) == wanted.as_ref()))
     }
 
     /// subjectKeyIdentifier.

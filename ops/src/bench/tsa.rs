@@ -4,6 +4,7 @@ use std::fs;
 use std::path::Path;
 use std::time::Duration;
 
+use semper_ttp::asn1::TEST_POLICY;
 use semper_ttp::digest::{Digest, ImprintAlgorithm};
 use semper_ttp::timestamp::response::{self, Response};
 use semper_ttp::verify::{Document, Evidence, Trust, Verdict, verify_timestamp};
@@ -92,7 +93,8 @@ fn tokens(
 
 fn trust(data: &Path) -> Result<Trust, Failed> {
     let text = |name: &str| fs::read_to_string(data.join("trust").join(name));
-    Ok(Trust::from_texts(&text("root.pem")?, &text("tsa-chain.pem")?, &text("ledger.vkey")?)?)
+    let trust = Trust::from_texts(&text("root.pem")?, &text("tsa-chain.pem")?, &text("ledger.vkey")?)?;
+    Ok(trust.with_policies(vec![TEST_POLICY.parse()?]))
 }
 
 /// Verifies answers in full: token, its nonce, and the proof that it is in the ledger.

@@ -42,8 +42,10 @@ pub(crate) fn run(args: Fsck, json: bool) -> Exit {
             checked.exit()
         }
         Err(why) => {
-            say::trouble(json, format_args!("could not tell: {why}"));
-            exit_of(&why)
+            let exit = exit_of(&why);
+            let what = if exit == Exit::Busy { "not checked" } else { "could not tell" };
+            say::trouble(json, format_args!("{what}: {why}"));
+            exit
         }
     }
 }

@@ -34,6 +34,7 @@ use semper_ttp::ca::name::SubjectFault;
 use semper_ttp::crypto::{CryptoFault, Entropy, EntropyFault, LogSigner, LogVerifier, OsEntropy, Passphrase, Signer};
 use semper_ttp::evidence::KeyPurpose;
 use semper_ttp::time::Timestamp;
+use semper_ttp::verify::LedgerPromise;
 
 use super::say;
 use crate::cli;
@@ -283,6 +284,9 @@ impl Plan {
         write_new(&trust.join("root.pem"), 0o644, certificate_pem(Authority::Root.name()).as_bytes())?;
         write_new(&trust.join("tsa-chain.pem"), 0o644, chain.as_bytes())?;
         write_new(&trust.join("ledger.vkey"), 0o644, format!("{vkey}\n").as_bytes())?;
+        let promise = LedgerPromise { mmd_ms: self.config.ledger.mmd_ms() };
+        let promise = serde_json::to_string(&promise).expect("a promise is a number");
+        write_new(&trust.join("ledger.json"), 0o644, format!("{promise}\n").as_bytes())?;
         write_new(&trust.join("receipt.pem"), 0o644, receipt.as_bytes())?;
 
         // 5. Every name durable, then the marker goes.

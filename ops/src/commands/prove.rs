@@ -59,7 +59,9 @@ pub(crate) fn run(args: Prove, json: bool) -> Exit {
     }
     if json {
         say::json(&as_json(which, form, &proof, args.out.as_deref()));
-    } else if args.out.is_none() {
+    } else if let Some(path) = &args.out {
+        say::out(format!("{}: the proof, {} bytes", path.display(), proof.len()));
+    } else {
         // A closed pipe is the reader's choice.
         let _ = io::stdout().write_all(&proof);
     }

@@ -53,7 +53,7 @@ impl Remote {
 /// The exit code of a request that failed.
 pub(crate) fn exit_of(error: &ClientError) -> Exit {
     match error {
-        ClientError::Url { .. } | ClientError::Https { .. } => Exit::Usage,
+        ClientError::Url { .. } | ClientError::Https { .. } | ClientError::NoService { .. } => Exit::Usage,
         ClientError::Unreachable { .. } | ClientError::Broken { .. } | ClientError::TimedOut { .. } => {
             Exit::Unreachable
         }
@@ -81,6 +81,7 @@ mod tests {
             (ClientError::TimedOut { server: server(), secs: 1 }, Exit::Unreachable),
             (ClientError::Busy { retry_after_secs: None }, Exit::Busy),
             (ClientError::NotFound { text: server() }, Exit::Undecided),
+            (ClientError::NoService { url: server() }, Exit::Usage),
             (ClientError::Status { status: 500, text: server() }, Exit::Fault),
         ] {
             assert_eq!(exit_of(&error), exit, "{error}");

@@ -39,6 +39,9 @@ use crate::{
     time::{Happening, LedgerTime, ServiceTime, What, append, clock_sink, happenings, record},
 };
 
+/// How often the end of keys is looked at after the start.
+const KEYS_INTERVAL: Duration = Duration::from_secs(24 * 3600);
+
 /// How often the disk is looked at.
 const DISK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -242,6 +245,8 @@ async fn listen(
         Err(fault) => return Err(Failed::fault(&fault)),
     }
     tokio::spawn(service.clone().keep_crls_fresh());
+    tell_of_keys(&service);
+    tokio::spawn(watch_keys(service.clone()));
     tokio::spawn(watch_disk(service.clone(), data.to_owned(), config.storage.disk_free_min_bytes));
 
     let limits = Limits {
@@ -313,7 +318,24 @@ fn signals() -> impl Future<Output = &'static str> {
 fn look_at_disk(service: &Service, data: &Path, min: u64) {
     match disk::free_bytes(data) {
         Ok(free) => service.disk_free(free, min),
-        Err(error) => tracing::error!(%error, "the free space cannot be read"),
+        Err(error) => {
+            tracing::error!(%error, "the free space cannot be read; it counts as none");
+            service.disk_free(0, min);
+        }
+    }
+}
+
+/// A key's end must not come as a surprise: after it every request is refused.
+fn tell_of_keys(service: &Service) {
+    for (key, end) in service.keys_ending() {
+        tracing::warn!(%key, %end, "the period of use of a timestamping key ends; after it no token is issued");
+    }
+}
+
+async fn watch_keys(service: Arc<Service>) {
+    loop {
+        tokio::time::sleep(KEYS_INTERVAL).await;
+        tell_of_keys(&service);
     }
 }
 

@@ -155,6 +155,10 @@ impl Report<'_> {
         for path in &self.plan.skipped {
             lines.push(format!("{}: passed over, it is a link or a special file", path.display()));
         }
+        for path in &self.plan.lone {
+            let why = "its name is that of evidence, and no file of that evidence is beside it: name it to stamp it";
+            lines.push(format!("{}: passed over, {why}", path.display()));
+        }
         let counts = [
             (self.done(Done::Stamped), "stamped"),
             (self.done(Done::Completed), "had a token and got the missing proof"),
@@ -195,7 +199,7 @@ impl Report<'_> {
             .collect();
         json!({
             "files": files,
-            "passed_over": self.plan.skipped.iter().map(|skipped| path(skipped)).collect::<Vec<_>>(),
+            "passed_over": self.plan.skipped.iter().chain(&self.plan.lone).map(|skipped| path(skipped)).collect::<Vec<_>>(),
         })
     }
 }

@@ -6,10 +6,11 @@
 use std::io;
 use std::path::Path;
 
+use semper_ttp::asn1::TEST_POLICY;
 use semper_ttp::digest::ImprintAlgorithm;
 use semper_ttp::time::Timestamp;
 use semper_ttp::verify::{
-    Check, Document, Evidence, Outcome, Report, Trust, Verdict, imprint_algorithm, verify_timestamp,
+    Check, CheckResult, Document, Evidence, Outcome, Report, Trust, Verdict, imprint_algorithm, verify_timestamp,
 };
 use serde_json::json;
 
@@ -57,7 +58,7 @@ enum NoJudgement {
 }
 
 fn judge(args: &Verify) -> Result<Report, NoJudgement> {
-    let trust = read_trust(&args.trust)?;
+    let trust = read_trust(&args.trust)?.with_policies(args.policies.clone());
     let token = read(&args.token_path())?;
     let proof_path = args.proof_path();
     let proof = match read(&proof_path) {
@@ -86,7 +87,12 @@ fn read_trust(folder: &Path) -> Result<Trust, NoJudgement> {
         Err(NoJudgement::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => String::new(),
         other => other?,
     };
-    Ok(Trust::from_texts(&text("root.pem")?, &chain, &text("ledger.vkey")?)?)
+    let trust = Trust::from_texts(&text("root.pem")?, &chain, &text("ledger.vkey")?)?;
+    match text("ledger.json") {
+        // The promise of every ledger that made none of its own.
+        Err(NoJudgement::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(trust),
+        promise => Ok(trust.with_promise(&promise?)?),
+    }
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, NoJudgement> {
@@ -115,6 +121,7 @@ fn assertion(check: Check) -> &'static str {
         Check::TokenSignature => "the signature is genuine",
         Check::CertificateChain => "the signer was certified for timestamping by the root that you trust",
         Check::CertificateKeyPeriod => "the signing key was in its period of use at that time",
+        Check::CertificateRevocation => "the signer's certificate was not revoked",
         Check::TokenPolicy => "the timestamp was made under a policy that you accept",
         Check::ProofForm => "the ledger proof has the form that the standard demands",
         Check::EntryDigest => "the ledger entry is for exactly this timestamp",
@@ -134,7 +141,10 @@ fn as_text(args: &Verify, report: &Report) -> String {
     let mut lines = vec![
         format!("Document   {}", args.file.display()),
         format!("Timestamp  {}", args.token_path().display()),
-        format!("Proof      {}", args.proof_path().display()),
+        match report.outcome(Check::ProofForm) {
+            Some(Outcome::NotChecked(_)) => format!("Proof      none: {} is not there", args.proof_path().display()),
+            _ => format!("Proof      {}", args.proof_path().display()),
+        },
         format!("Trust      {}", args.trust.display()),
     ];
     for (title, of_ledger) in [("The timestamp", false), ("The ledger", true)] {
@@ -162,14 +172,13 @@ fn sentence(args: &Verify, report: &Report) -> String {
     });
     match (report.verdict, claim, &report.entry) {
         (Verdict::Verified, Some(claim), Some(entry)) => {
-            format!("VERIFIED: {claim} and recorded as entry {} of the ledger {}.", entry.index, entry.origin)
+            let word = if is_test(report) { "VERIFIED AS A TEST, which proves nothing" } else { "VERIFIED" };
+            format!("{word}: {claim} and recorded as entry {} of the ledger {}.", entry.index, entry.origin)
         }
         (Verdict::Undecided, Some(claim), _) => {
-            let gap = report.checks.iter().find_map(|result| match &result.outcome {
-                Outcome::NotChecked(why) if result.check != Check::TokenPolicy => Some(why.as_str()),
-                _ => None,
-            });
-            let gap = gap.unwrap_or("not every check could be made");
+            let gaps = report.checks.iter().filter(|result| report.leaves_open(result));
+            let gap = gaps.map(gap).next();
+            let gap = gap.unwrap_or_else(|| "not every check could be made".to_owned());
             format!("COULD NOT TELL: nothing speaks against it that {claim}, but {gap}.")
         }
         (Verdict::Refuted, ..) => {
@@ -179,6 +188,22 @@ fn sentence(args: &Verify, report: &Report) -> String {
         }
         // The other verdicts need a token, and verified needs an entry: reached by no report.
         (Verdict::Verified | Verdict::Undecided, ..) => "COULD NOT TELL.".to_owned(),
+    }
+}
+
+fn is_test(report: &Report) -> bool {
+    report.token.as_ref().is_some_and(|token| token.policy == TEST_POLICY)
+}
+
+/// What is missing, and for a trial how to go on.
+fn gap(result: &CheckResult) -> String {
+    match &result.outcome {
+        Outcome::NotChecked(_) if result.check == Check::TokenPolicy => format!(
+            "it was made under the test policy {TEST_POLICY}, whose timestamps prove nothing \
+             (for a trial: --policy {TEST_POLICY})"
+        ),
+        Outcome::NotChecked(why) => why.clone(),
+        Outcome::Ok | Outcome::Failed(_) => String::new(),
     }
 }
 
@@ -202,11 +227,11 @@ mod tests {
     use std::path::PathBuf;
 
     use semper_ttp::digest::Digest;
-    use semper_ttp::verify::{CheckResult, EntrySummary, TokenSummary};
+    use semper_ttp::verify::{EntrySummary, TokenSummary};
 
     use super::*;
 
-    const CHECKS: [Check; 15] = [
+    const CHECKS: [Check; 16] = [
         Check::TokenForm,
         Check::TokenImprint,
         Check::TokenSigner,
@@ -215,6 +240,7 @@ mod tests {
         Check::TokenSignature,
         Check::CertificateChain,
         Check::CertificateKeyPeriod,
+        Check::CertificateRevocation,
         Check::TokenPolicy,
         Check::ProofForm,
         Check::EntryDigest,
@@ -225,15 +251,15 @@ mod tests {
     ];
 
     fn args(file: &str) -> Verify {
-        Verify { file: file.into(), token: None, proof: None, trust: "trust".into() }
+        Verify { file: file.into(), token: None, proof: None, trust: "trust".into(), policies: Vec::new() }
     }
 
-    /// A report in which the policy was not asked for, `failed` failed and `skipped` was not checked.
+    /// A report in which the policy was not asked for and revocation not looked at, `failed` failed and `skipped` was not checked.
     fn report(failed: &[Check], skipped: &[Check]) -> Report {
         let outcome = |check| {
             if failed.contains(&check) {
                 Outcome::Failed("it is not".into())
-            } else if skipped.contains(&check) || check == Check::TokenPolicy {
+            } else if skipped.contains(&check) || [Check::CertificateRevocation, Check::TokenPolicy].contains(&check) {
                 Outcome::NotChecked("nobody asked".into())
             } else {
                 Outcome::Ok
@@ -288,10 +314,22 @@ mod tests {
 
     #[test]
     fn an_undecided_one_says_what_is_missing() {
-        let text = as_text(&args("contract.pdf"), &report(&[], &CHECKS[9..]));
+        let text = as_text(&args("contract.pdf"), &report(&[], &CHECKS[10..]));
         let last = text.lines().last().unwrap();
         assert!(last.starts_with("COULD NOT TELL: nothing speaks against it that contract.pdf existed"), "{last}");
         assert!(last.ends_with("but nobody asked."), "{last}");
+        assert!(text.contains("\nProof      none: contract.pdf.tlog-proof is not there\n"), "{text}");
+    }
+
+    #[test]
+    fn a_trial_is_called_one() {
+        let mut asked = report(&[], &[]);
+        asked.token.as_mut().unwrap().policy = TEST_POLICY.into();
+        let said = sentence(&args("contract.pdf"), &asked);
+        assert!(said.starts_with("VERIFIED AS A TEST, which proves nothing: contract.pdf existed"), "{said}");
+        let unasked = Report { verdict: Verdict::Undecided, ..asked };
+        let said = sentence(&args("contract.pdf"), &unasked);
+        assert!(said.starts_with("COULD NOT TELL: ") && said.contains("under the test policy 1.3.6"), "{said}");
     }
 
     #[test]
@@ -321,7 +359,7 @@ mod tests {
     fn what_is_missing_leaves_it_undecided_and_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| -> PathBuf { folder.path().join(name) };
-        let args = Verify { file: path("doc"), token: None, proof: None, trust: path("trust") };
+        let args = Verify { file: path("doc"), token: None, proof: None, trust: path("trust"), policies: Vec::new() };
         let said = || judge(&args).unwrap_err().to_string();
         assert!(said().contains("root.pem"), "{}", said());
         std::fs::create_dir(path("trust")).unwrap();

@@ -2,6 +2,7 @@
 
 use std::ffi::OsString;
 use std::fmt;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use zeroize::Zeroizing;
@@ -42,6 +43,16 @@ pub(crate) enum SecretError {
         /// What the system said.
         error: std::io::Error,
     },
+    /// Anybody on the machine may read it.
+    #[error(
+        "anybody may read the passphrase file {} (mode {mode:04o}): chmod 600 it, and ask who read it", path.display()
+    )]
+    Open {
+        /// The file.
+        path: PathBuf,
+        /// Its permission bits.
+        mode: u32,
+    },
     /// The environment variable is not set, or is no UTF-8.
     #[error("the environment variable {0} is not set; set it, or name a file in keys.passphrase_file")]
     Unset(String),
@@ -69,9 +80,17 @@ impl Keys {
     }
 }
 
+/// Permission bits that the file may not have. The group is let through, unlike with key files: systemd gives a credential
+/// to a service's user by an access control list, whose mask shows in the bits of the group.
+const ANYBODY: u32 = 0o007;
+
 fn from_file(path: &Path) -> Result<Secret, SecretError> {
-    let mut text =
-        std::fs::read_to_string(path).map_err(|error| SecretError::Unreadable { path: path.to_owned(), error })?;
+    let unreadable = |error| SecretError::Unreadable { path: path.to_owned(), error };
+    let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o7777;
+    if mode & ANYBODY != 0 {
+        return Err(SecretError::Open { path: path.to_owned(), mode });
+    }
+    let mut text = std::fs::read_to_string(path).map_err(unreadable)?;
     if text.ends_with('\n') {
         text.pop();
         if text.ends_with('\r') {
@@ -102,6 +121,26 @@ mod tests {
         }
     }
 
+    fn write(file: &Path, bytes: &[u8], mode: u32) {
+        std::fs::write(file, bytes).unwrap();
+        std::fs::set_permissions(file, std::fs::Permissions::from_mode(mode)).unwrap();
+    }
+
+    #[test]
+    fn a_file_that_anybody_may_read_is_refused() {
+        let folder = tempfile::tempdir().unwrap();
+        let file = folder.path().join("passphrase");
+        for mode in [0o604, 0o644, 0o602] {
+            write(&file, b"s3 cret", mode);
+            let refused = keys(Some(&file), None).passphrase(env).unwrap_err().to_string();
+            assert!(refused.contains(&format!("(mode {mode:04o})")) && !refused.contains("s3 cret"), "{refused}");
+        }
+        for mode in [0o400, 0o440, 0o600] {
+            write(&file, b"s3 cret", mode);
+            assert!(keys(Some(&file), None).passphrase(env).is_ok(), "{mode:o}");
+        }
+    }
+
     #[test]
     fn file_before_environment_before_default() {
         let folder = tempfile::tempdir().unwrap();
@@ -112,7 +151,7 @@ mod tests {
             (b"s3 cret", "s3 cret"),
             (b"two\n\n", "two\n"),
         ] {
-            std::fs::write(&file, bytes).unwrap();
+            write(&file, bytes, 0o600);
             assert_eq!(keys(Some(&file), None).passphrase(env).unwrap().expose(), expected);
         }
         assert_eq!(keys(None, Some("OTHER")).passphrase(env).unwrap().expose(), "from another");
@@ -124,7 +163,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let file = folder.path().join("passphrase");
         assert!(matches!(keys(Some(&file), None).passphrase(env), Err(SecretError::Unreadable { .. })));
-        std::fs::write(&file, b"\n").unwrap();
+        write(&file, b"\n", 0o600);
         assert!(matches!(keys(Some(&file), None).passphrase(env), Err(SecretError::Empty(_))));
         assert!(matches!(keys(None, Some("EMPTY")).passphrase(env), Err(SecretError::Empty(_))));
         assert!(

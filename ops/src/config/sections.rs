@@ -5,6 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
+use semper_ttp::asn1::PolicyId;
 use serde::Deserialize;
 
 use super::{Config, Faults};
@@ -14,9 +15,8 @@ const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
 const HOUR_SECS: u64 = 3_600;
 
-/// The policy of tokens whose time nobody vouches for (`clock.source = "assumed"`): id-TEST-certPolicyOne of RFC 7229,
-/// registered for tests, so that no such token can be taken for one under a real policy.
-pub(crate) const TEST_POLICY: &str = "1.3.6.1.5.5.7.13.1";
+// The policy of tokens whose time nobody vouches for: that of `clock.source = "assumed"`.
+pub(crate) use semper_ttp::asn1::TEST_POLICY;
 
 /// The merge delay of a log whose configuration names none, and the longest that one may name.
 const MMD_DEFAULT_MS: u64 = semper_ttp::verify::MMD_MILLIS;
@@ -264,20 +264,9 @@ impl Tsa {
     }
 }
 
-/// Object identifiers as X.660 numbers them; each number in 32 bits, which is what our ASN.1 types hold.
+/// Object identifiers as X.660 numbers them. Two numbers alone name an authority, never a policy.
 fn is_oid(text: &str) -> bool {
-    let arcs: Option<Vec<u32>> = text
-        .split('.')
-        .map(|arc| {
-            let canonical = arc == "0" || !arc.starts_with(['0', '+']);
-            canonical.then(|| arc.parse().ok()).flatten()
-        })
-        .collect();
-    match arcs.as_deref() {
-        Some([0 | 1, second, _, ..]) => *second < 40,
-        Some([2, _, _, ..]) => true,
-        _ => false,
-    }
+    text.parse::<PolicyId>().is_ok() && text.split('.').count() > 2
 }
 
 /// Who says how good realtime is.
@@ -461,7 +450,13 @@ mod tests {
 
     #[test]
     fn object_identifiers() {
-        for right in ["1.3.6.1.5.5.7.13.1", "0.4.0.2023.1.1", "2.999.1", "2.16.840.1", "1.2.4294967295"] {
+        for right in [
+            "1.3.6.1.5.5.7.13.1",
+            "0.4.0.2023.1.1",
+            "2.999.1",
+            "2.16.840.1",
+            "2.25.340282366920938463463374607431768211455",
+        ] {
             assert!(is_oid(right), "{right}");
         }
         for wrong in [
@@ -476,7 +471,7 @@ mod tests {
             "1.2.03",
             "1.2.+3",
             "1.2.x",
-            "1.2.4294967296",
+            "1.2.340282366920938463463374607431768211456",
         ] {
             assert!(!is_oid(wrong), "{wrong}");
         }

@@ -7,6 +7,7 @@ use semper_ledger::anchor::file::FileAnchor;
 use semper_ledger::note::NoteSigner;
 use semper_ledger::sequencer::LogKeys;
 use semper_ledger::store::rocks::RocksStore;
+use semper_ttp::asn1::PolicyId;
 use semper_ttp::ca::Authority;
 use semper_ttp::ca::certificate::Issuer;
 use semper_ttp::crypto::{LogSigner, Passphrase, Signer};
@@ -15,7 +16,7 @@ use semper_ttp::timestamp::Tsu;
 use semper_ttp::x509::Certificate;
 
 use super::{DataError, DataFolder, files, open_key};
-use crate::config::{Config, Identity, Secret};
+use crate::config::{ClockSource, Config, Identity, Secret, TEST_POLICY};
 
 /// Everything that a running service has from its folder. Store and anchor are locked while it lives.
 pub(crate) struct Loaded {
@@ -49,9 +50,28 @@ impl DataFolder {
         let authorities = Authority::ALL.into_iter().map(|authority| self.authority(authority, &passphrase));
         let authorities = authorities.collect::<Result<_, _>>()?;
         let units = [KeyPurpose::TsuEc, KeyPurpose::TsuRsa].into_iter().map(|purpose| self.unit(purpose, &passphrase));
-        let units = units.collect::<Result<_, _>>()?;
+        let units: Vec<_> = units.collect::<Result<_, _>>()?;
+        self.check_policies(config, &units)?;
         let (store, anchor) = self.open_storage(&config.ledger)?;
         Ok(Loaded { identity, log_keys, authorities, units, store, anchor })
+    }
+
+    /// A unit that was certified for a trial makes no timestamps that look real: whoever reads the token alone would take
+    /// it for what its certificate denies.
+    fn check_policies(&self, config: &Config, units: &[(Tsu, Arc<dyn Signer>)]) -> Result<(), DataError> {
+        let test = TEST_POLICY.parse::<PolicyId>().expect("an object identifier");
+        let of_trial = units.iter().find(|(tsu, _)| tsu.certificate().has_policy(&test));
+        match of_trial.filter(|_| config.clock.source == ClockSource::Kernel) {
+            Some((tsu, _)) => {
+                let path = self.certificate_file(&tsu.key().to_string());
+                let reason = format!(
+                    "is under the test policy {TEST_POLICY}, so it serves clock.source = \"assumed\" only; \
+                     make a real service with semper init --config FILE"
+                );
+                Err(DataError::Unfit { path, reason })
+            }
+            None => Ok(()),
+        }
     }
 
     /// A certificate of `certs/`.

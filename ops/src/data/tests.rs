@@ -102,6 +102,19 @@ fn the_newest_key_counts() {
     assert_eq!(loaded.units[0].0.key().to_string(), "tsu-ec.10");
 }
 
+/// A demonstration's certificates are under the test policy; tokens under another would say more than these.
+#[test]
+fn a_trials_certificates_serve_no_real_policy() {
+    let (_dir, folder) = folder();
+    let mut config = folder.config(None).unwrap();
+    config.clock.source = crate::config::ClockSource::Kernel;
+    config.tsa.policy_default = Some("1.3.6.1.4.1.99999.1".to_owned());
+    assert_eq!(config.verify().map_err(|error| error.to_string()), Ok(()));
+    let refused = folder.load(&config).map(drop).unwrap_err();
+    assert!(matches!(&refused, DataError::Unfit { path, .. } if path.ends_with("certs/tsu-ec.1.cer")), "{refused}");
+    assert!(refused.to_string().contains("test policy"), "{refused}");
+}
+
 #[test]
 fn the_configuration_of_another_service_is_refused() {
     let (dir, folder) = folder();

@@ -5,6 +5,10 @@ use std::str::FromStr;
 
 use super::RawOid;
 
+/// The policy of timestamps whose time nobody vouches for, and of the certificates of such a service:
+/// id-TEST-certPolicyOne of RFC 7229, registered for tests, so that none of them can be taken for one under a real policy.
+pub const TEST_POLICY: &str = "1.3.6.1.5.5.7.13.1";
+
 /// A TSAPolicyId, held as the content octets of its OBJECT IDENTIFIER, so that arcs of any size (2.25.…) are served.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PolicyId(Vec<u8>);
@@ -25,6 +29,12 @@ impl PolicyId {
     #[must_use]
     pub fn to_rasn(&self) -> Option<rasn::types::ObjectIdentifier> {
         rasn::der::decode(&super::der::tlv(super::der::OID, &self.0)).ok()
+    }
+
+    /// True for [`TEST_POLICY`].
+    #[must_use]
+    pub fn is_test(&self) -> bool {
+        TEST_POLICY.parse().is_ok_and(|test: Self| *self == test)
     }
 
     /// The content octets.
@@ -95,6 +105,12 @@ impl fmt::Debug for PolicyId {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn the_test_policy_is_known() {
+        assert!(TEST_POLICY.parse::<PolicyId>().unwrap().is_test());
+        assert!(!"1.3.6.1.5.5.7.13.2".parse::<PolicyId>().unwrap().is_test());
+    }
 
     #[test]
     fn dotted_and_octets() {

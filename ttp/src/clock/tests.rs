@@ -239,7 +239,10 @@ fn a_token_gets_the_reading_that_was_judged_and_its_bound() {
     machine.step(-7);
     let now_ms = NOON.as_millis() as u64 + 9_993;
     // 2 ms estimated + 100 ppm of 10 s = 1 ms + a step of 7 ms + 1 ms resolution.
-    assert_eq!(machine.check(), (Verdict::Issue { now_ms, bound: ms(11) }, None));
+    assert_eq!(machine.check(), (Verdict::Issue { now_ms, bound: ms(11), state: State::Synced }, None));
+    machine.sample(None);
+    let carried = Verdict::Issue { now_ms, bound: ms(11), state: State::Suspect };
+    assert_eq!(machine.check(), (carried, None), "the verdict says that it lives on an old sample");
     assert_eq!(machine.clock.health(machine.at).bound, Some(ms(11)));
     machine.step(-94);
     let (verdict, transition) = machine.check();
@@ -615,7 +618,7 @@ proptest! {
                     clock.sample(at(utc, ahead, monotonic), Some(observation));
                 }
                 Act::Check => {
-                    if let (Verdict::Issue { now_ms, bound }, _) = clock.check(at(utc, ahead, monotonic)) {
+                    if let (Verdict::Issue { now_ms, bound, .. }, _) = clock.check(at(utc, ahead, monotonic)) {
                         let off = (now_ms as i64 * 1_000 - utc).unsigned_abs();
                         // Drift counts on the machine's own seconds: 100 ppm of 100 ppm, below a microsecond a minute.
                         prop_assert!(off <= bound.as_micros() as u64 + 1, "{off} µs off, {bound:?} said");

@@ -10,7 +10,8 @@
 //!
 //! No producer code is used here: nothing of [`crate::timestamp`] that builds, nothing of [`crate::ca`], only formats
 //! ([`crate::asn1`], [`crate::x509`]), names ([`crate::evidence`]) and keys ([`crate::crypto`]). No I/O and no clock:
-//! the moment of judgement is the token's own genTime, as revocation is not looked at (a later issue brings it).
+//! the moment of judgement is the token's own genTime, as revocation is not looked at (a later issue brings it; the
+//! report says so).
 //!
 //! Every check has a name and an outcome; [`Check`] lists them in the order in which they are made. A bit that is changed
 //! anywhere in the token, certificates included, fails a check even without a proof; the tests flip them all.
@@ -23,7 +24,7 @@ mod trust;
 
 pub use reading::TokenReading;
 pub use report::{Check, CheckResult, EntrySummary, Outcome, Report, TokenSummary, Verdict};
-pub use trust::{MMD_MILLIS, Trust, TrustFault};
+pub use trust::{LedgerPromise, MMD_MILLIS, Trust, TrustFault};
 
 use crate::digest::ImprintAlgorithm;
 

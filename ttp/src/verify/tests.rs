@@ -10,7 +10,7 @@ use semper_ledger::note::{Note, NoteSigner};
 use semper_ledger::receipt::tlog_proof::TlogProof;
 
 use super::*;
-use crate::asn1::pem;
+use crate::asn1::{TEST_POLICY, pem};
 use crate::crypto::{LogSigner, SignatureAlgorithm, Signer, SoftKey};
 use crate::digest::Digest;
 use crate::role::Role;
@@ -81,7 +81,7 @@ fn a_good_timestamp_is_verified() {
             let report = verify(&token, Some(&proof), &trust);
             assert_eq!(failed(&report), []);
             assert_eq!(report.verdict, Verdict::Verified, "{}", report.to_json());
-            assert_eq!(report.checks.len(), 15);
+            assert_eq!(report.checks.len(), 16);
             assert!(report.checks.is_sorted_by_key(|result| result.check), "in the documented order");
             let summary = report.token.unwrap();
             assert_eq!((summary.gen_time, summary.hash), (GEN_TIME, "sha256"));
@@ -101,8 +101,12 @@ fn the_report_as_json() {
     let json: serde_json::Value = serde_json::from_str(&verify(&token, None, &trust()).to_json()).unwrap();
     assert_eq!(json["verdict"], "undecided");
     assert_eq!(json["checks"][0], serde_json::json!({"check": "token.form", "outcome": "ok"}));
+    let revocation = serde_json::json!({
+        "check": "certificate.revocation", "outcome": "not-checked", "reason": "this version looks at no revocation list"
+    });
+    assert_eq!(json["checks"][8], revocation);
     let last = serde_json::json!({"check": "entry.time", "outcome": "not-checked", "reason": "no proof was given"});
-    assert_eq!(json["checks"][14], last);
+    assert_eq!(json["checks"][15], last);
     assert_eq!(json["token"]["gen_time"], "2026-03-01T12:00:00.250Z");
 }
 
@@ -159,6 +163,58 @@ fn each_check_fails_for_its_own_reason() {
     let mut no_chain = trust();
     no_chain.chain.clear();
     assert_eq!(failed(&verify(&bare, None, &no_chain)), [Check::TokenSigner]);
+}
+
+/// A trial service's token is not verified by default: it must be asked for by the name of its policy.
+#[test]
+fn a_token_under_the_test_policy_is_undecided_until_it_is_asked_for() {
+    let unit = testing::ec();
+    let test = TEST_POLICY.parse::<crate::asn1::PolicyId>().unwrap();
+    let (_, mut effects) = TimestampAuthority::decide(&unit.endpoint(), &testing::event(5), GEN_TIME).unwrap();
+    let TimestampEffect::Sign(mut content) = effects.remove(0);
+    content.policy = test.clone();
+    let tbs = prepare(&unit.tsu, &content);
+    let signature = unit.key.sign(tbs.message()).unwrap();
+    let token = tbs.finish(&signature).token().to_vec();
+    let proof = proof(&entry(&token));
+    let report = |trust: &Trust| verify(&token, Some(&proof), trust);
+
+    let unasked = report(&trust());
+    assert_eq!((unasked.verdict, failed(&unasked)), (Verdict::Undecided, vec![]));
+    let open: Vec<_> = unasked.checks.iter().filter(|result| unasked.leaves_open(result)).collect();
+    assert!(matches!(open.as_slice(), [result] if result.check == Check::TokenPolicy), "{open:?}");
+    assert_eq!(report(&trust().with_policies(vec![test])).verdict, Verdict::Verified);
+    let other = report(&trust().with_policies(vec!["1.2.3".parse().unwrap()]));
+    assert_eq!(failed(&other), [Check::TokenPolicy]);
+}
+
+/// Policies under an arc of one's own that is a UUID (2.25.…), which the service may be given too.
+#[test]
+fn a_policy_with_a_large_arc_is_read() {
+    let unit = testing::ec();
+    let large = "2.25.340282366920938463463374607431768211455".parse::<crate::asn1::PolicyId>().unwrap();
+    let (_, mut effects) = TimestampAuthority::decide(&unit.endpoint(), &testing::event(5), GEN_TIME).unwrap();
+    let TimestampEffect::Sign(mut content) = effects.remove(0);
+    content.policy = large.clone();
+    let tbs = prepare(&unit.tsu, &content);
+    let signature = unit.key.sign(tbs.message()).unwrap();
+    let token = tbs.finish(&signature).token().to_vec();
+    let report = verify(&token, Some(&proof(&entry(&token))), &trust().with_policies(vec![large.clone()]));
+    assert_eq!(report.verdict, Verdict::Verified, "{}", report.to_json());
+    assert_eq!(report.token.unwrap().policy, large.to_string());
+}
+
+/// How late an entry may be is the ledger's promise, which the trust folder tells.
+#[test]
+fn the_ledgers_promise_bounds_the_entrys_time() {
+    let good = token(testing::ec(), true);
+    let entry_after = |millis: u64| Entry { time_ms: GEN_TIME.millis() + millis, ..entry(&good) };
+    let at = |millis, trust: &Trust| failed(&verify(&good, Some(&proof(&entry_after(millis))), trust));
+    let patient = trust().with_promise(r#"{"mmd_ms": 20000, "of a later version": 1}"#).unwrap();
+    assert_eq!((at(20_000, &patient), at(20_001, &patient)), (vec![], vec![Check::EntryTime]));
+    let strict = trust().with_promise(&serde_json::to_string(&LedgerPromise { mmd_ms: 100 }).unwrap()).unwrap();
+    assert_eq!((at(100, &strict), at(101, &strict)), (vec![], vec![Check::EntryTime]));
+    assert!(matches!(trust().with_promise("{}"), Err(TrustFault::Promise(_))));
 }
 
 /// A unit that signs after its key's end: `decide` would refuse, so the token is made of a good one's parts.

@@ -1,11 +1,12 @@
 //! What the verifier trusts. It comes from the verifier's own files, never from the evidence.
 
 use semper_ledger::note::VerifierKey;
+use serde::{Deserialize, Serialize};
 
 use crate::asn1::{PolicyId, pem};
 use crate::x509::Certificate;
 
-/// How much later than the decision an entry may be, milliseconds, unless a policy says otherwise (DESIGN §4).
+/// How much later than the decision an entry may be, milliseconds, unless the ledger promised otherwise (DESIGN §4).
 pub const MMD_MILLIS: u64 = 5_000;
 
 /// Anchors and limits.
@@ -16,6 +17,14 @@ pub struct Trust {
     pub(super) log_keys: Vec<VerifierKey>,
     pub(super) policies: Vec<PolicyId>,
     pub(super) mmd_millis: u64,
+}
+
+/// `ledger.json` of the trust folder: what the ledger promised in its genesis entry, as far as a verifier must know it.
+/// Reaches disk: fields are only added, as `Option`, and unknown ones are passed over.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LedgerPromise {
+    /// How much later than the decision an entry may be, milliseconds.
+    pub mmd_ms: u64,
 }
 
 /// Why files are no trust.
@@ -30,6 +39,9 @@ pub enum TrustFault {
     /// A line is no verifier key.
     #[error("ledger.vkey: {0}")]
     LogKey(String),
+    /// Not the JSON of [`LedgerPromise`].
+    #[error("ledger.json: {0}")]
+    Promise(String),
 }
 
 impl Trust {
@@ -57,11 +69,22 @@ impl Trust {
         Ok(Self { root, chain, log_keys, policies: Vec::new(), mmd_millis: MMD_MILLIS })
     }
 
-    /// Accepts tokens of these policies only.
+    /// Accepts tokens of these policies only; with none, of every policy but the test policy
+    /// ([`TEST_POLICY`](crate::asn1::TEST_POLICY)), which must be asked for by name.
     #[must_use]
     pub fn with_policies(mut self, policies: Vec<PolicyId>) -> Self {
         self.policies = policies;
         self
+    }
+
+    /// With the text of `ledger.json`. A folder without that file is of a ledger that promised [`MMD_MILLIS`].
+    ///
+    /// # Errors
+    /// [`TrustFault::Promise`].
+    pub fn with_promise(self, json: &str) -> Result<Self, TrustFault> {
+        let promise: LedgerPromise =
+            serde_json::from_str(json).map_err(|error| TrustFault::Promise(error.to_string()))?;
+        Ok(self.with_mmd_millis(promise.mmd_ms))
     }
 
     /// Another largest span between decision and entry, milliseconds.

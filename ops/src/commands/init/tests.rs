@@ -277,6 +277,7 @@ fn nothing_is_ever_overwritten() {
 fn configuration(dir: &Path, changes: &[(&str, &str)]) -> PathBuf {
     let passphrase = dir.join("secret");
     fs::write(&passphrase, "correct horse battery staple\n").unwrap();
+    fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).unwrap();
     let anchor = dir.join("anchor").display().to_string();
     let passphrase = passphrase.display().to_string();
     let mut settings = std::collections::BTreeMap::from([
@@ -436,6 +437,7 @@ fn the_trust_folder_is_what_a_verifier_reads() {
         semper_ttp::verify::Trust::from_texts(&trust("root.pem"), &trust("tsa-chain.pem"), &trust("ledger.vkey"))
             .is_ok()
     );
+    assert_eq!(trust("ledger.json"), "{\"mmd_ms\":5000}\n");
     let log = demo().log_identity().unwrap();
     let none = [0; 64];
     assert!(!LogVerifier.verify(semper_ledger::port::Algorithm::Es256, &log.receipt_key, b"", &none));

@@ -26,7 +26,7 @@ use crate::exit::Exit;
 /// Octets of the nonce: 128 bits, so that no two requests ever share one.
 const NONCE_BYTES: usize = 16;
 /// How often a busy server is asked before its file fails.
-const ATTEMPTS_MAX: u32 = 5;
+const ATTEMPTS_MAX: u32 = 8;
 /// Longest wait for a busy server, whatever it says, seconds.
 const WAIT_SECS_MAX: u64 = 30;
 
@@ -153,6 +153,19 @@ impl Failure {
         }
     }
 
+    /// How long the server asks to wait before this is tried again, seconds: by HTTP, or, where RFC 3161 wants status 200,
+    /// in the words of a rejection (`timestamp.busy`), which is the only place for it there.
+    fn wait_secs(&self) -> Option<u64> {
+        match self {
+            Failure::Server(ClientError::Busy { retry_after_secs }) => Some(retry_after_secs.unwrap_or(1)),
+            Failure::Rejected { fail_info, text } if fail_info.contains(&FailInfo::SystemFailure) => {
+                let (_, wish) = text.rsplit_once("Try again in ")?;
+                wish.split(' ').next()?.parse().ok()
+            }
+            _ => None,
+        }
+    }
+
     /// True if the next file would surely fail likewise.
     pub(super) fn repeats(&self) -> bool {
         match self {
@@ -183,7 +196,7 @@ pub(super) fn stamp_one(
         let index = index.map_err(|_| Failure::Occupied { path: job.proof.clone(), why })?;
         return Ok(Kept { done: Done::Already, time: token.gen_time, digest: token.digest, index });
     }
-    let proof = patiently(service, || service.proof(token.digest))?;
+    let proof = patiently(service, || Ok(service.proof(token.digest)?))?;
     let index = check_proof(&proof, token.digest).map_err(|why| Failure::Answer(why.to_owned()))?;
     write(&job.proof, &proof)?;
     let done = if had_token { Done::Completed } else { Done::Stamped };
@@ -221,11 +234,13 @@ fn new_token(
     // The hasher gives as many octets as its algorithm has.
     let imprint = Imprint::new(wanted.algorithm, &digest).expect("the digest is of this algorithm");
     let request = Request::new(imprint, wanted.policy.clone(), Some(&nonce), true);
-    let answer = patiently(service, || service.timestamp(request.encode()))?;
-    let token = match response::parse(&answer).map_err(|fault| Failure::Answer(fault.to_string()))? {
-        Response::Granted(token) => token,
-        Response::Rejected { fail_info, text, .. } => return Err(Failure::Rejected { fail_info, text }),
-    };
+    let token = patiently(service, || {
+        let answer = service.timestamp(request.encode())?;
+        match response::parse(&answer).map_err(|fault| Failure::Answer(fault.to_string()))? {
+            Response::Granted(token) => Ok(token),
+            Response::Rejected { fail_info, text, .. } => Err(Failure::Rejected { fail_info, text }),
+        }
+    })?;
     let reading = TokenReading::of(&token).map_err(|why| Failure::Answer(why.to_owned()))?;
     check_answer(&request, &reading).map_err(|why| Failure::Answer(why.to_owned()))?;
     write(&job.token, &token)?;
@@ -259,18 +274,13 @@ fn check_proof(proof: &[u8], digest: Digest) -> Result<u64, &'static str> {
 }
 
 /// Asks again when the server is busy, as long as it wishes within [`WAIT_SECS_MAX`].
-fn patiently<T>(service: &dyn Service, ask: impl Fn() -> Result<T, ClientError>) -> Result<T, ClientError> {
-    let mut attempts = 1;
-    loop {
-        match ask() {
-            Err(ClientError::Busy { retry_after_secs }) if attempts < ATTEMPTS_MAX => {
-                let secs = retry_after_secs.unwrap_or(1).clamp(1, WAIT_SECS_MAX);
-                service.wait(Duration::from_secs(secs));
-                attempts += 1;
-            }
-            other => return other,
-        }
+fn patiently<T>(service: &dyn Service, ask: impl Fn() -> Result<T, Failure>) -> Result<T, Failure> {
+    for _ in 1..ATTEMPTS_MAX {
+        let answer = ask();
+        let Some(secs) = answer.as_ref().err().and_then(Failure::wait_secs) else { return answer };
+        service.wait(Duration::from_secs(secs.clamp(1, WAIT_SECS_MAX)));
     }
+    ask()
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failure> {

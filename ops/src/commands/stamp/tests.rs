@@ -7,7 +7,7 @@ use std::time::Duration;
 use semper_api::client::ClientError;
 use semper_ttp::crypto::{Entropy, EntropyFault};
 use semper_ttp::digest::Digest;
-use semper_ttp::timestamp::{FailInfo, Refusal, request, response};
+use semper_ttp::timestamp::{ClockVerdict, FailInfo, Refusal, request, response};
 
 use super::*;
 
@@ -110,13 +110,31 @@ fn failures_write_nothing_and_have_their_exit() {
 
 #[test]
 fn a_busy_server_is_asked_again_as_it_wishes_but_not_for_ever() {
-    for (wish, waits) in [(Some(3), 3), (None, 1), (Some(0), 1), (Some(86_400), 30)] {
+    let by_http = |retry_after_secs| Err(ClientError::Busy { retry_after_secs });
+    // The service's own word, with status 200.
+    let by_text = |retry_after_secs| Ok(response::rejection(&Refusal::Busy { retry_after_secs }));
+    for (answer, waits) in [
+        (by_http(Some(3)), 3),
+        (by_http(None), 1),
+        (by_http(Some(0)), 1),
+        (by_http(Some(86_400)), 30),
+        (by_text(3), 3),
+        (by_text(86_400), 30),
+    ] {
         let (_folder, plan) = folder(1);
-        let service = Scripted::new(Err(ClientError::Busy { retry_after_secs: wish }));
+        let service = Scripted::new(answer.clone());
         let results = stamp(&plan, &service);
         assert_eq!(Report { plan: &plan, results: &results }.exit(), Exit::Busy);
-        assert_eq!(*service.waited.lock().unwrap(), [waits; 4], "{wish:?}");
-        assert_eq!(service.asked.lock().unwrap().len(), 5);
+        assert_eq!(*service.waited.lock().unwrap(), [waits; 7], "{answer:?}");
+        assert_eq!(service.asked.lock().unwrap().len(), 8);
+    }
+    // Who does not ask to be asked again is not.
+    for refusal in [Refusal::Unavailable, Refusal::Clock { verdict: ClockVerdict::Stopped }] {
+        let (_folder, plan) = folder(1);
+        let service = Scripted::new(Ok(response::rejection(&refusal)));
+        let results = stamp(&plan, &service);
+        assert_eq!(Report { plan: &plan, results: &results }.exit(), Exit::Busy);
+        assert!(service.waited.lock().unwrap().is_empty(), "{refusal}");
     }
 }
 
@@ -171,6 +189,7 @@ fn kept(done: Done, index: u64) -> Outcome {
 fn the_summary_counts_every_kind() {
     let (_folder, mut plan) = folder(5);
     plan.skipped.push("a/link".into());
+    plan.lone.push("a/notes.tst".into());
     let results = vec![
         kept(Done::Stamped, 4),
         kept(Done::Completed, 3),
@@ -184,7 +203,7 @@ fn the_summary_counts_every_kind() {
     let first = lines.next().unwrap();
     assert!(first.ends_with("f000: stamped, 2026-11-21T05:14:13.120Z, entry 4 of the ledger"), "{first}");
     assert!(text.contains("f003: FAILED: the server refuses: systemFailure: full"), "{text}");
-    assert!(text.contains("a/link: passed over"), "{text}");
+    assert!(text.contains("a/link: passed over") && text.contains("a/notes.tst: passed over"), "{text}");
     let summary = "1 stamped, 1 had a token and got the missing proof, 1 already stamped, 1 failed, 1 not tried";
     assert_eq!(text.lines().last(), Some(summary));
     assert_eq!(report.exit(), Exit::Busy);
@@ -193,7 +212,7 @@ fn the_summary_counts_every_kind() {
     let outcomes: Vec<_> = json["files"].as_array().unwrap().iter().map(|file| file["outcome"].clone()).collect();
     assert_eq!(outcomes, ["stamped", "completed", "already", "failed", "not-tried"]);
     assert_eq!((&json["files"][0]["index"], &json["files"][0]["digest"]), (&4.into(), &"ab".repeat(32).into()));
-    assert_eq!(json["passed_over"][0], "a/link");
+    assert_eq!(json["passed_over"], json!(["a/link", "a/notes.tst"]));
 }
 
 #[test]

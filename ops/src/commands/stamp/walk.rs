@@ -27,6 +27,8 @@ pub(super) struct Plan {
     /// Symbolic links and special files inside walked folders: not followed, for they may lead in circles or out of what
     /// the user named.
     pub(super) skipped: Vec<PathBuf>,
+    /// Files named like our evidence, without the file beside them that they would be evidence of: perhaps the user's own.
+    pub(super) lone: Vec<PathBuf>,
 }
 
 /// Why there is no plan.
@@ -91,6 +93,8 @@ fn walk(folder: &Path, out: Option<&Path>, plan: &mut Plan) -> Result<(), PlanEr
             plan.skipped.push(path);
         } else if !is_evidence(&path) {
             plan.add(path, below);
+        } else if !is_beside_its_file(&path) {
+            plan.lone.push(path);
         }
     }
     Ok(())
@@ -100,6 +104,12 @@ fn walk(folder: &Path, out: Option<&Path>, plan: &mut Plan) -> Result<(), PlanEr
 fn is_evidence(path: &Path) -> bool {
     let name = path.file_name().unwrap_or_default().to_string_lossy();
     path.extension().is_some_and(|ending| ending == "tst" || ending == "tlog-proof") || atomic::is_part(&name)
+}
+
+/// True for evidence whose file is there, and for the parts of evidence that a crash left.
+fn is_beside_its_file(evidence: &Path) -> bool {
+    let name = evidence.file_name().unwrap_or_default().to_string_lossy();
+    atomic::is_part(&name) || evidence.with_extension("").exists()
 }
 
 impl Plan {
@@ -175,7 +185,15 @@ mod tests {
         ]);
         let plan = plan(&[root.path().join("d")], None).unwrap();
         assert_eq!(tokens(&plan, root.path()), ["d/.hidden.tst", "d/a.tst", "d/b.tst", "d/sub/c.tst", "d/tst.tst"]);
-        assert!(plan.skipped.is_empty());
+        assert!(plan.skipped.is_empty() && plan.lone.is_empty());
+    }
+
+    #[test]
+    fn files_of_the_user_that_look_like_evidence_are_told() {
+        let root = folder(&["d/a", "d/a.tst", "d/notes.tst", "d/sub/old.tlog-proof"]);
+        let plan = plan(&[root.path().join("d")], None).unwrap();
+        assert_eq!(tokens(&plan, root.path()), ["d/a.tst"]);
+        assert_eq!(plan.lone, ["d/notes.tst", "d/sub/old.tlog-proof"].map(|name| root.path().join(name)));
     }
 
     #[test]
