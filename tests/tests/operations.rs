@@ -3,11 +3,13 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::Duration;
 
+use openssl::pkey::PKey;
 use openssl::x509::{X509, X509Crl};
 use semper_tests::http::{Connection, entries, get};
 use semper_tests::server::{Data, Server, copy_folder, run};
@@ -180,6 +182,81 @@ fn a_rolled_back_store_is_refused() {
     fs::remove_dir_all(&store).expect("the copy");
     fs::rename(&newer, &store).expect("one file system");
     assert!(granted_by(data.serve().http()));
+}
+
+/// The files of a folder, by name.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).expect("a folder").flatten();
+    entries
+        .map(|file| (file.file_name().to_string_lossy().into_owned(), fs::read(file.path()).expect("a file")))
+        .collect()
+}
+
+/// A byte flips in the log of a killed server. RocksDB would read up to it, write that into a table file and delete the log
+/// with all the sound groups behind; they are evidence, so a start that is refused must leave every byte as it was.
+#[test]
+fn a_refused_start_changes_no_byte_of_the_store() {
+    let data = Data::demo();
+    let server = data.serve();
+    for _ in 0..20 {
+        assert!(granted_by(server.http()));
+    }
+    server.kill9();
+    let store = data.path().join("store");
+    let log = files(&store).into_iter().filter(|(name, _)| name.ends_with(".log")).max_by_key(|(_, bytes)| bytes.len());
+    let (name, sound) = log.expect("a write-ahead log");
+    let mut flipped = sound.clone();
+    flipped[sound.len() / 2] ^= 1;
+    fs::write(store.join(&name), flipped).expect("the log");
+    let before = files(&store);
+    for check in [&["--check"][..], &[], &[]] {
+        let end = data.serve_to_the_end(check);
+        assert!(matches!(end.code, Some(64 | 70)), "{end:#?}");
+        assert!(end.stderr.contains("older than its anchor"), "{end:#?}");
+        let after = files(&store);
+        assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>(), "files came or went");
+        assert!(after == before, "a file was rewritten");
+    }
+    let end = data.fsck();
+    end.expect(1);
+    assert!(end.stdout.contains(&name), "fsck names the file: {end:#?}");
+    assert!(files(&store) == before, "fsck changed a file");
+    // With the byte put right, everything that was answered is there.
+    fs::write(store.join(&name), sound).expect("the log");
+    assert!(granted_by(data.serve().http()));
+    data.fsck().expect(0);
+}
+
+/// `fsck` holds the anchor; a start that meets it must not have touched the store by then.
+#[test]
+fn a_start_that_finds_the_anchor_in_use_changes_no_byte_of_the_store() {
+    let data = Data::demo();
+    let anchor = fs::File::open(data.path().join("anchor")).expect("the anchor");
+    anchor.try_lock().expect("nobody else has it");
+    let store = data.path().join("store");
+    let before = files(&store);
+    let end = data.serve_to_the_end(&[]);
+    assert!(end.stderr.contains("open in another process"), "{end:#?}");
+    assert!(files(&store) == before, "the store was opened");
+    drop(anchor);
+    assert!(granted_by(data.serve().http()));
+}
+
+/// Settings that name another anchor do not open the store of a running server.
+#[test]
+fn another_anchor_is_no_way_around_the_lock() {
+    let server = Server::demo();
+    let data = server.data();
+    data.set("ledger.anchor_path", "\"other\"");
+    data.fsck().expect(75);
+    // An anchor that is there and free is none, either.
+    fs::copy(data.path().join("anchor"), data.path().join("other")).expect("a copy of the anchor");
+    for end in [data.fsck(), data.serve_to_the_end(&[])] {
+        assert!(matches!(end.code, Some(64 | 75)) && end.stderr.contains("open in another process"), "{end:#?}");
+    }
+    assert!(granted_by(server.http()));
+    data.set("ledger.anchor_path", "\"anchor\"");
+    server.stop().fsck().expect(0);
 }
 
 #[test]
@@ -413,6 +490,9 @@ fn the_service_describes_itself_truly() {
     let described: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
     let vkey = fs::read_to_string(server.trust().join("ledger.vkey")).expect("ledger.vkey");
     assert_eq!(described["ledger"]["vkey"], vkey.trim());
+    let receipt = fs::read(server.trust().join("receipt.pem")).expect("receipt.pem");
+    let receipt = PKey::public_key_from_pem(&receipt).and_then(|key| key.public_key_to_der()).expect("a public key");
+    assert_eq!(described["ledger"]["receipt_key"], hex::encode(receipt));
     let checkpoint = get(server.http(), "/ledger/checkpoint").text();
     assert_eq!(described["ledger"]["origin"].as_str(), checkpoint.lines().next());
     // A demonstration says that it is one.

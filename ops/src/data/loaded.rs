@@ -50,7 +50,7 @@ impl DataFolder {
         let authorities = authorities.collect::<Result<_, _>>()?;
         let units = [KeyPurpose::TsuEc, KeyPurpose::TsuRsa].into_iter().map(|purpose| self.unit(purpose, &passphrase));
         let units = units.collect::<Result<_, _>>()?;
-        let (store, anchor) = self.open_storage(&config.ledger)?;
+        let (store, anchor) = self.open_storage(&config.ledger, log_keys.identity())?;
         Ok(Loaded { identity, log_keys, authorities, units, store, anchor })
     }
 
