@@ -21,7 +21,7 @@ use serde_json::{Value, json};
 use super::say;
 use crate::cli::Fsck;
 use crate::config::Config;
-use crate::data::{DataError, DataFolder, rocks_settings};
+use crate::data::{DataError, DataFolder, StoreLock, rocks_settings};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -69,7 +69,7 @@ impl Checked {
 
 fn exit_of(why: &DataError) -> Exit {
     match why {
-        DataError::Anchor(AnchorError::Locked(_)) => Exit::Busy,
+        DataError::Anchor(AnchorError::Locked(_)) | DataError::Store(OpenError::Locked(_)) => Exit::Busy,
         DataError::Config(_) | DataError::OtherService { .. } => Exit::Usage,
         _ => Exit::Undecided,
     }
@@ -82,11 +82,14 @@ fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
     // The anchor's lock first: a server that runs holds it, and its store must not be read under it.
     let anchor = lock_anchor(&folder.anchor_file(&config.ledger))?;
     let slots = anchor.as_ref().map(FileAnchor::slots).transpose()?;
+    // Then the store's, in case that these settings name another anchor than the server's.
+    let _lock = StoreLock::take(&folder.path("store"))?;
     let store = match open_store(&folder, &config) {
         Ok(store) => store,
         Err(OpenError::Failed { message, .. }) if is_damage(&message) => return Ok(Checked::Damaged(message)),
         Err(error) => return Err(error.into()),
     };
+    let log_damage = RocksStore::log_damage(&folder.path("store"), &rocks_settings(&config.ledger));
     let progress = Progress::new(json, "checking", Some(0));
     let advance = |done, total| {
         progress.set_total(total);
@@ -98,6 +101,7 @@ fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
         identity: &identity,
         verifier: &LogVerifier,
         anchor: slots,
+        log_damage: log_damage.as_deref(),
         full: args.full.then_some(full),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         findings_max: FINDINGS_MAX,
@@ -233,6 +237,7 @@ fn as_json(args: &Fsck, checked: &Checked, seconds: f64) -> Value {
 fn finding_json(finding: &Finding) -> Value {
     let place = match finding.place {
         Place::Row(table) | Place::Storage(table) => table.name(),
+        Place::WriteAheadLog => "write-ahead log",
         Place::Anchor => "anchor",
     };
     json!({
