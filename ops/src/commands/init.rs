@@ -350,6 +350,9 @@ const FOLDERS: [(&str, u32); 5] =
 /// Makes the folder, or takes an empty one, and marks it.
 fn begin(root: &Path) -> Result<DataFolder, InitError> {
     let io = |error| InitError::Io { path: root.to_owned(), error };
+    // What is made, from the folder upwards; its names are made durable below.
+    let made: Vec<_> =
+        root.ancestors().filter(|path| !path.as_os_str().is_empty()).take_while(|path| !path.exists()).collect();
     fs::create_dir_all(root).map_err(io)?;
     let folder = DataFolder::at(root);
     let marker = folder.path(INCOMPLETE);
@@ -362,8 +365,11 @@ fn begin(root: &Path) -> Result<DataFolder, InitError> {
     // Two at once: the second finds the marker here.
     write_new(&marker, 0o644, b"semper init did not finish here. Delete this folder and run semper init again.\n")?;
     sync_folder(root)?;
-    // The folder's own name, which may be new too.
+    // The folder's own name, which may be new too, and those of new folders above it.
     sync_folder(&root.join(".."))?;
+    for path in made {
+        sync_folder(&path.join(".."))?;
+    }
     for (name, mode) in FOLDERS {
         make_folder(&folder.path(name), mode)?;
     }
