@@ -9,6 +9,8 @@
 //! tables. What a store cannot say about itself, no check can find:
 //!
 //! - A row of [`Table::Dedup`] that is gone without a trace: nothing else names it.
+//! - A fact whose entry is for an artefact, such as a token: role, kind, time, step and counter are compared with the entry
+//!   and the indexes; the rest of it, salt and body, is guarded by its checksum alone, since no hash of it is in the tree.
 //! - A store and an anchor that were set back together: only witnesses, mirrors and receipts know.
 //!
 //! Memory does not grow with the log but for one or two bits per entry with `--full`, and the facts of one aggregate at a

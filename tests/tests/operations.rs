@@ -318,6 +318,74 @@ fn init_overwrites_nothing() {
     data.fsck().expect(0);
 }
 
+/// What lies beside the store is compared with what the ledger says of it, and a damaged file is told as what it is: it
+/// makes no row a suspect.
+#[test]
+fn fsck_locates_a_flipped_byte_in_the_files_beside_the_store() {
+    let data = Data::demo();
+    let path = |file: &str| data.path().join(file);
+    let quick = || run(&["fsck", "--json", "--data", data.path().to_str().expect("a path in UTF-8")]);
+    // Runs fsck with one octet of a file changed; gives what it says of files.
+    let found = |file: &str, at: usize, mask: u8| -> Vec<String> {
+        let good = fs::read(path(file)).expect("a file");
+        let mut bad = good.clone();
+        bad[at] ^= mask;
+        fs::write(path(file), bad).expect("a file");
+        let end = quick();
+        fs::write(path(file), good).expect("a file");
+        end.expect(1);
+        let said: serde_json::Value = serde_json::from_str(&end.stdout).expect("JSON");
+        assert_eq!(said["findings"], serde_json::json!([]), "{file} byte {at}: rows are accused");
+        let files = said["files"].as_array().expect("a list").iter();
+        files.map(|finding| finding["file"].as_str().expect("a name").to_owned()).collect()
+    };
+    let mut files: Vec<_> =
+        ["root.pem", "tsa-chain.pem", "ledger.vkey", "receipt.pem"].map(|n| format!("trust/{n}")).into();
+    let certificates = fs::read_dir(path("certs")).expect("certs").flatten();
+    files.extend(certificates.map(|entry| format!("certs/{}", entry.file_name().to_string_lossy())));
+    assert!(files.len() > 8, "{files:?}");
+    for (number, file) in files.iter().enumerate() {
+        let length = fs::metadata(path(file)).expect("a file").len() as usize;
+        for (at, mask) in [(0, 1), (number * 97 % length, 2), (length / 2, 64), (length - 1, 1)] {
+            let found = found(file, at, mask);
+            assert!(found.contains(file), "byte {at} of {file}: {found:?}");
+        }
+    }
+    let identity = fs::read_to_string(path("identity.json")).expect("identity.json");
+    for value in ["public_url", "country", "organisation", "organisation_identifier"] {
+        let at = identity.find(&format!("\"{value}\":\"")).expect("a member") + value.len() + 5;
+        assert_eq!(found("identity.json", at, 2), ["identity.json"], "{value}");
+    }
+    // Every key at once: each takes its time.
+    let keys: Vec<_> = fs::read_dir(path("keys")).expect("keys").flatten().map(|entry| entry.path()).collect();
+    let good: Vec<_> = keys.iter().map(|key| fs::read(key).expect("a key")).collect();
+    let end = data.fsck();
+    end.expect(0);
+    assert!(!end.stdout.contains("not checked: keys"), "{end:#?}");
+    for place in [2, 3] {
+        for (key, good) in keys.iter().zip(&good) {
+            let mut bad = good.clone();
+            // The middle, and the last block, of the sealed octets.
+            let at = if place == 2 { good.len() / 2 } else { good.len() - 60 };
+            bad[at] = if bad[at] == b'A' { b'B' } else { b'A' };
+            fs::write(key, bad).expect("a key");
+        }
+        let end = data.fsck();
+        end.expect(1);
+        for key in &keys {
+            let name = key.file_name().expect("a name").to_string_lossy();
+            assert!(end.stdout.contains(&format!("keys/{name}: ")), "{name}: {end:#?}");
+        }
+    }
+    for (key, good) in keys.iter().zip(&good) {
+        fs::write(key, good).expect("a key");
+    }
+    // Without the passphrase they are left out, and that is said.
+    data.set("keys.passphrase_file", "\"nowhere\"");
+    let end = data.fsck();
+    assert!(end.code == Some(0) && end.stdout.contains("not checked: keys/: "), "{end:#?}");
+}
+
 // ---- limits that are reached ------------------------------------------------------------------------------------------
 
 #[test]
