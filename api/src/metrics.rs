@@ -34,6 +34,7 @@ pub struct Metrics {
     clock_sample_age: Gauge,
     requests: IntCounterVec,
     connections: IntGauge,
+    connections_ended: IntCounterVec,
     disk_free: IntGauge,
 }
 
@@ -52,6 +53,59 @@ pub struct ClockFigures<'a> {
     pub sample_age_seconds: Option<f64>,
 }
 
+/// How a connection ended. What the HTTP library answers or closes by itself, without asking the router, shows here only.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ConnectionEnd {
+    /// As the protocol has it: by either side, between two requests.
+    Closed,
+    /// Beyond the limit of connections: closed before a byte was read.
+    Refused,
+    /// No HTTP: answered 400.
+    Malformed,
+    /// A request line or headers beyond their bounds: answered 414 or 431.
+    TooLarge,
+    /// The client began with HTTP/2, to which any answer in HTTP/1.1 would be noise.
+    Http2,
+    /// No whole header in time, or no further request.
+    HeaderTimeout,
+    /// No byte moved for too long: a client that does not read its answer.
+    IdleTimeout,
+    /// The client went away in the middle of a request.
+    Incomplete,
+    /// The connection broke.
+    Broken,
+}
+
+impl ConnectionEnd {
+    /// All of them.
+    pub const ALL: [Self; 9] = [
+        Self::Closed,
+        Self::Refused,
+        Self::Malformed,
+        Self::TooLarge,
+        Self::Http2,
+        Self::HeaderTimeout,
+        Self::IdleTimeout,
+        Self::Incomplete,
+        Self::Broken,
+    ];
+
+    /// The label.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Closed => "closed",
+            Self::Refused => "refused",
+            Self::Malformed => "malformed",
+            Self::TooLarge => "too-large",
+            Self::Http2 => "http2",
+            Self::HeaderTimeout => "header-timeout",
+            Self::IdleTimeout => "idle-timeout",
+            Self::Incomplete => "incomplete",
+            Self::Broken => "broken",
+        }
+    }
+}
+
 impl Metrics {
     /// Metrics of the log `origin`, all at zero.
     pub fn new(origin: &str) -> Self {
@@ -66,6 +120,14 @@ impl Metrics {
                 registry.register(Box::new(metric.clone())).expect("registered once");
                 metric
             }};
+        }
+        let connections_ended = register!(IntCounterVec::new(
+            bare("semper_http_connections_ended_total", "Ended connections, by how they ended"),
+            &["outcome"]
+        ));
+        // From zero on: the first of a kind is a rise that an alert sees.
+        for end in ConnectionEnd::ALL {
+            connections_ended.with_label_values(&[end.name()]).inc_by(0);
         }
         Self {
             appends: register!(IntCounter::with_opts(own("semper_ledger_appends_total", "Entries appended"))),
@@ -133,6 +195,7 @@ impl Metrics {
                 &["route", "status"]
             )),
             connections: register!(IntGauge::with_opts(bare("semper_http_connections", "Open connections"))),
+            connections_ended,
             disk_free: register!(IntGauge::with_opts(bare("semper_disk_free_bytes", "Free space where the data lies"))),
             registry,
         }
@@ -158,6 +221,11 @@ impl Metrics {
     /// A connection was opened (+1) or closed (−1).
     pub fn connection(&self, change: i64) {
         self.connections.add(change);
+    }
+
+    /// A connection ended, or was refused.
+    pub fn connection_ended(&self, end: ConnectionEnd) {
+        self.connections_ended.with_label_values(&[end.name()]).inc();
     }
 
     /// Free bytes where the data lies.
@@ -293,6 +361,9 @@ mod tests {
         assert_eq!(found, named);
         assert!(text.contains("semper_clock_state{state=\"synced\"} 1"), "{text}");
         assert!(text.contains("semper_clock_bound_seconds NaN"));
+        for end in ConnectionEnd::ALL {
+            assert!(text.contains(&format!("semper_http_connections_ended_total{{outcome=\"{}\"}} 0", end.name())));
+        }
         assert!(text.contains("semper_tsa_tokens_total{endpoint=\"/tsa\",origin=\"log\",outcome=\"granted\"} 1"));
     }
 }

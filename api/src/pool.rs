@@ -24,6 +24,8 @@ struct Shared {
 
 struct State {
     waiting: VecDeque<Job>,
+    /// Threads that wait for `arrived`: a busy pool is not woken, which would cost a system call for each job.
+    idle: usize,
     closed: bool,
 }
 
@@ -34,7 +36,7 @@ pub struct Full;
 impl Pool {
     /// Starts `threads` threads, in front of which at most `waiting_max` jobs wait.
     pub fn start(name: &str, threads: usize, waiting_max: usize) -> io::Result<Self> {
-        let state = Mutex::new(State { waiting: VecDeque::new(), closed: false });
+        let state = Mutex::new(State { waiting: VecDeque::new(), idle: 0, closed: false });
         let shared = Arc::new(Shared { state, arrived: Condvar::new(), waiting_max });
         let mut pool = Self { shared, threads: Vec::new() };
         for i in 0..threads {
@@ -52,8 +54,11 @@ impl Pool {
             return Err(Full);
         }
         state.waiting.push_back(Box::new(job));
+        let wake = state.idle > 0;
         drop(state);
-        self.shared.arrived.notify_one();
+        if wake {
+            self.shared.arrived.notify_one();
+        }
         Ok(())
     }
 }
@@ -68,7 +73,9 @@ impl Shared {
         loop {
             let mut state = self.lock();
             while state.waiting.is_empty() && !state.closed {
+                state.idle += 1;
                 state = self.arrived.wait(state).unwrap_or_else(PoisonError::into_inner);
+                state.idle -= 1;
             }
             let Some(job) = state.waiting.pop_front() else { return };
             drop(state);

@@ -31,14 +31,19 @@ use tokio::{
 };
 use tower::ServiceExt;
 
-use crate::{metrics::Metrics, router::label};
+use crate::{
+    metrics::{ConnectionEnd, Metrics},
+    router::label,
+};
 
 /// Bounds of a listener.
 #[derive(Clone, Copy, Debug)]
 pub struct Limits {
-    /// From the end of one request to the last byte of the next one's header. Ends slow-loris and idle connections.
+    /// From the end of one answer to the last byte of the next request's header. Ends slow-loris connections, and kept-alive
+    /// ones on which nothing more is asked: hyper has one timer for both.
     pub header_read_timeout: Duration,
-    /// A connection on which no byte moves for so long is closed: a client that does not read its answer.
+    /// A connection on which no byte moves for so long, in either direction, is closed: a client that does not read its
+    /// answer.
     pub idle_timeout: Duration,
     /// Open connections.
     pub connections_max: usize,
@@ -55,6 +60,10 @@ const HEADERS_MAX: usize = 64;
 /// Who asks: the socket's address, and the address that limits count.
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub SocketAddr, pub IpAddr);
+
+/// What a request is called in the log; the client gets it as `x-request-id`.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct RequestId(pub u64);
 
 /// Serves `router` on `listener` until `stop` turns true; then takes no new connection, lets every request that has
 /// begun finish, and returns when the last connection is gone.
@@ -73,7 +82,10 @@ pub async fn serve(
         };
         match accepted {
             Ok((stream, address)) => {
-                let Some(guard) = open.admit(address.ip().to_canonical()) else { continue };
+                let Some(guard) = open.admit(address.ip().to_canonical()) else {
+                    open.metrics.connection_ended(ConnectionEnd::Refused);
+                    continue;
+                };
                 let (router, stop) = (router.clone(), stop.clone());
                 tokio::spawn(connection(stream, address, router, limits, stop, guard));
             }
@@ -107,20 +119,37 @@ async fn connection(
         .header_read_timeout(limits.header_read_timeout)
         .max_headers(HEADERS_MAX)
         .max_buf_size(HEADER_BYTES_MAX)
+        .writev(false) // answers are small: one buffer and a plain send cost less than two pieces
         .serve_connection(io, service);
     let mut connection = pin!(connection);
     tokio::select! {
         biased;
-        ended = connection.as_mut() => return log_end(ended),
+        ended = connection.as_mut() => return note_end(ended, &guard.open.metrics),
         _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
     }
-    log_end(connection.await);
+    note_end(connection.await, &guard.open.metrics);
 }
 
-fn log_end(ended: Result<(), hyper::Error>) {
-    if let Err(error) = ended {
-        tracing::debug!(%error, "a connection ended badly");
-    }
+/// Hyper answers what is no HTTP itself, and tells us only by the error with which its connection ends.
+fn note_end(ended: Result<(), hyper::Error>, metrics: &Metrics) {
+    let Err(error) = ended else { return metrics.connection_ended(ConnectionEnd::Closed) };
+    let end = match &error {
+        error if error.is_parse_version_h2() => ConnectionEnd::Http2,
+        error if error.is_parse_too_large() => ConnectionEnd::TooLarge,
+        error if error.is_parse() => ConnectionEnd::Malformed,
+        error if timed_out(error) => ConnectionEnd::IdleTimeout,
+        error if error.is_timeout() => ConnectionEnd::HeaderTimeout,
+        error if error.is_incomplete_message() => ConnectionEnd::Incomplete,
+        _ => ConnectionEnd::Broken,
+    };
+    metrics.connection_ended(end);
+    tracing::debug!(%error, end = end.name(), "a connection ended badly");
+}
+
+/// True for the error of [`Watched`].
+fn timed_out(error: &hyper::Error) -> bool {
+    let io = std::error::Error::source(error).and_then(|source| source.downcast_ref::<io::Error>());
+    io.is_some_and(|io| io.kind() == io::ErrorKind::TimedOut)
 }
 
 /// One request: counted, and named in the log by an id that the client gets too.
@@ -134,10 +163,15 @@ async fn answer(
     let id = NEXT.fetch_add(1, Ordering::Relaxed);
     let start = Instant::now();
     let route = label(request.uri().path());
-    // At the highest level, so that a fault is logged with its id whatever the filter.
-    let span = tracing::error_span!("request", request_id = id, route);
+    let span = match route {
+        // Most of what is logged of a timestamp is logged by other threads, by its id: a span would cost as much as
+        // reading the request.
+        "/tsa" | "/tsa/rsa" => tracing::debug_span!("request", request_id = id, route),
+        // At the highest level, so that a fault is logged with its id whatever the filter.
+        _ => tracing::error_span!("request", request_id = id, route),
+    };
     let mut request = request.map(axum::body::Body::new);
-    request.extensions_mut().insert(peer);
+    request.extensions_mut().insert((peer, RequestId(id)));
     let answered = {
         use tracing::Instrument as _;
         router.oneshot(request).instrument(span.clone())

@@ -25,7 +25,7 @@ use semper_ttp::{
     clock::Health,
     crypto::{Entropy, Signer},
     digest::Digest,
-    evidence::{Aggregate, Envelope, Fact, KeyId, OpsFact, Recorded},
+    evidence::{Aggregate, Envelope, Fact, OpsFact, Recorded, SERIAL_COUNTER},
     role::{Role, Snapshot, decode_snapshot, encode_snapshot, fold},
     time::Timestamp,
     timestamp::{
@@ -39,6 +39,7 @@ use crate::{
     metrics::Metrics,
     pool::{Full, Pool},
     quota::Quota,
+    server::RequestId,
 };
 
 /// The clock as the service asks it: the only one there is.
@@ -133,9 +134,6 @@ pub struct Service {
     draining: AtomicBool,
 }
 
-/// Name of the serial counter's row.
-const SERIAL_COUNTER: &str = "tsa-serial";
-
 /// How often a decision is made anew because its commit group came too late. Each time it was already behind a full
 /// queue, so more attempts would only keep the queue full.
 const ATTEMPTS_MAX: usize = 3;
@@ -196,7 +194,7 @@ impl Service {
             held.crl.store(crl.map(|der| Arc::new(der.into())));
         }
         for endpoint in &endpoints {
-            let aggregate = key_aggregate(endpoint.endpoint.tsu().key());
+            let aggregate = Aggregate::of_key(endpoint.endpoint.tsu().key());
             let last = ledger.reader().last_step(&aggregate.0)?;
             endpoint.first_use.0.store(last.is_some_and(|(step, _)| step >= FIRST_USE_STEP), Ordering::Relaxed);
         }
@@ -222,6 +220,7 @@ impl Service {
         endpoint: usize,
         request: Request,
         request_digest: Digest,
+        id: RequestId,
     ) -> Result<Vec<u8>, Refusal> {
         if !self.takes_in() {
             return Err(Refusal::Unavailable);
@@ -230,7 +229,7 @@ impl Service {
         for _ in 0..ATTEMPTS_MAX {
             let (send, receive) = oneshot::channel();
             let (service, request) = (self.clone(), request.clone());
-            let job = move || service.decide_and_commit(endpoint, request, request_digest, send);
+            let job = move || service.decide_and_commit(endpoint, request, request_digest, id, send);
             self.endpoints[endpoint].pool.push(job).map_err(|Full| busy.clone())?;
             match receive.await {
                 Ok(Outcome::Granted(response)) => return Ok(response),
@@ -249,18 +248,19 @@ impl Service {
         endpoint: usize,
         request: Request,
         request_digest: Digest,
+        id: RequestId,
         answer: oneshot::Sender<Outcome>,
     ) {
         if answer.is_closed() {
             return; // the client is gone: nothing was promised to anybody
         }
-        let outcome = match self.decide_and_sign(endpoint, request, request_digest) {
+        let outcome = match self.decide_and_sign(endpoint, request, request_digest, id) {
             Err(refusal) => Outcome::Refused(refusal),
             Ok((stamped, mut commit)) => {
                 let first_use = self.endpoints[endpoint].first_use.claim();
                 if first_use && let Err(fault) = self.add_first_use(endpoint, &mut commit) {
                     self.endpoints[endpoint].first_use.release();
-                    let _ = answer.send(Outcome::Refused(unavailable(&fault)));
+                    let _ = answer.send(Outcome::Refused(unavailable(&fault, id)));
                     return;
                 }
                 let service = first_use.then(|| Arc::downgrade(&self));
@@ -276,7 +276,7 @@ impl Service {
                             Outcome::Refused(Refusal::Clock { verdict: ClockVerdict::Stopped })
                         }
                         Err(refused) => {
-                            tracing::error!(%refused, "a token was not logged and is not released");
+                            tracing::error!(request_id = id.0, %refused, "a token was not logged and is not released");
                             Outcome::Refused(Refusal::Unavailable)
                         }
                     };
@@ -293,7 +293,9 @@ impl Service {
         endpoint: usize,
         request: Request,
         request_digest: Digest,
+        id: RequestId,
     ) -> Result<(timestamp::Stamped, Commit), Refusal> {
+        let unavailable = |why: &dyn std::fmt::Display| unavailable(why, id);
         let Endpoint { endpoint, signer, .. } = &self.endpoints[endpoint];
         let mut random = [0; 28];
         self.entropy.fill(&mut random).map_err(|fault| unavailable(&fault))?;
@@ -315,11 +317,9 @@ impl Service {
         let to_be_signed = token::prepare(endpoint.tsu(), content);
         let signature = signer.sign(to_be_signed.message()).map_err(|fault| unavailable(&fault))?;
         let stamped = to_be_signed.finish(&signature);
-        let kind = fact.kind();
-        let fact = fact.clone().into_fact(&endpoint.envelope(&stamp, now)).encode();
-        let draft = Draft::with_artefact(kind.role().code(), kind.code(), fact, stamped.token().to_vec());
-        let mut commit = Commit::one(now.millis(), draft);
-        commit.rows.push(RoleRow::Counter { name: SERIAL_COUNTER, at_least: counter });
+        let fact = fact.clone().into_fact(&endpoint.envelope(&stamp, now));
+        let mut commit = Commit::one(now.millis(), draft(&fact, Some(stamped.token().to_vec())));
+        commit.rows.extend(fact.counter().map(|(name, at_least)| RoleRow::Counter { name, at_least }));
         Ok((stamped, commit))
     }
 
@@ -327,20 +327,15 @@ impl Service {
         let mut salt = [0; 16];
         self.entropy.fill(&mut salt)?;
         let key = self.endpoints[endpoint].endpoint.tsu().key();
-        let aggregate = key_aggregate(key);
-        let fact = OpsFact::KeyFirstUse { key };
-        let kind = fact.kind();
         let envelope = Envelope {
-            aggregate,
+            aggregate: Aggregate::of_key(key),
             seq: FIRST_USE_STEP,
             now: Timestamp::from_millis(commit.now_ms),
             salt,
             policy_hash: self.policy_hash,
             event_digest: Digest::of(&[]),
         };
-        let mut draft = Draft::of_fact(kind.role().code(), kind.code(), fact.into_fact(&envelope).encode());
-        draft.step = Some((aggregate.0, FIRST_USE_STEP));
-        commit.drafts.push(draft);
+        commit.drafts.push(draft(&OpsFact::KeyFirstUse { key }.into_fact(&envelope), None));
         Ok(())
     }
 
@@ -359,7 +354,7 @@ impl Service {
         let kind = fact.kind();
         let now = self.ledger_now()?;
         let envelope = Envelope {
-            aggregate: Aggregate::of("ops", b"service"),
+            aggregate: Aggregate::service(),
             seq: now.millis(),
             now,
             salt,
@@ -548,12 +543,17 @@ impl Service {
     }
 }
 
-/// The history of a service key, as `semper init` begins it.
-fn key_aggregate(key: KeyId) -> Aggregate {
-    Aggregate::of("key", key.to_string().as_bytes())
+/// A fact with the entry that makes it public, at the step that it takes.
+fn draft(fact: &Fact, artefact: Option<Vec<u8>>) -> Draft {
+    let (role, kind, bytes) = (fact.kind.role().code(), fact.kind.code(), fact.encode());
+    let draft = match artefact {
+        Some(artefact) => Draft::with_artefact(role, kind, bytes, artefact),
+        None => Draft::of_fact(role, kind, bytes),
+    };
+    Draft { step: fact.step().map(|(aggregate, seq)| (aggregate.0, seq)), ..draft }
 }
 
-fn unavailable(why: &dyn std::fmt::Display) -> Refusal {
-    tracing::error!(error = %why, "a timestamp cannot be issued");
+fn unavailable(why: &dyn std::fmt::Display, id: RequestId) -> Refusal {
+    tracing::error!(request_id = id.0, error = %why, "a timestamp cannot be issued");
     Refusal::Unavailable
 }

@@ -18,7 +18,7 @@ use semper_ttp::{
 use crate::{
     quota::{Exceeded, WINDOW_SECS},
     router::App,
-    server::Peer,
+    server::{Peer, RequestId},
 };
 
 const QUERY: &str = "application/timestamp-query";
@@ -43,8 +43,9 @@ async fn stamp(app: Arc<App>, endpoint: usize, request: HttpRequest) -> Response
     if service.is_draining() {
         return rejected(StatusCode::SERVICE_UNAVAILABLE, &Refusal::Unavailable, Some(1));
     }
-    let peer = request.extensions().get::<Peer>().map(|Peer(_, ip)| *ip);
-    if let Some(Err(Exceeded { limit, retry_after_secs })) = peer.map(|ip| service.quota.take(ip, Instant::now())) {
+    let (peer, id) = request.extensions().get::<(Peer, RequestId)>().copied().unzip();
+    let quota = peer.map(|Peer(_, ip)| service.quota.take(ip, Instant::now()));
+    if let Some(Err(Exceeded { limit, retry_after_secs })) = quota {
         let refusal = Refusal::RateLimited { limit, window_secs: WINDOW_SECS, retry_after_secs };
         service.metrics.timestamped(&settings.name, refusal.fail_info().name(), 0.0);
         return rejected(StatusCode::TOO_MANY_REQUESTS, &refusal, Some(retry_after_secs));
@@ -55,7 +56,7 @@ async fn stamp(app: Arc<App>, endpoint: usize, request: HttpRequest) -> Response
     };
     let start = Instant::now();
     let answer = match request::parse(&body, &settings.hashes) {
-        Ok(request) => service.timestamp(endpoint, request, Digest::of(&body)).await,
+        Ok(request) => service.timestamp(endpoint, request, Digest::of(&body), id.unwrap_or_default()).await,
         Err(refusal) => Err(refusal),
     };
     let outcome = answer.as_ref().map_or_else(|refusal| refusal.fail_info().name(), |_| "granted");

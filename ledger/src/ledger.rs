@@ -43,7 +43,8 @@ pub struct Parts {
     pub observer: Arc<dyn Observer>,
     /// Bounds.
     pub settings: SequencerSettings,
-    /// Memory for full tiles, in bytes; 0 turns the cache off.
+    /// Memory for full tiles of level 0, in bytes; 0 turns that cache off. The levels above have their own, 1/256 of the
+    /// size.
     pub tile_cache_bytes: u64,
 }
 
@@ -279,6 +280,22 @@ pub(crate) fn parse_head(key: &[u8], row: &[u8]) -> Result<GroupHead, Fault> {
         .ok_or_else(|| Fault::corrupt(Table::Group, key, "not a group's head"))
 }
 
+/// The right edge at `head`, whose checkpoint must bear the log's signature, and whose root must be that of the tiles.
+pub(crate) fn signed_edge(
+    store: &dyn Store,
+    head: &GroupHead,
+    identity: &LogIdentity,
+    verifier: &dyn Verifier,
+) -> Result<Edge, OpenError> {
+    let size = head.size;
+    let own = std::slice::from_ref(&identity.note_key);
+    if Checkpoint::verify(&head.note(identity).to_string(), own, verifier).is_err() {
+        return Err(OpenError::Signature { size });
+    }
+    let edge = Edge::rebuild(size, |id, width| read_tile(store, id, width))?;
+    edge.filter(|edge| edge.root() == head.root).ok_or(OpenError::Root { size })
+}
+
 fn reopen(
     store: &dyn Store,
     head: GroupHead,
@@ -286,12 +303,7 @@ fn reopen(
     verifier: &dyn Verifier,
 ) -> Result<Group, OpenError> {
     let size = head.size;
-    let own = std::slice::from_ref(&identity.note_key);
-    if Checkpoint::verify(&head.note(identity).to_string(), own, verifier).is_err() {
-        return Err(OpenError::Signature { size });
-    }
-    let edge = Edge::rebuild(size, |id, width| read_tile(store, id, width))?;
-    let edge = edge.filter(|edge| edge.root() == head.root).ok_or(OpenError::Root { size })?;
+    let edge = signed_edge(store, &head, identity, verifier)?;
     let id = TileId { level: 0, index: (size - 1) / TILE_WIDTH };
     let bundle = read(store, Table::Bundle, &keys::number(id.index))?.ok_or(OpenError::Entries)?;
     let leaves: Option<Vec<Hash>> = bundle_entries(&bundle).map(|entry| entry.map(leaf_hash)).collect();
@@ -305,7 +317,7 @@ fn reopen(
 }
 
 /// Reads a tile row and cuts it to `width`; a stored tile may be wider than an older size needs, never narrower.
-fn read_tile(store: &dyn Store, id: TileId, width: usize) -> Result<Option<Tile>, Fault> {
+pub(crate) fn read_tile(store: &dyn Store, id: TileId, width: usize) -> Result<Option<Tile>, Fault> {
     let key = keys::tile(id);
     let Some(row) = read(store, Table::Tile, &key)? else { return Ok(None) };
     match row.as_chunks::<32>() {

@@ -11,6 +11,8 @@ pub mod anchor;
 pub mod checkpoint;
 pub mod entry;
 #[cfg(feature = "store")]
+pub mod export;
+#[cfg(feature = "store")]
 pub mod fsck;
 #[cfg(feature = "store")]
 pub mod ledger;

@@ -1,6 +1,6 @@
 //! The reading half of an open ledger: tiles, bundles, proofs, receipts, facts.
 //!
-//! Everything it gives belongs to committed, anchored groups. The right edge comes from memory, full tiles from a cache
+//! Everything it gives belongs to committed, anchored groups. The right edge comes from memory, full tiles from caches
 //! or the store.
 
 use std::{ops::ControlFlow, sync::Arc};
@@ -31,25 +31,37 @@ impl Weighter<TileId, Arc<Tile>> for TileWeight {
     }
 }
 
+/// Memory for the full tiles above level 0, in bytes. There is one for 65,536 entries, and every proof needs one or more
+/// of them: this holds those of 10^8 entries. Beyond it the least used give way.
+const UPPER_BYTES: u64 = 1600 * TILE_WEIGHT;
+
 /// The reading half of an open ledger. Everything it gives belongs to committed, anchored groups.
 pub struct Reader {
     pub(crate) store: Arc<dyn Store>,
     pub(crate) published: Arc<ArcSwap<Group>>,
     pub(crate) identity: LogIdentity,
-    cache: Option<Cache<TileId, Arc<Tile>, TileWeight>>,
+    /// Full tiles of level 0.
+    cache: Option<TileCache>,
+    /// Full tiles of the levels above.
+    upper: TileCache,
+}
+
+type TileCache = Cache<TileId, Arc<Tile>, TileWeight>;
+
+fn tile_cache(bytes: u64) -> TileCache {
+    Cache::with_weighter((bytes / TILE_WEIGHT) as usize, bytes, TileWeight)
 }
 
 impl Reader {
-    /// `cache_bytes` for full tiles; 0 turns the cache off.
+    /// `cache_bytes` for full tiles of level 0; 0 turns that cache off.
     pub(crate) fn new(
         store: Arc<dyn Store>,
         published: Arc<ArcSwap<Group>>,
         identity: LogIdentity,
         cache_bytes: u64,
     ) -> Self {
-        let capacity = (cache_bytes / TILE_WEIGHT) as usize;
-        let cache = (cache_bytes > 0).then(|| Cache::with_weighter(capacity, cache_bytes, TileWeight));
-        Self { store, published, identity, cache }
+        let cache = (cache_bytes > 0).then(|| tile_cache(cache_bytes));
+        Self { store, published, identity, cache, upper: tile_cache(UPPER_BYTES) }
     }
 
     /// What verifies this log's signatures.
@@ -236,7 +248,8 @@ impl Reader {
         if let Some(tile) = self.published.load().edge().tile(id).filter(|tile| tile.width() >= width) {
             return Ok(tile.clone());
         }
-        if let Some(tile) = self.cache.as_ref().and_then(|cache| cache.get(&id)) {
+        let cache = if id.level == 0 { self.cache.as_ref() } else { Some(&self.upper) };
+        if let Some(tile) = cache.and_then(|cache| cache.get(&id)) {
             return Ok(tile);
         }
         let key = keys::tile(id);
@@ -245,7 +258,7 @@ impl Reader {
         let tile =
             Arc::new(tile.ok_or_else(|| Fault::corrupt(Table::Tile, &key, "the tile is too narrow or missing"))?);
         // Only what never changes is kept.
-        if let Some(cache) = self.cache.as_ref().filter(|_| tile.width() == TILE_WIDTH as usize) {
+        if let Some(cache) = cache.filter(|_| tile.width() == TILE_WIDTH as usize) {
             cache.insert(id, tile.clone());
         }
         Ok(tile)

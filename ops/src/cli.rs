@@ -40,6 +40,7 @@ pub(crate) enum Command {
     Verify(Verify),
     Prove(Prove),
     Fsck(Fsck),
+    Export(Export),
     Bench(Bench),
     Demo(Demo),
 }
@@ -76,7 +77,7 @@ pub(crate) struct Serve {
     /// The data folder that `semper init` made.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Settings; without it, the defaults.
+    /// Settings; without it, those of the data folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Listen here for plain HTTP instead; port 0 lets the system choose.
@@ -145,7 +146,7 @@ pub(crate) struct Verify {
     /// The token; without it, FILE.tst.
     #[arg(long, value_name = "FILE")]
     pub(crate) token: Option<PathBuf>,
-    /// The proof of inclusion; without it, FILE.tlog-proof if there is one.
+    /// The proof of inclusion; without it, the one beside the token if there is one: X.tlog-proof for X.tst.
     #[arg(long, value_name = "FILE")]
     pub(crate) proof: Option<PathBuf>,
     /// The folder with the trust anchors.
@@ -159,9 +160,15 @@ impl Verify {
         self.token.clone().unwrap_or_else(|| with_ending(&self.file, "tst"))
     }
 
-    /// The proof's path: the one that was named, which must exist, or the usual one, which may be missing.
+    /// The proof's path: the one that was named, which must exist, or the usual one, which may be missing. A proof is
+    /// of a token, so it is looked for beside the token, not beside the file.
     pub(crate) fn proof_path(&self) -> PathBuf {
-        self.proof.clone().unwrap_or_else(|| with_ending(&self.file, "tlog-proof"))
+        let usual = |token: &PathBuf| match token.extension() {
+            // Only the ending of the tokens' own names is exchanged: `a/contract.pdf.tst` → `a/contract.pdf.tlog-proof`.
+            Some(ending) if ending == "tst" => token.with_extension("tlog-proof"),
+            _ => with_ending(token, "tlog-proof"),
+        };
+        self.proof.clone().unwrap_or_else(|| usual(&self.token_path()))
     }
 }
 
@@ -227,12 +234,33 @@ pub(crate) struct Fsck {
     /// The data folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
-    /// Settings, for the place of the anchor; without it, the defaults.
+    /// Settings, for the place of the anchor; without it, those of the data folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
     /// Also indexes, artefacts and folded state.
     #[arg(long)]
     pub(crate) full: bool,
+}
+
+/// Write the public half of a ledger as a folder that any web server can serve as a log (C2SP tlog-tiles).
+///
+/// Checkpoint, tiles and entries; no facts, no artefacts, no keys. Every byte is checked against the signed root on its
+/// way out. A second export into the same folder writes only what is new. What stands in the folder and contradicts this
+/// ledger is left as it is, named, and ends the export with exit code 1. The server must not be running on the data
+/// folder.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper export --data /var/lib/semper/data --out /srv/www/ledger")]
+pub(crate) struct Export {
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The folder to write into; made if it is missing. Not inside the data folder, nor around it: a web server on it
+    /// would serve the keys.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: PathBuf,
+    /// Settings, for the place of the anchor; without it, the defaults.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// Measure this machine and this build, each figure beside its limit in the same run.
@@ -314,7 +342,7 @@ mod tests {
         let mut root = Cli::command();
         root.build();
         let commands: Vec<_> = root.get_subcommands_mut().filter(|command| command.get_name() != "help").collect();
-        assert_eq!(commands.len(), 8);
+        assert_eq!(commands.len(), 9);
         for command in commands {
             let name = command.get_name().to_owned();
             let help = command.render_long_help().to_string();
@@ -370,6 +398,8 @@ mod tests {
             &format!("semper prove --url u --index 1 --digest {hex}"),
             "semper prove --url u --index -1",
             "semper fsck",
+            "semper export --data d",
+            "semper export --out o",
             "semper bench --area notary",
         ] {
             // With SEMPER_URL set in the environment of the tests, `stamp f` would be a whole command line.
@@ -401,5 +431,15 @@ mod tests {
         let line = "semper verify f --token x --proof y --trust t";
         let Command::Verify(verify) = parse(line).unwrap().command else { panic!() };
         assert_eq!((verify.token_path(), verify.proof_path()), ("x".into(), "y".into()));
+        // Without --proof, the proof is the token's.
+        for (token, proof) in [
+            ("b/other.pdf.tst", "b/other.pdf.tlog-proof"),
+            ("b/other", "b/other.tlog-proof"),
+            ("b.tst/other.bin", "b.tst/other.bin.tlog-proof"),
+        ] {
+            let line = format!("semper verify f --token {token} --trust t");
+            let Command::Verify(verify) = parse(&line).unwrap().command else { panic!() };
+            assert_eq!((verify.token_path(), verify.proof_path()), (token.into(), proof.into()));
+        }
     }
 }

@@ -7,6 +7,7 @@ mod say;
 
 pub(crate) mod bench;
 pub(crate) mod demo;
+pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod init;
 pub(crate) mod prove;

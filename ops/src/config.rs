@@ -5,8 +5,9 @@
 //! runs all three and stops.
 //!
 //! Every setting may be lowered later without touching the stored data. What can never change is no setting: origin,
-//! public URL and the organisation's names are asked once, by `semper init`, and then read from the data folder. A file
-//! that states them again must state the same ([`Identity::differences`]).
+//! public URL, the organisation's names and the ledger's maximum merge delay are asked once, by `semper init`, and then
+//! read from the data folder. A file that states them again must state the same ([`Identity::differences`],
+//! `data::keep_promises`).
 //!
 //! Secrets are never in the file: it names a file or an environment variable. [`Secret`] prints as `[redacted]`.
 //!

@@ -16,6 +16,7 @@
 //! was ever used, so it is deleted and made anew.
 
 mod files;
+mod genesis;
 mod keys;
 mod loaded;
 mod lock;
@@ -29,6 +30,7 @@ use semper_ledger::ledger;
 use semper_ledger::note::{BadKey, VerifierKey};
 use semper_ledger::receipt::LogIdentity;
 use semper_ledger::sequencer::SequencerSettings;
+use semper_ledger::store::BadFormat;
 use semper_ledger::store::rocks::{self, RocksSettings, RocksStore};
 use semper_ttp::asn1::pem;
 use semper_ttp::crypto::{EntropyFault, KeyFileFault, LogVerifier};
@@ -37,8 +39,10 @@ use semper_ttp::evidence::{KeyId, KeyPurpose};
 use semper_ttp::x509::CertificateFault;
 
 use crate::config::{Config, ConfigError, Identity, Ledger, SecretError};
+use crate::exit::Exit;
 
 pub(crate) use files::{make_folder, sync_folder, write_new};
+pub(crate) use genesis::{keep_promises, read_genesis};
 pub(crate) use keys::{open_key, seal_key};
 pub(crate) use loaded::authority_purpose;
 pub(crate) use lock::StoreLock;
@@ -156,6 +160,64 @@ pub(crate) enum DataError {
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyFault),
+}
+
+impl DataError {
+    /// What it means for a command: 64 where the operator named or set something wrong, 75 where another process has the
+    /// folder, 70 where what `init` and `serve` wrote is lost or damaged.
+    pub(crate) fn exit(&self) -> Exit {
+        match self {
+            Self::Store(rocks::OpenError::Locked(_)) | Self::Anchor(AnchorError::Locked(_)) => Exit::Busy,
+            Self::Ledger(error) => exit_of_ledger(error),
+            Self::Missing(_)
+            | Self::Incomplete(_)
+            | Self::OtherService { .. }
+            | Self::Config(_)
+            | Self::Secret(_)
+            | Self::KeyReadable { .. }
+            // By far the most often a wrong passphrase; a damaged file cannot be told from it.
+            | Self::Key { fault: KeyFileFault::NotOpened, .. }
+            // This program is too old for the folder.
+            | Self::Store(rocks::OpenError::UnknownTables { .. }) => Exit::Usage,
+            Self::Io { .. }
+            | Self::Identity { .. }
+            | Self::NoKey { .. }
+            | Self::Key { fault: KeyFileFault::Crypto(_) | KeyFileFault::Entropy(_), .. }
+            | Self::KeyKind(_)
+            | Self::Certificate { .. }
+            | Self::Unfit { .. }
+            | Self::LogKey(_)
+            | Self::Store(
+                rocks::OpenError::Missing(_) | rocks::OpenError::LostTables { .. } | rocks::OpenError::Failed { .. },
+            )
+            | Self::Anchor(AnchorError::Missing(_) | AnchorError::Io { .. })
+            | Self::Entropy(_) => Exit::Fault,
+        }
+    }
+}
+
+/// A ledger that is lost, damaged, rolled back or forked is nobody's slip: only a program that is too old for its store
+/// is.
+fn exit_of_ledger(error: &ledger::OpenError) -> Exit {
+    use ledger::OpenError;
+    match error {
+        OpenError::Format(BadFormat::Newer { .. }) => Exit::Usage,
+        OpenError::Anchor(AnchorError::Locked(_)) => Exit::Busy,
+        OpenError::Format(BadFormat::Missing | BadFormat::Fault(_))
+        | OpenError::Fault(_)
+        | OpenError::Anchor(AnchorError::Missing(_) | AnchorError::Io { .. })
+        | OpenError::Key(_)
+        | OpenError::Origin { .. }
+        | OpenError::Signature { .. }
+        | OpenError::Root { .. }
+        | OpenError::Entries
+        | OpenError::AnchorEmpty
+        | OpenError::AnchorOrigin
+        | OpenError::RolledBack { .. }
+        | OpenError::Forked { .. }
+        | OpenError::AnchorStuck(_)
+        | OpenError::Thread(_) => Exit::Fault,
+    }
 }
 
 impl DataFolder {
@@ -287,7 +349,7 @@ pub(crate) fn sequencer_settings(settings: &Ledger) -> SequencerSettings {
         queue_commits_max: settings.queue_commits_max as usize,
         group_commits_max: settings.group_commits_max as usize,
         group_bytes_max: to_usize(settings.group_bytes_max),
-        mmd_ms: settings.mmd_ms,
+        mmd_ms: settings.mmd_ms(),
         ..SequencerSettings::default()
     }
 }
@@ -309,7 +371,7 @@ pub(crate) fn policy_hash(config: &Config) -> Digest {
             "sample_age_max_ms": clock.sample_age_max_ms,
             "good_samples_needed": clock.good_samples_needed,
         },
-        "mmd_ms": config.ledger.mmd_ms,
+        "mmd_ms": config.ledger.mmd_ms(),
     });
     Digest::of(rules.to_string().as_bytes())
 }
@@ -319,5 +381,7 @@ fn to_usize(bytes: u64) -> usize {
     usize::try_from(bytes).unwrap_or(usize::MAX)
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

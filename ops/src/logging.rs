@@ -3,6 +3,7 @@
 //! A request's id reaches every line logged while it is served, through a span: `semper_api::server` opens a span
 //! `request` around each and instruments the future with it. In text the id stands before the message
 //! (`request{request_id=…}:`), in JSON under `span.request_id`.
+//! What is logged of a timestamp on other threads carries the id as a field of its own.
 
 use std::io;
 

@@ -27,6 +27,7 @@ fn main() -> Exit {
         Command::Verify(args) => commands::verify::run(args, cli.json),
         Command::Prove(args) => commands::prove::run(args, cli.json),
         Command::Fsck(args) => commands::fsck::run(args, cli.json),
+        Command::Export(args) => commands::export::run(args, cli.json),
         Command::Bench(args) => commands::bench::run(args, cli.json),
         Command::Demo(args) => commands::demo::run(args, cli.json),
     }

@@ -81,7 +81,16 @@ impl Finished {
 /// It does not end before [`DEADLINE`].
 #[must_use]
 pub fn run<A: AsRef<OsStr>>(args: &[A]) -> Finished {
-    Process::spawn(command(args)).expect_end()
+    run_command(command(args))
+}
+
+/// As [`run`] for a command with more than arguments: its standard streams are collected.
+///
+/// # Panics
+/// It does not end before [`DEADLINE`].
+#[must_use]
+pub fn run_command(command: Command) -> Finished {
+    Process::spawn(command).expect_end()
 }
 
 /// A child whose streams are collected. Dropping it kills it, by its own pid.
@@ -199,6 +208,12 @@ impl Data {
     #[must_use]
     pub fn demo_at(path: &Path) -> Self {
         Self::copy(&template().path().join("data"), path);
+        Self::at(path)
+    }
+
+    /// The service in a folder that is there; the caller removes it.
+    #[must_use]
+    pub fn at(path: &Path) -> Self {
         Self { _folder: None, path: path.to_owned() }
     }
 
@@ -264,6 +279,19 @@ impl Data {
     pub fn fsck(&self) -> Finished {
         run(&[OsStr::new("fsck"), OsStr::new("--full"), OsStr::new("--data"), self.path.as_os_str()])
     }
+
+    /// `semper export --json` into a folder.
+    #[must_use]
+    pub fn export(&self, out: &Path) -> Finished {
+        export(&self.path, out)
+    }
+}
+
+/// `semper export --json` of the data folder `data` into `out`.
+#[must_use]
+pub fn export(data: &Path, out: &Path) -> Finished {
+    let words = ["export", "--json", "--data"].map(OsStr::new);
+    run(&[&words[..], &[data.as_os_str(), OsStr::new("--out"), out.as_os_str()]].concat())
 }
 
 /// Made when it is first wanted; gone when nobody wants it any more, so nothing is left behind when the tests end.
@@ -285,7 +313,7 @@ fn init() -> TempDir {
     let folder = TempDir::with_prefix("semper-test-").expect("a temporary folder");
     let data = folder.path().join("data");
     run(&[OsStr::new("init"), OsStr::new("--demo"), OsStr::new("--data"), data.as_os_str()]).expect(0);
-    let data = Data { _folder: None, path: data };
+    let data = Data::at(&data);
     for (key, value) in TEST_SETTINGS {
         data.set(key, value);
     }
@@ -386,8 +414,8 @@ impl Server {
     /// It does not become ready.
     #[must_use]
     pub fn start(data: &Path, args: &[&str], environment: &[(&str, &str)]) -> Self {
-        let data = Data { _folder: None, path: data.to_owned() };
-        Self::launch(data, args, environment).unwrap_or_else(|end| panic!("the server ended at once: {end:#?}"))
+        Self::launch(Data::at(data), args, environment)
+            .unwrap_or_else(|end| panic!("the server ended at once: {end:#?}"))
     }
 
     /// As [`Server::start`] for a server that may refuse.
@@ -395,7 +423,7 @@ impl Server {
     /// # Errors
     /// How it ended.
     pub fn try_start(data: &Path, args: &[&str], environment: &[(&str, &str)]) -> Result<Self, Finished> {
-        Self::launch(Data { _folder: None, path: data.to_owned() }, args, environment)
+        Self::launch(Data::at(data), args, environment)
     }
 
     fn launch(data: Data, args: &[&str], environment: &[(&str, &str)]) -> Result<Self, Finished> {

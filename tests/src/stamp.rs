@@ -3,7 +3,9 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::Sender;
+use std::sync::mpsc::{Sender, channel};
+use std::thread;
+use std::time::{Duration, Instant};
 
 use semper_ttp::digest::{Digest, ImprintAlgorithm};
 use semper_ttp::timestamp::request::{Imprint, Request};
@@ -11,6 +13,7 @@ use semper_ttp::timestamp::{FailInfo, response};
 use semper_ttp::verify::{Document, Evidence, Trust, Verdict, verify_timestamp};
 
 use crate::http::{Connection, Response};
+use crate::server::Server;
 
 /// The media type of requests.
 pub const QUERY: &str = "application/timestamp-query";
@@ -73,6 +76,22 @@ pub fn granted_by(host: SocketAddr) -> bool {
     let answer =
         Connection::open(host).and_then(|mut connection| ask(&mut connection, "/tsa", &query(b"still there?")));
     matches!(answer.expect("an answer"), Answer::Granted(_))
+}
+
+/// Has `count` documents stamped, or a few more, so that the log has something in it.
+///
+/// # Panics
+/// The server does not grant them.
+pub fn stamp_many(host: SocketAddr, count: usize) {
+    let (stop, (send, received)) = (AtomicBool::new(false), channel());
+    let granted = std::thread::scope(|scope| {
+        let stop = &stop;
+        scope.spawn(move || load(&Load { host, name: "many", proof_every: 0, stop }, &send));
+        let granted = received.iter().take(count).count();
+        stop.store(true, Ordering::Relaxed);
+        granted
+    });
+    assert_eq!(granted, count, "the server went away");
 }
 
 /// The answers that a client holds about one document.
@@ -174,5 +193,57 @@ pub fn load(load: &Load<'_>, records: &Sender<Record>) {
         if records.send(record).is_err() || !alive {
             return;
         }
+    }
+}
+
+/// Several clients that load one server, until something happens to it.
+pub struct Crowd<'a> {
+    /// As in [`Load`]; each client adds its number.
+    pub name: &'a str,
+    /// Connections that ask at the same time: groups of several commits, and proofs read while others append.
+    pub clients: usize,
+    /// As in [`Load`].
+    pub proof_every: usize,
+    /// It happens after so many answers…
+    pub answers: u64,
+    /// … and a span more, whatever that moment interrupts.
+    pub further: Duration,
+}
+
+impl Crowd<'_> {
+    /// Loads `server` until the moment has come, calls `disturb`, and gives every answer that arrived whole, before,
+    /// meanwhile and after, together with what `disturb` gave. The clients end when the server is gone, or when
+    /// `disturb` has returned.
+    ///
+    /// # Panics
+    /// The server ends by itself, or answers with something that is no answer.
+    pub fn disturbed<R>(&self, server: Server, disturb: impl FnOnce(Server) -> R) -> (Vec<Record>, R) {
+        let (host, stop) = (server.http(), AtomicBool::new(false));
+        let (send, received) = channel();
+        let mut records = Vec::new();
+        let outcome = thread::scope(|scope| {
+            for client in 0..self.clients {
+                let (send, stop) = (send.clone(), &stop);
+                scope.spawn(move || {
+                    let name = format!("{} {client}", self.name);
+                    load(&Load { host, name: &name, proof_every: self.proof_every, stop }, &send);
+                });
+            }
+            drop(send);
+            for _ in 0..self.answers {
+                let record = received.recv();
+                records.push(record.unwrap_or_else(|_| panic!("the server stopped by itself:\n{}", server.stderr())));
+            }
+            let end = Instant::now() + self.further;
+            while let Ok(record) = received.recv_timeout(end.saturating_duration_since(Instant::now())) {
+                records.push(record);
+            }
+            let outcome = disturb(server);
+            stop.store(true, Ordering::Relaxed);
+            // Answers that were on their way are answers too.
+            records.extend(received);
+            outcome
+        });
+        (records, outcome)
     }
 }

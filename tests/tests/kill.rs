@@ -4,18 +4,14 @@
 //! in the middle of its own recovery. Everything that was answered must then be provable, with the same bytes, and the
 //! data folder must be clean. (`powercut_server.rs` does the same with the power.)
 
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use semper_tests::dice::Dice;
 use semper_tests::http::{Connection, get};
 use semper_tests::server::{Data, Server};
-use semper_tests::stamp::{Load, Record, load, verify_all};
+use semper_tests::stamp::{Crowd, Record, verify_all};
 
 const KILLS: usize = 50;
-/// Connections that ask at the same time: groups of several commits, and proofs read while others append.
 const CLIENTS: usize = 4;
 /// The kill comes after a random number of answers up to this, and a random span more.
 const ANSWERS_MAX: u64 = 120;
@@ -64,34 +60,14 @@ fn fifty_kills_under_load_lose_no_answer() {
 
 /// Loads the server until the dice say, kills it, and gives every answer that arrived whole.
 fn kill_under_load(server: Server, round: usize, dice: &mut Dice) -> Vec<Record> {
-    let (answers, host) = (1 + dice.below(ANSWERS_MAX), server.http());
-    let further = Duration::from_micros(dice.below(FURTHER_MICROS_MAX));
-    let stop = AtomicBool::new(false);
-    let (send, received) = channel();
-    let mut records = Vec::new();
-    thread::scope(|scope| {
-        for client in 0..CLIENTS {
-            let (send, stop) = (send.clone(), &stop);
-            scope.spawn(move || {
-                let name = format!("kill {round} {client}");
-                load(&Load { host, name: &name, proof_every: 2, stop }, &send);
-            });
-        }
-        drop(send);
-        for _ in 0..answers {
-            records
-                .push(received.recv().unwrap_or_else(|_| panic!("the server stopped by itself:\n{}", server.stderr())));
-        }
-        // Taking answers until the moment has come, whatever that moment interrupts.
-        let end = Instant::now() + further;
-        while let Ok(record) = received.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            records.push(record);
-        }
-        server.kill9();
-        stop.store(true, Ordering::Relaxed);
-        // Answers that were on their way are answers too.
-        records.extend(received);
-    });
+    let crowd = Crowd {
+        name: &format!("kill {round}"),
+        clients: CLIENTS,
+        proof_every: 2,
+        answers: 1 + dice.below(ANSWERS_MAX),
+        further: Duration::from_micros(dice.below(FURTHER_MICROS_MAX)),
+    };
+    let (records, _) = crowd.disturbed(server, Server::kill9);
     records
 }
 

@@ -6,15 +6,12 @@
 
 use std::fs;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::mpsc::channel;
-use std::thread;
 use std::time::{Duration, Instant};
 
 use semper_tests::dice::Dice;
 use semper_tests::powercut::{CutMode, PowerCut};
 use semper_tests::server::{Data, Server};
-use semper_tests::stamp::{Load, Record, granted_by, load, verify_all};
+use semper_tests::stamp::{Crowd, Record, granted_by, verify_all};
 use tempfile::TempDir;
 
 /// In each of the three modes.
@@ -65,17 +62,12 @@ impl Disk {
     /// `fsck --full` on what survived.
     fn fsck(&self) {
         let Some(power) = self.mount("fsck after a power cut") else { return };
-        let path = self.mounted();
-        let args = ["fsck", "--full", "--data", path.to_str().expect("a path in UTF-8")];
-        semper_tests::server::run(&args).expect(0);
+        Data::at(&self.mounted()).fsck().expect(0);
         drop(power);
     }
 
     fn trust(&self) -> semper_ttp::verify::Trust {
-        let text = |name| fs::read_to_string(self.backing().join("trust").join(name)).expect(name);
-        let trust =
-            semper_ttp::verify::Trust::from_texts(&text("root.pem"), &text("tsa-chain.pem"), &text("ledger.vkey"));
-        trust.expect("trust anchors")
+        Data::at(&self.backing()).trust()
     }
 }
 
@@ -139,35 +131,22 @@ fn cut_under_load(
     dice: &mut Dice,
     records: &mut Vec<Record>,
 ) -> bool {
-    let (answers, host) = (1 + dice.below(ANSWERS_MAX), server.http());
-    let further = Duration::from_micros(dice.below(FURTHER_MICROS_MAX));
-    let stop = AtomicBool::new(false);
-    let (send, received) = channel();
-    thread::scope(|scope| {
-        for client in 0..CLIENTS {
-            let (send, stop) = (send.clone(), &stop);
-            scope.spawn(move || {
-                let name = format!("{mode:?} {round} {client}");
-                load(&Load { host, name: &name, proof_every: 3, stop }, &send);
-            });
-        }
-        drop(send);
-        for _ in 0..answers {
-            records
-                .push(received.recv().unwrap_or_else(|_| panic!("the server stopped by itself:\n{}", server.stderr())));
-        }
-        let end = Instant::now() + further;
-        while let Ok(record) = received.recv_timeout(end.saturating_duration_since(Instant::now())) {
-            records.push(record);
-        }
+    let crowd = Crowd {
+        name: &format!("{mode:?} {round}"),
+        clients: CLIENTS,
+        proof_every: 3,
+        answers: 1 + dice.below(ANSWERS_MAX),
+        further: Duration::from_micros(dice.below(FURTHER_MICROS_MAX)),
+    };
+    let (answered, lost) = crowd.disturbed(server, |server| {
         let report = power.cut(mode, dice.roll());
-        stop.store(true, Ordering::Relaxed);
         // A process lives on for a moment on its machine's last charge. It can sync nothing any more, so whatever it
         // still answers must have been durable before; the clients keep that too.
         server.kill9();
-        records.extend(received);
         report.lost_something()
-    })
+    });
+    records.extend(answered);
+    lost
 }
 
 #[test]
@@ -190,26 +169,17 @@ fn failing_sync(errno: i32, test: &str) {
         let Some(power) = disk.mount(test) else { return };
         let server = disk.serve();
         verify_all(&records, server.http(), &trust);
-        let (stop, (send, received)) = (AtomicBool::new(false), channel());
-        let host = server.http();
-        thread::scope(|scope| {
-            for client in 0..CLIENTS {
-                let (send, stop) = (send.clone(), &stop);
-                scope.spawn(move || {
-                    let name = format!("{test} {round} {client}");
-                    load(&Load { host, name: &name, proof_every: 0, stop }, &send);
-                });
-            }
-            drop(send);
-            records.extend(received.iter().take(20));
+        let name = format!("{test} {round}");
+        let further = Duration::ZERO;
+        let crowd = Crowd { name: &name, clients: CLIENTS, proof_every: 0, answers: 20, further };
+        let (answered, (end, _)) = crowd.disturbed(server, |server| {
             power.fail_next_sync(errno);
             // The clients run until the server is gone: it ends by itself.
-            let (end, _) = server.wait();
-            stop.store(true, Ordering::Relaxed);
-            records.extend(received);
-            end.expect(70);
-            assert!(!end.stderr.is_empty(), "it says why");
+            server.wait()
         });
+        records.extend(answered);
+        end.expect(70);
+        assert!(!end.stderr.is_empty(), "it says why");
         power.heal();
         // Power goes as well: what the failed sync should have written is not on disk.
         power.cut(CutMode::LoseAll, 0);

@@ -5,11 +5,13 @@
 
 use std::{
     env, fs,
+    io::{BufRead as _, BufReader},
     path::{Path, PathBuf},
-    process::{Command, Output, Stdio},
+    process::{Child, Command, Output, Stdio},
 };
 
 use semper_tests::server::{Data, Server};
+use semper_tests::stamp::stamp_many;
 
 #[test]
 fn timestamping_over_http_octet_for_octet() {
@@ -61,6 +63,69 @@ fn rfc3161_client_and_rfc3161ng() {
 #[test]
 fn the_log_audited_from_the_public_texts() {
     judge_by("tlog_audit.py");
+}
+
+/// What `semper export` wrote, behind a web server that knows nothing of logs. Also under the checkpoint before: whoever
+/// fetched it a moment ago still needs its partial tiles.
+#[test]
+fn an_exported_log_behind_any_web_server() {
+    let (data, work) = (Data::demo(), tempfile::tempdir().expect("a temporary folder"));
+    let (out, older) = (work.path().join("www/ledger"), work.path().join("older"));
+    let grow_and_export = |tokens| {
+        let server = data.serve();
+        stamp_many(server.http(), tokens);
+        server.stop();
+        data.export(&out).expect(0);
+    };
+    grow_and_export(300);
+    fs::copy(out.join("checkpoint"), &older).expect("the checkpoint");
+    grow_and_export(400);
+
+    let web = WebServer::on(&work.path().join("www"));
+    let audit = |trust: &Path| python_stranger("tlog_static.py", &format!("{}/ledger", web.url), trust, work.path());
+    judge(&mut audit(&data.trust_folder()));
+    judge(audit(&data.trust_folder()).arg("--checkpoint").arg(&older));
+
+    // It can say no: under the key of another log, and to a byte that was changed.
+    let says_no = |mut command: Command| {
+        let output = run(&mut command);
+        assert!(!output.status.success() && text(&output).contains("FAILED"), "{}", text(&output));
+    };
+    says_no(audit(&Data::own().trust_folder()));
+    let bundle = out.join("tile/entries/001");
+    let mut bytes = fs::read(&bundle).expect("a full bundle");
+    bytes[100] ^= 1;
+    fs::write(&bundle, bytes).expect("the bundle");
+    says_no(audit(&data.trust_folder()));
+}
+
+/// Python's own web server on a folder; ends with this value.
+struct WebServer {
+    child: Child,
+    url: String,
+}
+
+impl WebServer {
+    fn on(folder: &Path) -> Self {
+        let mut command = python();
+        // -u: the line that names the port must not wait in a buffer. Port 0: the system chooses.
+        command.args(["-u", "-m", "http.server", "0", "--bind", "127.0.0.1", "--directory"]).arg(folder);
+        let spawned = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::null()).spawn();
+        let mut child = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+        let mut line = String::new();
+        BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line).expect("its first line");
+        let port = line.split_once(" port ").and_then(|(_, rest)| rest.split(' ').next()?.parse::<u16>().ok());
+        let url = format!("http://127.0.0.1:{}", port.unwrap_or_else(|| panic!("no port in: {line}")));
+        Self { child, url }
+    }
+}
+
+impl Drop for WebServer {
+    fn drop(&mut self) {
+        // Both fail only if it has ended and was waited for.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
 }
 
 #[test]

@@ -51,7 +51,22 @@ impl Aggregate {
         input.extend_from_slice(name);
         Self(Digest::of(&input).0)
     }
+
+    /// The history of a service key: its making, its first use, its end.
+    #[must_use]
+    pub fn of_key(key: KeyId) -> Self {
+        Self::of("key", key.to_string().as_bytes())
+    }
+
+    /// The diary of the service itself: its starts and ends, the events of its clock.
+    #[must_use]
+    pub fn service() -> Self {
+        Self::of("ops", b"service")
+    }
 }
+
+/// The counter that tokens draw their serials from: its name among the ledger's counters.
+pub const SERIAL_COUNTER: &str = "tsa-serial";
 
 impl fmt::Debug for Aggregate {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -104,6 +119,24 @@ impl Fact {
             .bytes(self.event_digest.as_bytes())
             .raw(&self.body);
         writer.finish()
+    }
+
+    /// The step of its aggregate's history that this fact takes in the ledger's index: a step is taken once, and state
+    /// is folded from the steps. `None` where nothing is folded and nothing can contradict: for tokens, whose place is
+    /// the number drawn from their counter, and for the diary of the service, which is ordered by time.
+    #[must_use]
+    pub fn step(&self) -> Option<(Aggregate, u64)> {
+        let stepped = self.counter().is_none() && self.aggregate != Aggregate::service();
+        stepped.then_some((self.aggregate, self.seq))
+    }
+
+    /// The counter that this fact drew its place from, and the number drawn.
+    #[must_use]
+    pub fn counter(&self) -> Option<(&'static str, u64)> {
+        match self.kind {
+            Kind::Timestamp(_) => Some((SERIAL_COUNTER, self.seq)),
+            Kind::Ledger(_) | Kind::Ca(_) | Kind::Ops(_) => None,
+        }
     }
 
     /// Reads stored bytes; accepts exactly what [`Fact::encode`] writes.
@@ -258,6 +291,24 @@ mod tests {
         .concat();
         assert_eq!(hex::encode(sample().encode()), expected);
         assert_eq!(Fact::decode(&sample().encode()), Ok(sample()));
+    }
+
+    /// Which facts stand in the index of steps: every store is read by this rule, so it never changes.
+    #[test]
+    fn tokens_and_the_diary_take_no_step() {
+        let at = |kind: Kind, aggregate| Fact { kind, aggregate, ..sample() };
+        let (crl, diary) = (Aggregate::of("crl", b"root"), Aggregate::service());
+        let token = at(Kind::Timestamp(TimestampKind::Token), crl);
+        assert_eq!((token.step(), token.counter()), (None, Some((SERIAL_COUNTER, 3))));
+        let started = at(sample().kind, diary);
+        assert_eq!((started.step(), started.counter()), (None, None));
+        for kind in [Kind::Ledger(LedgerKind::Genesis), sample().kind, Kind::Ca(CaKind::CrlIssued)] {
+            assert_eq!((at(kind, crl).step(), at(kind, crl).counter()), (Some((crl, 3)), None), "{kind}");
+        }
+        assert_eq!(SERIAL_COUNTER, "tsa-serial");
+        let key: KeyId = "tsu-ec.1".parse().unwrap();
+        assert_eq!(Aggregate::of_key(key), Aggregate::of("key", b"tsu-ec.1"));
+        assert_eq!(diary, Aggregate::of("ops", b"service"));
     }
 
     #[test]

@@ -39,18 +39,21 @@ pub struct FileAnchor {
 }
 
 impl FileAnchor {
-    /// Makes an empty anchor file; it must not exist. The file and its name are durable on return.
+    /// Makes an empty anchor file; it must not exist. The file and its name are durable on return; after an error there
+    /// is no file that was not there before.
     pub fn create(path: &Path) -> Result<Self, AnchorError> {
         let file = OpenOptions::new().read(true).write(true).create_new(true).open(path);
         let file = file.map_err(|error| io(path, error))?;
-        lock(path, &file)?;
         let make = || {
             file.write_all_at(&[0; 2 * SLOT_BYTES], 0)?;
             file.sync_all()?;
             let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
             File::open(parent)?.sync_all()
         };
-        make().map_err(|error| io(path, error))?;
+        let made = lock(path, &file).and_then(|()| make().map_err(|error| io(path, error)));
+        made.inspect_err(|_| {
+            let _ = std::fs::remove_file(path); // the error that is told came first
+        })?;
         Ok(Self { path: path.to_owned(), file, current: Mutex::new(None) })
     }
 

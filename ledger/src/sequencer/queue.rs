@@ -19,6 +19,8 @@ struct State {
     waiting: VecDeque<Waiting>,
     bytes: usize,
     intake: Intake,
+    /// The sequencer waits for `arrived`; while it commits, waking it would cost a system call for nothing.
+    idle: bool,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -30,7 +32,7 @@ enum Intake {
 
 impl Queue {
     pub(crate) fn new(commits_max: usize, bytes_max: usize) -> Self {
-        let state = State { waiting: VecDeque::new(), bytes: 0, intake: Intake::Open };
+        let state = State { waiting: VecDeque::new(), bytes: 0, intake: Intake::Open, idle: false };
         Self { state: Mutex::new(state), arrived: Condvar::new(), commits_max, bytes_max }
     }
 
@@ -51,8 +53,11 @@ impl Queue {
             Intake::Open => {
                 state.bytes += bytes;
                 state.waiting.push_back(waiting);
+                let wake = std::mem::take(&mut state.idle);
                 drop(state);
-                self.arrived.notify_one();
+                if wake {
+                    self.arrived.notify_one();
+                }
                 return Ok(());
             }
         };
@@ -63,6 +68,7 @@ impl Queue {
     pub(crate) fn take(&self, commits_max: usize, bytes_max: usize) -> Vec<Waiting> {
         let mut state = self.lock();
         while state.waiting.is_empty() && state.intake == Intake::Open {
+            state.idle = true;
             state = self.arrived.wait(state).expect("no code that can panic runs under this lock");
         }
         let (mut group, mut bytes) = (Vec::new(), 0);

@@ -10,7 +10,7 @@ use semper_ledger::ledger::{Ledger, Parts};
 use semper_ledger::sequencer::{Clock, Commit, Draft, RoleRow};
 use semper_ttp::crypto::LogVerifier;
 use semper_ttp::digest::Digest;
-use semper_ttp::evidence::{Aggregate, Fact, Kind, TimestampKind};
+use semper_ttp::evidence::{Aggregate, Fact, Kind, SERIAL_COUNTER, TimestampKind};
 use semper_ttp::time::Timestamp;
 
 use super::callers::{ARTEFACT_BYTES, FACT_BYTES, Groups, Noise, WallClock};
@@ -25,8 +25,6 @@ use crate::progress::Progress;
 const AREA: &str = "ledger";
 /// Entries of the small ledger.
 const SMALL: u64 = 10_000;
-/// The counter that tokens draw their serials from.
-const SERIALS: &str = "tsa-serial";
 /// Entries of one commit while filling, and commits that wait: large groups, so that filling takes minutes.
 const FILL_DRAFTS: u64 = 1_024;
 const FILL_WAITING: usize = 16;
@@ -77,14 +75,14 @@ fn fill(data: &Path, entries: u64, progress: &Progress) -> Result<(), Failed> {
     let ledger = open(data, Some(0))?;
     let (mut noise, clock) = (Noise::new(entries), WallClock::new());
     let (send, receive) = channel();
-    let mut serial = ledger.reader().counter(SERIALS)?;
+    let mut serial = ledger.reader().counter(SERIAL_COUNTER)?;
     let (mut left, mut waiting) = (entries.saturating_sub(ledger.reader().size()), 0);
     while left > 0 || waiting > 0 {
         if left > 0 && waiting < FILL_WAITING {
             let (count, now_ms) = (left.min(FILL_DRAFTS), clock.now_ms());
             let drafts = (serial + 1..).take(count as usize).map(|serial| draft(serial, now_ms, &mut noise)).collect();
             serial += count;
-            let rows = vec![RoleRow::Counter { name: SERIALS, at_least: serial }];
+            let rows = vec![RoleRow::Counter { name: SERIAL_COUNTER, at_least: serial }];
             let send = send.clone();
             ledger.submit(Commit { idempotency: None, now_ms, drafts, rows }, move |outcome| {
                 let _ = send.send(outcome.map(|appended| appended.count)); // nobody listens only after an error

@@ -3,6 +3,7 @@
 use std::io::Write as _;
 use std::path::Path;
 
+use super::say;
 use crate::bench::{self, Failed, Figure, Machine, Place};
 use crate::cli::{self, BenchArea};
 use crate::exit::Exit;
@@ -13,7 +14,7 @@ pub(crate) fn run(args: cli::Bench, json: bool) -> Exit {
     match measure(&args, json) {
         Ok(()) => Exit::Ok,
         Err(Failed(sentence)) => {
-            let _ = writeln!(std::io::stderr(), "semper bench: {sentence}"); // nowhere left to complain
+            say::trouble(json, format_args!("bench: {sentence}"));
             Exit::Fault
         }
     }

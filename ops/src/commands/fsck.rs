@@ -16,7 +16,7 @@ use semper_ledger::anchor::file::FileAnchor;
 use semper_ledger::fsck::{self, FactView, Facts, Finding, Full, Grade, Place, Report, Work};
 use semper_ledger::store::rocks::{OpenError, RocksStore};
 use semper_ttp::crypto::LogVerifier;
-use semper_ttp::evidence::{Aggregate, Fact, Kind};
+use semper_ttp::evidence::Fact;
 use semper_ttp::role::fold_snapshot;
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ use files::{FileFinding, Files};
 use super::say;
 use crate::cli::Fsck;
 use crate::config::Config;
-use crate::data::{DataError, DataFolder, StoreLock, rocks_settings};
+use crate::data::{DataError, DataFolder, StoreLock, keep_promises, read_genesis, rocks_settings};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -79,17 +79,17 @@ fn counts(files: &Files, report: &Report) -> (u64, u64) {
     (report.falsehoods + of(Grade::False), report.untold + of(Grade::Untold))
 }
 
+/// What is lost or damaged outside the ledger leaves its soundness untold.
 fn exit_of(why: &DataError) -> Exit {
-    match why {
-        DataError::Anchor(AnchorError::Locked(_)) | DataError::Store(OpenError::Locked(_)) => Exit::Busy,
-        DataError::Config(_) | DataError::OtherService { .. } => Exit::Usage,
-        _ => Exit::Undecided,
+    match why.exit() {
+        Exit::Fault => Exit::Undecided,
+        other => other,
     }
 }
 
 fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
     let folder = DataFolder::open(&args.data)?;
-    let config = folder.config(args.config.as_deref())?;
+    let mut config = folder.config(args.config.as_deref())?;
     // The anchor's lock first: a server that runs holds it, and its store must not be read under it.
     let anchor = lock_anchor(&folder.anchor_file(&config.ledger))?;
     let slots = anchor.as_ref().map(FileAnchor::slots).transpose()?;
@@ -98,8 +98,13 @@ fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
     let store = match open_store(&folder, &config) {
         Ok(store) => store,
         Err(OpenError::Failed { message, .. }) if is_damage(&message) => return Ok(Checked::Damaged(message)),
+        Err(error @ OpenError::LostTables { .. }) => return Ok(Checked::Damaged(error.to_string())),
         Err(error) => return Err(error.into()),
     };
+    // Without a genesis that reads, which is a finding of its own, decisions are held to the usual delay.
+    if let Ok(genesis) = read_genesis(&store) {
+        keep_promises(&mut config, &genesis)?;
+    }
     let files = files::check(&folder, &config, &store, args.full)?;
     let log_damage = RocksStore::log_damage(&folder.path("store"), &rocks_settings(&config.ledger));
     let progress = Progress::new(json, "checking", Some(0));
@@ -107,7 +112,7 @@ fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
         progress.set_total(total);
         progress.set(done);
     };
-    let full = Full { facts: &StoredFacts::new(), mmd_ms: config.ledger.mmd_ms };
+    let full = Full { facts: &StoredFacts, mmd_ms: config.ledger.mmd_ms() };
     let report = fsck::Fsck {
         store: &store,
         identity: &files.identity,
@@ -134,42 +139,28 @@ fn lock_anchor(path: &Path) -> Result<Option<FileAnchor>, DataError> {
     }
 }
 
-fn open_store(folder: &DataFolder, config: &Config) -> Result<RocksStore, OpenError> {
+/// Opens the store without changing a byte of it; the caller holds the anchor's lock.
+pub(super) fn open_store(folder: &DataFolder, config: &Config) -> Result<RocksStore, OpenError> {
     RocksStore::open_read_only(&folder.path("store"), &rocks_settings(&config.ledger))
 }
 
 /// RocksDB has one error type; its first word tells damage from trouble with the machine.
-fn is_damage(message: &str) -> bool {
+pub(super) fn is_damage(message: &str) -> bool {
     message.starts_with("Corruption") || message.contains("No such file")
 }
 
 /// Facts as `ttp` writes them.
-struct StoredFacts {
-    /// Facts about the service itself are stored without a step: nothing is folded from them.
-    service: Aggregate,
-}
-
-/// The counter that tokens draw their serials from.
-const SERIAL_COUNTER: &str = "tsa-serial";
-
-impl StoredFacts {
-    fn new() -> Self {
-        Self { service: Aggregate::of("ops", b"service") }
-    }
-}
+struct StoredFacts;
 
 impl Facts for StoredFacts {
     fn read(&self, fact: &[u8]) -> Result<FactView, String> {
         let fact = Fact::decode(fact).map_err(|error| error.to_string())?;
-        let token = matches!(fact.kind, Kind::Timestamp(_));
-        let stepped = !token && fact.aggregate != self.service;
         Ok(FactView {
             role: fact.kind.role().code(),
             kind: fact.kind.code(),
             now_ms: fact.now.millis(),
-            // A token's place in its history is its serial, drawn from the counter; it takes no step.
-            step: stepped.then_some((fact.aggregate.0, fact.seq)),
-            counter: token.then_some((SERIAL_COUNTER, fact.seq)),
+            step: fact.step().map(|(aggregate, seq)| (aggregate.0, seq)),
+            counter: fact.counter(),
         })
     }
 
@@ -271,3 +262,6 @@ fn finding_json(finding: &Finding) -> Value {
         "what": finding.what,
     })
 }
+
+#[cfg(test)]
+mod tests;

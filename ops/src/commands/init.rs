@@ -9,17 +9,20 @@
 //! 4. Certificates, `.p12` files and trust anchors.
 //! 5. Everything synced; the marker is removed.
 //!
-//! A folder that was left in the middle is deleted and made anew: none of its keys was ever used for anybody.
+//! A folder that was left in the middle is deleted and made anew: none of its keys was ever used for anybody. It stays
+//! as it was left, for whoever wants to know why. The anchor does not: it may lie elsewhere, and be in the way of the
+//! next `init`. A failing `init` takes it away again ([`NewAnchor`]); one that is killed cannot.
 
 mod people;
 mod pki;
 
 use std::fs;
-use std::io::{self, Write as _};
+use std::io;
 use std::mem::take;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use semper_ledger::anchor::AnchorError;
 use semper_ledger::anchor::file::FileAnchor;
 use semper_ledger::ledger::{self, Ledger, Parts};
 use semper_ledger::note::NoteSigner;
@@ -32,6 +35,7 @@ use semper_ttp::crypto::{CryptoFault, Entropy, EntropyFault, LogSigner, LogVerif
 use semper_ttp::evidence::KeyPurpose;
 use semper_ttp::time::Timestamp;
 
+use super::say;
 use crate::cli;
 use crate::clock::{Readings, SystemReadings};
 use crate::config::{ClockSource, Config, ConfigError, Identity, IdentityIncomplete, Secret, SecretError};
@@ -50,13 +54,11 @@ pub(crate) fn run(args: cli::Init, json: bool) -> Exit {
     progress.finish();
     match made {
         Ok(made) => {
-            let text = if json { made.json() } else { made.text() };
-            // The service is made whether or not somebody can read of it.
-            let _ = writeln!(io::stdout(), "{text}");
+            say::out(if json { made.json() } else { made.text() });
             Exit::Ok
         }
         Err(error) => {
-            let _ = writeln!(io::stderr(), "semper init: {error}"); // nowhere left to complain
+            say::trouble(json, format_args!("init: {error}"));
             error.exit()
         }
     }
@@ -92,6 +94,13 @@ pub(crate) enum InitError {
     /// A name that cannot stand in a certificate.
     #[error(transparent)]
     Subject(#[from] SubjectFault),
+    /// Something lies where the anchor is to be.
+    #[error(
+        "there is a file {} already, where the anchor is to be, and semper init never overwrites anything: is it the \
+         anchor of another service? If an earlier semper init was killed and left it, delete it",
+        .0.display()
+    )]
+    AnchorTaken(PathBuf),
     /// Certificates, CRLs, facts.
     #[error(transparent)]
     Pki(#[from] PkiFault),
@@ -121,15 +130,15 @@ impl InitError {
     fn exit(&self) -> Exit {
         match self {
             Self::NotEmpty(_)
+            | Self::AnchorTaken(_)
             | Self::Config(_)
             | Self::Identity(_)
             | Self::PublicUrl
             | Self::RelativePath { .. }
             | Self::Secret(_)
-            | Self::Subject(_)
-            | Self::Data(DataError::Incomplete(_)) => Exit::Usage,
-            Self::Data(_)
-            | Self::Pki(_)
+            | Self::Subject(_) => Exit::Usage,
+            Self::Data(error) => error.exit(),
+            Self::Pki(_)
             | Self::Crypto(_)
             | Self::Entropy(_)
             | Self::Ledger(_)
@@ -178,7 +187,7 @@ impl Plan {
     }
 
     fn from_file(file: &Path) -> Result<Plan, InitError> {
-        let settings = fs::read(file).map_err(|error| InitError::Io { path: file.to_owned(), error })?;
+        let settings = fs::read(file).map_err(|error| ConfigError::Unreadable { path: file.to_owned(), error })?;
         let config = Config::load(Some(file))?;
         config.verify()?;
         let identity = Identity::from_config(&config)?;
@@ -214,7 +223,7 @@ impl Plan {
     /// Makes the service in `root`. `readings` is the clock of its first entries.
     ///
     /// # Errors
-    /// [`InitError`]; what was made so far stays, with its marker.
+    /// [`InitError`]; what was made so far stays in the folder, with its marker, and nothing stays outside.
     pub(crate) fn carry_out(
         &self,
         root: &Path,
@@ -239,7 +248,7 @@ impl Plan {
         }
         let log_keys = self.log_keys(&keys)?;
         let log_identity = log_keys.identity().clone();
-        let (ledger, anchor_file) = self.make_ledger(&folder, log_keys, readings.clone())?;
+        let (ledger, anchor) = self.make_ledger(&folder, log_keys, readings.clone())?;
 
         // 3. One commit, so that either all of it is in the ledger or nothing.
         let now = Timestamp::from_millis(readings.read().wall_ms());
@@ -250,7 +259,7 @@ impl Plan {
             keys: &keys,
             test: self.config.clock.source == ClockSource::Assumed,
             policy_hash: policy_hash(&self.config),
-            mmd_ms: self.config.ledger.mmd_ms,
+            mmd_ms: self.config.ledger.mmd_ms(),
             request: &self.settings,
             now,
             entropy,
@@ -283,13 +292,14 @@ impl Plan {
         sync_folder(root)?;
         let marker = folder.path(INCOMPLETE);
         fs::remove_file(&marker).map_err(|error| InitError::Io { path: marker, error })?;
+        let anchor = anchor.keep();
         sync_folder(root)?;
         Ok(Made {
             root: root.to_owned(),
             origin: self.identity.origin.clone(),
             vkey,
             root_certificate: pki.certificate(Authority::Root.name()).digest().to_string(),
-            anchor: anchor_file,
+            anchor,
             people,
             entries,
             demo: self.demo,
@@ -310,11 +320,10 @@ impl Plan {
         folder: &DataFolder,
         keys: LogKeys,
         readings: Arc<dyn Readings>,
-    ) -> Result<(Ledger, PathBuf), InitError> {
+    ) -> Result<(Ledger, NewAnchor), InitError> {
         let settings = &self.config.ledger;
         let store = RocksStore::create(&folder.path("store"), &rocks_settings(settings)).map_err(DataError::from)?;
-        let anchor_file = folder.anchor_file(settings);
-        let anchor = FileAnchor::create(&anchor_file).map_err(DataError::from)?;
+        let (new_anchor, anchor) = NewAnchor::create(folder.anchor_file(settings))?;
         ledger::create(&store, &anchor, keys.identity())?;
         let ledger = Ledger::open(Parts {
             store: Arc::new(store),
@@ -323,10 +332,38 @@ impl Plan {
             verifier: Arc::new(LogVerifier),
             clock: Arc::new(FirstClock(readings)),
             observer: Arc::new(()),
-            settings: SequencerSettings { mmd_ms: settings.mmd_ms, ..SequencerSettings::default() },
+            settings: SequencerSettings { mmd_ms: settings.mmd_ms(), ..SequencerSettings::default() },
             tile_cache_bytes: 0,
         })?;
-        Ok((ledger, anchor_file))
+        Ok((ledger, new_anchor))
+    }
+}
+
+/// The anchor file that this run made: gone again when this is dropped, unless it is kept.
+struct NewAnchor(Option<PathBuf>);
+
+impl NewAnchor {
+    fn create(path: PathBuf) -> Result<(NewAnchor, FileAnchor), InitError> {
+        match FileAnchor::create(&path) {
+            Ok(anchor) => Ok((NewAnchor(Some(path)), anchor)),
+            Err(AnchorError::Io { error, .. }) if error.kind() == io::ErrorKind::AlreadyExists => {
+                Err(InitError::AnchorTaken(path))
+            }
+            Err(error) => Err(DataError::from(error).into()),
+        }
+    }
+
+    /// From here on it belongs to the service.
+    fn keep(mut self) -> PathBuf {
+        self.0.take().unwrap_or_default()
+    }
+}
+
+impl Drop for NewAnchor {
+    fn drop(&mut self) {
+        if let Some(path) = &self.0 {
+            let _ = fs::remove_file(path); // what is told is why init failed
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! `semper serve`: wiring. Opens the data folder, starts clock, ledger and listeners, waits for the signal to stop, and
 //! stops in the order in which nothing accepted is lost: intake, answers, ledger.
 
-use std::{io::Write as _, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use semper_api::{
     Authorities, Endpoint, Service, ServiceParts, TimeSource, admin,
@@ -12,7 +12,7 @@ use semper_api::{
     server::{self, Limits},
 };
 use semper_ledger::{
-    ledger::{Ledger, Parts},
+    ledger::{Ledger, OpenError, Parts},
     sequencer::{GroupReport, Observer, Refused},
 };
 use semper_ttp::{
@@ -25,11 +25,12 @@ use semper_ttp::{
 use serde_json::json;
 use tokio::{net::TcpListener, sync::watch};
 
+use super::say;
 use crate::{
     cli,
     clock::{Assumed, Kernel, Source, SystemClock, SystemReadings},
     config::{ClockSource, Config, HashName},
-    data::{self, DataFolder, sequencer_settings},
+    data::{self, DataError, DataFolder, keep_promises, read_genesis, sequencer_settings},
     disk,
     exit::Exit,
     logging,
@@ -54,20 +55,32 @@ impl Failed {
     }
 }
 
+impl From<DataError> for Failed {
+    fn from(error: DataError) -> Self {
+        Self(error.exit(), error.to_string())
+    }
+}
+
+impl From<OpenError> for Failed {
+    fn from(error: OpenError) -> Self {
+        DataError::from(error).into()
+    }
+}
+
 /// Runs the server until it is told to stop.
-pub(crate) fn run(args: cli::Serve, _json: bool) -> Exit {
-    match serve(&args) {
+pub(crate) fn run(args: cli::Serve, json: bool) -> Exit {
+    match serve(&args, json) {
         Ok(exit) => exit,
         Err(Failed(exit, sentence)) => {
-            let _ = writeln!(std::io::stderr(), "semper serve: {sentence}"); // nowhere left to complain
+            say::trouble(json, format_args!("serve: {sentence}"));
             exit
         }
     }
 }
 
-fn serve(args: &cli::Serve) -> Result<Exit, Failed> {
-    let folder = DataFolder::open(&args.data).map_err(|error| Failed::usage(&error))?;
-    let mut config = folder.config(args.config.as_deref()).map_err(|error| Failed::usage(&error))?;
+fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
+    let folder = DataFolder::open(&args.data)?;
+    let mut config = folder.config(args.config.as_deref())?;
     config.listen.http = args.http.unwrap_or(config.listen.http);
     config.listen.admin = args.admin.unwrap_or(config.listen.admin);
     config.verify().map_err(|error| Failed::usage(&error))?;
@@ -81,7 +94,11 @@ fn serve(args: &cli::Serve) -> Result<Exit, Failed> {
     };
     let clock = SystemClock::new(config.clock_settings(), source, Box::new(SystemReadings::new()), clock_sink(happens));
     let clock = Arc::new(clock.map_err(|error| Failed::usage(&error))?);
-    let loaded = folder.load(&config).map_err(|error| Failed::usage(&error))?;
+    let loaded = folder.load(&config)?;
+    let genesis = read_genesis(&*loaded.store);
+    if let Ok(genesis) = &genesis {
+        keep_promises(&mut config, genesis)?;
+    }
     let metrics = Arc::new(Metrics::new(&loaded.identity.origin));
     let (fatal, mut fatally) = watch::channel(false);
     let ledger = Ledger::open(Parts {
@@ -93,8 +110,9 @@ fn serve(args: &cli::Serve) -> Result<Exit, Failed> {
         observer: Arc::new(Watcher { metrics: metrics.clone(), fatal }),
         settings: sequencer_settings(&config.ledger),
         tile_cache_bytes: config.ledger.tile_cache_bytes,
-    })
-    .map_err(|error| Failed::usage(&error))?;
+    })?;
+    // Only now: of a damaged store the ledger's own sentence says more.
+    genesis.map_err(|fault| Failed::fault(&fault))?;
 
     let policy_hash = data::policy_hash(&config);
     let mut endpoints = Vec::new();
@@ -132,7 +150,12 @@ fn serve(args: &cli::Serve) -> Result<Exit, Failed> {
     })
     .map_err(|error| Failed::fault(&error))?;
     if args.check {
-        let _ = writeln!(std::io::stdout(), "settings, keys, certificates and ledger are in order");
+        let sentence = "settings, keys, certificates and ledger are in order";
+        if as_json {
+            say::json(&json!({ "ok": sentence }));
+        } else {
+            say::out(sentence);
+        }
         return Ok(Exit::Ok);
     }
 
@@ -147,9 +170,18 @@ fn serve(args: &cli::Serve) -> Result<Exit, Failed> {
             .spawn(move || record(&happened, |fact| append(&service, fact)))
     }
     .map_err(|error| Failed::fault(&error))?;
-    let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build();
+    // The other half of the processors is for the signers and the sequencer, which have threads of their own.
+    let half = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(half).enable_all().build();
     let runtime = runtime.map_err(|error| Failed::fault(&error))?;
-    let exit = runtime.block_on(listen(&config, &args.data, service.clone(), &metrics, &mut fatally));
+    let ready = |http, admin| {
+        if as_json {
+            say::json(&json!({ "listening": { "http": http, "admin": admin } }));
+        } else {
+            say::out(format!("listening http={http} admin={admin}"));
+        }
+    };
+    let exit = runtime.block_on(listen(&config, &args.data, service.clone(), &metrics, &mut fatally, ready));
     // Tasks that still hold the service, such as the renewal of CRLs, end with the runtime.
     runtime.shutdown_timeout(Duration::from_secs(5));
     sampling.stop();
@@ -166,6 +198,7 @@ async fn listen(
     service: Arc<Service>,
     metrics: &Arc<Metrics>,
     fatally: &mut watch::Receiver<bool>,
+    ready: impl FnOnce(SocketAddr, SocketAddr),
 ) -> Result<Exit, Failed> {
     let bind = async |address: SocketAddr| {
         let listener = TcpListener::bind(address).await;
@@ -208,11 +241,7 @@ async fn listen(
 
     // Before the line: whoever waits for it may send SIGTERM at once, which without a listener kills the process.
     let signalled = signals();
-    {
-        let mut out = std::io::stdout();
-        // Whoever started us may have gone; that is no reason to stop.
-        let _ = writeln!(out, "listening http={http_address} admin={admin_address}").and_then(|()| out.flush());
-    }
+    ready(http_address, admin_address);
     tracing::info!(http = %http_address, admin = %admin_address, "ready");
 
     let fatal = tokio::select! {

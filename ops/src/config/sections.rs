@@ -18,6 +18,9 @@ const HOUR_SECS: u64 = 3_600;
 /// registered for tests, so that no such token can be taken for one under a real policy.
 pub(crate) const TEST_POLICY: &str = "1.3.6.1.5.5.7.13.1";
 
+/// The merge delay of a log whose configuration names none, and the longest that one may name.
+const MMD_DEFAULT_MS: u64 = semper_ttp::verify::MMD_MILLIS;
+
 /// `[service]`: who this is. Read by `semper init` only; see [`super::Identity`] for the meaning of each.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -101,7 +104,7 @@ impl Limits {
         faults.within("limits.connections_per_address_max", self.connections_per_address_max, 1, 1_000_000);
     }
 
-    /// Time a peer has for its request line and headers.
+    /// Time a peer has for its request line and headers, counted from its last answer.
     pub(crate) fn header_read_timeout(&self) -> Duration {
         Duration::from_secs(self.header_read_timeout_secs)
     }
@@ -111,7 +114,7 @@ impl Limits {
         Duration::from_secs(self.body_read_timeout_secs)
     }
 
-    /// Time a connection may be silent between two requests.
+    /// Time that no byte may move in either direction.
     pub(crate) fn idle_timeout(&self) -> Duration {
         Duration::from_secs(self.idle_timeout_secs)
     }
@@ -125,7 +128,9 @@ pub(crate) struct Ledger {
     pub(crate) queue_commits_max: u32,
     pub(crate) group_commits_max: u32,
     pub(crate) group_bytes_max: u64,
-    pub(crate) mmd_ms: u64,
+    /// Asked once, as the origin: genesis records it, and it binds for good. `None` is what genesis says, or
+    /// [`MMD_DEFAULT_MS`] where genesis is still to be written; see [`Ledger::mmd_ms`].
+    pub(crate) mmd_ms: Option<u64>,
     pub(crate) anchor_path: Option<PathBuf>,
     pub(crate) tile_cache_bytes: u64,
     pub(crate) block_cache_bytes: u64,
@@ -141,7 +146,7 @@ impl Default for Ledger {
             queue_commits_max: 4_096,
             group_commits_max: 1_024,
             group_bytes_max: 8 * MIB,
-            mmd_ms: 5_000,
+            mmd_ms: None,
             anchor_path: None,
             // Together below a third of the 600 MB that the server may have resident at 10^7 entries.
             tile_cache_bytes: 64 * MIB,
@@ -153,16 +158,24 @@ impl Default for Ledger {
 
 impl Ledger {
     pub(super) fn verify(&self, faults: &mut Faults) {
-        faults.within("ledger.queue_commits_max", self.queue_commits_max, 1, 1_000_000);
+        // The service is its own customer: start, clock, CRLs and end make entries, and two of them at the same moment
+        // must not find the queue full. Four would do today; sixteen leave room for roles that come.
+        faults.within("ledger.queue_commits_max", self.queue_commits_max, 16, 1_000_000);
         faults.within("ledger.group_commits_max", self.group_commits_max, 1, 65_536);
         // The least is one large commit; RocksDB holds a whole batch in memory twice, hence the most.
         faults.within("ledger.group_bytes_max", self.group_bytes_max, MIB, 256 * MIB);
-        // Below 100 ms an ordinary flush of a slow disk would send decisions back for ever.
-        faults.within("ledger.mmd_ms", self.mmd_ms, 100, 60_000);
+        // Below a second, an ordinary stall of a slow disk or a busy machine would send decisions back for ever. The most
+        // is what verifiers hold every log to: above it, tokens that this service makes would not verify.
+        faults.within("ledger.mmd_ms", self.mmd_ms(), 1_000, MMD_DEFAULT_MS);
         // 0 is a cache that is off, which measurements want.
         faults.within("ledger.tile_cache_bytes", self.tile_cache_bytes, 0, 64 * GIB);
         faults.within("ledger.block_cache_bytes", self.block_cache_bytes, MIB, 64 * GIB);
         faults.within("ledger.write_buffer_bytes", self.write_buffer_bytes, MIB, 4 * GIB);
+    }
+
+    /// The maximum merge delay: how much later than its decision an entry may be, milliseconds.
+    pub(crate) fn mmd_ms(&self) -> u64 {
+        self.mmd_ms.unwrap_or(MMD_DEFAULT_MS)
     }
 }
 
@@ -310,8 +323,10 @@ impl ClockSection {
     pub(super) fn verify(&self, faults: &mut Faults) {
         // 500 ppm is the most that the kernel itself assumes of an oscillator (NTP_MAXFREQ, RFC 5905).
         faults.within("clock.drift_ppm", self.drift_ppm, 0, 500);
-        faults.within("clock.sample_interval_ms", self.sample_interval_ms, 10, 60_000);
-        faults.within("clock.sample_age_max_ms", self.sample_age_max_ms, 20, 3_600_000);
+        // Below a second, a thread that waits its turn on a busy machine would pass for a clock that was lost, and each
+        // loss is an entry.
+        faults.within("clock.sample_interval_ms", self.sample_interval_ms, 1_000, 60_000);
+        faults.within("clock.sample_age_max_ms", self.sample_age_max_ms, 2_000, 3_600_000);
         faults.within("clock.good_samples_needed", self.good_samples_needed, 1, 1_000);
         let word = |name: &String| !name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic());
         if !self.utc_laboratories.iter().all(word) {

@@ -1,40 +1,14 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
-use std::sync::LazyLock;
 
-use semper_ttp::crypto::OsEntropy;
+use semper_ttp::evidence::Genesis;
 use tempfile::TempDir;
 
+use super::testing::demonstration;
 use super::*;
-use crate::cli;
-use crate::clock::SystemReadings;
-use crate::commands::init::Plan;
-use crate::progress::Progress;
-
-/// A demonstration, made once; each test works on a copy.
-static MADE: LazyLock<TempDir> = LazyLock::new(|| {
-    let dir = tempfile::tempdir().unwrap();
-    let args = cli::Init { data: dir.path().to_owned(), config: None, demo: true };
-    let plan = Plan::new(&args, &OsEntropy).unwrap();
-    plan.carry_out(dir.path(), Arc::new(SystemReadings::new()), &OsEntropy, &Progress::none()).unwrap();
-    dir
-});
-
-fn copy(from: &Path, to: &Path) {
-    for entry in fs::read_dir(from).unwrap() {
-        let (from, to) = (entry.as_ref().unwrap().path(), to.join(entry.unwrap().file_name()));
-        if from.is_dir() {
-            fs::create_dir(&to).unwrap();
-            copy(&from, &to);
-        } else {
-            fs::copy(&from, &to).unwrap();
-        }
-    }
-}
 
 fn folder() -> (TempDir, DataFolder) {
-    let dir = tempfile::tempdir().unwrap();
-    copy(MADE.path(), dir.path());
+    let dir = demonstration();
     let folder = DataFolder::open(dir.path()).unwrap();
     (dir, folder)
 }
@@ -143,6 +117,41 @@ fn the_configuration_of_another_service_is_refused() {
     assert_eq!(config.keys.passphrase_file, Some("elsewhere".into()), "as seen from where the command runs");
 }
 
+/// The merge delay that genesis promised binds: a file without it takes it over, one that states another is refused.
+#[test]
+fn a_promise_of_genesis_is_kept() {
+    let (_dir, folder) = folder();
+    let config = folder.config(None).unwrap();
+    let (store, _anchor) = folder.open_storage(&config.ledger, &folder.log_identity().unwrap()).unwrap();
+    let genesis = read_genesis(&*store).unwrap();
+    let kept = |stated, promised| {
+        let mut config = config.clone();
+        config.ledger.mmd_ms = stated;
+        keep_promises(&mut config, &Genesis { mmd_ms: promised, ..genesis.clone() }).map(|()| config.ledger.mmd_ms())
+    };
+    assert_eq!(genesis.mmd_ms, 5_000);
+    assert_eq!(kept(None, 1_234).unwrap(), 1_234);
+    assert_eq!(kept(Some(1_234), 1_234).unwrap(), 1_234);
+    let refused = kept(Some(5_000), 1_234).unwrap_err();
+    assert_eq!(
+        refused.to_string(),
+        "ledger.mmd_ms is \"5000\" in the configuration, but this data folder was made for \"1234\""
+    );
+    assert_eq!(refused.exit(), Exit::Usage);
+}
+
+#[test]
+fn a_store_without_genesis_says_so() {
+    use semper_ledger::store::{Batch, Store, Table, keys, memory::MemoryStore};
+    let store = MemoryStore::default();
+    let said = |store: &MemoryStore| read_genesis(store).unwrap_err().to_string();
+    assert!(said(&store).contains("genesis is missing"), "{}", said(&store));
+    let mut batch = Batch::default();
+    batch.put(Table::Artefact, &keys::number(0), b"{}");
+    store.commit(&batch).unwrap();
+    assert!(said(&store).contains("not a genesis document"), "{}", said(&store));
+}
+
 #[test]
 fn the_policy_changes_with_what_is_promised_only() {
     let config = Config::default();
@@ -155,7 +164,7 @@ fn the_policy_changes_with_what_is_promised_only() {
     let changed = [
         with(|config| config.tsa.accuracy_ms = 999),
         with(|config| config.tsa.qualified = true),
-        with(|config| config.ledger.mmd_ms = 999),
+        with(|config| config.ledger.mmd_ms = Some(1_000)),
         with(|config| config.tsa.policy_default = Some("1.2.3".to_owned())),
         with(|config| config.clock.drift_ppm = 1),
     ];

@@ -132,7 +132,7 @@ impl Signer for SoftKey {
 }
 
 fn sign_p256(key: &EcKey<Private>, message: &[u8]) -> Option<Vec<u8>> {
-    let signature = EcdsaSig::sign(&openssl::sha::sha256(message), key).ok()?;
+    let signature = EcdsaSig::sign(Digest::of(message).as_bytes(), key).ok()?;
     let mut raw = [0; 64];
     put(signature.r(), &mut raw[..32])?;
     put(signature.s(), &mut raw[32..])?;

@@ -160,6 +160,49 @@ impl Refusal {
     }
 }
 
+#[cfg(any(test, feature = "test-util"))]
+impl Refusal {
+    /// One of each, for tests that must leave none out. A new variant does not compile until it is counted here.
+    ///
+    /// # Panics
+    /// One is missing in the list.
+    #[must_use]
+    pub fn one_of_each() -> Vec<Self> {
+        let place = |refusal: &Self| match refusal {
+            Self::NotARequest => 0,
+            Self::Version => 1,
+            Self::HashAlgorithm => 2,
+            Self::HashParameters => 3,
+            Self::ImprintLength { .. } => 4,
+            Self::NonceLength { .. } => 5,
+            Self::Extension => 6,
+            Self::Policy => 7,
+            Self::Clock { .. } => 8,
+            Self::KeyPeriod { .. } => 9,
+            Self::RateLimited { .. } => 10,
+            Self::Busy { .. } => 11,
+            Self::Unavailable => 12,
+        };
+        let all = vec![
+            Self::NotARequest,
+            Self::Version,
+            Self::HashAlgorithm,
+            Self::HashParameters,
+            Self::ImprintLength { expected: 32, found: 20 },
+            Self::NonceLength { octets: 129, max: 128 },
+            Self::Extension,
+            Self::Policy,
+            Self::Clock { verdict: ClockVerdict::Stopped },
+            Self::KeyPeriod { not_after: Timestamp::from_millis(1_772_366_400_250) },
+            Self::RateLimited { limit: 600, window_secs: 60, retry_after_secs: 12 },
+            Self::Busy { retry_after_secs: 1 },
+            Self::Unavailable,
+        ];
+        assert_eq!(all.iter().map(place).collect::<Vec<_>>(), (0..13).collect::<Vec<_>>());
+        all
+    }
+}
+
 /// The statusString: what the client may know, and nothing of our insides.
 impl std::fmt::Display for Refusal {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {

@@ -90,9 +90,7 @@ pub fn parse(bytes: &[u8]) -> Result<Response, ResponseFault> {
 
 #[cfg(test)]
 mod tests {
-    use super::super::ClockVerdict;
     use super::*;
-    use crate::time::Timestamp;
     use proptest::prelude::*;
 
     #[test]
@@ -104,22 +102,7 @@ mod tests {
 
     #[test]
     fn every_rejection_reads_back_and_is_what_rasn_writes() {
-        let all = [
-            Refusal::NotARequest,
-            Refusal::Version,
-            Refusal::HashAlgorithm,
-            Refusal::HashParameters,
-            Refusal::ImprintLength { expected: 32, found: 20 },
-            Refusal::NonceLength { octets: 129, max: 128 },
-            Refusal::Extension,
-            Refusal::Policy,
-            Refusal::Clock { verdict: ClockVerdict::Stopped },
-            Refusal::KeyPeriod { not_after: Timestamp::from_millis(0) },
-            Refusal::RateLimited { limit: 100, window_secs: 60, retry_after_secs: 17 },
-            Refusal::Busy { retry_after_secs: 1 },
-            Refusal::Unavailable,
-        ];
-        for refusal in all {
+        for refusal in Refusal::one_of_each() {
             let bytes = rejection(&refusal);
             let expected =
                 Response::Rejected { status: 2, fail_info: vec![refusal.fail_info()], text: refusal.to_string() };

@@ -23,7 +23,7 @@ use semper_ttp::evidence::{Aggregate, Fact, Genesis, KeyId, OpsFact, Recorded};
 use semper_ttp::x509::Certificate;
 
 use crate::config::{Config, Identity};
-use crate::data::{DataError, DataFolder};
+use crate::data::{DataError, DataFolder, read_genesis};
 
 /// PEM label of an encrypted PKCS#8 key (RFC 7468 §11).
 const KEY_LABEL: &str = "ENCRYPTED PRIVATE KEY";
@@ -77,11 +77,10 @@ pub(super) fn check(folder: &DataFolder, config: &Config, store: &dyn Read, full
 
 /// Genesis, if it is what entry 0 says; whatever is wrong with these rows is told where rows are walked.
 fn genesis(store: &dyn Read) -> Option<Genesis> {
-    let first = keys::number(0);
-    let bytes = read(store, Table::Artefact, &first).ok()??;
-    let bundle = read(store, Table::Bundle, &first).ok()??;
+    let genesis = read_genesis(store).ok()?;
+    let bundle = read(store, Table::Bundle, &keys::number(0)).ok()??;
     let entry = Entry::decode(bundle_entries(&bundle).next()??).ok()?;
-    Genesis::decode(&bytes).ok().filter(|_| entry.digest == sha256(&bytes))
+    (entry.digest == sha256(&genesis.encode())).then_some(genesis)
 }
 
 fn from_genesis(genesis: &Genesis, public_url: String) -> Option<LogIdentity> {
@@ -266,7 +265,7 @@ impl Check<'_> {
 
     /// SHA-256 of the public key, as the first fact of the key's history names it.
     fn public_half(&self, id: KeyId) -> Result<Digest, String> {
-        let history = Aggregate::of("key", id.to_string().as_bytes());
+        let history = Aggregate::of_key(id);
         let row = |table, key: &[u8]| read(self.store, table, key).map_err(|fault| fault.to_string());
         let entry = row(Table::Aggregate, &keys::hash_number(&history.0, 0))?;
         let entry = entry.ok_or_else(|| "the ledger records no making of this key".to_owned())?;

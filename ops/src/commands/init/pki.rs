@@ -359,7 +359,7 @@ impl Maker<'_> {
     fn record_keys(&mut self) -> Result<(), PkiFault> {
         let made: Vec<_> = self.setting.keys.all().map(|(id, key)| (id, Digest::of(key.spki_der()))).collect();
         for (key, public_key) in made {
-            let aggregate = Aggregate::of("key", key.to_string().as_bytes());
+            let aggregate = Aggregate::of_key(key);
             let fact = OpsFact::KeyMade { key, public_key };
             self.record(fact, aggregate, Digest::of(self.setting.request), None, Tags::default())?;
         }

@@ -339,7 +339,8 @@ fn what_cannot_be_is_refused_before_anything_is_made() {
         assert!(!data.exists(), "{key}");
     }
     let dir = tempfile::tempdir().unwrap();
-    assert!(matches!(init(dir.path(), Some(&dir.path().join("absent"))), Err(InitError::Io { .. })));
+    let absent = init(dir.path(), Some(&dir.path().join("absent"))).unwrap_err();
+    assert!(absent.to_string().starts_with("cannot read ") && absent.exit() == Exit::Usage, "{absent}");
 }
 
 /// Here `init` fails half way, since its anchor is there already; a crash leaves the same.
@@ -350,7 +351,7 @@ fn a_folder_that_was_not_finished_is_refused_by_everyone() {
     fs::write(dir.path().join("anchor"), "another service's").unwrap();
     let data = dir.path().join("data");
     let failed = init(&data, Some(&file)).unwrap_err();
-    assert!(matches!(failed, InitError::Data(DataError::Anchor(_))) && failed.exit() == Exit::Fault, "{failed}");
+    assert!(matches!(failed, InitError::AnchorTaken(_)) && failed.exit() == Exit::Usage, "{failed}");
     assert_eq!(fs::read_to_string(dir.path().join("anchor")).unwrap(), "another service's");
     assert!(data.join("keys/tsu-rsa.1.p8").exists(), "it came this far");
 
@@ -364,6 +365,43 @@ fn a_folder_that_was_not_finished_is_refused_by_everyone() {
     );
     let again = init(&data, Some(&file)).unwrap_err();
     assert_eq!((again.to_string(), again.exit()), (refused, Exit::Usage));
+}
+
+/// Randomness that fails as soon as this file is there.
+struct FailsAfter(PathBuf);
+
+impl Entropy for FailsAfter {
+    fn fill(&self, out: &mut [u8]) -> Result<(), EntropyFault> {
+        if self.0.exists() { Err(EntropyFault) } else { OsEntropy.fill(out) }
+    }
+}
+
+/// An `init` that fails late leaves its folder, marked, and nothing outside it: not the anchor that it made, and whatever
+/// lay beside that anchor.
+#[test]
+fn a_failed_init_takes_its_anchor_away() {
+    let dir = tempfile::tempdir().unwrap();
+    let anchors = dir.path().join("anchors");
+    fs::create_dir(&anchors).unwrap();
+    fs::write(anchors.join("other"), "another service's").unwrap();
+    let anchor = anchors.join("anchor");
+    let file = configuration(dir.path(), &[("ledger.anchor_path", anchor.to_str().unwrap())]);
+    let data = dir.path().join("data");
+    let plan = Plan::new(&args(&data, Some(&file)), &OsEntropy).unwrap();
+    let run =
+        |entropy: &dyn Entropy| plan.carry_out(&data, Arc::new(SystemReadings::new()), entropy, &Progress::none());
+    let failed = run(&FailsAfter(anchor.clone())).unwrap_err();
+    assert!(failed.exit() == Exit::Fault && failed.to_string().contains("random"), "{failed}");
+    let left = |folder: &Path| -> Vec<String> {
+        fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().file_name().into_string().unwrap()).collect()
+    };
+    assert_eq!(left(&anchors), ["other"]);
+    assert_eq!(fs::read_to_string(anchors.join("other")).unwrap(), "another service's");
+    assert!(left(&data).contains(&INCOMPLETE.to_owned()) && data.join("store/CURRENT").exists(), "it came this far");
+    // So the next one finds nothing in its way.
+    fs::remove_dir_all(&data).unwrap();
+    assert_eq!(run(&OsEntropy).unwrap().anchor, anchor);
+    assert!(anchor.exists() && DataFolder::open(&data).is_ok());
 }
 
 #[test]

@@ -1,0 +1,223 @@
+//! `semper export`: the public half of the ledger as a folder for any web server.
+//!
+//! All reading, checking and writing is `semper_ledger::export`; this file opens the data folder and tells what came out.
+//! It ends with 0 (exported), 1 (the ledger, or what stands in the folder, is wrong: the text is the evidence), 2 (could
+//! not tell: there is no anchor), 75 (a server runs on the data folder, or another export into this one).
+//!
+//! The store is opened read-only under the anchor's lock, as `fsck` does.
+
+use std::io;
+use std::path::{Component, Path, PathBuf};
+use std::time::Instant;
+
+use semper_ledger::anchor::file::FileAnchor;
+use semper_ledger::anchor::{Anchor as _, AnchorError};
+use semper_ledger::export::{Export, ExportError, Exported};
+use semper_ledger::ledger::OpenError;
+use semper_ledger::store::{Fault, rocks};
+use semper_ttp::crypto::LogVerifier;
+use serde_json::{Value, json};
+
+use super::{fsck, say};
+use crate::cli;
+use crate::data::{DataError, DataFolder, StoreLock};
+use crate::exit::Exit;
+use crate::progress::Progress;
+
+/// Runs the command.
+pub(crate) fn run(args: cli::Export, json: bool) -> Exit {
+    let started = Instant::now();
+    match export(&args, json) {
+        Ok(done) => {
+            let seconds = started.elapsed().as_secs_f64();
+            if json {
+                say::json(&as_json(&args, &done, seconds));
+            } else {
+                say::out(as_text(&args, &done, seconds));
+            }
+            Exit::Ok
+        }
+        Err(why) => {
+            say::trouble(json, format_args!("not exported: {why}"));
+            why.exit()
+        }
+    }
+}
+
+/// What was exported of which log.
+struct Done {
+    origin: String,
+    exported: Exported,
+}
+
+/// Why nothing was published.
+#[derive(Debug, thiserror::Error)]
+enum Failed {
+    /// `--out` is no place for it.
+    #[error("{0}")]
+    Out(String),
+    /// The data folder.
+    #[error(transparent)]
+    Data(#[from] DataError),
+    /// The export.
+    #[error(transparent)]
+    Export(#[from] ExportError),
+}
+
+impl Failed {
+    fn exit(&self) -> Exit {
+        match self {
+            Self::Out(_) => Exit::Usage,
+            Self::Data(error) => match error {
+                DataError::Anchor(AnchorError::Locked(_)) | DataError::Store(rocks::OpenError::Locked(_)) => Exit::Busy,
+                DataError::Store(rocks::OpenError::LostTables { .. }) => Exit::Falsified,
+                DataError::Anchor(AnchorError::Missing(_)) => Exit::Undecided,
+                DataError::Missing(_)
+                | DataError::Incomplete(_)
+                | DataError::Config(_)
+                | DataError::OtherService { .. } => Exit::Usage,
+                DataError::Store(rocks::OpenError::Failed { message, .. }) if fsck::is_damage(message) => {
+                    Exit::Falsified
+                }
+                _ => Exit::Fault,
+            },
+            Self::Export(error) => match error {
+                ExportError::Refused(_) => Exit::Falsified,
+                ExportError::Busy(_) => Exit::Busy,
+                ExportError::Empty | ExportError::Ledger(OpenError::AnchorEmpty) => Exit::Undecided,
+                ExportError::Ledger(
+                    OpenError::Origin { .. }
+                    | OpenError::Signature { .. }
+                    | OpenError::Root { .. }
+                    | OpenError::Entries
+                    | OpenError::AnchorOrigin
+                    | OpenError::RolledBack { .. }
+                    | OpenError::Forked { .. }
+                    | OpenError::Fault(Fault::Corrupt { .. }),
+                ) => Exit::Falsified,
+                ExportError::Ledger(_) | ExportError::Io { .. } => Exit::Fault,
+            },
+        }
+    }
+}
+
+fn export(args: &cli::Export, json: bool) -> Result<Done, Failed> {
+    let folder = DataFolder::open(&args.data)?;
+    check_place(&args.out, &args.data)?;
+    let config = folder.config(args.config.as_deref())?;
+    let identity = folder.log_identity()?;
+    // The anchor's lock first: a server that runs holds it, and its store must not be read under it.
+    let anchor = FileAnchor::open(&folder.anchor_file(&config.ledger)).map_err(DataError::from)?;
+    let anchored = anchor.load().map_err(DataError::from)?;
+    let anchored = anchored.ok_or(ExportError::Ledger(OpenError::AnchorEmpty))?;
+    let _lock = StoreLock::take(&folder.path("store"))?;
+    let store = fsck::open_store(&folder, &config).map_err(DataError::from)?;
+    let progress = Progress::new(json, "exporting", Some(0));
+    let advance = |done, total| {
+        progress.set_total(total);
+        progress.set(done);
+    };
+    let exported = Export {
+        store: &store,
+        identity: &identity,
+        verifier: &LogVerifier,
+        anchored: &anchored,
+        out: &args.out,
+        progress: &advance,
+    }
+    .run()?;
+    progress.finish();
+    Ok(Done { origin: identity.origin().to_owned(), exported })
+}
+
+/// The folder is for the world to read, and the data folder for nobody.
+fn check_place(out: &Path, data: &Path) -> Result<(), Failed> {
+    if out.exists() && !out.is_dir() {
+        return Err(Failed::Out(format!("--out {} is not a folder", out.display())));
+    }
+    let real = |path: &Path| real(path).map_err(|error| Failed::Out(format!("{}: {error}", path.display())));
+    let (real_out, real_data) = (real(out)?, real(data)?);
+    if real_out.starts_with(&real_data) || real_data.starts_with(&real_out) {
+        return Err(Failed::Out(format!(
+            "--out {} and the data folder {} lie in each other; a web server on the one would serve the keys in the other",
+            out.display(),
+            data.display()
+        )));
+    }
+    Ok(())
+}
+
+/// The path without links and dots, also of a folder that is not there yet.
+fn real(path: &Path) -> io::Result<PathBuf> {
+    match path.canonicalize() {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => {
+            // What is not there yet will be a plain folder; `..` behind it would lead nobody knows where.
+            let (Some(Component::Normal(name)), Some(parent)) = (path.components().next_back(), path.parent()) else {
+                return Err(error);
+            };
+            let parent = if parent.as_os_str().is_empty() { Path::new(".") } else { parent };
+            Ok(real(parent)?.join(name))
+        }
+        other => other,
+    }
+}
+
+fn as_text(args: &cli::Export, done: &Done, seconds: f64) -> String {
+    let Done { origin, exported } = done;
+    let before = match exported.previous {
+        None => "a new export".to_owned(),
+        Some(size) if size == exported.size => "the checkpoint that was there".to_owned(),
+        Some(size) => format!("{} entries more than before", exported.size - size),
+    };
+    format!(
+        "{origin}: {} entries, root {}\n{before}; {} files written ({} bytes), {} were there, in {seconds:.1} s\n\
+         any web server can serve {} as this log",
+        exported.size,
+        hex::encode(exported.root),
+        exported.written,
+        exported.written_bytes,
+        exported.found,
+        args.out.display(),
+    )
+}
+
+fn as_json(args: &cli::Export, done: &Done, seconds: f64) -> Value {
+    let Done { origin, exported } = done;
+    json!({
+        "origin": origin,
+        "out": args.out.display().to_string(),
+        "size": exported.size,
+        "root": hex::encode(exported.root),
+        "previous_size": exported.previous,
+        "files_written": exported.written,
+        "bytes_written": exported.written_bytes,
+        "files_found": exported.found,
+        "seconds": seconds,
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::fs::symlink;
+
+    use super::*;
+
+    #[test]
+    fn out_and_data_never_lie_in_each_other() {
+        let dir = tempfile::tempdir().unwrap();
+        let at = |path: &str| dir.path().join(path);
+        fs::create_dir_all(at("data/store")).unwrap();
+        fs::create_dir(at("www")).unwrap();
+        fs::write(at("file"), b"").unwrap();
+        symlink(at("data"), at("www/link")).unwrap();
+        for out in ["data", "data/out", "data/store/x/y", ".", "www/link/out", "www/../data", "new/../data", "file"] {
+            let failed = check_place(&at(out), &at("data")).unwrap_err();
+            assert_eq!(failed.exit(), Exit::Usage, "{out}");
+        }
+        for out in ["www", "www/ledger", "new", "new/deeper/still", "data2", "www/../data2"] {
+            assert!(check_place(&at(out), &at("data")).is_ok(), "{out}");
+        }
+        assert!(!at("new").exists(), "looking makes nothing");
+    }
+}
