@@ -26,7 +26,10 @@ async fn metrics(State(service): State<Arc<Service>>) -> Response {
     let health = service.time.health();
     let states = semper_ttp::clock::State::ALL.map(semper_ttp::clock::State::name);
     service.show_ends();
-    service.metrics.ledger(service.reader().size(), service.ledger.queue_depth());
+    let newest_ms = service.reader().newest().head().map(|head| head.time_ms);
+    // Of a clock that was set back, the age is negative: that is what is to be seen.
+    let age = newest_ms.map(|newest_ms| (service.time.now().millis() as f64 - newest_ms as f64) / 1_000.0);
+    service.metrics.ledger(service.reader().size(), service.ledger.queue_depth(), age);
     service.metrics.clock(&ClockFigures {
         state: health.state.name(),
         states: &states,

@@ -4,13 +4,12 @@ use std::{fmt::Write as _, io::Write as _, sync::Arc};
 
 use axum::{
     body::Body,
-    extract::{Path, Query, State},
+    extract::{Query, State},
     response::{IntoResponse, Response},
 };
 use flate2::{Compression, write::GzEncoder};
-use http::{HeaderMap, HeaderName, HeaderValue, header};
+use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use semper_ledger::{merkle::Hash, reader::Reader, receipt::cose, store::Fault, tile::Resource};
-use serde::Deserialize;
 
 use crate::{problem::Problem, router::App};
 
@@ -33,9 +32,10 @@ pub(crate) async fn vkey(State(app): State<Arc<App>>) -> Response {
     answer(format!("{}\n", app.service.reader().vkey()), TEXT, FRESH)
 }
 
-/// `GET /ledger/tile/{path}`: tiles and entry bundles.
-pub(crate) async fn tile(State(app): State<Arc<App>>, Path(path): Path<String>) -> Result<Response, Problem> {
-    let resource = Resource::parse(&path).ok_or(Problem::NotFound)?;
+/// `GET /ledger/tile/{path}`: tiles and entry bundles. The path is taken as it was sent: each tile has one spelling, and a
+/// percent sign stands in none.
+pub(crate) async fn tile(State(app): State<Arc<App>>, uri: Uri) -> Result<Response, Problem> {
+    let resource = uri.path().strip_prefix("/ledger/tile/").and_then(Resource::parse).ok_or(Problem::NotFound)?;
     read(&app, move |reader| {
         let bytes = match resource {
             Resource::Tile { id, width } => reader.tile(id, width)?,
@@ -53,26 +53,30 @@ pub(crate) async fn tile(State(app): State<Arc<App>>, Path(path): Path<String>) 
     .await
 }
 
-/// Which entry a proof is asked for. Strings, so that a malformed number is our answer and not the framework's.
-#[derive(Deserialize)]
-pub(crate) struct Which {
-    digest: Option<String>,
-    index: Option<String>,
+/// A query as it was sent, so that whatever is malformed in it is our answer and not the framework's.
+type Parameters = Query<Vec<(String, String)>>;
+
+/// The one value of a parameter. Of two, nobody knows which one was meant.
+fn parameter<'q>(Query(query): &'q Parameters, name: &str) -> Result<Option<&'q str>, Problem> {
+    let mut values = query.iter().filter(|(key, _)| key == name).map(|(_, value)| value.as_str());
+    match (values.next(), values.next()) {
+        (value, None) => Ok(value),
+        (_, Some(_)) => Err(Problem::BadRequest("give each parameter once")),
+    }
 }
 
 /// `GET /ledger/proof/inclusion?digest=HEX` or `?index=N`: the receipt under the checkpoint of the entry's own group, the
 /// same bytes at every call.
 pub(crate) async fn inclusion(
     State(app): State<Arc<App>>,
-    Query(which): Query<Which>,
+    query: Parameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let digest = match (&which.digest, &which.index) {
-        (Some(digest), None) => Some(parse_digest(digest)?),
-        (None, Some(_)) => None,
+    let (digest, index) = match (parameter(&query, "digest")?, parameter(&query, "index")?) {
+        (Some(digest), None) => (Some(parse_digest(digest)?), None),
+        (None, Some(index)) => (None, Some(parse_number(index)?)),
         _ => return Err(Problem::BadRequest("give either digest= or index=")),
     };
-    let index = which.index.as_deref().map(parse_number).transpose()?;
     let wants_cose = wants_cose(&headers);
     read(&app, move |reader| {
         let index = match digest {
@@ -91,21 +95,14 @@ pub(crate) async fn inclusion(
     .await
 }
 
-/// Between which sizes.
-#[derive(Deserialize)]
-pub(crate) struct Sizes {
-    from: Option<String>,
-    to: Option<String>,
-}
-
-/// `GET /ledger/proof/consistency?from=&to=`: one base64 hash a line. As `application/cose` where `to` is the newest size:
-/// only a published checkpoint bears a signature.
+/// `GET /ledger/proof/consistency?from=&to=`: one base64 hash a line. As `application/cose` where `to` is the size of a
+/// published checkpoint: only that bears a signature.
 pub(crate) async fn consistency(
     State(app): State<Arc<App>>,
-    Query(sizes): Query<Sizes>,
+    query: Parameters,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
-    let (Some(from), Some(to)) = (&sizes.from, &sizes.to) else {
+    let (Some(from), Some(to)) = (parameter(&query, "from")?, parameter(&query, "to")?) else {
         return Err(Problem::BadRequest("give from= and to="));
     };
     let (from, to) = (parse_number(from)?, parse_number(to)?);
@@ -115,11 +112,10 @@ pub(crate) async fn consistency(
     let wants_cose = wants_cose(&headers);
     read(&app, move |reader| {
         if wants_cose {
-            if to != reader.size() || from == 0 || from == to {
-                let text = "a COSE receipt needs 0 < from < to, and to at the newest checkpoint";
-                return Ok(Err(Problem::BadRequest(text)));
+            if from == 0 || from == to {
+                return Ok(Err(Problem::BadRequest("a COSE receipt needs 0 < from < to")));
             }
-            let receipt = reader.consistency_receipt(from)?;
+            let receipt = reader.consistency_receipt(from, to)?;
             return Ok(receipt.ok_or(Problem::NotFound).map(|receipt| varying(answer(receipt, COSE, FRESH))));
         }
         let path = reader.consistency(from, to)?;
@@ -150,18 +146,38 @@ fn parse_digest(text: &str) -> Result<Hash, Problem> {
     hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok()).ok_or(bad)
 }
 
+/// Decimal digits without leading zeros.
 fn parse_number(text: &str) -> Result<u64, Problem> {
-    let digits = !text.is_empty() && text.bytes().all(|byte| byte.is_ascii_digit());
-    let bad = Problem::BadRequest("not a number of an entry or a tree");
-    if digits { text.parse().map_err(|_| bad) } else { Err(bad) }
+    let number = text.parse().ok().filter(|number: &u64| number.to_string() == text);
+    number.ok_or(Problem::BadRequest("not a number of an entry or a tree"))
 }
 
+/// The form that `Accept` weighs higher (RFC 9110 §12.5.1); text where it says nothing of COSE, or refuses it.
 fn wants_cose(headers: &HeaderMap) -> bool {
     let accept = headers.get_all(header::ACCEPT);
-    accept.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')).any(|kind| {
-        let essence = kind.split(';').next().unwrap_or_default().trim();
-        essence.eq_ignore_ascii_case(COSE) || essence.eq_ignore_ascii_case(cose::MEDIA_TYPE)
-    })
+    let (mut cose_weight, mut text_weight) = (0, 0);
+    for kind in accept.iter().filter_map(|value| value.to_str().ok()).flat_map(|value| value.split(',')) {
+        let mut parts = kind.split(';').map(str::trim);
+        let essence = parts.next().unwrap_or_default();
+        let weight = parts.find_map(|part| part.strip_prefix("q=").or(part.strip_prefix("Q=")));
+        let weight = weight.map_or(1_000, weight_of);
+        if essence.eq_ignore_ascii_case(COSE) || essence.eq_ignore_ascii_case(cose::MEDIA_TYPE) {
+            cose_weight = cose_weight.max(weight);
+        } else if essence.eq_ignore_ascii_case("text/plain") {
+            text_weight = text_weight.max(weight);
+        }
+    }
+    cose_weight > 0 && cose_weight >= text_weight
+}
+
+/// Thousandths; nothing for what is no weight.
+fn weight_of(text: &str) -> u32 {
+    let (whole, decimals) = text.split_once('.').unwrap_or((text, ""));
+    match (whole, decimals.len(), format!("{decimals:0<3}").parse()) {
+        ("0", 0..=3, Ok(thousandths)) => thousandths,
+        ("1", 0..=3, Ok(0)) => 1_000,
+        _ => 0,
+    }
 }
 
 fn gzip(bytes: &[u8]) -> Vec<u8> {
@@ -199,13 +215,20 @@ mod tests {
         assert!(wants("application/scitt-receipt+cose"));
         assert!(!wants("text/plain"));
         assert!(!wants("*/*"));
+        assert!(!wants("application/cose;q=0, text/plain"));
+        assert!(!wants("application/cose; q=0.000"));
+        assert!(!wants("application/cose;q=0.4, text/plain;q=0.5"));
+        assert!(!wants("application/cose;q=soon"));
+        assert!(wants("text/plain;q=0.4, application/cose;v=1;q=0.5"));
+        assert!(wants("application/cose, text/plain"));
         assert!(!wants_cose(&HeaderMap::new()));
     }
 
     #[test]
     fn numbers_are_digits_and_fit() {
         assert_eq!(parse_number("18446744073709551615"), Ok(u64::MAX));
-        for text in ["", "-1", "+1", "18446744073709551616", "1.0", " 1"] {
+        assert_eq!(parse_number("0"), Ok(0));
+        for text in ["", "-1", "+1", "18446744073709551616", "1.0", " 1", "01", "0001", "00"] {
             assert!(parse_number(text).is_err(), "{text:?}");
         }
         assert!(parse_digest(&"0".repeat(64)).is_ok());

@@ -22,9 +22,10 @@ pub struct Metrics {
     group_size: Histogram,
     queue_depth: IntGauge,
     tree_size: IntGauge,
+    committed_age: Gauge,
     fsync_seconds: Histogram,
     dedup_hits: IntCounter,
-    busy: IntCounter,
+    refused: IntCounterVec,
     tokens: IntCounterVec,
     tsa_seconds: HistogramVec,
     key_end: IntGaugeVec,
@@ -143,6 +144,10 @@ impl Metrics {
             )),
             queue_depth: register!(IntGauge::with_opts(own("semper_ledger_queue_depth", "Commits that wait"))),
             tree_size: register!(IntGauge::with_opts(own("semper_ledger_tree_size", "Entries in the tree"))),
+            committed_age: register!(Gauge::with_opts(own(
+                "semper_ledger_committed_age_seconds",
+                "Age of the newest checkpoint; NaN before the first"
+            ))),
             fsync_seconds: register!(Histogram::with_opts(times(
                 "semper_ledger_fsync_seconds",
                 "One flush of the store or of the anchor"
@@ -151,10 +156,15 @@ impl Metrics {
                 "semper_ledger_dedup_hits_total",
                 "Appends answered from a stored answer"
             ))),
-            busy: register!(IntCounter::with_opts(own(
-                "semper_ledger_busy_total",
-                "Appends refused because the queue was full"
-            ))),
+            refused: {
+                let refused = register!(IntCounterVec::new(
+                    own("semper_ledger_refused_total", "Appends refused, by reason"),
+                    &["reason"]
+                ));
+                // From zero on: the first of a kind is a rise that an alert sees.
+                REASONS.iter().for_each(|reason| refused.with_label_values(&[*reason]).inc_by(0));
+                refused
+            },
             tokens: register!(IntCounterVec::new(
                 own("semper_tsa_tokens_total", "Answers to timestamp requests, by granted, failInfo or rateLimited"),
                 &["endpoint", "outcome"]
@@ -264,8 +274,9 @@ impl Metrics {
         }
     }
 
-    /// The ledger at rest, for a scrape.
-    pub fn ledger(&self, tree_size: u64, queue_depth: usize) {
+    /// The ledger at rest, for a scrape; `committed_age_seconds` is `None` before the first entry.
+    pub fn ledger(&self, tree_size: u64, queue_depth: usize, committed_age_seconds: Option<f64>) {
+        self.committed_age.set(committed_age_seconds.unwrap_or(f64::NAN));
         self.tree_size.set(i64::try_from(tree_size).unwrap_or(i64::MAX));
         self.queue_depth.set(i64::try_from(queue_depth).unwrap_or(i64::MAX));
     }
@@ -297,15 +308,64 @@ impl Observer for Metrics {
     }
 
     fn refused(&self, refused: &Refused) {
-        if *refused == Refused::Busy {
-            self.busy.inc();
-        }
+        self.refused.with_label_values(&[reason(refused)]).inc();
+    }
+}
+
+/// Every label of a refusal.
+const REASONS: [&str; 9] =
+    ["busy", "draining", "stale", "clock-behind", "tag-seen", "step-taken", "key-reused", "signing", "stopped"];
+
+fn reason(refused: &Refused) -> &'static str {
+    match refused {
+        Refused::Busy => "busy",
+        Refused::Draining => "draining",
+        Refused::Stale { .. } => "stale",
+        Refused::ClockBehind { .. } => "clock-behind",
+        Refused::TagSeen { .. } => "tag-seen",
+        Refused::StepTaken { .. } => "step-taken",
+        Refused::KeyReused { .. } => "key-reused",
+        Refused::Signing(_) => "signing",
+        Refused::Stopped => "stopped",
     }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn every_refusal_is_counted_by_its_reason() {
+        let metrics = Metrics::new("log");
+        let count = |reason: &str| {
+            let line = format!("semper_ledger_refused_total{{origin=\"log\",reason=\"{reason}\"}} ");
+            let text = metrics.render();
+            text.lines().find_map(|found| found.strip_prefix(&line)?.parse::<u64>().ok())
+        };
+        assert!(REASONS.iter().all(|reason| count(reason) == Some(0)));
+        let refusals = [
+            Refused::Busy,
+            Refused::Draining,
+            Refused::Stale { now_ms: 1, entry_ms: 2 },
+            Refused::ClockBehind { clock_ms: 1, newest_ms: 2 },
+            Refused::TagSeen { tag: semper_ledger::entry::Tag([0; 32]), index: 0 },
+            Refused::StepTaken { step: 0, index: 0 },
+            Refused::KeyReused { index: 0 },
+            Refused::Signing(semper_ledger::port::SigningFailed(String::new())),
+            Refused::Stopped,
+        ];
+        refusals.iter().for_each(|refused| metrics.refused(refused));
+        assert!(REASONS.iter().all(|reason| count(reason) == Some(1)), "{}", metrics.render());
+    }
+
+    #[test]
+    fn the_age_of_the_newest_checkpoint_is_shown() {
+        let metrics = Metrics::new("log");
+        metrics.ledger(0, 0, None);
+        assert!(metrics.render().contains("semper_ledger_committed_age_seconds{origin=\"log\"} NaN"));
+        metrics.ledger(7, 0, Some(1.5));
+        assert!(metrics.render().contains("semper_ledger_committed_age_seconds{origin=\"log\"} 1.5"));
+    }
 
     #[test]
     fn the_names_are_those_of_the_list() {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use axum::{
     Json,
     body::Body,
-    extract::{Path, State},
+    extract::{Path, State, rejection::PathRejection},
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
@@ -43,7 +43,7 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
         "ledger": {
             "origin": reader.identity().origin(),
             "vkey": reader.vkey().to_string(),
-            "receipt_key": hex::encode(&reader.identity().receipt_key),
+            "receipt_key": hex::encode(p256_spki(&reader.identity().receipt_key)),
             "path": "/ledger/",
         },
         "timestamping": endpoints,
@@ -65,12 +65,21 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
     ([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], Json(document)).into_response()
 }
 
+/// SubjectPublicKeyInfo of a P-256 key (RFC 5480 §2), the form in which genesis has it, too.
+fn p256_spki(point: &[u8]) -> Vec<u8> {
+    const HEAD: [u8; 26] =
+        *b"\x30\x59\x30\x13\x06\x07\x2a\x86\x48\xce\x3d\x02\x01\x06\x08\x2a\x86\x48\xce\x3d\x03\x01\x07\x03\x42\x00";
+    [&HEAD[..], point].concat()
+}
+
 /// `GET /ca/<name>.cer`.
 pub(crate) async fn certificate(
     State(app): State<Arc<App>>,
-    Path(file): Path<String>,
+    file: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    // What is no text is no name of ours.
+    let Path(file) = file.map_err(|_| Problem::NotFound)?;
     let name = file.strip_suffix(".cer").ok_or(Problem::NotFound)?;
     let der = app.service.authorities.certificate(name).ok_or(Problem::NotFound)?;
     Ok(cached(der, "application/pkix-cert", "public, max-age=86400", &headers))
@@ -79,9 +88,11 @@ pub(crate) async fn certificate(
 /// `GET /crl/<name>.crl`.
 pub(crate) async fn crl(
     State(app): State<Arc<App>>,
-    Path(file): Path<String>,
+    file: Result<Path<String>, PathRejection>,
     headers: HeaderMap,
 ) -> Result<Response, Problem> {
+    // What is no text is no name of ours.
+    let Path(file) = file.map_err(|_| Problem::NotFound)?;
     let name = file.strip_suffix(".crl").ok_or(Problem::NotFound)?;
     let der = app.service.authorities.crl(name).ok_or(Problem::NotFound)?;
     Ok(cached(der, "application/pkix-crl", "public, max-age=300", &headers))

@@ -9,6 +9,8 @@
 //! tables. What a store cannot say about itself, no check can find:
 //!
 //! - A row of [`Table::Dedup`] that is gone without a trace: nothing else names it.
+//! - A fact whose entry is for an artefact, such as a token: role, kind, time, step and counter are compared with the entry
+//!   and the indexes; the rest of it, salt and body, is guarded by its checksum alone, since no hash of it is in the tree.
 //! - A store and an anchor that were set back together: only witnesses, mirrors and receipts know.
 //!
 //! Memory does not grow with the log but for one or two bits per entry with `--full`, and the facts of one aggregate at a
@@ -99,6 +101,8 @@ pub struct Fsck<'a> {
     pub verifier: &'a dyn Verifier,
     /// Both slots of the anchor, `None` where there is no anchor.
     pub anchor: Option<[Slot; 2]>,
+    /// What the database says of its write-ahead log, if that does not read to its end; it names the file.
+    pub log_damage: Option<&'a str>,
     /// For a full check.
     pub full: Option<Full<'a>>,
     /// Threads to use; at least one is.
@@ -206,7 +210,8 @@ impl Fsck<'_> {
         let mut size = None;
         let scanned = self.store.scan(Table::Group, &keys::number(u64::MAX), Direction::Down, &mut |key, stored| {
             let head = unseal(Table::Group, key, stored).and_then(|row| parse_head(key, row)).ok();
-            size = head.filter(|head| self.is_plausible(head)).map(|head| head.size);
+            let believed = head.filter(|head| self.is_plausible(head) && self.is_dense(head.size));
+            size = believed.map(|head| head.size);
             if size.is_some() { ControlFlow::Break(()) } else { ControlFlow::Continue(()) }
         });
         if let Err(fault) = scanned {
@@ -223,6 +228,38 @@ impl Fsck<'_> {
         let bundle_there = there(Table::Bundle, &keys::number(bundle));
         let tile_there = there(Table::Tile, &keys::tile(TileId { level: 0, index: bundle }));
         u8::from(follows) + u8::from(bundle_there) + u8::from(tile_there) >= 2
+    }
+
+    /// The log below `size` is there, but for holes: of its stretches, more hold bundles than do not. So the work that a
+    /// forged head can cause is bounded by the rows that are there. Looks at one bundle of each stretch at most.
+    fn is_dense(&self, size: u64) -> bool {
+        let end = size.div_ceil(TILE_WIDTH);
+        let (mut next, mut there, mut holes) = (0, 1u64, 0u64);
+        while next < end && holes <= there {
+            let mut found = None;
+            let scanned = self.store.scan(Table::Bundle, &keys::number(next), Direction::Up, &mut |key, _| {
+                let Some(index) = keys::parse_number(key) else { return ControlFlow::Continue(()) };
+                found = Some(index).filter(|index| *index < end);
+                ControlFlow::Break(())
+            });
+            match found {
+                Some(index) => {
+                    holes += (index - next) / CHUNK_BUNDLES;
+                    there += 1;
+                    next = (index / CHUNK_BUNDLES + 1) * CHUNK_BUNDLES;
+                }
+                // What cannot be read is not missing.
+                None if scanned.is_err() => {
+                    holes += 1;
+                    next += CHUNK_BUNDLES;
+                }
+                None => {
+                    holes += (end - next) / CHUNK_BUNDLES;
+                    break;
+                }
+            }
+        }
+        holes <= there
     }
 
     /// The end of the unbroken row of bundles from `from` on.

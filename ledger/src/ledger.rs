@@ -89,7 +89,7 @@ pub enum OpenError {
     /// The anchor was lost.
     #[error(
         "the anchor holds no checkpoint, so nobody knows whether this store is the newest; \
-         find the anchor, or ask the witnesses before making a new one"
+         put the anchor back that was in use: no command makes a new one"
     )]
     AnchorEmpty,
     /// The anchor is of another log.
@@ -135,7 +135,7 @@ pub fn create(store: &dyn Store, anchor: &dyn Anchor, identity: &LogIdentity) ->
     }
 }
 
-/// An open ledger. Dropping it ends intake, commits what waits and joins the sequencer.
+/// An open ledger. Dropping it ends intake, commits what waits and joins the sequencer, unless it is dropped there.
 pub struct Ledger {
     reader: Arc<Reader>,
     queue: Arc<Queue>,
@@ -149,11 +149,7 @@ impl Ledger {
     pub fn open(parts: Parts) -> Result<Self, OpenError> {
         let Parts { store, anchor, keys, verifier, clock, observer, settings, tile_cache_bytes } = parts;
         let identity = keys.identity().clone();
-        check_owner(&*store, &identity)?;
-        let group = match newest_head(&*store)? {
-            None => Group::empty(),
-            Some(head) => reopen(&*store, head, &identity, &*verifier)?,
-        };
+        let group = recover(&*store, &identity, &*verifier)?;
         let published = Arc::new(ArcSwap::from_pointee(group));
         let reader = Reader::new(store.clone(), published.clone(), identity, tile_cache_bytes);
         let reader = Arc::new(reader);
@@ -225,10 +221,27 @@ impl Ledger {
 impl Drop for Ledger {
     fn drop(&mut self) {
         self.queue.close();
-        if let Some(thread) = self.thread.take() {
+        // The last reference may be dropped by an answer, on the sequencer's own thread: it ends by itself then.
+        if let Some(thread) = self.thread.take_if(|thread| thread.thread().id() != std::thread::current().id()) {
             let _ = thread.join(); // a panic was reported by the thread's own guard
         }
     }
+}
+
+/// Judges a store as [`Ledger::open`] would, and changes neither it nor the anchor. For a store that is open for reading
+/// only: opening one for writing replays its log into table files, and whatever lay behind a damaged record is then gone.
+/// So whoever has files asks here first, and a refusal leaves them as they were found.
+///
+/// # Errors
+/// Whatever [`Ledger::open`] would refuse.
+pub fn inspect(
+    store: Arc<dyn Store>,
+    anchor: &dyn Anchor,
+    identity: &LogIdentity,
+    verifier: &dyn Verifier,
+) -> Result<(), OpenError> {
+    let published = Arc::new(ArcSwap::from_pointee(recover(&*store, identity, verifier)?));
+    judge_anchor(&Reader::new(store, published, identity.clone(), 0), anchor).map(drop)
 }
 
 /// The store is of a format that this program knows, and belongs to this log.
@@ -240,6 +253,15 @@ pub(crate) fn check_owner(store: &dyn Store, identity: &LogIdentity) -> Result<(
         return Err(OpenError::Origin { found, expected: identity.origin().to_owned() });
     }
     Ok(())
+}
+
+/// The log as the store's rows have it.
+fn recover(store: &dyn Store, identity: &LogIdentity, verifier: &dyn Verifier) -> Result<Group, OpenError> {
+    check_owner(store, identity)?;
+    match newest_head(store)? {
+        None => Ok(Group::empty()),
+        Some(head) => reopen(store, head, identity, verifier),
+    }
 }
 
 /// The newest group row.
@@ -282,18 +304,16 @@ fn reopen(
 ) -> Result<Group, OpenError> {
     let size = head.size;
     let edge = signed_edge(store, &head, identity, verifier)?;
-    let partial = (size % TILE_WIDTH) as usize;
-    if partial == 0 {
-        return Ok(Group::reopened(head, edge, None));
-    }
-    let index = size / TILE_WIDTH;
-    let bundle = read(store, Table::Bundle, &keys::number(index))?.ok_or(OpenError::Entries)?;
+    let id = TileId { level: 0, index: (size - 1) / TILE_WIDTH };
+    let bundle = read(store, Table::Bundle, &keys::number(id.index))?.ok_or(OpenError::Entries)?;
     let leaves: Option<Vec<Hash>> = bundle_entries(&bundle).map(|entry| entry.map(leaf_hash)).collect();
-    let tile = edge.tile(TileId { level: 0, index });
-    if leaves.as_deref() != tile.map(|tile| tile.hashes()) {
+    // The edge holds the last tile as long as it is partial; of a full one, it holds the root.
+    let full = if size.is_multiple_of(TILE_WIDTH) { read_tile(store, id, TILE_WIDTH as usize)? } else { None };
+    let tile = full.as_ref().or(edge.tile(id).map(|tile| &**tile));
+    if leaves.is_none() || leaves.as_deref() != tile.map(|tile| tile.hashes()) {
         return Err(OpenError::Entries);
     }
-    Ok(Group::reopened(head, edge, Some(bundle)))
+    Ok(Group::reopened(head, edge, full.is_none().then_some(bundle)))
 }
 
 /// Reads a tile row and cuts it to `width`; a stored tile may be wider than an older size needs, never narrower.
@@ -306,20 +326,27 @@ pub(crate) fn read_tile(store: &dyn Store, id: TileId, width: usize) -> Result<O
     }
 }
 
-/// The anchor rule: the anchored checkpoint must be a prefix of the store; then the anchor is brought up to it.
-fn settle_anchor(reader: &Reader, anchor: &dyn Anchor) -> Result<Anchored, OpenError> {
+/// The anchor rule: the anchored checkpoint, which is returned, must be a prefix of the store.
+fn judge_anchor(reader: &Reader, anchor: &dyn Anchor) -> Result<Anchored, OpenError> {
     let anchored = anchor.load()?.ok_or(OpenError::AnchorEmpty)?;
     if anchored.origin_hash != sha256(reader.identity.origin().as_bytes()) {
         return Err(OpenError::AnchorOrigin);
     }
-    let group = reader.published.load_full();
-    let size = group.edge().size();
+    let size = reader.published.load().edge().size();
     if anchored.size > size {
         return Err(OpenError::RolledBack { store: size, anchor: anchored.size });
     }
     if reader.root(anchored.size)? != anchored.root {
         return Err(OpenError::Forked { size: anchored.size });
     }
+    Ok(anchored)
+}
+
+/// Applies the anchor rule and brings the anchor up to the store.
+fn settle_anchor(reader: &Reader, anchor: &dyn Anchor) -> Result<Anchored, OpenError> {
+    let anchored = judge_anchor(reader, anchor)?;
+    let group = reader.published.load_full();
+    let size = group.edge().size();
     let Some(head) = group.head().filter(|_| anchored.size < size) else { return Ok(anchored) };
     let next = Anchored {
         sequence: anchored.sequence + 1,
@@ -423,6 +450,73 @@ mod tests {
         assert_eq!(ledger.append(commit(700, 10_699)).unwrap().first, 700);
         assert_eq!(ledger.reader().receipt(701).unwrap(), None);
         assert_eq!(ledger.reader().find_digest(&[0; 32]).unwrap(), None);
+    }
+
+    #[test]
+    fn the_last_entries_must_hash_to_their_tile() {
+        // A partial tile is in the edge; a full one is not.
+        for size in [255, 256, 257] {
+            let world = World::new();
+            let ledger = world.open();
+            (0..size).for_each(|n| drop(ledger.append(commit(n, 10_000)).unwrap()));
+            drop(ledger);
+            drop(world.open());
+            let key = keys::number((size - 1) / TILE_WIDTH);
+            let mut bundle = read(&world.store, Table::Bundle, &key).unwrap().unwrap();
+            let last = bundle.len() - 1;
+            bundle[last] ^= 1;
+            let mut batch = Batch::default();
+            batch.put(Table::Bundle, &key, &bundle);
+            world.store.commit(&batch).unwrap();
+            let refused = world.try_open(&world.anchor, "log").err();
+            assert!(matches!(refused, Some(OpenError::Entries)), "size {size}: {refused:?}");
+        }
+    }
+
+    #[test]
+    fn consistency_is_proven_wherever_a_group_ends() {
+        let world = World::new();
+        let ledger = world.open();
+        let three = |n: u64| Commit {
+            drafts: (0..3).map(|i| Draft::of_fact(1, 1, format!("{n} {i}").into_bytes())).collect(),
+            ..commit(n, 10_000)
+        };
+        (0..4).for_each(|n| drop(ledger.append(three(n)).unwrap()));
+        let reader = ledger.reader();
+        for (from, to) in (0..=13).flat_map(|from| (0..=13).map(move |to| (from, to))) {
+            let receipt = reader.consistency_receipt(from, to).unwrap();
+            assert_eq!(receipt.is_some(), 0 < from && from < to && to % 3 == 0 && to <= 12, "{from} to {to}");
+            if let Some(receipt) = receipt {
+                let before = reader.root(from).unwrap();
+                let proven = crate::receipt::cose::verify_consistency(
+                    &receipt,
+                    (from, &before),
+                    reader.identity(),
+                    &TestVerifier,
+                );
+                assert_eq!(proven, Ok((to, reader.root(to).unwrap())));
+            }
+        }
+    }
+
+    #[test]
+    fn judging_a_store_changes_nothing() {
+        let world = World::new();
+        let ledger = world.open();
+        ledger.append(commit(0, 10_000)).unwrap();
+        let (backup, before) = (world.store.copy(), world.anchor.load().unwrap());
+        ledger.append(commit(1, 10_000)).unwrap();
+        drop(ledger);
+        let look = |store: &MemoryStore, anchor: &MemoryAnchor, origin: &str| {
+            inspect(Arc::new(store.clone()), anchor, log_keys(origin).identity(), &TestVerifier)
+        };
+        let behind = MemoryAnchor::at(before.clone());
+        look(&world.store, &world.anchor, "log").unwrap();
+        look(&world.store, &behind, "log").unwrap();
+        assert_eq!(behind.load().unwrap(), before, "not brought up: that is for opening");
+        let refused = look(&backup, &world.anchor, "log").unwrap_err();
+        assert!(matches!(refused, OpenError::RolledBack { store: 1, anchor: 2 }), "{refused}");
+        assert!(matches!(look(&world.store, &world.anchor, "other").unwrap_err(), OpenError::Origin { .. }));
     }
 
     #[test]

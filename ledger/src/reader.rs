@@ -179,12 +179,15 @@ impl Reader {
         proof::consistency(self, from, to).map(Some)
     }
 
-    /// Consistency of an older size with the newest checkpoint, as a COSE receipt; `None` where that has no encoding.
-    pub fn consistency_receipt(&self, from: u64) -> Result<Option<Vec<u8>>, Fault> {
-        let newest = self.newest();
-        let Some(head) = newest.head().filter(|head| from > 0 && from < head.size) else { return Ok(None) };
-        let path = proof::consistency(self, from, head.size)?;
-        Ok(Some(cose::consistency(&self.identity, head, from, &path)))
+    /// Consistency of two sizes as a COSE receipt. `None` where that has no encoding (size 0, equal sizes), and at a `to`
+    /// that was never signed: only where a commit group ends is there a checkpoint.
+    pub fn consistency_receipt(&self, from: u64, to: u64) -> Result<Option<Vec<u8>>, Fault> {
+        if from == 0 || from >= to {
+            return Ok(None);
+        }
+        let Some(head) = self.group_of(to - 1)?.filter(|head| head.size == to) else { return Ok(None) };
+        let path = proof::consistency(self, from, to)?;
+        Ok(Some(cose::consistency(&self.identity, &head, from, &path)))
     }
 
     /// The root at an earlier size.

@@ -111,7 +111,11 @@ impl Commit {
 
     pub(crate) fn bytes(&self) -> usize {
         let draft = |draft: &Draft| draft.fact.len() + draft.artefact.as_ref().map_or(0, Vec::len) + 256;
-        self.drafts.iter().map(draft).sum()
+        let row = |row: &RoleRow| match row {
+            RoleRow::Snapshot { bytes, .. } => bytes.len() + 64,
+            RoleRow::Counter { .. } => 64,
+        };
+        self.drafts.iter().map(draft).sum::<usize>() + self.rows.iter().map(row).sum::<usize>()
     }
 }
 
@@ -340,10 +344,11 @@ impl Sequencer {
     /// One group, in crash-safe order. `Err` means that certainty about the disk is lost.
     ///
     /// 1. Take the waiting commits (the caller has).
-    /// 2. Answer what is a repetition; refuse what was decided too early, or carries a tag or a step that is taken.
+    /// 2. Answer what is a repetition, whatever the clock says and whatever fails later; refuse what was decided too early,
+    ///    or carries a tag or a step that is taken.
     ///    The group before this one is durable, so the committed rows and this group are all there is to compare with.
     /// 3. Number the rest, give them the group's time, and grow a *copy* of the right edge.
-    /// 4. Sign checkpoint and receipt. Nothing has left and nothing is written: a failure fails the group.
+    /// 4. Sign checkpoint and receipt. Nothing has left and nothing is written: a failure fails what would be new.
     /// 5. One synced batch with everything in it.
     ///    A crash during it leaves all or nothing; neither was seen outside.
     /// 6. Advance the anchor.
@@ -361,20 +366,18 @@ impl Sequencer {
             self.clock.wait_ms(newest_ms - time_ms);
             time_ms = self.clock.now_ms();
         }
-        if time_ms < newest_ms {
-            let refused = Refused::ClockBehind { clock_ms: time_ms, newest_ms };
-            self.refuse_all(group, &refused);
-            return Ok(());
-        }
-
-        let mut building = group::Building::new(&before, time_ms, self.settings.mmd_ms);
+        let time = match time_ms < newest_ms {
+            true => Err(Refused::ClockBehind { clock_ms: time_ms, newest_ms }),
+            false => Ok(time_ms),
+        };
+        let mut building = group::Building::new(&before, time, self.settings.mmd_ms);
         for (i, waiting) in group.iter().enumerate() {
             if let Err(fault) = building.consider(i, &waiting.commit, &*self.store) {
                 self.refuse_all(group, &Refused::Stopped);
                 return Err(fault.to_string());
             }
         }
-        let group::Built { outcomes, accepted, tiles, bundles, edge } = building.build(&group);
+        let group::Built { mut outcomes, accepted, tiles, bundles, edge } = building.build(&group);
 
         let mut report = GroupReport {
             commits: accepted.len(),
@@ -406,7 +409,8 @@ impl Sequencer {
             match self.write(&group, &accepted, &tiles, &bundles, &edge, &mut head, &next, &mut report) {
                 Ok(()) => {}
                 Err(Halt::Group(refused)) => {
-                    self.refuse_all(group, &refused);
+                    group::withdraw(&mut outcomes, head.first, &refused);
+                    self.answer(group, outcomes, &before);
                     return Ok(());
                 }
                 Err(Halt::Fatal(why)) => {
@@ -421,6 +425,12 @@ impl Sequencer {
 
         report.seconds = started.elapsed().as_secs_f64();
         self.observer.committed(&report);
+        self.answer(group, outcomes, &published);
+        Ok(())
+    }
+
+    /// Step 8.
+    fn answer(&self, group: Vec<Waiting>, outcomes: Vec<Result<Appended, Refused>>, published: &Arc<Group>) {
         for (waiting, outcome) in group.into_iter().zip(outcomes) {
             let outcome = outcome.map(|mut appended| {
                 if published.head().is_some_and(|head| (head.first..head.size).contains(&appended.first)) {
@@ -433,7 +443,6 @@ impl Sequencer {
             }
             (waiting.done)(outcome);
         }
-        Ok(())
     }
 
     /// Steps 4 to 6.
@@ -451,6 +460,13 @@ impl Sequencer {
     ) -> Result<(), Halt> {
         self.keys.sign(head).map_err(|failed| Halt::Group(failed.into()))?; // 4
 
+        // Once in 256 entries: what was committed is a prefix of what becomes full, or something is very wrong.
+        for (id, tile) in tiles {
+            check_prefix(&*self.store, Table::Tile, &keys::tile(*id), tile.hashes().as_flattened())?;
+        }
+        for (index, bundle) in bundles.range(..edge.size() / crate::merkle::TILE_WIDTH) {
+            check_prefix(&*self.store, Table::Bundle, &keys::number(*index), bundle)?;
+        }
         let mut batch = Batch::default();
         for (index, bundle) in bundles {
             batch.put(Table::Bundle, &keys::number(*index), bundle);
@@ -514,6 +530,16 @@ impl Sequencer {
             self.observer.refused(refused);
             (waiting.done)(Err(refused.clone()));
         }
+    }
+}
+
+/// The stored row, if there is one, may only grow: a full tile or an entry is never overwritten with other bytes.
+fn check_prefix(store: &dyn Store, table: Table, key: &[u8], grown: &[u8]) -> Result<(), Fault> {
+    match read(store, table, key)? {
+        Some(row) if !grown.starts_with(&row) => {
+            Err(Fault::corrupt(table, key, "it would be overwritten with other bytes"))
+        }
+        _ => Ok(()),
     }
 }
 

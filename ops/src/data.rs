@@ -19,18 +19,21 @@ mod files;
 mod genesis;
 mod keys;
 mod loaded;
+mod lock;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use semper_ledger::anchor::AnchorError;
 use semper_ledger::anchor::file::FileAnchor;
+use semper_ledger::ledger;
 use semper_ledger::note::{BadKey, VerifierKey};
 use semper_ledger::receipt::LogIdentity;
 use semper_ledger::sequencer::SequencerSettings;
+use semper_ledger::store::BadFormat;
 use semper_ledger::store::rocks::{self, RocksSettings, RocksStore};
 use semper_ttp::asn1::pem;
-use semper_ttp::crypto::{EntropyFault, KeyFileFault};
+use semper_ttp::crypto::{EntropyFault, KeyFileFault, LogVerifier};
 use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{KeyId, KeyPurpose};
 use semper_ttp::x509::CertificateFault;
@@ -42,6 +45,7 @@ pub(crate) use files::{make_folder, sync_folder, write_new};
 pub(crate) use genesis::{keep_promises, read_genesis};
 pub(crate) use keys::{open_key, seal_key};
 pub(crate) use loaded::authority_purpose;
+pub(crate) use lock::StoreLock;
 
 /// The file that stands in a folder which `init` has not finished.
 pub(crate) const INCOMPLETE: &str = "INCOMPLETE";
@@ -150,6 +154,9 @@ pub(crate) enum DataError {
     /// The anchor.
     #[error(transparent)]
     Anchor(#[from] AnchorError),
+    /// What the store holds, judged before it is opened for writing.
+    #[error(transparent)]
+    Ledger(#[from] ledger::OpenError),
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] EntropyFault),
@@ -161,6 +168,7 @@ impl DataError {
     pub(crate) fn exit(&self) -> Exit {
         match self {
             Self::Store(rocks::OpenError::Locked(_)) | Self::Anchor(AnchorError::Locked(_)) => Exit::Busy,
+            Self::Ledger(error) => exit_of_ledger(error),
             Self::Missing(_)
             | Self::Incomplete(_)
             | Self::OtherService { .. }
@@ -179,10 +187,36 @@ impl DataError {
             | Self::Certificate { .. }
             | Self::Unfit { .. }
             | Self::LogKey(_)
-            | Self::Store(rocks::OpenError::Missing(_) | rocks::OpenError::Failed { .. })
+            | Self::Store(
+                rocks::OpenError::Missing(_) | rocks::OpenError::LostTables { .. } | rocks::OpenError::Failed { .. },
+            )
             | Self::Anchor(AnchorError::Missing(_) | AnchorError::Io { .. })
             | Self::Entropy(_) => Exit::Fault,
         }
+    }
+}
+
+/// A ledger that is lost, damaged, rolled back or forked is nobody's slip: only a program that is too old for its store
+/// is.
+fn exit_of_ledger(error: &ledger::OpenError) -> Exit {
+    use ledger::OpenError;
+    match error {
+        OpenError::Format(BadFormat::Newer { .. }) => Exit::Usage,
+        OpenError::Anchor(AnchorError::Locked(_)) => Exit::Busy,
+        OpenError::Format(BadFormat::Missing | BadFormat::Fault(_))
+        | OpenError::Fault(_)
+        | OpenError::Anchor(AnchorError::Missing(_) | AnchorError::Io { .. })
+        | OpenError::Key(_)
+        | OpenError::Origin { .. }
+        | OpenError::Signature { .. }
+        | OpenError::Root { .. }
+        | OpenError::Entries
+        | OpenError::AnchorEmpty
+        | OpenError::AnchorOrigin
+        | OpenError::RolledBack { .. }
+        | OpenError::Forked { .. }
+        | OpenError::AnchorStuck(_)
+        | OpenError::Thread(_) => Exit::Fault,
     }
 }
 
@@ -280,13 +314,23 @@ impl DataFolder {
         Ok(LogIdentity { note_key, issuer: self.identity()?.public_url, receipt_key: point.to_vec() })
     }
 
-    /// Opens and locks store and anchor.
+    /// Opens and locks anchor and store. To open a store for writing is to change its files, so they are read and judged
+    /// first, under the anchor's lock: what is refused stays as it was found.
     ///
     /// # Errors
-    /// [`DataError::Store`], [`DataError::Anchor`].
-    pub(crate) fn open_storage(&self, settings: &Ledger) -> Result<(Arc<RocksStore>, Arc<FileAnchor>), DataError> {
-        let store = RocksStore::open(&self.path("store"), &rocks_settings(settings))?;
+    /// [`DataError::Store`], [`DataError::Anchor`], [`DataError::Ledger`].
+    pub(crate) fn open_storage(
+        &self,
+        settings: &Ledger,
+        identity: &LogIdentity,
+    ) -> Result<(Arc<RocksStore>, Arc<FileAnchor>), DataError> {
         let anchor = FileAnchor::open(&self.anchor_file(settings))?;
+        let (path, settings) = (self.path("store"), rocks_settings(settings));
+        let lock = StoreLock::take(&path)?;
+        let found = RocksStore::open_read_only(&path, &settings)?;
+        ledger::inspect(Arc::new(found), &anchor, identity, &LogVerifier)?;
+        drop(lock); // RocksDB takes it now, and to give it up later would give up RocksDB's, too
+        let store = RocksStore::open(&path, &settings)?;
         Ok((Arc::new(store), Arc::new(anchor)))
     }
 }
@@ -312,12 +356,21 @@ pub(crate) fn sequencer_settings(settings: &Ledger) -> SequencerSettings {
 
 /// Names the rules that decisions are made by: SHA-256 of the settings that bear on them. Stands in every fact.
 pub(crate) fn policy_hash(config: &Config) -> Digest {
+    let clock = config.clock_settings();
+    // Spelt out: another name for a field in the program is no other policy.
     let rules = serde_json::json!({
         "default": config.policy_default(),
         "accepted": config.policies_accepted(),
         "accuracy_ms": config.tsa.accuracy_ms,
         "qualified": config.tsa.qualified,
-        "clock": format!("{:?}", config.clock_settings()),
+        "clock": {
+            "accuracy_ms": clock.accuracy_ms,
+            "offset_bound_ms": clock.offset_bound_ms,
+            "drift_ppm": clock.drift_ppm,
+            "sample_interval_ms": clock.sample_interval_ms,
+            "sample_age_max_ms": clock.sample_age_max_ms,
+            "good_samples_needed": clock.good_samples_needed,
+        },
         "mmd_ms": config.ledger.mmd_ms(),
     });
     Digest::of(rules.to_string().as_bytes())

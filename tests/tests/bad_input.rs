@@ -601,6 +601,12 @@ fn odd_paths_are_not_found_or_refused_and_never_a_fault() {
             "/ledger/tile/entries/999",
             "/ledger/tile/entries/000.p/0",
             "/ledger/tile/entries/%30%30%30.p",
+            // Other spellings of what is there.
+            "/ledger/tile/0/%30%30%30.p/5",
+            "/ledger/tile/0%2F000.p/5",
+            "/ledger/tile/0/000%2ep/5",
+            "/ledger/tile/0/000.p/%35",
+            "/ledger/tile/%65ntries/000.p/5",
             "/ledger/tile/0/%00",
             "/ledger/tile/0/%FF%FE",
             "/ledger/tile/../checkpoint",
@@ -621,6 +627,11 @@ fn odd_paths_are_not_found_or_refused_and_never_a_fault() {
             "/ledger/proof/inclusion?digest=zz",
             "/ledger/proof/inclusion?digest=%00",
             "/ledger/proof/inclusion?index=",
+            "/ledger/proof/inclusion?index=0001",
+            "/ledger/proof/inclusion?index=1&index=1",
+            "/ledger/proof/consistency?from=1&to=2&from=1",
+            "/ca/%FF%FE.cer",
+            "/crl/%FF%FE.crl",
             "/ledger/proof/inclusion?index=-1",
             "/ledger/proof/inclusion?index=18446744073709551615",
             "/ledger/proof/inclusion?index=18446744073709551616",
@@ -638,6 +649,7 @@ fn odd_paths_are_not_found_or_refused_and_never_a_fault() {
         for path in paths {
             let answer = connection.get(path).unwrap_or_else(|error| panic!("{path}: {error}"));
             assert!(matches!(answer.status, 400 | 404), "{path}: {}", answer.status);
+            assert_eq!(answer.header("cache-control"), Some("no-store"), "{path}");
             assert!(!answer.text().contains("-----BEGIN"), "{path}");
         }
         // The same, well-formed.

@@ -4,11 +4,13 @@
 use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
+use std::path::Path;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use openssl::pkey::PKey;
 use openssl::x509::{X509, X509Crl};
 use semper_tests::http::{Connection, entries, get};
 use semper_tests::server::{DEADLINE, Data, Server, copy_folder, run};
@@ -191,6 +193,81 @@ fn a_rolled_back_store_is_refused() {
     assert!(granted_by(data.serve().http()));
 }
 
+/// The files of a folder, by name.
+fn files(folder: &Path) -> BTreeMap<String, Vec<u8>> {
+    let entries = fs::read_dir(folder).expect("a folder").flatten();
+    entries
+        .map(|file| (file.file_name().to_string_lossy().into_owned(), fs::read(file.path()).expect("a file")))
+        .collect()
+}
+
+/// A byte flips in the log of a killed server. RocksDB would read up to it, write that into a table file and delete the log
+/// with all the sound groups behind; they are evidence, so a start that is refused must leave every byte as it was.
+#[test]
+fn a_refused_start_changes_no_byte_of_the_store() {
+    let data = Data::demo();
+    let server = data.serve();
+    for _ in 0..20 {
+        assert!(granted_by(server.http()));
+    }
+    server.kill9();
+    let store = data.path().join("store");
+    let log = files(&store).into_iter().filter(|(name, _)| name.ends_with(".log")).max_by_key(|(_, bytes)| bytes.len());
+    let (name, sound) = log.expect("a write-ahead log");
+    let mut flipped = sound.clone();
+    flipped[sound.len() / 2] ^= 1;
+    fs::write(store.join(&name), flipped).expect("the log");
+    let before = files(&store);
+    for check in [&["--check"][..], &[], &[]] {
+        let end = data.serve_to_the_end(check);
+        assert!(matches!(end.code, Some(64 | 70)), "{end:#?}");
+        assert!(end.stderr.contains("older than its anchor"), "{end:#?}");
+        let after = files(&store);
+        assert_eq!(after.keys().collect::<Vec<_>>(), before.keys().collect::<Vec<_>>(), "files came or went");
+        assert!(after == before, "a file was rewritten");
+    }
+    let end = data.fsck();
+    end.expect(1);
+    assert!(end.stdout.contains(&name), "fsck names the file: {end:#?}");
+    assert!(files(&store) == before, "fsck changed a file");
+    // With the byte put right, everything that was answered is there.
+    fs::write(store.join(&name), sound).expect("the log");
+    assert!(granted_by(data.serve().http()));
+    data.fsck().expect(0);
+}
+
+/// `fsck` holds the anchor; a start that meets it must not have touched the store by then.
+#[test]
+fn a_start_that_finds_the_anchor_in_use_changes_no_byte_of_the_store() {
+    let data = Data::demo();
+    let anchor = fs::File::open(data.path().join("anchor")).expect("the anchor");
+    anchor.try_lock().expect("nobody else has it");
+    let store = data.path().join("store");
+    let before = files(&store);
+    let end = data.serve_to_the_end(&[]);
+    assert!(end.stderr.contains("open in another process"), "{end:#?}");
+    assert!(files(&store) == before, "the store was opened");
+    drop(anchor);
+    assert!(granted_by(data.serve().http()));
+}
+
+/// Settings that name another anchor do not open the store of a running server.
+#[test]
+fn another_anchor_is_no_way_around_the_lock() {
+    let server = Server::demo();
+    let data = server.data();
+    data.set("ledger.anchor_path", "\"other\"");
+    data.fsck().expect(75);
+    // An anchor that is there and free is none, either.
+    fs::copy(data.path().join("anchor"), data.path().join("other")).expect("a copy of the anchor");
+    for end in [data.fsck(), data.serve_to_the_end(&[])] {
+        assert!(matches!(end.code, Some(64 | 75)) && end.stderr.contains("open in another process"), "{end:#?}");
+    }
+    assert!(granted_by(server.http()));
+    data.set("ledger.anchor_path", "\"anchor\"");
+    server.stop().fsck().expect(0);
+}
+
 #[test]
 fn a_lost_anchor_is_refused() {
     let data = Data::demo();
@@ -284,6 +361,74 @@ fn init_overwrites_nothing() {
     run(&["init", "--demo", "--data", path]).expect(64);
     assert_eq!(fs::read(data.trust_folder().join("root.pem")).expect("root.pem"), before);
     data.fsck().expect(0);
+}
+
+/// What lies beside the store is compared with what the ledger says of it, and a damaged file is told as what it is: it
+/// makes no row a suspect.
+#[test]
+fn fsck_locates_a_flipped_byte_in_the_files_beside_the_store() {
+    let data = Data::demo();
+    let path = |file: &str| data.path().join(file);
+    let quick = || run(&["fsck", "--json", "--data", data.path().to_str().expect("a path in UTF-8")]);
+    // Runs fsck with one octet of a file changed; gives what it says of files.
+    let found = |file: &str, at: usize, mask: u8| -> Vec<String> {
+        let good = fs::read(path(file)).expect("a file");
+        let mut bad = good.clone();
+        bad[at] ^= mask;
+        fs::write(path(file), bad).expect("a file");
+        let end = quick();
+        fs::write(path(file), good).expect("a file");
+        end.expect(1);
+        let said: serde_json::Value = serde_json::from_str(&end.stdout).expect("JSON");
+        assert_eq!(said["findings"], serde_json::json!([]), "{file} byte {at}: rows are accused");
+        let files = said["files"].as_array().expect("a list").iter();
+        files.map(|finding| finding["file"].as_str().expect("a name").to_owned()).collect()
+    };
+    let mut files: Vec<_> =
+        ["root.pem", "tsa-chain.pem", "ledger.vkey", "ledger.json", "receipt.pem"].map(|n| format!("trust/{n}")).into();
+    let certificates = fs::read_dir(path("certs")).expect("certs").flatten();
+    files.extend(certificates.map(|entry| format!("certs/{}", entry.file_name().to_string_lossy())));
+    assert!(files.len() > 8, "{files:?}");
+    for (number, file) in files.iter().enumerate() {
+        let length = fs::metadata(path(file)).expect("a file").len() as usize;
+        for (at, mask) in [(0, 1), (number * 97 % length, 2), (length / 2, 64), (length - 1, 1)] {
+            let found = found(file, at, mask);
+            assert!(found.contains(file), "byte {at} of {file}: {found:?}");
+        }
+    }
+    let identity = fs::read_to_string(path("identity.json")).expect("identity.json");
+    for value in ["public_url", "country", "organisation", "organisation_identifier"] {
+        let at = identity.find(&format!("\"{value}\":\"")).expect("a member") + value.len() + 5;
+        assert_eq!(found("identity.json", at, 2), ["identity.json"], "{value}");
+    }
+    // Every key at once: each takes its time.
+    let keys: Vec<_> = fs::read_dir(path("keys")).expect("keys").flatten().map(|entry| entry.path()).collect();
+    let good: Vec<_> = keys.iter().map(|key| fs::read(key).expect("a key")).collect();
+    let end = data.fsck();
+    end.expect(0);
+    assert!(!end.stdout.contains("not checked: keys"), "{end:#?}");
+    for place in [2, 3] {
+        for (key, good) in keys.iter().zip(&good) {
+            let mut bad = good.clone();
+            // The middle, and the last block, of the sealed octets.
+            let at = if place == 2 { good.len() / 2 } else { good.len() - 60 };
+            bad[at] = if bad[at] == b'A' { b'B' } else { b'A' };
+            fs::write(key, bad).expect("a key");
+        }
+        let end = data.fsck();
+        end.expect(1);
+        for key in &keys {
+            let name = key.file_name().expect("a name").to_string_lossy();
+            assert!(end.stdout.contains(&format!("keys/{name}: ")), "{name}: {end:#?}");
+        }
+    }
+    for (key, good) in keys.iter().zip(&good) {
+        fs::write(key, good).expect("a key");
+    }
+    // Without the passphrase they are left out, and that is said.
+    data.set("keys.passphrase_file", "\"nowhere\"");
+    let end = data.fsck();
+    assert!(end.code == Some(0) && end.stdout.contains("not checked: keys/: "), "{end:#?}");
 }
 
 // ---- limits that are reached ------------------------------------------------------------------------------------------
@@ -448,6 +593,9 @@ fn the_service_describes_itself_truly() {
     let described: serde_json::Value = serde_json::from_slice(&answer.body).expect("JSON");
     let vkey = fs::read_to_string(server.trust().join("ledger.vkey")).expect("ledger.vkey");
     assert_eq!(described["ledger"]["vkey"], vkey.trim());
+    let receipt = fs::read(server.trust().join("receipt.pem")).expect("receipt.pem");
+    let receipt = PKey::public_key_from_pem(&receipt).and_then(|key| key.public_key_to_der()).expect("a public key");
+    assert_eq!(described["ledger"]["receipt_key"], hex::encode(receipt));
     let checkpoint = get(server.http(), "/ledger/checkpoint").text();
     assert_eq!(described["ledger"]["origin"].as_str(), checkpoint.lines().next());
     // A demonstration says that it is one.

@@ -6,7 +6,10 @@
 pub mod tsu;
 
 use rasn::prelude::*;
-use rasn_pkix::{AttributeTypeAndValue, BasicConstraints, ExtKeyUsageSyntax, Extension, Name, PolicyInformation, Time};
+use rasn_pkix::{
+    AttributeTypeAndValue, BasicConstraints, DistributionPoint, DistributionPointName, ExtKeyUsageSyntax, Extension,
+    GeneralName, Name, PolicyInformation, Time,
+};
 
 use crate::asn1::{self, PolicyId, oid};
 use crate::digest::Digest;
@@ -267,6 +270,19 @@ impl Certificate {
     #[must_use]
     pub fn authority_key_identifier(&self) -> Option<OctetString> {
         self.decode::<rasn_pkix::AuthorityKeyIdentifier>(oid::AUTHORITY_KEY_IDENTIFIER)?.value.key_identifier
+    }
+
+    /// The first URI of cRLDistributionPoints (§4.2.1.13): where the list is that would revoke it.
+    #[must_use]
+    pub fn crl_place(&self) -> Option<String> {
+        let points = self.decode::<Vec<DistributionPoint>>(oid::CRL_DISTRIBUTION_POINTS)?.value;
+        points.into_iter().find_map(|point| match point.distribution_point? {
+            DistributionPointName::FullName(names) => names.into_iter().find_map(|name| match name {
+                GeneralName::Uri(uri) => String::from_utf8(uri.as_iso646_bytes().to_vec()).ok(),
+                _ => None,
+            }),
+            DistributionPointName::NameRelativeToCrlIssuer(_) => None,
+        })
     }
 
     /// The text of the first attribute of this type in the subject.

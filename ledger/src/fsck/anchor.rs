@@ -14,6 +14,7 @@ use crate::{
 
 /// Checks both slots against the newest group, `newest`.
 pub(super) fn check(fsck: &Fsck<'_>, findings: &Findings, newest: Option<&GroupHead>) {
+    check_log(fsck, findings, newest);
     let Some(slots) = &fsck.anchor else {
         return findings.anchor(
             Grade::Untold,
@@ -58,6 +59,25 @@ pub(super) fn check(fsck: &Fsck<'_>, findings: &Findings, newest: Option<&GroupH
     }
 }
 
+/// The write-ahead log may end torn: that is what a power cut leaves of a group that nobody was answered for, and the next
+/// start drops it. So a damage to it is a loss only if the anchor has seen more than the store holds.
+fn check_log(fsck: &Fsck<'_>, findings: &Findings, newest: Option<&GroupHead>) {
+    let Some(words) = fsck.log_damage else { return };
+    let sizes = fsck.anchor.iter().flatten().filter_map(|slot| match slot {
+        Slot::Valid(anchored) => Some(anchored.size),
+        Slot::Empty | Slot::Bad => None,
+    });
+    let held = newest.map_or(0, |head| head.size);
+    match sizes.max() {
+        Some(answered) if answered <= held => {}
+        Some(answered) => {
+            let what = format!("answers were given up to entry {answered}, and it reads up to {held} only: {words}");
+            findings.write_ahead_log(Grade::False, what);
+        }
+        None => findings.write_ahead_log(Grade::Untold, format!("nobody knows what was lost with it: {words}")),
+    }
+}
+
 fn check_slot(fsck: &Fsck<'_>, findings: &Findings, slot: u8, anchored: &Anchored) {
     let tell = |what: String| findings.anchor(Grade::False, Some(slot), what);
     if u64::from(slot) != anchored.sequence % 2 {
@@ -73,7 +93,13 @@ fn check_slot(fsck: &Fsck<'_>, findings: &Findings, slot: u8, anchored: &Anchore
         return;
     }
     let key = keys::number(anchored.size);
-    let row = read(fsck.store, Table::Group, &key).ok().flatten();
+    let row = match read(fsck.store, Table::Group, &key) {
+        Ok(row) => row,
+        Err(_) => {
+            let what = format!("the group of size {}, which it holds, cannot be read", anchored.size);
+            return findings.anchor(Grade::Untold, Some(slot), what);
+        }
+    };
     let Some(head) = row.and_then(|row| parse_head(&key, &row).ok()) else {
         return tell(format!(
             "it holds the checkpoint of size {}, which the store has not: the store is older than its anchor, or lost a row",

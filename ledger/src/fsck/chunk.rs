@@ -307,7 +307,7 @@ impl<'f, 'a> Worker<'f, 'a> {
             }
         });
 
-        let mut next = from;
+        let (mut next, mut told) = (from, 0);
         let missing = |from: u64, to: u64| {
             (from..to)
                 .for_each(|index| findings.row(Table::Fact, &keys::number(index), "the fact is missing or unreadable"));
@@ -325,6 +325,7 @@ impl<'f, 'a> Worker<'f, 'a> {
             match full.facts.read(fact) {
                 Err(why) => findings.untold(Table::Fact, key, why),
                 Ok(view) => {
+                    told += 1;
                     if noted.decoded {
                         check_fact(findings, key, noted, &view, full.mmd_ms);
                     }
@@ -341,6 +342,7 @@ impl<'f, 'a> Worker<'f, 'a> {
         if facts == Outcome::Whole {
             missing(next, to);
         }
+        expected.facts_whole &= told == to - from;
     }
 }
 

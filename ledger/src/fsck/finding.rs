@@ -15,6 +15,8 @@ pub enum Place {
     Row(Table),
     /// A whole table or what lies under it: the database's own words name the file.
     Storage(Table),
+    /// The write-ahead log under all tables: the database's own words name the file.
+    WriteAheadLog,
     /// The anchor; the key is the number of the slot, 0 or 1, or empty for the anchor as a whole.
     Anchor,
 }
@@ -47,6 +49,7 @@ impl Finding {
         let table = match self.place {
             Place::Row(table) => table,
             Place::Storage(_) => return "the table".to_owned(),
+            Place::WriteAheadLog => return "rows that no table file holds yet".to_owned(),
             Place::Anchor => {
                 return self.key.first().map_or("the anchor".to_owned(), |slot| format!("slot {slot}"));
             }
@@ -61,6 +64,7 @@ impl fmt::Display for Finding {
         match self.place {
             Place::Row(table) => write!(f, "{table} {} ({}): ", hex::encode(&self.key), self.meaning())?,
             Place::Storage(table) => write!(f, "{table}: ")?,
+            Place::WriteAheadLog => f.write_str("write-ahead log: ")?,
             Place::Anchor => write!(f, "anchor ({}): ", self.meaning())?,
         }
         f.write_str(&self.what)
@@ -147,6 +151,11 @@ impl Findings {
     /// The database could not read.
     pub(super) fn storage(&self, table: Table, what: String) {
         self.add(Grade::False, Place::Storage(table), &[], what);
+    }
+
+    /// The write-ahead log.
+    pub(super) fn write_ahead_log(&self, grade: Grade, what: impl Into<String>) {
+        self.add(grade, Place::WriteAheadLog, &[], what.into());
     }
 
     /// The anchor.

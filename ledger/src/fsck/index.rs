@@ -66,16 +66,19 @@ pub(super) struct Expected {
     pub(super) steps: Option<Sums>,
     /// The least that each counter must be.
     pub(super) counters: BTreeMap<&'static str, u64>,
+    /// Every fact could be read; if not, there may be more steps and counters.
+    pub(super) facts_whole: bool,
 }
 
 impl Expected {
     pub(super) fn new(full: bool) -> Self {
         let sums = || full.then(Sums::new);
-        Self { tags: Sums::new(), digests: sums(), steps: sums(), counters: BTreeMap::new() }
+        Self { tags: Sums::new(), digests: sums(), steps: sums(), counters: BTreeMap::new(), facts_whole: true }
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
         self.tags.merge(&other.tags);
+        self.facts_whole &= other.facts_whole;
         for (mine, theirs) in [(&mut self.digests, &other.digests), (&mut self.steps, &other.steps)] {
             if let (Some(mine), Some(theirs)) = (mine, theirs) {
                 mine.merge(theirs);
@@ -189,14 +192,15 @@ fn sum_rows(
 fn locate_surplus(fsck: &Fsck<'_>, findings: &Findings, size: u64, index: Index, differ: &[bool]) {
     let mut source = Source::new(fsck, index);
     fsck.rows_silently(index.table(), |key, value| {
-        let Some(named) = index.named(key, value).filter(|_| differ[bucket(key)]) else { return };
+        let named = value.and_then(|value| index.named(key, value));
+        let Some(named) = named.filter(|_| differ[bucket(key)]) else { return };
         if named >= size {
             findings.row(index.table(), key, format!("names entry {named}, beyond the end of the log"));
             return;
         }
-        let mut stands = None;
-        source.keys_of(named, |expected| stands = Some(stands == Some(true) || expected == key));
-        if stands != Some(true) {
+        let mut stands = false;
+        let told = source.keys_of(named, |expected| stands |= expected == key);
+        if told && !stands {
             findings.row(index.table(), key, format!("entry {named} has not this {}", index.what()));
         }
     });
@@ -245,30 +249,34 @@ impl<'f, 'a> Source<'f, 'a> {
         Self { fsck, index, bundle: None }
     }
 
-    /// Calls `each` with every key of entry `entry`; with none if entry or fact cannot be read.
-    fn keys_of(&mut self, entry: u64, mut each: impl FnMut(&[u8])) {
+    /// Calls `each` with every key of entry `entry`. False if entry or fact cannot be read, which was told where they were
+    /// walked: nothing is known of its keys then.
+    fn keys_of(&mut self, entry: u64, mut each: impl FnMut(&[u8])) -> bool {
         if self.index == Index::Aggregate {
-            if let Some((aggregate, step)) = self.step_of(entry) {
+            let Some(step) = self.step_of(entry) else { return false };
+            if let Some((aggregate, step)) = step {
                 each(&keys::hash_number(&aggregate, step));
             }
-            return;
+            return true;
         }
         let number = entry / TILE_WIDTH;
         if self.bundle.as_ref().is_none_or(|(held, _)| *held != number) {
             let row = read(self.fsck.store, Table::Bundle, &keys::number(number));
             self.bundle = Some((number, row.ok().flatten().unwrap_or_default()));
         }
-        let Some((_, bundle)) = &self.bundle else { return };
-        let Some(bytes) = bundle_entries(bundle).nth((entry % TILE_WIDTH) as usize).flatten() else { return };
-        let Some(view) = View::decode(bytes) else { return };
+        let Some((_, bundle)) = &self.bundle else { return false };
+        let Some(bytes) = bundle_entries(bundle).nth((entry % TILE_WIDTH) as usize).flatten() else { return false };
+        let Some(view) = View::decode(bytes) else { return false };
         match self.index {
             Index::Digest => each(&keys::hash_number(view.digest, entry)),
             Index::Tag | Index::Aggregate => view.tags().for_each(|tag| each(tag)),
         }
+        true
     }
 
-    fn step_of(&self, entry: u64) -> Option<(Hash, u64)> {
+    /// The step that a fact is, if it is one; `None` if it cannot be read.
+    fn step_of(&self, entry: u64) -> Option<Option<(Hash, u64)>> {
         let fact = read(self.fsck.store, Table::Fact, &keys::number(entry)).ok()??;
-        self.fsck.full.as_ref()?.facts.read(&fact).ok()?.step
+        Some(self.fsck.full.as_ref()?.facts.read(&fact).ok()?.step)
     }
 }

@@ -44,14 +44,13 @@ impl Fsck<'_> {
         }
     }
 
-    /// The same over a whole table whose bad rows were told before.
-    pub(super) fn rows_silently(&self, table: Table, mut visit: impl FnMut(&[u8], &[u8])) {
-        let _ = self.store.scan(table, &[], Direction::Up, &mut |key, stored| {
-            if let Ok(value) = unseal(table, key, stored) {
-                visit(key, value);
-            }
+    /// The same over a whole table whose bad rows were told before; they are visited without a value.
+    pub(super) fn rows_silently(&self, table: Table, mut visit: impl FnMut(&[u8], Option<&[u8]>)) -> Outcome {
+        let scanned = self.store.scan(table, &[], Direction::Up, &mut |key, stored| {
+            visit(key, unseal(table, key, stored).ok());
             ControlFlow::Continue(())
         });
+        if scanned.is_ok() { Outcome::Whole } else { Outcome::Cut }
     }
 }
 

@@ -24,6 +24,8 @@ pub(super) struct Tree<'f, 'a> {
     known: bool,
     newest: Option<GroupHead>,
     groups: u64,
+    /// The table of groups could be read to its end; if not, a group that was not seen is not missing.
+    groups_whole: bool,
     /// One bit for each size at which a group ends.
     pub(super) ends: Bits,
 }
@@ -31,15 +33,27 @@ pub(super) struct Tree<'f, 'a> {
 impl<'f, 'a> Tree<'f, 'a> {
     pub(super) fn new(fsck: &'f Fsck<'a>, findings: &'f Findings, size: u64) -> Self {
         let ends = Bits::new(if fsck.full.is_some() { size + 1 } else { 0 });
-        Self { fsck, findings, size, upper: Edge::default(), bundles: 0, known: true, newest: None, groups: 0, ends }
+        Self {
+            fsck,
+            findings,
+            size,
+            upper: Edge::default(),
+            bundles: 0,
+            known: true,
+            newest: None,
+            groups: 0,
+            groups_whole: true,
+            ends,
+        }
     }
 
     /// Takes the next stretch.
     pub(super) fn take(&mut self, chunk: Chunk) {
+        self.groups_whole &= chunk.groups_whole;
         let mut groups = chunk.groups.into_iter().peekable();
         for root in chunk.roots {
             while let Some(group) = groups.next_if(|group| group.head.size / TILE_WIDTH == self.bundles) {
-                self.group(group, chunk.groups_whole);
+                self.group(group);
             }
             self.bundles += 1;
             match root {
@@ -48,7 +62,7 @@ impl<'f, 'a> Tree<'f, 'a> {
                 None => self.lose(),
             }
         }
-        groups.for_each(|group| self.group(group, chunk.groups_whole));
+        groups.for_each(|group| self.group(group));
     }
 
     fn lose(&mut self) {
@@ -73,12 +87,12 @@ impl<'f, 'a> Tree<'f, 'a> {
     }
 
     /// A group continues the one before it and has the root of its size.
-    fn group(&mut self, group: GroupEnd, rows_whole: bool) {
+    fn group(&mut self, group: GroupEnd) {
         let GroupEnd { head, partial } = group;
         let key = keys::number(head.size);
         let tell = |what: String| self.findings.row(Table::Group, &key, what);
         let (size, time_ms) = self.newest.as_ref().map_or((0, 0), |before| (before.size, before.time_ms));
-        if head.first > size && rows_whole {
+        if head.first > size && self.groups_whole {
             let what =
                 format!("entries {size} to {} belong to no group: the row is missing or unreadable", head.first - 1);
             self.findings.row(Table::Group, &keys::number(head.first), what);
@@ -124,7 +138,7 @@ impl<'f, 'a> Tree<'f, 'a> {
         }
         self.surplus();
         let ends_at = self.newest.as_ref().map_or(0, |head| head.size);
-        if ends_at != self.size {
+        if ends_at != self.size && self.groups_whole {
             let what = format!("entries {ends_at} to {} belong to no group", self.size - 1);
             self.findings.row(Table::Group, &keys::number(self.size), what.clone());
             self.findings.row(Table::Bundle, &keys::number(ends_at / TILE_WIDTH), what);

@@ -163,19 +163,20 @@ pub fn verify_inclusion(
     identity: &LogIdentity,
     verifier: &dyn Verifier,
 ) -> Result<Included, BadReceipt> {
-    let (sign1, size) = read(receipt, identity)?;
-    if sign1.payload.is_some() {
-        return Err(BadReceipt::Shape("an inclusion receipt carries no payload"));
-    }
-    let (numbers, path) = read_proof(&sign1, INCLUSION)?;
-    let [tree_size, index] = numbers;
-    if tree_size != size {
-        return Err(BadReceipt::Shape("the proof's tree size is not the one that was signed"));
-    }
+    let (sign1, size) = read(receipt)?;
+    check_header(&sign1, size, identity)?;
+    let (index, path) = read_inclusion(&sign1, size)?;
     let root = proof::inclusion_root(leaf, index, size, &path)?;
     check_signature(&sign1, &root, identity, verifier)?;
     debug_assert_eq!(path.len(), inclusion_length(index, size));
     Ok(Included { index, size, root })
+}
+
+/// What an inclusion receipt says of itself: size of the tree, position of the entry. Nothing is verified.
+pub fn claimed_position(receipt: &[u8]) -> Result<(u64, u64), BadReceipt> {
+    let (sign1, size) = read(receipt)?;
+    let (index, _) = read_inclusion(&sign1, size)?;
+    Ok((size, index))
 }
 
 /// Checks that `receipt` proves the tree (`from`, `from_root`) to be a prefix of a newer one; gives size and root of that.
@@ -185,7 +186,8 @@ pub fn verify_consistency(
     identity: &LogIdentity,
     verifier: &dyn Verifier,
 ) -> Result<(u64, Hash), BadReceipt> {
-    let (sign1, size) = read(receipt, identity)?;
+    let (sign1, size) = read(receipt)?;
+    check_header(&sign1, size, identity)?;
     let root = sign1.payload.as_deref().and_then(|payload| Hash::try_from(payload).ok());
     let root = root.ok_or(BadReceipt::Shape("a consistency receipt carries the newer root"))?;
     let (numbers, path) = read_proof(&sign1, CONSISTENCY)?;
@@ -197,8 +199,8 @@ pub fn verify_consistency(
     Ok((size, root))
 }
 
-/// Reads the envelope; its protected header must be byte for byte the one of this log at the size it states.
-fn read(receipt: &[u8], identity: &LogIdentity) -> Result<(CoseSign1, u64), BadReceipt> {
+/// Reads the envelope and the size that it states.
+fn read(receipt: &[u8]) -> Result<(CoseSign1, u64), BadReceipt> {
     if receipt.len() > RECEIPT_BYTES_MAX {
         return Err(BadReceipt::Shape("too large"));
     }
@@ -209,11 +211,36 @@ fn read(receipt: &[u8], identity: &LogIdentity) -> Result<(CoseSign1, u64), BadR
     let size = sign1.protected.header.rest.iter().find(|(label, _)| *label == Label::Int(TREE_SIZE));
     let size = size.and_then(|(_, size)| size.as_integer()).and_then(|size| u64::try_from(size).ok());
     let size = size.ok_or(BadReceipt::Shape("no signed tree size"))?;
-    // Equality of the whole header settles algorithm, kid, claims, structure, and that nothing critical is added.
-    if sign1.protected.header != protected(identity, size) {
-        return Err(BadReceipt::Identity);
+    // Beside the proof, nothing: an algorithm, key or demand that nobody signed is none to be passed over in silence.
+    if sign1.unprotected != (Header { rest: sign1.unprotected.rest.clone(), ..Header::default() }) {
+        return Err(BadReceipt::Shape("more in the unprotected header than the proof"));
     }
     Ok((sign1, size))
+}
+
+/// The protected header must be byte for byte the one of this log at this size. That settles algorithm, kid, claims,
+/// structure, and that nothing critical is added.
+fn check_header(sign1: &CoseSign1, size: u64, identity: &LogIdentity) -> Result<(), BadReceipt> {
+    let due = protected(identity, size);
+    if sign1.protected.header != due {
+        return Err(BadReceipt::Identity);
+    }
+    if sign1.protected.original_data != due.to_vec().ok() {
+        return Err(BadReceipt::Shape("the protected header is not in deterministic encoding"));
+    }
+    Ok(())
+}
+
+/// The index that an inclusion receipt states, and its path.
+fn read_inclusion(sign1: &CoseSign1, size: u64) -> Result<(u64, Vec<Hash>), BadReceipt> {
+    if sign1.payload.is_some() {
+        return Err(BadReceipt::Shape("an inclusion receipt carries no payload"));
+    }
+    let ([tree_size, index], path) = read_proof(sign1, INCLUSION)?;
+    if tree_size != size {
+        return Err(BadReceipt::Shape("the proof's tree size is not the one that was signed"));
+    }
+    Ok((index, path))
 }
 
 fn read_proof(sign1: &CoseSign1, kind: i64) -> Result<([u64; 2], Vec<Hash>), BadReceipt> {
@@ -313,6 +340,49 @@ mod tests {
         assert!(matches!(verify_inclusion(&untagged, &leaf, &log.identity, &TestVerifier), Err(BadReceipt::Shape(_))));
         let trailing = [&receipt[..], &[0]].concat();
         assert!(matches!(verify_inclusion(&trailing, &leaf, &log.identity, &TestVerifier), Err(BadReceipt::Shape(_))));
+    }
+
+    /// Other bytes under the same signature, or beside it: well-formed, and refused.
+    #[test]
+    fn one_receipt_has_one_spelling() {
+        let log = SmallLog::new(6);
+        let leaf = leaf_hash(&log.entries[4].encode());
+        let good = CoseSign1::from_tagged_slice(&log.receipt(4).cose(&log.identity)).unwrap();
+        let refusal = |change: &dyn Fn(&mut CoseSign1)| {
+            let mut sign1 = good.clone();
+            change(&mut sign1);
+            let bytes = sign1.to_tagged_vec().unwrap();
+            verify_inclusion(&bytes, &leaf, &log.identity, &TestVerifier).map(drop)
+        };
+        assert_eq!(refusal(&|_| ()), Ok(()));
+        let shape = |refused: Result<(), BadReceipt>| matches!(refused, Err(BadReceipt::Shape(_)));
+        assert!(shape(refusal(&|sign1| sign1.unprotected.alg = sign1.protected.header.alg.clone())));
+        assert!(shape(refusal(&|sign1| sign1.unprotected.key_id = sign1.protected.header.key_id.clone())));
+        let critical = coset::RegisteredLabelWithPrivate::Assigned(iana::HeaderParameter::Alg);
+        assert!(shape(refusal(&|sign1| sign1.unprotected.crit = vec![critical.clone()])));
+        assert!(shape(refusal(&|sign1| sign1.unprotected.content_type = Some(coset::ContentType::Text("x".into())))));
+        // The map's head in two bytes instead of one: the same header to a parser.
+        assert!(shape(refusal(&|sign1| {
+            let bytes = sign1.protected.original_data.as_mut().unwrap();
+            bytes.splice(0..1, [0xb8, bytes[0] & 0x1f]);
+        })));
+        // A path longer than any tree has, and none.
+        for length in [0, PATH_MAX + 2] {
+            let path = Value::Array(vec![Value::from(vec![0u8; 32]); length]);
+            let proof = Value::Array(vec![Value::from(6), Value::from(4), path]).to_vec().unwrap();
+            let proofs = Value::Map(vec![(Value::from(INCLUSION), Value::Array(vec![Value::from(proof)]))]);
+            let refused = refusal(&|sign1| sign1.unprotected.rest = vec![(Label::Int(VDP), proofs.clone())]);
+            assert_eq!(refused, Err(BadReceipt::Shape("the path is empty or too long")), "{length}");
+        }
+    }
+
+    #[test]
+    fn a_receipt_says_where_its_entry_stands() {
+        let log = SmallLog::new(6);
+        assert_eq!(claimed_position(&log.receipt(4).cose(&log.identity)), Ok((6, 4)));
+        assert!(claimed_position(b"<html>").is_err());
+        let consistent = consistency(&log.identity, &log.head, 4, &log.consistency(4));
+        assert!(claimed_position(&consistent).is_err());
     }
 
     proptest! {

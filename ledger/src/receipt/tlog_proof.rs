@@ -185,10 +185,21 @@ mod tests {
             good.replacen("extra ", "extra !", 1),
             good.replacen("\n\n", "\n", 1),
             good.replacen("\n\n", &format!("{}\n\n", "\nAAAA"), 1),
-            good.replacen("\n\n", &format!("{}\n\n", "\n".to_owned() + &BASE64.encode([0; 32])).repeat(64), 1),
         ] {
             assert_eq!(TlogProof::parse(&text).and_then(|p| p.verify(&log.keys(), &TestVerifier)).ok(), None, "{text}");
         }
+    }
+
+    #[test]
+    fn a_path_longer_than_any_tree_has_is_not_read() {
+        let log = SmallLog::new(1);
+        let good = log.receipt(0).tlog_proof(&log.identity);
+        let with_path = |length| {
+            let path = format!("\n{}", BASE64.encode([0; 32])).repeat(length);
+            TlogProof::parse(&good.replacen("\n\n", &format!("{path}\n\n"), 1))
+        };
+        assert_eq!(with_path(PATH_MAX).map(|proof| proof.path.len()), Ok(PATH_MAX));
+        assert_eq!(with_path(PATH_MAX + 1), Err(BadProof::Shape));
     }
 
     proptest! {

@@ -101,7 +101,8 @@ pub(crate) struct Built {
 /// Step 2: what a group will hold.
 pub(crate) struct Building<'a> {
     before: &'a Group,
-    time_ms: u64,
+    /// The group's time, or why it has none: then only repetitions are answered.
+    time: Result<u64, Refused>,
     mmd_ms: u64,
     next: u64,
     outcomes: Vec<Result<Appended, Refused>>,
@@ -112,10 +113,10 @@ pub(crate) struct Building<'a> {
 }
 
 impl<'a> Building<'a> {
-    pub(crate) fn new(before: &'a Group, time_ms: u64, mmd_ms: u64) -> Self {
+    pub(crate) fn new(before: &'a Group, time: Result<u64, Refused>, mmd_ms: u64) -> Self {
         Self {
             before,
-            time_ms,
+            time,
             mmd_ms,
             next: before.edge.size(),
             outcomes: Vec::new(),
@@ -162,8 +163,12 @@ impl<'a> Building<'a> {
                 }));
             }
         }
-        if commit.now_ms > self.time_ms || commit.now_ms + self.mmd_ms < self.time_ms {
-            return Ok(Err(Err(Refused::Stale { now_ms: commit.now_ms, entry_ms: self.time_ms })));
+        let entry_ms = match &self.time {
+            Ok(time_ms) => *time_ms,
+            Err(refused) => return Ok(Err(Err(refused.clone()))),
+        };
+        if commit.now_ms > entry_ms || commit.now_ms + self.mmd_ms < entry_ms {
+            return Ok(Err(Err(Refused::Stale { now_ms: commit.now_ms, entry_ms })));
         }
         let mut own_tags = HashMap::new();
         let mut own_steps = HashMap::new();
@@ -196,12 +201,14 @@ impl<'a> Building<'a> {
         let mut bundles: Bundles =
             self.before.partial_bundle().map(|bundle| (edge.size() / TILE_WIDTH, bundle)).into_iter().collect();
         let mut index = edge.size();
+        // Without a time nothing was accepted.
+        let time_ms = self.time.unwrap_or_default();
         for (i, _) in &self.accepted {
             for draft in &group[*i].commit.drafts {
                 let entry = Entry {
                     role: draft.role,
                     kind: draft.kind,
-                    time_ms: self.time_ms,
+                    time_ms,
                     digest: draft.digest,
                     tags: draft.tags.clone(),
                 }
@@ -214,6 +221,23 @@ impl<'a> Building<'a> {
             }
         }
         Built { outcomes: self.outcomes, accepted: self.accepted, tiles, bundles, edge }
+    }
+}
+
+/// Takes back what rests on the entries from `first` on, which were not written after all: the commits that were accepted,
+/// their repetitions, and refusals in their favour. What rests on older entries stands.
+pub(crate) fn withdraw(outcomes: &mut [Result<Appended, Refused>], first: u64, refused: &Refused) {
+    for outcome in outcomes {
+        let rests_on = match &*outcome {
+            Ok(appended) => Some(appended.first),
+            Err(Refused::TagSeen { index, .. } | Refused::StepTaken { index, .. } | Refused::KeyReused { index }) => {
+                Some(*index)
+            }
+            Err(_) => None,
+        };
+        if rests_on.is_some_and(|index| index >= first) {
+            *outcome = Err(refused.clone());
+        }
     }
 }
 

@@ -7,11 +7,13 @@
 use std::{
     ops::ControlFlow,
     path::{Path, PathBuf},
+    sync::{Arc, Mutex},
 };
 
 use rocksdb::{
     BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType, DBRecoveryMode,
-    Direction as RocksDirection, IteratorMode, LogLevel, Options, ReadOptions, Snapshot, WriteBatch, WriteOptions,
+    Direction as RocksDirection, InfoLogger, IteratorMode, LogLevel, Options, ReadOptions, Snapshot, WriteBatch,
+    WriteOptions,
 };
 
 use super::{Batch, Direction, Fault, Read, Store, Table, Visit};
@@ -48,6 +50,14 @@ pub enum OpenError {
         /// Their names.
         tables: String,
     },
+    /// A table is gone.
+    #[error("the store in {path} has lost tables ({tables}); restore a backup")]
+    LostTables {
+        /// Where.
+        path: PathBuf,
+        /// Their names.
+        tables: String,
+    },
     /// Anything else that RocksDB says.
     #[error("the store in {path} does not open: {message}")]
     Failed {
@@ -74,32 +84,40 @@ impl RocksStore {
         Self::open_with(path, options, settings)
     }
 
-    /// Opens the store in `path`.
+    /// Opens the store in `path`. All tables must be there: one that is lost is not made anew, since it had rows.
     pub fn open(path: &Path, settings: &RocksSettings) -> Result<Self, OpenError> {
-        if !path.join("CURRENT").exists() {
-            return Err(OpenError::Missing(path.to_owned()));
-        }
-        let mut options = database(settings);
-        let found = DB::list_cf(&options, path).map_err(|error| failed(path, &error))?;
-        let known = |name: &str| name == "default" || Table::ALL.iter().any(|table| table.name() == name);
-        let unknown: Vec<_> = found.iter().filter(|name| !known(name)).map(String::as_str).collect();
-        if !unknown.is_empty() {
-            return Err(OpenError::UnknownTables { path: path.to_owned(), tables: unknown.join(", ") });
-        }
-        options.create_missing_column_families(true);
+        let options = database(settings);
+        check_tables(path, &options)?;
         Self::open_with(path, options, settings)
     }
 
     /// Opens the store in `path` without changing a byte of it: for `fsck`, which must not turn the evidence of a fault
-    /// into something else. The log is replayed into memory; [`Store::commit`] fails. Takes no lock: whoever reads must
-    /// hold the anchor's.
+    /// into something else, and for judging a store before it is opened. The log is replayed into memory;
+    /// [`Store::commit`] fails. Takes no lock: whoever reads must hold the anchor's.
     pub fn open_read_only(path: &Path, settings: &RocksSettings) -> Result<Self, OpenError> {
-        if !path.join("CURRENT").exists() {
-            return Err(OpenError::Missing(path.to_owned()));
-        }
         let options = database(settings);
+        check_tables(path, &options)?;
         let db = DB::open_cf_descriptors_read_only(&options, path, tables(settings), false);
         Ok(Self { db: db.map_err(|error| failed(path, &error))?, sync: WriteOptions::default() })
+    }
+
+    /// What RocksDB says when it is asked to read the write-ahead log to its last byte: `None` for a whole log, else its
+    /// words, which name the file. [`RocksStore::open_read_only`] stops in silence where the log does, since a power cut
+    /// may tear its end; whether an answered entry was lost that way, the anchor says.
+    pub fn log_damage(path: &Path, settings: &RocksSettings) -> Option<String> {
+        let mut options = database(settings);
+        options.set_wal_recovery_mode(DBRecoveryMode::AbsoluteConsistency);
+        let said = Arc::new(Mutex::new(Vec::new()));
+        let hear = said.clone();
+        options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Warn, move |_, line| {
+            hear.lock().expect("no panic holds this lock").push(line.trim().to_owned());
+        }));
+        let error = DB::open_cf_descriptors_read_only(&options, path, tables(settings), false).err()?;
+        // The error has no place; what was told on the way names the file and how many bytes are not read.
+        let said = said.lock().expect("no panic holds this lock");
+        let told: Vec<_> =
+            said.iter().filter(|line| line.contains(": dropping ")).map(|line| after_source(line)).collect();
+        Some(if told.is_empty() { error.to_string() } else { told.join("; ") })
     }
 
     fn open_with(path: &Path, options: Options, settings: &RocksSettings) -> Result<Self, OpenError> {
@@ -125,6 +143,30 @@ impl RocksStore {
             self.db.compact_range_cf(self.table(table), None::<&[u8]>, None::<&[u8]>);
         }
     }
+}
+
+/// The store is there and has exactly the tables that this program knows.
+fn check_tables(path: &Path, options: &Options) -> Result<(), OpenError> {
+    if !path.join("CURRENT").exists() {
+        return Err(OpenError::Missing(path.to_owned()));
+    }
+    let found = DB::list_cf(options, path).map_err(|error| failed(path, &error))?;
+    let known = Table::ALL.map(Table::name);
+    let unknown: Vec<_> =
+        found.iter().map(String::as_str).filter(|name| *name != "default" && !known.contains(name)).collect();
+    if !unknown.is_empty() {
+        return Err(OpenError::UnknownTables { path: path.to_owned(), tables: unknown.join(", ") });
+    }
+    let lost: Vec<_> = known.into_iter().filter(|name| !found.iter().any(|found| found == name)).collect();
+    if !lost.is_empty() {
+        return Err(OpenError::LostTables { path: path.to_owned(), tables: lost.join(", ") });
+    }
+    Ok(())
+}
+
+/// A line of RocksDB's log without the place in its source that it begins with.
+fn after_source(line: &str) -> &str {
+    line.strip_prefix('[').and_then(|line| line.split_once("] ")).map_or(line, |(_, words)| words)
 }
 
 fn failed(path: &Path, error: &rocksdb::Error) -> OpenError {
@@ -282,9 +324,50 @@ mod tests {
         let mut options = Options::default();
         options.create_missing_column_families(true);
         let tables = Table::ALL.map(Table::name).into_iter().chain(["default", "later"]);
-        drop(DB::open_cf(&options, &path, tables).unwrap());
-        assert!(
-            matches!(error(RocksStore::open(&path, &settings)), OpenError::UnknownTables { tables, .. } if tables == "later")
-        );
+        let mut db = DB::open_cf(&options, &path, tables).unwrap();
+        for open in [RocksStore::open, RocksStore::open_read_only] {
+            let refused = error(open(&path, &settings));
+            assert!(matches!(&refused, OpenError::UnknownTables { tables, .. } if tables == "later"), "{refused}");
+        }
+        db.drop_cf("later").unwrap();
+        db.drop_cf("tag").unwrap();
+        drop(db);
+        // Not made anew, empty: it held every tag that may not stand in the log again.
+        for open in [RocksStore::open, RocksStore::open_read_only, RocksStore::open] {
+            let refused = error(open(&path, &settings));
+            assert!(matches!(&refused, OpenError::LostTables { tables, .. } if tables == "tag"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_damaged_log_is_named() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, settings) = (dir.path().join("store"), RocksSettings::default());
+        let store = RocksStore::create(&path, &settings).unwrap();
+        for n in 0..40u64 {
+            let mut batch = Batch::default();
+            batch.put(Table::Fact, &n.to_be_bytes(), &[7; 2_000]);
+            store.commit(&batch).unwrap();
+        }
+        drop(store);
+        assert_eq!(RocksStore::log_damage(&path, &settings), None);
+        let logs = std::fs::read_dir(&path).unwrap().map(|file| file.unwrap().path());
+        let log = logs.filter(|file| file.extension().is_some_and(|end| end == "log")).max().unwrap();
+        let sound = std::fs::read(&log).unwrap();
+        let name = log.file_name().unwrap().to_str().unwrap();
+        let named = |bytes: &[u8], what: &str| {
+            std::fs::write(&log, bytes).unwrap();
+            let words = RocksStore::log_damage(&path, &settings).unwrap_or_else(|| panic!("{what} is not found"));
+            assert!(words.contains(name) && words.contains("dropping"), "{what}: {words}");
+            assert_eq!(std::fs::read(&log).unwrap(), bytes, "nothing is written");
+        };
+        for at in [3, 5, 6, 20, 40_000, sound.len() - 1] {
+            let mut bytes = sound.clone();
+            bytes[at] ^= 1;
+            named(&bytes, &format!("byte {at}"));
+        }
+        for cut in [1, 10, 3_000] {
+            named(&sound[..sound.len() - cut], &format!("{cut} bytes cut off"));
+        }
     }
 }

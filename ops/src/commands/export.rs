@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 
 use super::{fsck, say};
 use crate::cli;
-use crate::data::{DataError, DataFolder};
+use crate::data::{DataError, DataFolder, StoreLock};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -69,7 +69,8 @@ impl Failed {
         match self {
             Self::Out(_) => Exit::Usage,
             Self::Data(error) => match error {
-                DataError::Anchor(AnchorError::Locked(_)) => Exit::Busy,
+                DataError::Anchor(AnchorError::Locked(_)) | DataError::Store(rocks::OpenError::Locked(_)) => Exit::Busy,
+                DataError::Store(rocks::OpenError::LostTables { .. }) => Exit::Falsified,
                 DataError::Anchor(AnchorError::Missing(_)) => Exit::Undecided,
                 DataError::Missing(_)
                 | DataError::Incomplete(_)
@@ -109,6 +110,7 @@ fn export(args: &cli::Export, json: bool) -> Result<Done, Failed> {
     let anchor = FileAnchor::open(&folder.anchor_file(&config.ledger)).map_err(DataError::from)?;
     let anchored = anchor.load().map_err(DataError::from)?;
     let anchored = anchored.ok_or(ExportError::Ledger(OpenError::AnchorEmpty))?;
+    let _lock = StoreLock::take(&folder.path("store"))?;
     let store = fsck::open_store(&folder, &config).map_err(DataError::from)?;
     let progress = Progress::new(json, "exporting", Some(0));
     let advance = |done, total| {

@@ -6,6 +6,8 @@
 //! The store is opened read-only, so that what a fault left stays as it is. A torn slot of the anchor, or a store one
 //! group ahead of it, is what a power cut leaves; the next start of `serve` repairs both, so check after it, not before.
 
+mod files;
+
 use std::path::Path;
 use std::time::Instant;
 
@@ -18,10 +20,12 @@ use semper_ttp::evidence::Fact;
 use semper_ttp::role::fold_snapshot;
 use serde_json::{Value, json};
 
+use files::{FileFinding, Files};
+
 use super::say;
 use crate::cli::Fsck;
 use crate::config::Config;
-use crate::data::{DataError, DataFolder, keep_promises, read_genesis, rocks_settings};
+use crate::data::{DataError, DataFolder, StoreLock, keep_promises, read_genesis, rocks_settings};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -53,7 +57,7 @@ pub(crate) fn run(args: Fsck, json: bool) -> Exit {
 /// What came out.
 enum Checked {
     /// The store was read.
-    Report { origin: String, report: Report },
+    Report { files: Files, report: Report },
     /// The database says that it is damaged: its words, which name the file.
     Damaged(String),
 }
@@ -62,11 +66,19 @@ impl Checked {
     fn exit(&self) -> Exit {
         match self {
             Self::Damaged(_) => Exit::Falsified,
-            Self::Report { report, .. } if report.falsehoods > 0 => Exit::Falsified,
-            Self::Report { report, .. } if report.untold > 0 => Exit::Undecided,
-            Self::Report { .. } => Exit::Ok,
+            Self::Report { files, report } => match counts(files, report) {
+                (0, 0) => Exit::Ok,
+                (0, _) => Exit::Undecided,
+                _ => Exit::Falsified,
+            },
         }
     }
+}
+
+/// Findings of rows and of files: what is wrong, what could not be told.
+fn counts(files: &Files, report: &Report) -> (u64, u64) {
+    let of = |grade| files.findings.iter().filter(|finding| finding.grade == grade).count() as u64;
+    (report.falsehoods + of(Grade::False), report.untold + of(Grade::Untold))
 }
 
 /// What is lost or damaged outside the ledger leaves its soundness untold.
@@ -80,19 +92,23 @@ fn exit_of(why: &DataError) -> Exit {
 fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
     let folder = DataFolder::open(&args.data)?;
     let mut config = folder.config(args.config.as_deref())?;
-    let identity = folder.log_identity()?;
     // The anchor's lock first: a server that runs holds it, and its store must not be read under it.
     let anchor = lock_anchor(&folder.anchor_file(&config.ledger))?;
     let slots = anchor.as_ref().map(FileAnchor::slots).transpose()?;
+    // Then the store's, in case that these settings name another anchor than the server's.
+    let _lock = StoreLock::take(&folder.path("store"))?;
     let store = match open_store(&folder, &config) {
         Ok(store) => store,
         Err(OpenError::Failed { message, .. }) if is_damage(&message) => return Ok(Checked::Damaged(message)),
+        Err(error @ OpenError::LostTables { .. }) => return Ok(Checked::Damaged(error.to_string())),
         Err(error) => return Err(error.into()),
     };
     // Without a genesis that reads, which is a finding of its own, decisions are held to the usual delay.
     if let Ok(genesis) = read_genesis(&store) {
         keep_promises(&mut config, &genesis)?;
     }
+    let files = files::check(&folder, &config, &store, args.full)?;
+    let log_damage = RocksStore::log_damage(&folder.path("store"), &rocks_settings(&config.ledger));
     let progress = Progress::new(json, "checking", Some(0));
     let advance = |done, total| {
         progress.set_total(total);
@@ -101,9 +117,10 @@ fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
     let full = Full { facts: &StoredFacts, mmd_ms: config.ledger.mmd_ms() };
     let report = fsck::Fsck {
         store: &store,
-        identity: &identity,
+        identity: &files.identity,
         verifier: &LogVerifier,
         anchor: slots,
+        log_damage: log_damage.as_deref(),
         full: args.full.then_some(full),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         findings_max: FINDINGS_MAX,
@@ -112,7 +129,7 @@ fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
     }
     .run();
     progress.finish();
-    Ok(Checked::Report { origin: identity.origin().to_owned(), report })
+    Ok(Checked::Report { files, report })
 }
 
 /// `None` where there is no anchor: the rest can still be checked.
@@ -157,32 +174,37 @@ impl Facts for StoredFacts {
 
 fn scope(args: &Fsck) -> &'static str {
     if args.full {
-        "entries, tiles, roots, times, tags, all signatures, anchor, facts, artefacts, indexes, state"
+        "entries, tiles, roots, times, tags, all signatures, anchor, facts, artefacts, indexes, state, files, keys"
     } else {
-        "entries, tiles, roots, times, tags, newest checkpoint, anchor"
+        "entries, tiles, roots, times, tags, newest checkpoint, anchor, files"
     }
 }
 
 fn as_text(args: &Fsck, checked: &Checked, seconds: f64) -> String {
-    let (origin, report) = match checked {
+    let (files, report) = match checked {
         Checked::Damaged(words) => return format!("damaged: the store does not open: {words}"),
-        Checked::Report { origin, report } => (origin, report),
+        Checked::Report { files, report } => (files, report),
     };
     let mut text = format!(
-        "{origin}: {} entries in {} groups, root {}\nchecked in {seconds:.1} s: {}\n",
+        "{}: {} entries in {} groups, root {}\nchecked in {seconds:.1} s: {}\n",
+        files.identity.origin(),
         report.size,
         report.groups,
         hex::encode(report.root),
         scope(args)
     );
+    files.not_checked.iter().for_each(|what| text.push_str(&format!("not checked: {what}\n")));
+    for finding in &files.findings {
+        text.push_str(&format!("  {:<8} {}: {}\n", grade(finding.grade), finding.file, finding.what));
+    }
     for finding in &report.findings {
-        text.push_str(&format!("  {:<8} {finding}\n", grade(finding)));
+        text.push_str(&format!("  {:<8} {finding}\n", grade(finding.grade)));
     }
     let all = report.falsehoods + report.untold;
     if all > report.findings.len() as u64 {
         text.push_str(&format!("  … and {} more\n", all - report.findings.len() as u64));
     }
-    text.push_str(&match (report.falsehoods, report.untold) {
+    text.push_str(&match counts(files, report) {
         (0, 0) => "sound".to_owned(),
         (0, untold) => format!("nothing is wrong, but {untold} could not be told"),
         (falsehoods, _) => {
@@ -192,8 +214,8 @@ fn as_text(args: &Fsck, checked: &Checked, seconds: f64) -> String {
     text
 }
 
-fn grade(finding: &Finding) -> &'static str {
-    match finding.grade {
+fn grade(grade: Grade) -> &'static str {
+    match grade {
         Grade::False => "wrong",
         Grade::Untold => "unknown",
     }
@@ -207,28 +229,35 @@ fn as_json(args: &Fsck, checked: &Checked, seconds: f64) -> Value {
     };
     match checked {
         Checked::Damaged(words) => json!({ "verdict": verdict, "full": args.full, "damaged": words }),
-        Checked::Report { origin, report } => json!({
+        Checked::Report { files, report } => json!({
             "verdict": verdict,
             "full": args.full,
-            "origin": origin,
+            "origin": files.identity.origin(),
             "size": report.size,
             "groups": report.groups,
             "root": hex::encode(report.root),
-            "wrong": report.falsehoods,
-            "unknown": report.untold,
+            "wrong": counts(files, report).0,
+            "unknown": counts(files, report).1,
             "seconds": seconds,
+            "not_checked": files.not_checked,
+            "files": files.findings.iter().map(file_json).collect::<Vec<_>>(),
             "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),
         }),
     }
 }
 
+fn file_json(finding: &FileFinding) -> Value {
+    json!({ "grade": grade(finding.grade), "file": finding.file, "what": finding.what })
+}
+
 fn finding_json(finding: &Finding) -> Value {
     let place = match finding.place {
         Place::Row(table) | Place::Storage(table) => table.name(),
+        Place::WriteAheadLog => "write-ahead log",
         Place::Anchor => "anchor",
     };
     json!({
-        "grade": grade(finding),
+        "grade": grade(finding.grade),
         "table": place,
         "key": hex::encode(&finding.key),
         "meaning": finding.meaning(),

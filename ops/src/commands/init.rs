@@ -285,8 +285,7 @@ impl Plan {
         write_new(&trust.join("tsa-chain.pem"), 0o644, chain.as_bytes())?;
         write_new(&trust.join("ledger.vkey"), 0o644, format!("{vkey}\n").as_bytes())?;
         let promise = LedgerPromise { mmd_ms: self.config.ledger.mmd_ms() };
-        let promise = serde_json::to_string(&promise).expect("a promise is a number");
-        write_new(&trust.join("ledger.json"), 0o644, format!("{promise}\n").as_bytes())?;
+        write_new(&trust.join("ledger.json"), 0o644, promise.to_text().as_bytes())?;
         write_new(&trust.join("receipt.pem"), 0o644, receipt.as_bytes())?;
 
         // 5. Every name durable, then the marker goes.
@@ -391,6 +390,9 @@ const FOLDERS: [(&str, u32); 5] =
 /// Makes the folder, or takes an empty one, and marks it.
 fn begin(root: &Path) -> Result<DataFolder, InitError> {
     let io = |error| InitError::Io { path: root.to_owned(), error };
+    // What is made, from the folder upwards; its names are made durable below.
+    let made: Vec<_> =
+        root.ancestors().filter(|path| !path.as_os_str().is_empty()).take_while(|path| !path.exists()).collect();
     fs::create_dir_all(root).map_err(io)?;
     let folder = DataFolder::at(root);
     let marker = folder.path(INCOMPLETE);
@@ -403,8 +405,11 @@ fn begin(root: &Path) -> Result<DataFolder, InitError> {
     // Two at once: the second finds the marker here.
     write_new(&marker, 0o644, b"semper init did not finish here. Delete this folder and run semper init again.\n")?;
     sync_folder(root)?;
-    // The folder's own name, which may be new too.
+    // The folder's own name, which may be new too, and those of new folders above it.
     sync_folder(&root.join(".."))?;
+    for path in made {
+        sync_folder(&path.join(".."))?;
+    }
     for (name, mode) in FOLDERS {
         make_folder(&folder.path(name), mode)?;
     }

@@ -11,6 +11,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
 use semper_api::client::{Form, Which};
 use semper_ledger::entry::Entry;
+use semper_ledger::receipt::cose::claimed_position;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_ttp::digest::Digest;
 use serde_json::{Value, json};
@@ -46,9 +47,11 @@ pub(crate) fn run(args: Prove, json: bool) -> Exit {
         Ok(proof) => proof,
         Err(error) => return fail(exit_of(&error), &error),
     };
-    if form == Form::TlogProof
-        && let Err(why) = check(&proof, which)
-    {
+    let checked = match form {
+        Form::TlogProof => check(&proof, which),
+        Form::Cose => check_cose(&proof, which),
+    };
+    if let Err(why) = checked {
         return fail(Exit::Fault, &format_args!("the answer was not kept: {why}"));
     }
     if let Some(path) = &args.out
@@ -90,6 +93,15 @@ fn check(proof: &[u8], which: Which) -> Result<(), &'static str> {
         Which::Index(index) => proof.index == index,
     };
     if same { Ok(()) } else { Err("it is of another entry") }
+}
+
+/// A COSE Receipt does not carry its entry, so nothing in it can be compared with a digest.
+fn check_cose(proof: &[u8], which: Which) -> Result<(), &'static str> {
+    let (_, found) = claimed_position(proof).map_err(|_| "it is no COSE Receipt")?;
+    match which {
+        Which::Index(index) if found != index => Err("it is of another entry"),
+        Which::Index(_) | Which::Digest(_) => Ok(()),
+    }
 }
 
 fn as_json(which: Which, form: Form, proof: &[u8], out: Option<&Path>) -> Value {
@@ -150,6 +162,16 @@ mod tests {
         assert_eq!(check(proof([8; 32], 5).as_bytes(), Which::Digest(digest)), Err("it is of another entry"));
         assert_eq!(check(b"<html>", Which::Index(5)), Err("it is no tlog-proof"));
         assert_eq!(check(&[0xFF], Which::Index(5)), Err("it is not text"));
+        // d2 84 protected {-70962: 9}, unprotected {396: {-1: [<<[9, 5, [hash]]>>]}}, nil, a signature
+        let hash = "00".repeat(32);
+        let receipt = format!("d28447a13a0001153109a119018ca120815826830905815820{hash}f65840{hash}{hash}");
+        let receipt = hex::decode(receipt).unwrap();
+        assert_eq!(check_cose(&receipt, Which::Index(5)), Ok(()));
+        assert_eq!(check_cose(&receipt, Which::Digest(digest)), Ok(()));
+        assert_eq!(check_cose(&receipt, Which::Index(6)), Err("it is of another entry"));
+        for none in [&b"<html>"[..], b"", of_seven.as_bytes(), &receipt[1..], &receipt[..receipt.len() - 1]] {
+            assert_eq!(check_cose(none, Which::Digest(digest)), Err("it is no COSE Receipt"));
+        }
     }
 
     #[test]

@@ -12,10 +12,8 @@ use semper_api::{
     server::{self, Limits},
 };
 use semper_ledger::{
-    anchor::AnchorError,
     ledger::{Ledger, OpenError, Parts},
     sequencer::{GroupReport, Observer, Refused},
-    store::BadFormat,
 };
 use semper_ttp::{
     asn1::PolicyId,
@@ -67,28 +65,8 @@ impl From<DataError> for Failed {
 }
 
 impl From<OpenError> for Failed {
-    /// A ledger that is lost, damaged, rolled back or forked is nobody's slip: only a program that is too old for its
-    /// store is.
     fn from(error: OpenError) -> Self {
-        let exit = match &error {
-            OpenError::Format(BadFormat::Newer { .. }) => Exit::Usage,
-            OpenError::Anchor(AnchorError::Locked(_)) => Exit::Busy,
-            OpenError::Format(BadFormat::Missing | BadFormat::Fault(_))
-            | OpenError::Fault(_)
-            | OpenError::Anchor(AnchorError::Missing(_) | AnchorError::Io { .. })
-            | OpenError::Key(_)
-            | OpenError::Origin { .. }
-            | OpenError::Signature { .. }
-            | OpenError::Root { .. }
-            | OpenError::Entries
-            | OpenError::AnchorEmpty
-            | OpenError::AnchorOrigin
-            | OpenError::RolledBack { .. }
-            | OpenError::Forked { .. }
-            | OpenError::AnchorStuck(_)
-            | OpenError::Thread(_) => Exit::Fault,
-        };
-        Self(exit, error.to_string())
+        DataError::from(error).into()
     }
 }
 

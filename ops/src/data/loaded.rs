@@ -52,7 +52,7 @@ impl DataFolder {
         let units = [KeyPurpose::TsuEc, KeyPurpose::TsuRsa].into_iter().map(|purpose| self.unit(purpose, &passphrase));
         let units: Vec<_> = units.collect::<Result<_, _>>()?;
         self.check_policies(config, &units)?;
-        let (store, anchor) = self.open_storage(&config.ledger)?;
+        let (store, anchor) = self.open_storage(&config.ledger, log_keys.identity())?;
         Ok(Loaded { identity, log_keys, authorities, units, store, anchor })
     }
 

@@ -66,6 +66,18 @@ impl SoftKey {
         (self.algorithm == SignatureAlgorithm::Ed25519).then(|| self.key.raw_public_key().ok()?.try_into().ok())?
     }
 
+    /// The private half fits the public one (and, of RSA, every part the others): what a damaged key file may fail in, and
+    /// signing need not notice. Slow for RSA.
+    #[must_use]
+    pub fn is_consistent(&self) -> bool {
+        match self.algorithm {
+            SignatureAlgorithm::EcdsaP256Sha256 => self.ec.as_ref().is_some_and(|ec| ec.check_key().is_ok()),
+            SignatureAlgorithm::RsaPkcs1Sha256 => self.key.rsa().and_then(|rsa| rsa.check_key()).unwrap_or(false),
+            // Its file holds the private half only.
+            SignatureAlgorithm::Ed25519 => true,
+        }
+    }
+
     pub(super) fn pkey(&self) -> &PKey<Private> {
         &self.key
     }
@@ -137,6 +149,22 @@ fn put(number: &openssl::bn::BigNumRef, out: &mut [u8]) -> Option<()> {
 mod tests {
     use super::super::{PublicKey, Verifier, der_to_raw, is_low_s};
     use super::*;
+
+    #[test]
+    fn halves_that_do_not_fit_are_noticed() {
+        for algorithm in
+            [SignatureAlgorithm::EcdsaP256Sha256, SignatureAlgorithm::RsaPkcs1Sha256, SignatureAlgorithm::Ed25519]
+        {
+            assert!(SoftKey::generate(algorithm).unwrap().is_consistent());
+        }
+        // The public point of one key in the file of another.
+        let [one, other] = [(); 2].map(|()| SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap());
+        let (mut der, point) = (one.to_pkcs8_der().unwrap(), other.spki_der().last_chunk::<65>().unwrap());
+        let at = der.windows(65).position(|window| window == one.spki_der().last_chunk::<65>().unwrap()).unwrap();
+        der[at..at + 65].copy_from_slice(point);
+        // libcrypto may refuse it by itself.
+        assert!(SoftKey::from_pkcs8_der(&der).map_or(true, |key| !key.is_consistent()));
+    }
 
     #[test]
     fn signs_what_its_public_key_verifies() {

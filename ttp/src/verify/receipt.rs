@@ -52,12 +52,15 @@ pub(super) fn check(evidence: &Evidence<'_>, trust: &Trust, token: Option<&Token
             report.record(Check::ProofCheckpoint, Ok(()));
             let leaf = leaf_hash(&bytes);
             let included = verify_inclusion(&leaf, proof.index, checkpoint.size, &checkpoint.root, &proof.path);
-            report.record(Check::ProofInclusion, included.map_err(|fault| fault.to_string()));
+            let included = included.map_err(|fault| fault.to_string());
+            let stands = included.is_ok();
+            report.record(Check::ProofInclusion, included);
             match token {
                 None => report.skip(Check::EntryTime, "the token does not read"),
                 Some(token) => report.record(Check::EntryTime, check_time(token.gen_time, &entry, trust.mmd_millis)),
             }
-            report.entry = Some(EntrySummary {
+            // An entry that does not stand in this tree has no place in it to tell of.
+            report.entry = stands.then(|| EntrySummary {
                 origin: checkpoint.origin,
                 index: proof.index,
                 tree_size: checkpoint.size,

@@ -111,7 +111,7 @@ pub struct TokenSummary {
     pub digest: crate::digest::Digest,
 }
 
-/// What the proof says.
+/// What the proof proves: told only of an entry that stands in a tree of a trusted log.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct EntrySummary {
     /// The log.

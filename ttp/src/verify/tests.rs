@@ -287,6 +287,9 @@ fn every_flipped_bit_of_a_proof_is_refuted() {
             let Ok(bad) = String::from_utf8(bad) else { continue };
             let report = verify(&token, Some(&bad), &trust);
             assert_eq!(report.verdict, Verdict::Refuted, "octet {at} mask {mask}: {bad}\n{}", report.to_json());
+            // Only an entry that stands in the tree has an index to tell of.
+            let stands = report.outcome(Check::ProofInclusion) == Some(&Outcome::Ok);
+            assert_eq!(report.entry.is_some(), stands, "octet {at} mask {mask}");
         }
     }
 }

@@ -27,6 +27,14 @@ pub struct LedgerPromise {
     pub mmd_ms: u64,
 }
 
+impl LedgerPromise {
+    /// The file, to the byte: `init` writes it and `fsck` compares with it.
+    #[must_use]
+    pub fn to_text(&self) -> String {
+        serde_json::to_string(self).expect("a promise is a number") + "\n"
+    }
+}
+
 /// Why files are no trust.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum TrustFault {
