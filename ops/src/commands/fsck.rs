@@ -57,7 +57,7 @@ pub(crate) fn run(args: Fsck, json: bool) -> Exit {
 /// What came out.
 enum Checked {
     /// The store was read.
-    Report { files: Files, report: Report },
+    Report { files: Files, report: Box<Report> },
     /// The database says that it is damaged: its words, which name the file.
     Damaged(String),
 }
@@ -129,7 +129,7 @@ fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
     }
     .run();
     progress.finish();
-    Ok(Checked::Report { files, report })
+    Ok(Checked::Report { files, report: Box::new(report) })
 }
 
 /// `None` where there is no anchor: the rest can still be checked.
