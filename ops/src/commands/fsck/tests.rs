@@ -80,10 +80,13 @@ fn what_keeps_the_check_from_beginning_has_its_exit() {
     assert_eq!(told(&world.args).0, Exit::Busy);
     drop(running);
     assert_eq!(told(&world.args).0, Exit::Ok);
-    // Genesis tells the log's public key; a verifier's copy that is gone is a fault of its own.
+    // The log's public key stands in genesis, too: the store is judged, and what is missing is told.
     fs::remove_file(world.path("trust/ledger.vkey")).unwrap();
     let (exit, text) = told(&world.args);
-    assert!(exit == Exit::Falsified && text.contains("  wrong    trust/ledger.vkey: "), "{text}");
+    assert!(exit == Exit::Falsified && text.contains("trust/ledger.vkey: it cannot be read"), "{text}");
+    // Who the service is, receipts and all, no entry tells.
+    fs::write(world.path("identity.json"), "{}").unwrap();
+    assert_eq!(told(&world.args).0, Exit::Undecided);
     fs::write(world.path("INCOMPLETE"), "").unwrap();
     assert_eq!(told(&world.args).0, Exit::Usage);
 }
