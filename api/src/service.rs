@@ -1,45 +1,41 @@
 //! The service loop: an event's way from its parsed request to its durable answer.
 //!
 //! ```text
-//! request → (pool of the key) clock → decide → sign → Commit → sequencer → answer
+//! request → (pool of the key) clock → decide → sign → Commit → sequencer → answer      token.rs
+//! timer, start, end, clock event                             → Commit → sequencer      upkeep.rs
 //! ```
 //!
-//! The clock is read and the decision made on the pool's thread, behind the queue: a request that waited is judged by the
-//! clock as it is then, and a clock that stopped meanwhile stops it too. A signature that was not committed dies with the
-//! memory it lies in.
+//! A signature that was not committed dies with the memory it lies in.
 
-use std::{
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering},
-    },
-    time::Duration,
+mod token;
+mod upkeep;
+
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
 use semper_ledger::{
     ledger::Ledger,
-    sequencer::{Commit, Draft, Refused, RoleRow},
+    sequencer::{Draft, Refused},
 };
 use semper_ttp::{
-    ca::{Crl, CrlEffect, CrlEvent, CrlRefusal, crl},
+    ca::Crl,
     clock::Health,
     crypto::{Entropy, Signer},
     digest::Digest,
-    evidence::{Aggregate, Envelope, Fact, KeyId, OpsFact, Recorded, SERIAL_COUNTER},
-    role::{Role, Snapshot, decode_snapshot, encode_snapshot, fold},
+    evidence::{Aggregate, Fact, SERIAL_COUNTER},
+    role::{Snapshot, decode_snapshot, fold},
     time::Timestamp,
-    timestamp::{
-        self, ClockVerdict, Refusal, Stamp, TimestampAuthority, TimestampEffect, TokenSerial, request::Request, token,
-    },
+    timestamp::{self, ClockVerdict},
 };
-use tokio::sync::oneshot;
 
+use self::token::{FIRST_USE_STEP, FirstUse};
 use crate::{
-    authorities::{Authorities, Held, NewestCrl},
+    authorities::{Authorities, NewestCrl},
     metrics::Metrics,
-    pool::{Full, Pool},
+    pool::Pool,
     quota::Quota,
-    server::RequestId,
 };
 
 /// The clock as the service asks it: the only one there is.
@@ -72,25 +68,6 @@ impl Endpoint {
     /// An endpoint whose key signs on `pool`.
     pub fn new(endpoint: timestamp::Endpoint, signer: Arc<dyn Signer>, pool: Pool) -> Self {
         Self { endpoint, signer, pool, first_use: FirstUse::default() }
-    }
-}
-
-/// Whether a key's first use is in the ledger (EN 319 421 OVR-7.12): its entry stands in the commit of its first token.
-#[derive(Default)]
-struct FirstUse(AtomicBool);
-
-/// The step of a key's history that its first use is; step 0 is its making.
-const FIRST_USE_STEP: u64 = 1;
-
-impl FirstUse {
-    /// True for the one caller that must record it now.
-    fn claim(&self) -> bool {
-        !self.0.load(Ordering::Relaxed) && !self.0.swap(true, Ordering::Relaxed)
-    }
-
-    /// The claimed commit was refused: somebody else must.
-    fn release(&self) {
-        self.0.store(false, Ordering::Relaxed);
     }
 }
 
@@ -132,27 +109,6 @@ pub struct Service {
     /// False while the disk is too full to take anything in.
     disk_open: AtomicBool,
     draining: AtomicBool,
-}
-
-/// How often a decision is made anew because its commit group came too late. Each time it was already behind a full
-/// queue, so more attempts would only keep the queue full.
-const ATTEMPTS_MAX: usize = 3;
-
-/// How long after a failure CRLs are tried again.
-const CRL_RETRY: Duration = Duration::from_secs(60);
-
-/// How long before a unit's key ends its operator is told, seconds: time for a new unit and for telling those who pin it.
-const KEY_END_NOTICE_SECS: u64 = 60 * 24 * 3600;
-
-/// What a client is told to wait when the service is busy, seconds: about the time that a full queue takes.
-const BUSY_RETRY_SECS: u32 = 1;
-
-/// How a decision on the pool's thread ended.
-enum Outcome {
-    Granted(Vec<u8>),
-    Refused(Refusal),
-    /// The commit group came too late: decide anew.
-    Again,
 }
 
 /// Why the service itself could not act; its log has the details.
@@ -201,7 +157,7 @@ impl Service {
         for endpoint in &endpoints {
             let aggregate = Aggregate::of_key(endpoint.endpoint.tsu().key());
             let last = ledger.reader().last_step(&aggregate.0)?;
-            endpoint.first_use.0.store(last.is_some_and(|(step, _)| step >= FIRST_USE_STEP), Ordering::Relaxed);
+            endpoint.first_use.found(last.is_some_and(|(step, _)| step >= FIRST_USE_STEP));
         }
         Ok(Arc::new(Self {
             ledger,
@@ -217,233 +173,6 @@ impl Service {
             disk_open: AtomicBool::new(true),
             draining: AtomicBool::new(false),
         }))
-    }
-
-    /// Timestamps a parsed request at endpoint number `endpoint`; gives the TimeStampResp.
-    pub async fn timestamp(
-        self: &Arc<Self>,
-        endpoint: usize,
-        request: Request,
-        request_digest: Digest,
-        id: RequestId,
-    ) -> Result<Vec<u8>, Refusal> {
-        if !self.takes_in() {
-            return Err(Refusal::Unavailable);
-        }
-        let busy = Refusal::Busy { retry_after_secs: BUSY_RETRY_SECS };
-        for _ in 0..ATTEMPTS_MAX {
-            let (send, receive) = oneshot::channel();
-            let (service, request) = (self.clone(), request.clone());
-            let job = move || service.decide_and_commit(endpoint, request, request_digest, id, send);
-            self.endpoints[endpoint].pool.push(job).map_err(|Full| busy.clone())?;
-            match receive.await {
-                Ok(Outcome::Granted(response)) => return Ok(response),
-                Ok(Outcome::Refused(refusal)) => return Err(refusal),
-                Ok(Outcome::Again) => {}
-                // The job's end was dropped without an answer: it panicked, or the ledger did.
-                Err(_) => return Err(Refusal::Unavailable),
-            }
-        }
-        Err(busy)
-    }
-
-    /// On a thread of the key's pool.
-    fn decide_and_commit(
-        self: Arc<Self>,
-        endpoint: usize,
-        request: Request,
-        request_digest: Digest,
-        id: RequestId,
-        answer: oneshot::Sender<Outcome>,
-    ) {
-        if answer.is_closed() {
-            return; // the client is gone: nothing was promised to anybody
-        }
-        let outcome = match self.decide_and_sign(endpoint, request, request_digest, id) {
-            Err(refusal) => Outcome::Refused(refusal),
-            Ok((stamped, mut commit)) => {
-                let first_use = self.endpoints[endpoint].first_use.claim();
-                if first_use && let Err(fault) = self.add_first_use(endpoint, &mut commit) {
-                    self.endpoints[endpoint].first_use.release();
-                    let _ = answer.send(Outcome::Refused(unavailable(&fault, id)));
-                    return;
-                }
-                let service = first_use.then(|| Arc::downgrade(&self));
-                let done = move |outcome: Result<_, Refused>| {
-                    if let Some(service) = service.filter(|_| outcome.is_err()).and_then(|service| service.upgrade()) {
-                        service.endpoints[endpoint].first_use.release();
-                    }
-                    let outcome = match outcome {
-                        Ok(_) => Outcome::Granted(stamped.into_response()),
-                        Err(Refused::Stale { .. }) => Outcome::Again,
-                        Err(Refused::Busy) => Outcome::Refused(Refusal::Busy { retry_after_secs: BUSY_RETRY_SECS }),
-                        Err(Refused::ClockBehind { .. }) => {
-                            Outcome::Refused(Refusal::Clock { verdict: ClockVerdict::Stopped })
-                        }
-                        Err(refused) => {
-                            tracing::error!(request_id = id.0, %refused, "a token was not logged and is not released");
-                            Outcome::Refused(Refusal::Unavailable)
-                        }
-                    };
-                    let _ = answer.send(outcome); // a client that is gone still has its entry
-                };
-                return self.ledger.submit(commit, done);
-            }
-        };
-        let _ = answer.send(outcome);
-    }
-
-    fn decide_and_sign(
-        &self,
-        endpoint: usize,
-        request: Request,
-        request_digest: Digest,
-        id: RequestId,
-    ) -> Result<(timestamp::Stamped, Commit), Refusal> {
-        let unavailable = |why: &dyn std::fmt::Display| unavailable(why, id);
-        let Endpoint { endpoint, signer, .. } = &self.endpoints[endpoint];
-        let mut random = [0; 28];
-        self.entropy.fill(&mut random).map_err(|fault| unavailable(&fault))?;
-        let (serial_random, salt) = random.split_at(12);
-        let counter = self.serial.fetch_add(1, Ordering::Relaxed) + 1;
-        let serial = TokenSerial::new(counter, serial_random.try_into().expect("12 octets"));
-        let (now, clock) = self.time.check();
-        let stamp = Stamp {
-            request,
-            request_digest,
-            serial: serial.ok_or_else(|| unavailable(&"the serial counter is used up"))?,
-            salt: salt.try_into().expect("16 octets"),
-            clock,
-        };
-        let (facts, effects) = TimestampAuthority::decide(endpoint, &stamp, now)?;
-        let ([fact], [TimestampEffect::Sign(content)]) = (facts.as_slice(), effects.as_slice()) else {
-            unreachable!("a granted stamp is one fact and one signature");
-        };
-        let to_be_signed = token::prepare(endpoint.tsu(), content);
-        let signature = signer.sign(to_be_signed.message()).map_err(|fault| unavailable(&fault))?;
-        let stamped = to_be_signed.finish(&signature);
-        let fact = fact.clone().into_fact(&endpoint.envelope(&stamp, now));
-        let mut commit = Commit::one(now.millis(), draft(&fact, Some(stamped.token().to_vec())));
-        commit.rows.extend(fact.counter().map(|(name, at_least)| RoleRow::Counter { name, at_least }));
-        Ok((stamped, commit))
-    }
-
-    fn add_first_use(&self, endpoint: usize, commit: &mut Commit) -> Result<(), ServiceFault> {
-        let mut salt = [0; 16];
-        self.entropy.fill(&mut salt)?;
-        let key = self.endpoints[endpoint].endpoint.tsu().key();
-        let envelope = Envelope {
-            aggregate: Aggregate::of_key(key),
-            seq: FIRST_USE_STEP,
-            now: Timestamp::from_millis(commit.now_ms),
-            salt,
-            policy_hash: self.policy_hash,
-            event_digest: Digest::of(&[]),
-        };
-        commit.drafts.push(draft(&OpsFact::KeyFirstUse { key }.into_fact(&envelope), None));
-        Ok(())
-    }
-
-    /// A reading that the ledger may be given. Tokens have theirs from their own decision.
-    fn ledger_now(&self) -> Result<Timestamp, ServiceFault> {
-        match self.time.check() {
-            (now, verdict) if verdict.may_issue() => Ok(now),
-            (_, verdict) => Err(ServiceFault::Clock(verdict)),
-        }
-    }
-
-    /// Appends a fact about the service itself: a clock event, its start, its end. Not while the clock is in doubt.
-    pub fn record(&self, fact: OpsFact) -> Result<(), ServiceFault> {
-        let mut salt = [0; 16];
-        self.entropy.fill(&mut salt)?;
-        let kind = fact.kind();
-        let now = self.ledger_now()?;
-        let envelope = Envelope {
-            aggregate: Aggregate::service(),
-            seq: now.millis(),
-            now,
-            salt,
-            policy_hash: self.policy_hash,
-            event_digest: Digest::of(&[]),
-        };
-        let fact = fact.into_fact(&envelope).encode();
-        let draft = Draft::of_fact(kind.role().code(), kind.code(), fact);
-        self.ledger.append(Commit::one(now.millis(), draft))?;
-        Ok(())
-    }
-
-    /// Issues every CRL that is due; gives the moment at which the next one will be. Blocks on the disk.
-    ///
-    /// # Errors
-    /// What failed, once every other CRL had its turn; of several faults one that time alone does not mend.
-    pub fn renew_crls(&self) -> Result<Timestamp, ServiceFault> {
-        let (mut next, mut failed) = (None::<Timestamp>, None::<ServiceFault>);
-        for held in self.authorities.all() {
-            match self.renew_crl(held) {
-                Ok(wake_at) => next = Some(next.map_or(wake_at, |next| next.min(wake_at))),
-                Err(fault) => {
-                    tracing::warn!(authority = held.key.authority.name(), %fault, "a CRL was not renewed");
-                    if failed.as_ref().is_none_or(ServiceFault::is_of_time) {
-                        failed = Some(fault);
-                    }
-                }
-            }
-        }
-        match failed {
-            Some(fault) => Err(fault),
-            None => Ok(next.unwrap_or_else(|| self.time.now().plus_secs(3600))),
-        }
-    }
-
-    fn renew_crl(&self, held: &Held) -> Result<Timestamp, ServiceFault> {
-        let aggregate = held.key.authority.crl_aggregate();
-        let mut snapshot = load::<Crl>(self.reader(), &aggregate)?;
-        let now = self.ledger_now()?;
-        let event = CrlEvent::Issue { authority: held.key.authority, life_secs: held.key.crl_life_secs, force: false };
-        let (facts, effects) = match Crl::decide(&snapshot.state, &event, now) {
-            Ok(decided) => decided,
-            Err(CrlRefusal::NotDue { due_at }) => return Ok(due_at),
-            Err(refusal) => return Err(ServiceFault::Crl(refusal.to_string())),
-        };
-        let fault = |error: &dyn std::fmt::Display| ServiceFault::Crl(error.to_string());
-        let (mut der, mut wake_at) = (None, now);
-        for effect in effects {
-            match effect {
-                CrlEffect::Sign(content) => {
-                    let unsigned = crl::prepare(&content, &held.key.issuer).map_err(|e| fault(&e))?;
-                    let signature = held.key.signer.sign(unsigned.message()).map_err(|e| fault(&e))?;
-                    der = Some(unsigned.finish(&signature).map_err(|e| fault(&e))?);
-                }
-                CrlEffect::WakeAt(at) => wake_at = at,
-            }
-        }
-        let (Some(der), [fact]) = (der, facts.as_slice()) else {
-            unreachable!("an issued CRL is one fact and one signature");
-        };
-        let mut salt = [0; 16];
-        self.entropy.fill(&mut salt)?;
-        let seq = snapshot.next_seq;
-        Crl::apply(&mut snapshot.state, fact);
-        snapshot.next_seq += 1;
-        let next_update = snapshot.state.last.map_or(now, |last| last.next_update);
-        let kind = fact.kind();
-        let envelope = Envelope {
-            aggregate,
-            seq,
-            now,
-            salt,
-            policy_hash: self.policy_hash,
-            event_digest: Digest::of(&event.encode()),
-        };
-        let fact = fact.clone().into_fact(&envelope).encode();
-        let mut draft = Draft::with_artefact(kind.role().code(), kind.code(), fact, der.clone());
-        draft.step = Some((aggregate.0, seq));
-        let mut commit = Commit::one(now.millis(), draft);
-        commit.rows.push(RoleRow::Snapshot { aggregate: aggregate.0, bytes: encode_snapshot::<Crl>(&snapshot) });
-        self.ledger.append(commit)?;
-        held.crl.store(Some(Arc::new(NewestCrl { der: der.into(), next_update })));
-        tracing::info!(authority = held.key.authority.name(), "issued a CRL");
-        Ok(wake_at)
     }
 
     /// True while requests that write are taken.
@@ -512,25 +241,6 @@ impl Service {
         why
     }
 
-    /// The units whose key may soon sign no more, with the end of its period: within [`KEY_END_NOTICE_SECS`], or past.
-    pub fn keys_ending(&self) -> Vec<(KeyId, Timestamp)> {
-        let soon = self.time.now().plus_secs(KEY_END_NOTICE_SECS);
-        let units = self.endpoints.iter().map(|endpoint| endpoint.endpoint.tsu());
-        units.map(|tsu| (tsu.key(), tsu.key_period().not_after)).filter(|(_, end)| *end <= soon).collect()
-    }
-
-    /// Shows in the metrics how long keys, certificates and CRLs are good.
-    pub(crate) fn show_ends(&self) {
-        for endpoint in &self.endpoints {
-            let tsu = endpoint.endpoint.tsu();
-            let (key, certificate) = (tsu.key_period().not_after, tsu.certificate().validity().not_after);
-            self.metrics.unit_ends(&endpoint.endpoint.settings().name, key, certificate);
-        }
-        for held in self.authorities.all() {
-            self.metrics.crl_next_update(held.key.authority.name(), held.crl_next_update());
-        }
-    }
-
     /// The reading half of the ledger.
     pub fn reader(&self) -> &Arc<semper_ledger::reader::Reader> {
         self.ledger.reader()
@@ -539,38 +249,6 @@ impl Service {
     /// The metrics.
     pub fn metrics(&self) -> &Arc<Metrics> {
         &self.metrics
-    }
-
-    /// Waits until `at` by the service's own clock, looking again at least every minute: the clock may be set.
-    pub(crate) async fn sleep_until(&self, at: Timestamp) {
-        loop {
-            let left = at.millis().saturating_sub(self.time.now().millis());
-            if left == 0 {
-                return;
-            }
-            tokio::time::sleep(Duration::from_millis(left.min(60_000))).await;
-        }
-    }
-
-    /// Renews CRLs for as long as it is polled. A failure is logged and tried again after [`CRL_RETRY`].
-    pub async fn keep_crls_fresh(self: Arc<Self>) {
-        loop {
-            let service = self.clone();
-            let renewed = tokio::task::spawn_blocking(move || service.renew_crls()).await;
-            let next = match renewed {
-                Ok(Ok(at)) => Some(at),
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "CRLs were not renewed");
-                    None
-                }
-                Err(_) => None, // it panicked, which was printed
-            };
-            match next {
-                Some(at) => self.sleep_until(at).await,
-                // Not until some time of day: what failed may be the clock.
-                None => tokio::time::sleep(CRL_RETRY).await,
-            }
-        }
     }
 }
 
@@ -596,9 +274,4 @@ fn load<R: semper_ttp::role::Folded>(
     let decoded: Result<Vec<Fact>, _> =
         reader.facts_of(&aggregate.0, 0)?.iter().map(|bytes| Fact::decode(bytes)).collect();
     fold::<R>(Snapshot::default(), &decoded.map_err(|error| facts(&error))?).map_err(|error| facts(&error))
-}
-
-fn unavailable(why: &dyn std::fmt::Display, id: RequestId) -> Refusal {
-    tracing::error!(request_id = id.0, error = %why, "a timestamp cannot be issued");
-    Refusal::Unavailable
 }
