@@ -4,7 +4,7 @@
 //! root must match → last bundle must hash to its tile → anchor. A store that is older than its anchor, or differs from
 //! it, is refused: forking history is worse than standing still.
 
-use std::{ops::ControlFlow, sync::Arc, thread::JoinHandle};
+use std::{sync::Arc, thread::JoinHandle};
 
 use arc_swap::ArcSwap;
 
@@ -20,7 +20,7 @@ use crate::{
         Appended, Clock, Commit, Group, LogKeys, Observer, Queue, Refused, Sequencer, SequencerSettings, Waiting,
         decode_head,
     },
-    store::{BadFormat, Batch, Direction, FORMAT, FORMAT_KEY, Fault, Store, Table, check_format, keys, read, scan},
+    store::{BadFormat, Batch, Direction, FORMAT, FORMAT_KEY, Fault, Store, Table, check_format, first, keys, read},
     tile::bundle_entries,
 };
 
@@ -266,12 +266,8 @@ fn recover(store: &dyn Store, identity: &LogIdentity, verifier: &dyn Verifier) -
 
 /// The newest group row.
 pub(crate) fn newest_head(store: &dyn Store) -> Result<Option<GroupHead>, Fault> {
-    let mut newest = None;
-    scan(store, Table::Group, &keys::number(u64::MAX), Direction::Down, |key, row| {
-        newest = Some(parse_head(key, row)?);
-        Ok::<_, Fault>(ControlFlow::Break(()))
-    })?;
-    Ok(newest)
+    let row = first(store, Table::Group, &keys::number(u64::MAX), Direction::Down)?;
+    row.map(|(key, row)| parse_head(&key, &row)).transpose()
 }
 
 pub(crate) fn parse_head(key: &[u8], row: &[u8]) -> Result<GroupHead, Fault> {

@@ -15,7 +15,7 @@ use crate::{
     proof,
     receipt::{GroupHead, LogIdentity, Receipt, cose},
     sequencer::{Appended, Group, read_counter},
-    store::{Direction, Fault, Store, Table, keys, read, scan},
+    store::{Direction, Fault, Store, Table, first, keys, read, scan},
     tile::{bundle_cut, bundle_entries},
 };
 
@@ -123,14 +123,11 @@ impl Reader {
 
     /// The first entry with this digest.
     pub fn find_digest(&self, digest: &Hash) -> Result<Option<u64>, Fault> {
-        let (mut found, size) = (None, self.size());
-        scan(&*self.store, Table::Digest, &keys::hash_number(digest, 0), Direction::Up, |key, _| {
-            // A row of a group that is not anchored yet is not an answer yet.
-            let row = keys::parse_hash_number(key).filter(|(hash, index)| hash == digest && *index < size);
-            found = row.map(|(_, index)| index);
-            Ok::<_, Fault>(ControlFlow::Break(()))
-        })?;
-        Ok(found)
+        let size = self.size();
+        let row = first(&*self.store, Table::Digest, &keys::hash_number(digest, 0), Direction::Up)?;
+        // A row of a group that is not anchored yet is not an answer yet.
+        let found = row.and_then(|(key, _)| keys::parse_hash_number(&key));
+        Ok(found.filter(|(hash, index)| hash == digest && *index < size).map(|(_, index)| index))
     }
 
     /// The head of the group that committed entry `index`.
@@ -142,12 +139,8 @@ impl Reader {
             Some(head) if index >= head.first => return Ok(Some(head.clone())),
             Some(_) => {}
         }
-        let mut group = None;
-        scan(&*self.store, Table::Group, &keys::number(index + 1), Direction::Up, |key, row| {
-            group = Some(parse_head(key, row)?);
-            Ok::<_, Fault>(ControlFlow::Break(()))
-        })?;
-        Ok(group)
+        let row = first(&*self.store, Table::Group, &keys::number(index + 1), Direction::Up)?;
+        row.map(|(key, row)| parse_head(&key, &row)).transpose()
     }
 
     /// The receipt of entry `index` under the checkpoint of its own group: the same bytes at every call.
@@ -227,16 +220,13 @@ impl Reader {
 
     /// The newest step of an aggregate and the index of its entry.
     pub fn last_step(&self, aggregate: &Hash) -> Result<Option<(u64, u64)>, Fault> {
-        let mut last = None;
-        scan(&*self.store, Table::Aggregate, &keys::hash_number(aggregate, u64::MAX), Direction::Down, |key, row| {
-            let step = keys::parse_hash_number(key).filter(|(found, _)| found == aggregate);
-            if let Some((_, step)) = step {
-                let index = keys::parse_number(row);
-                last = Some((step, index.ok_or_else(|| Fault::corrupt(Table::Aggregate, key, "not an index"))?));
-            }
-            Ok::<_, Fault>(ControlFlow::Break(()))
-        })?;
-        Ok(last)
+        let row = first(&*self.store, Table::Aggregate, &keys::hash_number(aggregate, u64::MAX), Direction::Down)?;
+        let Some((key, row)) = row else { return Ok(None) };
+        let Some((_, step)) = keys::parse_hash_number(&key).filter(|(found, _)| found == aggregate) else {
+            return Ok(None);
+        };
+        let index = keys::parse_number(&row);
+        Ok(Some((step, index.ok_or_else(|| Fault::corrupt(Table::Aggregate, &key, "not an index"))?)))
     }
 
     /// A counter as last written; 0 before its first use.

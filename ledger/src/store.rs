@@ -68,7 +68,20 @@ pub trait Read {
 
     /// Visits rows in key order until `visit` breaks.
     fn scan(&self, table: Table, from: &[u8], direction: Direction, visit: &mut Visit<'_>) -> Result<(), Fault>;
+
+    /// The first row that a scan would visit, with its key: a point read, which caches may keep.
+    fn first(&self, table: Table, from: &[u8], direction: Direction) -> Result<Option<KeyAndRow>, Fault> {
+        let mut found = None;
+        self.scan(table, from, direction, &mut |key, row| {
+            found = Some((key.to_vec(), row.to_vec()));
+            ControlFlow::Break(())
+        })?;
+        Ok(found)
+    }
 }
+
+/// A key and its row.
+pub type KeyAndRow = (Vec<u8>, Vec<u8>);
 
 /// Storage of one ledger. See the module for what it promises.
 pub trait Store: Read + Send + Sync {
@@ -172,6 +185,19 @@ pub fn read<R: Read + ?Sized>(rows: &R, table: Table, key: &[u8]) -> Result<Opti
     let length = unseal(table, key, &stored)?.len();
     stored.truncate(length);
     Ok(Some(stored))
+}
+
+/// The first row that a scan would visit, its seal checked.
+pub fn first<R: Read + ?Sized>(
+    rows: &R,
+    table: Table,
+    from: &[u8],
+    direction: Direction,
+) -> Result<Option<KeyAndRow>, Fault> {
+    let Some((key, mut stored)) = rows.first(table, from, direction)? else { return Ok(None) };
+    let length = unseal(table, &key, &stored)?.len();
+    stored.truncate(length);
+    Ok(Some((key, stored)))
 }
 
 /// Visits rows in key order, each with its seal checked, until `visit` breaks or fails.

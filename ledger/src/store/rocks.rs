@@ -16,7 +16,7 @@ use rocksdb::{
     WriteOptions,
 };
 
-use super::{Batch, Direction, Fault, Read, Store, Table, Visit};
+use super::{Batch, Direction, Fault, KeyAndRow, Read, Store, Table, Visit};
 
 /// What RocksDB may use.
 #[derive(Clone, Copy, Debug)]
@@ -263,6 +263,17 @@ impl Read for RocksStore {
 
     fn scan(&self, table: Table, from: &[u8], direction: Direction, visit: &mut Visit<'_>) -> Result<(), Fault> {
         scan(self.db.iterator_cf_opt(self.table(table), scan_options(), mode(from, direction)), visit)
+    }
+
+    fn first(&self, table: Table, from: &[u8], direction: Direction) -> Result<Option<KeyAndRow>, Fault> {
+        let mut rows = self.db.raw_iterator_cf(self.table(table));
+        match direction {
+            Direction::Up => rows.seek(from),
+            Direction::Down => rows.seek_for_prev(from),
+        }
+        let found = rows.item().map(|(key, row)| (key.to_vec(), row.to_vec()));
+        rows.status().map_err(storage)?;
+        Ok(found)
     }
 }
 

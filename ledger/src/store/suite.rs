@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use super::{Batch, Direction, Fault, Read, Store, Table, read, scan, unseal};
+use super::{Batch, Direction, Fault, Read, Store, Table, first, read, scan, unseal};
 
 /// Runs the whole suite; panics where the contract is broken.
 pub fn run<S: Store>(open: impl Fn() -> S) {
@@ -71,6 +71,17 @@ fn scans_go_both_ways_and_stay_in_their_table<S: Store>(open: &impl Fn() -> S) {
     assert_eq!(found(b"\xff", Direction::Down, 1), b"d");
     assert_eq!(found(b"\x00", Direction::Down, 9), b"");
     assert_eq!(found(b"e", Direction::Up, 9), b"");
+    for (from, direction, key) in [
+        (&b"b"[..], Direction::Up, "b"),
+        (b"c", Direction::Up, "d"),
+        (b"c", Direction::Down, "b"),
+        (b"", Direction::Up, "a"),
+    ] {
+        let (found, row) = first(&store, Table::Aggregate, from, direction).unwrap().expect("a row");
+        assert_eq!((found.as_slice(), row.as_slice()), (key.as_bytes(), &b""[..]));
+    }
+    assert!(first(&store, Table::Aggregate, b"e", Direction::Up).unwrap().is_none(), "tables are apart");
+    assert!(first(&store, Table::Aggregate, b"\x00", Direction::Down).unwrap().is_none());
 }
 
 fn a_view_stands_still<S: Store>(open: &impl Fn() -> S) {
