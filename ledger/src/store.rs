@@ -69,7 +69,7 @@ pub trait Read {
     /// Visits rows in key order until `visit` breaks.
     fn scan(&self, table: Table, from: &[u8], direction: Direction, visit: &mut Visit<'_>) -> Result<(), Fault>;
 
-    /// The first row that a scan would visit, with its key: a point read, which caches may keep.
+    /// The first row that a scan would visit, with its key.
     fn first(&self, table: Table, from: &[u8], direction: Direction) -> Result<Option<KeyAndRow>, Fault> {
         let mut found = None;
         self.scan(table, from, direction, &mut |key, row| {
