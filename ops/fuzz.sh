@@ -34,6 +34,8 @@ if rustup toolchain list 2>/dev/null | grep -q '^nightly'; then
 else
     toolchain=() sanitizer=none
 fi
+# The versions of every other build: cargo takes from the lock what it needs and adds what the fuzzer alone does.
+[ "$fuzz/Cargo.lock" -nt "$here/Cargo.lock" ] || cp "$here/Cargo.lock" "$fuzz/Cargo.lock"
 echo "fuzz: ${#targets[@]} targets, $seconds s each, sanitizer $sanitizer" >&2
 
 found=()
