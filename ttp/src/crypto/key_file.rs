@@ -7,6 +7,8 @@ use std::fmt;
 
 use openssl::pkey::PKey;
 use openssl::symm::Cipher;
+use rasn::types::{ObjectIdentifier, OctetString};
+use rasn::{AsnType, Decode, Decoder};
 use zeroize::Zeroizing;
 
 use super::{CryptoFault, Entropy, EntropyFault, SoftKey};
@@ -39,8 +41,8 @@ impl fmt::Debug for Passphrase {
 /// A key file was not written or not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum KeyFileFault {
-    /// Wrong passphrase, or no encrypted key at all; a cipher cannot tell these apart.
-    #[error("the key does not open: wrong passphrase, or not an encrypted PKCS#8 key")]
+    /// Wrong passphrase, a damaged file, or no encrypted key at all; a cipher cannot tell these apart.
+    #[error("the key does not open: wrong passphrase, damaged, or not an encrypted PKCS#8 key")]
     NotOpened,
     /// Opened, but the key is of a kind that we do not use; or libcrypto failed.
     #[error("{0}")]
@@ -67,10 +69,7 @@ pub fn seal_key_pem(key: &SoftKey, passphrase: &Passphrase, entropy: &dyn Entrop
     let mut random = [0; 32];
     entropy.fill(&mut random)?;
     let (salt, iv) = random.split_at(16);
-    let mut cipher_key = Zeroizing::new([0; 32]);
-    let password = passphrase.expose().as_bytes();
-    openssl::pkcs5::scrypt(password, salt, SCRYPT_N, SCRYPT_R, SCRYPT_P, SCRYPT_BYTES_MAX, &mut *cipher_key)
-        .map_err(CryptoFault::from_stack("deriving a key by scrypt"))?;
+    let cipher_key = cipher_key(passphrase, salt)?;
     let plain = key.to_pkcs8_der()?;
     let sealed = openssl::symm::encrypt(Cipher::aes_256_cbc(), &*cipher_key, Some(iv), &plain)
         .map_err(CryptoFault::from_stack("encrypting a key"))?;
@@ -79,19 +78,77 @@ pub fn seal_key_pem(key: &SoftKey, passphrase: &Passphrase, entropy: &dyn Entrop
     Ok(pem::encode(LABEL, &der))
 }
 
-/// Opens an encrypted PKCS#8 PEM, whichever PBES2 function it uses.
+fn cipher_key(passphrase: &Passphrase, salt: &[u8]) -> Result<Zeroizing<[u8; 32]>, CryptoFault> {
+    let mut key = Zeroizing::new([0; 32]);
+    let password = passphrase.expose().as_bytes();
+    openssl::pkcs5::scrypt(password, salt, SCRYPT_N, SCRYPT_R, SCRYPT_P, SCRYPT_BYTES_MAX, &mut *key)
+        .map_err(CryptoFault::from_stack("deriving a key by scrypt"))?;
+    Ok(key)
+}
+
+/// Opens an encrypted PKCS#8 PEM, whichever PBES2 function it uses. Of one that [`seal_key_pem`] wrote every octet must
+/// be as it was written: CBC's padding alone lets one damaged file in 256 through, and libcrypto takes no offence at what
+/// then follows the key.
 ///
 /// # Errors
 /// [`KeyFileFault`].
 pub fn open_key_pem(pem: &str, passphrase: &Passphrase) -> Result<SoftKey, KeyFileFault> {
     // Without this check libcrypto would also take an unencrypted key, and a secret that lies open would go unnoticed.
-    if !matches!(pem::decode(LABEL, pem).as_deref(), Some([_])) {
+    let Some([der]) = pem::decode(LABEL, pem).and_then(|blocks| <[_; 1]>::try_from(blocks).ok()) else {
         return Err(KeyFileFault::NotOpened);
+    };
+    let password = passphrase.expose().as_bytes();
+    let Some((salt, iv, sealed)) = ours(&der) else {
+        let key =
+            PKey::private_key_from_pem_passphrase(pem.as_bytes(), password).map_err(|_| KeyFileFault::NotOpened)?;
+        let plain = Zeroizing::new(key.private_key_to_pkcs8().map_err(CryptoFault::from_stack("reading a key"))?);
+        return Ok(SoftKey::from_pkcs8_der(&plain)?);
+    };
+    let cipher_key = cipher_key(passphrase, &salt)?;
+    let plain = openssl::symm::decrypt(Cipher::aes_256_cbc(), &*cipher_key, Some(&iv), &sealed);
+    let plain = Zeroizing::new(plain.map_err(|_| KeyFileFault::NotOpened)?);
+    let key = SoftKey::from_pkcs8_der(&plain).map_err(|_| KeyFileFault::NotOpened)?;
+    if *key.to_pkcs8_der()? == *plain { Ok(key) } else { Err(KeyFileFault::NotOpened) }
+}
+
+/// Salt, initialisation vector and sealed octets of an envelope that is ours, octet for octet.
+fn ours(der: &[u8]) -> Option<(OctetString, OctetString, OctetString)> {
+    #[derive(AsnType, Decode)]
+    struct EncryptedPrivateKeyInfo {
+        algorithm: Pbes2Algorithm,
+        sealed: OctetString,
     }
-    let key = PKey::private_key_from_pem_passphrase(pem.as_bytes(), passphrase.expose().as_bytes())
-        .map_err(|_| KeyFileFault::NotOpened)?;
-    let plain = Zeroizing::new(key.private_key_to_pkcs8().map_err(CryptoFault::from_stack("reading a key"))?);
-    Ok(SoftKey::from_pkcs8_der(&plain)?)
+    #[derive(AsnType, Decode)]
+    struct Pbes2Algorithm {
+        _id: ObjectIdentifier,
+        parameters: Pbes2Params,
+    }
+    #[derive(AsnType, Decode)]
+    struct Pbes2Params {
+        derivation: Derivation,
+        encryption: Encryption,
+    }
+    #[derive(AsnType, Decode)]
+    struct Derivation {
+        _id: ObjectIdentifier,
+        parameters: ScryptParams,
+    }
+    #[derive(AsnType, Decode)]
+    struct ScryptParams {
+        salt: OctetString,
+        _n: u64,
+        _r: u64,
+        _p: u64,
+    }
+    #[derive(AsnType, Decode)]
+    struct Encryption {
+        _id: ObjectIdentifier,
+        iv: OctetString,
+    }
+    let EncryptedPrivateKeyInfo { algorithm, sealed } = rasn::der::decode(der).ok()?;
+    let Pbes2Params { derivation, encryption } = algorithm.parameters;
+    let (salt, iv) = (derivation.parameters.salt, encryption.iv);
+    (iv.len() == 16 && envelope(&salt, &iv, &sealed) == der).then_some((salt, iv, sealed))
 }
 
 /// EncryptedPrivateKeyInfo with PBES2 (RFC 8018 §6.2), scrypt-params (RFC 7914 §7) and AES-256-CBC.
@@ -128,6 +185,27 @@ mod tests {
         let wrong = Passphrase::new("wrong".to_owned());
         assert_eq!(open_key_pem(&pem, &wrong).err(), Some(KeyFileFault::NotOpened));
         assert_eq!(open_key_pem("", &wrong).err(), Some(KeyFileFault::NotOpened));
+    }
+
+    /// Every octet of the sealed ones counts, also where only padding is garbled, which passes for padding now and then.
+    #[test]
+    fn a_damaged_file_does_not_open() {
+        let key = SoftKey::generate(SignatureAlgorithm::Ed25519).unwrap();
+        let passphrase = Passphrase::new("p".to_owned());
+        let salt = [1; 16];
+        let good = Zeroizing::new(key.to_pkcs8_der().unwrap().to_vec());
+        let sealed = |plain: &[u8]| {
+            let cipher_key = cipher_key(&passphrase, &salt).unwrap();
+            let sealed = openssl::symm::encrypt(Cipher::aes_256_cbc(), &*cipher_key, Some(&[2; 16]), plain).unwrap();
+            pem::encode(LABEL, &envelope(&salt, &[2; 16], &sealed))
+        };
+        assert_eq!(open_key_pem(&sealed(&good), &passphrase).unwrap().spki_der(), key.spki_der());
+        // What libcrypto takes: the key, and then what was padding.
+        let mut bad = good.to_vec();
+        bad.extend([7; 15]);
+        assert!(PKey::private_key_from_pem_passphrase(sealed(&bad).as_bytes(), b"p").is_ok());
+        assert_eq!(open_key_pem(&sealed(&bad), &passphrase).err(), Some(KeyFileFault::NotOpened));
+        assert_eq!(open_key_pem(&sealed(&good[1..]), &passphrase).err(), Some(KeyFileFault::NotOpened));
     }
 
     #[test]
