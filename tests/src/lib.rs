@@ -16,3 +16,12 @@ pub mod http;
 pub mod powercut;
 pub mod server;
 pub mod stamp;
+
+use std::path::PathBuf;
+
+/// The folder `tests/` of the checkout that runs, as cargo tells it now: the one at compile time may have been another's,
+/// since checkouts share a target folder.
+#[must_use]
+pub fn source_folder() -> PathBuf {
+    std::env::var_os("CARGO_MANIFEST_DIR").expect("tests are run by cargo").into()
+}

@@ -546,7 +546,7 @@ fn every_refusal_has_its_page_and_no_page_is_left_over() {
 // ---- files --------------------------------------------------------------------------------------------------------------
 
 fn schemas() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("../schemas")
+    semper_tests::source_folder().join("../schemas")
 }
 
 fn read(name: &str) -> String {

@@ -170,7 +170,7 @@ fn python_stranger(script: &str, url: &str, trust: &Path, work: &Path) -> Comman
 }
 
 fn strangers() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("strangers")
+    semper_tests::source_folder().join("strangers")
 }
 
 /// The interpreter of the venv that `ops/setup.sh` makes.

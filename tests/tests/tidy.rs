@@ -407,7 +407,7 @@ fn assert_none(complaints: Vec<String>) {
 }
 
 fn root() -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+    semper_tests::source_folder().join("..")
 }
 
 /// Every text file below the root, except what git ignores.
