@@ -61,9 +61,9 @@ const HEADERS_MAX: usize = 64;
 /// How long a connection that was in the backlog when the server was told to stop has for the first byte of its request.
 const FIRST_BYTES_WAIT: Duration = Duration::from_millis(100);
 
-/// Who asks: the socket's address, and the address that limits count.
+/// Who asks; an IPv4 address is one, however the socket shows it.
 #[derive(Clone, Copy, Debug)]
-pub struct Peer(pub SocketAddr, pub IpAddr);
+pub struct Peer(pub IpAddr);
 
 /// What a request is called in the log; the client gets it as `x-request-id`.
 #[derive(Clone, Copy, Debug, Default)]
@@ -136,7 +136,7 @@ async fn connection(
         let _ = tokio::time::timeout(FIRST_BYTES_WAIT, stream.readable()).await;
     }
     let metrics = guard.open.metrics.clone();
-    let peer = Peer(address, address.ip().to_canonical());
+    let peer = Peer(address.ip().to_canonical());
     let service =
         service_fn(move |request: http::Request<Incoming>| answer(router.clone(), request, peer, metrics.clone()));
     let io = Watched::new(TokioIo::new(stream), limits.idle_timeout);

@@ -24,7 +24,7 @@ use semper_ttp::{
     clock::Health,
     crypto::{Entropy, Signer},
     digest::Digest,
-    evidence::{Aggregate, Fact, SERIAL_COUNTER},
+    evidence::{Aggregate, Envelope, Fact, SERIAL_COUNTER},
     role::{Snapshot, decode_snapshot, fold},
     time::Timestamp,
     timestamp::{self, ClockVerdict},
@@ -173,6 +173,20 @@ impl Service {
             disk_open: AtomicBool::new(true),
             draining: AtomicBool::new(false),
         }))
+    }
+
+    /// What is around a fact of the service's own, with a new salt; `event` is what led to it.
+    fn envelope(
+        &self,
+        aggregate: Aggregate,
+        seq: u64,
+        now: Timestamp,
+        event: &[u8],
+    ) -> Result<Envelope, semper_ttp::crypto::EntropyFault> {
+        let mut salt = [0; 16];
+        self.entropy.fill(&mut salt)?;
+        let event_digest = Digest::of(event);
+        Ok(Envelope { aggregate, seq, now, salt, policy_hash: self.policy_hash, event_digest })
     }
 
     /// True while requests that write are taken.

@@ -44,7 +44,7 @@ async fn stamp(app: Arc<App>, endpoint: usize, request: HttpRequest) -> Response
         return rejected(StatusCode::SERVICE_UNAVAILABLE, &Refusal::Unavailable, Some(1));
     }
     let (peer, id) = request.extensions().get::<(Peer, RequestId)>().copied().unzip();
-    let quota = peer.map(|Peer(_, ip)| service.quota.take(ip, Instant::now()));
+    let quota = peer.map(|Peer(ip)| service.quota.take(ip, Instant::now()));
     if let Some(Err(Exceeded { limit, retry_after_secs })) = quota {
         let refusal = Refusal::RateLimited { limit, window_secs: WINDOW_SECS, retry_after_secs };
         service.metrics.rate_limited(&settings.name);

@@ -33,7 +33,7 @@ use semper_ledger::sequencer::SequencerSettings;
 use semper_ledger::store::BadFormat;
 use semper_ledger::store::rocks::{self, RocksSettings, RocksStore};
 use semper_ttp::asn1::pem;
-use semper_ttp::crypto::{EntropyFault, KeyFileFault, LogVerifier};
+use semper_ttp::crypto::{EntropyFault, KeyFileFault, LogVerifier, p256_point};
 use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{KeyId, KeyPurpose};
 use semper_ttp::x509::CertificateFault;
@@ -271,6 +271,11 @@ impl DataFolder {
         serde_json::from_slice(&bytes).map_err(|error| DataError::Identity { path, error })
     }
 
+    /// The file of the settings: that of `--config`, else the folder's own.
+    pub(crate) fn config_file(&self, file: Option<&Path>) -> PathBuf {
+        file.map_or_else(|| self.path("semper.toml"), Path::to_owned)
+    }
+
     /// The settings: those of `--config`, else the folder's own, whose relative paths start at the folder, so that it
     /// may be moved. Not yet verified: the command line may still override. A file that states another identity than the
     /// folder's is refused.
@@ -278,16 +283,12 @@ impl DataFolder {
     /// # Errors
     /// [`DataError::Config`], [`DataError::OtherService`].
     pub(crate) fn config(&self, file: Option<&Path>) -> Result<Config, DataError> {
-        let config = match file {
-            Some(file) => Config::load(Some(file))?,
-            None => {
-                let mut config = Config::load(Some(&self.path("semper.toml")))?;
-                for path in [&mut config.keys.passphrase_file, &mut config.ledger.anchor_path].into_iter().flatten() {
-                    *path = self.root.join(&*path);
-                }
-                config
+        let mut config = Config::load(Some(&self.config_file(file)))?;
+        if file.is_none() {
+            for path in [&mut config.keys.passphrase_file, &mut config.ledger.anchor_path].into_iter().flatten() {
+                *path = self.root.join(&*path);
             }
-        };
+        }
         match self.identity()?.differences(&config).into_iter().next() {
             Some((key, stored, stated)) => Err(DataError::OtherService { key, stored, stated }),
             None => Ok(config),
@@ -307,8 +308,7 @@ impl DataFolder {
             Some([spki]) => spki.clone(),
             _ => return Err(DataError::Unfit { path, reason: "must hold exactly one public key".to_owned() }),
         };
-        // The SubjectPublicKeyInfo of P-256 ends with the uncompressed point.
-        let Some(point) = spki.last_chunk::<65>().filter(|_| spki.len() == 91) else {
+        let Some(point) = p256_point(&spki) else {
             return Err(DataError::Unfit { path, reason: "is no P-256 key".to_owned() });
         };
         Ok(LogIdentity { note_key, issuer: self.identity()?.public_url, receipt_key: point.to_vec() })

@@ -98,6 +98,17 @@ fn wait_until_ready(server: &Server) {
     }
 }
 
+/// A trial whose realtime has just jumped. Samples are far apart: what stops the authority is the comparison at each token,
+/// not the next sample.
+fn jumped(realtime: &Realtime, data: &Data, jump: &str) -> Server {
+    data.set("clock.sample_interval_ms", "60000").set("clock.sample_age_max_ms", "180000");
+    realtime.set("+0");
+    let server = realtime.start(data);
+    assert!(granted_by(server.http()), "{jump}: before");
+    realtime.set(jump);
+    server
+}
+
 fn refused_for_time(server: &Server) -> bool {
     let mut connection = Connection::open(server.http()).expect("the server listens");
     let answer = ask(&mut connection, "/tsa", &query(b"what time?")).expect("an answer");
@@ -117,12 +128,7 @@ fn a_clock_that_jumps_stops_the_authority() {
     let realtime = Realtime::new();
     for jump in ["+60", "-60", "+2", "-2"] {
         let data = Data::demo();
-        // Samples are far apart: what stops the authority here is the comparison at each token, not the next sample.
-        data.set("clock.sample_interval_ms", "60000").set("clock.sample_age_max_ms", "180000");
-        realtime.set("+0");
-        let server = realtime.start(&data);
-        assert!(granted_by(server.http()), "{jump}: before");
-        realtime.set(jump);
+        let server = jumped(&realtime, &data, jump);
         let mut connection = Connection::open(server.http()).expect("the server listens");
         for path in ["/tsa", "/tsa/rsa", "/tsa"] {
             let answer = ask(&mut connection, path, &query(b"jumped")).expect("an answer");
@@ -146,11 +152,7 @@ fn a_jump_leaves_no_mark_on_the_ledgers_time() {
     let realtime = Realtime::new();
     for jump in ["+86400", "-86400"] {
         let data = Data::demo();
-        data.set("clock.sample_interval_ms", "60000").set("clock.sample_age_max_ms", "180000");
-        realtime.set("+0");
-        let server = realtime.start(&data);
-        assert!(granted_by(server.http()), "{jump}: before");
-        realtime.set(jump);
+        let server = jumped(&realtime, &data, jump);
         assert!(refused_for_time(&server), "{jump}");
         let data = server.stop();
 

@@ -22,7 +22,7 @@ pub use entropy::SeededEntropy;
 pub use entropy::{Entropy, EntropyFault, OsEntropy};
 pub use hash::{ImprintHasher, imprint_of, sha1};
 pub use key_file::{KeyFileFault, Passphrase, open_key_pem, seal_key_pem};
-pub use log::{LogSigner, LogVerifier};
+pub use log::{LogSigner, LogVerifier, p256_point};
 pub use pkcs12::build_pkcs12;
 pub use soft::SoftKey;
 pub use verifier::{PublicKey, PublicKeyFault};

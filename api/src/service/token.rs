@@ -11,7 +11,7 @@ use std::sync::{
 use semper_ledger::sequencer::{Commit, Refused, RoleRow};
 use semper_ttp::{
     digest::Digest,
-    evidence::{Aggregate, Envelope, OpsFact, Recorded},
+    evidence::{Aggregate, OpsFact, Recorded},
     role::Role,
     time::Timestamp,
     timestamp::{
@@ -173,17 +173,9 @@ impl Service {
     }
 
     fn add_first_use(&self, endpoint: usize, commit: &mut Commit) -> Result<(), ServiceFault> {
-        let mut salt = [0; 16];
-        self.entropy.fill(&mut salt)?;
         let key = self.endpoints[endpoint].endpoint.tsu().key();
-        let envelope = Envelope {
-            aggregate: Aggregate::of_key(key),
-            seq: FIRST_USE_STEP,
-            now: Timestamp::from_millis(commit.now_ms),
-            salt,
-            policy_hash: self.policy_hash,
-            event_digest: Digest::of(&[]),
-        };
+        let now = Timestamp::from_millis(commit.now_ms);
+        let envelope = self.envelope(Aggregate::of_key(key), FIRST_USE_STEP, now, &[])?;
         commit.drafts.push(draft(&OpsFact::KeyFirstUse { key }.into_fact(&envelope), None));
         Ok(())
     }

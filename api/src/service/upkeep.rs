@@ -5,8 +5,7 @@ use std::{sync::Arc, time::Duration};
 use semper_ledger::sequencer::{Commit, RoleRow};
 use semper_ttp::{
     ca::{Crl, CrlEffect, CrlEvent, CrlRefusal, crl},
-    digest::Digest,
-    evidence::{Aggregate, Envelope, KeyId, OpsFact, Recorded},
+    evidence::{Aggregate, KeyId, OpsFact, Recorded},
     role::{Role, encode_snapshot},
     time::Timestamp,
 };
@@ -31,17 +30,8 @@ impl Service {
 
     /// Appends a fact about the service itself: a clock event, its start, its end. Not while the clock is in doubt.
     pub fn record(&self, fact: OpsFact) -> Result<(), ServiceFault> {
-        let mut salt = [0; 16];
-        self.entropy.fill(&mut salt)?;
         let now = self.ledger_now()?;
-        let envelope = Envelope {
-            aggregate: Aggregate::service(),
-            seq: now.millis(),
-            now,
-            salt,
-            policy_hash: self.policy_hash,
-            event_digest: Digest::of(&[]),
-        };
+        let envelope = self.envelope(Aggregate::service(), now.millis(), now, &[])?;
         self.ledger.append(Commit::one(now.millis(), draft(&fact.into_fact(&envelope), None)))?;
         Ok(())
     }
@@ -94,20 +84,10 @@ impl Service {
         let (Some(der), [fact]) = (der, facts.as_slice()) else {
             unreachable!("an issued CRL is one fact and one signature");
         };
-        let mut salt = [0; 16];
-        self.entropy.fill(&mut salt)?;
-        let seq = snapshot.next_seq;
+        let envelope = self.envelope(aggregate, snapshot.next_seq, now, &event.encode())?;
         Crl::apply(&mut snapshot.state, fact);
         snapshot.next_seq += 1;
         let next_update = snapshot.state.last.map_or(now, |last| last.next_update);
-        let envelope = Envelope {
-            aggregate,
-            seq,
-            now,
-            salt,
-            policy_hash: self.policy_hash,
-            event_digest: Digest::of(&event.encode()),
-        };
         let draft = draft(&fact.clone().into_fact(&envelope), Some(der.clone()));
         let mut commit = Commit::one(now.millis(), draft);
         commit.rows.push(RoleRow::Snapshot { aggregate: aggregate.0, bytes: encode_snapshot::<Crl>(&snapshot) });

@@ -273,7 +273,7 @@ async fn listen(
 
 /// What runs here: version and configuration, as the fact of the start names it.
 fn build(folder: &DataFolder, args: &cli::Serve) -> Result<Digest, Failed> {
-    let file = args.config.clone().unwrap_or_else(|| folder.path("semper.toml"));
+    let file = folder.config_file(args.config.as_deref());
     let configuration = std::fs::read(&file);
     let configuration =
         configuration.map_err(|error| Failed::usage(&format!("cannot read {}: {error}", file.display())))?;

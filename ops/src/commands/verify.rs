@@ -231,25 +231,6 @@ mod tests {
 
     use super::*;
 
-    const CHECKS: [Check; 16] = [
-        Check::TokenForm,
-        Check::TokenImprint,
-        Check::TokenSigner,
-        Check::TokenAttributes,
-        Check::TokenCertificateBinding,
-        Check::TokenSignature,
-        Check::CertificateChain,
-        Check::CertificateKeyPeriod,
-        Check::CertificateRevocation,
-        Check::TokenPolicy,
-        Check::ProofForm,
-        Check::EntryDigest,
-        Check::EntryKind,
-        Check::ProofCheckpoint,
-        Check::ProofInclusion,
-        Check::EntryTime,
-    ];
-
     fn args(file: &str) -> Verify {
         Verify { file: file.into(), token: None, proof: None, trust: "trust".into(), policies: Vec::new() }
     }
@@ -272,7 +253,7 @@ mod tests {
                 ([], _) => Verdict::Undecided,
                 _ => Verdict::Refuted,
             },
-            checks: CHECKS.map(|check| CheckResult { check, outcome: outcome(check) }).into(),
+            checks: Check::ALL.map(|check| CheckResult { check, outcome: outcome(check) }).into(),
             token: Some(TokenSummary {
                 gen_time: time,
                 serial: "01".into(),
@@ -314,7 +295,7 @@ mod tests {
 
     #[test]
     fn an_undecided_one_says_what_is_missing() {
-        let text = as_text(&args("contract.pdf"), &report(&[], &CHECKS[10..]));
+        let text = as_text(&args("contract.pdf"), &report(&[], &Check::ALL[10..]));
         let last = text.lines().last().unwrap();
         assert!(last.starts_with("COULD NOT TELL: nothing speaks against it that contract.pdf existed"), "{last}");
         assert!(last.ends_with("but nobody asked."), "{last}");
@@ -334,9 +315,9 @@ mod tests {
 
     #[test]
     fn every_check_has_its_own_words_and_its_section() {
-        let words: std::collections::HashSet<_> = CHECKS.map(assertion).into();
-        assert_eq!(words.len(), CHECKS.len());
-        assert_eq!(CHECKS.iter().filter(|check| is_of_ledger(**check)).count(), 6);
+        let words: std::collections::HashSet<_> = Check::ALL.map(assertion).into();
+        assert_eq!(words.len(), Check::ALL.len());
+        assert_eq!(Check::ALL.iter().filter(|check| is_of_ledger(**check)).count(), 6);
     }
 
     #[test]
@@ -344,7 +325,7 @@ mod tests {
         let json = as_json(&args("contract.pdf"), &report(&[Check::TokenImprint], &[]));
         assert_eq!(json["report"]["verdict"], "refuted");
         assert_eq!(json["report"]["checks"][1]["outcome"], "failed");
-        assert_eq!(json["report"]["checks"].as_array().unwrap().len(), CHECKS.len());
+        assert_eq!(json["report"]["checks"].as_array().unwrap().len(), Check::ALL.len());
         assert_eq!(json["token_file"], "contract.pdf.tst");
         assert!(json["sentence"].as_str().unwrap().starts_with("NOT VERIFIED"));
     }

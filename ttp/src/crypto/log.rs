@@ -20,12 +20,17 @@ impl LogSigner {
     pub fn new(key: Arc<SoftKey>) -> Option<Self> {
         let (algorithm, public_key) = match key.algorithm() {
             SignatureAlgorithm::Ed25519 => (Algorithm::Ed25519, key.ed25519_public()?.to_vec()),
-            // The SubjectPublicKeyInfo of P-256 ends with the uncompressed point.
-            SignatureAlgorithm::EcdsaP256Sha256 => (Algorithm::Es256, key.spki_der().last_chunk::<65>()?.to_vec()),
+            SignatureAlgorithm::EcdsaP256Sha256 => (Algorithm::Es256, p256_point(key.spki_der())?.to_vec()),
             SignatureAlgorithm::RsaPkcs1Sha256 => return None,
         };
         Some(Self { key, algorithm, public_key })
     }
+}
+
+/// The uncompressed point with which a SubjectPublicKeyInfo of P-256 ends (RFC 5480 §2), `None` for another length.
+#[must_use]
+pub fn p256_point(spki: &[u8]) -> Option<&[u8; 65]> {
+    spki.last_chunk().filter(|_| spki.len() == 91)
 }
 
 impl port::Signer for LogSigner {

@@ -14,13 +14,11 @@ use crate::digest::Digest;
 use crate::evidence::{Kind, TimestampKind};
 use crate::time::Timestamp;
 
-const AFTER_FORM: [Check; 5] =
-    [Check::EntryDigest, Check::EntryKind, Check::ProofCheckpoint, Check::ProofInclusion, Check::EntryTime];
-
 /// Makes all checks of the proof.
 pub(super) fn check(evidence: &Evidence<'_>, trust: &Trust, token: Option<&Token>, report: &mut Report) {
+    let after_form = Check::ProofForm.following(Check::EntryTime);
     let Some(text) = evidence.proof else {
-        for check in [Check::ProofForm].into_iter().chain(AFTER_FORM) {
+        for check in [Check::ProofForm].into_iter().chain(after_form) {
             report.skip(check, "no proof was given");
         }
         return;
@@ -29,7 +27,7 @@ pub(super) fn check(evidence: &Evidence<'_>, trust: &Trust, token: Option<&Token
         Ok(read) => read,
         Err(reason) => {
             report.record(Check::ProofForm, Err(reason));
-            for check in AFTER_FORM {
+            for check in after_form {
                 report.skip(check, "the proof does not read");
             }
             return;

@@ -57,6 +57,33 @@ pub enum Check {
     EntryTime,
 }
 
+impl Check {
+    /// All of them, in the order of a report.
+    pub const ALL: [Check; 16] = [
+        Check::TokenForm,
+        Check::TokenImprint,
+        Check::TokenSigner,
+        Check::TokenAttributes,
+        Check::TokenCertificateBinding,
+        Check::TokenSignature,
+        Check::CertificateChain,
+        Check::CertificateKeyPeriod,
+        Check::CertificateRevocation,
+        Check::TokenPolicy,
+        Check::ProofForm,
+        Check::EntryDigest,
+        Check::EntryKind,
+        Check::ProofCheckpoint,
+        Check::ProofInclusion,
+        Check::EntryTime,
+    ];
+
+    /// Those after this one, up to and with `last`.
+    pub(super) fn following(self, last: Check) -> impl Iterator<Item = Check> {
+        Self::ALL.into_iter().filter(move |check| self < *check && *check <= last)
+    }
+}
+
 /// What came out of a check.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 #[serde(tag = "outcome", content = "reason", rename_all = "kebab-case")]

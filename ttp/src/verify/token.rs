@@ -127,17 +127,7 @@ pub(super) fn check(evidence: &Evidence<'_>, trust: &Trust, report: &mut Report)
         Ok(token) => token,
         Err(reason) => {
             report.record(Check::TokenForm, Err(reason.to_owned()));
-            for check in [
-                Check::TokenImprint,
-                Check::TokenSigner,
-                Check::TokenAttributes,
-                Check::TokenCertificateBinding,
-                Check::TokenSignature,
-                Check::CertificateChain,
-                Check::CertificateKeyPeriod,
-                Check::CertificateRevocation,
-                Check::TokenPolicy,
-            ] {
+            for check in Check::TokenForm.following(Check::TokenPolicy) {
                 report.skip(check, "the token does not read");
             }
             return None;
@@ -151,14 +141,7 @@ pub(super) fn check(evidence: &Evidence<'_>, trust: &Trust, report: &mut Report)
     match &signer {
         Err(reason) => {
             report.record(Check::TokenSigner, Err((*reason).to_owned()));
-            for check in [
-                Check::TokenAttributes,
-                Check::TokenCertificateBinding,
-                Check::TokenSignature,
-                Check::CertificateChain,
-                Check::CertificateKeyPeriod,
-                Check::CertificateRevocation,
-            ] {
+            for check in Check::TokenSigner.following(Check::CertificateRevocation) {
                 report.skip(check, "the signer is not known");
             }
         }

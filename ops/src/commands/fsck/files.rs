@@ -17,7 +17,7 @@ use semper_ledger::store::{Direction, Fault, Read, Table, keys, read, scan};
 use semper_ledger::tile::bundle_entries;
 use semper_ttp::asn1::{oid, pem};
 use semper_ttp::ca::Authority;
-use semper_ttp::crypto::{Passphrase, Signer, open_key_pem};
+use semper_ttp::crypto::{Passphrase, Signer, open_key_pem, p256_point};
 use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{Aggregate, Fact, Genesis, KeyId, OpsFact, Recorded};
 use semper_ttp::verify::LedgerPromise;
@@ -85,11 +85,11 @@ fn genesis(store: &dyn Read) -> Option<Genesis> {
 }
 
 fn from_genesis(genesis: &Genesis, public_url: String) -> Option<LogIdentity> {
-    let spki = hex::decode(&genesis.receipt_key).ok().filter(|spki| spki.len() == 91)?;
+    let spki = hex::decode(&genesis.receipt_key).ok()?;
     Some(LogIdentity {
         note_key: VerifierKey::parse(&genesis.vkey).ok()?,
         issuer: public_url,
-        receipt_key: spki.last_chunk::<65>()?.to_vec(),
+        receipt_key: p256_point(&spki)?.to_vec(),
     })
 }
 
