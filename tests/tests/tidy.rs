@@ -2,11 +2,7 @@
 //!
 //! Each rule is a function from files to complaints, so that [`the_rules_can_fail`] can show it something bad.
 
-use std::{
-    collections::BTreeSet,
-    fs,
-    path::{Path, PathBuf},
-};
+use std::{collections::BTreeSet, fs, path::PathBuf};
 
 /// A text file of the repository.
 struct File {
