@@ -312,12 +312,12 @@ fn reopen(
     Ok(Group::reopened(head, edge, full.is_none().then_some(bundle)))
 }
 
-/// Reads a tile row and cuts it to `width`; a stored tile may be wider than an older size needs, never narrower.
+/// Reads the hashes of a tile row, cut to `width`, and computes what is above them; a stored tile may be wider than an older size needs, never narrower.
 pub(crate) fn read_tile(store: &dyn Store, id: TileId, width: usize) -> Result<Option<Tile>, Fault> {
     let key = keys::tile(id);
     let Some(row) = read(store, Table::Tile, &key)? else { return Ok(None) };
-    match row.as_chunks::<32>() {
-        (hashes, []) if (width..=TILE_WIDTH as usize).contains(&hashes.len()) => Ok(Some(Tile::new(&hashes[..width]))),
+    match Tile::split_row(&row) {
+        Some((hashes, _)) if hashes.len() >= width => Ok(Some(Tile::new(&hashes[..width]))),
         _ => Err(Fault::corrupt(Table::Tile, &key, "too few hashes, too many, or not whole ones")),
     }
 }

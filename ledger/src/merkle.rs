@@ -74,71 +74,99 @@ pub fn root_of(leaves: &[Hash]) -> Hash {
     rs_merkle::MerkleTree::<Rfc6962>::from_leaves(leaves).root().unwrap_or(EMPTY_ROOT)
 }
 
-/// The hashes of one tile and the interior nodes above them.
-///
-/// `layers[j][i]` covers the hashes `i·2^j .. (i+1)·2^j` of the tile; only complete subtrees are present, so every value
-/// is final. A full tile has one node in layer 8, which is a hash of the tile above.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Tile {
-    layers: [Vec<Hash>; TILE_HEIGHT as usize + 1],
-}
+/// Levels of interior nodes from one kept layer to the next: a tile keeps the nodes over 16 hashes, computes those between
+/// (15 hashes at most each) and has its own root over 16 of the kept ones. So a path through a tile costs 22 hashes instead
+/// of 247, and the kept layer 512 bytes more.
+const KEPT: u32 = TILE_HEIGHT / 2;
 
-impl Default for Tile {
-    fn default() -> Self {
-        Self { layers: std::array::from_fn(|_| Vec::new()) }
-    }
+/// Nodes that a full tile keeps.
+pub const KEPT_NODES: usize = 1 << (TILE_HEIGHT - KEPT);
+
+/// The hashes of one tile and the nodes over each complete 16 of them.
+///
+/// Only complete subtrees have a node, so every value is final. The node over all of a full tile is a hash of the tile
+/// above.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Tile {
+    hashes: Vec<Hash>,
+    kept: Vec<Hash>,
 }
 
 impl Tile {
     /// The tile of `hashes`, at most 256 of them.
     pub fn new(hashes: &[Hash]) -> Self {
         assert!(hashes.len() <= TILE_WIDTH as usize, "a tile holds at most 256 hashes");
-        let mut tile = Self::default();
-        tile.layers[0] = hashes.to_vec();
-        for j in 0..TILE_HEIGHT as usize {
-            tile.layers[j + 1] = tile.layers[j].chunks_exact(2).map(|pair| node_hash(&pair[0], &pair[1])).collect();
-        }
-        tile
+        Self { hashes: hashes.to_vec(), kept: hashes.chunks_exact(1 << KEPT).map(|run| fold_run(run, KEPT)).collect() }
     }
 
-    /// Reads the concatenated hashes of a stored or served tile; `None` unless they are 0 to 256 whole hashes.
-    pub fn from_bytes(bytes: &[u8]) -> Option<Self> {
-        let (hashes, rest) = bytes.as_chunks::<32>();
-        (rest.is_empty() && hashes.len() <= TILE_WIDTH as usize).then(|| Self::new(hashes))
-    }
-
-    /// The hashes as stored and served: concatenated.
+    /// The hashes as served: concatenated.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.layers[0].concat()
+        self.hashes.concat()
+    }
+
+    /// The value of the tile's row: the hashes and, of a full tile, which stays as it is, the nodes that it keeps.
+    pub fn row(&self) -> [&[u8]; 2] {
+        [self.hashes.as_flattened(), if self.is_full() { self.kept.as_flattened() } else { &[] }]
+    }
+
+    /// Reads [`Tile::row`] back, the kept nodes as they stand there; `None` for any other bytes.
+    pub fn from_row(row: &[u8]) -> Option<Self> {
+        let (hashes, kept) = Self::split_row(row)?;
+        if kept.is_empty() { Some(Self::new(hashes)) } else { Some(Self { hashes: hashes.to_vec(), kept: kept.to_vec() }) }
+    }
+
+    /// The hashes of a row and the nodes that it keeps, which only a full tile's row has.
+    pub fn split_row(row: &[u8]) -> Option<(&[Hash], &[Hash])> {
+        let (hashes, []) = row.as_chunks::<32>() else { return None };
+        match hashes.split_first_chunk::<{ TILE_WIDTH as usize }>() {
+            None => Some((hashes, &[])),
+            Some((hashes, kept)) => (kept.len() == KEPT_NODES).then_some((hashes.as_slice(), kept)),
+        }
     }
 
     /// Hashes present, 0 to 256.
     pub fn width(&self) -> usize {
-        self.layers[0].len()
+        self.hashes.len()
     }
 
     /// The hashes of the tile itself.
     pub fn hashes(&self) -> &[Hash] {
-        &self.layers[0]
+        &self.hashes
     }
 
     /// The complete subtree `i` of height `j` (0 to 8) inside this tile.
-    pub fn node(&self, j: u32, i: usize) -> Option<&Hash> {
-        self.layers.get(j as usize)?.get(i)
+    pub fn node(&self, j: u32, i: usize) -> Option<Hash> {
+        let (layer, height) = if j < KEPT { (&self.hashes, j) } else { (&self.kept, j - KEPT) };
+        let run = layer.get(i << height..(i + 1) << height)?;
+        Some(fold_run(run, height))
     }
 
-    /// Adds one hash and every interior node that it completes; true when the tile is full with it.
-    fn push(&mut self, hash: Hash) -> bool {
-        self.layers[0].push(hash);
-        for j in 0..TILE_HEIGHT as usize {
-            let [left, right] = match self.layers[j].as_slice() {
-                [.., left, right] if self.layers[j].len().is_multiple_of(2) => [*left, *right],
-                _ => break,
-            };
-            self.layers[j + 1].push(node_hash(&left, &right));
-        }
-        self.layers[0].len() == TILE_WIDTH as usize
+    fn is_full(&self) -> bool {
+        self.hashes.len() == TILE_WIDTH as usize
     }
+
+    /// Adds one hash and the kept node that it completes; true when the tile is full with it.
+    fn push(&mut self, hash: Hash) -> bool {
+        self.hashes.push(hash);
+        if let (rest, []) = self.hashes.as_chunks::<{ 1 << KEPT }>()
+            && let Some(run) = rest.last()
+        {
+            self.kept.push(fold_run(run, KEPT));
+        }
+        self.is_full()
+    }
+}
+
+/// The root over `2^height` hashes, at most 16.
+fn fold_run(run: &[Hash], height: u32) -> Hash {
+    let mut nodes = [EMPTY_ROOT; 1 << KEPT];
+    nodes[..run.len()].copy_from_slice(run);
+    for level in (0..height).rev() {
+        for i in 0..1 << level {
+            nodes[i] = node_hash(&nodes[2 * i], &nodes[2 * i + 1]);
+        }
+    }
+    nodes[0]
 }
 
 /// Names a tile: `level` 0 holds leaf hashes; the tile covers the hashes `index·256 .. (index+1)·256` of its level.
@@ -228,7 +256,7 @@ impl Edge {
             }
             let done = std::mem::take(tile);
             let index = level_width(self.size, level) / TILE_WIDTH;
-            hash = *done.node(TILE_HEIGHT, 0).expect("a full tile has its root");
+            hash = done.node(TILE_HEIGHT, 0).expect("a full tile has its root");
             full(TileId { level, index }, done);
             level += 1;
         }
@@ -244,7 +272,7 @@ impl Edge {
                 if tile.width() >> j & 1 == 1 {
                     let node =
                         tile.node(j, (tile.width() >> j) - 1).expect("the bit says that this subtree is complete");
-                    root = Some(root.map_or(*node, |right| node_hash(node, &right)));
+                    root = Some(root.map_or(node, |right| node_hash(&node, &right)));
                 }
             }
         }
@@ -307,7 +335,7 @@ mod tests {
         assert_eq!(tiles.iter().filter(|(id, _)| id.level == 0).count(), 256);
         assert_eq!(tiles.iter().filter(|(id, _)| id.level == 1).count(), 1);
         for (id, tile) in &tiles {
-            assert_eq!(tile.node(8, 0), Some(&root_of(tile.hashes())), "{id:?}");
+            assert_eq!(tile.node(8, 0), Some(root_of(tile.hashes())), "{id:?}");
         }
         assert_eq!(edge.tile(TileId { level: 0, index: 256 }).unwrap().width(), 70);
         assert!(edge.tile(TileId { level: 1, index: 1 }).is_none(), "an empty tile is no tile");
@@ -323,13 +351,38 @@ mod tests {
                 let again = Edge::rebuild::<()>(edge.size(), |id, width| {
                     let tile = edge.tile(id).unwrap();
                     assert_eq!(tile.width(), width);
-                    Ok(Tile::from_bytes(&tile.to_bytes()))
+                    Ok(Tile::from_row(&tile.row().concat()))
                 });
                 let again = again.unwrap().unwrap();
                 assert_eq!((again.root(), again.size()), (edge.root(), edge.size()));
             }
         }
         assert!(Edge::rebuild::<()>(5, |_, _| Ok(Some(Tile::new(&[EMPTY_ROOT; 4])))).unwrap().is_none(), "wrong width");
+    }
+
+    #[test]
+    fn a_tile_has_the_node_of_every_complete_subtree() {
+        let hashes: Vec<Hash> = (0..256).map(leaf).collect();
+        let mut grown = Tile::default();
+        for width in 1..=256 {
+            assert_eq!(grown.push(hashes[width - 1]), width == 256);
+            let tile = Tile::new(&hashes[..width]);
+            assert_eq!(tile, grown, "width {width}");
+            assert_eq!(Tile::from_row(&tile.row().concat()), Some(tile.clone()), "width {width}");
+            for j in 0..=8 {
+                let complete = width >> j;
+                assert_eq!(tile.node(j, complete), None, "width {width}, height {j}");
+                if let Some(last) = complete.checked_sub(1) {
+                    let due = root_of(&hashes[last << j..complete << j]);
+                    assert_eq!(tile.node(j, last), Some(due), "width {width}, height {j}");
+                }
+            }
+        }
+        let row = grown.row().concat();
+        assert_eq!(row.len(), 32 * (256 + 16));
+        for length in [1, 31, 33, 32 * 256, 32 * 257, row.len() - 1] {
+            assert_eq!(Tile::from_row(&row[..length]), None, "{length}");
+        }
     }
 
     #[test]

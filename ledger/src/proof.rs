@@ -83,7 +83,7 @@ impl<'a, T: Tiles> Nodes<'a, T> {
                 tile
             }
         };
-        Ok(*tile.node(j, start >> j).expect("the tile is wide enough, so this subtree is complete"))
+        Ok(tile.node(j, start >> j).expect("the tile is wide enough, so this subtree is complete"))
     }
 
     /// MTH(D[start:end]): `start` is aligned to the largest power of two below the length, as RFC 9162 splits.

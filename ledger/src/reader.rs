@@ -22,8 +22,8 @@ use crate::{
 #[derive(Clone)]
 struct TileWeight;
 
-/// A full tile with its interior nodes: 511 hashes and the vectors that hold them.
-const TILE_WEIGHT: u64 = 511 * 32 + 9 * 24 + 64;
+/// A full tile with the nodes that it keeps: 272 hashes and the vectors that hold them.
+const TILE_WEIGHT: u64 = 272 * 32 + 2 * 24 + 64;
 
 impl Weighter<TileId, Arc<Tile>> for TileWeight {
     fn weight(&self, _: &TileId, _: &Arc<Tile>) -> u64 {
@@ -244,7 +244,7 @@ impl Reader {
         }
         let key = keys::tile(id);
         let row = read(&*self.store, Table::Tile, &key)?.unwrap_or_default();
-        let tile = Tile::from_bytes(&row).filter(|tile| tile.width() >= width);
+        let tile = Tile::from_row(&row).filter(|tile| tile.width() >= width);
         let tile =
             Arc::new(tile.ok_or_else(|| Fault::corrupt(Table::Tile, &key, "the tile is too narrow or missing"))?);
         // Only what never changes is kept.

@@ -473,12 +473,12 @@ impl Sequencer {
         }
         let mut grown = true; // level 0 always grows; the next one when a tile below it has become full
         for (id, tile) in tiles {
-            batch.put_parts(Table::Tile, &keys::tile(*id), &[tile.hashes().as_flattened()]);
+            batch.put_parts(Table::Tile, &keys::tile(*id), &tile.row());
         }
         for (id, tile) in edge.tiles() {
             grown &= id.level == 0 || tiles.keys().any(|full| full.level + 1 == id.level);
             if grown {
-                batch.put_parts(Table::Tile, &keys::tile(id), &[tile.hashes().as_flattened()]);
+                batch.put_parts(Table::Tile, &keys::tile(id), &tile.row());
             }
         }
         let mut counters = self.counters.clone();

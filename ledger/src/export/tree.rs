@@ -70,7 +70,7 @@ impl<'a> Tree<'a> {
         let wanted = &above.hashes()[(id.index % TILE_WIDTH) as usize];
         let wrong = |what| Fault::corrupt(Table::Tile, &keys::tile(id), what);
         let tile = read_tile(self.store, id, TILE_WIDTH as usize)?.ok_or_else(|| wrong("the tile is missing"))?;
-        if tile.node(TILE_HEIGHT, 0) != Some(wanted) {
+        if tile.node(TILE_HEIGHT, 0) != Some(*wanted) {
             return Err(wrong("the tile does not hash to its place in the tile above"));
         }
         let tile = Arc::new(tile);

@@ -5,7 +5,7 @@ use std::hash::RandomState;
 use super::{Fsck, entry::View, finding::Findings, index::Expected, scan::Outcome};
 use crate::{
     ledger::parse_head,
-    merkle::{Hash, TILE_WIDTH, Tile, TileId, leaf_hash, node_hash, root_of, sha256, tile_width},
+    merkle::{Hash, KEPT_NODES, TILE_WIDTH, Tile, TileId, leaf_hash, node_hash, root_of, sha256, tile_width},
     receipt::{GroupHead, cose},
     store::{Table, keys},
     tile::bundle_entries,
@@ -53,6 +53,8 @@ pub(super) struct Worker<'f, 'a> {
     leaves: Vec<Hash>,
     /// By bundle of the stretch: are its leaves known?
     known: Vec<bool>,
+    /// By bundle of the stretch: the nodes that its full tile's row keeps, beside its hashes.
+    kept: Vec<Option<[Hash; KEPT_NODES]>>,
     /// By position: an artefact with the entry's digest was found.
     released: Vec<bool>,
 }
@@ -78,6 +80,7 @@ impl<'f, 'a> Worker<'f, 'a> {
             entries: Vec::new(),
             leaves: Vec::new(),
             known: Vec::new(),
+            kept: Vec::new(),
             released: Vec::new(),
         }
     }
@@ -86,16 +89,24 @@ impl<'f, 'a> Worker<'f, 'a> {
     pub(super) fn check(&mut self, first: u64, end: u64) -> Chunk {
         self.bundles(first, end);
         self.tiles(first, end);
-        let roots = (first..end).filter(|index| self.width(*index) == TILE_WIDTH as usize);
-        let roots =
-            roots.map(|index| self.known[(index - first) as usize].then(|| root_of(self.leaves_of(first, index))));
-        let roots = roots.collect();
+        let full = (first..end).filter(|index| self.width(*index) == TILE_WIDTH as usize);
+        let roots = full.map(|index| self.known[(index - first) as usize].then(|| self.root(first, index))).collect();
         let (groups, groups_whole) = self.groups(first, end);
         if self.fsck.full.is_some() {
             self.artefacts_and_facts(first, end);
         }
         self.fsck.advance((end * TILE_WIDTH).min(self.size) - first * TILE_WIDTH);
         Chunk { roots, groups, groups_whole }
+    }
+
+    /// The root of a full tile; the nodes on the way that its row keeps are compared.
+    fn root(&self, first: u64, index: u64) -> Hash {
+        let runs = self.leaves_of(first, index).chunks_exact(TILE_WIDTH as usize / KEPT_NODES);
+        let nodes: Vec<Hash> = runs.map(root_of).collect();
+        if self.kept[(index - first) as usize].is_some_and(|kept| kept.as_slice() != nodes) {
+            self.findings.row(Table::Tile, &keys::tile(TileId { level: 0, index }), WRONG_KEPT);
+        }
+        root_of(&nodes)
     }
 
     fn width(&self, bundle: u64) -> usize {
@@ -189,6 +200,8 @@ impl<'f, 'a> Worker<'f, 'a> {
     fn tiles(&mut self, first: u64, end: u64) {
         let key = |index| keys::tile(TileId { level: 0, index });
         let (fsck, findings) = (self.fsck, self.findings);
+        self.kept.clear();
+        self.kept.resize((end - first) as usize, None);
         let mut next = first;
         let missing = |from: u64, to: u64| {
             (from..to).for_each(|index| findings.row(Table::Tile, &key(index), "the tile is missing or unreadable"));
@@ -203,11 +216,10 @@ impl<'f, 'a> Worker<'f, 'a> {
                 next = index + 1;
                 let (at, width) = ((index - first) as usize, self.width(index));
                 let start = at * TILE_WIDTH as usize;
-                let (hashes, rest) = tile.as_chunks::<32>();
-                if !rest.is_empty() || hashes.len() != width {
-                    let what = format!("{} bytes where {width} hashes of 32 are due", tile.len());
-                    return findings.row(Table::Tile, row_key, what);
-                }
+                let Some((hashes, kept)) = Tile::split_row(tile).filter(|(hashes, _)| hashes.len() == width) else {
+                    return findings.row(Table::Tile, row_key, wrong_length(tile, width));
+                };
+                self.kept[at] = kept.try_into().ok();
                 if !self.known[at] {
                     self.leaves[start..start + width].copy_from_slice(hashes);
                     self.known[at] = true;
@@ -346,6 +358,15 @@ impl<'f, 'a> Worker<'f, 'a> {
     }
 }
 
+/// What is said of a tile's row whose hashes are right and whose kept nodes are not.
+pub(super) const WRONG_KEPT: &str = "a node that it keeps is not the root of its sixteen hashes";
+
+/// What is said of a tile's row that has not the length of its width.
+pub(super) fn wrong_length(row: &[u8], width: usize) -> String {
+    let kept = if width == TILE_WIDTH as usize { format!(" and {KEPT_NODES} nodes") } else { String::new() };
+    format!("{} bytes where {width} hashes{kept} of 32 are due", row.len())
+}
+
 /// Where the rows of a stretch begin: the first stretch also takes whatever stands before the first key there can be.
 fn start_of(first: u64, key: &[u8]) -> &[u8] {
     if first == 0 { &[] } else { key }
@@ -386,7 +407,7 @@ pub(super) fn fold(mut right: Option<Hash>, tile: &Tile, width: usize) -> Option
     for j in 0..8 {
         if width >> j & 1 == 1 {
             let node = tile.node(j, (width >> j) - 1).expect("the bit says that this subtree is complete");
-            right = Some(right.map_or(*node, |right| node_hash(node, &right)));
+            right = Some(right.map_or(node, |right| node_hash(&node, &right)));
         }
     }
     right

@@ -4,12 +4,16 @@ use std::{ops::ControlFlow, path::Path, sync::Arc};
 
 use super::*;
 use crate::{
+    anchor::memory::MemoryAnchor,
+    ledger::create,
+    merkle::TileId,
+    sequencer::{Commit, Draft},
     store::{
         Batch, Read,
         memory::MemoryStore,
         rocks::{RocksSettings, RocksStore},
     },
-    testing::world,
+    testing::{ManualClock, world},
 };
 
 /// Enough for three bundles, a tile of level 1 and rows in every table.
@@ -233,6 +237,41 @@ fn a_rewritten_row_is_found() {
             if matches!(table, Table::Tile | Table::Group | Table::Meta) {
                 located(&report, table, &[&key]);
             }
+        }
+    }
+}
+
+/// The nodes that a full tile's row keeps lead no proof astray unnoticed: nothing else in the log tells of them.
+#[test]
+fn every_kept_node_is_checked() {
+    let (sample, store) = (Sample::new(), MemoryStore::default());
+    let anchor = MemoryAnchor::default();
+    create(&store, &anchor, &world::identity()).unwrap();
+    // More than 65,536, so that a tile of level 1 is full, too.
+    let drafts = (0..66_000u64).map(|n| Draft::of_fact(1, 1, n.to_be_bytes().to_vec())).collect();
+    let shared: Arc<dyn Store> = Arc::new(store.clone());
+    let ledger = world::open(shared, Arc::new(anchor), &ManualClock::at(1_000), world::log_keys()).unwrap();
+    ledger.append(Commit { idempotency: None, now_ms: 1_000, drafts, rows: Vec::new() }).unwrap();
+    drop(ledger);
+    for id in [TileId { level: 0, index: 0 }, TileId { level: 0, index: 200 }, TileId { level: 1, index: 0 }] {
+        let key = keys::tile(id);
+        let value = crate::store::read(&store, Table::Tile, &key).unwrap().unwrap();
+        let found = |value: &[u8]| {
+            let store = store.copy();
+            put(&store, Table::Tile, &key, value);
+            let report = sample.check(&store, false);
+            // The sample's anchor is that of another log.
+            let findings = report.findings.iter().filter(|finding| finding.place == Place::Row(Table::Tile));
+            findings.map(|finding| finding.key.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(found(&value), Vec::<Vec<u8>>::new(), "sound");
+        for node in [0, 7, 15] {
+            let mut rewritten = value.clone();
+            rewritten[32 * (256 + node) + node] ^= 1;
+            assert_eq!(found(&rewritten), [key], "{id:?}, node {node}");
+        }
+        for length in [32 * 256, 32 * 271] {
+            assert_eq!(found(&value[..length]), [key], "{id:?}, {length} bytes");
         }
     }
 }

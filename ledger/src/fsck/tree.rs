@@ -2,11 +2,11 @@
 
 use super::{
     Fsck,
-    chunk::{Chunk, GroupEnd, Partial, fold},
+    chunk::{Chunk, GroupEnd, Partial, WRONG_KEPT, fold, wrong_length},
     finding::Findings,
 };
 use crate::{
-    merkle::{EMPTY_ROOT, Edge, Hash, TILE_WIDTH, TileId, level_width, root_of},
+    merkle::{EMPTY_ROOT, Edge, Hash, TILE_WIDTH, Tile, TileId, level_width, root_of},
     receipt::GroupHead,
     store::{Table, keys, read},
 };
@@ -78,9 +78,9 @@ impl<'f, 'a> Tree<'f, 'a> {
     fn push(&mut self, root: Hash) {
         let (fsck, findings) = (self.fsck, self.findings);
         self.upper.push(root, |id, tile| {
-            check_tile(fsck, findings, TileId { level: id.level + 1, ..id }, tile.hashes());
+            check_tile(fsck, findings, TileId { level: id.level + 1, ..id }, &tile);
             // The second opinion, as everywhere below: the edge hashes by itself, this is rs_merkle.
-            if Some(&root_of(tile.hashes())) != tile.node(8, 0) {
+            if Some(root_of(tile.hashes())) != tile.node(8, 0) {
                 findings.untold(Table::Tile, &keys::tile(id), "two implementations of the tree's hashing disagree");
             }
         });
@@ -133,7 +133,7 @@ impl<'f, 'a> Tree<'f, 'a> {
     pub(super) fn finish(&mut self) -> (Option<GroupHead>, u64) {
         if self.known {
             for (id, tile) in self.upper.tiles() {
-                check_tile(self.fsck, self.findings, TileId { level: id.level + 1, ..id }, tile.hashes());
+                check_tile(self.fsck, self.findings, TileId { level: id.level + 1, ..id }, tile);
             }
         }
         self.surplus();
@@ -181,17 +181,19 @@ impl<'f, 'a> Tree<'f, 'a> {
 }
 
 /// One tile above level 0: the row must hold exactly these hashes.
-fn check_tile(fsck: &Fsck<'_>, findings: &Findings, id: TileId, hashes: &[Hash]) {
+fn check_tile(fsck: &Fsck<'_>, findings: &Findings, id: TileId, tile: &Tile) {
     let key = keys::tile(id);
     match read(fsck.store, Table::Tile, &key) {
-        Ok(Some(row)) if row == hashes.as_flattened() => {}
-        Ok(Some(row)) if row.len() != 32 * hashes.len() => {
-            findings.row(Table::Tile, &key, format!("{} bytes where {} hashes of 32 are due", row.len(), hashes.len()));
-        }
-        Ok(Some(row)) => {
-            let at = row.iter().zip(hashes.as_flattened()).take_while(|(a, b)| a == b).count() / 32;
-            findings.row(Table::Tile, &key, format!("hash {at} is not the root of the tile below it"));
-        }
+        Ok(Some(row)) => match Tile::split_row(&row) {
+            Some((hashes, kept)) if hashes.len() == tile.width() => {
+                if let Some(at) = (0..hashes.len()).find(|at| hashes[*at] != tile.hashes()[*at]) {
+                    findings.row(Table::Tile, &key, format!("hash {at} is not the root of the tile below it"));
+                } else if kept.as_flattened() != tile.row()[1] {
+                    findings.row(Table::Tile, &key, WRONG_KEPT);
+                }
+            }
+            _ => findings.row(Table::Tile, &key, wrong_length(&row, tile.width())),
+        },
         Ok(None) => findings.row(Table::Tile, &key, "the tile is missing"),
         Err(crate::store::Fault::Corrupt { .. }) => {} // told by the scan of the surplus rows
         Err(fault) => findings.storage(Table::Tile, super::scan::words(&fault)),
