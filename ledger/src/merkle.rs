@@ -74,45 +74,57 @@ pub fn root_of(leaves: &[Hash]) -> Hash {
     rs_merkle::MerkleTree::<Rfc6962>::from_leaves(leaves).root().unwrap_or(EMPTY_ROOT)
 }
 
-/// Levels of interior nodes from one kept layer to the next: a tile keeps the nodes over 16 hashes, computes those between
-/// (15 hashes at most each) and has its own root over 16 of the kept ones. So a path through a tile costs 22 hashes instead
-/// of 247, and the kept layer 512 bytes more.
+/// The layer of nodes that a full tile's row keeps, each over 16 hashes.
 const KEPT: u32 = TILE_HEIGHT / 2;
 
-/// Nodes that a full tile keeps.
+/// Nodes that a full tile's row keeps.
 pub const KEPT_NODES: usize = 1 << (TILE_HEIGHT - KEPT);
 
-/// The hashes of one tile and the nodes over each complete 16 of them.
+/// The hashes of one tile and the interior nodes above them.
 ///
-/// Only complete subtrees have a node, so every value is final. The node over all of a full tile is a hash of the tile
-/// above.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+/// `layers[j][i]` covers the hashes `i·2^j .. (i+1)·2^j` of the tile; only complete subtrees are present, so every value
+/// is final. A full tile has one node in layer 8, which is a hash of the tile above.
+///
+/// A tile that grows has all layers, since the proofs of a new group use most of them. A full one that was read has layer 4
+/// besides its hashes, as its row keeps it, and computes what lies between: 22 hashes for a path instead of 247.
+#[derive(Clone, Debug, Default)]
 pub struct Tile {
-    hashes: Vec<Hash>,
-    kept: Vec<Hash>,
+    layers: [Vec<Hash>; TILE_HEIGHT as usize + 1],
 }
 
 impl Tile {
     /// The tile of `hashes`, at most 256 of them.
     pub fn new(hashes: &[Hash]) -> Self {
         assert!(hashes.len() <= TILE_WIDTH as usize, "a tile holds at most 256 hashes");
-        Self { hashes: hashes.to_vec(), kept: hashes.chunks_exact(1 << KEPT).map(|run| fold_run(run, KEPT)).collect() }
+        let mut tile = Self::default();
+        tile.layers[0] = hashes.to_vec();
+        for j in 0..TILE_HEIGHT as usize {
+            tile.layers[j + 1] = tile.layers[j].chunks_exact(2).map(|pair| node_hash(&pair[0], &pair[1])).collect();
+        }
+        tile
     }
 
     /// The hashes as served: concatenated.
     pub fn to_bytes(&self) -> Vec<u8> {
-        self.hashes.concat()
+        self.layers[0].concat()
     }
 
-    /// The value of the tile's row: the hashes and, of a full tile, which stays as it is, the nodes that it keeps.
+    /// The value of the tile's row: the hashes and, of a full tile, which stays as it is, layer 4.
     pub fn row(&self) -> [&[u8]; 2] {
-        [self.hashes.as_flattened(), if self.is_full() { self.kept.as_flattened() } else { &[] }]
+        let full = self.width() == TILE_WIDTH as usize;
+        [self.layers[0].as_flattened(), if full { self.layers[KEPT as usize].as_flattened() } else { &[] }]
     }
 
     /// Reads [`Tile::row`] back, the kept nodes as they stand there; `None` for any other bytes.
     pub fn from_row(row: &[u8]) -> Option<Self> {
         let (hashes, kept) = Self::split_row(row)?;
-        if kept.is_empty() { Some(Self::new(hashes)) } else { Some(Self { hashes: hashes.to_vec(), kept: kept.to_vec() }) }
+        if kept.is_empty() {
+            return Some(Self::new(hashes));
+        }
+        let mut tile = Self::default();
+        tile.layers[0] = hashes.to_vec();
+        tile.layers[KEPT as usize] = kept.to_vec();
+        Some(tile)
     }
 
     /// The hashes of a row and the nodes that it keeps, which only a full tile's row has.
@@ -126,34 +138,35 @@ impl Tile {
 
     /// Hashes present, 0 to 256.
     pub fn width(&self) -> usize {
-        self.hashes.len()
+        self.layers[0].len()
     }
 
     /// The hashes of the tile itself.
     pub fn hashes(&self) -> &[Hash] {
-        &self.hashes
+        &self.layers[0]
     }
 
     /// The complete subtree `i` of height `j` (0 to 8) inside this tile.
     pub fn node(&self, j: u32, i: usize) -> Option<Hash> {
-        let (layer, height) = if j < KEPT { (&self.hashes, j) } else { (&self.kept, j - KEPT) };
-        let run = layer.get(i << height..(i + 1) << height)?;
-        Some(fold_run(run, height))
-    }
-
-    fn is_full(&self) -> bool {
-        self.hashes.len() == TILE_WIDTH as usize
-    }
-
-    /// Adds one hash and the kept node that it completes; true when the tile is full with it.
-    fn push(&mut self, hash: Hash) -> bool {
-        self.hashes.push(hash);
-        if let (rest, []) = self.hashes.as_chunks::<{ 1 << KEPT }>()
-            && let Some(run) = rest.last()
-        {
-            self.kept.push(fold_run(run, KEPT));
+        if let Some(node) = self.layers[j as usize].get(i) {
+            return Some(*node);
         }
-        self.is_full()
+        let kept = if j < KEPT { 0 } else { KEPT };
+        let run = self.layers[kept as usize].get(i << (j - kept)..(i + 1) << (j - kept))?;
+        Some(fold_run(run, j - kept))
+    }
+
+    /// Adds one hash and every interior node that it completes; true when the tile is full with it.
+    fn push(&mut self, hash: Hash) -> bool {
+        self.layers[0].push(hash);
+        for j in 0..TILE_HEIGHT as usize {
+            let [left, right] = match self.layers[j].as_slice() {
+                [.., left, right] if self.layers[j].len().is_multiple_of(2) => [*left, *right],
+                _ => break,
+            };
+            self.layers[j + 1].push(node_hash(&left, &right));
+        }
+        self.width() == TILE_WIDTH as usize
     }
 }
 
@@ -366,22 +379,23 @@ mod tests {
         let mut grown = Tile::default();
         for width in 1..=256 {
             assert_eq!(grown.push(hashes[width - 1]), width == 256);
-            let tile = Tile::new(&hashes[..width]);
-            assert_eq!(tile, grown, "width {width}");
-            assert_eq!(Tile::from_row(&tile.row().concat()), Some(tile.clone()), "width {width}");
-            for j in 0..=8 {
-                let complete = width >> j;
-                assert_eq!(tile.node(j, complete), None, "width {width}, height {j}");
-                if let Some(last) = complete.checked_sub(1) {
-                    let due = root_of(&hashes[last << j..complete << j]);
-                    assert_eq!(tile.node(j, last), Some(due), "width {width}, height {j}");
+            let read = Tile::from_row(&grown.row().concat()).unwrap();
+            for tile in [&grown, &Tile::new(&hashes[..width]), &read] {
+                assert_eq!(tile.hashes(), &hashes[..width]);
+                for j in 0..=8 {
+                    let complete = width >> j;
+                    assert_eq!(tile.node(j, complete), None, "width {width}, height {j}");
+                    for i in (0..complete).filter(|i| width == 256 || i + 1 == complete) {
+                        let due = root_of(&hashes[i << j..(i + 1) << j]);
+                        assert_eq!(tile.node(j, i), Some(due), "width {width}, height {j}, {i}");
+                    }
                 }
             }
         }
         let row = grown.row().concat();
         assert_eq!(row.len(), 32 * (256 + 16));
         for length in [1, 31, 33, 32 * 256, 32 * 257, row.len() - 1] {
-            assert_eq!(Tile::from_row(&row[..length]), None, "{length}");
+            assert!(Tile::from_row(&row[..length]).is_none(), "{length}");
         }
     }
 

@@ -22,8 +22,8 @@ use crate::{
 #[derive(Clone)]
 struct TileWeight;
 
-/// A full tile with the nodes that it keeps: 272 hashes and the vectors that hold them.
-const TILE_WEIGHT: u64 = 272 * 32 + 2 * 24 + 64;
+/// A full tile as read, with the nodes that its row keeps: 272 hashes and the vectors that hold them.
+const TILE_WEIGHT: u64 = 272 * 32 + 9 * 24 + 64;
 
 impl Weighter<TileId, Arc<Tile>> for TileWeight {
     fn weight(&self, _: &TileId, _: &Arc<Tile>) -> u64 {
