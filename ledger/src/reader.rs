@@ -31,9 +31,9 @@ impl Weighter<TileId, Arc<Tile>> for TileWeight {
     }
 }
 
-/// Memory for the full tiles above level 0, in bytes. There is one for 65,536 entries, and every proof needs one or more
-/// of them: this holds those of 10^8 entries. Beyond it the least used give way.
-const UPPER_BYTES: u64 = 1600 * TILE_WEIGHT;
+/// Full tiles above level 0 in memory, 17 KB each with all their nodes. There is one for 65,536 entries, and every proof
+/// needs one or more of them: this holds those of 10^8 entries. Beyond it the least used give way.
+const UPPER_TILES: u64 = 1600;
 
 /// The reading half of an open ledger. Everything it gives belongs to committed, anchored groups.
 pub struct Reader {
@@ -61,7 +61,7 @@ impl Reader {
         cache_bytes: u64,
     ) -> Self {
         let cache = (cache_bytes > 0).then(|| tile_cache(cache_bytes));
-        Self { store, published, identity, cache, upper: tile_cache(UPPER_BYTES) }
+        Self { store, published, identity, cache, upper: tile_cache(UPPER_TILES * TILE_WEIGHT) }
     }
 
     /// What verifies this log's signatures.
@@ -245,8 +245,9 @@ impl Reader {
         let key = keys::tile(id);
         let row = read(&*self.store, Table::Tile, &key)?.unwrap_or_default();
         let tile = Tile::from_row(&row).filter(|tile| tile.width() >= width);
-        let tile =
-            Arc::new(tile.ok_or_else(|| Fault::corrupt(Table::Tile, &key, "the tile is too narrow or missing"))?);
+        let tile = tile.ok_or_else(|| Fault::corrupt(Table::Tile, &key, "the tile is too narrow or missing"))?;
+        // Those above level 0 are few and in every path, so their nodes are computed once.
+        let tile = Arc::new(if id.level == 0 { tile } else { Tile::new(tile.hashes()) });
         // Only what never changes is kept.
         if let Some(cache) = cache.filter(|_| tile.width() == TILE_WIDTH as usize) {
             cache.insert(id, tile.clone());

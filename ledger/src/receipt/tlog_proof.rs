@@ -14,7 +14,7 @@
 
 use std::fmt;
 
-use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
+use base64::{Engine as _, display::Base64Display, engine::general_purpose::STANDARD as BASE64};
 
 use crate::{
     checkpoint::{BadCheckpoint, Checkpoint},
@@ -120,11 +120,11 @@ impl fmt::Display for TlogProof {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         writeln!(f, "{HEADER}")?;
         if let Some(extra) = &self.extra {
-            writeln!(f, "extra {}", BASE64.encode(extra))?;
+            writeln!(f, "extra {}", Base64Display::new(extra, &BASE64))?;
         }
         writeln!(f, "index {}", self.index)?;
         for hash in &self.path {
-            writeln!(f, "{}", BASE64.encode(hash))?;
+            writeln!(f, "{}", Base64Display::new(hash, &BASE64))?;
         }
         write!(f, "\n{}", self.checkpoint)
     }

@@ -28,8 +28,6 @@ const SMALL: u64 = 10_000;
 /// Entries of one commit while filling, and commits that wait: large groups, so that filling takes minutes.
 const FILL_DRAFTS: u64 = 1_024;
 const FILL_WAITING: usize = 16;
-/// The least that RocksDB's block cache may be set to.
-const BLOCK_CACHE_LEAST: u64 = 1 << 20;
 /// Proofs asked of a server before its memory is read, each round.
 const REMOTE_PROOFS: usize = 4_000;
 
@@ -60,8 +58,9 @@ fn open(data: &Path, tile_cache_bytes: Option<u64>) -> Result<Ledger, Failed> {
     let folder = DataFolder::open(data)?;
     let mut config = folder.config(None)?;
     if tile_cache_bytes == Some(0) {
-        // "Page cache warm": the small store must come from there as well, not from RocksDB's cache, into which it fits.
-        config.ledger.block_cache_bytes = BLOCK_CACHE_LEAST;
+        // "Page cache warm": every row of both stores comes from there, none from RocksDB's cache, into which the small one
+        // fits.
+        config.ledger.block_cache_bytes = 0;
     }
     let loaded = folder.load(&config)?;
     Ok(Ledger::open(Parts {
@@ -141,7 +140,7 @@ fn proofs(small: &Path, large: &Path, entries: u64, cached: Option<()>) -> Resul
         Some(()) => ("tile cache on", Goal::AtMost(50.0)),
     };
     let caches = match cached {
-        None => "full tiles above level 0 in memory, RocksDB's block cache 1 MiB",
+        None => "full tiles above level 0 in memory, RocksDB's block cache off",
         Some(()) => "all caches as by default",
     };
     let figure =
