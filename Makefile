@@ -15,7 +15,8 @@ FLAGS := --workspace --release --locked
 
 SEMPER := $(CARGO_TARGET_DIR)/release/semper
 # The checkout that last built there. Cargo tells sources of the same package apart by their times only, so those of
-# another checkout would pass for ours; then our own packages (not the dependencies) are built again.
+# another checkout would pass for ours; then our own packages (not the dependencies) are built again. Two checkouts that
+# build or test at the same moment need a target folder each (CARGO_TARGET_DIR).
 OWNER := $(CARGO_TARGET_DIR)/checkout
 # Where `make serve` keeps its demonstration data; keys and ledger live there until you delete it.
 DATA ?= $(CACHE)/demo-data
@@ -52,8 +53,8 @@ lint: setup-build ## rustfmt and clippy, warnings are errors
 
 setup-build:
 	@ops/setup.sh build
-	@[ "$$(cat $(OWNER) 2>/dev/null)" = "$(CURDIR)" ] || cargo clean --quiet --workspace --release --locked
-	@mkdir -p $(CARGO_TARGET_DIR) && echo "$(CURDIR)" >$(OWNER)
+	@[ "$$(cat "$(OWNER)" 2>/dev/null)" = "$(CURDIR)" ] || cargo clean --quiet --workspace --release --locked
+	@mkdir -p "$(CARGO_TARGET_DIR)" && echo "$(CURDIR)" >"$(OWNER)"
 
 setup-all: setup-build
 	@ops/setup.sh test

@@ -312,13 +312,13 @@ fn reopen(
     Ok(Group::reopened(head, edge, full.is_none().then_some(bundle)))
 }
 
-/// Reads the hashes of a tile row, cut to `width`, and computes what is above them; a stored tile may be wider than an older size needs, never narrower.
+/// Reads the hashes of a tile row, cut to `width`, and computes what is above them. A stored tile may be wider than an older size needs, never narrower.
 pub(crate) fn read_tile(store: &dyn Store, id: TileId, width: usize) -> Result<Option<Tile>, Fault> {
     let key = keys::tile(id);
     let Some(row) = read(store, Table::Tile, &key)? else { return Ok(None) };
     match Tile::split_row(&row) {
         Some((hashes, _)) if hashes.len() >= width => Ok(Some(Tile::new(&hashes[..width]))),
-        _ => Err(Fault::corrupt(Table::Tile, &key, "too few hashes, too many, or not whole ones")),
+        _ => Err(Fault::corrupt(Table::Tile, &key, "too few hashes, too many, not whole ones, or no kept nodes")),
     }
 }
 

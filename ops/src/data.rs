@@ -201,7 +201,7 @@ impl DataError {
 fn exit_of_ledger(error: &ledger::OpenError) -> Exit {
     use ledger::OpenError;
     match error {
-        OpenError::Format(BadFormat::Newer { .. }) => Exit::Usage,
+        OpenError::Format(BadFormat::Newer { .. } | BadFormat::Older { .. }) => Exit::Usage,
         OpenError::Anchor(AnchorError::Locked(_)) => Exit::Busy,
         OpenError::Format(BadFormat::Missing | BadFormat::Fault(_))
         | OpenError::Fault(_)

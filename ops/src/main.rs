@@ -20,7 +20,7 @@ fn main() -> Exit {
         Ok(cli) => cli,
         Err(exit) => return exit,
     };
-    match cli.command {
+    let exit = match cli.command {
         Command::Init(args) => commands::init::run(args, cli.json),
         Command::Serve(args) => commands::serve::run(args, cli.json),
         Command::Stamp(args) => commands::stamp::run(args, cli.json),
@@ -30,5 +30,12 @@ fn main() -> Exit {
         Command::Export(args) => commands::export::run(args, cli.json),
         Command::Bench(args) => commands::bench::run(args, cli.json),
         Command::Demo(args) => commands::demo::run(args, cli.json),
+    };
+    match commands::say::lost() {
+        Some(why) => {
+            commands::say::trouble(false, format_args!("the result could not be written: {why}"));
+            exit.and(Exit::Fault)
+        }
+        None => exit,
     }
 }

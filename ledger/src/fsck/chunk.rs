@@ -225,6 +225,8 @@ impl<'f, 'a> Worker<'f, 'a> {
                     self.known[at] = true;
                 } else if let Some(i) = (0..width).find(|i| hashes[*i] != self.leaves[start + i]) {
                     let entry = index * TILE_WIDTH + i as u64;
+                    // The nodes are those of these hashes, which differ already.
+                    self.kept[at] = None;
                     findings.row(Table::Tile, row_key, format!("hash {i} is not the leaf hash of entry {entry}"));
                 }
             });

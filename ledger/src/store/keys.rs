@@ -12,7 +12,7 @@ pub enum Table {
     Meta = 1,
     /// Bundle index → up to 256 entries as served (u16 BE length ‖ entry).
     Bundle = 2,
-    /// Level ‖ tile index → up to 256 hashes as served.
+    /// Level ‖ tile index → up to 256 hashes as served; behind all 256 of them, the 16 nodes each over 16 of them.
     Tile = 3,
     /// Size after the group → the group's head.
     Group = 4,

@@ -2,8 +2,8 @@
 
 use super::{Fault, Read, Table, read};
 
-/// The format that this program writes.
-pub const FORMAT: u32 = 1;
+/// The format that this program writes. Format 1, before any release, had no kept nodes in the rows of full tiles.
+pub const FORMAT: u32 = 2;
 
 /// Key of the version in [`Table::Meta`].
 pub(crate) const FORMAT_KEY: &[u8] = b"format";
@@ -17,6 +17,12 @@ pub enum BadFormat {
     /// There is no ledger here.
     #[error("the store holds no ledger; `semper init` makes one")]
     Missing,
+    /// A program before the first release wrote it.
+    #[error("the store has format {found}, which was never released, and this program reads {FORMAT}: make a new one")]
+    Older {
+        /// The format found.
+        found: u32,
+    },
     /// A later program wrote it.
     #[error("the store has format {found}, this program knows formats up to {FORMAT}: use a newer semper")]
     Newer {
@@ -31,6 +37,7 @@ pub fn check_format<R: Read + ?Sized>(rows: &R) -> Result<(), BadFormat> {
     let found = <[u8; 4]>::try_from(row.as_slice()).map(u32::from_be_bytes);
     match found.map_err(|_| Fault::corrupt(Table::Meta, FORMAT_KEY, "not a format number"))? {
         FORMAT => Ok(()),
+        found @ 1..FORMAT => Err(BadFormat::Older { found }),
         found if found > FORMAT => Err(BadFormat::Newer { found }),
         _ => Err(Fault::corrupt(Table::Meta, FORMAT_KEY, "a format that never was").into()),
     }

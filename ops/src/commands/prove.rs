@@ -4,7 +4,7 @@
 //! `semper verify` judges it. An existing file with other bytes is not overwritten (exit 64). Exit 2 means that the
 //! server knows no such entry.
 
-use std::io::{self, IsTerminal, Write};
+use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use base64::Engine as _;
@@ -65,8 +65,7 @@ pub(crate) fn run(args: Prove, json: bool) -> Exit {
     } else if let Some(path) = &args.out {
         say::out(format!("{}: the proof, {} bytes", path.display(), proof.len()));
     } else {
-        // A closed pipe is the reader's choice.
-        let _ = io::stdout().write_all(&proof);
+        say::bytes(&proof);
     }
     Exit::Ok
 }

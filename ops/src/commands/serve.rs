@@ -1,7 +1,7 @@
 //! `semper serve`: wiring. Opens the data folder, starts clock, ledger and listeners, waits for the signal to stop, and
 //! stops in the order in which nothing accepted is lost: intake, answers, ledger.
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{io::ErrorKind, net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use semper_api::{
     Authorities, Endpoint, Service, ServiceParts, TimeSource, admin,
@@ -205,7 +205,14 @@ async fn listen(
 ) -> Result<Exit, Failed> {
     let bind = async |address: SocketAddr| {
         let listener = TcpListener::bind(address).await;
-        listener.map_err(|error| Failed::usage(&format!("cannot listen on {address}: {error}")))
+        listener.map_err(|error| {
+            let what = format!("cannot listen on {address}: {error}");
+            match error.kind() {
+                // Another process goes, or an interface comes up: worth another try by whoever starts us.
+                ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => Failed(Exit::Busy, what),
+                _ => Failed::usage(&what),
+            }
+        })
     };
     let (http, admin) = (bind(config.listen.http).await?, bind(config.listen.admin).await?);
     let address = |listener: &TcpListener| listener.local_addr().map_err(|error| Failed::fault(&error));

@@ -5,8 +5,9 @@
 
 use std::fmt;
 
+use openssl::error::ErrorStack;
 use openssl::pkey::PKey;
-use openssl::symm::Cipher;
+use openssl::symm::{Cipher, Crypter, Mode};
 use rasn::types::{ObjectIdentifier, OctetString};
 use rasn::{AsnType, Decode, Decoder};
 use zeroize::Zeroizing;
@@ -105,10 +106,31 @@ pub fn open_key_pem(pem: &str, passphrase: &Passphrase) -> Result<SoftKey, KeyFi
         return Ok(SoftKey::from_pkcs8_der(&plain)?);
     };
     let cipher_key = cipher_key(passphrase, &salt)?;
-    let plain = openssl::symm::decrypt(Cipher::aes_256_cbc(), &*cipher_key, Some(&iv), &sealed);
-    let plain = Zeroizing::new(plain.map_err(|_| KeyFileFault::NotOpened)?);
-    let key = SoftKey::from_pkcs8_der(&plain).map_err(|_| KeyFileFault::NotOpened)?;
-    if *key.to_pkcs8_der()? == *plain { Ok(key) } else { Err(KeyFileFault::NotOpened) }
+    let plain = unseal(&cipher_key, &iv, &sealed).map_err(|_| KeyFileFault::NotOpened)?;
+    if !is_one_sequence(&plain) {
+        return Err(KeyFileFault::NotOpened);
+    }
+    SoftKey::from_pkcs8_der(&plain).map_err(|_| KeyFileFault::NotOpened)
+}
+
+/// Decrypts in memory that is wiped also when the padding proves wrong.
+fn unseal(cipher_key: &[u8; 32], iv: &[u8], sealed: &[u8]) -> Result<Zeroizing<Vec<u8>>, ErrorStack> {
+    let cipher = Cipher::aes_256_cbc();
+    let mut crypter = Crypter::new(cipher, Mode::Decrypt, cipher_key, Some(iv))?;
+    let mut plain = Zeroizing::new(vec![0; sealed.len() + cipher.block_size()]);
+    let mut length = crypter.update(sealed, &mut plain)?;
+    length += crypter.finalize(&mut plain[length..])?;
+    plain.truncate(length);
+    Ok(plain)
+}
+
+/// True for one SEQUENCE in DER and nothing behind it.
+fn is_one_sequence(der: &[u8]) -> bool {
+    (2..=4).filter(|head| der.len() >= *head).any(|length| {
+        let mut head = Vec::new();
+        der::put_head(&mut head, der::SEQUENCE, der.len() - length);
+        head.len() == length && der.starts_with(&head)
+    })
 }
 
 /// Salt, initialisation vector and sealed octets of an envelope that is ours, octet for octet.
@@ -148,7 +170,7 @@ fn ours(der: &[u8]) -> Option<(OctetString, OctetString, OctetString)> {
     let EncryptedPrivateKeyInfo { algorithm, sealed } = rasn::der::decode(der).ok()?;
     let Pbes2Params { derivation, encryption } = algorithm.parameters;
     let (salt, iv) = (derivation.parameters.salt, encryption.iv);
-    (iv.len() == 16 && envelope(&salt, &iv, &sealed) == der).then_some((salt, iv, sealed))
+    (salt.len() == 16 && iv.len() == 16 && envelope(&salt, &iv, &sealed) == der).then_some((salt, iv, sealed))
 }
 
 /// EncryptedPrivateKeyInfo with PBES2 (RFC 8018 §6.2), scrypt-params (RFC 7914 §7) and AES-256-CBC.
@@ -180,7 +202,9 @@ mod tests {
         let passphrase = Passphrase::new("correct horse".to_owned());
         let pem = seal_key_pem(&key, &passphrase, &SeededEntropy::new(1)).unwrap();
         assert!(pem.lines().all(|line| line.len() <= 64));
-        // libcrypto's own reader opens it.
+        // libcrypto's own reader opens it, too.
+        let read = PKey::private_key_from_pem_passphrase(pem.as_bytes(), b"correct horse").unwrap();
+        assert_eq!(read.public_key_to_der().unwrap(), key.spki_der());
         assert_eq!(open_key_pem(&pem, &passphrase).unwrap().spki_der(), key.spki_der());
         let wrong = Passphrase::new("wrong".to_owned());
         assert_eq!(open_key_pem(&pem, &wrong).err(), Some(KeyFileFault::NotOpened));
