@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use semper_tests::server::{Finished, Server, run};
+use semper_tests::server::{Data, Finished, Server, command, run};
 use semper_ttp::asn1::TEST_POLICY;
 use serde_json::Value;
 
@@ -28,6 +28,43 @@ fn errors_are_json_where_json_was_asked_for() {
         let document = json(&end);
         assert!(document["error"].as_str().is_some_and(|error| error.contains(word)), "{end:#?}");
         assert_eq!(end.stderr, "", "{args:?}");
+    }
+}
+
+/// Evidence of a trial is not taken for that of the service that is asked now.
+#[test]
+fn evidence_of_another_service_or_policy_is_not_what_was_asked_for() {
+    let other = Data::own();
+    let (trial, server) = (Server::demo(), other.serve());
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let file = folder.path().join("contract.txt");
+    fs::write(&file, "the contract").expect("a file");
+    let file = file.to_str().expect("a path in UTF-8");
+    let stamp = |server: &Server, further: &[&str]| {
+        let url = format!("http://{}", server.http());
+        run(&[&["stamp", file, "--url", url.as_str()], further].concat())
+    };
+    stamp(&trial, &[]).expect(0);
+    let again = stamp(&trial, &[]);
+    assert!(again.expect(0).stdout.contains("already stamped"), "{again:#?}");
+    let end = stamp(&server, &[]);
+    assert!(end.expect(64).stdout.contains("another service"), "{end:#?}");
+    let end = stamp(&trial, &["--policy", "1.2.3.4"]);
+    assert!(end.expect(64).stdout.contains("another policy"), "{end:#?}");
+    trial.stop();
+    run(&["stamp", file, "--url", "http://127.0.0.1:1"]).expect(69);
+}
+
+/// A full disk behind a redirection loses the result; the exit code must not say that all is well.
+#[test]
+fn a_result_that_cannot_be_written_is_a_failure() {
+    let data = Data::demo();
+    let data = data.path().to_str().expect("a path in UTF-8");
+    for args in [vec!["fsck", "--data", data], vec!["--json", "fsck", "--data", data]] {
+        let full = fs::OpenOptions::new().write(true).open("/dev/full").expect("/dev/full");
+        let end = command(&args).stdout(full).output().expect("it runs");
+        assert_eq!(end.status.code(), Some(70), "{args:?}");
+        assert!(String::from_utf8_lossy(&end.stderr).contains("could not be written"), "{args:?}");
     }
 }
 

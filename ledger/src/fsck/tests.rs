@@ -276,6 +276,21 @@ fn every_kept_node_is_checked() {
     }
 }
 
+/// A bundle whose entries are others makes its tile differ; that the nodes of the tile fit its own hashes is no second fault.
+#[test]
+fn a_tile_is_accused_once() {
+    let sample = Sample::new();
+    let store = sample.store.copy();
+    let mut bundle = crate::store::read(&store, Table::Bundle, &keys::number(0)).unwrap().unwrap();
+    bundle[40] ^= 1;
+    put(&store, Table::Bundle, &keys::number(0), &bundle);
+    let report = sample.check(&store, false);
+    let key = keys::tile(TileId { level: 0, index: 0 });
+    let tile = report.findings.iter().filter(|found| found.place == Place::Row(Table::Tile) && found.key == key);
+    let said: Vec<_> = tile.map(|finding| finding.what.as_str()).collect();
+    assert_eq!(said, ["hash 0 is not the leaf hash of entry 0"]);
+}
+
 #[test]
 fn a_tag_seen_twice_is_found() {
     let sample = Sample::new();

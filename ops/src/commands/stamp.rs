@@ -7,16 +7,16 @@
 //! 3. compare the answer with what was asked (imprint, nonce, policy), and write FILE.tst;
 //! 4. fetch the receipt by the token's digest, see that it is of this token, and write FILE.tlog-proof.
 //!
-//! Evidence is never overwritten. A file whose evidence is there and of its present content is done already (exit 0, so
-//! that a folder can be stamped again and again); a token without a proof, left by a crash between steps 3 and 4, gets
-//! its proof; evidence of other content is left alone, said, and makes the exit 64. Signatures are judged by
-//! `semper verify`, which has the trust anchors; this command has none.
+//! Evidence is never overwritten. A file whose evidence is there, of its present content, under the policy asked for and
+//! from this service's ledger, is done already (exit 0, so that a folder can be stamped again and again); a token without a
+//! proof, left by a crash between steps 3 and 4, gets its proof; other evidence is left alone, said, and makes the exit 64.
+//! Signatures are judged by `semper verify`, which has the trust anchors; this command has none.
 
 mod one;
 mod walk;
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Mutex, OnceLock, PoisonError};
 
 use semper_ttp::asn1::PolicyId;
 use semper_ttp::crypto::{Entropy, OsEntropy};
@@ -60,7 +60,8 @@ pub(crate) fn run(args: Stamp, json: bool) -> Exit {
             return error.exit();
         }
     };
-    let service = OnTheWire { remote: &remote, path: if args.rsa { "/tsa/rsa" } else { "/tsa" } };
+    let service =
+        OnTheWire { remote: &remote, path: if args.rsa { "/tsa/rsa" } else { "/tsa" }, origin: OnceLock::new() };
     let wanted = Wanted { algorithm: algorithm(args.hash), policy };
     let progress = Progress::new(json, "stamping", Some(plan.jobs.len() as u64));
     let results = stamp_all(&plan.jobs, &wanted, &service, &OsEntropy, &progress);

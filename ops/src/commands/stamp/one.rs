@@ -3,6 +3,7 @@
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use semper_api::client::{ClientError, Form, Which};
@@ -43,6 +44,8 @@ pub(super) trait Service: Sync {
     fn timestamp(&self, query: Vec<u8>) -> Result<Vec<u8>, ClientError>;
     /// The tlog-proof of the entry with this digest.
     fn proof(&self, digest: Digest) -> Result<Vec<u8>, ClientError>;
+    /// The name of its ledger: the first line of its checkpoint.
+    fn origin(&self) -> Result<String, ClientError>;
     /// Lets a busy server rest.
     fn wait(&self, time: Duration);
 }
@@ -52,6 +55,8 @@ pub(super) trait Service: Sync {
 pub(super) struct OnTheWire<'a> {
     pub(super) remote: &'a Remote,
     pub(super) path: &'static str,
+    /// Asked for once, and only if evidence is there already.
+    pub(super) origin: OnceLock<Result<String, ClientError>>,
 }
 
 impl Service for OnTheWire<'_> {
@@ -62,6 +67,11 @@ impl Service for OnTheWire<'_> {
     fn proof(&self, digest: Digest) -> Result<Vec<u8>, ClientError> {
         let which = Which::Digest(digest);
         self.remote.call(async |client| client.inclusion(which, Form::TlogProof).await).map(Into::into)
+    }
+
+    fn origin(&self) -> Result<String, ClientError> {
+        let ask = || Ok(origin_of(&self.remote.call(async |client| client.checkpoint().await)?).to_owned());
+        self.origin.get_or_init(ask).clone()
     }
 
     fn wait(&self, time: Duration) {
@@ -76,7 +86,7 @@ pub(super) enum Done {
     Stamped,
     /// The token was there, the proof is new.
     Completed,
-    /// Both were there, of this very content.
+    /// Both were there, of this very content and from this service's ledger.
     Already,
 }
 
@@ -184,20 +194,23 @@ pub(super) fn stamp_one(
     entropy: &dyn Entropy,
 ) -> Result<Kept, Failure> {
     let (token, had_token) = match read_if_there(&job.token)? {
-        Some(token) => (check_old_token(job, token)?, true),
+        Some(token) => (check_old_token(job, wanted, token)?, true),
         None if job.proof.exists() => {
             return Err(Failure::Occupied { path: job.proof.clone(), why: "there is no token to it" });
         }
         None => (new_token(job, wanted, service, entropy)?, false),
     };
     if let Some(proof) = read_if_there(&job.proof)? {
-        let why = "is not of the token beside it";
-        let index = check_proof(&proof, token.digest);
-        let index = index.map_err(|_| Failure::Occupied { path: job.proof.clone(), why })?;
+        let occupied = |why| Failure::Occupied { path: job.proof.clone(), why };
+        let place = check_proof(&proof, token.digest);
+        let (index, origin) = place.map_err(|_| occupied("is not of the token beside it"))?;
+        if origin != service.origin()? {
+            return Err(occupied("is from the ledger of another service than this"));
+        }
         return Ok(Kept { done: Done::Already, time: token.gen_time, digest: token.digest, index });
     }
     let proof = patiently(service, || Ok(service.proof(token.digest)?))?;
-    let index = check_proof(&proof, token.digest).map_err(|why| Failure::Answer(why.to_owned()))?;
+    let (index, _) = check_proof(&proof, token.digest).map_err(|why| Failure::Answer(why.to_owned()))?;
     write(&job.proof, &proof)?;
     let done = if had_token { Done::Completed } else { Done::Stamped };
     Ok(Kept { done, time: token.gen_time, digest: token.digest, index })
@@ -211,15 +224,17 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
     }
 }
 
-/// A token that is there is good if it is of the file as it is now.
-fn check_old_token(job: &Job, token: Vec<u8>) -> Result<TokenReading, Failure> {
+/// A token that is there is good if it is of the file as it is now, and under the policy that is asked for.
+fn check_old_token(job: &Job, wanted: &Wanted, token: Vec<u8>) -> Result<TokenReading, Failure> {
     let occupied = |why| Failure::Occupied { path: job.token.clone(), why };
     let reading = TokenReading::of(&token).map_err(|_| occupied("is no token that this program reads"))?;
-    if hash_file(&job.file, reading.algorithm)? == reading.imprint {
-        Ok(reading)
-    } else {
-        Err(occupied("is of other content than the file has now"))
+    if hash_file(&job.file, reading.algorithm)? != reading.imprint {
+        return Err(occupied("is of other content than the file has now"));
     }
+    if wanted.policy.as_ref().is_some_and(|policy| *policy != reading.policy) {
+        return Err(occupied("is under another policy than is asked for"));
+    }
+    Ok(reading)
 }
 
 fn new_token(
@@ -264,13 +279,20 @@ fn check_answer(request: &Request, token: &TokenReading) -> Result<(), &'static 
     Ok(())
 }
 
-/// The index, if the proof is of the entry with this digest. Whether it proves anything is for `semper verify`.
-fn check_proof(proof: &[u8], digest: Digest) -> Result<u64, &'static str> {
+/// The index and the ledger's name, if the proof is of the entry with this digest. Whether it proves anything is for
+/// `semper verify`.
+fn check_proof(proof: &[u8], digest: Digest) -> Result<(u64, String), &'static str> {
     let text = std::str::from_utf8(proof).map_err(|_| "the proof is not text")?;
     let proof = TlogProof::parse(text).map_err(|_| "the proof is no tlog-proof")?;
     let entry = proof.extra.as_deref().and_then(|bytes| Entry::decode(bytes).ok());
     let entry = entry.ok_or("the proof carries no entry")?;
-    if entry.digest == digest.0 { Ok(proof.index) } else { Err("the proof is of another artefact") }
+    let origin = origin_of(&proof.checkpoint).to_owned();
+    if entry.digest == digest.0 { Ok((proof.index, origin)) } else { Err("the proof is of another artefact") }
+}
+
+/// The first line of a checkpoint.
+fn origin_of(checkpoint: &str) -> &str {
+    checkpoint.lines().next().unwrap_or_default()
 }
 
 /// Asks again when the server is busy, as long as it wishes within [`WAIT_SECS_MAX`].

@@ -34,6 +34,10 @@ impl Service for Scripted {
         self.answer.clone()
     }
 
+    fn origin(&self) -> Result<String, ClientError> {
+        Ok("log.example".to_owned())
+    }
+
     fn wait(&self, time: Duration) {
         self.waited.lock().unwrap().push(time.as_secs());
     }
