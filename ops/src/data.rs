@@ -62,6 +62,14 @@ pub(crate) enum DataError {
     /// Nothing is there.
     #[error("there is no service in {}: make one with `semper init --data {} --config FILE`, or --demo for a trial", .0.display(), .0.display())]
     Missing(PathBuf),
+    /// It may not be looked into, or is no folder.
+    #[error("cannot look into {}: {error}", path.display())]
+    Closed {
+        /// The folder.
+        path: PathBuf,
+        /// What the system said.
+        error: std::io::Error,
+    },
     /// `init` did not finish.
     #[error(
         "semper init did not finish in {}; nothing in it was ever used: delete the folder and run semper init again",
@@ -151,6 +159,13 @@ pub(crate) enum DataError {
     /// The store.
     #[error(transparent)]
     Store(#[from] rocks::OpenError),
+    /// There is no anchor where the settings say.
+    #[error(
+        "there is no anchor at {}, where ledger.anchor_path has it (by default the data folder): without it nobody can tell \
+         whether this is an old copy of the ledger. Is its volume mounted, and are these the server's settings?",
+        .0.display()
+    )]
+    AnchorLost(PathBuf),
     /// The anchor.
     #[error(transparent)]
     Anchor(#[from] AnchorError),
@@ -170,6 +185,7 @@ impl DataError {
             Self::Store(rocks::OpenError::Locked(_)) | Self::Anchor(AnchorError::Locked(_)) => Exit::Busy,
             Self::Ledger(error) => exit_of_ledger(error),
             Self::Missing(_)
+            | Self::Closed { .. }
             | Self::Incomplete(_)
             | Self::OtherService { .. }
             | Self::Config(_)
@@ -190,6 +206,7 @@ impl DataError {
             | Self::Store(
                 rocks::OpenError::Missing(_) | rocks::OpenError::LostTables { .. } | rocks::OpenError::Failed { .. },
             )
+            | Self::AnchorLost(_)
             | Self::Anchor(AnchorError::Missing(_) | AnchorError::Io { .. })
             | Self::Entropy(_) => Exit::Fault,
         }
@@ -229,13 +246,16 @@ impl DataFolder {
     /// A folder that `init` finished.
     ///
     /// # Errors
-    /// [`DataError::Missing`], [`DataError::Incomplete`].
+    /// [`DataError::Missing`], [`DataError::Closed`], [`DataError::Incomplete`].
     pub(crate) fn open(root: &Path) -> Result<DataFolder, DataError> {
         let folder = DataFolder::at(root);
-        if folder.path(INCOMPLETE).exists() {
+        // One that may not be looked into is not missing.
+        let exists =
+            |path: PathBuf| path.try_exists().map_err(|error| DataError::Closed { path: root.to_owned(), error });
+        if exists(folder.path(INCOMPLETE))? {
             return Err(DataError::Incomplete(root.to_owned()));
         }
-        if !folder.path("identity.json").exists() {
+        if !exists(folder.path("identity.json"))? {
             return Err(DataError::Missing(root.to_owned()));
         }
         Ok(folder)
@@ -259,6 +279,17 @@ impl DataFolder {
     /// The anchor's file: where the settings say, else in the folder.
     pub(crate) fn anchor_file(&self, settings: &Ledger) -> PathBuf {
         settings.anchor_path.clone().unwrap_or_else(|| self.path("anchor"))
+    }
+
+    /// Opens and locks the anchor.
+    ///
+    /// # Errors
+    /// [`DataError::AnchorLost`], [`DataError::Anchor`].
+    pub(crate) fn open_anchor(&self, settings: &Ledger) -> Result<FileAnchor, DataError> {
+        FileAnchor::open(&self.anchor_file(settings)).map_err(|error| match error {
+            AnchorError::Missing(path) => DataError::AnchorLost(path),
+            error => error.into(),
+        })
     }
 
     /// Who this service is.
@@ -324,7 +355,7 @@ impl DataFolder {
         settings: &Ledger,
         identity: &LogIdentity,
     ) -> Result<(Arc<RocksStore>, Arc<FileAnchor>), DataError> {
-        let anchor = FileAnchor::open(&self.anchor_file(settings))?;
+        let anchor = self.open_anchor(settings)?;
         let (path, settings) = (self.path("store"), rocks_settings(settings));
         let lock = StoreLock::take(&path)?;
         let found = RocksStore::open_read_only(&path, &settings)?;

@@ -53,6 +53,11 @@ fn a_folder_that_is_none_is_refused() {
         }
     }
     assert_eq!(fs::read_dir(empty.path()).expect("still there").count(), 0, "and leaves it as it was");
+    // One that cannot be looked into is not missing.
+    let file = empty.path().join("file");
+    fs::write(&file, "").expect("a file");
+    let end = run(&["fsck", "--data", file.to_str().expect("a path in UTF-8")]);
+    assert!(end.expect(64).stderr.contains("cannot look into"), "{end:#?}");
 }
 
 /// An old backup put back under a newer anchor: going on would fork the log.
@@ -170,8 +175,9 @@ fn a_lost_anchor_is_refused() {
     fs::rename(data.path().join("anchor"), data.path().join("anchor.away")).expect("the anchor lies beside the store");
     let end = Server::try_start(data.path(), &[], &[]).err().expect("a store without its anchor was opened");
     end.expect(70);
-    assert!(end.stderr.contains("no anchor"), "{end:#?}");
-    data.fsck().expect(2);
+    assert!(end.stderr.contains("no anchor at ") && end.stderr.contains("ledger.anchor_path"), "{end:#?}");
+    let end = data.fsck();
+    assert!(!end.expect(2).stdout.contains(", anchor,"), "what was not looked at is not told as checked: {end:#?}");
 }
 
 /// What is lost or damaged is no slip of the operator's: 70, and a sentence that says what.
@@ -235,7 +241,11 @@ fn check_says_ok_and_starts_nothing() {
     let data = Data::demo();
     let end = data.serve_to_the_end(&["--check"]);
     end.expect(0);
-    assert!(!end.stdout.contains("listening"), "{end:#?}");
+    assert!(!end.stdout.contains("listening") && !end.stdout.contains("ready"), "{end:#?}");
+    // In order, and yet no token would be issued.
+    data.set("storage.disk_free_min_bytes", "1125899906842624");
+    let end = data.serve_to_the_end(&["--check"]);
+    assert!(end.expect(0).stdout.contains("it would not be ready now: disk: "), "{end:#?}");
     // While a server runs as well: nothing is locked for a check, or it says clearly that the data is in use.
     let key = fs::read_dir(data.path().join("keys")).expect("keys").flatten().map(|entry| entry.path());
     let key = key.into_iter().find(|path| path.to_string_lossy().contains("tsu-ec")).expect("the unit's key");

@@ -39,14 +39,17 @@ impl Service {
     /// Issues every CRL that is due; gives the moment at which the next one will be. Blocks on the disk.
     ///
     /// # Errors
-    /// What failed, once every other CRL had its turn; of several faults one that time alone does not mend.
+    /// What failed, once every other CRL had its turn; of several faults one that time alone does not mend. Each that time
+    /// does not mend is logged.
     pub fn renew_crls(&self) -> Result<Timestamp, ServiceFault> {
         let (mut next, mut failed) = (None::<Timestamp>, None::<ServiceFault>);
         for held in self.authorities.all() {
             match self.renew_crl(held) {
                 Ok(wake_at) => next = Some(next.map_or(wake_at, |next| next.min(wake_at))),
                 Err(fault) => {
-                    tracing::warn!(authority = held.key.authority.name(), %fault, "a CRL was not renewed");
+                    if !fault.is_of_time() {
+                        tracing::error!(authority = held.key.authority.name(), %fault, "a CRL was not renewed");
+                    }
                     if failed.as_ref().is_none_or(ServiceFault::is_of_time) {
                         failed = Some(fault);
                     }
@@ -127,24 +130,25 @@ impl Service {
         }
     }
 
-    /// Renews CRLs for as long as it is polled. A failure is logged and tried again after [`CRL_RETRY`].
-    pub async fn keep_crls_fresh(self: Arc<Self>) {
+    /// Renews CRLs for as long as it is polled, first at `next`, and [`CRL_RETRY`] after a failure (`None`).
+    pub async fn keep_crls_fresh(self: Arc<Self>, mut next: Option<Timestamp>) {
         loop {
-            let service = self.clone();
-            let renewed = tokio::task::spawn_blocking(move || service.renew_crls()).await;
-            let next = match renewed {
-                Ok(Ok(at)) => Some(at),
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "CRLs were not renewed");
-                    None
-                }
-                Err(_) => None, // it panicked, which was printed
-            };
             match next {
                 Some(at) => self.sleep_until(at).await,
                 // Not until some time of day: what failed may be the clock.
                 None => tokio::time::sleep(CRL_RETRY).await,
             }
+            let service = self.clone();
+            next = match tokio::task::spawn_blocking(move || service.renew_crls()).await {
+                Ok(Ok(at)) => Some(at),
+                Ok(Err(fault)) => {
+                    if fault.is_of_time() {
+                        tracing::warn!(%fault, "CRLs that are due wait for the clock");
+                    }
+                    None
+                }
+                Err(_) => None, // it panicked, which was printed
+            };
         }
     }
 }

@@ -10,7 +10,6 @@ use std::io;
 use std::path::{Component, Path, PathBuf};
 use std::time::Instant;
 
-use semper_ledger::anchor::file::FileAnchor;
 use semper_ledger::anchor::{Anchor as _, AnchorError};
 use semper_ledger::export::{Export, ExportError, Exported};
 use semper_ledger::ledger::OpenError;
@@ -71,8 +70,9 @@ impl Failed {
             Self::Data(error) => match error {
                 DataError::Anchor(AnchorError::Locked(_)) | DataError::Store(rocks::OpenError::Locked(_)) => Exit::Busy,
                 DataError::Store(rocks::OpenError::LostTables { .. }) => Exit::Falsified,
-                DataError::Anchor(AnchorError::Missing(_)) => Exit::Undecided,
+                DataError::AnchorLost(_) => Exit::Undecided,
                 DataError::Missing(_)
+                | DataError::Closed { .. }
                 | DataError::Incomplete(_)
                 | DataError::Config(_)
                 | DataError::OtherService { .. } => Exit::Usage,
@@ -107,7 +107,7 @@ fn export(args: &cli::Export, json: bool) -> Result<Done, Failed> {
     let config = folder.config(args.config.as_deref())?;
     let identity = folder.log_identity()?;
     // The anchor's lock first: a server that runs holds it, and its store must not be read under it.
-    let anchor = FileAnchor::open(&folder.anchor_file(&config.ledger)).map_err(DataError::from)?;
+    let anchor = folder.open_anchor(&config.ledger)?;
     let anchored = anchor.load().map_err(DataError::from)?;
     let anchored = anchored.ok_or(ExportError::Ledger(OpenError::AnchorEmpty))?;
     let _lock = StoreLock::take(&folder.path("store"))?;

@@ -8,10 +8,8 @@
 
 mod files;
 
-use std::path::Path;
 use std::time::Instant;
 
-use semper_ledger::anchor::AnchorError;
 use semper_ledger::anchor::file::FileAnchor;
 use semper_ledger::fsck::{self, FactView, Facts, Finding, Full, Grade, Place, Report, Work};
 use semper_ledger::store::rocks::{OpenError, RocksStore};
@@ -41,7 +39,7 @@ pub(crate) fn run(args: Fsck, json: bool) -> Exit {
             if json {
                 say::json(&as_json(&args, &checked, seconds));
             } else {
-                say::out(as_text(&args, &checked, seconds));
+                say::out(as_text(&checked, seconds));
             }
             checked.exit()
         }
@@ -57,7 +55,7 @@ pub(crate) fn run(args: Fsck, json: bool) -> Exit {
 /// What came out.
 enum Checked {
     /// The store was read.
-    Report { files: Files, report: Box<Report> },
+    Report { files: Files, report: Box<Report>, checked: Vec<&'static str> },
     /// The database says that it is damaged: its words, which name the file.
     Damaged(String),
 }
@@ -66,7 +64,7 @@ impl Checked {
     fn exit(&self) -> Exit {
         match self {
             Self::Damaged(_) => Exit::Falsified,
-            Self::Report { files, report } => match counts(files, report) {
+            Self::Report { files, report, .. } => match counts(files, report) {
                 (0, 0) => Exit::Ok,
                 (0, _) => Exit::Undecided,
                 _ => Exit::Falsified,
@@ -93,8 +91,14 @@ fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
     let folder = DataFolder::open(&args.data)?;
     let mut config = folder.config(args.config.as_deref())?;
     // The anchor's lock first: a server that runs holds it, and its store must not be read under it.
-    let anchor = lock_anchor(&folder.anchor_file(&config.ledger))?;
+    let anchor = match folder.open_anchor(&config.ledger) {
+        Ok(anchor) => Some(anchor),
+        // The rest can still be checked.
+        Err(DataError::AnchorLost(_)) => None,
+        Err(error) => return Err(error),
+    };
     let slots = anchor.as_ref().map(FileAnchor::slots).transpose()?;
+    let anchored = slots.is_some();
     // Then the store's, in case that these settings name another anchor than the server's.
     let _lock = StoreLock::take(&folder.path("store"))?;
     let store = match open_store(&folder, &config) {
@@ -129,16 +133,8 @@ fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
     }
     .run();
     progress.finish();
-    Ok(Checked::Report { files, report: Box::new(report) })
-}
-
-/// `None` where there is no anchor: the rest can still be checked.
-fn lock_anchor(path: &Path) -> Result<Option<FileAnchor>, DataError> {
-    match FileAnchor::open(path) {
-        Ok(anchor) => Ok(Some(anchor)),
-        Err(AnchorError::Missing(_)) => Ok(None),
-        Err(error) => Err(error.into()),
-    }
+    let checked = scope(args.full, &files, anchored);
+    Ok(Checked::Report { files, report: Box::new(report), checked })
 }
 
 /// Opens the store without changing a byte of it; the caller holds the anchor's lock.
@@ -172,18 +168,22 @@ impl Facts for StoredFacts {
     }
 }
 
-fn scope(args: &Fsck) -> &'static str {
-    if args.full {
-        "entries, tiles, roots, times, tags, all signatures, anchor, facts, artefacts, indexes, state, files, keys"
-    } else {
-        "entries, tiles, roots, times, tags, newest checkpoint, anchor, files"
+/// What was looked at, whatever came out.
+fn scope(full: bool, files: &Files, anchored: bool) -> Vec<&'static str> {
+    let mut looked = vec!["entries", "tiles", "roots", "times", "tags"];
+    looked.push(if full { "all signatures" } else { "newest checkpoint" });
+    if full {
+        looked.extend(["facts", "artefacts", "indexes", "state"]);
     }
+    let rest = [(anchored, "anchor"), (files.compared, "files"), (files.keys_opened, "keys")];
+    looked.extend(rest.iter().filter(|(was, _)| *was).map(|(_, what)| *what));
+    looked
 }
 
-fn as_text(args: &Fsck, checked: &Checked, seconds: f64) -> String {
-    let (files, report) = match checked {
+fn as_text(checked: &Checked, seconds: f64) -> String {
+    let (files, report, looked) = match checked {
         Checked::Damaged(words) => return format!("damaged: the store does not open: {words}"),
-        Checked::Report { files, report } => (files, report),
+        Checked::Report { files, report, checked } => (files, report, checked),
     };
     let mut text = format!(
         "{}: {} entries in {} groups, root {}\nchecked in {seconds:.1} s: {}\n",
@@ -191,7 +191,7 @@ fn as_text(args: &Fsck, checked: &Checked, seconds: f64) -> String {
         report.size,
         report.groups,
         hex::encode(report.root),
-        scope(args)
+        looked.join(", ")
     );
     files.not_checked.iter().for_each(|what| text.push_str(&format!("not checked: {what}\n")));
     for finding in &files.findings {
@@ -229,7 +229,7 @@ fn as_json(args: &Fsck, checked: &Checked, seconds: f64) -> Value {
     };
     match checked {
         Checked::Damaged(words) => json!({ "verdict": verdict, "full": args.full, "damaged": words }),
-        Checked::Report { files, report } => json!({
+        Checked::Report { files, report, checked } => json!({
             "verdict": verdict,
             "full": args.full,
             "origin": files.identity.origin(),
@@ -239,6 +239,7 @@ fn as_json(args: &Fsck, checked: &Checked, seconds: f64) -> Value {
             "wrong": counts(files, report).0,
             "unknown": counts(files, report).1,
             "seconds": seconds,
+            "checked": checked,
             "not_checked": files.not_checked,
             "files": files.findings.iter().map(file_json).collect::<Vec<_>>(),
             "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),

@@ -153,11 +153,14 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     })
     .map_err(|error| Failed::fault(&error))?;
     if args.check {
-        let sentence = "settings, keys, certificates and ledger are in order";
+        clock.sample();
+        look_at_disk(&service, &args.data, config.storage.disk_free_min_bytes);
+        let (sentence, unready) = ("settings, keys, certificates and ledger are in order", service.unready());
         if as_json {
-            say::json(&json!({ "ok": sentence }));
+            say::json(&json!({ "ok": sentence, "not_ready": unready }));
         } else {
             say::out(sentence);
+            unready.iter().for_each(|why| say::out(format!("it would not be ready now: {why}")));
         }
         return Ok(Exit::Ok);
     }
@@ -223,13 +226,13 @@ async fn listen(
         let service = service.clone();
         tokio::task::spawn_blocking(move || service.renew_crls())
     };
-    match crls.await.map_err(|error| Failed::fault(&error))? {
-        Ok(_) => {}
+    let next_crls = match crls.await.map_err(|error| Failed::fault(&error))? {
+        Ok(at) => Some(at),
         // What is there can be served; readiness says what is missing.
-        Err(fault) if fault.is_of_time() => tracing::warn!(%fault, "nothing can be appended before the clock is good"),
+        Err(fault) if fault.is_of_time() => None,
         Err(fault) => return Err(Failed::fault(&fault)),
-    }
-    tokio::spawn(service.clone().keep_crls_fresh());
+    };
+    tokio::spawn(service.clone().keep_crls_fresh(next_crls));
     tell_of_keys(&service);
     tokio::spawn(watch_keys(service.clone()));
     tokio::spawn(watch_disk(service.clone(), data.to_owned(), config.storage.disk_free_min_bytes));
@@ -254,7 +257,8 @@ async fn listen(
     // Before the line: whoever waits for it may send SIGTERM at once, which without a listener kills the process.
     let signalled = signals();
     ready(http_address, admin_address);
-    tracing::info!(http = %http_address, admin = %admin_address, "ready");
+    tracing::info!(http = %http_address, admin = %admin_address, "listening");
+    service.unready().iter().for_each(|why| tracing::warn!(why, "not ready"));
 
     let fatal = tokio::select! {
         signal = signalled => { tracing::info!(signal, "stopping"); false }

@@ -46,6 +46,10 @@ pub(super) struct Files {
     pub(super) findings: Vec<FileFinding>,
     /// What was left out and why; no finding.
     pub(super) not_checked: Vec<String>,
+    /// Whether there was a genesis to compare with.
+    pub(super) compared: bool,
+    /// Whether some private key opened.
+    pub(super) keys_opened: bool,
 }
 
 /// Compares the files. Private keys are opened with `full` only, since each takes the time that its passphrase's
@@ -57,7 +61,9 @@ pub(super) fn check(folder: &DataFolder, config: &Config, store: &dyn Read, full
     let stated = folder.identity()?;
     let Some(genesis) = genesis(store) else {
         let why = "trust/, certs/ and identity.json: genesis, which they are compared with, cannot be read".to_owned();
-        return Ok(Files { identity: folder.log_identity()?, findings: Vec::new(), not_checked: vec![why] });
+        let identity = folder.log_identity()?;
+        let not_checked = vec![why];
+        return Ok(Files { identity, findings: Vec::new(), not_checked, compared: false, keys_opened: false });
     };
     let mut check = Check { folder, store, findings: Vec::new(), not_checked: Vec::new() };
     check.trust(&genesis);
@@ -67,13 +73,13 @@ pub(super) fn check(folder: &DataFolder, config: &Config, store: &dyn Read, full
         Some(identity) => identity,
         None => folder.log_identity()?,
     };
-    if full {
-        check.keys(config);
-    } else {
+    let keys_opened = full && check.keys(config);
+    if !full {
         check.not_checked.push("keys/ (--full opens them)".to_owned());
     }
     check.not_checked.push("people/ and semper.toml: no entry tells what is in them".to_owned());
-    Ok(Files { identity, findings: check.findings, not_checked: check.not_checked })
+    let Check { findings, not_checked, .. } = check;
+    Ok(Files { identity, findings, not_checked, compared: true, keys_opened })
 }
 
 /// Genesis, if it is what entry 0 says; whatever is wrong with these rows is told where rows are walked.
@@ -230,11 +236,14 @@ impl Check<'_> {
         self.is_recorded(&certificate.digest()).ok()?.then_some(certificate)
     }
 
-    /// Every private key opens, is whole, and has the public half that the fact of its making names.
-    fn keys(&mut self, config: &Config) {
+    /// Every private key opens, is whole, and has the public half that the fact of its making names. True if one opened.
+    fn keys(&mut self, config: &Config) -> bool {
         let passphrase = match config.keys.passphrase(|name| std::env::var_os(name)) {
             Ok(passphrase) => Passphrase::new(passphrase.expose().to_owned()),
-            Err(error) => return self.not_checked.push(format!("keys/: {error}")),
+            Err(error) => {
+                self.not_checked.push(format!("keys/: {error}"));
+                return false;
+            }
         };
         let (mut opened, mut shut) = (0, Vec::new());
         for file in self.list("keys", ".p8") {
@@ -276,6 +285,7 @@ impl Check<'_> {
         for (file, why) in shut {
             self.tell(grade, &file, why);
         }
+        opened > 0
     }
 
     /// SHA-256 of the public key, as the first fact of the key's history names it.

@@ -42,7 +42,7 @@ impl World {
 /// The exit as [`run`] gives it, and what is told.
 fn told(args: &Fsck) -> (Exit, String) {
     match check(args, true) {
-        Ok(checked) => (checked.exit(), as_text(args, &checked, 0.0)),
+        Ok(checked) => (checked.exit(), as_text(&checked, 0.0)),
         Err(why) => (exit_of(&why), why.to_string()),
     }
 }
