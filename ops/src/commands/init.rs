@@ -102,6 +102,17 @@ pub(crate) enum InitError {
         .0.display()
     )]
     AnchorTaken(PathBuf),
+    /// The folder of the anchor is missing or closed.
+    #[error("ledger.anchor_path: no file can be made at {}: {error}", path.display())]
+    AnchorPlace {
+        /// Where the anchor is to be.
+        path: PathBuf,
+        /// What the system said.
+        error: io::Error,
+    },
+    /// It would be guessed.
+    #[error("the passphrase of the key files has fewer than {PASSPHRASE_CHARS_MIN} characters")]
+    PassphraseShort,
     /// Certificates, CRLs, facts.
     #[error(transparent)]
     Pki(#[from] PkiFault),
@@ -132,6 +143,8 @@ impl InitError {
         match self {
             Self::NotEmpty(_)
             | Self::AnchorTaken(_)
+            | Self::AnchorPlace { .. }
+            | Self::PassphraseShort
             | Self::Config(_)
             | Self::Identity(_)
             | Self::PublicUrl
@@ -149,6 +162,20 @@ impl InitError {
     }
 }
 
+/// Shortest passphrase of the key files, characters (NIST SP 800-63B §5.1.1.2 has the same for a chosen secret).
+const PASSPHRASE_CHARS_MIN: usize = 8;
+
+/// Says before any key is made that the anchor cannot be.
+fn check_anchor_place(path: &Path) -> Result<(), InitError> {
+    let place = |error| InitError::AnchorPlace { path: path.to_owned(), error };
+    if path.try_exists().map_err(place)? {
+        return Err(InitError::AnchorTaken(path.to_owned()));
+    }
+    let parent = path.parent().ok_or_else(|| place(io::ErrorKind::InvalidInput.into()))?;
+    rustix::fs::access(parent, rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK)
+        .map_err(|error| place(error.into()))
+}
+
 /// Everything that is known before the first byte is written.
 pub(crate) struct Plan {
     identity: Identity,
@@ -156,7 +183,8 @@ pub(crate) struct Plan {
     /// The bytes of `semper.toml`.
     settings: Vec<u8>,
     passphrase: Secret,
-    demo: bool,
+    /// Where the settings were read, unless it is a demonstration.
+    file: Option<PathBuf>,
 }
 
 /// The settings of a demonstration. The passphrase lies beside the keys that it protects: nothing here is worth keeping.
@@ -204,7 +232,13 @@ impl Plan {
             }
         }
         let passphrase = config.keys.passphrase(|name| std::env::var_os(name))?;
-        Ok(Plan { identity, config, settings, passphrase, demo: false })
+        if passphrase.expose().chars().count() < PASSPHRASE_CHARS_MIN {
+            return Err(InitError::PassphraseShort);
+        }
+        if let Some(anchor) = &config.ledger.anchor_path {
+            check_anchor_place(anchor)?;
+        }
+        Ok(Plan { identity, config, settings, passphrase, file: Some(file.to_owned()) })
     }
 
     fn demo(entropy: &dyn Entropy) -> Result<Plan, InitError> {
@@ -217,7 +251,7 @@ impl Plan {
             config,
             settings: DEMO_SETTINGS.into(),
             passphrase: Secret::from(people::passphrase(entropy)?),
-            demo: true,
+            file: None,
         })
     }
 
@@ -239,7 +273,7 @@ impl Plan {
         let identity = serde_json::to_vec(&self.identity).expect("an identity is five strings");
         write_new(&folder.path("identity.json"), 0o644, &identity)?;
         write_new(&folder.path("semper.toml"), 0o644, &self.settings)?;
-        if self.demo {
+        if self.file.is_none() {
             write_new(&folder.path(DEMO_PASSPHRASE), 0o600, format!("{}\n", self.passphrase.expose()).as_bytes())?;
         }
         let keys = Keys::generate(progress)?;
@@ -305,7 +339,7 @@ impl Plan {
             anchor,
             people,
             entries,
-            demo: self.demo,
+            config: self.file.clone(),
         })
     }
 
@@ -428,12 +462,14 @@ pub(crate) struct Made {
     pub(crate) people: Vec<people::Person>,
     /// Entries in the ledger.
     pub(crate) entries: u64,
-    demo: bool,
+    /// The settings' own file, unless it is a demonstration.
+    config: Option<PathBuf>,
 }
 
 impl Made {
     fn next(&self) -> String {
-        format!("semper serve --data {}", self.root.display())
+        let config = self.config.as_ref().map(|file| format!(" --config {}", file.display()));
+        format!("semper serve --data {}{}", self.root.display(), config.unwrap_or_default())
     }
 
     fn json(&self) -> String {
@@ -478,7 +514,7 @@ impl Made {
                 person.passphrase_file.display(),
             ));
         }
-        if self.demo {
+        if self.config.is_none() {
             text.push_str(
                 "  A DEMONSTRATION: the clock is believed and the passphrase lies beside the keys. Not for evidence.\n",
             );

@@ -308,6 +308,8 @@ fn a_configuration_is_kept_as_it_was_given() {
     let folder = DataFolder::open(&data).unwrap();
     assert_eq!(fs::read(data.join("semper.toml")).unwrap(), fs::read(&file).unwrap());
     assert_eq!(folder.identity().unwrap().organisation_identifier, "EI:SE-5567");
+    let next = format!("next: semper serve --data {} --config {}", data.display(), file.display());
+    assert!(made.text().ends_with(&next), "{}", made.text());
     assert!(!data.join(DEMO_PASSPHRASE).exists() && made.anchor.exists() && !data.join("anchor").exists());
     let loaded = folder.load(&folder.config(None).unwrap()).unwrap();
     assert_eq!(loaded.log_keys.identity().issuer, "http://tsa.example.org");
@@ -344,17 +346,25 @@ fn what_cannot_be_is_refused_before_anything_is_made() {
     assert!(absent.to_string().starts_with("cannot read ") && absent.exit() == Exit::Usage, "{absent}");
 }
 
-/// Here `init` fails half way, since its anchor is there already; a crash leaves the same.
+/// Randomness that fails as soon as this file is there.
+struct FailsAfter(PathBuf);
+
+impl Entropy for FailsAfter {
+    fn fill(&self, out: &mut [u8]) -> Result<(), EntropyFault> {
+        if self.0.exists() { Err(EntropyFault) } else { OsEntropy.fill(out) }
+    }
+}
+
+/// Here randomness fails half way; a crash leaves the same.
 #[test]
 fn a_folder_that_was_not_finished_is_refused_by_everyone() {
     let dir = tempfile::tempdir().unwrap();
     let file = configuration(dir.path(), &[]);
-    fs::write(dir.path().join("anchor"), "another service's").unwrap();
     let data = dir.path().join("data");
-    let failed = init(&data, Some(&file)).unwrap_err();
-    assert!(matches!(failed, InitError::AnchorTaken(_)) && failed.exit() == Exit::Usage, "{failed}");
-    assert_eq!(fs::read_to_string(dir.path().join("anchor")).unwrap(), "another service's");
-    assert!(data.join("keys/tsu-rsa.1.p8").exists(), "it came this far");
+    let plan = Plan::new(&args(&data, Some(&file)), &OsEntropy).unwrap();
+    let entropy = FailsAfter(data.join("store"));
+    plan.carry_out(&data, Arc::new(SystemReadings::new()), &entropy, &Progress::none()).unwrap_err();
+    assert!(data.join("semper.toml").exists(), "it came this far");
 
     let refused = DataFolder::open(&data).unwrap_err().to_string();
     assert_eq!(
@@ -368,13 +378,34 @@ fn a_folder_that_was_not_finished_is_refused_by_everyone() {
     assert_eq!((again.to_string(), again.exit()), (refused, Exit::Usage));
 }
 
-/// Randomness that fails as soon as this file is there.
-struct FailsAfter(PathBuf);
-
-impl Entropy for FailsAfter {
-    fn fill(&self, out: &mut [u8]) -> Result<(), EntropyFault> {
-        if self.0.exists() { Err(EntropyFault) } else { OsEntropy.fill(out) }
+/// Nothing was made when an anchor cannot be where it should, and what lies there stays.
+#[test]
+fn the_anchors_place_is_looked_at_first() {
+    let dir = tempfile::tempdir().unwrap();
+    let (taken, data) = (dir.path().join("anchor"), dir.path().join("data"));
+    let refused = |file: &Path| {
+        let refused = init(&data, Some(file)).unwrap_err();
+        assert!(refused.exit() == Exit::Usage && !data.exists(), "{refused}");
+        refused.to_string()
+    };
+    let file = configuration(dir.path(), &[]);
+    fs::write(&taken, "another service's").unwrap();
+    assert!(refused(&file).contains("the anchor of another service?"), "{}", refused(&file));
+    assert_eq!(fs::read_to_string(&taken).unwrap(), "another service's");
+    for place in [dir.path().join("nowhere/anchor"), taken.join("anchor")] {
+        let file = configuration(dir.path(), &[("ledger.anchor_path", place.to_str().unwrap())]);
+        let sentence = format!("ledger.anchor_path: no file can be made at {}: ", place.display());
+        assert!(refused(&file).starts_with(&sentence), "{}", refused(&file));
     }
+}
+
+#[test]
+fn a_short_passphrase_is_refused() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = configuration(dir.path(), &[]);
+    fs::write(dir.path().join("secret"), "sesame!\n").unwrap();
+    let refused = init(&dir.path().join("data"), Some(&file)).unwrap_err();
+    assert!(refused.exit() == Exit::Usage && refused.to_string().contains("fewer than 8 characters"), "{refused}");
 }
 
 /// An `init` that fails late leaves its folder, marked, and nothing outside it: not the anchor that it made, and whatever
