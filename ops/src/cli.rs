@@ -88,7 +88,7 @@ pub(crate) struct Serve {
     /// Listen here for metrics and health instead; port 0 lets the system choose.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) admin: Option<SocketAddr>,
-    /// Check settings, keys and certificates, and stop.
+    /// Check settings, keys, certificates and ledger, say whether it would be ready now, and stop.
     #[arg(long)]
     pub(crate) check: bool,
 }
@@ -109,10 +109,10 @@ pub(crate) struct Stamp {
     /// Write below this folder instead of beside the files.
     #[arg(short, long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
-    /// The digest that is stamped.
+    /// The digest that is stamped. A file that has its evidence already keeps it, whatever its digest.
     #[arg(long, value_enum, default_value_t = StampHash::Sha256)]
     pub(crate) hash: StampHash,
-    /// Use the RSA key, for verifiers that know no elliptic curves.
+    /// Use the RSA key, for verifiers that know no elliptic curves. Evidence that is there already stays as it is.
     #[arg(long)]
     pub(crate) rsa: bool,
     /// Ask for this policy instead of the server's default.
@@ -145,10 +145,10 @@ pub(crate) struct Verify {
     /// The file that was stamped.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// The token; without it, FILE.tst.
+    /// The token, or the TimeStampResp with it in; without this option, FILE.tst.
     #[arg(long, value_name = "FILE")]
     pub(crate) token: Option<PathBuf>,
-    /// The proof of inclusion; without it, the one beside the token if there is one: X.tlog-proof for X.tst.
+    /// The proof of inclusion; without it, the one beside the token if there is one: X.tlog-proof for X.tst and X.tsr.
     #[arg(long, value_name = "FILE")]
     pub(crate) proof: Option<PathBuf>,
     /// The folder with the trust anchors.
@@ -170,8 +170,8 @@ impl Verify {
     /// of a token, so it is looked for beside the token, not beside the file.
     pub(crate) fn proof_path(&self) -> PathBuf {
         let usual = |token: &PathBuf| match token.extension() {
-            // Only the ending of the tokens' own names is exchanged: `a/contract.pdf.tst` → `a/contract.pdf.tlog-proof`.
-            Some(ending) if ending == "tst" => token.with_extension("tlog-proof"),
+            // Only the usual endings are exchanged: `a/contract.pdf.tst` → `a/contract.pdf.tlog-proof`.
+            Some(ending) if ending == "tst" || ending == "tsr" => token.with_extension("tlog-proof"),
             _ => with_ending(token, "tlog-proof"),
         };
         self.proof.clone().unwrap_or_else(|| usual(&self.token_path()))
@@ -203,7 +203,7 @@ pub(crate) struct Prove {
     /// The entry's index.
     #[arg(long, value_name = "N")]
     pub(crate) index: Option<u64>,
-    /// The artefact itself, such as a token.
+    /// The artefact itself, such as a token; also a TimeStampResp with the token in.
     #[arg(long, value_name = "FILE")]
     pub(crate) token: Option<PathBuf>,
     /// The form of the proof.
@@ -264,7 +264,7 @@ pub(crate) struct Export {
     /// would serve the keys.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: PathBuf,
-    /// Settings, for the place of the anchor; without it, the defaults.
+    /// Settings, for the place of the anchor; without it, the copy that `semper init` made in the data folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
 }
@@ -448,6 +448,7 @@ mod tests {
         // Without --proof, the proof is the token's.
         for (token, proof) in [
             ("b/other.pdf.tst", "b/other.pdf.tlog-proof"),
+            ("b/other.tsr", "b/other.tlog-proof"),
             ("b/other", "b/other.tlog-proof"),
             ("b.tst/other.bin", "b.tst/other.bin.tlog-proof"),
         ] {

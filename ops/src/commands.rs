@@ -14,3 +14,13 @@ pub(crate) mod prove;
 pub(crate) mod serve;
 pub(crate) mod stamp;
 pub(crate) mod verify;
+
+use semper_ttp::timestamp::response::{self, Response};
+
+/// The token of a TimeStampResp, which is what other clients keep; anything else as it is.
+fn token_of(bytes: Vec<u8>) -> Vec<u8> {
+    match response::parse(&bytes) {
+        Ok(Response::Granted(token)) => token,
+        Ok(Response::Rejected { .. }) | Err(_) => bytes,
+    }
+}

@@ -1,7 +1,10 @@
-"""Audits a static copy of the log, as `semper export` writes it and any web server serves it: signature, every entry,
-every tile, the root. Under the checkpoint that is served, or under an older one that a reader still holds."""
+"""Audits a log as files: a static copy that `semper export` wrote and any web server serves, or the server's own.
+Signature, every entry, every tile, the root. Under the checkpoint that is served, or under an older one that a reader
+still holds."""
 
+import gzip
 import http.client
+import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -15,15 +18,18 @@ class Files:
     """GETs below the log's prefix, on one connection where the server keeps it."""
 
     def __init__(self, url):
-        self.connection = http.client.HTTPConnection(*check.host_port(url), timeout=30)
-        self.prefix = urlsplit(url).path
+        parts = urlsplit(url)
+        kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
+        self.connection = kind(parts.hostname, parts.port, timeout=30)
+        self.prefix = parts.path
 
     def get(self, path):
         self.connection.request("GET", f"{self.prefix}/{path}")
         response = self.connection.getresponse()
         body = response.read()
-        assert response.getheader("Content-Encoding") is None, f"GET {path}: encoded"
-        return response.status, body
+        encoding = response.getheader("Content-Encoding")
+        assert encoding in (None, "gzip"), f"GET {path}: encoded as {encoding}"
+        return response.status, gzip.decompress(body) if encoding else body
 
     def body(self, path):
         status, body = self.get(path)
@@ -69,6 +75,9 @@ def check_beyond(checks, files, size):
 def main(arguments, checks):
     key = Key.parse((arguments.trust / "ledger.vkey").read_text().strip())
     files = Files(arguments.url)
+    status, _ = files.get("checkpoint")
+    if status != 200:
+        sys.exit(f"{arguments.url}/checkpoint: status {status}. --url is the log's prefix, such as https://…/ledger")
     served = Checkpoint.open(files.body("checkpoint").decode(), key)
     checks.that("checkpoint: signed by the log's key", True)
     checkpoint = served

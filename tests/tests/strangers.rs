@@ -80,6 +80,12 @@ fn an_exported_log_behind_any_web_server() {
     grow_and_export(300);
     fs::copy(out.join("checkpoint"), &older).expect("the checkpoint");
     grow_and_export(400);
+    // The server itself serves these files, too.
+    let server = data.serve();
+    judge(&mut python_stranger("tlog_static.py", &format!("{}/ledger", server.url()), server.trust(), work.path()));
+    server.stop();
+    // That last run began with an entry of its own.
+    data.export(&out).expect(0);
 
     let web = WebServer::on(&work.path().join("www"));
     let audit = |trust: &Path| python_stranger("tlog_static.py", &format!("{}/ledger", web.url), trust, work.path());

@@ -2,7 +2,9 @@
 
 use std::fs;
 
+use semper_tests::http::Connection;
 use semper_tests::server::{Data, Finished, Server, command, run};
+use semper_tests::stamp::{QUERY, query};
 use semper_ttp::asn1::TEST_POLICY;
 use serde_json::Value;
 
@@ -81,6 +83,10 @@ fn a_trial_from_stamp_to_verify() {
     let proved = run(&["prove", "--token", &token, "--url", server.url(), "--out", &again]);
     assert!(proved.expect(0).stdout.contains(&again), "{proved:#?}");
 
+    let url = server.url();
+    let taken = run(&["prove", "--index", "0", "--url", url, "--out", &again]);
+    assert!(taken.expect(64).stderr.contains("nothing was overwritten: move it away"), "{taken:#?}");
+
     let trust = server.trust().to_str().expect("a path in UTF-8").to_owned();
     let verify = ["verify", &document, "--trust", &trust];
     let unasked = run(&verify);
@@ -89,6 +95,8 @@ fn a_trial_from_stamp_to_verify() {
     let asked = run(&[&verify[..], &["--policy", TEST_POLICY]].concat());
     assert!(asked.expect(0).stdout.contains("VERIFIED AS A TEST"), "{asked:#?}");
     run(&[&verify[..], &["--policy", "1.2.3"]].concat()).expect(1);
+    let mistyped = run(&["verify", &path("contrakt.txt"), "--trust", &trust]);
+    assert!(mistyped.expect(2).stderr.contains("contrakt.txt: No such file"), "{mistyped:#?}");
     // The ledger's promise is a file of the trust folder.
     let bad = path("bad");
     semper_tests::server::copy_folder(server.trust(), bad.as_ref());
@@ -100,4 +108,24 @@ fn a_trial_from_stamp_to_verify() {
     fs::write(&other, "another contract").expect("the document");
     let lost = run(&["stamp", &other, "--url", &format!("{}/nowhere", server.url())]);
     assert!(lost.expect(64).stdout.contains("is the server's URL right?"), "{lost:#?}");
+}
+
+/// What other clients keep is the whole TimeStampResp.
+#[test]
+fn a_response_serves_as_the_token_in_it() {
+    let server = Server::demo();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a path in UTF-8").to_owned();
+    let (document, response) = (path("contract.txt"), path("contract.tsr"));
+    fs::write(&document, "a contract").expect("the document");
+    let mut connection = Connection::open(server.http()).expect("a connection");
+    let answer = connection.request("POST", "/tsa", &[("Content-Type", QUERY)], &query(b"a contract"));
+    fs::write(&response, answer.expect("an answer").body).expect("the response");
+    run(&["prove", "--token", &response, "--url", server.url(), "--out", &path("contract.tlog-proof")]).expect(0);
+    let trust = server.trust().to_str().expect("a path in UTF-8");
+    let verify = ["verify", &document, "--token", &response, "--trust", trust, "--policy", TEST_POLICY];
+    let verified = run(&verify);
+    assert!(verified.expect(0).stdout.contains("VERIFIED AS A TEST"), "{verified:#?}");
+    fs::write(&document, "another contract").expect("the document");
+    run(&verify).expect(1);
 }

@@ -18,7 +18,7 @@ use serde_json::{Value, json};
 
 use super::atomic::write_new;
 use super::remote::{Remote, exit_of};
-use super::say;
+use super::{say, token_of};
 use crate::cli::{ProofForm, Prove};
 use crate::exit::Exit;
 
@@ -57,8 +57,16 @@ pub(crate) fn run(args: Prove, json: bool) -> Exit {
     if let Some(path) = &args.out
         && let Err(error) = write_new(path, &proof)
     {
-        let exit = if error.kind() == io::ErrorKind::AlreadyExists { Exit::Usage } else { Exit::Fault };
-        return fail(exit, &format_args!("cannot write {}: {error}", path.display()));
+        let path = path.display();
+        return match error.kind() {
+            io::ErrorKind::AlreadyExists => fail(
+                Exit::Usage,
+                &format_args!(
+                    "{path} is there already and holds something else; nothing was overwritten: move it away"
+                ),
+            ),
+            _ => fail(Exit::Fault, &format_args!("cannot write {path}: {error}")),
+        };
     }
     if json {
         say::json(&as_json(which, form, &proof, args.out.as_deref()));
@@ -76,7 +84,7 @@ fn which(args: &Prove) -> Result<Which, String> {
         (Some(digest), ..) => digest.parse().map(Which::Digest).map_err(|error| format!("--digest: {error}")),
         (None, Some(index), _) => Ok(Which::Index(index)),
         (None, None, Some(path)) => match std::fs::read(path) {
-            Ok(artefact) => Ok(Which::Digest(Digest::of(&artefact))),
+            Ok(artefact) => Ok(Which::Digest(Digest::of(&token_of(artefact)))),
             Err(error) => Err(format!("cannot read {}: {error}", path.display())),
         },
         (None, None, None) => Err("name the entry by --digest, --index or --token".to_owned()),

@@ -166,6 +166,7 @@ impl Report<'_> {
             (self.done(Done::Already), "already stamped"),
             (self.count(|outcome| matches!(outcome, Some(Err(_)))), "failed"),
             (self.count(Option::is_none), "not tried"),
+            (self.plan.skipped.len() + self.plan.lone.len(), "passed over"),
         ];
         let told: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
         lines.push(if told.is_empty() { "no files".to_owned() } else { told.join(", ") });

@@ -10,12 +10,13 @@ use semper_ttp::asn1::TEST_POLICY;
 use semper_ttp::digest::ImprintAlgorithm;
 use semper_ttp::time::Timestamp;
 use semper_ttp::verify::{
-    Check, CheckResult, Document, Evidence, Outcome, Report, Trust, Verdict, imprint_algorithm, verify_timestamp,
+    Check, CheckResult, Document, Evidence, MMD_MILLIS, Outcome, Report, Trust, Verdict, imprint_algorithm,
+    verify_timestamp,
 };
 use serde_json::json;
 
 use super::hashing::imprint_of_file;
-use super::say;
+use super::{say, token_of};
 use crate::cli::Verify;
 use crate::exit::Exit;
 
@@ -25,11 +26,11 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 /// Runs the command.
 pub(crate) fn run(args: Verify, json: bool) -> Exit {
     match judge(&args) {
-        Ok(report) => {
+        Ok((report, promise)) => {
             if json {
                 say::json(&as_json(&args, &report));
             } else {
-                say::out(as_text(&args, &report));
+                say::out(as_text(&args, &report, promise));
             }
             exit_of(report.verdict)
         }
@@ -57,9 +58,21 @@ enum NoJudgement {
     Trust(#[from] semper_ttp::verify::TrustFault),
 }
 
-fn judge(args: &Verify) -> Result<Report, NoJudgement> {
-    let trust = read_trust(&args.trust)?.with_policies(args.policies.clone());
-    let token = read(&args.token_path())?;
+/// Where the bound of an entry's delay comes from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Promise {
+    /// `ledger.json` of the trust folder.
+    Given,
+    /// No such file: [`MMD_MILLIS`].
+    Usual,
+}
+
+fn judge(args: &Verify) -> Result<(Report, Promise), NoJudgement> {
+    // The document first: of a name that was mistyped the token is missing, too.
+    std::fs::metadata(&args.file).map_err(|error| unreadable(&args.file, error))?;
+    let (trust, promise) = read_trust(&args.trust)?;
+    let trust = trust.with_policies(args.policies.clone());
+    let token = token_of(read(&args.token_path())?);
     let proof_path = args.proof_path();
     let proof = match read(&proof_path) {
         Ok(bytes) => Some(bytes),
@@ -77,10 +90,10 @@ fn judge(args: &Verify) -> Result<Report, NoJudgement> {
     let algorithm = imprint_algorithm(&token).unwrap_or(ImprintAlgorithm::Sha256);
     let digest = imprint_of_file(&args.file, algorithm).map_err(|error| unreadable(&args.file, error))?;
     let document = Document::Imprint { algorithm, digest: &digest };
-    Ok(verify_timestamp(&Evidence { document, token: &token, proof: proof.as_deref() }, &trust))
+    Ok((verify_timestamp(&Evidence { document, token: &token, proof: proof.as_deref() }, &trust), promise))
 }
 
-fn read_trust(folder: &Path) -> Result<Trust, NoJudgement> {
+fn read_trust(folder: &Path) -> Result<(Trust, Promise), NoJudgement> {
     let text = |name: &str| read(&folder.join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     let chain = match text("tsa-chain.pem") {
         // Only tokens without certificates need it.
@@ -89,9 +102,10 @@ fn read_trust(folder: &Path) -> Result<Trust, NoJudgement> {
     };
     let trust = Trust::from_texts(&text("root.pem")?, &chain, &text("ledger.vkey")?)?;
     match text("ledger.json") {
-        // The promise of every ledger that made none of its own.
-        Err(NoJudgement::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(trust),
-        promise => Ok(trust.with_promise(&promise?)?),
+        Err(NoJudgement::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
+            Ok((trust, Promise::Usual))
+        }
+        promise => Ok((trust.with_promise(&promise?)?, Promise::Given)),
     }
 }
 
@@ -137,7 +151,13 @@ fn is_of_ledger(check: Check) -> bool {
     check >= Check::ProofForm
 }
 
-fn as_text(args: &Verify, report: &Report) -> String {
+fn as_text(args: &Verify, report: &Report, promise: Promise) -> String {
+    let promise = match promise {
+        Promise::Given => String::new(),
+        Promise::Usual => {
+            format!(" (no ledger.json: an entry may be {} s later than its timestamp)", MMD_MILLIS / 1000)
+        }
+    };
     let mut lines = vec![
         format!("Document   {}", args.file.display()),
         format!("Timestamp  {}", args.token_path().display()),
@@ -145,7 +165,7 @@ fn as_text(args: &Verify, report: &Report) -> String {
             Some(Outcome::NotChecked(_)) => format!("Proof      none: {} is not there", args.proof_path().display()),
             _ => format!("Proof      {}", args.proof_path().display()),
         },
-        format!("Trust      {}", args.trust.display()),
+        format!("Trust      {}{promise}", args.trust.display()),
     ];
     for (title, of_ledger) in [("The timestamp", false), ("The ledger", true)] {
         lines.push(format!("\n{title}"));
@@ -274,7 +294,7 @@ mod tests {
 
     #[test]
     fn a_verified_document_reads_like_a_sentence() {
-        let text = as_text(&args("a/contract.pdf"), &report(&[], &[]));
+        let text = as_text(&args("a/contract.pdf"), &report(&[], &[]), Promise::Given);
         let expected = "VERIFIED: contract.pdf existed in exactly this form on 21 November 2026 at 05:14:13.120 UTC, \
                         attested by Unit 1 and recorded as entry 7 of the ledger log.example/1.";
         assert_eq!(text.lines().last(), Some(expected));
@@ -285,7 +305,8 @@ mod tests {
 
     #[test]
     fn a_refuted_one_says_what_is_false_and_claims_nothing() {
-        let text = as_text(&args("contract.pdf"), &report(&[Check::TokenImprint, Check::EntryDigest], &[]));
+        let text =
+            as_text(&args("contract.pdf"), &report(&[Check::TokenImprint, Check::EntryDigest], &[]), Promise::Given);
         let expected = "NOT VERIFIED: it is not true that the timestamp is for exactly this document, nor that the \
                         ledger entry is for exactly this timestamp.";
         assert_eq!(text.lines().last(), Some(expected));
@@ -295,11 +316,14 @@ mod tests {
 
     #[test]
     fn an_undecided_one_says_what_is_missing() {
-        let text = as_text(&args("contract.pdf"), &report(&[], &Check::ALL[10..]));
+        let text = as_text(&args("contract.pdf"), &report(&[], &Check::ALL[10..]), Promise::Given);
         let last = text.lines().last().unwrap();
         assert!(last.starts_with("COULD NOT TELL: nothing speaks against it that contract.pdf existed"), "{last}");
         assert!(last.ends_with("but nobody asked."), "{last}");
         assert!(text.contains("\nProof      none: contract.pdf.tlog-proof is not there\n"), "{text}");
+        assert!(text.contains("\nTrust      trust\n"), "{text}");
+        let text = as_text(&args("contract.pdf"), &report(&[], &[]), Promise::Usual);
+        assert!(text.contains("\nTrust      trust (no ledger.json: an entry may be 5 s later than its timestamp)\n"));
     }
 
     #[test]
@@ -342,6 +366,8 @@ mod tests {
         let path = |name: &str| -> PathBuf { folder.path().join(name) };
         let args = Verify { file: path("doc"), token: None, proof: None, trust: path("trust"), policies: Vec::new() };
         let said = || judge(&args).unwrap_err().to_string();
+        assert!(said().contains("/doc: "), "{}", said());
+        std::fs::write(path("doc"), "").unwrap();
         assert!(said().contains("root.pem"), "{}", said());
         std::fs::create_dir(path("trust")).unwrap();
         std::fs::write(path("trust/root.pem"), "").unwrap();

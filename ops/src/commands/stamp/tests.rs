@@ -208,7 +208,8 @@ fn the_summary_counts_every_kind() {
     assert!(first.ends_with("f000: stamped, 2026-11-21T05:14:13.120Z, entry 4 of the ledger"), "{first}");
     assert!(text.contains("f003: FAILED: the server refuses: systemFailure: full"), "{text}");
     assert!(text.contains("a/link: passed over") && text.contains("a/notes.tst: passed over"), "{text}");
-    let summary = "1 stamped, 1 had a token and got the missing proof, 1 already stamped, 1 failed, 1 not tried";
+    let summary =
+        "1 stamped, 1 had a token and got the missing proof, 1 already stamped, 1 failed, 1 not tried, 2 passed over";
     assert_eq!(text.lines().last(), Some(summary));
     assert_eq!(report.exit(), Exit::Busy);
 
