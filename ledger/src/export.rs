@@ -38,6 +38,7 @@ use self::{folder::Folder, tree::Tree};
 use crate::{
     anchor::Anchored,
     checkpoint::Checkpoint,
+    disk::DiskFault,
     ledger::{OpenError, check_owner, newest_head, parse_head, signed_edge},
     merkle::{Hash, TILE_WIDTH, TileId, level_width, sha256, tile_width},
     note::Note,
@@ -105,15 +106,8 @@ pub enum ExportError {
     #[error("another export is writing into {}", .0.display())]
     Busy(PathBuf),
     /// The disk.
-    #[error("cannot {action} {}: {error}", path.display())]
-    Io {
-        /// What was tried.
-        action: &'static str,
-        /// Where.
-        path: PathBuf,
-        /// What the system said.
-        error: std::io::Error,
-    },
+    #[error(transparent)]
+    Disk(#[from] DiskFault),
 }
 
 impl From<Fault> for ExportError {

@@ -9,6 +9,9 @@
 #[cfg(feature = "store")]
 pub mod anchor;
 pub mod checkpoint;
+pub mod cosignature;
+#[cfg(feature = "store")]
+pub mod disk;
 pub mod entry;
 #[cfg(feature = "store")]
 pub mod export;
@@ -18,6 +21,7 @@ pub mod fsck;
 pub mod ledger;
 pub mod merkle;
 pub mod note;
+pub mod policy;
 pub mod port;
 pub mod proof;
 #[cfg(feature = "store")]
@@ -30,3 +34,4 @@ pub mod store;
 #[cfg(test)]
 mod testing;
 pub mod tile;
+pub mod witness;

@@ -15,6 +15,7 @@ use std::fmt;
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 
 use crate::{
+    cosignature,
     merkle::sha256,
     port::{Algorithm, Signature, Signer, SigningFailed, Verifier},
 };
@@ -62,6 +63,11 @@ impl VerifierKey {
         Self::new(name, TYPE_ED25519, key)
     }
 
+    /// A witness's key for [`cosignature`]s.
+    pub fn cosignature_v1(name: &str, key: &[u8]) -> Result<Self, BadKey> {
+        Self::new(name, TYPE_COSIGNATURE_V1, key)
+    }
+
     fn new(name: &str, kind: u8, key: &[u8]) -> Result<Self, BadKey> {
         if !valid_name(name) {
             return Err(BadKey::Name);
@@ -97,6 +103,11 @@ impl VerifierKey {
     /// The type byte.
     pub fn kind(&self) -> u8 {
         self.kind
+    }
+
+    /// True if a line claims to be by this key; whether it is, its signature tells.
+    pub fn made(&self, line: &SignatureLine) -> bool {
+        self.name == line.name && self.id == line.id
     }
 
     /// The raw public key.
@@ -201,10 +212,10 @@ impl Note {
     ) -> Result<Vec<&'k VerifierKey>, BadNote> {
         let mut signed = Vec::new();
         for line in &self.signatures {
-            let Some(key) = keys.iter().find(|key| key.name == line.name && key.id == line.id) else { continue };
+            let Some(key) = keys.iter().find(|key| key.made(line)) else { continue };
             let message = match key.kind {
                 TYPE_ED25519 => Some((self.text.as_bytes().to_vec(), line.signature.as_slice())),
-                _ => cosigned_message(&self.text, &line.signature),
+                _ => cosignature::claimed(&self.text, &line.signature),
             };
             let good = message.is_some_and(|(message, signature)| {
                 Signature::try_from(signature)
@@ -226,14 +237,6 @@ impl fmt::Display for Note {
         writeln!(f, "{}", self.text)?;
         self.signatures.iter().try_for_each(|line| line.fmt(f))
     }
-}
-
-/// What a cosignature/v1 signs, from its body `u64 BE seconds ‖ signature`; `None` when the body is malformed.
-fn cosigned_message<'s>(text: &str, body: &'s [u8]) -> Option<(Vec<u8>, &'s [u8])> {
-    let (seconds, signature) = body.split_first_chunk::<8>()?;
-    let seconds = u64::from_be_bytes(*seconds);
-    let in_range = seconds != 0 && i64::try_from(seconds).is_ok();
-    in_range.then(|| (format!("cosignature/v1\ntime {seconds}\n{text}").into_bytes(), signature))
 }
 
 /// Signs notes under one name with an Ed25519 key.
@@ -320,28 +323,6 @@ mod tests {
         let mut short = line(&mine, &text);
         short.signature.pop();
         assert_eq!(note(vec![short]).verify(&keys, &TestVerifier), Err(BadNote::BadSignature));
-    }
-
-    #[test]
-    fn cosignatures_cover_their_time() {
-        let signer = Ed25519::new(3);
-        let key = VerifierKey::new("witness", TYPE_COSIGNATURE_V1, &signer.public_key()).unwrap();
-        let text = "log\n1\n";
-        let body = |seconds: u64| {
-            let signature = signer.sign(format!("cosignature/v1\ntime {seconds}\n{text}").as_bytes()).unwrap();
-            [&seconds.to_be_bytes()[..], &signature].concat()
-        };
-        let note = |signature| Note {
-            text: text.to_owned(),
-            signatures: vec![SignatureLine { name: "witness".to_owned(), id: key.id, signature }],
-        };
-        let keys = std::slice::from_ref(&key);
-        assert!(note(body(1_700_000_000)).verify(keys, &TestVerifier).is_ok());
-        assert!(note(body(0)).verify(keys, &TestVerifier).is_err());
-        assert!(note(body(1 << 63)).verify(keys, &TestVerifier).is_err());
-        let mut other_time = body(1_700_000_000);
-        other_time[7] ^= 1;
-        assert!(note(other_time).verify(keys, &TestVerifier).is_err());
     }
 
     #[test]

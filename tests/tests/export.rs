@@ -230,7 +230,7 @@ fn a_power_cut_leaves_a_checkpoint_with_all_its_tiles() {
         let found = ledger.whole(&disk.backing());
         match &outcome {
             Ok(done) => assert_eq!(found, done.size, "round {round}: it said that it was done"),
-            Err(error) => assert!(matches!(error, ExportError::Io { .. }), "{error}"),
+            Err(error) => assert!(matches!(error, ExportError::Disk(_)), "{error}"),
         }
         if found == old_size {
             kept_older += 1;

@@ -6,12 +6,15 @@
 use std::{
     collections::BTreeSet,
     fs::{self, File, TryLockError},
-    io::{self, ErrorKind, Read as _, Write as _},
+    io::ErrorKind,
     path::{Path, PathBuf},
 };
 
 use super::{CHECKPOINT, ExportError, Refusal};
-use crate::note::NOTE_BYTES_MAX;
+use crate::{
+    disk::{self, fault},
+    note::NOTE_BYTES_MAX,
+};
 
 /// Where half-written files lie; on the same file system as their names, so that a rename is one step.
 const PARTS: &str = ".semper-part";
@@ -46,15 +49,11 @@ pub(super) struct Written {
     pub(super) found: u64,
 }
 
-fn io<'a>(action: &'static str, path: &'a Path) -> impl FnOnce(io::Error) -> ExportError + 'a {
-    move |error| ExportError::Io { action, path: path.to_owned(), error }
-}
-
 impl Folder {
     /// Opens `out`, made if it is missing, for one export at a time.
     pub(super) fn open(out: &Path, files_at_once: usize) -> Result<Self, ExportError> {
-        make_folder(out)?;
-        let lock = File::open(out).map_err(io("open", out))?;
+        disk::make_folder(out)?;
+        let lock = File::open(out).map_err(fault("open", out))?;
         match lock.try_lock() {
             Err(TryLockError::WouldBlock) => return Err(ExportError::Busy(out.to_owned())),
             // Some network file systems lock no folders. The lock only keeps two exports from getting in each other's way;
@@ -63,10 +62,10 @@ impl Folder {
         }
         let parts = out.join(PARTS);
         match fs::remove_dir_all(&parts) {
-            Err(error) if error.kind() != ErrorKind::NotFound => return Err(io("remove", &parts)(error)),
+            Err(error) if error.kind() != ErrorKind::NotFound => return Err(fault("remove", &parts)(error).into()),
             _ => {}
         }
-        fs::create_dir(&parts).map_err(io("make", &parts))?;
+        fs::create_dir(&parts).map_err(fault("make", &parts))?;
         Ok(Self {
             out: out.to_owned(),
             parts,
@@ -85,7 +84,7 @@ impl Folder {
     /// The checkpoint that is there. One that is too long or no text reads as some text that is no checkpoint.
     pub(super) fn checkpoint(&self) -> Result<Option<String>, ExportError> {
         let path = self.path(CHECKPOINT);
-        let bytes = read_at_most(&path, NOTE_BYTES_MAX)?;
+        let bytes = disk::read_at_most(&path, NOTE_BYTES_MAX)?;
         Ok(bytes.map(|bytes| String::from_utf8_lossy(&bytes).into_owned()))
     }
 
@@ -96,11 +95,11 @@ impl Folder {
         // Every name lies in a folder below `out`.
         let folder = name.parent().unwrap_or(&self.out);
         if !self.folders.contains(folder) {
-            fs::create_dir_all(folder).map_err(io("make", folder))?;
+            fs::create_dir_all(folder).map_err(fault("make", folder))?;
             let new = folder.ancestors().take_while(|folder| *folder != self.out);
             self.folders.extend(new.map(Path::to_owned));
         }
-        if let Some(found) = read_at_most(&name, bytes.len())? {
+        if let Some(found) = disk::read_at_most(&name, bytes.len())? {
             if found == bytes {
                 self.written.found += 1;
                 return Ok(());
@@ -109,7 +108,7 @@ impl Folder {
             return Err(Refusal::Differs { path: name, at: same }.into());
         }
         let part = self.parts.join(self.pending.len().to_string());
-        let file = write(&part, bytes)?;
+        let file = disk::write(&part, bytes)?;
         self.pending.push(Pending { file, part, name });
         self.written.files += 1;
         self.written.bytes += bytes.len() as u64;
@@ -119,12 +118,12 @@ impl Folder {
     /// Makes all files durable, then their names, and then puts the checkpoint there, if one is given.
     pub(super) fn publish(mut self, checkpoint: Option<&str>) -> Result<Written, ExportError> {
         self.flush()?;
-        self.folders.iter().try_for_each(|folder| sync(folder))?;
+        self.folders.iter().try_for_each(|folder| disk::sync_folder(folder))?;
         if let Some(note) = checkpoint {
             let (part, name) = (self.parts.join(CHECKPOINT), self.path(CHECKPOINT));
-            write(&part, note.as_bytes())?.sync_all().map_err(io("sync", &part))?;
-            fs::rename(&part, &name).map_err(io("rename to", &name))?;
-            sync(&self.out)?;
+            disk::write(&part, note.as_bytes())?.sync_all().map_err(fault("sync", &part))?;
+            fs::rename(&part, &name).map_err(fault("rename to", &name))?;
+            disk::sync_folder(&self.out)?;
         }
         Ok(std::mem::take(&mut self.written))
     }
@@ -135,12 +134,15 @@ impl Folder {
         let share = pending.len().div_ceil(SYNC_THREADS).max(1);
         std::thread::scope(|scope| {
             let sync = |share: &[Pending]| {
-                share.iter().try_for_each(|pending| pending.file.sync_all().map_err(io("sync", &pending.part)))
+                share.iter().try_for_each(|pending| pending.file.sync_all().map_err(fault("sync", &pending.part)))
             };
             let threads: Vec<_> = pending.chunks(share).map(|share| scope.spawn(move || sync(share))).collect();
             threads.into_iter().try_for_each(|thread| thread.join().expect("syncing does not panic"))
         })?;
-        pending.iter().try_for_each(|Pending { part, name, .. }| fs::rename(part, name).map_err(io("rename to", name)))
+        for Pending { part, name, .. } in &pending {
+            fs::rename(part, name).map_err(fault("rename to", name))?;
+        }
+        Ok(())
     }
 }
 
@@ -149,39 +151,4 @@ impl Drop for Folder {
         // What is left is thrown away by the next export.
         let _ = fs::remove_dir_all(&self.parts);
     }
-}
-
-/// Makes a folder and those above it, their names durable.
-fn make_folder(path: &Path) -> Result<(), ExportError> {
-    if path.is_dir() {
-        return Ok(());
-    }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    make_folder(parent)?;
-    fs::create_dir(path).map_err(io("make", path))?;
-    sync(parent)
-}
-
-fn sync(folder: &Path) -> Result<(), ExportError> {
-    File::open(folder).and_then(|folder| folder.sync_all()).map_err(io("sync", folder))
-}
-
-fn write(path: &Path, bytes: &[u8]) -> Result<File, ExportError> {
-    let write = || {
-        let mut file = File::create(path)?;
-        file.write_all(bytes)?;
-        Ok(file)
-    };
-    write().map_err(io("write", path))
-}
-
-/// The file's bytes, one more than `most` where it is longer; `None` where there is none.
-fn read_at_most(path: &Path, most: usize) -> Result<Option<Vec<u8>>, ExportError> {
-    let file = match File::open(path) {
-        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
-        other => other.map_err(io("open", path))?,
-    };
-    let mut bytes = Vec::with_capacity(most.min(1 << 16) + 1);
-    file.take(most as u64 + 1).read_to_end(&mut bytes).map_err(io("read", path))?;
-    Ok(Some(bytes))
 }

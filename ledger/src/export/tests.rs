@@ -438,7 +438,7 @@ fn a_file_in_the_way_is_named() {
         [("file", "file"), ("file/below", "file"), ("folder", "folder/tile/0/000.p/5"), ("other", "other/tile")]
     {
         let error = log.try_export(&dir.path().join(out)).unwrap_err();
-        let ExportError::Io { path, .. } = &error else { panic!("{error}") };
+        let ExportError::Disk(DiskFault { path, .. }) = &error else { panic!("{error}") };
         assert!(path.starts_with(dir.path().join(wanted)), "{error}");
         assert!(!dir.path().join(out).join("checkpoint").exists());
     }

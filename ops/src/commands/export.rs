@@ -95,7 +95,7 @@ impl Failed {
                     | OpenError::Forked { .. }
                     | OpenError::Fault(Fault::Corrupt { .. }),
                 ) => Exit::Falsified,
-                ExportError::Ledger(_) | ExportError::Io { .. } => Exit::Fault,
+                ExportError::Ledger(_) | ExportError::Disk(_) => Exit::Fault,
             },
         }
     }
