@@ -107,10 +107,14 @@ pub fn open_key_pem(pem: &str, passphrase: &Passphrase) -> Result<SoftKey, KeyFi
     };
     let cipher_key = cipher_key(passphrase, &salt)?;
     let plain = unseal(&cipher_key, &iv, &sealed).map_err(|_| KeyFileFault::NotOpened)?;
-    if !is_one_sequence(&plain) {
-        return Err(KeyFileFault::NotOpened);
-    }
-    SoftKey::from_pkcs8_der(&plain).map_err(|_| KeyFileFault::NotOpened)
+    as_written(&plain)
+}
+
+/// The key in octets that are exactly those that [`seal_key_pem`] would seal for it: libcrypto reads more than it writes,
+/// such as another version or what follows the key, and a damaged octet must not pass for one of these.
+fn as_written(plain: &[u8]) -> Result<SoftKey, KeyFileFault> {
+    let key = SoftKey::from_pkcs8_der(plain).map_err(|_| KeyFileFault::NotOpened)?;
+    if key.to_pkcs8_der()?.as_slice() == plain { Ok(key) } else { Err(KeyFileFault::NotOpened) }
 }
 
 /// Decrypts in memory that is wiped also when the padding proves wrong.
@@ -122,15 +126,6 @@ fn unseal(cipher_key: &[u8; 32], iv: &[u8], sealed: &[u8]) -> Result<Zeroizing<V
     length += crypter.finalize(&mut plain[length..])?;
     plain.truncate(length);
     Ok(plain)
-}
-
-/// True for one SEQUENCE in DER and nothing behind it.
-fn is_one_sequence(der: &[u8]) -> bool {
-    (2..=4).filter(|head| der.len() >= *head).any(|length| {
-        let mut head = Vec::new();
-        der::put_head(&mut head, der::SEQUENCE, der.len() - length);
-        head.len() == length && der.starts_with(&head)
-    })
 }
 
 /// Salt, initialisation vector and sealed octets of an envelope that is ours, octet for octet.
@@ -230,6 +225,23 @@ mod tests {
         assert!(PKey::private_key_from_pem_passphrase(sealed(&bad).as_bytes(), b"p").is_ok());
         assert_eq!(open_key_pem(&sealed(&bad), &passphrase).err(), Some(KeyFileFault::NotOpened));
         assert_eq!(open_key_pem(&sealed(&good[1..]), &passphrase).err(), Some(KeyFileFault::NotOpened));
+    }
+
+    /// Whatever bit of the plain octets a damage changes, through the initialisation vector for one: another key, one whose
+    /// halves do not fit, or none.
+    #[test]
+    fn a_changed_bit_is_another_key_or_none() {
+        for algorithm in [SignatureAlgorithm::Ed25519, SignatureAlgorithm::EcdsaP256Sha256] {
+            let key = SoftKey::generate(algorithm).unwrap();
+            let plain = Zeroizing::new(key.to_pkcs8_der().unwrap().to_vec());
+            assert_eq!(as_written(&plain).unwrap().spki_der(), key.spki_der());
+            for bit in 0..plain.len() * 8 {
+                let mut changed = plain.clone();
+                changed[bit / 8] ^= 1 << (bit % 8);
+                let same = |other: SoftKey| other.spki_der() == key.spki_der() && other.is_consistent();
+                assert!(!as_written(&changed).is_ok_and(same), "{algorithm:?}: bit {bit}");
+            }
+        }
     }
 
     #[test]

@@ -51,13 +51,20 @@ impl SoftKey {
         Self::from_pkey(key)
     }
 
-    /// The unencrypted PKCS#8 form, wiped when dropped.
+    /// The unencrypted PKCS#8 form, wiped when dropped: the one that a key of these numbers has, whatever it was read from
+    /// (libcrypto keeps the version of an ECPrivateKey that it reads).
     ///
     /// # Errors
     /// [`CryptoFault`] if libcrypto fails.
     pub fn to_pkcs8_der(&self) -> Result<Zeroizing<Vec<u8>>, CryptoFault> {
-        let der = self.key.private_key_to_pkcs8().map_err(CryptoFault::from_stack("writing a PKCS#8 key"))?;
-        Ok(Zeroizing::new(der))
+        let write = || match &self.ec {
+            Some(ec) => {
+                let anew = EcKey::from_private_components(ec.group(), ec.private_key(), ec.public_key())?;
+                PKey::from_ec_key(anew)?.private_key_to_pkcs8()
+            }
+            None => self.key.private_key_to_pkcs8(),
+        };
+        write().map(Zeroizing::new).map_err(CryptoFault::from_stack("writing a PKCS#8 key"))
     }
 
     /// The 32 octets of an Ed25519 public key, as C2SP notes carry it; `None` for other keys.
