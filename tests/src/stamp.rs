@@ -125,7 +125,7 @@ impl Record {
             assert_eq!(&proof, before, "the proof of one token changed");
         }
         let document = Document::Imprint { algorithm: ImprintAlgorithm::Sha256, digest: self.document.as_bytes() };
-        let report = verify_timestamp(&Evidence { document, token: &self.token, proof: Some(&proof) }, trust);
+        let report = verify_timestamp(&Evidence { document, token: &self.token, proof: Some(proof.as_bytes()) }, trust);
         assert_eq!(report.verdict, Verdict::Verified, "{}", report.to_json());
     }
 }

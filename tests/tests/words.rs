@@ -110,6 +110,36 @@ fn a_trial_from_stamp_to_verify() {
     assert!(lost.expect(64).stdout.contains("is the server's URL right?"), "{lost:#?}");
 }
 
+/// The same by the other form of a receipt, and without the line that need not be there.
+#[test]
+fn every_form_of_receipt_is_judged() {
+    let server = Server::demo();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a path in UTF-8").to_owned();
+    let (document, token, receipt) = (path("contract.txt"), path("contract.txt.tst"), path("contract.cose"));
+    fs::write(&document, "a contract").expect("the document");
+    run(&["stamp", &document, "--url", server.url()]).expect(0);
+    run(&["prove", "--token", &token, "--url", server.url(), "--form", "cose", "--out", &receipt]).expect(0);
+    let trust = server.trust().to_str().expect("a path in UTF-8");
+    let verify = |proof: &str, trust: &str| {
+        run(&["verify", &document, "--proof", proof, "--trust", trust, "--policy", TEST_POLICY])
+    };
+    assert!(verify(&receipt, trust).expect(0).stdout.contains("and recorded as entry "));
+    let text = fs::read_to_string(path("contract.txt.tlog-proof")).expect("the proof");
+    let bare: String = text.split_inclusive('\n').filter(|line| !line.starts_with("extra ")).collect();
+    fs::write(path("bare"), bare).expect("a proof");
+    assert!(verify(&path("bare"), trust).expect(0).stdout.contains("and recorded as entry "));
+    let fewer = path("trust");
+    semper_tests::server::copy_folder(server.trust(), fewer.as_ref());
+    fs::remove_file(folder.path().join("trust/receipt.pem")).expect("receipt.pem");
+    assert!(verify(&receipt, &fewer).expect(2).stdout.contains("receipt.pem"));
+    let mut bytes = fs::read(&receipt).expect("the receipt");
+    let middle = bytes.len() / 2;
+    bytes[middle] ^= 1;
+    fs::write(&receipt, bytes).expect("the receipt");
+    verify(&receipt, trust).expect(1);
+}
+
 /// What other clients keep is the whole TimeStampResp.
 #[test]
 fn a_response_serves_as_the_token_in_it() {

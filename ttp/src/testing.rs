@@ -124,3 +124,8 @@ pub(crate) fn event(counter: u64) -> Stamp {
         clock: ClockVerdict::Synced,
     }
 }
+
+/// SubjectPublicKeyInfo of an uncompressed P-256 point (RFC 5480 §2).
+pub(crate) fn p256_spki(point: &[u8]) -> Vec<u8> {
+    [&hex::decode("3059301306072a8648ce3d020106082a8648ce3d030107034200").unwrap()[..], point].concat()
+}

@@ -179,6 +179,16 @@ pub fn claimed_position(receipt: &[u8]) -> Result<(u64, u64), BadReceipt> {
     Ok((size, index))
 }
 
+/// Whom a receipt names as the service that issued it. Nothing is verified.
+pub fn claimed_issuer(receipt: &[u8]) -> Result<String, BadReceipt> {
+    let (sign1, _) = read(receipt)?;
+    let claims = sign1.protected.header.rest.iter().find(|(label, _)| *label == Label::Int(CWT_CLAIMS));
+    let claims = claims.and_then(|(_, claims)| claims.as_map());
+    let issuer = claims.and_then(|claims| claims.iter().find(|(name, _)| *name == Value::from(1)));
+    let issuer = issuer.and_then(|(_, issuer)| issuer.as_text());
+    issuer.map(str::to_owned).ok_or(BadReceipt::Shape("no issuer"))
+}
+
 /// Checks that `receipt` proves the tree (`from`, `from_root`) to be a prefix of a newer one; gives size and root of that.
 pub fn verify_consistency(
     receipt: &[u8],

@@ -105,7 +105,6 @@ fn verify(server: &Server, samples: &[Sample], trust: &Trust) -> Result<usize, F
             return Err(Failed("an answer that looked granted is not".to_owned()));
         };
         let proof = client.get(&format!("/ledger/proof/inclusion?digest={}", Digest::of(&token)))?;
-        let proof = String::from_utf8_lossy(&proof);
         let document = Document::Imprint { algorithm: ImprintAlgorithm::Sha256, digest };
         let report = verify_timestamp(&Evidence { document, token: &token, proof: Some(&proof) }, trust);
         let found = report.token.as_ref().and_then(|token| token.nonce.clone());

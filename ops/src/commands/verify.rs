@@ -84,8 +84,6 @@ fn judge(args: &Verify) -> Result<(Report, Promise), NoJudgement> {
         }
         Err(error) => return Err(error),
     };
-    // What is not UTF-8 is no proof; the check of its form says so.
-    let proof = proof.map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
     // An unreadable token is said in the report; then any algorithm serves.
     let algorithm = imprint_algorithm(&token).unwrap_or(ImprintAlgorithm::Sha256);
     let digest = imprint_of_file(&args.file, algorithm).map_err(|error| unreadable(&args.file, error))?;
@@ -100,7 +98,12 @@ fn read_trust(folder: &Path) -> Result<(Trust, Promise), NoJudgement> {
         Err(NoJudgement::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => String::new(),
         other => other?,
     };
-    let trust = Trust::from_texts(&text("root.pem")?, &chain, &text("ledger.vkey")?)?;
+    let mut trust = Trust::from_texts(&text("root.pem")?, &chain, &text("ledger.vkey")?)?;
+    match text("receipt.pem") {
+        // Only COSE Receipts need it.
+        Err(NoJudgement::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
+        key => trust = trust.with_receipt_key(&key?)?,
+    }
     match text("ledger.json") {
         Err(NoJudgement::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
             Ok((trust, Promise::Usual))

@@ -1,4 +1,4 @@
-//! Offline verification of a timestamp: document, token and tlog-proof against trust that the verifier brings.
+//! Offline verification of a timestamp: document, token and receipt against trust that the verifier brings.
 //!
 //! ```text
 //! document ──imprint──▶ token ──signature──▶ TSU certificate ──chain──▶ root.pem
@@ -50,8 +50,8 @@ pub struct Evidence<'a> {
     pub document: Document<'a>,
     /// The token: ContentInfo in DER, the content of a `.tst` file.
     pub token: &'a [u8],
-    /// The text of its `.tlog-proof`, if there is one.
-    pub proof: Option<&'a str>,
+    /// Its receipt, if there is one: the text of a `.tlog-proof`, or a COSE Receipt.
+    pub proof: Option<&'a [u8]>,
 }
 
 /// The algorithm by which the document must be hashed; `None` if the token does not read, which [`verify_timestamp`] will

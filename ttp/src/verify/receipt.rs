@@ -1,9 +1,15 @@
-//! The checks of a tlog-proof: that the token is logged, where, and when.
+//! The checks of a receipt, tlog-proof or COSE: that the token is logged, where, and when.
+//!
+//! A COSE Receipt does not carry its entry, and a tlog-proof need not. Everything in a token's entry is known then but its
+//! time, which lies within the ledger's promise after genTime: the entry that stands in the proven place is found by
+//! trying each millisecond of it.
 
 use semper_ledger::checkpoint::Checkpoint;
-use semper_ledger::entry::Entry;
-use semper_ledger::merkle::leaf_hash;
+use semper_ledger::entry::{Entry, NotAnEntry, Tags};
+use semper_ledger::merkle::{Hash, leaf_hash};
 use semper_ledger::proof::verify_inclusion;
+use semper_ledger::receipt::LogIdentity;
+use semper_ledger::receipt::cose::{self, BadReceipt};
 use semper_ledger::receipt::tlog_proof::TlogProof;
 
 use super::report::{Check, EntrySummary, Report};
@@ -14,69 +20,198 @@ use crate::digest::Digest;
 use crate::evidence::{Kind, TimestampKind};
 use crate::time::Timestamp;
 
+/// What is said of an entry that neither form carries.
+const NO_ENTRY: &str = "the proof carries no entry";
+
+/// The first octet of a COSE Receipt: tag 18. No text begins with it.
+const COSE_SIGN1: u8 = 0xd2;
+
 /// Makes all checks of the proof.
 pub(super) fn check(evidence: &Evidence<'_>, trust: &Trust, token: Option<&Token>, report: &mut Report) {
     let after_form = Check::ProofForm.following(Check::EntryTime);
-    let Some(text) = evidence.proof else {
+    let Some(proof) = evidence.proof else {
         for check in [Check::ProofForm].into_iter().chain(after_form) {
             report.skip(check, "no proof was given");
         }
         return;
     };
-    let (proof, bytes, entry) = match read(text) {
-        Ok(read) => read,
+    let judged = Judge { digest: Digest::of(evidence.token), trust, token };
+    let read = match proof.first() {
+        Some(&COSE_SIGN1) => judged.cose(proof),
+        _ => judged.tlog(proof),
+    };
+    match read {
+        Ok(read) => {
+            report.record(Check::ProofForm, Ok(()));
+            read.tell(report);
+        }
         Err(reason) => {
             report.record(Check::ProofForm, Err(reason));
             for check in after_form {
                 report.skip(check, "the proof does not read");
             }
-            return;
         }
-    };
-    report.record(Check::ProofForm, Ok(()));
+    }
+}
 
-    let same = entry.digest == Digest::of(evidence.token).0;
-    report.record(Check::EntryDigest, same.then_some(()).ok_or_else(|| "the entry is of another artefact".to_owned()));
-    report.record(Check::EntryKind, check_kind(&entry));
+/// What came out of a check.
+enum Told {
+    Is(Result<(), String>),
+    NotChecked(&'static str),
+}
 
-    // Size and root are taken from a checkpoint whose signature is good, from nowhere else.
-    match Checkpoint::verify(&proof.checkpoint, &trust.log_keys, &LogVerifier) {
-        Err(fault) => {
-            report.record(Check::ProofCheckpoint, Err(fault.to_string()));
-            report.skip(Check::ProofInclusion, "the checkpoint is not trusted");
-            report.skip(Check::EntryTime, "the checkpoint is not trusted");
-        }
-        Ok(checkpoint) => {
-            report.record(Check::ProofCheckpoint, Ok(()));
-            let leaf = leaf_hash(&bytes);
-            let included = verify_inclusion(&leaf, proof.index, checkpoint.size, &checkpoint.root, &proof.path);
-            let included = included.map_err(|fault| fault.to_string());
-            let stands = included.is_ok();
-            report.record(Check::ProofInclusion, included);
-            match token {
-                None => report.skip(Check::EntryTime, "the token does not read"),
-                Some(token) => report.record(Check::EntryTime, check_time(token.gen_time, &entry, trust.mmd_millis)),
+impl From<Result<(), String>> for Told {
+    fn from(outcome: Result<(), String>) -> Self {
+        Self::Is(outcome)
+    }
+}
+
+/// The checks behind the form, in their order.
+struct Read {
+    digest: Told,
+    kind: Told,
+    checkpoint: Told,
+    inclusion: Told,
+    time: Told,
+    entry: Option<EntrySummary>,
+}
+
+impl Read {
+    fn tell(self, report: &mut Report) {
+        let checks = [
+            (Check::EntryDigest, self.digest),
+            (Check::EntryKind, self.kind),
+            (Check::ProofCheckpoint, self.checkpoint),
+            (Check::ProofInclusion, self.inclusion),
+            (Check::EntryTime, self.time),
+        ];
+        for (check, told) in checks {
+            match told {
+                Told::Is(outcome) => report.record(check, outcome),
+                Told::NotChecked(why) => report.skip(check, why),
             }
-            // An entry that does not stand in this tree has no place in it to tell of.
-            report.entry = stands.then(|| EntrySummary {
-                origin: checkpoint.origin,
-                index: proof.index,
-                tree_size: checkpoint.size,
-                time: Timestamp::from_millis(entry.time_ms),
-            });
         }
+        report.entry = self.entry;
+    }
+
+    /// Nothing could be said of the entry but what `inclusion` and `checkpoint` say.
+    fn without_entry(checkpoint: Told, inclusion: Told) -> Self {
+        let none = || Told::NotChecked(NO_ENTRY);
+        Self { digest: none(), kind: none(), checkpoint, inclusion, time: none(), entry: None }
     }
 }
 
-fn read(text: &str) -> Result<(TlogProof, Vec<u8>, Entry), String> {
-    let proof = TlogProof::parse(text).map_err(|fault| fault.to_string())?;
-    if proof.to_string() != text {
-        return Err("the proof is not in its one spelling".to_owned());
-    }
-    let bytes = proof.extra.clone().ok_or("the proof carries no entry")?;
-    let entry = Entry::decode(&bytes).map_err(|fault| fault.to_string())?;
-    Ok((proof, bytes, entry))
+struct Judge<'a> {
+    /// Of the token.
+    digest: Digest,
+    trust: &'a Trust,
+    token: Option<&'a Token>,
 }
+
+impl Judge<'_> {
+    fn tlog(&self, proof: &[u8]) -> Result<Read, String> {
+        let text = std::str::from_utf8(proof).map_err(|_| "the proof is not UTF-8")?;
+        let proof = TlogProof::parse(text).map_err(|fault| fault.to_string())?;
+        if proof.to_string() != text {
+            return Err("the proof is not in its one spelling".to_owned());
+        }
+        let carried = proof.extra.as_deref().map(|bytes| Ok((leaf_hash(bytes), Entry::decode(bytes)?))).transpose();
+        let carried = carried.map_err(|fault: NotAnEntry| fault.to_string())?;
+        // Size and root are taken from a checkpoint whose signature is good, from nowhere else.
+        let checkpoint = match Checkpoint::verify(&proof.checkpoint, &self.trust.log_keys, &LogVerifier) {
+            Ok(checkpoint) => checkpoint,
+            Err(fault) => {
+                let untrusted = || Told::NotChecked("the checkpoint is not trusted");
+                let (digest, kind) = match &carried {
+                    Some((_, entry)) => (self.check_digest(entry).into(), check_kind(entry).into()),
+                    None => (Told::NotChecked(NO_ENTRY), Told::NotChecked(NO_ENTRY)),
+                };
+                let checkpoint = Told::Is(Err(fault.to_string()));
+                return Ok(Read { digest, kind, checkpoint, inclusion: untrusted(), time: untrusted(), entry: None });
+            }
+        };
+        let stands = |leaf: &Hash| verify_inclusion(leaf, proof.index, checkpoint.size, &checkpoint.root, &proof.path);
+        let (entry, included) = match carried {
+            Some((leaf, entry)) => (entry, stands(&leaf).map_err(|fault| fault.to_string())),
+            None => match self.rebuild(|leaf| stands(leaf).is_ok()) {
+                Ok(entry) => (entry, Ok(())),
+                Err(not_found) => return Ok(Read::without_entry(Ok(()).into(), not_found)),
+            },
+        };
+        Ok(self.judged(&entry, included, checkpoint.origin, proof.index, checkpoint.size))
+    }
+
+    fn cose(&self, receipt: &[u8]) -> Result<Read, String> {
+        let (size, index) = cose::claimed_position(receipt).map_err(|fault| fault.to_string())?;
+        let (Some(receipt_key), [note_key, ..]) = (&self.trust.receipt_key, self.trust.log_keys.as_slice()) else {
+            let no_key = || Told::NotChecked("the trust anchors hold no receipt.pem");
+            return Ok(Read::without_entry(no_key(), no_key()));
+        };
+        // Whom the receipt names as its issuer is signed with it; trusted is the key.
+        let issuer = cose::claimed_issuer(receipt).map_err(|fault| fault.to_string())?;
+        let identity = LogIdentity { note_key: note_key.clone(), issuer, receipt_key: receipt_key.to_vec() };
+        let verify = |leaf: &Hash| cose::verify_inclusion(receipt, leaf, &identity, &LogVerifier);
+        if let Err(fault @ BadReceipt::Identity) = verify(&Hash::default()) {
+            let checkpoint = Told::Is(Err(fault.to_string()));
+            return Ok(Read::without_entry(checkpoint, Told::NotChecked("the receipt is not of the trusted ledger")));
+        }
+        // The root is what the path leads to, so signature and place hold together or not at all.
+        match self.rebuild(|leaf| verify(leaf).is_ok()) {
+            Ok(entry) => Ok(self.judged(&entry, Ok(()), identity.origin().to_owned(), index, size)),
+            Err(not_found) => {
+                let unknown = Told::NotChecked("it is signed with the place of an entry, and none was found");
+                Ok(Read::without_entry(unknown, not_found))
+            }
+        }
+    }
+
+    /// Under a signature that is good.
+    fn judged(&self, entry: &Entry, included: Result<(), String>, origin: String, index: u64, tree_size: u64) -> Read {
+        let time = Timestamp::from_millis(entry.time_ms);
+        // An entry that does not stand in this tree has no place in it to tell of.
+        let summary = included.is_ok().then_some(EntrySummary { origin, index, tree_size, time });
+        Read {
+            digest: self.check_digest(entry).into(),
+            kind: check_kind(entry).into(),
+            checkpoint: Ok(()).into(),
+            inclusion: included.into(),
+            time: match self.token {
+                None => Told::NotChecked("the token does not read"),
+                Some(token) => check_time(token.gen_time, entry, self.trust.mmd_millis).into(),
+            },
+            entry: summary,
+        }
+    }
+
+    /// The token's entry, made within the promise after genTime, of which `stands` is true.
+    fn rebuild(&self, stands: impl Fn(&Hash) -> bool) -> Result<Entry, Told> {
+        let Some(token) = self.token else {
+            return Err(Told::NotChecked("the proof carries no entry, and the token does not read"));
+        };
+        let (made, mmd) = (token.gen_time.millis(), self.trust.mmd_millis.min(REBUILD_MILLIS_MAX));
+        let kind = Kind::Timestamp(TimestampKind::Token);
+        let entry_at = |time_ms| Entry {
+            role: kind.role().code(),
+            kind: kind.code(),
+            time_ms,
+            digest: self.digest.0,
+            tags: Tags::default(),
+        };
+        let mut entries = (made..=made.saturating_add(mmd)).map(entry_at);
+        entries.find(|entry| stands(&leaf_hash(&entry.encode()))).ok_or_else(|| {
+            Told::Is(Err(format!("no entry for this timestamp, made within {mmd} ms of it, stands at that place")))
+        })
+    }
+
+    fn check_digest(&self, entry: &Entry) -> Result<(), String> {
+        let same = entry.digest == self.digest.0;
+        same.then_some(()).ok_or_else(|| "the entry is of another artefact".to_owned())
+    }
+}
+
+/// The most milliseconds that are tried for an entry that no proof carries: what a promise allows that [`super::MMD_MILLIS`]
+/// binds, and so a bound on the work for a stranger's bytes.
+const REBUILD_MILLIS_MAX: u64 = super::MMD_MILLIS;
 
 fn check_kind(entry: &Entry) -> Result<(), String> {
     match Kind::from_codes(entry.role, entry.kind) {

@@ -7,7 +7,9 @@ use semper_ledger::checkpoint::Checkpoint;
 use semper_ledger::entry::{Entry, Tag, Tags};
 use semper_ledger::merkle::{Hash, leaf_hash, root_of};
 use semper_ledger::note::{Note, NoteSigner};
+use semper_ledger::port::Signer as _;
 use semper_ledger::receipt::tlog_proof::TlogProof;
+use semper_ledger::receipt::{GroupHead, LogIdentity, cose};
 
 use super::*;
 use crate::asn1::{TEST_POLICY, pem};
@@ -63,6 +65,7 @@ fn proof(entry: &Entry) -> String {
 }
 
 fn verify(token: &[u8], proof: Option<&str>, trust: &Trust) -> Report {
+    let proof = proof.map(str::as_bytes);
     verify_timestamp(&Evidence { document: Document::Bytes(DOCUMENT), token, proof }, trust)
 }
 
@@ -141,14 +144,15 @@ fn each_check_fails_for_its_own_reason() {
     no_keys.log_keys.clear();
     assert_eq!(of(&good, &good_proof, &no_keys), [Check::ProofCheckpoint]);
 
-    let other_document = Evidence { document: Document::Bytes(b"other"), token: &good, proof: Some(&good_proof) };
+    let other_document =
+        Evidence { document: Document::Bytes(b"other"), token: &good, proof: Some(good_proof.as_bytes()) };
     assert_eq!(failed(&verify_timestamp(&other_document, &trust())), [Check::TokenImprint]);
     let imprint = Digest::of(DOCUMENT);
     for (algorithm, expected) in
         [(ImprintAlgorithm::Sha256, vec![]), (ImprintAlgorithm::Sha3_256, vec![Check::TokenImprint])]
     {
         let document = Document::Imprint { algorithm, digest: &imprint.0 };
-        let evidence = Evidence { document, token: &good, proof: Some(&good_proof) };
+        let evidence = Evidence { document, token: &good, proof: Some(good_proof.as_bytes()) };
         assert_eq!(failed(&verify_timestamp(&evidence, &trust())), expected);
     }
     assert_eq!(imprint_algorithm(&good), Some(ImprintAlgorithm::Sha256));
@@ -163,6 +167,72 @@ fn each_check_fails_for_its_own_reason() {
     let mut no_chain = trust();
     no_chain.chain.clear();
     assert_eq!(failed(&verify(&bare, None, &no_chain)), [Check::TokenSigner]);
+}
+
+/// The `extra` line is optional, and what it would carry is found: the proven place leaves one entry of this token.
+#[test]
+fn a_proof_without_its_entry_proves_as_much() {
+    let good = token(testing::ec(), true);
+    let bare = |entry: &Entry| TlogProof { extra: None, ..TlogProof::parse(&proof(entry)).unwrap() }.to_string();
+    let at = |millis| Entry { time_ms: GEN_TIME.millis() + millis, ..entry(&good) };
+    for millis in [0, 3, 5_000] {
+        let report = verify(&good, Some(&bare(&at(millis))), &trust());
+        assert_eq!(report.verdict, Verdict::Verified, "{}", report.to_json());
+        assert_eq!(report.entry.unwrap().time, Timestamp::from_millis(at(millis).time_ms));
+    }
+    let other = Entry { digest: [9; 32], ..at(3) };
+    for wrong in [bare(&at(5_001)), bare(&other), bare(&at(3)).replace("index 1", "index 0")] {
+        let report = verify(&good, Some(&wrong), &trust());
+        assert_eq!((report.verdict, failed(&report)), (Verdict::Refuted, vec![Check::ProofInclusion]));
+    }
+    let mut no_keys = trust();
+    no_keys.log_keys.clear();
+    assert_eq!(failed(&verify(&good, Some(&bare(&at(3))), &no_keys)), [Check::ProofCheckpoint]);
+}
+
+/// The other form of a receipt (RFC 9942), which never carries its entry.
+#[test]
+fn a_cose_receipt_is_judged() {
+    let key = LogSigner::new(Arc::new(SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap())).unwrap();
+    let pem = |key: &LogSigner| pem::encode("PUBLIC KEY", &crate::testing::p256_spki(&key.public_key()));
+    let good = token(testing::ec(), true);
+    let receipt = |entry: &Entry| {
+        let leaves: [Hash; 3] = [[1; 32], leaf_hash(&entry.encode()), [3; 32]];
+        let identity = LogIdentity {
+            note_key: LOG.verifier_key().clone(),
+            issuer: "https://tsa.example".to_owned(),
+            receipt_key: key.public_key(),
+        };
+        let (root, none) = (root_of(&leaves), [0; 64]);
+        let receipt_signature = cose::sign(&identity, 3, &root, &key).unwrap();
+        let head =
+            GroupHead { first: 0, size: 3, root, time_ms: entry.time_ms, note_signature: none, receipt_signature };
+        cose::inclusion(&identity, &head, 1, &[leaves[0], leaves[2]])
+    };
+    let judge = |receipt: &[u8], trust: &Trust| {
+        let document = Document::Bytes(DOCUMENT);
+        verify_timestamp(&Evidence { document, token: &good, proof: Some(receipt) }, trust)
+    };
+    let mine = trust().with_receipt_key(&pem(&key)).unwrap();
+    let logged = receipt(&entry(&good));
+    let report = judge(&logged, &mine);
+    assert_eq!(report.verdict, Verdict::Verified, "{}", report.to_json());
+    assert!(report.checks.is_sorted_by_key(|result| result.check));
+    let summary = report.entry.unwrap();
+    assert_eq!((summary.index, summary.tree_size, summary.time.millis()), (1, 3, entry(&good).time_ms));
+
+    let without_key = judge(&logged, &trust());
+    assert_eq!((without_key.verdict, failed(&without_key)), (Verdict::Undecided, vec![]));
+    let stranger = LogSigner::new(Arc::new(SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap())).unwrap();
+    let theirs = trust().with_receipt_key(&pem(&stranger)).unwrap();
+    assert_eq!(failed(&judge(&logged, &theirs)), [Check::ProofCheckpoint]);
+    let other = receipt(&Entry { digest: [9; 32], ..entry(&good) });
+    assert_eq!(failed(&judge(&other, &mine)), [Check::ProofInclusion]);
+    let (last, mut signature) = (logged.len() - 1, logged.clone());
+    signature[last] ^= 1;
+    assert_eq!(failed(&judge(&signature, &mine)), [Check::ProofInclusion]);
+    assert_eq!(failed(&judge(&logged[..last], &mine)), [Check::ProofForm]);
+    assert!(matches!(trust().with_receipt_key("no key"), Err(TrustFault::ReceiptKey)));
 }
 
 /// A trial service's token is not verified by default: it must be asked for by the name of its policy.

@@ -4,6 +4,7 @@ use semper_ledger::note::VerifierKey;
 use serde::{Deserialize, Serialize};
 
 use crate::asn1::{PolicyId, pem};
+use crate::crypto::p256_point;
 use crate::x509::Certificate;
 
 /// How much later than the decision an entry may be, milliseconds, unless the ledger promised otherwise (DESIGN §4).
@@ -15,6 +16,8 @@ pub struct Trust {
     pub(super) root: Certificate,
     pub(super) chain: Vec<Certificate>,
     pub(super) log_keys: Vec<VerifierKey>,
+    /// The uncompressed point.
+    pub(super) receipt_key: Option<[u8; 65]>,
     pub(super) policies: Vec<PolicyId>,
     pub(super) mmd_millis: u64,
 }
@@ -47,6 +50,9 @@ pub enum TrustFault {
     /// A line is no verifier key.
     #[error("ledger.vkey: {0}")]
     LogKey(String),
+    /// Not one P-256 key.
+    #[error("receipt.pem must hold exactly one public key, of P-256")]
+    ReceiptKey,
     /// Not the JSON of [`LedgerPromise`].
     #[error("ledger.json: {0}")]
     Promise(String),
@@ -74,7 +80,7 @@ impl Trust {
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
             .map(|line| VerifierKey::parse(line).map_err(|fault| TrustFault::LogKey(fault.to_string())))
             .collect::<Result<_, _>>()?;
-        Ok(Self { root, chain, log_keys, policies: Vec::new(), mmd_millis: MMD_MILLIS })
+        Ok(Self { root, chain, log_keys, receipt_key: None, policies: Vec::new(), mmd_millis: MMD_MILLIS })
     }
 
     /// Accepts tokens of these policies only; with none, of every policy but the test policy
@@ -83,6 +89,17 @@ impl Trust {
     pub fn with_policies(mut self, policies: Vec<PolicyId>) -> Self {
         self.policies = policies;
         self
+    }
+
+    /// With the text of `receipt.pem`, the P-256 key of COSE Receipts; without it none of them is judged.
+    ///
+    /// # Errors
+    /// [`TrustFault::ReceiptKey`].
+    pub fn with_receipt_key(mut self, text: &str) -> Result<Self, TrustFault> {
+        let blocks = pem::decode("PUBLIC KEY", text).and_then(|blocks| <[_; 1]>::try_from(blocks).ok());
+        let point = blocks.and_then(|[spki]| p256_point(&spki).copied());
+        self.receipt_key = Some(point.ok_or(TrustFault::ReceiptKey)?);
+        Ok(self)
     }
 
     /// With the text of `ledger.json`. A folder without that file is of a ledger that promised [`MMD_MILLIS`].
