@@ -33,7 +33,8 @@ async fn metrics(State(service): State<Arc<Service>>) -> Response {
     service.metrics.clock(&ClockFigures {
         state: health.state.name(),
         states: &states,
-        offset_seconds: health.observation.map(|observation| observation.estimated_error.as_secs_f64()),
+        offset_seconds: health.observation.map(|observation| observation.offset_nanos as f64 / 1e9),
+        error_seconds: health.observation.map(|observation| observation.estimated_error.as_secs_f64()),
         bound_seconds: health.bound.map(|bound| bound.as_secs_f64()),
         sample_age_seconds: health.sample_age.map(|age| age.as_secs_f64()),
     });

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use semper_ttp::{
-    ca::{Authority, certificate::Issuer},
+    ca::{Authority, LastCrl, certificate::Issuer},
     crypto::Signer,
     time::Timestamp,
 };
@@ -35,7 +35,14 @@ pub(crate) struct Held {
 /// The CRL that is served.
 pub(crate) struct NewestCrl {
     pub(crate) der: Bytes,
+    pub(crate) this_update: Timestamp,
     pub(crate) next_update: Timestamp,
+}
+
+impl NewestCrl {
+    pub(crate) fn new(der: Vec<u8>, LastCrl { this_update, next_update, .. }: LastCrl) -> Self {
+        Self { der: der.into(), this_update, next_update }
+    }
 }
 
 impl Held {
@@ -65,8 +72,8 @@ impl Authorities {
         self.by_name(name).map(|held| Bytes::copy_from_slice(&held.key.certificate))
     }
 
-    /// The newest CRL at `/crl/<name>.crl`.
-    pub(crate) fn crl(&self, name: &str) -> Option<Bytes> {
-        self.by_name(name)?.crl.load_full().map(|crl| crl.der.clone())
+    /// The newest CRL at `/crl/<name>.crl`, and when it was issued.
+    pub(crate) fn crl(&self, name: &str) -> Option<(Bytes, Timestamp)> {
+        self.by_name(name)?.crl.load_full().map(|crl| (crl.der.clone(), crl.this_update))
     }
 }

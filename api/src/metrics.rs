@@ -32,6 +32,7 @@ pub struct Metrics {
     certificate_end: IntGaugeVec,
     crl_next_update: IntGaugeVec,
     clock_offset: Gauge,
+    clock_error: Gauge,
     clock_bound: Gauge,
     clock_state: GaugeVec,
     clock_sample_age: Gauge,
@@ -48,8 +49,10 @@ pub struct ClockFigures<'a> {
     pub state: &'static str,
     /// Names of all states.
     pub states: &'a [&'static str],
-    /// Error that the time source estimated in the newest sample, seconds.
+    /// What the time source was correcting by at the newest sample, seconds.
     pub offset_seconds: Option<f64>,
+    /// Error that the time source estimated in the newest sample, seconds.
+    pub error_seconds: Option<f64>,
     /// Error that the clock has at most, seconds.
     pub bound_seconds: Option<f64>,
     /// Age of the newest sample, seconds.
@@ -190,6 +193,10 @@ impl Metrics {
             )),
             clock_offset: register!(Gauge::with_opts(bare(
                 "semper_clock_offset_seconds",
+                "What the time source was correcting the clock by at the newest sample"
+            ))),
+            clock_error: register!(Gauge::with_opts(bare(
+                "semper_clock_estimated_error_seconds",
                 "Error that the time source estimated in the newest sample"
             ))),
             clock_bound: register!(Gauge::with_opts(bare(
@@ -267,6 +274,7 @@ impl Metrics {
     /// The state of the clock.
     pub fn clock(&self, figures: &ClockFigures<'_>) {
         self.clock_offset.set(figures.offset_seconds.unwrap_or(f64::NAN));
+        self.clock_error.set(figures.error_seconds.unwrap_or(f64::NAN));
         self.clock_bound.set(figures.bound_seconds.unwrap_or(f64::NAN));
         self.clock_sample_age.set(figures.sample_age_seconds.unwrap_or(f64::NAN));
         for state in figures.states {
@@ -379,7 +387,8 @@ mod tests {
         let clock = ClockFigures {
             state: "synced",
             states: &["synced", "stopped"],
-            offset_seconds: Some(0.1),
+            offset_seconds: Some(-0.1),
+            error_seconds: Some(0.1),
             bound_seconds: None,
             sample_age_seconds: None,
         };

@@ -8,7 +8,7 @@ use std::{
     net::{IpAddr, SocketAddr},
     pin::{Pin, pin},
     sync::{
-        Arc, Mutex, PoisonError,
+        Arc, LazyLock, Mutex, PoisonError,
         atomic::{AtomicU64, Ordering},
     },
     task::{Context, Poll},
@@ -65,9 +65,21 @@ const FIRST_BYTES_WAIT: Duration = Duration::from_millis(100);
 #[derive(Clone, Copy, Debug)]
 pub struct Peer(pub IpAddr);
 
-/// What a request is called in the log; the client gets it as `x-request-id`.
+/// What a request is called in the log; the client gets it as `x-request-id`. Above the counter stand the low 32 bits of
+/// the second in which this process answered its first request, so that no two starts call two requests the same.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct RequestId(pub u64);
+
+impl RequestId {
+    fn next() -> Self {
+        static FIRST: LazyLock<u64> = LazyLock::new(|| {
+            let since_1970 = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
+            since_1970.as_secs() << 32
+        });
+        static NEXT: AtomicU64 = AtomicU64::new(1);
+        Self(*FIRST + NEXT.fetch_add(1, Ordering::Relaxed))
+    }
+}
 
 /// Serves `router` on `listener` until `stop` turns true; then takes no new connection, lets every request that has
 /// begun finish, and returns when the last connection is gone.
@@ -185,19 +197,18 @@ async fn answer(
     peer: Peer,
     metrics: Arc<Metrics>,
 ) -> Result<http::Response<axum::body::Body>, std::convert::Infallible> {
-    static NEXT: AtomicU64 = AtomicU64::new(1);
-    let id = NEXT.fetch_add(1, Ordering::Relaxed);
+    let id = RequestId::next();
     let start = Instant::now();
     let route = label(request.uri().path());
     let span = match route {
         // Most of what is logged of a timestamp is logged by other threads, by its id: a span would cost as much as
         // reading the request.
-        "/tsa" | "/tsa/rsa" => tracing::debug_span!("request", request_id = id, route),
+        "/tsa" | "/tsa/rsa" => tracing::debug_span!("request", request_id = id.0, route),
         // At the highest level, so that a fault is logged with its id whatever the filter.
-        _ => tracing::error_span!("request", request_id = id, route),
+        _ => tracing::error_span!("request", request_id = id.0, route),
     };
     let mut request = request.map(axum::body::Body::new);
-    request.extensions_mut().insert((peer, RequestId(id)));
+    request.extensions_mut().insert((peer, id));
     let answered = {
         use tracing::Instrument as _;
         router.oneshot(request).instrument(span.clone())
@@ -208,9 +219,9 @@ async fn answer(
     };
     let status = response.status();
     metrics.answered(route, status.as_u16());
-    response.headers_mut().insert("x-request-id", HeaderValue::from(id));
+    response.headers_mut().insert("x-request-id", HeaderValue::from(id.0));
     if status.is_server_error() {
-        tracing::warn!(request_id = id, route, status = status.as_u16(), "answered with an error");
+        tracing::warn!(request_id = id.0, route, status = status.as_u16(), "answered with an error");
     } else {
         tracing::debug!(parent: &span, status = status.as_u16(), micros = start.elapsed().as_micros() as u64, "answered");
     }

@@ -151,8 +151,7 @@ impl Service {
             let newest = ledger.reader().last_step(&held.key.authority.crl_aggregate().0)?;
             let crl = newest.map(|(_, index)| ledger.reader().artefact(index)).transpose()?.flatten();
             let last = load::<Crl>(ledger.reader(), &held.key.authority.crl_aggregate())?.state.last;
-            let newest = crl.zip(last).map(|(der, last)| NewestCrl { der: der.into(), next_update: last.next_update });
-            held.crl.store(newest.map(Arc::new));
+            held.crl.store(crl.zip(last).map(|(der, last)| Arc::new(NewestCrl::new(der, last))));
         }
         for endpoint in &endpoints {
             let aggregate = Aggregate::of_key(endpoint.endpoint.tsu().key());
@@ -189,9 +188,9 @@ impl Service {
         Ok(Envelope { aggregate, seq, now, salt, policy_hash: self.policy_hash, event_digest })
     }
 
-    /// True while requests that write are taken.
-    pub fn takes_in(&self) -> bool {
-        self.disk_open.load(Ordering::Relaxed) && !self.is_draining()
+    /// True while there is room to write.
+    fn disk_is_open(&self) -> bool {
+        self.disk_open.load(Ordering::Relaxed)
     }
 
     /// Tells the service how much disk is free; below `min` it takes nothing in, while reads go on.
@@ -221,7 +220,7 @@ impl Service {
         if self.is_draining() {
             why.push("draining".to_owned());
         }
-        if !self.disk_open.load(Ordering::Relaxed) {
+        if !self.disk_is_open() {
             why.push("disk: less than storage.disk_free_min_bytes is free".to_owned());
         }
         if !self.ledger.takes_commits() {

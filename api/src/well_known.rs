@@ -9,6 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
+use semper_ttp::time::Timestamp;
 use serde_json::json;
 
 use crate::{problem::Problem, router::App};
@@ -82,7 +83,7 @@ pub(crate) async fn certificate(
     let Path(file) = file.map_err(|_| Problem::NotFound)?;
     let name = file.strip_suffix(".cer").ok_or(Problem::NotFound)?;
     let der = app.service.authorities.certificate(name).ok_or(Problem::NotFound)?;
-    Ok(cached(der, "application/pkix-cert", "public, max-age=86400", &headers))
+    Ok(cached(der, "application/pkix-cert", "public, max-age=86400", None, &headers))
 }
 
 /// `GET /crl/<name>.crl`.
@@ -94,14 +95,28 @@ pub(crate) async fn crl(
     // What is no text is no name of ours.
     let Path(file) = file.map_err(|_| Problem::NotFound)?;
     let name = file.strip_suffix(".crl").ok_or(Problem::NotFound)?;
-    let der = app.service.authorities.crl(name).ok_or(Problem::NotFound)?;
-    Ok(cached(der, "application/pkix-crl", "public, max-age=300", &headers))
+    let (der, this_update) = app.service.authorities.crl(name).ok_or(Problem::NotFound)?;
+    Ok(cached(der, "application/pkix-crl", "public, max-age=300", Some(this_update), &headers))
 }
 
-/// With a strong ETag over the bytes, and 304 for a client that has them.
-fn cached(der: bytes::Bytes, content_type: &'static str, cache: &'static str, headers: &HeaderMap) -> Response {
+/// With a strong ETag over the bytes, Last-Modified where `modified` is known, and 304 for a client that has them
+/// (RFC 9110 §13.2.2: If-None-Match goes before If-Modified-Since).
+fn cached(
+    der: bytes::Bytes,
+    content_type: &'static str,
+    cache: &'static str,
+    modified: Option<Timestamp>,
+    headers: &HeaderMap,
+) -> Response {
     let etag = format!("\"{}\"", semper_ttp::digest::Digest::of(&der));
-    let known = headers.get(header::IF_NONE_MATCH).is_some_and(|value| value.as_bytes() == etag.as_bytes());
+    let modified = modified.map(|at| at.to_chrono().format("%a, %d %b %Y %H:%M:%S GMT").to_string());
+    let known = match headers.get(header::IF_NONE_MATCH) {
+        Some(tags) => names(tags, &etag),
+        // The very date that was sent: whoever kept a copy sends it back, and no other can be trusted to the second.
+        None => {
+            headers.get(header::IF_MODIFIED_SINCE).is_some_and(|at| modified.as_deref().is_some_and(|due| at == due))
+        }
+    };
     let mut response = Response::new(if known { Body::empty() } else { Body::from(der) });
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
@@ -110,5 +125,30 @@ fn cached(der: bytes::Bytes, content_type: &'static str, cache: &'static str, he
     headers.insert(header::CONTENT_TYPE, HeaderValue::from_static(content_type));
     headers.insert(header::CACHE_CONTROL, HeaderValue::from_static(cache));
     headers.insert(header::ETAG, HeaderValue::try_from(etag).expect("hexadecimal digits"));
+    if let Some(modified) = modified {
+        headers.insert(header::LAST_MODIFIED, HeaderValue::try_from(modified).expect("a date is ASCII"));
+    }
     response
+}
+
+/// Whether an If-None-Match names `etag`: any, or a list that holds it. A weak tag of the same bytes is as good.
+fn names(tags: &HeaderValue, etag: &str) -> bool {
+    let tags = tags.to_str().unwrap_or_default();
+    tags.trim() == "*" || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_names_what_it_has() {
+        let named = |text: &'static str| names(&HeaderValue::from_static(text), "\"ab\"");
+        for tags in ["\"ab\"", "*", " * ", "\"cd\", \"ab\"", "W/\"ab\"", "\"cd\",W/\"ab\""] {
+            assert!(named(tags), "{tags}");
+        }
+        for tags in ["", "ab", "\"cd\"", "**", "\"ab"] {
+            assert!(!named(tags), "{tags}");
+        }
+    }
 }

@@ -67,6 +67,9 @@ pub(crate) struct Init {
     /// Use test values and believe the machine's clock: for a trial, never for evidence.
     #[arg(long)]
     pub(crate) demo: bool,
+    /// Take the clock as it is, though the kernel does not vouch for it: the first entries are bound by it for good.
+    #[arg(long)]
+    pub(crate) believe_clock: bool,
 }
 
 /// Run the server.
@@ -137,7 +140,7 @@ pub(crate) enum StampHash {
 /// Verify a file's timestamp and its inclusion in the ledger, offline.
 ///
 /// Names each check with ok, failed or not checked. Needs neither server nor data folder, only the trust anchors that
-/// `semper init` wrote: root.pem, tsa-chain.pem, ledger.vkey, ledger.json.
+/// `semper init` wrote: root.pem, tsa-chain.pem, ledger.vkey, ledger.json; for COSE Receipts also receipt.pem.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  semper verify contract.pdf \
                   --token contract.pdf.tst --proof contract.pdf.tlog-proof --trust trust")]
@@ -148,7 +151,8 @@ pub(crate) struct Verify {
     /// The token, or the TimeStampResp with it in; without this option, FILE.tst.
     #[arg(long, value_name = "FILE")]
     pub(crate) token: Option<PathBuf>,
-    /// The proof of inclusion; without it, the one beside the token if there is one: X.tlog-proof for X.tst and X.tsr.
+    /// The proof of inclusion, as tlog-proof or COSE Receipt; without it, the tlog-proof beside the token if there is one:
+    /// X.tlog-proof for X.tst and X.tsr.
     #[arg(long, value_name = "FILE")]
     pub(crate) proof: Option<PathBuf>,
     /// The folder with the trust anchors.
@@ -303,7 +307,7 @@ pub(crate) struct Demo {
     /// The document; without it, one is written.
     #[arg(value_name = "FILE")]
     pub(crate) document: Option<PathBuf>,
-    /// Keep what was made in this folder; without it, a temporary one.
+    /// Keep what was made in this folder; without it, in one of its own in the temporary folder, which is kept, too.
     #[arg(short, long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
 }

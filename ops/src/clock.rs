@@ -245,6 +245,7 @@ impl Source for Assumed {
             synchronised: true,
             estimated_error: Duration::ZERO,
             max_error: Duration::ZERO,
+            offset_nanos: 0,
             leap: LeapState::None,
         })
     }
@@ -274,6 +275,11 @@ fn decode(state: libc::c_int, timex: &libc::timex) -> Observation {
         synchronised: state != libc::TIME_ERROR && timex.status & libc::STA_UNSYNC == 0,
         estimated_error: micros(timex.esterror),
         max_error: micros(timex.maxerror),
+        offset_nanos: if timex.status & libc::STA_NANO == 0 {
+            timex.offset.saturating_mul(1_000)
+        } else {
+            timex.offset
+        },
         leap: match state {
             libc::TIME_INS => LeapState::Insert,
             libc::TIME_DEL => LeapState::Delete,
@@ -356,6 +362,7 @@ mod tests {
         synchronised: true,
         estimated_error: Duration::from_millis(1),
         max_error: Duration::from_millis(5),
+        offset_nanos: 0,
         leap: LeapState::None,
     };
 
@@ -500,6 +507,7 @@ mod tests {
         timex.status = 0;
         timex.esterror = 1_234;
         timex.maxerror = 56_789;
+        timex.offset = -7;
         let table = [
             (libc::TIME_OK, true, LeapState::None),
             (libc::TIME_INS, true, LeapState::Insert),
@@ -513,10 +521,14 @@ mod tests {
                 synchronised,
                 estimated_error: Duration::from_micros(1_234),
                 max_error: Duration::from_micros(56_789),
+                offset_nanos: -7_000,
                 leap,
             };
             assert_eq!(decode(state, &timex), expected);
         }
+        // In nanoseconds where the kernel says so.
+        timex.status = libc::STA_NANO;
+        assert_eq!(decode(libc::TIME_OK, &timex).offset_nanos, -7);
         timex.status = libc::STA_UNSYNC | libc::STA_PLL;
         assert!(!decode(libc::TIME_OK, &timex).synchronised);
         timex.esterror = -1;

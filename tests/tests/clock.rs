@@ -3,35 +3,70 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::PathBuf;
+use std::process::Command;
 use std::time::Instant;
 
 use semper_tests::http::{Connection, entries, get};
-use semper_tests::server::{DEADLINE, Data, Server};
+use semper_tests::server::{DEADLINE, Data, Finished, Server, command, run, run_command};
+use semper_tests::source_folder;
 use semper_tests::stamp::{Answer, ask, granted_by, query};
 use semper_ttp::evidence::{Kind, OpsKind};
 use semper_ttp::timestamp::FailInfo;
 
-/// With source `kernel` the machine decides; what the server says of itself and what it does must agree.
+/// A service of source `kernel` that is not made yet.
+struct Kernel {
+    folder: tempfile::TempDir,
+}
+
+impl Kernel {
+    fn new() -> Self {
+        let kernel = Self { folder: tempfile::tempdir().expect("a temporary folder") };
+        let passphrase = kernel.path("passphrase");
+        fs::write(&passphrase, "correct horse battery staple").expect("the passphrase");
+        fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).expect("its permissions");
+        let text = format!(
+            "service.public_url = \"http://127.0.0.1:8080\"\n\
+             service.country = \"FR\"\n\
+             service.organisation = \"Example\"\n\
+             service.organisation_identifier = \"NTRFR-000000000\"\n\
+             ledger.origin = \"ledger.example/kernel\"\n\
+             tsa.policy_default = \"1.3.6.1.4.1.99999.1.1\"\n\
+             storage.disk_free_min_bytes = 16777216\n\
+             keys.passphrase_file = {passphrase:?}\n"
+        );
+        fs::write(kernel.path("semper.toml"), text).expect("the settings");
+        kernel
+    }
+
+    fn path(&self, name: &str) -> PathBuf {
+        self.folder.path().join(name)
+    }
+
+    fn init(&self, further: &[&str], environment: &[(&str, &str)]) -> Finished {
+        let (data, settings) = (self.path("data"), self.path("semper.toml"));
+        let args = ["init".as_ref(), "--data".as_ref(), data.as_os_str(), "--config".as_ref(), settings.as_os_str()];
+        let mut command = command(&args);
+        command.args(further).envs(environment.iter().copied());
+        run_command(command)
+    }
+}
+
+/// With source `kernel` the machine decides; what the server says of itself and what it does must agree. Which of the two
+/// this machine shows is printed; the shim below shows both on every machine.
 #[test]
+#[allow(clippy::print_stderr, reason = "which of the two was tested belongs beside the result")]
 fn the_kernels_clock_is_believed_as_far_as_the_kernel_believes_it() {
-    let folder = tempfile::tempdir().expect("a temporary folder");
-    let [data, settings, passphrase] = ["data", "semper.toml", "passphrase"].map(|name| folder.path().join(name));
-    fs::write(&passphrase, "correct horse battery staple").expect("the passphrase");
-    fs::set_permissions(&passphrase, fs::Permissions::from_mode(0o600)).expect("its permissions");
-    let text = format!(
-        "service.public_url = \"http://127.0.0.1:8080\"\n\
-         service.country = \"FR\"\n\
-         service.organisation = \"Example\"\n\
-         service.organisation_identifier = \"NTRFR-000000000\"\n\
-         ledger.origin = \"ledger.example/kernel\"\n\
-         tsa.policy_default = \"1.3.6.1.4.1.99999.1.1\"\n\
-         storage.disk_free_min_bytes = 16777216\n\
-         keys.passphrase_file = {passphrase:?}\n"
-    );
-    fs::write(&settings, text).expect("the settings");
-    let args = ["init".as_ref(), "--data".as_ref(), data.as_os_str(), "--config".as_ref(), settings.as_os_str()];
-    semper_tests::server::run(&args).expect(0);
-    let server = Server::start(&data, &[], &[]);
+    let kernel = Kernel::new();
+    match kernel.init(&[], &[]) {
+        Finished { code: Some(0), .. } => eprintln!("this machine's kernel vouches for its clock"),
+        refused => {
+            eprintln!("this machine's kernel does not vouch for its clock");
+            assert!(refused.expect(75).stderr.contains("--believe-clock"), "{refused:#?}");
+            assert!(!kernel.path("data").exists());
+            kernel.init(&["--believe-clock"], &[]).expect(0);
+        }
+    }
+    let server = Server::start(&kernel.path("data"), &[], &[]);
     let mut connection = Connection::open(server.http()).expect("the server listens");
     let ready = get(server.admin(), "/readyz");
     let answer = ask(&mut connection, "/tsa", &query(b"kernel")).expect("an answer");
@@ -46,6 +81,55 @@ fn the_kernels_clock_is_believed_as_far_as_the_kernel_believes_it() {
         serde_json::from_slice(&get(server.http(), "/.well-known/semper").body).expect("JSON");
     assert_eq!(described["clock"]["source"], "kernel");
     assert_eq!(described["clock"]["traceable"], false, "no laboratory is named");
+}
+
+/// A kernel that vouches for its clock, and then no more: a real service from `init` to a verified token, and its end.
+#[test]
+fn a_clock_that_the_kernel_vouches_for() {
+    let kernel = Kernel::new();
+    let (library, lost) = (kernel.path("adjtimex.so"), kernel.path("lost"));
+    let source = source_folder().join("shims/adjtimex.c");
+    let built = Command::new("cc").args(["-shared", "-fPIC", "-O1", "-o"]).args([&library, &source]).status();
+    assert!(built.expect("a C compiler, which RocksDB needs, too").success());
+    let utf8 = |path: &PathBuf| path.to_str().expect("a path in UTF-8").to_owned();
+    let (library, lost_file) = (utf8(&library), utf8(&lost));
+    let environment = [("LD_PRELOAD", library.as_str()), ("SEMPER_TEST_ADJTIMEX", lost_file.as_str())];
+
+    fs::write(&lost, "").expect("a file");
+    assert!(kernel.init(&[], &environment).expect(75).stderr.contains("not synchronised"));
+    fs::remove_file(&lost).expect("the file");
+    kernel.init(&[], &environment).expect(0);
+
+    let data = Data::at(&kernel.path("data"));
+    data.set("clock.sample_interval_ms", "1000").set("clock.sample_age_max_ms", "2000");
+    let server = Server::start(data.path(), &[], &environment);
+    assert_eq!(get(server.admin(), "/readyz").text(), "ready\n");
+    let metrics = get(server.admin(), "/metrics").text();
+    for line in ["semper_clock_offset_seconds -0.00025", "semper_clock_estimated_error_seconds 0.0005"] {
+        assert!(metrics.lines().any(|found| found == line), "{line}: {metrics}");
+    }
+    // A service's own policy: no test, and so verified without being asked for.
+    let document = utf8(&kernel.path("contract.txt"));
+    fs::write(&document, "a contract").expect("the document");
+    run(&["stamp", &document, "--url", server.url()]).expect(0);
+    let verified = run(&["verify", &document, "--trust", &utf8(&server.trust().to_owned())]);
+    assert!(verified.expect(0).stdout.contains("\nVERIFIED: contract.txt existed"), "{verified:#?}");
+
+    // The last good sample carries for as long as it may, then no more.
+    fs::write(&lost, "").expect("a file");
+    let mut connection = Connection::open(server.http()).expect("the server listens");
+    let deadline = Instant::now() + DEADLINE;
+    let mut asked = 0;
+    while let Answer::Granted(_) =
+        ask(&mut connection, "/tsa", &query(format!("{asked}").as_bytes())).expect("an answer")
+    {
+        asked += 1;
+        assert!(Instant::now() < deadline, "issued for ever on a lost clock");
+    }
+    assert!(get(server.admin(), "/readyz").text().contains("clock: "));
+    fs::remove_file(&lost).expect("the file");
+    wait_until_ready(&server);
+    assert!(granted_by(server.http()));
 }
 
 /// Realtime as the tests set it for the servers that they start (libfaketime); monotonic time runs on.
@@ -232,4 +316,27 @@ fn a_ledger_ahead_of_the_clock_is_served_for_reading() {
     wait_until_ready(&server);
     assert!(granted_by(server.http()), "{}", server.stderr());
     server.stop().fsck().expect(0);
+}
+
+/// A unit's key may sign for a year. Its end is refused, told, and an entry of its own, once.
+#[test]
+fn the_end_of_a_key_is_an_entry() {
+    let (realtime, data) = (Realtime::new(), Data::demo());
+    let ends = |server: &Server| ops_kinds(server).into_iter().filter(|kind| *kind == OpsKind::KeyEnded).count();
+    let server = realtime.start(&data);
+    assert!(granted_by(server.http()));
+    assert_eq!(ends(&server), 0);
+    let data = server.stop();
+    realtime.set("+400d");
+    for _ in 0..2 {
+        let server = realtime.start(&data);
+        assert!(!granted_by(server.http()));
+        assert!(get(server.admin(), "/readyz").text().contains("/tsa: its key is not in its period of use"));
+        let deadline = Instant::now() + DEADLINE;
+        while ends(&server) < 2 {
+            assert!(Instant::now() < deadline, "the ends have no entries");
+        }
+        assert_eq!(ends(&server), 2);
+        server.stop().fsck().expect(0);
+    }
 }

@@ -219,6 +219,8 @@ pub struct Observation {
     pub estimated_error: Duration,
     /// The error that the source cannot rule out.
     pub max_error: Duration,
+    /// What it is correcting by, nanoseconds; told to operators, and decides nothing.
+    pub offset_nanos: i64,
     /// What it says about leap seconds.
     pub leap: LeapState,
 }

@@ -71,7 +71,8 @@ impl Service {
         request_digest: Digest,
         id: RequestId,
     ) -> Result<Vec<u8>, Refusal> {
-        if !self.takes_in() {
+        // A service that is stopping refused at the request's head; what it let in then has its answer.
+        if !self.disk_is_open() {
             return Err(Refusal::Unavailable);
         }
         let busy = Refusal::Busy { retry_after_secs: BUSY_RETRY_SECS };

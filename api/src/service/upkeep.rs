@@ -5,7 +5,7 @@ use std::{sync::Arc, time::Duration};
 use semper_ledger::sequencer::{Commit, RoleRow};
 use semper_ttp::{
     ca::{Crl, CrlEffect, CrlEvent, CrlRefusal, crl},
-    evidence::{Aggregate, KeyId, OpsFact, Recorded},
+    evidence::{Aggregate, Fact, KeyId, OpsFact, Recorded},
     role::{Role, encode_snapshot},
     time::Timestamp,
 };
@@ -90,12 +90,12 @@ impl Service {
         let envelope = self.envelope(aggregate, snapshot.next_seq, now, &event.encode())?;
         Crl::apply(&mut snapshot.state, fact);
         snapshot.next_seq += 1;
-        let next_update = snapshot.state.last.map_or(now, |last| last.next_update);
+        let last = snapshot.state.last;
         let draft = draft(&fact.clone().into_fact(&envelope), Some(der.clone()));
         let mut commit = Commit::one(now.millis(), draft);
         commit.rows.push(RoleRow::Snapshot { aggregate: aggregate.0, bytes: encode_snapshot::<Crl>(&snapshot) });
         self.ledger.append(commit)?;
-        held.crl.store(Some(Arc::new(NewestCrl { der: der.into(), next_update })));
+        held.crl.store(last.map(|last| Arc::new(NewestCrl::new(der, last))));
         tracing::info!(authority = held.key.authority.name(), "issued a CRL");
         Ok(wake_at)
     }
@@ -105,6 +105,29 @@ impl Service {
         let soon = self.time.now().plus_secs(KEY_END_NOTICE_SECS);
         let units = self.endpoints.iter().map(|endpoint| endpoint.endpoint.tsu());
         units.map(|tsu| (tsu.key(), tsu.key_period().not_after)).filter(|(_, end)| *end <= soon).collect()
+    }
+
+    /// Gives the end of each unit's key that is past its entry (EN 319 421 OVR-7.12), once. Blocks on the disk.
+    pub fn record_ended_keys(&self) -> Result<(), ServiceFault> {
+        let now = self.time.now();
+        for tsu in self.endpoints.iter().map(|endpoint| endpoint.endpoint.tsu()) {
+            let key = tsu.key();
+            let history = Aggregate::of_key(key);
+            let facts = self.reader().facts_of(&history.0, 0)?;
+            let told = facts.iter().any(|fact| {
+                let fact = Fact::decode(fact).ok().and_then(|fact| OpsFact::from_fact(&fact).ok());
+                matches!(fact, Some(OpsFact::KeyEnded { .. }))
+            });
+            if told || now <= tsu.key_period().not_after {
+                continue;
+            }
+            let now = self.ledger_now()?;
+            let envelope = self.envelope(history, facts.len() as u64, now, &[])?;
+            let ended = OpsFact::KeyEnded { key, destroyed: false };
+            self.ledger.append(Commit::one(now.millis(), draft(&ended.into_fact(&envelope), None)))?;
+            tracing::warn!(%key, "the key's period of use is over");
+        }
+        Ok(())
     }
 
     /// Shows in the metrics how long keys, certificates and CRLs are good.

@@ -31,6 +31,7 @@ use semper_ledger::store::rocks::RocksStore;
 use semper_ttp::asn1::pem;
 use semper_ttp::ca::Authority;
 use semper_ttp::ca::name::SubjectFault;
+use semper_ttp::clock::{Clock, Verdict};
 use semper_ttp::crypto::{CryptoFault, Entropy, EntropyFault, LogSigner, LogVerifier, OsEntropy, Passphrase, Signer};
 use semper_ttp::evidence::KeyPurpose;
 use semper_ttp::time::Timestamp;
@@ -38,7 +39,7 @@ use semper_ttp::verify::LedgerPromise;
 
 use super::say;
 use crate::cli;
-use crate::clock::{Readings, SystemReadings};
+use crate::clock::{Kernel, Readings, Source, SystemReadings};
 use crate::config::{ClockSource, Config, ConfigError, Identity, IdentityIncomplete, Secret, SecretError};
 use crate::data::{
     DataError, DataFolder, INCOMPLETE, make_folder, policy_hash, rocks_settings, seal_key, sync_folder, write_new,
@@ -51,6 +52,7 @@ use pki::{Keys, Pki, PkiFault};
 pub(crate) fn run(args: cli::Init, json: bool) -> Exit {
     let progress = Progress::new(json, "making keys", Some(Keys::PURPOSES.len() as u64));
     let made = Plan::new(&args, &OsEntropy)
+        .and_then(|plan| plan.judge_clock(args.believe_clock, &mut Kernel).map(|()| plan))
         .and_then(|plan| plan.carry_out(&args.data, Arc::new(SystemReadings::new()), &OsEntropy, &progress));
     progress.finish();
     match made {
@@ -110,6 +112,12 @@ pub(crate) enum InitError {
         /// What the system said.
         error: io::Error,
     },
+    /// Nobody vouches for the clock that the first entries, certificates and CRLs would be bound by for good.
+    #[error(
+        "the kernel does not vouch for the clock ({0}), and the ledger's first entries are bound by it for good: try again \
+         when the time service has set it, or, if you know that it is right, add --believe-clock"
+    )]
+    Clock(String),
     /// It would be guessed.
     #[error("the passphrase of the key files has fewer than {PASSPHRASE_CHARS_MIN} characters")]
     PassphraseShort,
@@ -152,6 +160,7 @@ impl InitError {
             | Self::Secret(_)
             | Self::Subject(_) => Exit::Usage,
             Self::Data(error) => error.exit(),
+            Self::Clock(_) => Exit::Busy,
             Self::Pki(_)
             | Self::Crypto(_)
             | Self::Entropy(_)
@@ -253,6 +262,32 @@ impl Plan {
             passphrase: Secret::from(people::passphrase(entropy)?),
             file: None,
         })
+    }
+
+    /// Whether the clock may bind the ledger: with source `kernel`, one good sample, as a token needs it.
+    ///
+    /// # Errors
+    /// [`InitError::Clock`], unless `believed`.
+    fn judge_clock(&self, believed: bool, kernel: &mut dyn Source) -> Result<(), InitError> {
+        if believed || self.config.clock.source == ClockSource::Assumed {
+            return Ok(());
+        }
+        let observation = kernel.observe().map_err(|error| InitError::Clock(error.to_string()))?;
+        let mut clock =
+            Clock::new(self.config.clock_settings()).map_err(|fault| InitError::Clock(fault.to_string()))?;
+        let at = SystemReadings::new().read();
+        clock.sample(at, Some(observation));
+        match clock.check(at) {
+            (Verdict::Issue { .. }, _) => Ok(()),
+            (Verdict::Refuse(_), _) if !observation.synchronised => {
+                Err(InitError::Clock("it is not synchronised".to_owned()))
+            }
+            (Verdict::Refuse(_), _) => Err(InitError::Clock(format!(
+                "estimated error {} ms, maximum {} ms",
+                observation.estimated_error.as_millis(),
+                observation.max_error.as_millis()
+            ))),
+        }
     }
 
     /// Makes the service in `root`. `readings` is the clock of its first entries.

@@ -233,7 +233,7 @@ async fn listen(
         Err(fault) => return Err(Failed::fault(&fault)),
     };
     tokio::spawn(service.clone().keep_crls_fresh(next_crls));
-    tell_of_keys(&service);
+    look_at_keys(&service).await;
     tokio::spawn(watch_keys(service.clone()));
     tokio::spawn(watch_disk(service.clone(), data.to_owned(), config.storage.disk_free_min_bytes));
 
@@ -314,17 +314,27 @@ fn look_at_disk(service: &Service, data: &Path, min: u64) {
     }
 }
 
-/// A key's end must not come as a surprise: after it every request is refused.
+/// A key's end must not come as a surprise: after it every request is refused. When it has come, it gets its entry. Blocks
+/// on the disk.
 fn tell_of_keys(service: &Service) {
+    match service.record_ended_keys() {
+        Err(fault) if !fault.is_of_time() => tracing::error!(%fault, "the end of a key got no ledger entry"),
+        Ok(()) | Err(_) => {} // with the clock in doubt, at the next look
+    }
     for (key, end) in service.keys_ending() {
         tracing::warn!(%key, %end, "the period of use of a timestamping key ends; after it no token is issued");
     }
 }
 
+async fn look_at_keys(service: &Arc<Service>) {
+    let service = service.clone();
+    let _ = tokio::task::spawn_blocking(move || tell_of_keys(&service)).await; // its panic was printed
+}
+
 async fn watch_keys(service: Arc<Service>) {
     loop {
         tokio::time::sleep(KEYS_INTERVAL).await;
-        tell_of_keys(&service);
+        look_at_keys(&service).await;
     }
 }
 

@@ -15,7 +15,7 @@ use crate::progress::Progress;
 /// Made once, since keys and their files take seconds.
 static MADE: LazyLock<TempDir> = LazyLock::new(|| {
     let dir = tempfile::tempdir().unwrap();
-    let args = cli::Init { data: dir.path().to_owned(), config: None, demo: true };
+    let args = cli::Init { data: dir.path().to_owned(), config: None, demo: true, believe_clock: false };
     let plan = Plan::new(&args, &OsEntropy).unwrap();
     plan.carry_out(dir.path(), Arc::new(SystemReadings::new()), &OsEntropy, &Progress::none()).unwrap();
     dir

@@ -30,7 +30,7 @@ mod state;
 pub use event::CrlEvent;
 pub use fact::CaFact;
 pub use refusal::CrlRefusal;
-pub use state::CrlState;
+pub use state::{CrlState, LastCrl};
 
 use crate::cbor::{self, Reader, Writer};
 use crate::evidence::Aggregate;

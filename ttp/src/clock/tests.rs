@@ -16,8 +16,13 @@ const SETTINGS: Settings = Settings {
 const NOON: Duration = Duration::from_secs(1_782_820_800);
 const MIDNIGHT: Duration = Duration::from_secs(1_782_820_800 + 43_200);
 
-const GOOD: Observation =
-    Observation { synchronised: true, estimated_error: ms(2), max_error: ms(20), leap: LeapState::None };
+const GOOD: Observation = Observation {
+    synchronised: true,
+    estimated_error: ms(2),
+    max_error: ms(20),
+    offset_nanos: 0,
+    leap: LeapState::None,
+};
 
 const fn ms(millis: u64) -> Duration {
     Duration::from_millis(millis)

@@ -29,7 +29,7 @@ static DEMO: LazyLock<Demo> = LazyLock::new(|| {
 });
 
 fn args(data: &Path, config: Option<&Path>) -> cli::Init {
-    cli::Init { data: data.to_owned(), config: config.map(Path::to_owned), demo: config.is_none() }
+    cli::Init { data: data.to_owned(), config: config.map(Path::to_owned), demo: config.is_none(), believe_clock: true }
 }
 
 fn init(data: &Path, config: Option<&Path>) -> Result<Made, InitError> {
