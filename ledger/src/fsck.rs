@@ -133,7 +133,7 @@ pub struct Report {
     pub root: Hash,
     /// The first findings, by table and key.
     pub findings: Vec<Finding>,
-    /// How many findings of [`Grade::False`] there were.
+    /// How many findings of [`Grade::False`] and [`Grade::Torn`] there were.
     pub falsehoods: u64,
     /// How many findings of [`Grade::Untold`] there were.
     pub untold: u64,

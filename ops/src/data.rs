@@ -25,7 +25,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use semper_ledger::anchor::AnchorError;
-use semper_ledger::anchor::file::FileAnchor;
+use semper_ledger::anchor::file::{FileAnchor, Slot};
 use semper_ledger::ledger;
 use semper_ledger::note::{BadKey, VerifierKey};
 use semper_ledger::receipt::LogIdentity;
@@ -356,6 +356,10 @@ impl DataFolder {
         identity: &LogIdentity,
     ) -> Result<(Arc<RocksStore>, Arc<FileAnchor>), DataError> {
         let anchor = self.open_anchor(settings)?;
+        if anchor.slots()?.contains(&Slot::Bad) {
+            // The next group is written there. With the other slot bad, too, the ledger does not open.
+            tracing::warn!("a slot of the anchor is torn, as a power cut leaves it, or damaged; the other one counts");
+        }
         let (path, settings) = (self.path("store"), rocks_settings(settings));
         let lock = StoreLock::take(&path)?;
         let found = RocksStore::open_read_only(&path, &settings)?;

@@ -266,6 +266,27 @@ fn init_overwrites_nothing() {
     data.fsck().expect(0);
 }
 
+/// What a power cut leaves of the anchor, or a flipped byte: told as what it is, and mended by the next start.
+#[test]
+fn a_torn_slot_of_the_anchor_is_told_and_mended() {
+    let server = Server::demo();
+    assert!(granted_by(server.http()));
+    let data = server.stop();
+    for slot in [0, 1] {
+        let mut anchor = fs::read(data.path().join("anchor")).expect("the anchor");
+        anchor[slot * 4096 + 100] ^= 1;
+        fs::write(data.path().join("anchor"), anchor).expect("the anchor");
+        let end = data.fsck();
+        let said = &end.expect(1).stdout;
+        assert!(said.contains(&format!("  torn     anchor (slot {slot}): ")), "{end:#?}");
+        assert!(said.contains("as a power cut may leave it: 1 finding. The next start"), "{end:#?}");
+        let server = data.serve();
+        assert!(granted_by(server.http()));
+        assert!(server.stderr().contains("a slot of the anchor is torn"), "{}", server.stderr());
+        server.stop().fsck().expect(0);
+    }
+}
+
 /// What lies beside the store is compared with what the ledger says of it, and a damaged file is told as what it is: it
 /// makes no row a suspect.
 #[test]

@@ -91,6 +91,12 @@ fn an_exported_log_behind_any_web_server() {
     let audit = |trust: &Path| python_stranger("tlog_static.py", &format!("{}/ledger", web.url), trust, work.path());
     judge(&mut audit(&data.trust_folder()));
     judge(audit(&data.trust_folder()).arg("--checkpoint").arg(&older));
+    // Grease: a signature line by a key that nobody knows must not disturb any client (c2sp.org/signed-note).
+    let checkpoint = out.join("checkpoint");
+    let plain = fs::read_to_string(&checkpoint).expect("the checkpoint");
+    fs::write(&checkpoint, format!("{plain}— grease.example/unknown {}\n", "QUJD".repeat(20))).expect("the checkpoint");
+    judge(&mut audit(&data.trust_folder()));
+    fs::write(&checkpoint, plain).expect("the checkpoint");
 
     // It can say no: under the key of another log, and to a byte that was changed.
     let says_no = |mut command: Command| {

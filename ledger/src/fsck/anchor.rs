@@ -26,7 +26,9 @@ pub(super) fn check(fsck: &Fsck<'_>, findings: &Findings, newest: Option<&GroupH
     for (i, slot) in (0u8..).zip(slots) {
         match slot {
             Slot::Bad => {
-                findings.anchor(Grade::False, Some(i), "its hash does not fit: a flipped byte, or a torn write")
+                let grade =
+                    if slots.iter().any(|slot| matches!(slot, Slot::Valid(_))) { Grade::Torn } else { Grade::False };
+                findings.anchor(grade, Some(i), "its hash does not fit: a flipped byte, or a torn write")
             }
             Slot::Empty => {}
             Slot::Valid(anchored) => valid.push((i, anchored)),

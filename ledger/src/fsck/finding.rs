@@ -26,6 +26,8 @@ pub enum Place {
 pub enum Grade {
     /// Something is wrong.
     False,
+    /// Wrong, as a power cut leaves it or a flipped byte: nobody can tell these apart, and the next start writes it anew.
+    Torn,
     /// Something that the answer needs is missing or unknown here.
     Untold,
 }
@@ -130,7 +132,7 @@ impl Findings {
             return;
         }
         match grade {
-            Grade::False => inner.falsehoods += 1,
+            Grade::False | Grade::Torn => inner.falsehoods += 1,
             Grade::Untold => inner.untold += 1,
         }
         if inner.list.len() < self.most {

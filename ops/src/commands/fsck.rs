@@ -207,16 +207,32 @@ fn as_text(checked: &Checked, seconds: f64) -> String {
     text.push_str(&match counts(files, report) {
         (0, 0) => "sound".to_owned(),
         (0, untold) => format!("nothing is wrong, but {untold} could not be told"),
+        (falsehoods, _) if torn_only(files, report) => format!(
+            "NOT SOUND, as a power cut may leave it: {}. The next start of the server writes it anew; check again then.",
+            plural(falsehoods)
+        ),
         (falsehoods, _) => {
-            format!("NOT SOUND: {falsehoods} findings. Keep the folder as it is; do not start the server on it.")
+            let count = plural(falsehoods);
+            format!("NOT SOUND: {count}. Keep the folder as it is; do not start the server on it.")
         }
     });
     text
 }
 
+fn plural(findings: u64) -> String {
+    if findings == 1 { "1 finding".to_owned() } else { format!("{findings} findings") }
+}
+
+/// Nothing is wrong but what the next start mends.
+fn torn_only(files: &Files, report: &Report) -> bool {
+    let torn = report.findings.iter().filter(|finding| finding.grade == Grade::Torn).count() as u64;
+    torn == counts(files, report).0
+}
+
 fn grade(grade: Grade) -> &'static str {
     match grade {
         Grade::False => "wrong",
+        Grade::Torn => "torn",
         Grade::Untold => "unknown",
     }
 }
