@@ -10,7 +10,7 @@ use axum::{
 };
 use http::{StatusCode, header};
 
-use crate::{metrics::ClockFigures, service::Service};
+use crate::service::Service;
 
 /// The admin listener's routes.
 pub fn routes(service: Arc<Service>) -> Router {
@@ -23,21 +23,12 @@ pub fn routes(service: Arc<Service>) -> Router {
 
 /// Everything in Prometheus' text format; gauges are read at this moment.
 async fn metrics(State(service): State<Arc<Service>>) -> Response {
-    let health = service.time.health();
-    let states = semper_ttp::clock::State::ALL.map(semper_ttp::clock::State::name);
     service.show_ends();
     let newest_ms = service.reader().newest().head().map(|head| head.time_ms);
     // Of a clock that was set back, the age is negative: that is what is to be seen.
     let age = newest_ms.map(|newest_ms| (service.time.now().millis() as f64 - newest_ms as f64) / 1_000.0);
     service.metrics.ledger(service.reader().size(), service.ledger.queue_depth(), age);
-    service.metrics.clock(&ClockFigures {
-        state: health.state.name(),
-        states: &states,
-        offset_seconds: health.observation.map(|observation| observation.offset_nanos as f64 / 1e9),
-        error_seconds: health.observation.map(|observation| observation.estimated_error.as_secs_f64()),
-        bound_seconds: health.bound.map(|bound| bound.as_secs_f64()),
-        sample_age_seconds: health.sample_age.map(|age| age.as_secs_f64()),
-    });
+    service.metrics.clock(&*service.time);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], service.metrics.render()).into_response()
 }
 

@@ -6,6 +6,7 @@
 
 pub mod admin;
 mod authorities;
+mod body;
 pub mod client;
 mod ledger;
 pub mod metrics;
@@ -17,6 +18,7 @@ pub mod server;
 pub mod service;
 mod timestamp;
 mod well_known;
+pub mod witness;
 
 pub use authorities::{Authorities, AuthorityKey};
 pub use service::{Endpoint, Service, ServiceParts, TimeSource};

@@ -1,11 +1,23 @@
-//! Every metric of the server; the one file that names `prometheus`. The list of names is `ops/deploy/metrics.txt`.
+//! Every metric of the server; with the files below it the one place that names `prometheus`. The list of names is
+//! `ops/deploy/metrics.txt`, that of a witness `ops/deploy/metrics-witness.txt`.
+
+mod clock;
+mod http;
+mod witness;
+
+use std::sync::Arc;
 
 use prometheus::{
-    Encoder, Gauge, GaugeVec, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec,
-    Opts, Registry, TextEncoder,
+    Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder, core::Collector,
 };
 use semper_ledger::sequencer::{GroupReport, Observer, Refused};
 use semper_ttp::time::Timestamp;
+
+use crate::service::TimeSource;
+use clock::ClockMetrics;
+pub use http::{ConnectionEnd, HttpMetrics};
+pub use witness::WitnessMetrics;
 
 /// Seconds from 50 µs to 10 s: a flush on fast storage lies at the low end, a stall at the high one.
 const SECONDS: [f64; 16] =
@@ -31,85 +43,9 @@ pub struct Metrics {
     key_end: IntGaugeVec,
     certificate_end: IntGaugeVec,
     crl_next_update: IntGaugeVec,
-    clock_offset: Gauge,
-    clock_error: Gauge,
-    clock_bound: Gauge,
-    clock_state: GaugeVec,
-    clock_sample_age: Gauge,
-    requests: IntCounterVec,
-    connections: IntGauge,
-    connections_ended: IntCounterVec,
+    clock: ClockMetrics,
+    http: Arc<HttpMetrics>,
     disk_free: IntGauge,
-}
-
-/// What the clock gauges show.
-#[derive(Clone, Copy, Debug)]
-pub struct ClockFigures<'a> {
-    /// Name of the present state.
-    pub state: &'static str,
-    /// Names of all states.
-    pub states: &'a [&'static str],
-    /// What the time source was correcting by at the newest sample, seconds.
-    pub offset_seconds: Option<f64>,
-    /// Error that the time source estimated in the newest sample, seconds.
-    pub error_seconds: Option<f64>,
-    /// Error that the clock has at most, seconds.
-    pub bound_seconds: Option<f64>,
-    /// Age of the newest sample, seconds.
-    pub sample_age_seconds: Option<f64>,
-}
-
-/// How a connection ended. What the HTTP library answers or closes by itself, without asking the router, shows here only.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ConnectionEnd {
-    /// As the protocol has it: by either side, between two requests.
-    Closed,
-    /// Beyond the limit of connections: closed before a byte was read.
-    Refused,
-    /// No HTTP: answered 400.
-    Malformed,
-    /// A request line or headers beyond their bounds: answered 414 or 431.
-    TooLarge,
-    /// The client began with HTTP/2, to which any answer in HTTP/1.1 would be noise.
-    Http2,
-    /// No whole header in time, or no further request.
-    HeaderTimeout,
-    /// No byte moved for too long: a client that does not read its answer.
-    IdleTimeout,
-    /// The client went away in the middle of a request.
-    Incomplete,
-    /// The connection broke.
-    Broken,
-}
-
-impl ConnectionEnd {
-    /// All of them.
-    pub const ALL: [Self; 9] = [
-        Self::Closed,
-        Self::Refused,
-        Self::Malformed,
-        Self::TooLarge,
-        Self::Http2,
-        Self::HeaderTimeout,
-        Self::IdleTimeout,
-        Self::Incomplete,
-        Self::Broken,
-    ];
-
-    /// The label.
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::Closed => "closed",
-            Self::Refused => "refused",
-            Self::Malformed => "malformed",
-            Self::TooLarge => "too-large",
-            Self::Http2 => "http2",
-            Self::HeaderTimeout => "header-timeout",
-            Self::IdleTimeout => "idle-timeout",
-            Self::Incomplete => "incomplete",
-            Self::Broken => "broken",
-        }
-    }
 }
 
 impl Metrics {
@@ -119,21 +55,10 @@ impl Metrics {
         let own = |name: &str, help: &str| Opts::new(name, help).const_label("origin", origin);
         let times = |name: &str, help: &str| HistogramOpts::from(own(name, help)).buckets(SECONDS.to_vec());
         let bare = |name: &str, help: &str| Opts::new(name, help);
-        // Each name, label and bucket list above and below is a constant: a mistake fails the first test.
         macro_rules! register {
-            ($metric:expr) => {{
-                let metric = $metric.expect("a valid metric");
-                registry.register(Box::new(metric.clone())).expect("registered once");
-                metric
-            }};
-        }
-        let connections_ended = register!(IntCounterVec::new(
-            bare("semper_http_connections_ended_total", "Ended connections, by how they ended"),
-            &["outcome"]
-        ));
-        // From zero on: the first of a kind is a rise that an alert sees.
-        for end in ConnectionEnd::ALL {
-            connections_ended.with_label_values(&[end.name()]).inc_by(0);
+            ($metric:expr) => {
+                register(&registry, $metric)
+            };
         }
         Self {
             appends: register!(IntCounter::with_opts(own("semper_ledger_appends_total", "Entries appended"))),
@@ -191,32 +116,8 @@ impl Metrics {
                 ),
                 &["authority"]
             )),
-            clock_offset: register!(Gauge::with_opts(bare(
-                "semper_clock_offset_seconds",
-                "What the time source was correcting the clock by at the newest sample"
-            ))),
-            clock_error: register!(Gauge::with_opts(bare(
-                "semper_clock_estimated_error_seconds",
-                "Error that the time source estimated in the newest sample"
-            ))),
-            clock_bound: register!(Gauge::with_opts(bare(
-                "semper_clock_bound_seconds",
-                "Error that the clock has at most now; NaN when no sample carries"
-            ))),
-            clock_state: register!(GaugeVec::new(
-                bare("semper_clock_state", "1 for the state the clock is in, 0 for the others"),
-                &["state"]
-            )),
-            clock_sample_age: register!(Gauge::with_opts(bare(
-                "semper_clock_sample_age_seconds",
-                "Age of the newest sample"
-            ))),
-            requests: register!(IntCounterVec::new(
-                bare("semper_http_requests_total", "Answered requests"),
-                &["route", "status"]
-            )),
-            connections: register!(IntGauge::with_opts(bare("semper_http_connections", "Open connections"))),
-            connections_ended,
+            clock: ClockMetrics::new(&registry),
+            http: Arc::new(HttpMetrics::new(&registry)),
             disk_free: register!(IntGauge::with_opts(bare("semper_disk_free_bytes", "Free space where the data lies"))),
             registry,
         }
@@ -245,25 +146,9 @@ impl Metrics {
         self.crl_next_update.with_label_values(&[authority]).set(next_update.map_or(0, unix_secs));
     }
 
-    /// A request was answered.
-    pub fn answered(&self, route: &str, status: u16) {
-        // Three digits without an allocation for the usual ones.
-        let status = match status {
-            200 => "200",
-            404 => "404",
-            other => return self.requests.with_label_values(&[route, &other.to_string()]).inc(),
-        };
-        self.requests.with_label_values(&[route, status]).inc();
-    }
-
-    /// A connection was opened (+1) or closed (−1).
-    pub fn connection(&self, change: i64) {
-        self.connections.add(change);
-    }
-
-    /// A connection ended, or was refused.
-    pub fn connection_ended(&self, end: ConnectionEnd) {
-        self.connections_ended.with_label_values(&[end.name()]).inc();
+    /// Those of the listeners.
+    pub fn http(&self) -> &Arc<HttpMetrics> {
+        &self.http
     }
 
     /// Free bytes where the data lies.
@@ -272,14 +157,8 @@ impl Metrics {
     }
 
     /// The state of the clock.
-    pub fn clock(&self, figures: &ClockFigures<'_>) {
-        self.clock_offset.set(figures.offset_seconds.unwrap_or(f64::NAN));
-        self.clock_error.set(figures.error_seconds.unwrap_or(f64::NAN));
-        self.clock_bound.set(figures.bound_seconds.unwrap_or(f64::NAN));
-        self.clock_sample_age.set(figures.sample_age_seconds.unwrap_or(f64::NAN));
-        for state in figures.states {
-            self.clock_state.with_label_values(&[state]).set(f64::from(u8::from(*state == figures.state)));
-        }
+    pub fn clock(&self, clock: &dyn TimeSource) {
+        self.clock.show(clock);
     }
 
     /// The ledger at rest, for a scrape; `committed_age_seconds` is `None` before the first entry.
@@ -291,10 +170,21 @@ impl Metrics {
 
     /// Everything in the text exposition format.
     pub fn render(&self) -> String {
-        let mut text = Vec::new();
-        TextEncoder::new().encode(&self.registry.gather(), &mut text).expect("writing to memory cannot fail");
-        String::from_utf8(text).expect("the text format is UTF-8")
+        render(&self.registry)
     }
+}
+
+/// Adds a metric. Each name, label and bucket list in this module is a constant: a mistake fails the first test.
+fn register<M: Collector + Clone + 'static>(registry: &Registry, metric: prometheus::Result<M>) -> M {
+    let metric = metric.expect("a valid metric");
+    registry.register(Box::new(metric.clone())).expect("registered once");
+    metric
+}
+
+fn render(registry: &Registry) -> String {
+    let mut text = Vec::new();
+    TextEncoder::new().encode(&registry.gather(), &mut text).expect("writing to memory cannot fail");
+    String::from_utf8(text).expect("the text format is UTF-8")
 }
 
 fn unix_secs(time: Timestamp) -> i64 {
@@ -340,7 +230,62 @@ fn reason(refused: &Refused) -> &'static str {
 
 #[cfg(test)]
 mod tests {
+    use std::time::Duration;
+
+    use semper_ttp::{
+        clock::{Health, State},
+        timestamp::ClockVerdict,
+    };
+
     use super::*;
+
+    struct Synced;
+
+    impl TimeSource for Synced {
+        fn check(&self) -> (Timestamp, ClockVerdict) {
+            (self.now(), ClockVerdict::Synced)
+        }
+
+        fn now(&self) -> Timestamp {
+            Timestamp::from_secs(1)
+        }
+
+        fn health(&self) -> Health {
+            let sample_age = Some(Duration::from_secs(2));
+            Health { state: State::Synced, stopped_by: None, observation: None, bound: None, sample_age }
+        }
+
+        fn name(&self) -> &'static str {
+            "kernel"
+        }
+    }
+
+    /// The metrics' names that a text shows, and those of a list in `ops/deploy/`.
+    fn check_names(text: &str, list: &str) {
+        let found: std::collections::BTreeSet<&str> =
+            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
+        let lines = list.lines().filter(|line| !line.starts_with('#'));
+        let named: std::collections::BTreeSet<&str> = lines.filter_map(|line| line.split_whitespace().next()).collect();
+        assert_eq!(found, named);
+    }
+
+    #[test]
+    fn a_witness_has_a_list_of_its_own() {
+        let metrics = WitnessMetrics::new(["log"]);
+        metrics.newest("log", 7, Timestamp::from_secs(8));
+        metrics.http().answered("/add-checkpoint", 200);
+        let text = metrics.render(&Synced);
+        check_names(&text, include_str!("../../ops/deploy/metrics-witness.txt"));
+        for line in [
+            "semper_witness_requests_total{outcome=\"conflict\"} 0",
+            "semper_witness_contradictions_total{origin=\"log\"} 0",
+            "semper_witness_tree_size{origin=\"log\"} 7",
+            "semper_witness_cosigned_timestamp_seconds{origin=\"log\"} 8",
+            "semper_clock_state{state=\"synced\"} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+    }
 
     #[test]
     fn every_refusal_is_counted_by_its_reason() {
@@ -381,28 +326,12 @@ mod tests {
         // Vectors show nothing before their first use.
         metrics.timestamped("/tsa", "granted", 0.001);
         metrics.rate_limited("/tsa");
-        metrics.answered("/tsa", 200);
+        metrics.http().answered("/tsa", 200);
         metrics.unit_ends("/tsa", Timestamp::from_secs(7), Timestamp::from_secs(8));
         metrics.crl_next_update("ca-tsu", None);
-        let clock = ClockFigures {
-            state: "synced",
-            states: &["synced", "stopped"],
-            offset_seconds: Some(-0.1),
-            error_seconds: Some(0.1),
-            bound_seconds: None,
-            sample_age_seconds: None,
-        };
-        metrics.clock(&clock);
+        metrics.clock(&Synced);
         let text = metrics.render();
-        let found: std::collections::BTreeSet<&str> =
-            text.lines().filter_map(|line| line.strip_prefix("# TYPE ")?.split(' ').next()).collect();
-        let list = include_str!("../../ops/deploy/metrics.txt");
-        let named: std::collections::BTreeSet<&str> = list
-            .lines()
-            .filter(|line| !line.starts_with('#'))
-            .filter_map(|line| line.split_whitespace().next())
-            .collect();
-        assert_eq!(found, named);
+        check_names(&text, include_str!("../../ops/deploy/metrics.txt"));
         assert!(text.contains("semper_clock_state{state=\"synced\"} 1"), "{text}");
         assert!(text.contains("semper_clock_bound_seconds NaN"));
         for end in ConnectionEnd::ALL {

@@ -45,7 +45,7 @@ pub fn plain(app: Arc<App>) -> Router {
 }
 
 /// The label under which a path is counted: one of these few, whatever a client asks for.
-pub(crate) fn label(path: &str) -> &'static str {
+pub fn label(path: &str) -> &'static str {
     match path {
         "/tsa" => "/tsa",
         "/tsa/rsa" => "/tsa/rsa",

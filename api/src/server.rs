@@ -32,9 +32,8 @@ use tokio::{
 use tower::ServiceExt;
 
 use crate::{
-    metrics::{ConnectionEnd, Metrics},
+    metrics::{ConnectionEnd, HttpMetrics},
     quota::subscriber,
-    router::label,
 };
 
 /// Bounds of a listener.
@@ -81,21 +80,26 @@ impl RequestId {
     }
 }
 
-/// Serves `router` on `listener` until `stop` turns true; then takes no new connection, lets every request that has
+/// What a listener serves.
+#[derive(Clone)]
+pub struct Served {
+    /// Its routes.
+    pub router: Router,
+    /// The name under which a path is counted and logged: one of a few, whatever a client asks for.
+    pub label: fn(&str) -> &'static str,
+    /// Where it is counted.
+    pub metrics: Arc<HttpMetrics>,
+}
+
+/// Serves on `listener` until `stop` turns true; then takes no new connection, lets every request that has
 /// begun finish, and returns when the last connection is gone.
-pub async fn serve(
-    listener: TcpListener,
-    router: Router,
-    limits: Limits,
-    metrics: Arc<Metrics>,
-    stop: watch::Receiver<bool>,
-) {
-    let open = Arc::new(Open::new(limits, metrics));
+pub async fn serve(listener: TcpListener, served: Served, limits: Limits, stop: watch::Receiver<bool>) {
+    let open = Arc::new(Open::new(limits, served.metrics.clone()));
     let take = |stream: TcpStream, address: SocketAddr| {
         let Some(guard) = open.admit(address.ip()) else {
             return open.metrics.connection_ended(ConnectionEnd::Refused);
         };
-        tokio::spawn(connection(stream, address, router.clone(), limits, stop.clone(), guard));
+        tokio::spawn(connection(stream, address, served.clone(), limits, stop.clone(), guard));
     };
     let mut stopping = stop.clone();
     loop {
@@ -137,7 +141,7 @@ fn close(listener: TcpListener, max: usize) -> Vec<(TcpStream, SocketAddr)> {
 async fn connection(
     stream: TcpStream,
     address: SocketAddr,
-    router: Router,
+    served: Served,
     limits: Limits,
     mut stop: watch::Receiver<bool>,
     guard: Guard,
@@ -147,10 +151,8 @@ async fn connection(
         // Told to stop before it has read anything, hyper closes without an answer. What was sent already is read first.
         let _ = tokio::time::timeout(FIRST_BYTES_WAIT, stream.readable()).await;
     }
-    let metrics = guard.open.metrics.clone();
     let peer = Peer(address.ip().to_canonical());
-    let service =
-        service_fn(move |request: http::Request<Incoming>| answer(router.clone(), request, peer, metrics.clone()));
+    let service = service_fn(move |request: http::Request<Incoming>| answer(served.clone(), request, peer));
     let io = Watched::new(TokioIo::new(stream), limits.idle_timeout);
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
@@ -169,7 +171,7 @@ async fn connection(
 }
 
 /// Hyper answers what is no HTTP itself, and tells us only by the error with which its connection ends.
-fn note_end(ended: Result<(), hyper::Error>, metrics: &Metrics) {
+fn note_end(ended: Result<(), hyper::Error>, metrics: &HttpMetrics) {
     let Err(error) = ended else { return metrics.connection_ended(ConnectionEnd::Closed) };
     let end = match &error {
         error if error.is_parse_version_h2() => ConnectionEnd::Http2,
@@ -192,10 +194,9 @@ fn timed_out(error: &hyper::Error) -> bool {
 
 /// One request: counted, and named in the log by an id that the client gets too.
 async fn answer(
-    router: Router,
+    Served { router, label, metrics }: Served,
     request: http::Request<Incoming>,
     peer: Peer,
-    metrics: Arc<Metrics>,
 ) -> Result<http::Response<axum::body::Body>, std::convert::Infallible> {
     let id = RequestId::next();
     let start = Instant::now();
@@ -231,13 +232,13 @@ async fn answer(
 /// The connections that are open.
 struct Open {
     limits: Limits,
-    metrics: Arc<Metrics>,
+    metrics: Arc<HttpMetrics>,
     by_address: Mutex<HashMap<IpAddr, usize>>,
     count: watch::Sender<usize>,
 }
 
 impl Open {
-    fn new(limits: Limits, metrics: Arc<Metrics>) -> Self {
+    fn new(limits: Limits, metrics: Arc<HttpMetrics>) -> Self {
         Self { limits, metrics, by_address: Mutex::default(), count: watch::Sender::new(0) }
     }
 
@@ -359,6 +360,7 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+    use crate::metrics::Metrics;
 
     const LIMITS: Limits = Limits {
         header_read_timeout: Duration::from_secs(10),
@@ -370,7 +372,7 @@ mod tests {
     #[test]
     fn addresses_are_counted_as_the_quota_counts_them() {
         let limits = Limits { connections_per_address_max: 1, ..LIMITS };
-        let open = Arc::new(Open::new(limits, Arc::new(Metrics::new("log"))));
+        let open = Arc::new(Open::new(limits, Metrics::new("log").http().clone()));
         let admit = |address: &str| open.admit(address.parse().unwrap());
         let first = admit("2001:db8::1").unwrap();
         assert!(admit("2001:db8::2").is_none(), "the same subscriber");
@@ -397,7 +399,8 @@ mod tests {
         }
         let (_stop, stopped) = watch::channel(true);
         let router = Router::new().route("/x", axum::routing::get(async || "answer"));
-        serve(listener, router, LIMITS, Arc::new(Metrics::new("log")), stopped).await;
+        let served = Served { router, label: |_| "/x", metrics: Metrics::new("log").http().clone() };
+        serve(listener, served, LIMITS, stopped).await;
         for mut client in clients {
             let mut answer = String::new();
             client.read_to_string(&mut answer).await.unwrap();

@@ -9,13 +9,13 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderValue, StatusCode, header};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
 use semper_ttp::{
     digest::Digest,
     timestamp::{Refusal, request, response},
 };
 
 use crate::{
+    body,
     quota::{Exceeded, WINDOW_SECS},
     router::App,
     server::{Peer, RequestId},
@@ -50,7 +50,7 @@ async fn stamp(app: Arc<App>, endpoint: usize, request: HttpRequest) -> Response
         service.metrics.rate_limited(&settings.name);
         return rejected(StatusCode::TOO_MANY_REQUESTS, &refusal, Some(retry_after_secs));
     }
-    let body = match read_body(&app, request).await {
+    let body = match body::read(&app.limits, request).await {
         Ok(body) => body,
         Err(response) => return response,
     };
@@ -74,27 +74,6 @@ async fn stamp(app: Arc<App>, endpoint: usize, request: HttpRequest) -> Response
 fn is_query(value: Option<&HeaderValue>) -> bool {
     let essence = value.and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
     essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(QUERY))
-}
-
-/// The whole body, at most as long and as late as the limits say.
-async fn read_body(app: &App, request: HttpRequest) -> Result<bytes::Bytes, Response> {
-    let too_large = || closing(StatusCode::PAYLOAD_TOO_LARGE, "the request is too large\n");
-    let declared = request.headers().get(header::CONTENT_LENGTH).and_then(|length| length.to_str().ok()?.parse().ok());
-    if declared.is_some_and(|length: u64| length > app.limits.body_bytes_max as u64) {
-        return Err(too_large()); // without waiting for it
-    }
-    let body = Limited::new(request.into_body(), app.limits.body_bytes_max);
-    match tokio::time::timeout(app.limits.body_read_timeout, body.collect()).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => Err(too_large()),
-        Ok(Err(_)) => Err(closing(StatusCode::BAD_REQUEST, "the request's body broke off\n")),
-        Err(_) => Err(closing(StatusCode::REQUEST_TIMEOUT, "the request's body came too slowly\n")),
-    }
-}
-
-/// What is left of the body is not read, so the connection cannot go on.
-fn closing(status: StatusCode, text: &'static str) -> Response {
-    (status, [(header::CONNECTION, "close")], text).into_response()
 }
 
 fn rejected(status: StatusCode, refusal: &Refusal, retry_after_secs: Option<u32>) -> Response {

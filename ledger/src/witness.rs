@@ -14,6 +14,7 @@
 //! The answer is one line for each of the witness's keys, or a [`Refusal`]. In scope: both messages, and the judgement.
 //! Here nothing is remembered: `record` does, durably and for one origin at a time, and `api` serves it.
 
+pub mod log_list;
 #[cfg(feature = "store")]
 pub mod record;
 

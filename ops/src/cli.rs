@@ -43,6 +43,7 @@ pub(crate) enum Command {
     Prove(Prove),
     Fsck(Fsck),
     Export(Export),
+    Witness(Witness),
     Bench(Bench),
     Demo(Demo),
 }
@@ -273,6 +274,70 @@ pub(crate) struct Export {
     pub(crate) config: Option<PathBuf>,
 }
 
+/// Run a witness: cosign checkpoints of logs (C2SP tlog-witness), so that nobody can be shown two histories.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper witness serve --data /var/lib/semper-witness")]
+pub(crate) struct Witness {
+    #[command(subcommand)]
+    pub(crate) command: WitnessCommand,
+}
+
+/// What a witness can be told.
+#[derive(Debug, Subcommand)]
+pub(crate) enum WitnessCommand {
+    Init(WitnessInit),
+    Serve(WitnessServe),
+}
+
+/// Make a new witness: a key with a name, and a list of logs.
+///
+/// The folder must be empty or missing; nothing is ever overwritten. The passphrase that protects the key comes from a file
+/// or the environment, as the configuration says.
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("what").required(true).args(["config", "demo"]),
+    after_help = "Example:\n  semper witness init --data /var/lib/semper-witness --config /etc/semper/witness.toml \
+                  --name witness.example.org/w1"
+)]
+pub(crate) struct WitnessInit {
+    /// The data folder to make.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The name that its cosignatures bear, for good: an address without a scheme, which need not exist.
+    #[arg(long, value_name = "NAME", required_unless_present = "demo")]
+    pub(crate) name: Option<String>,
+    /// The key of a log to cosign; may be given more than once. More can be added to the folder's list later.
+    #[arg(long = "log", value_name = "VKEY")]
+    pub(crate) logs: Vec<String>,
+    /// The settings.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Use test values and believe the machine's clock: for a trial.
+    #[arg(long)]
+    pub(crate) demo: bool,
+}
+
+/// Run the witness.
+///
+/// Prints one line `listening http=HOST:PORT admin=HOST:PORT` when it is ready. SIGTERM and SIGINT end it after every
+/// accepted request has its answer.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper witness serve --data /var/lib/semper-witness")]
+pub(crate) struct WitnessServe {
+    /// The data folder that `semper witness init` made.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Settings; without it, the copy in the data folder (witness.toml).
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Listen here for plain HTTP instead; port 0 lets the system choose.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) http: Option<SocketAddr>,
+    /// Listen here for metrics and health instead; port 0 lets the system choose.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) admin: Option<SocketAddr>,
+}
+
 /// Measure this machine and this build, each figure beside its limit in the same run.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  semper bench --area tsa --out target/bench.json")]
@@ -357,10 +422,16 @@ mod tests {
     fn every_help_has_an_example_that_parses() {
         let mut root = Cli::command();
         root.build();
-        let commands: Vec<_> = root.get_subcommands_mut().filter(|command| command.get_name() != "help").collect();
-        assert_eq!(commands.len(), 9);
-        for command in commands {
-            let name = command.get_name().to_owned();
+        let mut count = 0;
+        let mut waiting: Vec<(String, clap::Command)> =
+            root.get_subcommands().map(|command| (String::new(), command.clone())).collect();
+        while let Some((prefix, mut command)) = waiting.pop() {
+            if command.get_name() == "help" {
+                continue;
+            }
+            count += 1;
+            let name = format!("{prefix}{}", command.get_name());
+            waiting.extend(command.get_subcommands().map(|inner| (format!("{name} "), inner.clone())));
             let help = command.render_long_help().to_string();
             let (_, example) = help.split_once("Example:\n").unwrap_or_else(|| panic!("{name}: {help}"));
             let line = example.lines().next().unwrap().trim();
@@ -371,6 +442,7 @@ mod tests {
                 assert!(arg.get_help().is_some(), "{name}: {} has no help", arg.get_id());
             }
         }
+        assert_eq!(count, 12);
         assert!(root.render_long_help().to_string().contains("Example:\n  semper demo"));
     }
 
@@ -418,6 +490,9 @@ mod tests {
             "semper export --data d",
             "semper export --out o",
             "semper bench --area notary",
+            "semper witness",
+            "semper witness init --data d --config f",
+            "semper witness init --data d --name n",
         ] {
             // With SEMPER_URL set in the environment of the tests, `stamp f` would be a whole command line.
             if line == "semper stamp f" && std::env::var_os("SEMPER_URL").is_some() {
@@ -434,6 +509,8 @@ mod tests {
             &format!("semper prove --url u --digest {hex} --form cose"),
             "semper demo",
             "semper bench",
+            "semper witness init --data d --demo --log a --log b",
+            "semper witness serve --data d --http 127.0.0.1:0 --json",
         ] {
             assert!(parse(line).is_ok(), "{line}");
         }

@@ -3,6 +3,7 @@
 mod atomic;
 mod hashing;
 mod remote;
+mod running;
 pub(crate) mod say;
 
 pub(crate) mod bench;
@@ -14,6 +15,7 @@ pub(crate) mod prove;
 pub(crate) mod serve;
 pub(crate) mod stamp;
 pub(crate) mod verify;
+pub(crate) mod witness;
 
 use semper_ttp::timestamp::response::{self, Response};
 

@@ -16,11 +16,13 @@
 mod identity;
 mod secret;
 mod sections;
+mod witness;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
 
 use serde::Deserialize;
+use serde::de::DeserializeOwned;
 
 pub(crate) use identity::{Identity, IdentityIncomplete};
 pub(crate) use secret::{Secret, SecretError};
@@ -28,6 +30,7 @@ pub(crate) use sections::{
     ClockSection, ClockSource, HashName, Init, Keys, Ledger, Limits, Listen, Log, LogFormat, Service, Shutdown,
     Storage, TEST_POLICY, Tsa,
 };
+pub(crate) use witness::WitnessConfig;
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
@@ -104,14 +107,7 @@ impl Config {
     /// The file cannot be read or parsed.
     pub(crate) fn load(path: Option<&Path>) -> Result<Config, ConfigError> {
         let Some(path) = path else { return Ok(Config::default()) };
-        let text =
-            std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
-        Config::from_toml(&text).map_err(|error| match error {
-            ConfigError::Unparsable { line, message, .. } => {
-                ConfigError::Unparsable { path: Some(path.to_owned()), line, message }
-            }
-            other => other,
-        })
+        load(path)
     }
 
     /// Parses the text of a file.
@@ -119,11 +115,7 @@ impl Config {
     /// # Errors
     /// Not TOML, an unknown key, or a value of the wrong type.
     pub(crate) fn from_toml(text: &str) -> Result<Config, ConfigError> {
-        toml::from_str(text).map_err(|error: toml::de::Error| {
-            let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
-            let line = 1 + before.matches('\n').count();
-            ConfigError::Unparsable { path: None, line, message: error.message().to_owned() }
-        })
+        parse(text)
     }
 
     /// Bounds of every value and the rules between fields.
@@ -148,14 +140,7 @@ impl Config {
 
     /// The settings of the clock's state machine: the accuracy is promised in `[tsa]`, the rest is kept in `[clock]`.
     pub(crate) fn clock_settings(&self) -> semper_ttp::clock::Settings {
-        semper_ttp::clock::Settings {
-            accuracy_ms: self.tsa.accuracy_ms,
-            offset_bound_ms: self.clock.offset_bound_ms,
-            drift_ppm: self.clock.drift_ppm,
-            sample_interval_ms: self.clock.sample_interval_ms,
-            sample_age_max_ms: self.clock.sample_age_max_ms,
-            good_samples_needed: self.clock.good_samples_needed,
-        }
+        self.clock.settings(self.tsa.accuracy_ms)
     }
 
     fn verify_between(&self, faults: &mut Faults) {
@@ -205,6 +190,26 @@ impl Config {
             }
         }
     }
+}
+
+/// Reads a file.
+fn load<T: DeserializeOwned>(path: &Path) -> Result<T, ConfigError> {
+    let text =
+        std::fs::read_to_string(path).map_err(|error| ConfigError::Unreadable { path: path.to_owned(), error })?;
+    parse(&text).map_err(|error| match error {
+        ConfigError::Unparsable { line, message, .. } => {
+            ConfigError::Unparsable { path: Some(path.to_owned()), line, message }
+        }
+        other => other,
+    })
+}
+
+fn parse<T: DeserializeOwned>(text: &str) -> Result<T, ConfigError> {
+    toml::from_str(text).map_err(|error: toml::de::Error| {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or_default();
+        let line = 1 + before.matches('\n').count();
+        ConfigError::Unparsable { path: None, line, message: error.message().to_owned() }
+    })
 }
 
 /// Collects faults, so that one start shows all of them.

@@ -2,7 +2,9 @@
 //!
 //! | module | what |
 //! |---|---|
-//! | [`server`] | data folders, the running program, its end |
+//! | [`process`] | the program as a process: its lines, its end |
+//! | [`server`] | a service: data folder, the running server |
+//! | [`witness`] | a witness, and a log of the test's own that it cosigns |
 //! | [`http`] | an HTTP client that shows and sends raw bytes |
 //! | [`stamp`] | a client that keeps every token and proof, and judges them offline |
 //! | [`dice`] | seeded randomness |
@@ -14,8 +16,10 @@
 pub mod dice;
 pub mod http;
 pub mod powercut;
+pub mod process;
 pub mod server;
 pub mod stamp;
+pub mod witness;
 
 use std::path::PathBuf;
 

@@ -172,7 +172,7 @@ impl InitError {
 }
 
 /// Shortest passphrase of the key files, characters (NIST SP 800-63B §5.1.1.2 has the same for a chosen secret).
-const PASSPHRASE_CHARS_MIN: usize = 8;
+pub(super) const PASSPHRASE_CHARS_MIN: usize = 8;
 
 /// Says before any key is made that the anchor cannot be.
 fn check_anchor_place(path: &Path) -> Result<(), InitError> {

@@ -1,18 +1,18 @@
 //! `semper serve`: wiring. Opens the data folder, starts clock, ledger and listeners, waits for the signal to stop, and
 //! stops in the order in which nothing accepted is lost: intake, answers, ledger.
 
-use std::{io::ErrorKind, net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use semper_api::{
     Authorities, Endpoint, Service, ServiceParts, TimeSource, admin,
     metrics::Metrics,
     pool::Pool,
     quota::Quota,
-    router::{App, BodyLimits, plain},
-    server::{self, Limits},
+    router::{self, App},
+    server::{self, Served},
 };
 use semper_ledger::{
-    ledger::{Ledger, OpenError, Parts},
+    ledger::{Ledger, Parts},
     sequencer::{GroupReport, Observer, Refused},
 };
 use semper_ttp::{
@@ -23,14 +23,14 @@ use semper_ttp::{
     timestamp::{Accuracy, Settings},
 };
 use serde_json::json;
-use tokio::{net::TcpListener, sync::watch};
+use tokio::sync::watch;
 
+use super::running::{Failed, address_of, bind, clock_of, half_of_the_cores, limits_of, say_listening, signals};
 use super::say;
 use crate::{
     cli,
-    clock::{Assumed, Kernel, Source, SystemClock, SystemReadings},
-    config::{ClockSource, Config, HashName},
-    data::{self, DataError, DataFolder, keep_promises, read_genesis, sequencer_settings},
+    config::{Config, HashName},
+    data::{self, DataFolder, keep_promises, read_genesis, sequencer_settings},
     disk,
     exit::Exit,
     logging,
@@ -42,33 +42,6 @@ const KEYS_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
 /// How often the disk is looked at.
 const DISK_INTERVAL: Duration = Duration::from_secs(1);
-
-/// A start that failed: the sentence for the operator, and the exit code.
-struct Failed(Exit, String);
-
-impl Failed {
-    /// The operator can mend this: configuration, folder, keys.
-    fn usage(error: &dyn std::fmt::Display) -> Self {
-        Self(Exit::Usage, error.to_string())
-    }
-
-    /// The machine or we are at fault.
-    fn fault(error: &dyn std::fmt::Display) -> Self {
-        Self(Exit::Fault, error.to_string())
-    }
-}
-
-impl From<DataError> for Failed {
-    fn from(error: DataError) -> Self {
-        Self(error.exit(), error.to_string())
-    }
-}
-
-impl From<OpenError> for Failed {
-    fn from(error: OpenError) -> Self {
-        DataError::from(error).into()
-    }
-}
 
 /// Runs the server until it is told to stop.
 pub(crate) fn run(args: cli::Serve, json: bool) -> Exit {
@@ -91,12 +64,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
 
     let (happens, happened) = happenings();
     let _ = happens.try_send(Happening::now(What::Started(build(&folder, args)?))); // it is empty
-    let source: Box<dyn Source> = match config.clock.source {
-        ClockSource::Kernel => Box::new(Kernel),
-        ClockSource::Assumed => Box::new(Assumed),
-    };
-    let clock = SystemClock::new(config.clock_settings(), source, Box::new(SystemReadings::new()), clock_sink(happens));
-    let clock = Arc::new(clock.map_err(|error| Failed::usage(&error))?);
+    let clock = clock_of(config.clock.source, config.clock_settings(), clock_sink(happens))?;
     let loaded = folder.load(&config)?;
     let genesis = read_genesis(&*loaded.store);
     if let Ok(genesis) = &genesis {
@@ -177,16 +145,8 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     }
     .map_err(|error| Failed::fault(&error))?;
     // The other half of the processors is for the signers and the sequencer, which have threads of their own.
-    let half = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(half).enable_all().build();
-    let runtime = runtime.map_err(|error| Failed::fault(&error))?;
-    let ready = |http, admin| {
-        if as_json {
-            say::json(&json!({ "listening": { "http": http, "admin": admin } }));
-        } else {
-            say::out(format!("listening http={http} admin={admin}"));
-        }
-    };
+    let runtime = half_of_the_cores()?;
+    let ready = |http, admin| say_listening(http, admin, as_json);
     let exit = runtime.block_on(listen(&config, &args.data, service.clone(), &metrics, &mut fatally, ready));
     // Tasks that still hold the service, such as the renewal of CRLs, end with the runtime.
     runtime.shutdown_timeout(Duration::from_secs(5));
@@ -206,20 +166,8 @@ async fn listen(
     fatally: &mut watch::Receiver<bool>,
     ready: impl FnOnce(SocketAddr, SocketAddr),
 ) -> Result<Exit, Failed> {
-    let bind = async |address: SocketAddr| {
-        let listener = TcpListener::bind(address).await;
-        listener.map_err(|error| {
-            let what = format!("cannot listen on {address}: {error}");
-            match error.kind() {
-                // Another process goes, or an interface comes up: worth another try by whoever starts us.
-                ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => Failed(Exit::Busy, what),
-                _ => Failed::usage(&what),
-            }
-        })
-    };
     let (http, admin) = (bind(config.listen.http).await?, bind(config.listen.admin).await?);
-    let address = |listener: &TcpListener| listener.local_addr().map_err(|error| Failed::fault(&error));
-    let (http_address, admin_address) = (address(&http)?, address(&admin)?);
+    let (http_address, admin_address) = (address_of(&http)?, address_of(&admin)?);
 
     look_at_disk(&service, data, config.storage.disk_free_min_bytes);
     let crls = {
@@ -237,22 +185,13 @@ async fn listen(
     tokio::spawn(watch_keys(service.clone()));
     tokio::spawn(watch_disk(service.clone(), data.to_owned(), config.storage.disk_free_min_bytes));
 
-    let limits = Limits {
-        header_read_timeout: config.limits.header_read_timeout(),
-        idle_timeout: config.limits.idle_timeout(),
-        connections_max: config.limits.connections_max as usize,
-        connections_per_address_max: config.limits.connections_per_address_max as usize,
-    };
-    let body_limits = BodyLimits {
-        body_bytes_max: usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX),
-        body_read_timeout: config.limits.body_read_timeout(),
-    };
+    let (limits, body_limits) = limits_of(&config.limits);
     let (stop, stopped) = watch::channel(false);
     let app = Arc::new(App { service: service.clone(), limits: body_limits });
-    let http = tokio::spawn(server::serve(http, plain(app), limits, metrics.clone(), stopped.clone()));
+    let served = |router| Served { router, label: router::label, metrics: metrics.http().clone() };
+    let http = tokio::spawn(server::serve(http, served(router::plain(app)), limits, stopped.clone()));
     let (stop_admin, admin_stopped) = watch::channel(false);
-    let admin =
-        tokio::spawn(server::serve(admin, admin::routes(service.clone()), limits, metrics.clone(), admin_stopped));
+    let admin = tokio::spawn(server::serve(admin, served(admin::routes(service.clone())), limits, admin_stopped));
 
     // Before the line: whoever waits for it may send SIGTERM at once, which without a listener kills the process.
     let signalled = signals();
@@ -289,19 +228,6 @@ fn build(folder: &DataFolder, args: &cli::Serve) -> Result<Digest, Failed> {
     let configuration =
         configuration.map_err(|error| Failed::usage(&format!("cannot read {}: {error}", file.display())))?;
     Ok(Digest::of(&[env!("CARGO_PKG_VERSION").as_bytes(), &[0], &configuration].concat()))
-}
-
-/// Listens from this call on; the future tells which signal came.
-fn signals() -> impl Future<Output = &'static str> {
-    use tokio::signal::unix::{SignalKind, signal};
-    let listen = |kind| signal(kind).expect("signals can be listened for: the runtime has its I/O driver");
-    let (mut term, mut interrupt) = (listen(SignalKind::terminate()), listen(SignalKind::interrupt()));
-    async move {
-        tokio::select! {
-            _ = term.recv() => "SIGTERM",
-            _ = interrupt.recv() => "SIGINT",
-        }
-    }
 }
 
 fn look_at_disk(service: &Service, data: &Path, min: u64) {

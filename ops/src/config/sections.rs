@@ -308,6 +308,18 @@ impl Default for ClockSection {
 }
 
 impl ClockSection {
+    /// The settings of the clock's state machine, under a promise of this accuracy.
+    pub(super) fn settings(&self, accuracy_ms: u64) -> semper_ttp::clock::Settings {
+        semper_ttp::clock::Settings {
+            accuracy_ms,
+            offset_bound_ms: self.offset_bound_ms,
+            drift_ppm: self.drift_ppm,
+            sample_interval_ms: self.sample_interval_ms,
+            sample_age_max_ms: self.sample_age_max_ms,
+            good_samples_needed: self.good_samples_needed,
+        }
+    }
+
     // The rules between these fields and the accuracy are those of `semper_ttp::clock::Settings::verify`.
     pub(super) fn verify(&self, faults: &mut Faults) {
         // 500 ppm is the most that the kernel itself assumes of an oscillator (NTP_MAXFREQ, RFC 5905).

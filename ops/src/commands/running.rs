@@ -1,0 +1,118 @@
+//! What every server of this program does: how it fails to start, listens, tells so, and is told to stop.
+
+use std::{io::ErrorKind, net::SocketAddr, sync::Arc};
+
+use semper_api::{router::BodyLimits, server::Limits};
+use semper_ledger::ledger::OpenError;
+use serde_json::json;
+use tokio::{net::TcpListener, runtime::Runtime};
+
+use super::say;
+use crate::{
+    clock::{Assumed, EventSink, Kernel, Source, SystemClock, SystemReadings},
+    config::{self, ClockSource},
+    data::DataError,
+    exit::Exit,
+};
+
+/// A start that failed: the sentence for the operator, and the exit code.
+pub(super) struct Failed(pub(super) Exit, pub(super) String);
+
+impl Failed {
+    /// The operator can mend this: configuration, folder, keys.
+    pub(super) fn usage(error: &dyn std::fmt::Display) -> Self {
+        Self(Exit::Usage, error.to_string())
+    }
+
+    /// The machine or we are at fault.
+    pub(super) fn fault(error: &dyn std::fmt::Display) -> Self {
+        Self(Exit::Fault, error.to_string())
+    }
+}
+
+impl From<DataError> for Failed {
+    fn from(error: DataError) -> Self {
+        Self(error.exit(), error.to_string())
+    }
+}
+
+impl From<OpenError> for Failed {
+    fn from(error: OpenError) -> Self {
+        DataError::from(error).into()
+    }
+}
+
+/// The one line that says that a server is ready.
+pub(super) fn say_listening(http: SocketAddr, admin: SocketAddr, as_json: bool) {
+    if as_json {
+        say::json(&json!({ "listening": { "http": http, "admin": admin } }));
+    } else {
+        say::out(format!("listening http={http} admin={admin}"));
+    }
+}
+
+/// Listens at an address.
+pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, Failed> {
+    TcpListener::bind(address).await.map_err(|error| {
+        let what = format!("cannot listen on {address}: {error}");
+        match error.kind() {
+            // Another process goes, or an interface comes up: worth another try by whoever starts us.
+            ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => Failed(Exit::Busy, what),
+            _ => Failed::usage(&what),
+        }
+    })
+}
+
+/// Where it listens: the system may have chosen the port.
+pub(super) fn address_of(listener: &TcpListener) -> Result<SocketAddr, Failed> {
+    listener.local_addr().map_err(|error| Failed::fault(&error))
+}
+
+/// Half of the processors for the connections.
+pub(super) fn half_of_the_cores() -> Result<Runtime, Failed> {
+    let half = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
+    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(half).enable_all().build();
+    runtime.map_err(|error| Failed::fault(&error))
+}
+
+/// The bounds of connections, and of a request's body.
+pub(super) fn limits_of(limits: &config::Limits) -> (Limits, BodyLimits) {
+    let connections = Limits {
+        header_read_timeout: limits.header_read_timeout(),
+        idle_timeout: limits.idle_timeout(),
+        connections_max: limits.connections_max as usize,
+        connections_per_address_max: limits.connections_per_address_max as usize,
+    };
+    let body = BodyLimits {
+        body_bytes_max: usize::try_from(limits.body_bytes_max).unwrap_or(usize::MAX),
+        body_read_timeout: limits.body_read_timeout(),
+    };
+    (connections, body)
+}
+
+/// The system clock, judged by this source.
+pub(super) fn clock_of(
+    source: ClockSource,
+    settings: semper_ttp::clock::Settings,
+    sink: EventSink,
+) -> Result<Arc<SystemClock>, Failed> {
+    let source: Box<dyn Source> = match source {
+        ClockSource::Kernel => Box::new(Kernel),
+        ClockSource::Assumed => Box::new(Assumed),
+    };
+    let clock = SystemClock::new(settings, source, Box::new(SystemReadings::new()), sink);
+    clock.map(Arc::new).map_err(|error| Failed::usage(&error))
+}
+
+/// Listens from this call on; the future tells which signal came.
+pub(super) fn signals() -> impl Future<Output = &'static str> {
+    use tokio::signal::unix::{SignalKind, signal};
+    let listen = |kind| signal(kind).expect("signals can be listened for: the runtime has its I/O driver");
+    let (mut term, mut interrupt) = (listen(SignalKind::terminate()), listen(SignalKind::interrupt()));
+    async move {
+        tokio::select! {
+            _ = term.recv() => "SIGTERM",
+            _ = interrupt.recv() => "SIGINT",
+        }
+    }
+}

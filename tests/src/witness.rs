@@ -1,0 +1,220 @@
+//! A running witness, and a log whose key the test holds: it can sign what no honest log would.
+
+use std::ffi::OsStr;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use semper_ledger::checkpoint::Checkpoint;
+use semper_ledger::merkle::{Hash, Tile, TileId, leaf_hash, root_of, sha256};
+use semper_ledger::note::{Note, NoteSigner, VerifierKey};
+use semper_ledger::proof;
+use semper_ledger::witness::AddCheckpoint;
+use semper_ttp::crypto::{LogSigner, SignatureAlgorithm, SoftKey};
+use tempfile::TempDir;
+
+use crate::http::{Connection, Response};
+use crate::process::{Finished, Process, command, run};
+
+/// A running witness. Dropping it kills it.
+pub struct Witness {
+    process: Process,
+    http: SocketAddr,
+    admin: SocketAddr,
+}
+
+/// The data folder of a witness.
+pub struct WitnessData {
+    _folder: TempDir,
+    path: PathBuf,
+}
+
+impl WitnessData {
+    /// A new witness that knows these logs.
+    ///
+    /// # Panics
+    /// `semper witness init` fails.
+    #[must_use]
+    pub fn new(logs: &[&VerifierKey]) -> Self {
+        let folder = TempDir::with_prefix("semper-witness-").expect("a temporary folder");
+        let path = folder.path().join("data");
+        let mut words: Vec<_> = ["witness", "init", "--demo", "--data"].map(|word| OsStr::new(word).to_owned()).into();
+        words.push(path.clone().into_os_string());
+        words.extend(logs.iter().flat_map(|key| [OsStr::new("--log").to_owned(), key.to_string().into()]));
+        run(&words).expect(0);
+        Self { _folder: folder, path }
+    }
+
+    /// The folder.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The witness's own key.
+    ///
+    /// # Panics
+    /// It is not there.
+    #[must_use]
+    pub fn vkey(&self) -> VerifierKey {
+        let text = std::fs::read_to_string(self.path.join("vkey")).expect("the witness's key");
+        VerifierKey::parse(text.trim()).expect("a key")
+    }
+
+    /// Starts it.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    #[must_use]
+    pub fn serve(&self) -> Witness {
+        self.try_serve().unwrap_or_else(|end| panic!("the witness ended at once: {end:#?}"))
+    }
+
+    /// Starts it, or says how it ended.
+    ///
+    /// # Errors
+    /// It ended before it was ready.
+    pub fn try_serve(&self) -> Result<Witness, Finished> {
+        let mut command = command(&["witness", "serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"]);
+        command.arg(&self.path);
+        let mut process = Process::spawn(command);
+        let (http, admin) = process.listening()?;
+        Ok(Witness { process, http, admin })
+    }
+
+    /// Requests that it kept against logs.
+    ///
+    /// # Panics
+    /// The folder cannot be read.
+    #[must_use]
+    pub fn evidence(&self) -> Vec<PathBuf> {
+        let files = std::fs::read_dir(self.path.join("cosigned/evidence")).expect("the folder of evidence");
+        files.map(|file| file.expect("a file").path()).collect()
+    }
+}
+
+impl Witness {
+    /// Its public listener.
+    #[must_use]
+    pub fn http(&self) -> SocketAddr {
+        self.http
+    }
+
+    /// Its admin listener.
+    #[must_use]
+    pub fn admin(&self) -> SocketAddr {
+        self.admin
+    }
+
+    /// What it has logged so far.
+    #[must_use]
+    pub fn stderr(&self) -> String {
+        self.process.stderr()
+    }
+
+    /// Posts a body to `/add-checkpoint`.
+    ///
+    /// # Panics
+    /// There is no answer.
+    #[must_use]
+    pub fn post(&self, body: &[u8]) -> Response {
+        let mut connection = Connection::open(self.http).expect("the witness listens");
+        connection.request("POST", "/add-checkpoint", &[], body).expect("an answer")
+    }
+
+    /// Kills it with SIGKILL.
+    pub fn kill9(mut self) {
+        let _ = self.process.child.kill(); // fails only if it has ended
+        self.process.end();
+    }
+
+    /// SIGTERM, and exit code 0.
+    ///
+    /// # Panics
+    /// It ends otherwise.
+    pub fn stop(mut self) {
+        self.process.terminate();
+        self.process.end().expect(0);
+    }
+}
+
+/// The path under which a witness serves what it cosigned for an origin.
+#[must_use]
+pub fn monitoring_path(origin: &str) -> String {
+    format!("/{}/checkpoint", hex::encode(sha256(origin.as_bytes())))
+}
+
+/// A log of up to 256 entries, in memory, whose key the test holds.
+pub struct TestLog {
+    signer: NoteSigner,
+    leaves: Vec<Hash>,
+}
+
+impl TestLog {
+    /// A new log with a key of its own; entry `n` is `<salt>n`.
+    ///
+    /// # Panics
+    /// libcrypto fails, or the name is none.
+    #[must_use]
+    pub fn new(origin: &str, salt: &str) -> Self {
+        let key = Arc::new(SoftKey::generate(SignatureAlgorithm::Ed25519).expect("a key"));
+        let signer = NoteSigner::new(origin, Arc::new(LogSigner::new(key).expect("an Ed25519 key")));
+        Self { signer: signer.expect("a name"), leaves: Self::leaves(salt) }
+    }
+
+    fn leaves(salt: &str) -> Vec<Hash> {
+        (0..256).map(|n| leaf_hash(format!("{salt}{n}").as_bytes())).collect()
+    }
+
+    /// The same key, from here on over other entries: a fork from entry `from` on.
+    #[must_use]
+    pub fn forked(self, from: usize) -> Self {
+        let other = Self::leaves("forked ");
+        let leaves = [&self.leaves[..from], &other[from..]].concat();
+        Self { leaves, ..self }
+    }
+
+    /// Its key.
+    #[must_use]
+    pub fn key(&self) -> &VerifierKey {
+        self.signer.verifier_key()
+    }
+
+    /// Its name.
+    #[must_use]
+    pub fn origin(&self) -> &str {
+        self.key().name()
+    }
+
+    /// The tree head at a size.
+    #[must_use]
+    pub fn checkpoint(&self, size: u64) -> Checkpoint {
+        Checkpoint { origin: self.origin().to_owned(), size, root: root_of(&self.leaves[..size as usize]) }
+    }
+
+    /// A tree head as this log signs it.
+    ///
+    /// # Panics
+    /// libcrypto fails.
+    #[must_use]
+    pub fn sign(&self, checkpoint: &Checkpoint) -> String {
+        let text = checkpoint.text();
+        let line = self.signer.line(&self.signer.sign(&text).expect("a signature"));
+        Note { text, signatures: vec![line] }.to_string()
+    }
+
+    /// The request for a cosignature of `size` after `old`, as an honest log makes it.
+    #[must_use]
+    pub fn request(&self, old: u64, size: u64) -> AddCheckpoint {
+        let Ok(proof) = if old <= size { proof::consistency(self, old, size) } else { Ok(Vec::new()) };
+        AddCheckpoint { old, proof, note: self.sign(&self.checkpoint(size)) }
+    }
+}
+
+impl proof::Tiles for TestLog {
+    type Error = std::convert::Infallible;
+
+    fn tile(&self, _: TileId, _: usize) -> Result<Arc<Tile>, Self::Error> {
+        Ok(Arc::new(Tile::new(&self.leaves)))
+    }
+}
