@@ -125,7 +125,8 @@ venv_complete() {
     # A system upgrade can take away the Python that a venv points to.
     "$venv/bin/python" -I -S -c '' 2>/dev/null || return 1
     local module
-    for module in aiohttp asn1crypto cbor2 cryptography pyhanko pyhanko_certvalidator rfc3161_client rfc3161ng scitt_cose; do
+    for module in aiohttp asn1crypto cbor2 cryptography pkilint pyhanko pyhanko_certvalidator rfc3161_client rfc3161ng \
+        scitt_cose; do
         any_file "$venv/lib/python3*/site-packages/$module" || return 1
     done
 }

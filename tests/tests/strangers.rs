@@ -61,6 +61,11 @@ fn rfc3161_client_and_rfc3161ng() {
 }
 
 #[test]
+fn pkilint() {
+    judge_by("pkilint_check.py");
+}
+
+#[test]
 fn the_log_audited_from_the_public_texts() {
     judge_by("tlog_audit.py");
 }
