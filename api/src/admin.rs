@@ -28,6 +28,9 @@ async fn metrics(State(service): State<Arc<Service>>) -> Response {
     // Of a clock that was set back, the age is negative: that is what is to be seen.
     let age = newest_ms.map(|newest_ms| (service.time.now().millis() as f64 - newest_ms as f64) / 1_000.0);
     service.metrics.ledger(service.reader().size(), service.ledger.queue_depth(), age);
+    let newest = service.witnesses.as_ref().and_then(|witnesses| witnesses.newest());
+    let age = |head_ms: u64| (service.time.now().millis() as f64 - head_ms as f64) / 1_000.0;
+    service.metrics.witnessed(newest.map(|newest| (newest.head.size, age(newest.head.time_ms))));
     service.metrics.clock(&*service.time);
     ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], service.metrics.render()).into_response()
 }

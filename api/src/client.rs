@@ -1,11 +1,11 @@
-//! The HTTP client of `semper stamp`, `prove` and the tests: plain HTTP, kept-alive connections, bounded answers, one
-//! time limit for each request.
+//! The HTTP client of `semper stamp`, `prove`, of a server towards its witnesses, and of the tests: HTTP with or without
+//! TLS, kept-alive connections, bounded answers, one time limit for each request.
 //!
 //! Strict about what it takes, because its caller writes evidence: a timestamp answer counts only with status 200 and
 //! exactly the content type of RFC 3161 §3.4. What an answer says is the caller's to verify; this file knows no ASN.1.
 //!
-//! Out of scope: HTTPS (comes with the certificate authority), retries (the caller knows whether its request may be made
-//! twice), redirects (a timestamping service that moved is a matter for people).
+//! Out of scope: retries (the caller knows whether its request may be made twice), redirects (a timestamping service that
+//! moved is a matter for people).
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,10 +16,14 @@ use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
+use hyper_openssl::client::legacy::HttpsConnector;
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use semper_ledger::witness::{AddCheckpoint, SIZE_TYPE};
 use semper_ttp::digest::Digest;
+
+use crate::tls;
 
 /// Longest answer, bytes: a token with its chain is below 8 KiB, an entry bundle of 256 entries below 64 KiB.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -40,16 +44,16 @@ const TIMESTAMP_REPLY: &str = "application/timestamp-reply";
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum ClientError {
     /// The URL is not one that this client can use.
-    #[error("{url}: the server's URL must look like http://HOST:PORT")]
+    #[error("{url}: the server's URL must look like http://HOST:PORT or https://HOST")]
     Url {
         /// As given.
         url: String,
     },
-    /// HTTPS was asked for.
-    #[error("{url}: https comes with the certificate authority; until then use the server's http address")]
-    Https {
-        /// As given.
-        url: String,
+    /// libcrypto gives no TLS.
+    #[error("no TLS: {why}")]
+    Tls {
+        /// What it said.
+        why: String,
     },
     /// No connection: refused, no such host, no route, or not in time.
     #[error("cannot reach {server}: {why}")]
@@ -157,28 +161,40 @@ impl Form {
     }
 }
 
+/// What a witness said.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Cosigned {
+    /// Signature lines, of which nothing is verified.
+    Lines(String),
+    /// It cosigned another size last.
+    Conflict {
+        /// That size, which nobody signed.
+        size: u64,
+    },
+}
+
 /// A client of one server. Clones share its connections. Needs a tokio runtime with I/O and time.
 #[derive(Clone, Debug)]
 pub struct Client {
-    http: legacy::Client<HttpConnector, Full<Bytes>>,
+    http: legacy::Client<HttpsConnector<HttpConnector>, Full<Bytes>>,
+    scheme: Scheme,
     server: http::uri::Authority,
     prefix: String,
     answer_limit: Duration,
 }
 
 impl Client {
-    /// A client of the server at `base_url`, `http://HOST[:PORT][/PREFIX]`. Connects to nothing yet.
+    /// A client of the server at `base_url`, `http[s]://HOST[:PORT][/PREFIX]`. Connects to nothing yet.
     ///
     /// # Errors
-    /// [`ClientError::Url`], [`ClientError::Https`].
+    /// [`ClientError::Url`], [`ClientError::Tls`].
     pub fn new(base_url: &str) -> Result<Self, ClientError> {
         let fault = || ClientError::Url { url: base_url.to_owned() };
         let uri = Uri::from_str(base_url.trim()).map_err(|_| fault())?;
-        if uri.scheme() == Some(&Scheme::HTTPS) {
-            return Err(ClientError::Https { url: base_url.to_owned() });
-        }
+        let scheme = uri.scheme().filter(|scheme| [&Scheme::HTTP, &Scheme::HTTPS].contains(scheme)).cloned();
+        let scheme = scheme.ok_or_else(fault)?;
         let server = uri.authority().cloned().filter(|server| !server.as_str().contains('@')).ok_or_else(fault)?;
-        if uri.scheme() != Some(&Scheme::HTTP) || uri.query().is_some() || server.host().is_empty() {
+        if uri.query().is_some() || server.host().is_empty() {
             return Err(fault());
         }
         let mut connector = HttpConnector::new();
@@ -188,9 +204,9 @@ impl Client {
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(IDLE_SECS))
-            .build(connector);
+            .build(tls::connector(connector).map_err(|fault| ClientError::Tls { why: fault.to_string() })?);
         let prefix = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { http, server, prefix, answer_limit: Duration::from_secs(ANSWER_SECS) })
+        Ok(Self { http, scheme, server, prefix, answer_limit: Duration::from_secs(ANSWER_SECS) })
     }
 
     /// Another limit for a whole answer; 30 s by default.
@@ -218,7 +234,7 @@ impl Client {
             .body(Full::from(query));
         let (headers, body) = self.send(request).await.map_err(|error| match error {
             ClientError::NotFound { .. } => {
-                ClientError::NoService { url: format!("http://{}{}{path}", self.server, self.prefix) }
+                ClientError::NoService { url: format!("{}://{}{}{path}", self.scheme, self.server, self.prefix) }
             }
             error => error,
         })?;
@@ -265,11 +281,27 @@ impl Client {
         self.send(request).await.map(|(_, body)| body)
     }
 
+    /// Asks a witness whose submission prefix is this client's URL for a cosignature.
+    ///
+    /// # Errors
+    /// [`ClientError`], also for every refusal but a conflict.
+    pub async fn add_checkpoint(&self, request: &AddCheckpoint) -> Result<Cosigned, ClientError> {
+        let body = Full::from(request.to_string());
+        let (status, headers, body) = self.exchange(self.request(Method::POST, "/add-checkpoint")?.body(body)).await?;
+        if status == StatusCode::CONFLICT && content_type(&headers) == SIZE_TYPE {
+            let size = str::from_utf8(&body).ok().and_then(|text| text.strip_suffix('\n')?.parse().ok());
+            let size = size.ok_or_else(|| ClientError::Status { status: status.as_u16(), text: shown(&body) })?;
+            return Ok(Cosigned::Conflict { size });
+        }
+        let (_, body) = judge(status, headers, body)?;
+        Ok(Cosigned::Lines(text(body)?))
+    }
+
     fn request(&self, method: Method, path: &str) -> Result<http::request::Builder, ClientError> {
         let path = format!("{}{path}", self.prefix);
-        let fault = || ClientError::Url { url: format!("http://{}{path}", self.server) };
+        let fault = || ClientError::Url { url: format!("{}://{}{path}", self.scheme, self.server) };
         let uri = Uri::builder()
-            .scheme(Scheme::HTTP)
+            .scheme(self.scheme.clone())
             .authority(self.server.clone())
             .path_and_query(PathAndQuery::from_str(&path).map_err(|_| fault())?)
             .build()
@@ -278,6 +310,14 @@ impl Client {
     }
 
     async fn send(&self, request: http::Result<Request<Full<Bytes>>>) -> Result<(HeaderMap, Bytes), ClientError> {
+        let (status, headers, body) = self.exchange(request).await?;
+        judge(status, headers, body)
+    }
+
+    async fn exchange(
+        &self,
+        request: http::Result<Request<Full<Bytes>>>,
+    ) -> Result<(StatusCode, HeaderMap, Bytes), ClientError> {
         // Built from a checked URI and constant header values.
         let request = request.map_err(|_| ClientError::Url { url: self.server.to_string() })?;
         let answer = async {
@@ -297,7 +337,7 @@ impl Client {
                     ClientError::Broken { server: self.server.to_string(), why: error.to_string() }
                 }
             })?;
-            judge(head.status, head.headers, body.to_bytes())
+            Ok((head.status, head.headers, body.to_bytes()))
         };
         let timed_out =
             |_| ClientError::TimedOut { server: self.server.to_string(), secs: self.answer_limit.as_secs() };
@@ -372,8 +412,8 @@ mod tests {
         ] {
             assert_eq!(Client::new(url).unwrap_err(), ClientError::Url { url: url.into() }, "{url}");
         }
-        let refused = Client::new("https://tsa.example").unwrap_err();
-        assert!(matches!(refused, ClientError::Https { .. }) && refused.to_string().contains("certificate authority"));
+        let client = Client::new("https://tsa.example/x").unwrap();
+        assert_eq!((&client.scheme, client.server(), &*client.prefix), (&Scheme::HTTPS, "tsa.example", "/x"));
     }
 
     /// Reads one request with a body of `Content-Length`; gives head and body, or `None` at the end.
@@ -517,5 +557,29 @@ mod tests {
         let (client, _seen) = server(b"HTTP/1.1 200 OK\r\ncontent-length: 9\r\n\r\nhalf".to_vec()).await;
         let late = client.with_answer_limit(Duration::from_millis(20)).get("/").await.unwrap_err();
         assert!(matches!(late, ClientError::TimedOut { .. }), "{late}");
+    }
+
+    #[tokio::test]
+    async fn a_witness_answers_with_lines_or_a_size() {
+        let request = AddCheckpoint { old: 7, proof: vec![[0; 32]], note: "a note".into() };
+        let ask = async |answer: Vec<u8>| server(answer).await.0.add_checkpoint(&request).await;
+        assert_eq!(ask(http("200 OK", "", b"lines")).await, Ok(Cosigned::Lines("lines".into())));
+        let sized = "content-type: text/x.tlog.size\r\n";
+        assert_eq!(ask(http("409 No", sized, b"12\n")).await, Ok(Cosigned::Conflict { size: 12 }));
+        for (answer, status) in [
+            (http("409 No", sized, b"12"), 409),
+            (http("409 No", "", b"12\n"), 409),
+            (http("409 No", sized, b"-1\n"), 409),
+            (http("422 No", "", b"x"), 422),
+            (http("403 No", "", b"x"), 403),
+        ] {
+            let refused = ask(answer).await.unwrap_err();
+            assert!(matches!(refused, ClientError::Status { status: found, .. } if found == status), "{refused}");
+        }
+        let (client, mut seen) = server(http("200 OK", "", b"")).await;
+        client.add_checkpoint(&request).await.unwrap();
+        let (_, head, body) = seen.recv().await.unwrap();
+        assert!(head.starts_with("post /base/add-checkpoint http/1.1\r\n"), "{head}");
+        assert_eq!(AddCheckpoint::parse(&body).unwrap(), request);
     }
 }

@@ -21,9 +21,12 @@ const TEXT: &str = "text/plain; charset=utf-8";
 const OCTETS: &str = "application/octet-stream";
 const COSE: &str = "application/cose";
 
-/// `GET /ledger/checkpoint`.
+/// `GET /ledger/checkpoint`: the newest one; where a quorum of witnesses is asked for, the newest that has it.
 pub(crate) async fn checkpoint(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let note = app.service.reader().checkpoint().ok_or(Problem::NotFound)?;
+    let note = match app.service.witnesses.as_ref().filter(|witnesses| witnesses.needed()) {
+        Some(witnesses) => witnesses.newest().ok_or(Problem::NotWitnessed)?.note.clone(),
+        None => app.service.reader().checkpoint().ok_or(Problem::NotFound)?,
+    };
     Ok(answer(note, TEXT, FRESH))
 }
 
@@ -66,7 +69,8 @@ fn parameter<'q>(Query(query): &'q Parameters, name: &str) -> Result<Option<&'q 
 }
 
 /// `GET /ledger/proof/inclusion?digest=HEX` or `?index=N`: the receipt under the checkpoint of the entry's own group, the
-/// same bytes at every call.
+/// same bytes at every call. With `&wait=witnessed` under the newest checkpoint that a quorum of witnesses has cosigned; an
+/// entry that is younger waits for one, for as long as the configuration allows.
 pub(crate) async fn inclusion(
     State(app): State<Arc<App>>,
     query: Parameters,
@@ -78,6 +82,14 @@ pub(crate) async fn inclusion(
         _ => return Err(Problem::BadRequest("give either digest= or index=")),
     };
     let wants_cose = wants_cose(&headers);
+    match parameter(&query, "wait")? {
+        None => {}
+        Some("witnessed") if wants_cose => {
+            return Err(Problem::BadRequest("a COSE Receipt carries no cosignatures: ask for text/plain"));
+        }
+        Some("witnessed") => return witnessed(&app, digest, index).await,
+        Some(_) => return Err(Problem::BadRequest("wait= takes only: witnessed")),
+    }
     read(&app, move |reader| {
         let index = match digest {
             Some(digest) => reader.find_digest(&digest)?,
@@ -93,6 +105,37 @@ pub(crate) async fn inclusion(
         }))
     })
     .await
+}
+
+/// The receipt under a checkpoint that has its quorum.
+async fn witnessed(app: &App, digest: Option<Hash>, index: Option<u64>) -> Result<Response, Problem> {
+    let Some(witnesses) = &app.service.witnesses else {
+        return Err(Problem::BadRequest("this ledger has no witnesses"));
+    };
+    let index = match (digest, index) {
+        (Some(digest), _) => found(app, move |reader| reader.find_digest(&digest)).await?,
+        (None, Some(index)) if index < app.service.reader().size() => index,
+        (None, _) => return Err(Problem::NotFound),
+    };
+    let newest = witnesses.newest().filter(|newest| newest.head.size > index);
+    let witnessed = match newest {
+        Some(newest) => newest,
+        None => witnesses.wait_for(index).await.ok_or(Problem::NotWitnessed)?,
+    };
+    let head = witnessed.head.clone();
+    let receipt = found(app, move |reader| reader.receipt_under(index, &head)).await?;
+    Ok(varying(answer(receipt.tlog_proof_under(witnessed.note.clone()), TEXT, FRESH)))
+}
+
+/// What the ledger has, read where it may wait for the disk.
+async fn found<T: Send + 'static>(
+    app: &App,
+    look: impl FnOnce(&Reader) -> Result<Option<T>, Fault> + Send + 'static,
+) -> Result<T, Problem> {
+    let reader = app.service.reader().clone();
+    let done = tokio::task::spawn_blocking(move || look(&reader)).await;
+    let found = done.map_err(|error| Problem::fault(&error))?.map_err(|fault| Problem::fault(&fault))?;
+    found.ok_or(Problem::NotFound)
 }
 
 /// `GET /ledger/proof/consistency?from=&to=`: one base64 hash a line. As `application/cose` where `to` is the size of a

@@ -17,8 +17,10 @@ pub mod router;
 pub mod server;
 pub mod service;
 mod timestamp;
+mod tls;
 mod well_known;
 pub mod witness;
+pub mod witnesses;
 
 pub use authorities::{Authorities, AuthorityKey};
 pub use service::{Endpoint, Service, ServiceParts, TimeSource};

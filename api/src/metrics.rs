@@ -43,6 +43,10 @@ pub struct Metrics {
     key_end: IntGaugeVec,
     certificate_end: IntGaugeVec,
     crl_next_update: IntGaugeVec,
+    witness_told: IntCounterVec,
+    witnessed_size: IntGauge,
+    witnessed_age: Gauge,
+    halted: IntGauge,
     clock: ClockMetrics,
     http: Arc<HttpMetrics>,
     disk_free: IntGauge,
@@ -116,6 +120,22 @@ impl Metrics {
                 ),
                 &["authority"]
             )),
+            witness_told: register!(IntCounterVec::new(
+                own("semper_ledger_witness_answers_total", "What witnesses told, by witness and outcome"),
+                &["witness", "outcome"]
+            )),
+            witnessed_size: register!(IntGauge::with_opts(own(
+                "semper_ledger_witnessed_size",
+                "Entries under the newest checkpoint that meets the quorum; 0 without"
+            ))),
+            witnessed_age: register!(Gauge::with_opts(own(
+                "semper_ledger_witnessed_age_seconds",
+                "Age of the newest checkpoint that meets the quorum; NaN without"
+            ))),
+            halted: register!(IntGauge::with_opts(own(
+                "semper_ledger_halted",
+                "1 once a witness has shown another history of this ledger"
+            ))),
             clock: ClockMetrics::new(&registry),
             http: Arc::new(HttpMetrics::new(&registry)),
             disk_free: register!(IntGauge::with_opts(bare("semper_disk_free_bytes", "Free space where the data lies"))),
@@ -144,6 +164,22 @@ impl Metrics {
     /// How long the newest CRL of a CA is good; without one, not at all.
     pub fn crl_next_update(&self, authority: &str, next_update: Option<Timestamp>) {
         self.crl_next_update.with_label_values(&[authority]).set(next_update.map_or(0, unix_secs));
+    }
+
+    /// A witness was asked, and this came.
+    pub(crate) fn witness_told(&self, witness: &str, outcome: &str) {
+        self.witness_told.with_label_values(&[witness, outcome]).inc();
+    }
+
+    /// The newest checkpoint that meets the quorum: entries under it, and its age.
+    pub(crate) fn witnessed(&self, newest: Option<(u64, f64)>) {
+        self.witnessed_size.set(newest.map_or(0, |(size, _)| i64::try_from(size).unwrap_or(i64::MAX)));
+        self.witnessed_age.set(newest.map_or(f64::NAN, |(_, age_seconds)| age_seconds));
+    }
+
+    /// The ledger signs nothing any more.
+    pub(crate) fn halted(&self) {
+        self.halted.set(1);
     }
 
     /// Those of the listeners.
@@ -327,6 +363,7 @@ mod tests {
         metrics.timestamped("/tsa", "granted", 0.001);
         metrics.rate_limited("/tsa");
         metrics.http().answered("/tsa", 200);
+        metrics.witness_told("W", "cosigned");
         metrics.unit_ends("/tsa", Timestamp::from_secs(7), Timestamp::from_secs(8));
         metrics.crl_next_update("ca-tsu", None);
         metrics.clock(&Synced);

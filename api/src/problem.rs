@@ -10,6 +10,8 @@ pub(crate) enum Problem {
     BadRequest(&'static str),
     /// There is no such thing (yet).
     NotFound,
+    /// No quorum of witnesses has cosigned it yet.
+    NotWitnessed,
     /// A fault of ours; the log has it.
     Fault,
 }
@@ -27,6 +29,7 @@ impl IntoResponse for Problem {
         let (status, text) = match self {
             Self::BadRequest(text) => (StatusCode::BAD_REQUEST, text),
             Self::NotFound => (StatusCode::NOT_FOUND, "not found"),
+            Self::NotWitnessed => (StatusCode::SERVICE_UNAVAILABLE, "no quorum of witnesses has cosigned it yet"),
             Self::Fault => (StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
         };
         // No cache may keep an error: the tile that is missing now is there a moment later.
@@ -34,6 +37,10 @@ impl IntoResponse for Problem {
             (header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8")),
             (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
         ];
-        (status, headers, format!("{text}\n")).into_response()
+        let mut response = (status, headers, format!("{text}\n")).into_response();
+        if status == StatusCode::SERVICE_UNAVAILABLE {
+            response.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(1));
+        }
+        response
     }
 }

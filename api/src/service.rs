@@ -11,7 +11,7 @@ mod token;
 mod upkeep;
 
 use std::sync::{
-    Arc,
+    Arc, OnceLock,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
@@ -36,6 +36,7 @@ use crate::{
     metrics::Metrics,
     pool::Pool,
     quota::Quota,
+    witnesses::Witnesses,
 };
 
 /// The clock as the service asks it: the only one there is.
@@ -87,6 +88,8 @@ pub struct ServiceParts {
     pub metrics: Arc<Metrics>,
     /// Requests per address.
     pub quota: Quota,
+    /// Who cosigns this ledger's checkpoints, if anybody does.
+    pub witnesses: Option<Arc<Witnesses>>,
     /// SHA-256 of the policy in force.
     pub policy_hash: Digest,
     /// What `/.well-known/semper` says besides.
@@ -101,6 +104,7 @@ pub struct Service {
     pub(crate) time: Arc<dyn TimeSource>,
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) quota: Quota,
+    pub(crate) witnesses: Option<Arc<Witnesses>>,
     pub(crate) description: serde_json::Value,
     entropy: Arc<dyn Entropy>,
     policy_hash: Digest,
@@ -109,6 +113,8 @@ pub struct Service {
     /// False while the disk is too full to take anything in.
     disk_open: AtomicBool,
     draining: AtomicBool,
+    /// Why nothing may be signed any more.
+    halted: OnceLock<String>,
 }
 
 /// Why the service itself could not act; its log has the details.
@@ -144,8 +150,8 @@ impl ServiceFault {
 impl Service {
     /// A service on an open ledger. Serves the newest CRLs at once; [`Service::renew_crls`] renews them.
     pub fn new(parts: ServiceParts) -> Result<Arc<Self>, ServiceFault> {
-        let ServiceParts { ledger, endpoints, authorities, time, entropy, metrics, quota, policy_hash, description } =
-            parts;
+        let ServiceParts { ledger, endpoints, authorities, time, entropy, metrics, quota, .. } = parts;
+        let ServiceParts { witnesses, policy_hash, description, .. } = parts;
         let serial = AtomicU64::new(ledger.reader().counter(SERIAL_COUNTER)?);
         for held in authorities.all() {
             let newest = ledger.reader().last_step(&held.key.authority.crl_aggregate().0)?;
@@ -165,12 +171,14 @@ impl Service {
             time,
             metrics,
             quota,
+            witnesses,
             description,
             entropy,
             policy_hash,
             serial,
             disk_open: AtomicBool::new(true),
             draining: AtomicBool::new(false),
+            halted: OnceLock::new(),
         }))
     }
 
@@ -205,6 +213,13 @@ impl Service {
         }
     }
 
+    /// Ends all signing for good: it was shown that this ledger must not go on. Reading does.
+    pub fn halt(&self, why: &str) {
+        self.halted.get_or_init(|| why.to_owned());
+        self.metrics.halted();
+        self.ledger.halt();
+    }
+
     /// From now on answers say that the service is stopping.
     pub fn drain(&self) {
         self.draining.store(true, Ordering::Relaxed);
@@ -223,8 +238,10 @@ impl Service {
         if !self.disk_is_open() {
             why.push("disk: less than storage.disk_free_min_bytes is free".to_owned());
         }
-        if !self.ledger.takes_commits() {
-            why.push("ledger: takes no commits".to_owned());
+        match self.halted.get() {
+            Some(halted) => why.push(format!("ledger: halted for good: {halted}")),
+            None if !self.ledger.takes_commits() => why.push("ledger: takes no commits".to_owned()),
+            None => {}
         }
         let clock = self.time.health();
         if clock.bound.is_none() {

@@ -212,6 +212,15 @@ impl Ledger {
         self.queue.is_open()
     }
 
+    /// Ends intake and refuses what waits: the log signs no more. For when it was shown that it must not, such as a
+    /// checkpoint of a later state than this one. Reading goes on; a group that is being written is finished.
+    pub fn halt(&self) {
+        for waiting in self.queue.stop() {
+            self.observer.refused(&Refused::Stopped);
+            (waiting.done)(Err(Refused::Stopped));
+        }
+    }
+
     /// Ends intake; what waits is still committed and answered. Returns at once.
     pub fn close(&self) {
         self.queue.close();
@@ -230,7 +239,8 @@ impl Drop for Ledger {
 
 /// Judges a store as [`Ledger::open`] would, and changes neither it nor the anchor. For a store that is open for reading
 /// only: opening one for writing replays its log into table files, and whatever lay behind a damaged record is then gone.
-/// So whoever has files asks here first, and a refusal leaves them as they were found.
+/// So whoever has files asks here first, and a refusal leaves them as they were found. Gives what it read, for further
+/// judgements.
 ///
 /// # Errors
 /// Whatever [`Ledger::open`] would refuse.
@@ -239,9 +249,11 @@ pub fn inspect(
     anchor: &dyn Anchor,
     identity: &LogIdentity,
     verifier: &dyn Verifier,
-) -> Result<(), OpenError> {
+) -> Result<Reader, OpenError> {
     let published = Arc::new(ArcSwap::from_pointee(recover(&*store, identity, verifier)?));
-    judge_anchor(&Reader::new(store, published, identity.clone(), 0), anchor).map(drop)
+    let reader = Reader::new(store, published, identity.clone(), 0);
+    judge_anchor(&reader, anchor)?;
+    Ok(reader)
 }
 
 /// The store is of a format that this program knows, and belongs to this log.
@@ -504,7 +516,7 @@ mod tests {
         ledger.append(commit(1, 10_000)).unwrap();
         drop(ledger);
         let look = |store: &MemoryStore, anchor: &MemoryAnchor, origin: &str| {
-            inspect(Arc::new(store.clone()), anchor, log_keys(origin).identity(), &TestVerifier)
+            inspect(Arc::new(store.clone()), anchor, log_keys(origin).identity(), &TestVerifier).map(drop)
         };
         let behind = MemoryAnchor::at(before.clone());
         look(&world.store, &world.anchor, "log").unwrap();

@@ -155,6 +155,22 @@ impl Reader {
         Ok(Some(Receipt { index, entry, path, head }))
     }
 
+    /// The receipt of entry `index` under the checkpoint of a later group, whose `head` this log committed.
+    pub fn receipt_under(&self, index: u64, head: &GroupHead) -> Result<Option<Receipt>, Fault> {
+        if index >= head.size {
+            return Ok(None);
+        }
+        let Some(entry) = self.entry(index)? else { return Ok(None) };
+        let path = proof::inclusion(self, index, head.size)?;
+        Ok(Some(Receipt { index, entry, path, head: head.clone() }))
+    }
+
+    /// The head of the group whose checkpoint has this size, if one has.
+    pub fn head_of(&self, size: u64) -> Result<Option<GroupHead>, Fault> {
+        let Some(last) = size.checked_sub(1) else { return Ok(None) };
+        Ok(self.group_of(last)?.filter(|head| head.size == size))
+    }
+
     /// The receipt of entry `appended.first + i`.
     pub fn receipt_of(&self, appended: &Appended, i: u64) -> Result<Option<Receipt>, Fault> {
         let index = appended.first + i;
@@ -178,7 +194,7 @@ impl Reader {
         if from == 0 || from >= to {
             return Ok(None);
         }
-        let Some(head) = self.group_of(to - 1)?.filter(|head| head.size == to) else { return Ok(None) };
+        let Some(head) = self.head_of(to)? else { return Ok(None) };
         let path = proof::consistency(self, from, to)?;
         Ok(Some(cose::consistency(&self.identity, &head, from, &path)))
     }

@@ -80,11 +80,16 @@ pub struct Receipt {
 impl Receipt {
     /// As a C2SP tlog-proof, with the entry in its `extra` line.
     pub fn tlog_proof(&self, identity: &LogIdentity) -> String {
+        self.tlog_proof_under(self.head.note(identity).to_string())
+    }
+
+    /// As [`Receipt::tlog_proof`], with the checkpoint as given: that of the same head, with further signatures.
+    pub fn tlog_proof_under(&self, checkpoint: String) -> String {
         let proof = tlog_proof::TlogProof {
             extra: Some(self.entry.clone()),
             index: self.index,
             path: self.path.clone(),
-            checkpoint: self.head.note(identity).to_string(),
+            checkpoint,
         };
         // Written in one piece of memory: a line of the path is 44 digits and LF; header and index have 64 octets at most.
         let length = 64 + self.entry.len().div_ceil(3) * 4 + 45 * self.path.len() + proof.checkpoint.len();

@@ -28,7 +28,7 @@ pub(crate) use identity::{Identity, IdentityIncomplete};
 pub(crate) use secret::{Secret, SecretError};
 pub(crate) use sections::{
     ClockSection, ClockSource, HashName, Init, Keys, Ledger, Limits, Listen, Log, LogFormat, Service, Shutdown,
-    Storage, TEST_POLICY, Tsa,
+    Storage, TEST_POLICY, Tsa, Witnesses,
 };
 pub(crate) use witness::WitnessConfig;
 
@@ -41,6 +41,7 @@ pub(crate) struct Config {
     pub(crate) listen: Listen,
     pub(crate) limits: Limits,
     pub(crate) ledger: Ledger,
+    pub(crate) witnesses: Witnesses,
     pub(crate) tsa: Tsa,
     pub(crate) clock: ClockSection,
     pub(crate) storage: Storage,
@@ -127,6 +128,7 @@ impl Config {
         self.listen.verify(&mut faults);
         self.limits.verify(&mut faults);
         self.ledger.verify(&mut faults);
+        self.witnesses.verify(&mut faults);
         self.tsa.verify(&mut faults);
         self.clock.verify(&mut faults);
         self.storage.verify(&mut faults);

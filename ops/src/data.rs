@@ -8,6 +8,8 @@
 //!      anchor           its newest checkpoint (settings may move it to another volume)
 //!      keys/            <id>.p8      encrypted private keys, 0600 in a folder of 0700
 //!      certs/           <name>.cer   certificates, DER
+//!      witnessed        the newest checkpoint that a quorum of witnesses has cosigned
+//!      evidence/        checkpoints of ours that a witness showed and that contradict this ledger
 //!      people/          <name>.p12   for the operator and the officer to take away
 //!      trust/           what a verifier needs: root.pem, tsa-chain.pem, ledger.vkey, ledger.json, receipt.pem
 //! ```
@@ -28,6 +30,7 @@ use semper_ledger::anchor::AnchorError;
 use semper_ledger::anchor::file::{FileAnchor, Slot};
 use semper_ledger::ledger;
 use semper_ledger::note::{BadKey, VerifierKey};
+use semper_ledger::reader::Reader;
 use semper_ledger::receipt::LogIdentity;
 use semper_ledger::sequencer::SequencerSettings;
 use semper_ledger::store::BadFormat;
@@ -169,6 +172,23 @@ pub(crate) enum DataError {
     /// The anchor.
     #[error(transparent)]
     Anchor(#[from] AnchorError),
+    /// The witnesses could not be asked.
+    #[error("witnesses.policy_path: {0}")]
+    Witnesses(String),
+    /// A witness knows another history.
+    #[error(
+        "the witness {name} {what}: this store was rolled back or forked, or its key is in other hands; what the witness \
+         shows is kept in {}. Going on from here would fork the log",
+        evidence.display()
+    )]
+    Witnessed {
+        /// Which.
+        name: String,
+        /// What it shows.
+        what: String,
+        /// Where its checkpoint is kept.
+        evidence: PathBuf,
+    },
     /// What the store holds, judged before it is opened for writing.
     #[error(transparent)]
     Ledger(#[from] ledger::OpenError),
@@ -191,6 +211,7 @@ impl DataError {
             | Self::Config(_)
             | Self::Secret(_)
             | Self::KeyReadable { .. }
+            | Self::Witnesses(_)
             // By far the most often a wrong passphrase; a damaged file cannot be told from it.
             | Self::Key { fault: KeyFileFault::NotOpened, .. }
             // This program is too old for the folder.
@@ -207,6 +228,7 @@ impl DataError {
                 rocks::OpenError::Missing(_) | rocks::OpenError::LostTables { .. } | rocks::OpenError::Failed { .. },
             )
             | Self::AnchorLost(_)
+            | Self::Witnessed { .. }
             | Self::Anchor(AnchorError::Missing(_) | AnchorError::Io { .. })
             | Self::Entropy(_) => Exit::Fault,
         }
@@ -346,7 +368,7 @@ impl DataFolder {
     }
 
     /// Opens and locks anchor and store. To open a store for writing is to change its files, so they are read and judged
-    /// first, under the anchor's lock: what is refused stays as it was found.
+    /// first, under the anchor's lock, in the end by `further`: what is refused stays as it was found.
     ///
     /// # Errors
     /// [`DataError::Store`], [`DataError::Anchor`], [`DataError::Ledger`].
@@ -354,6 +376,7 @@ impl DataFolder {
         &self,
         settings: &Ledger,
         identity: &LogIdentity,
+        further: impl FnOnce(&Reader) -> Result<(), DataError>,
     ) -> Result<(Arc<RocksStore>, Arc<FileAnchor>), DataError> {
         let anchor = self.open_anchor(settings)?;
         if anchor.slots()?.contains(&Slot::Bad) {
@@ -363,7 +386,7 @@ impl DataFolder {
         let (path, settings) = (self.path("store"), rocks_settings(settings));
         let lock = StoreLock::take(&path)?;
         let found = RocksStore::open_read_only(&path, &settings)?;
-        ledger::inspect(Arc::new(found), &anchor, identity, &LogVerifier)?;
+        further(&ledger::inspect(Arc::new(found), &anchor, identity, &LogVerifier)?)?;
         drop(lock); // RocksDB takes it now, and to give it up later would give up RocksDB's, too
         let store = RocksStore::open(&path, &settings)?;
         Ok((Arc::new(store), Arc::new(anchor)))

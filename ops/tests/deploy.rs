@@ -32,7 +32,7 @@ fn metrics() -> BTreeMap<String, Metric> {
 #[test]
 fn names_follow_the_conventions() {
     let metrics = metrics();
-    assert_eq!(metrics.len(), 23);
+    assert_eq!(metrics.len(), 27);
     for (name, metric) in metrics {
         assert!(name.starts_with("semper_"), "{name}");
         assert!(matches!(&*metric.kind, "counter" | "gauge" | "histogram"), "{name} {}", metric.kind);

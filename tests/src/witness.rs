@@ -75,8 +75,21 @@ impl WitnessData {
     /// # Errors
     /// It ended before it was ready.
     pub fn try_serve(&self) -> Result<Witness, Finished> {
-        let mut command = command(&["witness", "serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"]);
-        command.arg(&self.path);
+        self.try_serve_at("127.0.0.1:0".parse().expect("an address"))
+    }
+
+    /// Starts it where it, or another one, has listened before.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    #[must_use]
+    pub fn serve_at(&self, http: SocketAddr) -> Witness {
+        self.try_serve_at(http).unwrap_or_else(|end| panic!("the witness ended at once: {end:#?}"))
+    }
+
+    fn try_serve_at(&self, http: SocketAddr) -> Result<Witness, Finished> {
+        let mut command = command(&["witness", "serve", "--admin", "127.0.0.1:0", "--http"]);
+        command.arg(http.to_string()).arg("--data").arg(&self.path);
         let mut process = Process::spawn(command);
         let (http, admin) = process.listening()?;
         Ok(Witness { process, http, admin })

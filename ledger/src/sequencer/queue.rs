@@ -98,7 +98,10 @@ impl Queue {
         let mut state = self.lock();
         state.intake = Intake::Stopped;
         state.bytes = 0;
-        std::mem::take(&mut state.waiting)
+        let waiting = std::mem::take(&mut state.waiting);
+        drop(state);
+        self.arrived.notify_all();
+        waiting
     }
 
     /// Commits that wait.

@@ -194,8 +194,8 @@ mod tests {
 
     #[test]
     fn a_wrong_url_is_usage() {
-        let mut https = args(None, Some(0), None);
-        https.url = "https://tsa.example".into();
-        assert_eq!(run(https, false), Exit::Usage);
+        let mut wrong = args(None, Some(0), None);
+        wrong.url = "ftp://tsa.example".into();
+        assert_eq!(run(wrong, false), Exit::Usage);
     }
 }

@@ -53,7 +53,8 @@ impl Remote {
 /// The exit code of a request that failed.
 pub(crate) fn exit_of(error: &ClientError) -> Exit {
     match error {
-        ClientError::Url { .. } | ClientError::Https { .. } | ClientError::NoService { .. } => Exit::Usage,
+        ClientError::Url { .. } | ClientError::NoService { .. } => Exit::Usage,
+        ClientError::Tls { .. } => Exit::Fault,
         ClientError::Unreachable { .. } | ClientError::Broken { .. } | ClientError::TimedOut { .. } => {
             Exit::Unreachable
         }
@@ -72,7 +73,7 @@ mod tests {
 
     #[test]
     fn a_wrong_url_is_usage_and_a_missing_server_is_not() {
-        for url in ["", "https://h", "ftp://h"] {
+        for url in ["", "https://", "ftp://h"] {
             assert_eq!(Remote::new(url).unwrap_err().exit(), Exit::Usage, "{url}");
         }
         let server = String::new;

@@ -16,16 +16,16 @@ use crate::{
 };
 
 /// A start that failed: the sentence for the operator, and the exit code.
-pub(super) struct Failed(pub(super) Exit, pub(super) String);
+pub(in crate::commands) struct Failed(pub(in crate::commands) Exit, pub(in crate::commands) String);
 
 impl Failed {
     /// The operator can mend this: configuration, folder, keys.
-    pub(super) fn usage(error: &dyn std::fmt::Display) -> Self {
+    pub(in crate::commands) fn usage(error: &dyn std::fmt::Display) -> Self {
         Self(Exit::Usage, error.to_string())
     }
 
     /// The machine or we are at fault.
-    pub(super) fn fault(error: &dyn std::fmt::Display) -> Self {
+    pub(in crate::commands) fn fault(error: &dyn std::fmt::Display) -> Self {
         Self(Exit::Fault, error.to_string())
     }
 }
@@ -43,7 +43,7 @@ impl From<OpenError> for Failed {
 }
 
 /// The one line that says that a server is ready.
-pub(super) fn say_listening(http: SocketAddr, admin: SocketAddr, as_json: bool) {
+pub(in crate::commands) fn say_listening(http: SocketAddr, admin: SocketAddr, as_json: bool) {
     if as_json {
         say::json(&json!({ "listening": { "http": http, "admin": admin } }));
     } else {
@@ -52,7 +52,7 @@ pub(super) fn say_listening(http: SocketAddr, admin: SocketAddr, as_json: bool) 
 }
 
 /// Listens at an address.
-pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, Failed> {
+pub(in crate::commands) async fn bind(address: SocketAddr) -> Result<TcpListener, Failed> {
     TcpListener::bind(address).await.map_err(|error| {
         let what = format!("cannot listen on {address}: {error}");
         match error.kind() {
@@ -64,19 +64,19 @@ pub(super) async fn bind(address: SocketAddr) -> Result<TcpListener, Failed> {
 }
 
 /// Where it listens: the system may have chosen the port.
-pub(super) fn address_of(listener: &TcpListener) -> Result<SocketAddr, Failed> {
+pub(in crate::commands) fn address_of(listener: &TcpListener) -> Result<SocketAddr, Failed> {
     listener.local_addr().map_err(|error| Failed::fault(&error))
 }
 
 /// Half of the processors for the connections.
-pub(super) fn half_of_the_cores() -> Result<Runtime, Failed> {
+pub(in crate::commands) fn half_of_the_cores() -> Result<Runtime, Failed> {
     let half = std::thread::available_parallelism().map_or(1, |cores| cores.get().div_ceil(2));
     let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(half).enable_all().build();
     runtime.map_err(|error| Failed::fault(&error))
 }
 
 /// The bounds of connections, and of a request's body.
-pub(super) fn limits_of(limits: &config::Limits) -> (Limits, BodyLimits) {
+pub(in crate::commands) fn limits_of(limits: &config::Limits) -> (Limits, BodyLimits) {
     let connections = Limits {
         header_read_timeout: limits.header_read_timeout(),
         idle_timeout: limits.idle_timeout(),
@@ -91,7 +91,7 @@ pub(super) fn limits_of(limits: &config::Limits) -> (Limits, BodyLimits) {
 }
 
 /// The system clock, judged by this source.
-pub(super) fn clock_of(
+pub(in crate::commands) fn clock_of(
     source: ClockSource,
     settings: semper_ttp::clock::Settings,
     sink: EventSink,
@@ -105,7 +105,7 @@ pub(super) fn clock_of(
 }
 
 /// Listens from this call on; the future tells which signal came.
-pub(super) fn signals() -> impl Future<Output = &'static str> {
+pub(in crate::commands) fn signals() -> impl Future<Output = &'static str> {
     use tokio::signal::unix::{SignalKind, signal};
     let listen = |kind| signal(kind).expect("signals can be listened for: the runtime has its I/O driver");
     let (mut term, mut interrupt) = (listen(SignalKind::terminate()), listen(SignalKind::interrupt()));

@@ -1,6 +1,8 @@
 //! `semper serve`: wiring. Opens the data folder, starts clock, ledger and listeners, waits for the signal to stop, and
 //! stops in the order in which nothing accepted is lost: intake, answers, ledger.
 
+mod outside;
+
 use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
 
 use semper_api::{
@@ -65,7 +67,8 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     let (happens, happened) = happenings();
     let _ = happens.try_send(Happening::now(What::Started(build(&folder, args)?))); // it is empty
     let clock = clock_of(config.clock.source, config.clock_settings(), clock_sink(happens))?;
-    let loaded = folder.load(&config)?;
+    let policy = outside::read_policy(&config.witnesses)?;
+    let loaded = folder.load_judged(&config, |reader| outside::ask(&folder, policy.as_ref(), reader))?;
     let genesis = read_genesis(&*loaded.store);
     if let Ok(genesis) = &genesis {
         keep_promises(&mut config, genesis)?;
@@ -101,8 +104,11 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         endpoints.push(Endpoint::new(endpoint, signer, pool));
     }
     let time: Arc<dyn TimeSource> = Arc::new(ServiceTime(clock.clone()));
+    let witnesses = policy.map(|policy| outside::witnesses(policy, ledger.reader(), &config.witnesses, &folder));
+    let witnesses = witnesses.transpose()?;
     let service = Service::new(ServiceParts {
         ledger,
+        witnesses: witnesses.clone(),
         endpoints,
         authorities: Authorities::new(loaded.authorities),
         time,
@@ -147,6 +153,9 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     // The other half of the processors is for the signers and the sequencer, which have threads of their own.
     let runtime = half_of_the_cores()?;
     let ready = |http, admin| say_listening(http, admin, as_json);
+    if let Some(witnesses) = witnesses {
+        runtime.spawn(witnesses.run(Arc::downgrade(&service)));
+    }
     let exit = runtime.block_on(listen(&config, &args.data, service.clone(), &metrics, &mut fatally, ready));
     // Tasks that still hold the service, such as the renewal of CRLs, end with the runtime.
     runtime.shutdown_timeout(Duration::from_secs(5));

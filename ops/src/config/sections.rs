@@ -179,6 +179,31 @@ impl Ledger {
     }
 }
 
+/// `[witnesses]`: who cosigns the ledger's checkpoints.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct Witnesses {
+    pub(crate) policy_path: Option<PathBuf>,
+    pub(crate) interval_ms: u64,
+    pub(crate) refresh_secs: u64,
+    pub(crate) wait_max_ms: u64,
+}
+
+impl Default for Witnesses {
+    fn default() -> Witnesses {
+        // One request a second is what a public witness allows a log (86,400 a day); ten minutes is what peers take.
+        Witnesses { policy_path: None, interval_ms: 1_000, refresh_secs: 600, wait_max_ms: 10_000 }
+    }
+}
+
+impl Witnesses {
+    pub(super) fn verify(&self, faults: &mut Faults) {
+        faults.within("witnesses.interval_ms", self.interval_ms, 10, HOUR_SECS * 1_000);
+        faults.within("witnesses.refresh_secs", self.refresh_secs, 1, 24 * HOUR_SECS);
+        faults.within("witnesses.wait_max_ms", self.wait_max_ms, 1_000, 60_000);
+    }
+}
+
 /// A digest that a request may carry (timestamping: RFC 3161 messageImprint).
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub(crate) enum HashName {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use semper_api::AuthorityKey;
 use semper_ledger::anchor::file::FileAnchor;
 use semper_ledger::note::NoteSigner;
+use semper_ledger::reader::Reader;
 use semper_ledger::sequencer::LogKeys;
 use semper_ledger::store::rocks::RocksStore;
 use semper_ttp::asn1::PolicyId;
@@ -16,7 +17,7 @@ use semper_ttp::timestamp::Tsu;
 use semper_ttp::x509::Certificate;
 
 use super::{DataError, DataFolder, files, open_key};
-use crate::config::{ClockSource, Config, Identity, Secret, TEST_POLICY};
+use crate::config::{ClockSource, Config, Identity, TEST_POLICY};
 
 /// Everything that a running service has from its folder. Store and anchor are locked while it lives.
 pub(crate) struct Loaded {
@@ -36,14 +37,20 @@ impl DataFolder {
     /// # Errors
     /// The first thing that is wrong.
     pub(crate) fn load(&self, config: &Config) -> Result<Loaded, DataError> {
-        self.load_with(config, &config.keys.passphrase(|name| std::env::var_os(name))?)
+        self.load_judged(config, |_| Ok(()))
     }
 
-    /// As [`DataFolder::load`], with the passphrase given.
+    /// As [`Self::load`]; `further` may refuse the store when everything here has found it good, and before a byte of it
+    /// changes.
     ///
     /// # Errors
-    /// As [`DataFolder::load`].
-    pub(crate) fn load_with(&self, config: &Config, passphrase: &Secret) -> Result<Loaded, DataError> {
+    /// [`DataError`].
+    pub(crate) fn load_judged(
+        &self,
+        config: &Config,
+        further: impl FnOnce(&Reader) -> Result<(), DataError>,
+    ) -> Result<Loaded, DataError> {
+        let passphrase = config.keys.passphrase(|name| std::env::var_os(name))?;
         let passphrase = Passphrase::new(passphrase.expose().to_owned());
         let identity = self.identity()?;
         let log_keys = self.log_keys(&identity, &passphrase)?;
@@ -52,7 +59,7 @@ impl DataFolder {
         let units = [KeyPurpose::TsuEc, KeyPurpose::TsuRsa].into_iter().map(|purpose| self.unit(purpose, &passphrase));
         let units: Vec<_> = units.collect::<Result<_, _>>()?;
         self.check_policies(config, &units)?;
-        let (store, anchor) = self.open_storage(&config.ledger, log_keys.identity())?;
+        let (store, anchor) = self.open_storage(&config.ledger, log_keys.identity(), further)?;
         Ok(Loaded { identity, log_keys, authorities, units, store, anchor })
     }
 

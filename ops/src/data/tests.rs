@@ -135,7 +135,7 @@ fn the_configuration_of_another_service_is_refused() {
 fn a_promise_of_genesis_is_kept() {
     let (_dir, folder) = folder();
     let config = folder.config(None).unwrap();
-    let (store, _anchor) = folder.open_storage(&config.ledger, &folder.log_identity().unwrap()).unwrap();
+    let (store, _anchor) = folder.open_storage(&config.ledger, &folder.log_identity().unwrap(), |_| Ok(())).unwrap();
     let genesis = read_genesis(&*store).unwrap();
     let kept = |stated, promised| {
         let mut config = config.clone();

@@ -1,0 +1,459 @@
+//! The witnesses of our ledger: asking them, believing them, and listening when one knows better.
+//!
+//! ```text
+//! newest checkpoint ──target──▶ a task for each witness: proof, POST, verify the line ──▶ quorum met: published
+//!        ▲  every interval, or at once when somebody waits                                     │
+//!        └─────────────────────────────────────────────────────────────────────────────────────┘
+//! ```
+//!
+//! All idle witnesses work at one target, so that their lines meet on one checkpoint; the next target is set when the quorum
+//! is met or [`ROUND`] is over. A witness that is dead, slow or wrong holds up nobody: committing never waits for one.
+//!
+//! **A witness that knows more than we do** (it shows a checkpoint that our own key signed, larger than our tree or with
+//! another root) proves that this store was rolled back or forked, or that the key is in other hands: the ledger halts
+//! ([`Told::Ahead`]). A witness that merely says so proves nothing: anybody could stop a service with a number.
+
+use std::{
+    path::{Path, PathBuf},
+    sync::{Arc, Mutex, PoisonError, Weak},
+    time::Duration,
+};
+
+use semper_ledger::{
+    checkpoint::Checkpoint,
+    cosignature, disk,
+    merkle::sha256,
+    note::{NOTE_BYTES_MAX, Note, SignatureLine, VerifierKey},
+    policy::Policy,
+    reader::Reader,
+    receipt::GroupHead,
+    store::Fault,
+    witness::AddCheckpoint,
+};
+use semper_ttp::{crypto::LogVerifier, time::Timestamp};
+use tokio::sync::{Notify, watch};
+
+use crate::{
+    client::{Client, ClientError, Cosigned},
+    service::Service,
+};
+
+/// How long one witness has for an answer, and all of them for a target (ledger.md §6: the peers' default).
+pub const ROUND: Duration = Duration::from_secs(1);
+
+/// How long after a failure a witness is left alone: doubled with each failure in a row, up to the most.
+const PAUSE_LEAST: Duration = Duration::from_millis(500);
+const PAUSE_MOST: Duration = Duration::from_secs(30);
+
+/// How far a cosignature's time may lie from our own, seconds: more, and one of the two clocks is no clock.
+const SECONDS_OFF_MAX: u64 = 3600;
+
+/// What the configuration says.
+#[derive(Clone, Debug)]
+pub struct Settings {
+    /// How often a new checkpoint is shown to the witnesses when nobody waits for it.
+    pub interval: Duration,
+    /// How often the newest checkpoint is shown again although it is the same: its cosignatures then state a newer time.
+    pub refresh: Duration,
+    /// How long a caller may wait for a witnessed receipt.
+    pub wait_max: Duration,
+    /// Where the newest witnessed checkpoint is kept over a restart.
+    pub kept: PathBuf,
+    /// Where evidence against us is kept.
+    pub evidence: PathBuf,
+}
+
+/// The newest checkpoint that meets the quorum.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Witnessed {
+    /// Its group.
+    pub head: GroupHead,
+    /// The signed note with the cosignatures.
+    pub note: String,
+}
+
+/// The witnesses of one ledger.
+pub struct Witnesses {
+    policy: Policy,
+    reader: Arc<Reader>,
+    settings: Settings,
+    asked: Vec<Asked>,
+    round: Mutex<Option<Round>>,
+    target: watch::Sender<Option<Arc<GroupHead>>>,
+    newest: watch::Sender<Option<Arc<Witnessed>>>,
+    demand: Notify,
+}
+
+/// A witness that has an address.
+struct Asked {
+    /// Its place in the policy.
+    place: usize,
+    name: String,
+    key: VerifierKey,
+    client: Client,
+}
+
+/// What has come for one target.
+struct Round {
+    head: Arc<GroupHead>,
+    /// By place in the policy; one line for each witness.
+    lines: Vec<Option<SignatureLine>>,
+}
+
+/// Why there are no witnesses.
+#[derive(Debug, thiserror::Error)]
+pub enum WitnessesError {
+    /// Somebody else's policy.
+    #[error("the policy names no log with this ledger's key {0}")]
+    OtherLog(VerifierKey),
+    /// A quorum that can never be met.
+    #[error("the witnesses of the policy that have an address are no quorum")]
+    Unreachable,
+    /// An address is none.
+    #[error("witness {name}: {fault}")]
+    Url {
+        /// The witness.
+        name: String,
+        /// Why.
+        fault: ClientError,
+    },
+    /// The kept checkpoint cannot be read.
+    #[error(transparent)]
+    Disk(#[from] disk::DiskFault),
+    /// The ledger cannot be read.
+    #[error(transparent)]
+    Ledger(#[from] Fault),
+}
+
+/// What a witness told.
+#[derive(Debug)]
+enum Told {
+    /// It cosigned the target.
+    Cosigned,
+    /// It has cosigned a later one meanwhile; nothing to do.
+    Later,
+    /// No answer, or none of use.
+    Fault(String),
+    /// It shows a checkpoint of ours that contradicts this ledger: the note, and in what.
+    Ahead { note: String, what: String },
+}
+
+impl Witnesses {
+    /// The witnesses that `policy` names, for the ledger behind `reader`. Asks nobody yet.
+    ///
+    /// # Errors
+    /// [`WitnessesError`].
+    pub fn new(policy: Policy, reader: Arc<Reader>, settings: Settings) -> Result<Arc<Self>, WitnessesError> {
+        let own = reader.vkey();
+        if !policy.logs().is_empty() && !policy.logs().iter().any(|log| log.key == *own) {
+            return Err(WitnessesError::OtherLog(own.clone()));
+        }
+        let mut asked = Vec::new();
+        for (place, witness) in policy.witnesses().iter().enumerate() {
+            let Some(url) = &witness.url else { continue };
+            let client = Client::new(url).map_err(|fault| WitnessesError::Url { name: witness.name.clone(), fault })?;
+            let (name, key) = (witness.name.clone(), witness.key.clone());
+            asked.push(Asked { place, name, key, client: client.with_answer_limit(ROUND) });
+        }
+        if !policy.is_met(|place| asked.iter().any(|asked| asked.place == place)) {
+            return Err(WitnessesError::Unreachable);
+        }
+        let kept = kept(&policy, &reader, &settings)?;
+        Ok(Arc::new(Self {
+            policy,
+            reader,
+            settings,
+            asked,
+            round: Mutex::new(None),
+            target: watch::Sender::new(None),
+            newest: watch::Sender::new(kept.map(Arc::new)),
+            demand: Notify::new(),
+        }))
+    }
+
+    /// True if readers are given witnessed checkpoints only.
+    pub fn needed(&self) -> bool {
+        self.policy.needs_witnesses()
+    }
+
+    /// The newest checkpoint that meets the quorum.
+    pub fn newest(&self) -> Option<Arc<Witnessed>> {
+        self.newest.borrow().clone()
+    }
+
+    /// Waits until entry `index` stands under a witnessed checkpoint; `None` when that takes too long.
+    pub async fn wait_for(&self, index: u64) -> Option<Arc<Witnessed>> {
+        let mut newest = self.newest.subscribe();
+        self.demand.notify_one();
+        let covers = |witnessed: &Option<Arc<Witnessed>>| witnessed.as_ref().is_some_and(|it| it.head.size > index);
+        let wait = async {
+            loop {
+                if let Some(witnessed) = newest.borrow_and_update().clone().filter(|it| it.head.size > index) {
+                    return Some(witnessed);
+                }
+                // The round that is under way may be for an older checkpoint: the next one begins at once.
+                self.demand.notify_one();
+                newest.wait_for(covers).await.ok()?;
+            }
+        };
+        tokio::time::timeout(self.settings.wait_max, wait).await.ok().flatten()
+    }
+
+    /// Asks the witnesses for as long as it is polled; ends when the service is gone. `halted` is called once, when a
+    /// witness has shown that this ledger must not go on.
+    pub async fn run(self: Arc<Self>, service: Weak<Service>) {
+        for at in 0..self.asked.len() {
+            tokio::spawn(self.clone().keep_asking(at, service.clone()));
+        }
+        let mut shown = tokio::time::Instant::now();
+        loop {
+            tokio::select! {
+                () = self.demand.notified() => {}
+                () = tokio::time::sleep(self.settings.interval) => {}
+            }
+            if service.strong_count() == 0 {
+                return;
+            }
+            let Some(head) = self.reader.newest().head().cloned() else { continue };
+            let last = self.target.borrow().as_ref().map(|head| head.size);
+            if last == Some(head.size) && shown.elapsed() < self.settings.refresh && self.is_witnessed(head.size) {
+                continue;
+            }
+            shown = tokio::time::Instant::now();
+            let head = Arc::new(head);
+            self.begin(&head);
+            let mut newest = self.newest.subscribe();
+            let met = newest.wait_for(|it| it.as_ref().is_some_and(|it| it.head.size >= head.size));
+            // A quorum, or the end of the round: the next one may begin.
+            let _ = tokio::time::timeout(ROUND, met).await;
+        }
+    }
+
+    fn is_witnessed(&self, size: u64) -> bool {
+        !self.needed() || self.newest.borrow().as_ref().is_some_and(|it| it.head.size >= size)
+    }
+
+    fn begin(&self, head: &Arc<GroupHead>) {
+        let mut round = self.round.lock().unwrap_or_else(PoisonError::into_inner);
+        *round = Some(Round { head: head.clone(), lines: vec![None; self.policy.witnesses().len()] });
+        drop(round);
+        self.target.send_replace(Some(head.clone()));
+    }
+
+    /// One witness, one request in flight, always the newest target.
+    async fn keep_asking(self: Arc<Self>, at: usize, service: Weak<Service>) {
+        let asked = &self.asked[at];
+        let (mut targets, mut last, mut failures) = (self.target.subscribe(), 0, 0_u32);
+        while targets.changed().await.is_ok() {
+            let Some(head) = targets.borrow_and_update().clone() else { continue };
+            let told = self.ask(asked, &head, &mut last).await;
+            let Some(service) = service.upgrade() else { return };
+            let outcome = match &told {
+                Told::Cosigned => "cosigned",
+                Told::Later => "later",
+                Told::Fault(_) => "fault",
+                Told::Ahead { .. } => "ahead",
+            };
+            service.metrics.witness_told(&asked.name, outcome);
+            match told {
+                Told::Cosigned | Told::Later => {
+                    if failures > 0 {
+                        tracing::info!(witness = asked.name, failures, "the witness answers again");
+                    }
+                    failures = 0;
+                }
+                Told::Fault(why) => {
+                    if failures == 0 {
+                        tracing::warn!(witness = asked.name, why, "the witness gave no cosignature");
+                    }
+                    let pause = PAUSE_LEAST.saturating_mul(1 << failures.min(6)).min(PAUSE_MOST);
+                    failures = failures.saturating_add(1);
+                    drop(service);
+                    tokio::time::sleep(pause).await;
+                }
+                Told::Ahead { note, what } => {
+                    let file = keep_evidence(&self.settings.evidence, &note);
+                    tracing::error!(
+                        witness = asked.name, what, evidence = %file.display(),
+                        "A WITNESS KNOWS ANOTHER HISTORY OF THIS LEDGER: nothing is signed any more"
+                    );
+                    service.halt(&format!("witness {} {what}; see {}", asked.name, file.display()));
+                    return;
+                }
+            }
+        }
+    }
+
+    /// Shows `head` to a witness; `last` is the size that it gave last.
+    async fn ask(&self, asked: &Asked, head: &GroupHead, last: &mut u64) -> Told {
+        let fault = |why: &dyn std::fmt::Display| Told::Fault(why.to_string());
+        let note = head.note(self.reader.identity());
+        for _ in 0..2 {
+            if *last > head.size {
+                return Told::Later;
+            }
+            let (reader, from, to) = (self.reader.clone(), *last, head.size);
+            let proof = tokio::task::spawn_blocking(move || reader.consistency(from, to)).await;
+            let proof = match proof {
+                Ok(Ok(Some(proof))) => proof,
+                Ok(Ok(None)) => return fault(&"the ledger is smaller than what the witness cosigned"),
+                Ok(Err(error)) => return fault(&error),
+                Err(panic) => return fault(&panic),
+            };
+            let request = AddCheckpoint { old: *last, proof, note: note.to_string() };
+            match asked.client.add_checkpoint(&request).await {
+                Ok(Cosigned::Lines(lines)) => {
+                    return match verified(&note, &lines, &asked.key, Timestamp::from_millis(head.time_ms)) {
+                        Ok(line) => {
+                            *last = head.size;
+                            self.merge(asked.place, head, line);
+                            Told::Cosigned
+                        }
+                        Err(why) => fault(&why),
+                    };
+                }
+                // What it says may be a lie: only a checkpoint that we signed counts.
+                Ok(Cosigned::Conflict { size }) if size > self.reader.size() || size == *last => {
+                    return self.look(asked, &format!("claims to have cosigned size {size}")).await;
+                }
+                Ok(Cosigned::Conflict { size }) => *last = size,
+                Err(ClientError::Status { status: 422, text }) => {
+                    *last = 0;
+                    return self.look(asked, &format!("refuses the proof from size {from}: {text}")).await;
+                }
+                Err(error) => return fault(&error),
+            }
+        }
+        fault(&"it named one size after another")
+    }
+
+    /// Reads the newest checkpoint that a witness cosigned, and compares it with this ledger.
+    async fn look(&self, asked: &Asked, claim: &str) -> Told {
+        match asked.client.get(&monitoring_path(self.reader.vkey().name())).await {
+            Err(error) => Told::Fault(format!("it {claim}, and shows nothing: {error}")),
+            Ok(note) => match compare(&self.reader, &note) {
+                Ok(Some((note, what))) => Told::Ahead { note, what },
+                Ok(None) => Told::Fault(format!("it {claim}, and what it shows is of our own history")),
+                Err(why) => Told::Fault(format!("it {claim}, and shows {why}")),
+            },
+        }
+    }
+
+    /// Adds a line to what has come for its target, or to the newest that was published.
+    fn merge(&self, place: usize, head: &GroupHead, line: SignatureLine) {
+        let mut round = self.round.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(round) = round.as_mut().filter(|round| round.head.size == head.size) else { return };
+        round.lines[place] = Some(line);
+        if !self.policy.is_met(|place| round.lines[place].is_some()) {
+            return;
+        }
+        let mut note = head.note(self.reader.identity());
+        note.signatures.extend(round.lines.iter().flatten().cloned());
+        let witnessed = Arc::new(Witnessed { head: head.clone(), note: note.to_string() });
+        self.newest.send_replace(Some(witnessed.clone()));
+        let kept = self.settings.kept.clone();
+        // After it was published: what is lost with it is asked for again.
+        tokio::task::spawn_blocking(move || {
+            if let Err(fault) = disk::replace(&kept, witnessed.note.as_bytes()) {
+                tracing::warn!(%fault, "the witnessed checkpoint was not kept");
+            }
+        });
+    }
+}
+
+/// Keeps a checkpoint of ours that contradicts this ledger; gives its file.
+pub fn keep_evidence(folder: &Path, note: &str) -> PathBuf {
+    let file = folder.join(format!("{}.checkpoint", hex::encode(&sha256(note.as_bytes())[..8])));
+    let kept = disk::make_folder(folder).and_then(|()| disk::replace(&file, note.as_bytes()));
+    if let Err(fault) = kept {
+        tracing::error!(%fault, note, "the evidence could not be kept; here it is");
+    }
+    file
+}
+
+/// Where a witness shows what it cosigned for an origin.
+fn monitoring_path(origin: &str) -> String {
+    format!("/{}/checkpoint", hex::encode(sha256(origin.as_bytes())))
+}
+
+/// The newest line of an answer that `key` made for this note. Lines of others are passed over.
+fn verified(note: &Note, lines: &str, key: &VerifierKey, about: Timestamp) -> Result<SignatureLine, String> {
+    let signed = Note::parse(&format!("{}\n{lines}", note.text)).map_err(|fault| fault.to_string())?;
+    signed.verify(std::slice::from_ref(key), &LogVerifier).map_err(|fault| fault.to_string())?;
+    let own = signed.signatures.into_iter().filter(|line| key.made(line));
+    let line = own.max_by_key(cosignature::seconds).ok_or("it signed nothing")?;
+    let seconds = cosignature::seconds(&line).unwrap_or_default();
+    if seconds.saturating_add(SECONDS_OFF_MAX) < about.secs() {
+        return Err(format!("its cosignature states a time before the checkpoint's: {seconds}"));
+    }
+    Ok(line)
+}
+
+/// A witness's checkpoint against this ledger: `Some` note and sentence if our own key signed what contradicts it.
+fn compare(reader: &Reader, note: &[u8]) -> Result<Option<(String, String)>, String> {
+    let note = str::from_utf8(note).ok().filter(|note| note.len() <= NOTE_BYTES_MAX).ok_or("no note")?;
+    let own = std::slice::from_ref(reader.vkey());
+    let found = Checkpoint::verify(note, own, &LogVerifier).map_err(|fault| fault.to_string())?;
+    let (size, ours) = (found.size, reader.size());
+    if size > ours {
+        return Ok(Some((note.to_owned(), format!("has a checkpoint of size {size}, this ledger has {ours} entries"))));
+    }
+    let root = reader.root(size).map_err(|fault| fault.to_string())?;
+    let other = root != found.root;
+    Ok(other.then(|| (note.to_owned(), format!("has a checkpoint of size {size} with another root"))))
+}
+
+/// The witnessed checkpoint that was kept, if it is still one by this policy and of this ledger.
+fn kept(policy: &Policy, reader: &Reader, settings: &Settings) -> Result<Option<Witnessed>, WitnessesError> {
+    let Some(bytes) = disk::read_at_most(&settings.kept, NOTE_BYTES_MAX)? else { return Ok(None) };
+    let Ok(note) = String::from_utf8(bytes) else { return Ok(None) };
+    let Ok(checkpoint) = Checkpoint::verify(&note, std::slice::from_ref(reader.vkey()), &LogVerifier) else {
+        return Ok(None);
+    };
+    let keys: Vec<_> = policy.witnesses().iter().map(|witness| witness.key.clone()).collect();
+    let signed = Note::parse(&note).ok().and_then(|note| {
+        let signed = note.verify(&keys, &LogVerifier).ok()?;
+        Some(policy.is_met(|place| signed.contains(&&keys[place])))
+    });
+    let head = reader.head_of(checkpoint.size)?.filter(|head| head.root == checkpoint.root);
+    Ok(head.filter(|_| signed == Some(true)).map(|head| Witnessed { head, note }))
+}
+
+/// What a start learns from the witnesses: each one's newest checkpoint against this ledger.
+#[derive(Debug)]
+pub struct Asking {
+    /// Names and notes that contradict the ledger, with what they say.
+    pub ahead: Vec<(String, String, String)>,
+    /// Names of those that gave no answer of use, and why.
+    pub silent: Vec<(String, String)>,
+}
+
+/// Asks all witnesses of a policy at once, a second each.
+///
+/// # Errors
+/// An address is none.
+pub async fn ask_before_start(policy: &Policy, reader: &Reader) -> Result<Asking, WitnessesError> {
+    let mut asking = Asking { ahead: Vec::new(), silent: Vec::new() };
+    let mut answers = tokio::task::JoinSet::new();
+    for witness in policy.witnesses() {
+        let Some(url) = &witness.url else { continue };
+        let name = witness.name.clone();
+        let client = Client::new(url).map_err(|fault| WitnessesError::Url { name: name.clone(), fault })?;
+        let (client, path) = (client.with_answer_limit(ROUND), monitoring_path(reader.vkey().name()));
+        answers.spawn(async move { (name, client.get(&path).await) });
+    }
+    while let Some(answer) = answers.join_next().await {
+        let Ok((name, answer)) = answer else { continue }; // it panicked, which was printed
+        match answer {
+            // It has cosigned nothing of ours yet.
+            Err(ClientError::NotFound { .. }) => {}
+            Err(error) => asking.silent.push((name, error.to_string())),
+            Ok(note) => match compare(reader, &note) {
+                Ok(Some((note, what))) => asking.ahead.push((name, note, what)),
+                Ok(None) => {}
+                Err(why) => asking.silent.push((name, why)),
+            },
+        }
+    }
+    Ok(asking)
+}

@@ -1,0 +1,62 @@
+//! Those outside who remember: which they are, and what they say before a start.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use semper_api::witnesses::{self, Settings, Witnesses, WitnessesError};
+use semper_ledger::policy::Policy;
+use semper_ledger::reader::Reader;
+
+use crate::commands::running::Failed;
+use crate::config;
+use crate::data::{DataError, DataFolder};
+
+/// The folder of checkpoints that contradict this ledger.
+const EVIDENCE: &str = "evidence";
+
+/// The policy of the witnesses, if the settings name one.
+pub(super) fn read_policy(settings: &config::Witnesses) -> Result<Option<Policy>, Failed> {
+    let Some(path) = &settings.policy_path else { return Ok(None) };
+    let refused =
+        |why: &dyn std::fmt::Display| Failed::usage(&format!("witnesses.policy_path: {}: {why}", path.display()));
+    let text = std::fs::read(path).map_err(|error| refused(&error))?;
+    Policy::parse(&text).map(Some).map_err(|error| refused(&error))
+}
+
+/// Every witness's newest checkpoint against the store, before anything is written or signed: store and anchor may have
+/// been put back together, and only somebody outside would know.
+pub(super) fn ask(folder: &DataFolder, policy: Option<&Policy>, reader: &Reader) -> Result<(), DataError> {
+    let Some(policy) = policy else { return Ok(()) };
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| DataError::Witnesses(error.to_string()))?;
+    let asking = runtime.block_on(witnesses::ask_before_start(policy, reader));
+    let asking = asking.map_err(|error| DataError::Witnesses(error.to_string()))?;
+    for (name, why) in &asking.silent {
+        tracing::warn!(witness = name, why, "a witness did not say what it has cosigned; the start goes on without it");
+    }
+    let Some((name, note, what)) = asking.ahead.into_iter().next() else { return Ok(()) };
+    let evidence = witnesses::keep_evidence(&folder.path(EVIDENCE), &note);
+    Err(DataError::Witnessed { name, what, evidence })
+}
+
+/// The witnesses of a ledger that is open.
+pub(super) fn witnesses(
+    policy: Policy,
+    reader: &Arc<Reader>,
+    settings: &config::Witnesses,
+    folder: &DataFolder,
+) -> Result<Arc<Witnesses>, Failed> {
+    let settings = Settings {
+        interval: Duration::from_millis(settings.interval_ms),
+        refresh: Duration::from_secs(settings.refresh_secs),
+        wait_max: Duration::from_millis(settings.wait_max_ms),
+        kept: folder.path("witnessed"),
+        evidence: folder.path(EVIDENCE),
+    };
+    Witnesses::new(policy, reader.clone(), settings).map_err(|error| match error {
+        WitnessesError::Disk(_) | WitnessesError::Ledger(_) => Failed::fault(&error),
+        WitnessesError::OtherLog(_) | WitnessesError::Unreachable | WitnessesError::Url { .. } => {
+            Failed::usage(&format!("witnesses.policy_path: {error}"))
+        }
+    })
+}

@@ -1,0 +1,335 @@
+//! A service and its witnesses: quorum with one killed, slow, lying or set back; what it does when one knows better.
+
+use std::fs;
+use std::io::{Read as _, Write as _};
+use std::net::{SocketAddr, TcpListener};
+use std::path::Path;
+use std::thread;
+use std::time::Instant;
+
+use semper_ledger::note::VerifierKey;
+use semper_ledger::policy::Policy;
+use semper_ledger::receipt::tlog_proof::TlogProof;
+use semper_tests::http::{Connection, Response, get};
+use semper_tests::server::{DEADLINE, Data, Server, copy_folder, run};
+use semper_tests::stamp::{QUERY, granted_by, query};
+use semper_tests::witness::{Witness, WitnessData, monitoring_path};
+use semper_ttp::asn1::TEST_POLICY;
+use semper_ttp::crypto::LogVerifier;
+
+fn log_key(data: &Data) -> VerifierKey {
+    let text = fs::read_to_string(data.trust_folder().join("ledger.vkey")).expect("the log's key");
+    VerifierKey::parse(text.trim()).expect("a key")
+}
+
+/// A service, and the policy that it and its verifiers go by.
+struct World {
+    data: Data,
+    policy: String,
+}
+
+impl World {
+    /// `witnesses` with their addresses, and the quorum's threshold.
+    fn new(data: Data, witnesses: &[(VerifierKey, SocketAddr)], threshold: usize) -> Self {
+        let mut policy = format!("log {}\n", log_key(&data));
+        let mut names = String::new();
+        for (n, (key, address)) in witnesses.iter().enumerate() {
+            policy += &format!("witness W{n} {key} http://{address}\n");
+            names += &format!(" W{n}");
+        }
+        policy += &format!("group G {threshold}{names}\nquorum G\n");
+        let file = data.path().join("witnesses.policy");
+        fs::write(&file, &policy).expect("the policy");
+        data.set("witnesses.policy_path", &format!("{file:?}"))
+            .set("witnesses.interval_ms", "50")
+            .set("witnesses.wait_max_ms", "5000");
+        Self { data, policy }
+    }
+
+    fn policy(&self) -> Policy {
+        Policy::parse(self.policy.as_bytes()).expect("a policy")
+    }
+}
+
+/// Asks for a token's receipt under a witnessed checkpoint.
+fn witnessed_receipt(server: &Server, token: &[u8]) -> Response {
+    let digest = semper_ttp::digest::Digest::of(token);
+    get(server.http(), &format!("/ledger/proof/inclusion?digest={digest}&wait=witnessed"))
+}
+
+fn token(server: &Server, document: &[u8]) -> Vec<u8> {
+    let mut connection = Connection::open(server.http()).expect("the server listens");
+    let answer = connection.request("POST", "/tsa", &[("Content-Type", QUERY)], &query(document)).expect("an answer");
+    match semper_tests::stamp::read(&answer) {
+        semper_tests::stamp::Answer::Granted(token) => token,
+        rejected => panic!("{rejected:?}"),
+    }
+}
+
+/// How many witnesses of the policy cosigned the checkpoint of a receipt; the quorum must be met, and the path hold.
+fn quorum(world: &World, receipt: &Response) -> usize {
+    assert_eq!(receipt.status, 200, "{receipt:?}");
+    let proof = TlogProof::parse(&receipt.text()).expect("a tlog-proof");
+    let judged = world.policy().judge(&proof.checkpoint, &LogVerifier).expect("a checkpoint");
+    assert!(judged.quorum, "{judged:?}");
+    proof.verify(&[log_key(&world.data)], &LogVerifier).expect("the path");
+    judged.cosigned.len()
+}
+
+/// Size of the checkpoint that everybody is given; `None` before the first quorum.
+fn served_size(server: &Server) -> Option<u64> {
+    let answer = get(server.http(), "/ledger/checkpoint");
+    match answer.status {
+        200 => Some(answer.text().split('\n').nth(1).expect("a size").parse().expect("a size")),
+        503 => None,
+        _ => panic!("{answer:?}"),
+    }
+}
+
+fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
+    let deadline = Instant::now() + DEADLINE;
+    while !holds() {
+        assert!(Instant::now() < deadline, "{what}");
+        thread::yield_now();
+    }
+}
+
+/// A witness that never answers.
+fn silent() -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    // Accepted and kept open until the tests end.
+    thread::spawn(move || listener.incoming().flatten().collect::<Vec<_>>());
+    address
+}
+
+/// A witness that answers everything with `answer`.
+fn liar(answer: impl Fn(&str) -> String + Send + 'static) -> SocketAddr {
+    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
+    let address = listener.local_addr().expect("an address");
+    thread::spawn(move || {
+        for mut stream in listener.incoming().flatten() {
+            let mut request = [0; 65536];
+            let read = stream.read(&mut request).unwrap_or(0);
+            let _ = stream.write_all(answer(&String::from_utf8_lossy(&request[..read])).as_bytes());
+        }
+    });
+    address
+}
+
+fn response(status: &str, headers: &str, body: &str) -> String {
+    format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
+}
+
+fn witness_of(data: &Data) -> (WitnessData, Witness) {
+    let witness = WitnessData::new(&[&log_key(data)]);
+    let running = witness.serve();
+    (witness, running)
+}
+
+/// Two of three, while the third is killed, comes back, is slow, or lies: nobody waits for it, and nothing is believed
+/// that it does not sign.
+#[test]
+fn two_of_three_with_one_killed_and_back() {
+    let data = Data::demo();
+    let witnesses: Vec<_> = (0..3).map(|_| witness_of(&data)).collect();
+    let keys: Vec<_> = witnesses.iter().map(|(data, running)| (data.vkey(), running.http())).collect();
+    let world = World::new(data, &keys, 2);
+    let server = world.data.serve();
+    assert!(quorum(&world, &witnessed_receipt(&server, &token(&server, b"all"))) >= 2);
+    let mut witnesses = witnesses.into_iter();
+    let ((_zero, w0), (one, w1), (two, w2)) =
+        (witnesses.next().unwrap(), witnesses.next().unwrap(), witnesses.next().unwrap());
+    w2.kill9();
+    assert_eq!(quorum(&world, &witnessed_receipt(&server, &token(&server, b"one is dead"))), 2);
+
+    // With two dead there is no quorum: tokens are issued as before, readers stay at the last checkpoint that has one.
+    w1.kill9();
+    let before = served_size(&server);
+    let late = token(&server, b"two are dead");
+    let refused = witnessed_receipt(&server, &late);
+    assert_eq!((refused.status, refused.header("retry-after")), (503, Some("1")), "{refused:?}");
+    assert_eq!(served_size(&server), before);
+    assert_eq!(get(server.admin(), "/readyz").text(), "ready\n", "the service itself lacks nothing");
+
+    // One comes back, with its memory, and catches up; what was kept is served over a restart.
+    let w1 = one.serve_at(keys[1].1);
+    wait_until("the witness is asked again", || served_size(&server) > before);
+    assert_eq!(quorum(&world, &witnessed_receipt(&server, &late)), 2);
+    let newest = get(server.http(), "/ledger/checkpoint").text();
+    wait_until("it is kept", || {
+        fs::read_to_string(world.data.path().join("witnessed")).is_ok_and(|kept| kept == newest)
+    });
+    server.stop();
+    drop((w0, w1));
+    let server = world.data.serve();
+    assert!(newest.starts_with(&get(server.http(), "/ledger/checkpoint").text()[..40]));
+    let w2 = two.serve_at(keys[2].1);
+    drop(w2);
+    server.stop().fsck().expect(0);
+}
+
+#[test]
+fn slow_and_lying_witnesses_hold_up_nobody() {
+    let stranger = WitnessData::new(&[]).vkey();
+    let size = "Content-Type: text/x.tlog.size\r\n";
+    let liars: [(&str, SocketAddr); 4] =
+        [
+            ("silent", silent()),
+            ("garbage", liar(|_| response("200 OK", "", "no line at all\n"))),
+            ("claims more than there is", liar(move |_| response("409 Conflict", size, "999999\n"))),
+            (
+                "refuses every proof",
+                liar(|request| {
+                    if request.starts_with("POST") {
+                        response("422 No", "", "no\n")
+                    } else {
+                        response("404 No", "", "")
+                    }
+                }),
+            ),
+        ];
+    for (what, address) in liars {
+        let data = Data::demo();
+        let ((a, wa), (b, wb)) = (witness_of(&data), witness_of(&data));
+        let world = World::new(data, &[(a.vkey(), wa.http()), (stranger.clone(), address), (b.vkey(), wb.http())], 2);
+        let server = world.data.serve();
+        for n in 0..3 {
+            let receipt = witnessed_receipt(&server, &token(&server, format!("{what} {n}").as_bytes()));
+            assert_eq!(quorum(&world, &receipt), 2, "{what}");
+        }
+        assert_eq!(get(server.admin(), "/readyz").text(), "ready\n", "{what}");
+        let metrics = get(server.admin(), "/metrics").text();
+        let faults = metrics.lines().any(|line| line.contains("outcome=\"fault\"") && line.contains("witness=\"W1\""));
+        assert!(faults || what == "silent", "{what}: {metrics}");
+        assert!(metrics.contains("semper_ledger_halted{origin="), "{metrics}");
+        assert!(
+            !metrics.lines().any(|line| line.starts_with("semper_ledger_halted{") && line.ends_with(" 1")),
+            "{what}"
+        );
+    }
+}
+
+/// A witness whose memory was put back from a copy is shown the way from there; it cannot make us fork.
+#[test]
+fn a_witness_that_was_set_back_catches_up() {
+    let data = Data::demo();
+    let (witness, running) = witness_of(&data);
+    let world = World::new(data, &[(witness.vkey(), running.http())], 1);
+    let server = world.data.serve();
+    quorum(&world, &witnessed_receipt(&server, &token(&server, b"first")));
+    let address = running.http();
+    running.stop();
+    let (memory, copy) = (witness.path().join("cosigned"), witness.path().join("copy"));
+    copy_folder(&memory, &copy);
+    let running = witness.serve_at(address);
+    quorum(&world, &witnessed_receipt(&server, &token(&server, b"second")));
+    running.stop();
+    fs::remove_dir_all(&memory).expect("the memory");
+    fs::rename(&copy, &memory).expect("one file system");
+    let running = witness.serve_at(address);
+    quorum(&world, &witnessed_receipt(&server, &token(&server, b"third")));
+    let shown = get(running.http(), &monitoring_path(log_key(&world.data).name()));
+    assert!(shown.status == 200 && world.policy().judge(&shown.text(), &LogVerifier).expect("a checkpoint").quorum);
+}
+
+/// Store and anchor put back together: only somebody outside can know. The start is refused, and a running server that
+/// learns it later signs nothing more.
+#[test]
+fn a_machine_set_back_is_refused_because_of_a_witness() {
+    let data = Data::demo();
+    let (witness, running) = witness_of(&data);
+    let address = running.http();
+    let world = World::new(data, &[(witness.vkey(), address)], 1);
+    let server = world.data.serve();
+    quorum(&world, &witnessed_receipt(&server, &token(&server, b"before the image")));
+    server.stop();
+    let image = world.data.path().parent().expect("a folder above").join("image");
+    copy_folder(world.data.path(), &image);
+    let server = world.data.serve();
+    for n in 0..3 {
+        quorum(&world, &witnessed_receipt(&server, &token(&server, format!("{n}").as_bytes())));
+    }
+    server.stop();
+    fs::remove_dir_all(world.data.path()).expect("the data");
+    fs::rename(&image, world.data.path()).expect("one file system");
+
+    let before = fs::read(world.data.path().join("anchor")).expect("the anchor");
+    let end = world.data.serve_to_the_end(&[]);
+    assert!(end.expect(70).stderr.contains("the witness W0 has a checkpoint of size"), "{end:#?}");
+    assert_eq!(fs::read(world.data.path().join("anchor")).expect("the anchor"), before);
+    let evidence = kept_evidence(world.data.path());
+    let judged = world.policy().judge(&evidence, &LogVerifier).expect("a checkpoint that the log signed");
+    assert!(judged.quorum);
+    fs::remove_dir_all(world.data.path().join("evidence")).expect("the evidence");
+
+    // Without the witness the start goes on: it must not hang on one that is dead.
+    running.stop();
+    let server = world.data.serve();
+    assert!(server.stderr().contains("a witness did not say what it has cosigned"), "{}", server.stderr());
+    assert!(granted_by(server.http()));
+    let running = witness.serve_at(address);
+    wait_until("it learns of the other history", || get(server.admin(), "/readyz").text().contains("halted for good"));
+    assert!(!granted_by(server.http()));
+    assert_eq!(get(server.http(), "/ledger/tile/entries/000.p/21").status, 200, "reading goes on");
+    assert_eq!(kept_evidence(world.data.path()), evidence);
+    let metrics = get(server.admin(), "/metrics").text();
+    assert!(metrics.lines().any(|line| line.starts_with("semper_ledger_halted{") && line.ends_with(" 1")), "{metrics}");
+    assert!(server.stderr().contains("A WITNESS KNOWS ANOTHER HISTORY"), "{}", server.stderr());
+    drop(running);
+}
+
+fn kept_evidence(data: &Path) -> String {
+    let mut files = fs::read_dir(data.join("evidence")).expect("the folder of evidence");
+    let file = files.next().expect("evidence").expect("a file").path();
+    assert!(files.next().is_none());
+    fs::read_to_string(file).expect("a checkpoint")
+}
+
+/// What a clerk keeps: a proof under a witnessed checkpoint verifies as any other.
+#[test]
+fn a_witnessed_proof_verifies() {
+    let data = Data::demo();
+    let (witness, running) = witness_of(&data);
+    let world = World::new(data, &[(witness.vkey(), running.http())], 1);
+    let server = world.data.serve();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a path in UTF-8").to_owned();
+    fs::write(path("contract.txt"), "a contract").expect("the document");
+    run(&["stamp", &path("contract.txt"), "--url", server.url()]).expect(0);
+    let token = fs::read(path("contract.txt.tst")).expect("the token");
+    let receipt = witnessed_receipt(&server, &token);
+    quorum(&world, &receipt);
+    fs::write(path("witnessed"), &receipt.body).expect("the proof");
+    let trust = server.trust().to_str().expect("a path in UTF-8").to_owned();
+    let (document, proof) = (path("contract.txt"), path("witnessed"));
+    let verified = run(&["verify", &document, "--proof", &proof, "--trust", &trust, "--policy", TEST_POLICY]);
+    assert!(verified.expect(0).stdout.contains("and recorded as entry "), "{verified:#?}");
+    for (path, status) in [("index=0&wait=soon", 400), ("index=999999&wait=witnessed", 404)] {
+        assert_eq!(get(server.http(), &format!("/ledger/proof/inclusion?{path}")).status, status, "{path}");
+    }
+    let mut connection = Connection::open(server.http()).expect("the server listens");
+    let cose = connection
+        .request("GET", "/ledger/proof/inclusion?index=0&wait=witnessed", &[("Accept", "application/cose")], &[])
+        .expect("an answer");
+    assert_eq!(cose.status, 400);
+}
+
+#[test]
+fn a_policy_that_cannot_be_is_refused() {
+    let data = Data::demo();
+    let file = data.path().join("witnesses.policy");
+    data.set("witnesses.policy_path", &format!("{file:?}"));
+    let witness = WitnessData::new(&[]).vkey();
+    let foreign = log_key(&Data::own());
+    for (policy, sentence) in [
+        ("quorum W\n".to_owned(), "line 1: no line above defines W"),
+        (format!("witness W {witness}\nquorum W\n"), "are no quorum"),
+        (format!("witness W {witness} ftp://x\nquorum W\n"), "witness W: "),
+        (format!("log {foreign}\nquorum none\n"), "names no log with this ledger's key"),
+    ] {
+        fs::write(&file, policy).expect("the policy");
+        let end = data.serve_to_the_end(&["--check"]);
+        assert!(end.expect(64).stderr.contains(sentence), "{sentence}: {end:#?}");
+    }
+}
