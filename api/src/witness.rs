@@ -26,6 +26,7 @@ use semper_ledger::{
     cosignature::{self, Cosigner},
     merkle::{Hash, sha256},
     note::Note,
+    port::SigningFailed,
     witness::{
         AddCheckpoint, Refusal, SIZE_TYPE, Submission, WitnessedLog,
         log_list::ListedLog,
@@ -53,7 +54,7 @@ pub struct Witness {
     limits: BodyLimits,
 }
 
-/// What a log may ask in a day of UTC. Counted are requests that it signed: a stranger cannot use it up.
+/// How often a log's record may grow in a day of UTC.
 struct Quota {
     per_day: u32,
     day: u64,
@@ -154,15 +155,24 @@ impl Witness {
             let text = "the witness's clock is in doubt, and a cosignature states a time\n";
             return (StatusCode::SERVICE_UNAVAILABLE, wait, text).into_response();
         }
-        let quota = self.quotas.get(&submission.checkpoint().origin);
+        // Counted is what grows the record: whatever else is sent under the log's name, anybody can send, for its checkpoints
+        // are public.
+        let last = self.records.newest(&sha256(submission.checkpoint().origin.as_bytes()));
+        let grows = last.is_none_or(|(last, _)| submission.checkpoint().size > last.size);
+        let quota = self.quotas.get(&submission.checkpoint().origin).filter(|_| grows);
         let taken = quota.map_or(Ok(()), |quota| quota.lock().unwrap_or_else(PoisonError::into_inner).take(now.secs()));
         if let Err(wait_secs) = taken {
             self.metrics.ended("quota");
             let wait = [(header::RETRY_AFTER, HeaderValue::from(wait_secs))];
-            let text = "the log has made as many requests today as were agreed\n";
+            let text = "the log's checkpoints have been cosigned as often today as was agreed\n";
             return (StatusCode::TOO_MANY_REQUESTS, wait, text).into_response();
         }
-        match self.records.submit(&submission, |text| self.cosigner.cosign(text, now.secs())) {
+        // Others may have had their turn before: the time is that of the signature.
+        let cosign = |text: &str| match self.time.check() {
+            (now, verdict) if verdict.may_issue() => self.cosigner.cosign(text, now.secs()),
+            (_, verdict) => Err(SigningFailed(format!("the clock is {}", verdict.name()))),
+        };
+        match self.records.submit(&submission, cosign) {
             Ok(line) => {
                 self.metrics.ended("cosigned");
                 self.metrics.newest(&submission.checkpoint().origin, submission.checkpoint().size, now);
@@ -172,7 +182,7 @@ impl Witness {
                 self.look_for_evidence(&submission, &refusal, request);
                 self.refused(&refusal)
             }
-            Err(fault @ (NotCosigned::Signing(_) | NotCosigned::Disk(_))) => {
+            Err(fault @ (NotCosigned::Signing(_) | NotCosigned::Disk(_) | NotCosigned::InDoubt)) => {
                 self.metrics.ended("fault");
                 Problem::fault(&fault).into_response()
             }
@@ -201,23 +211,22 @@ impl Witness {
     /// whatever else was wrong; one that is not proven to continue the last may.
     fn look_for_evidence(&self, submission: &Submission, refusal: &Refusal, request: &[u8]) {
         let checkpoint = submission.checkpoint();
-        let last = self.records.newest(&sha256(checkpoint.origin.as_bytes()));
-        let convicts = last.is_some_and(|(last, _)| submission.contradicts(&last));
-        if !convicts && !matches!(refusal, Refusal::Unproven(_) | Refusal::EmptyRoot) {
+        let (origin, size) = (checkpoint.origin.as_str(), checkpoint.size);
+        let last = self.records.newest(&sha256(origin.as_bytes())).map(|(last, _)| last);
+        let convicts = last.as_ref().is_some_and(|last| submission.contradicts(last));
+        // A bad proof for the very checkpoint that was cosigned says nothing about its log.
+        if !convicts
+            && (!matches!(refusal, Refusal::Unproven(_) | Refusal::EmptyRoot) || last.as_ref() == Some(checkpoint))
+        {
             return;
         }
         if convicts {
-            self.metrics.contradicted(&checkpoint.origin);
+            self.metrics.contradicted(origin);
+            tracing::error!(origin, size, "THE LOG SIGNED TWO HISTORIES: one size, two roots");
         }
-        let (origin, size) = (checkpoint.origin.as_str(), checkpoint.size);
-        match self.records.keep(request) {
-            Ok(Some(file)) if convicts => {
-                let file = file.display();
-                tracing::error!(origin, size, %file, "THE LOG SIGNED TWO HISTORIES: one size, two roots; both are kept");
-            }
+        match self.records.keep(submission, convicts, request) {
             Ok(Some(file)) => {
-                let file = file.display();
-                tracing::warn!(origin, size, %file, %refusal, "a signed checkpoint does not continue what was cosigned");
+                tracing::warn!(origin, size, file = %file.display(), %refusal, "a signed checkpoint is kept")
             }
             Ok(None) => {}
             Err(fault) => tracing::error!(%fault, "evidence against a log could not be kept"),

@@ -45,7 +45,14 @@ pub const ROUND: Duration = Duration::from_secs(1);
 const PAUSE_LEAST: Duration = Duration::from_millis(500);
 const PAUSE_MOST: Duration = Duration::from_secs(30);
 
-/// How far a cosignature's time may lie from our own, seconds: more, and one of the two clocks is no clock.
+/// The longest that a witness is left alone because it wishes so.
+const BUSY_MOST: Duration = Duration::from_secs(3600);
+
+/// Rounds that may be begun at once for callers who wait; one more comes with each interval. So a caller waits for nothing
+/// as a rule, and none of them can make us ask witnesses more often than they allow.
+const DEMANDS_MOST: u32 = 60;
+
+/// How far a cosignature's time may lie from our own, either way, seconds: more, and one of the two clocks is no clock.
 const SECONDS_OFF_MAX: u64 = 3600;
 
 /// What the configuration says.
@@ -130,8 +137,10 @@ pub enum WitnessesError {
 enum Told {
     /// It cosigned the target.
     Cosigned,
-    /// It has cosigned a later one meanwhile; nothing to do.
+    /// Somebody else has shown it another checkpoint of ours meanwhile; no fault of its own.
     Later,
+    /// It wants to be left alone for so many seconds.
+    Busy(u64),
     /// No answer, or none of use.
     Fault(String),
     /// It shows a checkpoint of ours that contradicts this ledger: the note, and in what.
@@ -202,14 +211,17 @@ impl Witnesses {
     /// Asks the witnesses for as long as it is polled; ends when the service is gone. `halted` is called once, when a
     /// witness has shown that this ledger must not go on.
     pub async fn run(self: Arc<Self>, service: Weak<Service>) {
+        tokio::spawn(self.clone().keep_newest());
         for at in 0..self.asked.len() {
             tokio::spawn(self.clone().keep_asking(at, service.clone()));
         }
         let mut shown = tokio::time::Instant::now();
+        let (mut demands, mut tick) = (DEMANDS_MOST, tokio::time::interval(self.settings.interval));
+        tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             tokio::select! {
-                () = self.demand.notified() => {}
-                () = tokio::time::sleep(self.settings.interval) => {}
+                () = self.demand.notified(), if demands > 0 => demands -= 1,
+                _ = tick.tick() => demands = (demands + 1).min(DEMANDS_MOST),
             }
             if service.strong_count() == 0 {
                 return;
@@ -230,7 +242,7 @@ impl Witnesses {
     }
 
     fn is_witnessed(&self, size: u64) -> bool {
-        !self.needed() || self.newest.borrow().as_ref().is_some_and(|it| it.head.size >= size)
+        self.newest.borrow().as_ref().is_some_and(|it| it.head.size >= size)
     }
 
     fn begin(&self, head: &Arc<GroupHead>) {
@@ -244,13 +256,16 @@ impl Witnesses {
     async fn keep_asking(self: Arc<Self>, at: usize, service: Weak<Service>) {
         let asked = &self.asked[at];
         let (mut targets, mut last, mut failures) = (self.target.subscribe(), 0, 0_u32);
+        let mut last_why = String::new();
         while targets.changed().await.is_ok() {
             let Some(head) = targets.borrow_and_update().clone() else { continue };
-            let told = self.ask(asked, &head, &mut last).await;
+            let Some(now) = service.upgrade().map(|service| service.time.now()) else { return };
+            let told = self.ask(asked, &head, &mut last, now).await;
             let Some(service) = service.upgrade() else { return };
             let outcome = match &told {
                 Told::Cosigned => "cosigned",
                 Told::Later => "later",
+                Told::Busy(_) => "busy",
                 Told::Fault(_) => "fault",
                 Told::Ahead { .. } => "ahead",
             };
@@ -262,9 +277,16 @@ impl Witnesses {
                     }
                     failures = 0;
                 }
+                Told::Busy(secs) => {
+                    tracing::debug!(witness = asked.name, secs, "the witness wants to be left alone");
+                    drop(service);
+                    tokio::time::sleep(Duration::from_secs(secs).min(BUSY_MOST)).await;
+                }
                 Told::Fault(why) => {
-                    if failures == 0 {
+                    // The first of a row, and whatever is new in it: a claim to know more must not drown in timeouts.
+                    if failures == 0 || why != last_why {
                         tracing::warn!(witness = asked.name, why, "the witness gave no cosignature");
+                        last_why = why;
                     }
                     let pause = PAUSE_LEAST.saturating_mul(1 << failures.min(6)).min(PAUSE_MOST);
                     failures = failures.saturating_add(1);
@@ -272,7 +294,7 @@ impl Witnesses {
                     tokio::time::sleep(pause).await;
                 }
                 Told::Ahead { note, what } => {
-                    let file = keep_evidence(&self.settings.evidence, &note);
+                    let file = tokio::task::block_in_place(|| keep_evidence(&self.settings.evidence, &note));
                     tracing::error!(
                         witness = asked.name, what, evidence = %file.display(),
                         "A WITNESS KNOWS ANOTHER HISTORY OF THIS LEDGER: nothing is signed any more"
@@ -285,12 +307,12 @@ impl Witnesses {
     }
 
     /// Shows `head` to a witness; `last` is the size that it gave last.
-    async fn ask(&self, asked: &Asked, head: &GroupHead, last: &mut u64) -> Told {
+    async fn ask(&self, asked: &Asked, head: &GroupHead, last: &mut u64, now: Timestamp) -> Told {
         let fault = |why: &dyn std::fmt::Display| Told::Fault(why.to_string());
         let note = head.note(self.reader.identity());
         for _ in 0..2 {
             if *last > head.size {
-                return Told::Later;
+                return self.adopt(asked, last, now, "has been shown a later checkpoint").await;
             }
             let (reader, from, to) = (self.reader.clone(), *last, head.size);
             let proof = tokio::task::spawn_blocking(move || reader.consistency(from, to)).await;
@@ -303,7 +325,7 @@ impl Witnesses {
             let request = AddCheckpoint { old: *last, proof, note: note.to_string() };
             match asked.client.add_checkpoint(&request).await {
                 Ok(Cosigned::Lines(lines)) => {
-                    return match verified(&note, &lines, &asked.key, Timestamp::from_millis(head.time_ms)) {
+                    return match verified(&note, &lines, &asked.key, now) {
                         Ok(line) => {
                             *last = head.size;
                             self.merge(asked.place, head, line);
@@ -314,28 +336,61 @@ impl Witnesses {
                 }
                 // What it says may be a lie: only a checkpoint that we signed counts.
                 Ok(Cosigned::Conflict { size }) if size > self.reader.size() || size == *last => {
-                    return self.look(asked, &format!("claims to have cosigned size {size}")).await;
+                    let claim = format!("claims to have cosigned size {size}");
+                    *last = 0;
+                    return self.adopt(asked, last, now, &claim).await;
                 }
                 Ok(Cosigned::Conflict { size }) => *last = size,
                 Err(ClientError::Status { status: 422, text }) => {
                     *last = 0;
-                    return self.look(asked, &format!("refuses the proof from size {from}: {text}")).await;
+                    return self.adopt(asked, last, now, &format!("refuses the proof from size {from}: {text}")).await;
                 }
+                Err(ClientError::Busy { retry_after_secs }) => return Told::Busy(retry_after_secs.unwrap_or(1)),
                 Err(error) => return fault(&error),
             }
         }
-        fault(&"it named one size after another")
+        self.adopt(asked, last, now, "named one size after another").await
     }
 
-    /// Reads the newest checkpoint that a witness cosigned, and compares it with this ledger.
-    async fn look(&self, asked: &Asked, claim: &str) -> Told {
-        match asked.client.get(&monitoring_path(self.reader.vkey().name())).await {
-            Err(error) => Told::Fault(format!("it {claim}, and shows nothing: {error}")),
-            Ok(note) => match compare(&self.reader, &note) {
-                Ok(Some((note, what))) => Told::Ahead { note, what },
-                Ok(None) => Told::Fault(format!("it {claim}, and what it shows is of our own history")),
-                Err(why) => Told::Fault(format!("it {claim}, and shows {why}")),
-            },
+    /// Reads the newest checkpoint that a witness cosigned. Somebody else may have shown it one: our checkpoints are public. Then
+    /// its line is as good as if we had asked, and the others are asked for the same one. Or it contradicts this ledger.
+    async fn adopt(&self, asked: &Asked, last: &mut u64, now: Timestamp, claim: &str) -> Told {
+        let note = match asked.client.get(&monitoring_path(self.reader.vkey().name())).await {
+            Ok(note) => note,
+            Err(error) => return Told::Fault(format!("it {claim}, and shows nothing: {error}")),
+        };
+        let (reader, shown) = (self.reader.clone(), note.clone());
+        let judged = tokio::task::spawn_blocking(move || -> Result<_, String> {
+            let contradiction = compare(&reader, &shown)?;
+            let note = str::from_utf8(&shown).map_err(|_| "no note")?;
+            let note = Note::parse(note).map_err(|fault| fault.to_string())?;
+            let size = Checkpoint::parse(&note.text).map_err(|fault| fault.to_string())?.size;
+            let head = if contradiction.is_some() { None } else { reader.head_of(size).map_err(|e| e.to_string())? };
+            Ok((contradiction, note, head))
+        });
+        let (contradiction, shown, head) = match judged.await {
+            Ok(Ok(judged)) => judged,
+            Ok(Err(why)) => return Told::Fault(format!("it {claim}, and shows {why}")),
+            Err(panic) => return Told::Fault(panic.to_string()),
+        };
+        if let Some((note, what)) = contradiction {
+            return Told::Ahead { note, what };
+        }
+        let Some(head) = head else {
+            return Told::Fault(format!("it {claim}, and shows a checkpoint of a size that was never signed"));
+        };
+        let lines: String = shown.signatures.iter().map(ToString::to_string).collect();
+        match verified(&head.note(self.reader.identity()), &lines, &asked.key, now) {
+            Ok(line) => {
+                *last = head.size;
+                let target = self.round.lock().unwrap_or_else(PoisonError::into_inner).as_ref().map(|it| it.head.size);
+                if target.is_none_or(|target| target < head.size) {
+                    self.begin(&Arc::new(head.clone()));
+                }
+                self.merge(asked.place, &head, line);
+                Told::Later
+            }
+            Err(why) => Told::Fault(format!("it {claim}; of the checkpoint that it shows, {why}")),
         }
     }
 
@@ -349,15 +404,28 @@ impl Witnesses {
         }
         let mut note = head.note(self.reader.identity());
         note.signatures.extend(round.lines.iter().flatten().cloned());
-        let witnessed = Arc::new(Witnessed { head: head.clone(), note: note.to_string() });
-        self.newest.send_replace(Some(witnessed.clone()));
-        let kept = self.settings.kept.clone();
-        // After it was published: what is lost with it is asked for again.
-        tokio::task::spawn_blocking(move || {
-            if let Err(fault) = disk::replace(&kept, witnessed.note.as_bytes()) {
+        let note = note.to_string();
+        // As a reader will: nothing is given out that a policy would reject.
+        match self.policy.judge_of(std::slice::from_ref(self.reader.vkey()), &note, &LogVerifier) {
+            Ok(judged) if judged.quorum => {
+                self.newest.send_replace(Some(Arc::new(Witnessed { head: head.clone(), note })));
+            }
+            other => tracing::error!(?other, "cosignatures that were good one by one are not together: not given out"),
+        }
+    }
+
+    /// Keeps the newest witnessed checkpoint over a restart: one write at a time, always the newest.
+    async fn keep_newest(self: Arc<Self>) {
+        let mut newest = self.newest.subscribe();
+        while newest.changed().await.is_ok() {
+            let Some(witnessed) = newest.borrow_and_update().clone() else { continue };
+            let kept = self.settings.kept.clone();
+            let written = tokio::task::spawn_blocking(move || disk::replace(&kept, witnessed.note.as_bytes())).await;
+            // A panic was printed.
+            if let Ok(Err(fault)) = written {
                 tracing::warn!(%fault, "the witnessed checkpoint was not kept");
             }
-        });
+        }
     }
 }
 
@@ -377,20 +445,27 @@ fn monitoring_path(origin: &str) -> String {
 }
 
 /// The newest line of an answer that `key` made for this note. Lines of others are passed over.
-fn verified(note: &Note, lines: &str, key: &VerifierKey, about: Timestamp) -> Result<SignatureLine, String> {
+fn verified(note: &Note, lines: &str, key: &VerifierKey, now: Timestamp) -> Result<SignatureLine, String> {
     let signed = Note::parse(&format!("{}\n{lines}", note.text)).map_err(|fault| fault.to_string())?;
+    // An empty line among its lines would make another text of ours, over which the signature may be good.
+    if signed.text != note.text {
+        return Err("its answer is more than signature lines".to_owned());
+    }
     signed.verify(std::slice::from_ref(key), &LogVerifier).map_err(|fault| fault.to_string())?;
     let own = signed.signatures.into_iter().filter(|line| key.made(line));
     let line = own.max_by_key(cosignature::seconds).ok_or("it signed nothing")?;
     let seconds = cosignature::seconds(&line).unwrap_or_default();
-    if seconds.saturating_add(SECONDS_OFF_MAX) < about.secs() {
-        return Err(format!("its cosignature states a time before the checkpoint's: {seconds}"));
+    match seconds.abs_diff(now.secs()) {
+        0..=SECONDS_OFF_MAX => Ok(line),
+        off => Err(format!("its cosignature states a time {off} s from ours")),
     }
-    Ok(line)
 }
 
-/// A witness's checkpoint against this ledger: `Some` note and sentence if our own key signed what contradicts it.
-fn compare(reader: &Reader, note: &[u8]) -> Result<Option<(String, String)>, String> {
+/// A checkpoint that somebody shows against this ledger: `Some` note and sentence if our own key signed what contradicts it.
+///
+/// # Errors
+/// It is no checkpoint of ours, or the ledger cannot be read.
+pub fn compare(reader: &Reader, note: &[u8]) -> Result<Option<(String, String)>, String> {
     let note = str::from_utf8(note).ok().filter(|note| note.len() <= NOTE_BYTES_MAX).ok_or("no note")?;
     let own = std::slice::from_ref(reader.vkey());
     let found = Checkpoint::verify(note, own, &LogVerifier).map_err(|fault| fault.to_string())?;
@@ -445,8 +520,10 @@ pub async fn ask_before_start(policy: &Policy, reader: &Reader) -> Result<Asking
     while let Some(answer) = answers.join_next().await {
         let Ok((name, answer)) = answer else { continue }; // it panicked, which was printed
         match answer {
-            // It has cosigned nothing of ours yet.
-            Err(ClientError::NotFound { .. }) => {}
+            Err(ClientError::NotFound { .. }) => {
+                let why = "it shows no checkpoint of ours: it has cosigned none, or does not show them at this address";
+                asking.silent.push((name, why.to_owned()));
+            }
             Err(error) => asking.silent.push((name, error.to_string())),
             Ok(note) => match compare(reader, &note) {
                 Ok(Some((note, what))) => asking.ahead.push((name, note, what)),

@@ -186,8 +186,17 @@ impl Policy {
     /// # Errors
     /// [`BadCheckpoint`]. Too few cosignatures are no error: see [`Judged::quorum`].
     pub fn judge(&self, note: &str, verifier: &dyn Verifier) -> Result<Judged, BadCheckpoint> {
-        let logs = self.logs.iter().map(|log| &log.key);
-        let keys: Vec<VerifierKey> = logs.chain(self.witnesses.iter().map(|witness| &witness.key)).cloned().collect();
+        let logs: Vec<VerifierKey> = self.logs.iter().map(|log| log.key.clone()).collect();
+        self.judge_of(&logs, note, verifier)
+    }
+
+    /// As [`Policy::judge`], for whoever knows the logs from elsewhere.
+    ///
+    /// # Errors
+    /// [`BadCheckpoint`].
+    pub fn judge_of(&self, logs: &[VerifierKey], note: &str, verifier: &dyn Verifier) -> Result<Judged, BadCheckpoint> {
+        let witnesses = self.witnesses.iter().map(|witness| &witness.key);
+        let keys: Vec<VerifierKey> = logs.iter().chain(witnesses).cloned().collect();
         let checkpoint = Checkpoint::verify(note, &keys, verifier)?;
         let note = Note::parse(note)?;
         // Every line by a known key was verified with the checkpoint.

@@ -141,7 +141,8 @@ pub(crate) enum StampHash {
 /// Verify a file's timestamp and its inclusion in the ledger, offline.
 ///
 /// Names each check with ok, failed or not checked. Needs neither server nor data folder, only the trust anchors that
-/// `semper init` wrote: root.pem, tsa-chain.pem, ledger.vkey, ledger.json; for COSE Receipts also receipt.pem.
+/// `semper init` wrote: root.pem, tsa-chain.pem, ledger.vkey, ledger.json; for COSE Receipts also receipt.pem. With a file
+/// witnesses.policy in the folder (C2SP tlog-policy), its quorum must have cosigned the checkpoint.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  semper verify contract.pdf \
                   --token contract.pdf.tst --proof contract.pdf.tlog-proof --trust trust")]
@@ -296,8 +297,7 @@ pub(crate) enum WitnessCommand {
 #[derive(Debug, Args)]
 #[command(
     group = ArgGroup::new("what").required(true).args(["config", "demo"]),
-    after_help = "Example:\n  semper witness init --data /var/lib/semper-witness --config /etc/semper/witness.toml \
-                  --name witness.example.org/w1"
+    after_help = "Example:\n  semper witness init --data w --config witness.toml --name witness.example.org/w1"
 )]
 pub(crate) struct WitnessInit {
     /// The data folder to make.

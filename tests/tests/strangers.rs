@@ -10,8 +10,11 @@ use std::{
     process::{Child, Command, Output, Stdio},
 };
 
+use semper_ledger::policy::Policy;
+use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_tests::server::{Data, Server};
 use semper_tests::stamp::stamp_many;
+use semper_ttp::crypto::LogVerifier;
 
 #[test]
 fn timestamping_over_http_octet_for_octet() {
@@ -143,6 +146,43 @@ impl Drop for WebServer {
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
+}
+
+/// A witness written in another language from the public texts cosigns our ledger, and its cosignature is what a policy
+/// with its key asks for.
+#[test]
+fn a_witness_of_others_cosigns_our_ledger() {
+    let data = Data::demo();
+    let vkey = fs::read_to_string(data.trust_folder().join("ledger.vkey")).expect("the log's key");
+    let mut command = python();
+    command.arg("-u").arg(strangers().join("tlog_witness.py")).args([
+        "--name",
+        "theirs.example/w",
+        "--log",
+        vkey.trim(),
+    ]);
+    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
+    let mut child = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}"));
+    let mut line = String::new();
+    BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line).expect("its first line");
+    let ["witness", port, key] = line.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{line}") };
+    let policy = format!("log {}\nwitness W {key} http://127.0.0.1:{port}\nquorum W\n", vkey.trim());
+    let file = data.path().join("witnesses.policy");
+    fs::write(&file, &policy).expect("the policy");
+    data.set("witnesses.policy_path", &format!("{file:?}")).set("witnesses.interval_ms", "50");
+    let server = data.serve();
+    let policy = Policy::parse(policy.as_bytes()).expect("a policy");
+    for _ in 0..5 {
+        stamp_many(server.http(), 20);
+        let entries = semper_tests::http::entries(server.http()).len();
+        let path = format!("/ledger/proof/inclusion?index={}&wait=witnessed", entries - 1);
+        let receipt = semper_tests::http::get(server.http(), &path);
+        assert_eq!(receipt.status, 200, "{receipt:?}");
+        let proof = TlogProof::parse(&receipt.text()).expect("a tlog-proof");
+        assert!(policy.judge(&proof.checkpoint, &LogVerifier).expect("a checkpoint").quorum);
+    }
+    drop(child.stdin.take()); // with its end the witness ends
+    child.wait().expect("it is our child");
 }
 
 #[test]

@@ -4,10 +4,12 @@ use std::fs;
 use std::io::{Read as _, Write as _};
 use std::net::{SocketAddr, TcpListener};
 use std::path::Path;
+use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
 
-use semper_ledger::note::VerifierKey;
+use semper_ledger::cosignature::Cosigner;
+use semper_ledger::note::{Note, VerifierKey};
 use semper_ledger::policy::Policy;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_tests::http::{Connection, Response, get};
@@ -15,7 +17,7 @@ use semper_tests::server::{DEADLINE, Data, Server, copy_folder, run};
 use semper_tests::stamp::{QUERY, granted_by, query};
 use semper_tests::witness::{Witness, WitnessData, monitoring_path};
 use semper_ttp::asn1::TEST_POLICY;
-use semper_ttp::crypto::LogVerifier;
+use semper_ttp::crypto::{LogSigner, LogVerifier, SignatureAlgorithm, SoftKey};
 
 fn log_key(data: &Data) -> VerifierKey {
     let text = fs::read_to_string(data.trust_folder().join("ledger.vkey")).expect("the log's key");
@@ -121,6 +123,23 @@ fn response(status: &str, headers: &str, body: &str) -> String {
     format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
 }
 
+/// A witness that signs, but over more than it was shown: it puts a line of its own between the text and its signature.
+fn liar_with_a_key() -> (VerifierKey, SocketAddr) {
+    let key = Arc::new(SoftKey::generate(SignatureAlgorithm::Ed25519).expect("a key"));
+    let cosigner =
+        Cosigner::new("evil.example/w", Arc::new(LogSigner::new(key).expect("an Ed25519 key"))).expect("a name");
+    let vkey = cosigner.verifier_key().clone();
+    let address = liar(move |request| {
+        let body = request.split_once("\r\n\r\n").map_or("", |(_, body)| body);
+        let note = body.split_once("\n\n").map_or("", |(_, note)| note);
+        let Ok(note) = Note::parse(note) else { return response("404 No", "", "") };
+        let now = std::time::UNIX_EPOCH.elapsed().expect("after 1970").as_secs();
+        let line = cosigner.cosign(&format!("{}\njunk\n", note.text), now).expect("a signature");
+        response("200 OK", "", &format!("junk\n\n{line}"))
+    });
+    (vkey, address)
+}
+
 fn witness_of(data: &Data) -> (WitnessData, Witness) {
     let witness = WitnessData::new(&[&log_key(data)]);
     let running = witness.serve();
@@ -173,30 +192,28 @@ fn two_of_three_with_one_killed_and_back() {
 fn slow_and_lying_witnesses_hold_up_nobody() {
     let stranger = WitnessData::new(&[]).vkey();
     let size = "Content-Type: text/x.tlog.size\r\n";
-    let liars: [(&str, SocketAddr); 4] =
-        [
-            ("silent", silent()),
-            ("garbage", liar(|_| response("200 OK", "", "no line at all\n"))),
-            ("claims more than there is", liar(move |_| response("409 Conflict", size, "999999\n"))),
-            (
-                "refuses every proof",
-                liar(|request| {
-                    if request.starts_with("POST") {
-                        response("422 No", "", "no\n")
-                    } else {
-                        response("404 No", "", "")
-                    }
-                }),
-            ),
-        ];
-    for (what, address) in liars {
+    let evil = liar_with_a_key();
+    let refuses = |request: &str| match request.starts_with("POST") {
+        true => response("422 No", "", "no\n"),
+        false => response("404 No", "", ""),
+    };
+    let liars: [(&str, SocketAddr, VerifierKey); 5] = [
+        ("signs another text", evil.1, evil.0),
+        ("silent", silent(), stranger.clone()),
+        ("garbage", liar(|_| response("200 OK", "", "no line at all\n")), stranger.clone()),
+        ("claims more than there is", liar(move |_| response("409 Conflict", size, "999999\n")), stranger.clone()),
+        ("refuses every proof", liar(refuses), stranger),
+    ];
+    for (what, address, key) in liars {
         let data = Data::demo();
         let ((a, wa), (b, wb)) = (witness_of(&data), witness_of(&data));
-        let world = World::new(data, &[(a.vkey(), wa.http()), (stranger.clone(), address), (b.vkey(), wb.http())], 2);
+        let world = World::new(data, &[(a.vkey(), wa.http()), (key, address), (b.vkey(), wb.http())], 2);
         let server = world.data.serve();
         for n in 0..3 {
             let receipt = witnessed_receipt(&server, &token(&server, format!("{what} {n}").as_bytes()));
             assert_eq!(quorum(&world, &receipt), 2, "{what}");
+            let served = get(server.http(), "/ledger/checkpoint").text();
+            assert!(world.policy().judge(&served, &LogVerifier).expect("a checkpoint").quorum, "{what}");
         }
         assert_eq!(get(server.admin(), "/readyz").text(), "ready\n", "{what}");
         let metrics = get(server.admin(), "/metrics").text();
@@ -261,10 +278,13 @@ fn a_machine_set_back_is_refused_because_of_a_witness() {
     let evidence = kept_evidence(world.data.path());
     let judged = world.policy().judge(&evidence, &LogVerifier).expect("a checkpoint that the log signed");
     assert!(judged.quorum);
-    fs::remove_dir_all(world.data.path().join("evidence")).expect("the evidence");
-
-    // Without the witness the start goes on: it must not hang on one that is dead.
+    // Without the witness, too: what it showed is not forgotten.
     running.stop();
+    let end = world.data.serve_to_the_end(&[]);
+    assert!(end.expect(70).stderr.contains("has a checkpoint of size"), "{end:#?}");
+
+    // Had it shown nothing, the start would go on: it must not hang on one that is dead.
+    fs::remove_dir_all(world.data.path().join("evidence")).expect("the evidence");
     let server = world.data.serve();
     assert!(server.stderr().contains("a witness did not say what it has cosigned"), "{}", server.stderr());
     assert!(granted_by(server.http()));
@@ -277,6 +297,9 @@ fn a_machine_set_back_is_refused_because_of_a_witness() {
     assert!(metrics.lines().any(|line| line.starts_with("semper_ledger_halted{") && line.ends_with(" 1")), "{metrics}");
     assert!(server.stderr().contains("A WITNESS KNOWS ANOTHER HISTORY"), "{}", server.stderr());
     drop(running);
+    server.stop();
+    let end = world.data.serve_to_the_end(&[]);
+    assert!(end.expect(70).stderr.contains("has a checkpoint of size"), "{end:#?}");
 }
 
 fn kept_evidence(data: &Path) -> String {
@@ -305,6 +328,16 @@ fn a_witnessed_proof_verifies() {
     let (document, proof) = (path("contract.txt"), path("witnessed"));
     let verified = run(&["verify", &document, "--proof", &proof, "--trust", &trust, "--policy", TEST_POLICY]);
     assert!(verified.expect(0).stdout.contains("and recorded as entry "), "{verified:#?}");
+    // Whoever asks for the witness is content with this proof, and not with the one that has its checkpoint alone.
+    let asking = folder.path().join("trust");
+    copy_folder(server.trust(), &asking);
+    fs::write(asking.join("witnesses.policy"), &world.policy).expect("the policy");
+    let asking = asking.to_str().expect("a path in UTF-8").to_owned();
+    let verify =
+        |proof: &str| run(&["verify", &document, "--proof", proof, "--trust", &asking, "--policy", TEST_POLICY]);
+    assert!(verify(&proof).expect(0).stdout.contains("  ok           the ledger's state was seen by the witnesses"));
+    let bare = verify(&path("contract.txt.tlog-proof"));
+    assert!(bare.expect(2).stdout.contains("too few of the witnesses that you ask for"), "{bare:#?}");
     for (path, status) in [("index=0&wait=soon", 400), ("index=999999&wait=witnessed", 404)] {
         assert_eq!(get(server.http(), &format!("/ledger/proof/inclusion?{path}")).status, status, "{path}");
     }

@@ -11,7 +11,7 @@
 //!
 //! Empty lines and lines that begin with `#` are passed over, blanks at either end of a line, too.
 
-use std::fmt;
+use std::{collections::HashSet, fmt};
 
 use super::WitnessedLog;
 use crate::{
@@ -117,7 +117,7 @@ pub fn parse(text: &[u8]) -> Result<Vec<ListedLog>, BadList> {
         Some((HEADER, _)) => {}
         other => return Err(BadList { line: other.map_or(end, |(_, at)| at), why: BadLine::Header }),
     }
-    let mut logs: Vec<ListedLog> = Vec::new();
+    let (mut logs, mut origins) = (Vec::new(), HashSet::new());
     while lines.peek().is_some() {
         let mut due = |name: &'static str| match lines.next_if(|(line, _)| word(line, name).is_some()) {
             Some((line, at)) => Ok((word(line, name).unwrap_or_default(), at)),
@@ -135,7 +135,7 @@ pub fn parse(text: &[u8]) -> Result<Vec<ListedLog>, BadList> {
         let number = number.filter(|number| (1..1 << 31).contains(number));
         let requests_per_day = number.ok_or(BadList { line: at_number, why: BadLine::Number })?;
         let contact = due("contact")?.0.to_owned();
-        if logs.iter().any(|log| log.origin == origin) {
+        if !origins.insert(origin.clone()) {
             return Err(bad(BadLine::OriginTwice(origin)));
         }
         logs.push(ListedLog { key, origin, requests_per_day, contact });

@@ -15,7 +15,8 @@
 //! | before the file is renamed | the old checkpoint | nothing |
 //! | after it, before the answer | the new one | the log asks again and is told the new size |
 //!
-//! A disk that fails leaves one of the two: no answer was given, and the next start reads which.
+//! A disk that fails leaves one of the two: no answer was given, nothing more is cosigned for this origin, and the next start
+//! reads which.
 
 use std::{
     collections::HashMap,
@@ -37,22 +38,34 @@ use crate::{
 const CHECKPOINT: &str = "checkpoint";
 /// The folder of kept requests.
 const EVIDENCE: &str = "evidence";
-/// Requests that are kept: whoever holds one signed checkpoint can make any number of bad ones of it.
+/// How the names of requests begin that convict their log.
+const CONVICTS: &str = "convicts-";
+/// Requests that are kept of either sort.
 const EVIDENCE_MAX: usize = 256;
 
 /// The records of one witness; its folder is locked while this lives.
 pub struct Records {
     folder: PathBuf,
-    origins: RwLock<HashMap<Hash, Arc<Mutex<Record>>>>,
-    /// Files in `evidence/`.
-    kept: Mutex<usize>,
+    origins: RwLock<HashMap<Hash, Arc<Record>>>,
+    /// Files in `evidence/`: requests that convict, and others.
+    kept: Mutex<[usize; 2]>,
     _lock: File,
 }
 
-/// The newest checkpoint that was cosigned.
+/// What was cosigned for one origin.
 #[derive(Debug, Default)]
 struct Record {
-    newest: Option<(Checkpoint, String)>,
+    /// Held while a submission is judged, signed and written. True once a write failed: what the file holds is unknown then,
+    /// and only a new start reads it.
+    turn: Mutex<bool>,
+    /// The newest, for readers, who must not wait for a disk.
+    newest: RwLock<Option<(Checkpoint, String)>>,
+}
+
+impl Record {
+    fn newest(&self) -> Option<(Checkpoint, String)> {
+        self.newest.read().unwrap_or_else(PoisonError::into_inner).clone()
+    }
 }
 
 /// Why the records cannot be used.
@@ -85,6 +98,9 @@ pub enum NotCosigned {
     /// The disk.
     #[error(transparent)]
     Disk(#[from] DiskFault),
+    /// A write for this origin failed before.
+    #[error("a record could not be written, so nobody knows what it holds: start the witness again, which reads it")]
+    InDoubt,
 }
 
 impl Records {
@@ -104,6 +120,7 @@ impl Records {
             Err(TryLockError::WouldBlock) => return Err(RecordsError::Locked(folder.to_owned())),
             other => other.map_err(std::io::Error::from).map_err(fault("lock", folder))?,
         }
+        let by_origin: HashMap<_, _> = logs.iter().map(|log| (sha256(log.origin.as_bytes()), log)).collect();
         let mut origins = HashMap::new();
         for entry in fs::read_dir(folder).map_err(fault("read", folder))? {
             let name = entry.map_err(fault("read", folder))?.file_name();
@@ -111,12 +128,17 @@ impl Records {
             let path = folder.join(name).join(CHECKPOINT);
             // A folder without its file: a crash came between the two, and nothing was answered.
             let Some(bytes) = disk::read_at_most(&path, NOTE_BYTES_MAX)? else { continue };
-            let newest = cosigned(&bytes, &hash, own, logs, verifier).ok_or(RecordsError::Damaged(path))?;
-            origins.insert(hash, Arc::new(Mutex::new(Record { newest: Some(newest) })));
+            let newest = cosigned(&bytes, &hash, own, by_origin.get(&hash).copied(), verifier)
+                .ok_or(RecordsError::Damaged(path))?;
+            origins.insert(hash, Arc::new(Record { turn: Mutex::default(), newest: RwLock::new(Some(newest)) }));
         }
         let evidence = folder.join(EVIDENCE);
         disk::make_folder(&evidence)?;
-        let kept = fs::read_dir(&evidence).map_err(fault("read", &evidence))?.count();
+        let mut kept = [0; 2];
+        for entry in fs::read_dir(&evidence).map_err(fault("read", &evidence))? {
+            let name = entry.map_err(fault("read", &evidence))?.file_name();
+            kept[usize::from(name.to_string_lossy().starts_with(CONVICTS))] += 1;
+        }
         Ok(Self { folder: folder.to_owned(), origins: RwLock::new(origins), kept: Mutex::new(kept), _lock: lock })
     }
 
@@ -131,45 +153,61 @@ impl Records {
     ) -> Result<SignatureLine, NotCosigned> {
         let origin = sha256(submission.checkpoint().origin.as_bytes());
         let record = self.record(origin);
-        let mut record = record.lock().unwrap_or_else(PoisonError::into_inner);
-        submission.judge(record.newest.as_ref().map(|(checkpoint, _)| checkpoint))?;
+        let mut in_doubt = record.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if *in_doubt {
+            return Err(NotCosigned::InDoubt);
+        }
+        let last = record.newest();
+        submission.judge(last.as_ref().map(|(checkpoint, _)| checkpoint))?;
         let line = cosign(&submission.note().text)?;
         let mut note = submission.note().clone();
         note.signatures.push(line.clone());
         let text = note.to_string();
-        let folder = self.folder.join(hex::encode(origin));
-        if record.newest.is_none() {
-            disk::make_folder(&folder)?;
-        }
-        disk::replace(&folder.join(CHECKPOINT), text.as_bytes())?;
-        record.newest = Some((submission.checkpoint().clone(), text));
+        let written = self.write(&origin, last.is_none(), &text);
+        *in_doubt = written.is_err();
+        written?;
+        *record.newest.write().unwrap_or_else(PoisonError::into_inner) = Some((submission.checkpoint().clone(), text));
         Ok(line)
+    }
+
+    fn write(&self, origin: &Hash, first: bool, text: &str) -> Result<(), DiskFault> {
+        let folder = self.folder.join(hex::encode(origin));
+        if first {
+            disk::make_folder(&folder)?;
+            // Also where it was there already: whoever made it may have been killed before its name was durable.
+            disk::sync_folder(&self.folder)?;
+        }
+        disk::replace(&folder.join(CHECKPOINT), text.as_bytes())
     }
 
     /// The newest checkpoint cosigned for the origin with this SHA-256, with signatures.
     pub fn newest(&self, origin: &Hash) -> Option<(Checkpoint, String)> {
         let record = self.origins.read().unwrap_or_else(PoisonError::into_inner).get(origin)?.clone();
-        record.lock().unwrap_or_else(PoisonError::into_inner).newest.clone()
+        record.newest()
     }
 
-    /// Keeps a request whose checkpoint a log signed and that does not continue what was cosigned: it may convict the log.
-    /// Gives its file, if it is new and there is room.
+    /// Keeps a request whose checkpoint a log signed and that was not cosigned. One that `convicts` the log is kept apart from
+    /// those that only may, and each checkpoint once: whoever holds one signed checkpoint can make any number of bad
+    /// requests of it. Gives the file, if it is new and there is room.
     ///
     /// # Errors
     /// The disk.
-    pub fn keep(&self, request: &[u8]) -> Result<Option<PathBuf>, DiskFault> {
+    pub fn keep(&self, submission: &Submission, convicts: bool, request: &[u8]) -> Result<Option<PathBuf>, DiskFault> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let path = self.folder.join(EVIDENCE).join(format!("{}.request", hex::encode(sha256(request))));
-        if *kept >= EVIDENCE_MAX || path.exists() {
+        let name = hex::encode(sha256(submission.note().text.as_bytes()));
+        let name = format!("{}{name}.request", if convicts { CONVICTS } else { "" });
+        let path = self.folder.join(EVIDENCE).join(name);
+        let count = &mut kept[usize::from(convicts)];
+        if *count >= EVIDENCE_MAX || path.exists() {
             return Ok(None);
         }
         disk::replace(&path, request)?;
-        *kept += 1;
+        *count += 1;
         Ok(Some(path))
     }
 
     /// That of an origin; there are as many as logs in the configuration.
-    fn record(&self, origin: Hash) -> Arc<Mutex<Record>> {
+    fn record(&self, origin: Hash) -> Arc<Record> {
         if let Some(found) = self.origins.read().unwrap_or_else(PoisonError::into_inner).get(&origin) {
             return found.clone();
         }
@@ -182,13 +220,12 @@ fn cosigned(
     bytes: &[u8],
     origin: &Hash,
     own: &VerifierKey,
-    logs: &[WitnessedLog],
+    log: Option<&WitnessedLog>,
     verifier: &dyn Verifier,
 ) -> Option<(Checkpoint, String)> {
     let text = std::str::from_utf8(bytes).ok()?;
     let note = Note::parse(text).ok()?;
     let checkpoint = Checkpoint::parse(&note.text).ok()?;
-    let log = logs.iter().find(|log| log.origin == checkpoint.origin);
     let keys: Vec<_> = log.map_or(&[][..], |log| &log.keys).iter().chain([own]).cloned().collect();
     let signed = note.verify(&keys, verifier).ok()?;
     (signed.contains(&own) && sha256(checkpoint.origin.as_bytes()) == *origin).then(|| (checkpoint, text.to_owned()))
@@ -297,7 +334,9 @@ mod tests {
         assert!(matches!(submit(&records, 5, 9), Err(NotCosigned::Disk(_))));
         assert_eq!(size(&records), Some(5));
         fs::remove_dir(folder.join("checkpoint.part")).unwrap();
-        submit(&records, 5, 9).unwrap();
+        assert!(matches!(submit(&records, 5, 9), Err(NotCosigned::InDoubt)), "not before the file was read again");
+        drop(records);
+        submit(&open(dir.path()).unwrap(), 5, 9).unwrap();
     }
 
     #[test]
@@ -321,18 +360,22 @@ mod tests {
         assert!(matches!(open(dir.path()), Err(RecordsError::Damaged(_))));
     }
 
+    /// Requests without end of the one sort leave room for the other, and each checkpoint is kept once.
     #[test]
     fn evidence_is_kept_once_and_within_bounds() {
         let dir = tempfile::tempdir().unwrap();
         let records = open(dir.path()).unwrap();
-        let file = records.keep(b"a request").unwrap().expect("new");
+        let keep = |records: &Records, size, convicts, request: &[u8]| {
+            records.keep(&submission(0, size), convicts, request).unwrap()
+        };
+        let file = keep(&records, 1, false, b"a request").expect("new");
         assert_eq!(fs::read(file).unwrap(), b"a request");
-        assert_eq!(records.keep(b"a request").unwrap(), None);
-        for n in 1..EVIDENCE_MAX {
-            assert!(records.keep(n.to_string().as_bytes()).unwrap().is_some());
-        }
-        assert_eq!(records.keep(b"one too many").unwrap(), None);
+        assert_eq!(keep(&records, 1, false, b"another request with that checkpoint"), None);
+        *records.kept.lock().unwrap() = [EVIDENCE_MAX, 0];
+        assert_eq!(keep(&records, 2, false, b"one too many"), None);
+        let convicting = keep(&records, 2, true, b"two roots").expect("room of its own");
+        assert!(convicting.file_name().unwrap().to_str().unwrap().starts_with(CONVICTS));
         drop(records);
-        assert_eq!(open(dir.path()).unwrap().keep(b"still").unwrap(), None, "counted anew at the start");
+        assert_eq!(*open(dir.path()).unwrap().kept.lock().unwrap(), [1, 1], "counted anew at the start");
     }
 }

@@ -104,6 +104,11 @@ fn read_trust(folder: &Path) -> Result<(Trust, Promise), NoJudgement> {
         Err(NoJudgement::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
         key => trust = trust.with_receipt_key(&key?)?,
     }
+    match read(&folder.join("witnesses.policy")) {
+        // Nobody's cosignature is asked for.
+        Err(NoJudgement::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
+        policy => trust = trust.with_witnesses(&policy?)?,
+    }
     match text("ledger.json") {
         Err(NoJudgement::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
             Ok((trust, Promise::Usual))
@@ -144,6 +149,7 @@ fn assertion(check: Check) -> &'static str {
         Check::EntryDigest => "the ledger entry is for exactly this timestamp",
         Check::EntryKind => "the ledger entry says that it is a timestamp",
         Check::ProofCheckpoint => "the ledger's state is signed by the ledger that you trust",
+        Check::ProofWitnesses => "the ledger's state was seen by the witnesses that you ask for",
         Check::ProofInclusion => "the entry stands in the ledger at the place that the proof says",
         Check::EntryTime => "the entry was made within the time allowed after the timestamp",
     }
@@ -263,7 +269,9 @@ mod tests {
         let outcome = |check| {
             if failed.contains(&check) {
                 Outcome::Failed("it is not".into())
-            } else if skipped.contains(&check) || [Check::CertificateRevocation, Check::TokenPolicy].contains(&check) {
+            } else if skipped.contains(&check)
+                || [Check::CertificateRevocation, Check::TokenPolicy, Check::ProofWitnesses].contains(&check)
+            {
                 Outcome::NotChecked("nobody asked".into())
             } else {
                 Outcome::Ok
@@ -277,6 +285,7 @@ mod tests {
                 _ => Verdict::Refuted,
             },
             checks: Check::ALL.map(|check| CheckResult { check, outcome: outcome(check) }).into(),
+            asked_for_witnesses: false,
             token: Some(TokenSummary {
                 gen_time: time,
                 serial: "01".into(),
@@ -344,7 +353,7 @@ mod tests {
     fn every_check_has_its_own_words_and_its_section() {
         let words: std::collections::HashSet<_> = Check::ALL.map(assertion).into();
         assert_eq!(words.len(), Check::ALL.len());
-        assert_eq!(Check::ALL.iter().filter(|check| is_of_ledger(**check)).count(), 6);
+        assert_eq!(Check::ALL.iter().filter(|check| is_of_ledger(**check)).count(), 7);
     }
 
     #[test]

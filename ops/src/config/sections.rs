@@ -191,8 +191,9 @@ pub(crate) struct Witnesses {
 
 impl Default for Witnesses {
     fn default() -> Witnesses {
-        // One request a second is what a public witness allows a log (86,400 a day); ten minutes is what peers take.
-        Witnesses { policy_path: None, interval_ms: 1_000, refresh_secs: 600, wait_max_ms: 10_000 }
+        // Half of the one request a second that public witnesses allow a log (86,400 a day): repetitions and callers that wait
+        // come on top. Ten minutes is what peers take.
+        Witnesses { policy_path: None, interval_ms: 2_000, refresh_secs: 600, wait_max_ms: 10_000 }
     }
 }
 

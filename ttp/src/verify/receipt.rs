@@ -71,6 +71,7 @@ struct Read {
     digest: Told,
     kind: Told,
     checkpoint: Told,
+    witnesses: Told,
     inclusion: Told,
     time: Told,
     entry: Option<EntrySummary>,
@@ -82,6 +83,7 @@ impl Read {
             (Check::EntryDigest, self.digest),
             (Check::EntryKind, self.kind),
             (Check::ProofCheckpoint, self.checkpoint),
+            (Check::ProofWitnesses, self.witnesses),
             (Check::ProofInclusion, self.inclusion),
             (Check::EntryTime, self.time),
         ];
@@ -95,9 +97,9 @@ impl Read {
     }
 
     /// Nothing could be said of the entry but what `inclusion` and `checkpoint` say.
-    fn without_entry(checkpoint: Told, inclusion: Told) -> Self {
+    fn without_entry(checkpoint: Told, witnesses: Told, inclusion: Told) -> Self {
         let none = || Told::NotChecked(NO_ENTRY);
-        Self { digest: none(), kind: none(), checkpoint, inclusion, time: none(), entry: None }
+        Self { digest: none(), kind: none(), checkpoint, witnesses, inclusion, time: none(), entry: None }
     }
 }
 
@@ -127,25 +129,28 @@ impl Judge<'_> {
                     None => (Told::NotChecked(NO_ENTRY), Told::NotChecked(NO_ENTRY)),
                 };
                 let checkpoint = Told::Is(Err(fault.to_string()));
-                return Ok(Read { digest, kind, checkpoint, inclusion: untrusted(), time: untrusted(), entry: None });
+                let (witnesses, inclusion, time) = (untrusted(), untrusted(), untrusted());
+                return Ok(Read { digest, kind, checkpoint, witnesses, inclusion, time, entry: None });
             }
         };
+        let witnesses = self.check_witnesses(&proof.checkpoint);
         let stands = |leaf: &Hash| verify_inclusion(leaf, proof.index, checkpoint.size, &checkpoint.root, &proof.path);
         let (entry, included) = match carried {
             Some((leaf, entry)) => (entry, stands(&leaf).map_err(|fault| fault.to_string())),
             None => match self.rebuild(|leaf| stands(leaf).is_ok()) {
                 Ok(entry) => (entry, Ok(())),
-                Err(not_found) => return Ok(Read::without_entry(Ok(()).into(), not_found)),
+                Err(not_found) => return Ok(Read::without_entry(Ok(()).into(), witnesses, not_found)),
             },
         };
-        Ok(self.judged(&entry, included, checkpoint.origin, proof.index, checkpoint.size))
+        Ok(self.judged(&entry, included, witnesses, checkpoint.origin, proof.index, checkpoint.size))
     }
 
     fn cose(&self, receipt: &[u8]) -> Result<Read, String> {
+        let no_witnesses = || Told::NotChecked("a COSE Receipt carries no cosignatures");
         let (size, index) = cose::claimed_position(receipt).map_err(|fault| fault.to_string())?;
         let (Some(receipt_key), [note_key, ..]) = (&self.trust.receipt_key, self.trust.log_keys.as_slice()) else {
             let no_key = || Told::NotChecked("the trust anchors hold no receipt.pem");
-            return Ok(Read::without_entry(no_key(), no_key()));
+            return Ok(Read::without_entry(no_key(), no_witnesses(), no_key()));
         };
         // Whom the receipt names as its issuer is signed with it; trusted is the key.
         let issuer = cose::claimed_issuer(receipt).map_err(|fault| fault.to_string())?;
@@ -153,20 +158,29 @@ impl Judge<'_> {
         let verify = |leaf: &Hash| cose::verify_inclusion(receipt, leaf, &identity, &LogVerifier);
         if let Err(fault @ BadReceipt::Identity) = verify(&Hash::default()) {
             let checkpoint = Told::Is(Err(fault.to_string()));
-            return Ok(Read::without_entry(checkpoint, Told::NotChecked("the receipt is not of the trusted ledger")));
+            let not_ours = Told::NotChecked("the receipt is not of the trusted ledger");
+            return Ok(Read::without_entry(checkpoint, no_witnesses(), not_ours));
         }
         // The root is what the path leads to, so signature and place hold together or not at all.
         match self.rebuild(|leaf| verify(leaf).is_ok()) {
-            Ok(entry) => Ok(self.judged(&entry, Ok(()), identity.origin().to_owned(), index, size)),
+            Ok(entry) => Ok(self.judged(&entry, Ok(()), no_witnesses(), identity.origin().to_owned(), index, size)),
             Err(not_found) => {
                 let unknown = Told::NotChecked("it is signed with the place of an entry, and none was found");
-                Ok(Read::without_entry(unknown, not_found))
+                Ok(Read::without_entry(unknown, no_witnesses(), not_found))
             }
         }
     }
 
     /// Under a signature that is good.
-    fn judged(&self, entry: &Entry, included: Result<(), String>, origin: String, index: u64, tree_size: u64) -> Read {
+    fn judged(
+        &self,
+        entry: &Entry,
+        included: Result<(), String>,
+        witnesses: Told,
+        origin: String,
+        index: u64,
+        tree_size: u64,
+    ) -> Read {
         let time = Timestamp::from_millis(entry.time_ms);
         // An entry that does not stand in this tree has no place in it to tell of.
         let summary = included.is_ok().then_some(EntrySummary { origin, index, tree_size, time });
@@ -174,12 +188,23 @@ impl Judge<'_> {
             digest: self.check_digest(entry).into(),
             kind: check_kind(entry).into(),
             checkpoint: Ok(()).into(),
+            witnesses,
             inclusion: included.into(),
             time: match self.token {
                 None => Told::NotChecked("the token does not read"),
                 Some(token) => check_time(token.gen_time, entry, self.trust.mmd_millis).into(),
             },
             entry: summary,
+        }
+    }
+
+    /// The checkpoint's signature is good; its cosignatures are weighed by the verifier's own policy.
+    fn check_witnesses(&self, checkpoint: &str) -> Told {
+        let Some(policy) = &self.trust.witnesses else { return Told::NotChecked("you ask for no witnesses") };
+        match policy.judge_of(&self.trust.log_keys, checkpoint, &LogVerifier) {
+            Ok(judged) if judged.quorum => Told::Is(Ok(())),
+            Ok(_) => Told::NotChecked("too few of the witnesses that you ask for have cosigned it"),
+            Err(fault) => Told::Is(Err(fault.to_string())),
         }
     }
 

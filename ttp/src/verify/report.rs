@@ -37,7 +37,7 @@ pub enum Check {
     /// The token's policy is one of those that the verifier accepts.
     #[serde(rename = "token.policy")]
     TokenPolicy,
-    /// The proof reads, and carries an entry.
+    /// The proof reads.
     #[serde(rename = "proof.form")]
     ProofForm,
     /// The entry's digest is SHA-256 of the token.
@@ -49,6 +49,10 @@ pub enum Check {
     /// The checkpoint is signed by a trusted log key of its own origin.
     #[serde(rename = "proof.checkpoint")]
     ProofCheckpoint,
+    /// As many witnesses have cosigned the checkpoint as the verifier's policy asks for. A cosignature by one of its
+    /// witnesses that is wrong fails; without a policy nobody asked.
+    #[serde(rename = "proof.witnesses")]
+    ProofWitnesses,
     /// The entry stands at its index in the tree of that checkpoint.
     #[serde(rename = "proof.inclusion")]
     ProofInclusion,
@@ -59,7 +63,7 @@ pub enum Check {
 
 impl Check {
     /// All of them, in the order of a report.
-    pub const ALL: [Check; 16] = [
+    pub const ALL: [Check; 17] = [
         Check::TokenForm,
         Check::TokenImprint,
         Check::TokenSigner,
@@ -74,6 +78,7 @@ impl Check {
         Check::EntryDigest,
         Check::EntryKind,
         Check::ProofCheckpoint,
+        Check::ProofWitnesses,
         Check::ProofInclusion,
         Check::EntryTime,
     ];
@@ -162,6 +167,8 @@ pub struct Report {
     pub token: Option<TokenSummary>,
     /// What the proof says, if it reads.
     pub entry: Option<EntrySummary>,
+    /// Whether the verifier's policy asks for witnesses.
+    pub asked_for_witnesses: bool,
 }
 
 impl Report {
@@ -172,13 +179,15 @@ impl Report {
     }
 
     /// True if `result` is a check that was not made and whose answer the verdict needs. Revocation is not: no version
-    /// looks at it yet, and a verdict that never came would help nobody. Nor is a policy that nobody asked for, unless it
-    /// is the test policy: its tokens prove nothing, so whoever wants them judged must name it.
+    /// looks at it yet, and a verdict that never came would help nobody. Nor are witnesses that nobody asked for, nor a
+    /// policy that nobody asked for, unless it is the test policy: its tokens prove nothing, so whoever wants them judged
+    /// must name it.
     #[must_use]
     pub fn leaves_open(&self, result: &CheckResult) -> bool {
         matches!(result.outcome, Outcome::NotChecked(_))
             && match result.check {
                 Check::CertificateRevocation => false,
+                Check::ProofWitnesses => self.asked_for_witnesses,
                 Check::TokenPolicy => self.token.as_ref().is_some_and(|token| token.policy == TEST_POLICY),
                 _ => true,
             }

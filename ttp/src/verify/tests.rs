@@ -4,6 +4,7 @@ use std::sync::{Arc, LazyLock};
 
 use proptest::prelude::*;
 use semper_ledger::checkpoint::Checkpoint;
+use semper_ledger::cosignature::Cosigner;
 use semper_ledger::entry::{Entry, Tag, Tags};
 use semper_ledger::merkle::{Hash, leaf_hash, root_of};
 use semper_ledger::note::{Note, NoteSigner};
@@ -84,7 +85,7 @@ fn a_good_timestamp_is_verified() {
             let report = verify(&token, Some(&proof), &trust);
             assert_eq!(failed(&report), []);
             assert_eq!(report.verdict, Verdict::Verified, "{}", report.to_json());
-            assert_eq!(report.checks.len(), 16);
+            assert_eq!(report.checks.len(), 17);
             assert!(report.checks.is_sorted_by_key(|result| result.check), "in the documented order");
             let summary = report.token.unwrap();
             assert_eq!((summary.gen_time, summary.hash), (GEN_TIME, "sha256"));
@@ -109,7 +110,7 @@ fn the_report_as_json() {
     });
     assert_eq!(json["checks"][8], revocation);
     let last = serde_json::json!({"check": "entry.time", "outcome": "not-checked", "reason": "no proof was given"});
-    assert_eq!(json["checks"][15], last);
+    assert_eq!(json["checks"][16], last);
     assert_eq!(json["token"]["gen_time"], "2026-03-01T12:00:00.250Z");
 }
 
@@ -188,6 +189,54 @@ fn a_proof_without_its_entry_proves_as_much() {
     let mut no_keys = trust();
     no_keys.log_keys.clear();
     assert_eq!(failed(&verify(&good, Some(&bare(&at(3))), &no_keys)), [Check::ProofCheckpoint]);
+}
+
+/// A verifier that asks for witnesses is content with a quorum of its own, and with nothing less.
+#[test]
+fn witnesses_are_weighed_by_the_verifiers_policy() {
+    let cosigner = |name: &str| {
+        let key = Arc::new(SoftKey::generate(SignatureAlgorithm::Ed25519).unwrap());
+        Cosigner::new(name, Arc::new(LogSigner::new(key).unwrap())).unwrap()
+    };
+    let (a, b, stranger) = (cosigner("a"), cosigner("b"), cosigner("stranger"));
+    let policy = format!("witness A {}\nwitness B {}\ngroup G all A B\nquorum G\n", a.verifier_key(), b.verifier_key());
+    let asking = trust().with_witnesses(policy.as_bytes()).unwrap();
+    let good = token(testing::ec(), true);
+    let with = |cosigners: &[&Cosigner]| {
+        let mut proof = TlogProof::parse(&proof(&entry(&good))).unwrap();
+        let mut note = Note::parse(&proof.checkpoint).unwrap();
+        let lines = cosigners.iter().map(|cosigner| cosigner.cosign(&note.text, 1_800_000_000).unwrap());
+        note.signatures.extend(lines.collect::<Vec<_>>());
+        proof.checkpoint = note.to_string();
+        proof.to_string()
+    };
+    let outcome = |proof: &str, trust: &Trust| {
+        let report = verify(&good, Some(proof), trust);
+        (report.verdict, report.outcome(Check::ProofWitnesses).unwrap().clone())
+    };
+    assert_eq!(outcome(&with(&[&a, &b, &stranger]), &asking), (Verdict::Verified, Outcome::Ok));
+    for few in [&[][..], &[&a], &[&a, &stranger]] {
+        let (verdict, told) = outcome(&with(few), &asking);
+        assert!(verdict == Verdict::Undecided && matches!(told, Outcome::NotChecked(_)), "{told:?}");
+    }
+    // Who asks for none needs none.
+    let (verdict, told) = outcome(&with(&[]), &trust());
+    assert!(verdict == Verdict::Verified && matches!(told, Outcome::NotChecked(_)), "{told:?}");
+    let none = trust().with_witnesses(b"quorum none\n").unwrap();
+    assert_eq!(outcome(&with(&[]), &none), (Verdict::Verified, Outcome::Ok));
+    // A cosignature under a known name that is wrong is a forgery, however many others are good.
+    let other = cosigner("a");
+    let forged = format!("witness A {}\nquorum A\n", other.verifier_key());
+    let mut proof = TlogProof::parse(&with(&[&other])).unwrap();
+    proof.checkpoint = proof.checkpoint.trim_end().rsplit_once('\n').unwrap().0.to_owned() + "\n";
+    let mut note = Note::parse(&proof.checkpoint).unwrap();
+    let mut line = other.cosign(&note.text, 1_800_000_000).unwrap();
+    line.signature[20] ^= 1;
+    note.signatures.push(line);
+    proof.checkpoint = note.to_string();
+    let forging = trust().with_witnesses(forged.as_bytes()).unwrap();
+    assert_eq!(outcome(&proof.to_string(), &forging).0, Verdict::Refuted);
+    assert!(matches!(trust().with_witnesses(b"quorum A\n"), Err(TrustFault::Witnesses(_))));
 }
 
 /// The other form of a receipt (RFC 9942), which never carries its entry.

@@ -1,6 +1,7 @@
 //! What the verifier trusts. It comes from the verifier's own files, never from the evidence.
 
 use semper_ledger::note::VerifierKey;
+use semper_ledger::policy::{BadPolicy, Policy};
 use serde::{Deserialize, Serialize};
 
 use crate::asn1::{PolicyId, pem};
@@ -18,6 +19,8 @@ pub struct Trust {
     pub(super) log_keys: Vec<VerifierKey>,
     /// The uncompressed point.
     pub(super) receipt_key: Option<[u8; 65]>,
+    /// Which witnesses must have cosigned.
+    pub(super) witnesses: Option<Policy>,
     pub(super) policies: Vec<PolicyId>,
     pub(super) mmd_millis: u64,
 }
@@ -53,6 +56,9 @@ pub enum TrustFault {
     /// Not one P-256 key.
     #[error("receipt.pem must hold exactly one public key, of P-256")]
     ReceiptKey,
+    /// Not a policy.
+    #[error("witnesses.policy: {0}")]
+    Witnesses(#[from] BadPolicy),
     /// Not the JSON of [`LedgerPromise`].
     #[error("ledger.json: {0}")]
     Promise(String),
@@ -80,7 +86,15 @@ impl Trust {
             .filter(|line| !line.is_empty() && !line.starts_with('#'))
             .map(|line| VerifierKey::parse(line).map_err(|fault| TrustFault::LogKey(fault.to_string())))
             .collect::<Result<_, _>>()?;
-        Ok(Self { root, chain, log_keys, receipt_key: None, policies: Vec::new(), mmd_millis: MMD_MILLIS })
+        Ok(Self {
+            root,
+            chain,
+            log_keys,
+            receipt_key: None,
+            witnesses: None,
+            policies: Vec::new(),
+            mmd_millis: MMD_MILLIS,
+        })
     }
 
     /// Accepts tokens of these policies only; with none, of every policy but the test policy
@@ -99,6 +113,20 @@ impl Trust {
         let blocks = pem::decode("PUBLIC KEY", text).and_then(|blocks| <[_; 1]>::try_from(blocks).ok());
         let point = blocks.and_then(|[spki]| p256_point(&spki).copied());
         self.receipt_key = Some(point.ok_or(TrustFault::ReceiptKey)?);
+        Ok(self)
+    }
+
+    /// With the text of `witnesses.policy` (c2sp.org/tlog-policy): only a checkpoint that its quorum has cosigned is then
+    /// enough. The logs that it names are accepted beside those of `ledger.vkey`.
+    ///
+    /// # Errors
+    /// [`TrustFault::Witnesses`].
+    pub fn with_witnesses(mut self, text: &[u8]) -> Result<Self, TrustFault> {
+        let policy = Policy::parse(text)?;
+        let further = policy.logs().iter().map(|log| log.key.clone());
+        let further: Vec<_> = further.filter(|key| !self.log_keys.contains(key)).collect();
+        self.log_keys.extend(further);
+        self.witnesses = Some(policy);
         Ok(self)
     }
 

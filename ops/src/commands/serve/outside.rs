@@ -24,8 +24,18 @@ pub(super) fn read_policy(settings: &config::Witnesses) -> Result<Option<Policy>
 }
 
 /// Every witness's newest checkpoint against the store, before anything is written or signed: store and anchor may have
-/// been put back together, and only somebody outside would know.
+/// been put back together, and only somebody outside would know. What a witness showed at an earlier start, or to a running
+/// server, stands in the folder of evidence and counts as well: a witness that is slow today has not taken it back.
 pub(super) fn ask(folder: &DataFolder, policy: Option<&Policy>, reader: &Reader) -> Result<(), DataError> {
+    if let Ok(files) = std::fs::read_dir(folder.path(EVIDENCE)) {
+        for file in files.flatten().map(|file| file.path()) {
+            let note = std::fs::read(&file).unwrap_or_default();
+            if let Ok(Some((_, what))) = witnesses::compare(reader, &note) {
+                let name = "that was asked before".to_owned();
+                return Err(DataError::Witnessed { name, what, evidence: file });
+            }
+        }
+    }
     let Some(policy) = policy else { return Ok(()) };
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
     let runtime = runtime.map_err(|error| DataError::Witnesses(error.to_string()))?;

@@ -12,9 +12,9 @@ use semper_api::server::{self, Served};
 use semper_api::witness::{self, Witness};
 use semper_ledger::cosignature::Cosigner;
 use semper_ledger::note::VerifierKey;
-use semper_ledger::witness::WitnessedLog;
 use semper_ledger::witness::log_list::{self, ListedLog};
 use semper_ledger::witness::record::{Records, RecordsError};
+use semper_ledger::witness::{REQUEST_BYTES_MAX, WitnessedLog};
 use semper_ttp::crypto::{LogSigner, LogVerifier, Passphrase, open_key_pem};
 use tokio::sync::watch;
 
@@ -76,7 +76,9 @@ fn serve(args: &WitnessServe, as_json: bool) -> Result<(), Failed> {
         tracing::warn!("the clock is assumed to be right: for a trial, not for a witness that others rely on");
     }
     let time: Arc<dyn TimeSource> = Arc::new(ServiceTime(clock.clone()));
-    let (limits, body_limits) = limits_of(&config.limits);
+    let (limits, mut body_limits) = limits_of(&config.limits);
+    // What every witness must read: a checkpoint may carry many signatures, and long ones.
+    body_limits.body_bytes_max = body_limits.body_bytes_max.max(REQUEST_BYTES_MAX);
     let metrics = Arc::new(WitnessMetrics::new(logs.iter().map(|log| log.origin.as_str())));
     let witness = Arc::new(Witness::new(logs, records, cosigner, time, metrics.clone(), body_limits));
 
