@@ -4,7 +4,11 @@
 //! sizes 5, 6 and 8. Take a size only from a signed checkpoint, and an index only from a path checked against that size.
 //! Inclusion proves presence and order, never absence.
 
+mod range;
+
 use std::{cell::RefCell, sync::Arc};
+
+pub use range::{range, range_root};
 
 use crate::merkle::{EMPTY_ROOT, Hash, TILE_HEIGHT, Tile, TileId, node_hash};
 

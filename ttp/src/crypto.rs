@@ -16,6 +16,8 @@ mod soft;
 mod verifier;
 
 pub use chain::{ChainFault, Purpose, verify_chain, verify_crl};
+#[cfg(test)]
+pub(crate) use ecdsa::negate_s;
 pub use ecdsa::{der_to_raw, is_low_s, raw_to_der};
 #[cfg(any(test, feature = "test-util"))]
 pub use entropy::SeededEntropy;

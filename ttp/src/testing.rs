@@ -2,16 +2,23 @@
 
 use std::sync::{Arc, LazyLock};
 
+use semper_ledger::note::NoteSigner;
+
+use crate::asn1::pem;
 use crate::ca::Authority;
 use crate::ca::certificate::{CertificateSerial, Issuer, Template, prepare};
 use crate::ca::name::tests::subject;
 use crate::ca::profile::Profile;
-use crate::crypto::{SignatureAlgorithm, Signer, SoftKey};
+use crate::crypto::{LogSigner, SignatureAlgorithm, Signer, SoftKey};
 use crate::digest::{Digest, ImprintAlgorithm};
 use crate::evidence::{KeyId, KeyPurpose};
+use crate::role::Role;
 use crate::time::Timestamp;
 use crate::timestamp::request::{Imprint, Request};
-use crate::timestamp::{Accuracy, ClockVerdict, Endpoint, Settings, Stamp, TokenSerial, Tsu};
+use crate::timestamp::{
+    Accuracy, ClockVerdict, Endpoint, Settings, Stamp, TimestampAuthority, TimestampEffect, TokenSerial, Tsu,
+};
+use crate::verify::Trust;
 use crate::x509::{Certificate, Period};
 
 /// 2026-03-01T12:00:00.250Z.
@@ -128,4 +135,36 @@ pub(crate) fn event(counter: u64) -> Stamp {
 /// SubjectPublicKeyInfo of an uncompressed P-256 point (RFC 5480 §2).
 pub(crate) fn p256_spki(point: &[u8]) -> Vec<u8> {
     [&hex::decode("3059301306072a8648ce3d020106082a8648ce3d030107034200").unwrap()[..], point].concat()
+}
+
+pub(crate) const ORIGIN: &str = "log.example/1";
+
+/// Signs the checkpoints of the log [`ORIGIN`].
+pub(crate) static LOG: LazyLock<NoteSigner> = LazyLock::new(|| {
+    let key = Arc::new(SoftKey::generate(SignatureAlgorithm::Ed25519).unwrap());
+    NoteSigner::new(ORIGIN, Arc::new(LogSigner::new(key).unwrap())).unwrap()
+});
+
+/// In the root, both units and the log.
+pub(crate) fn trust() -> Trust {
+    let chain = [ec(), rsa()].map(|unit| pem::encode("CERTIFICATE", unit.tsu.certificate().der()));
+    let chain = [&chain[..], &[pem::encode("CERTIFICATE", PKI.ca.der())]].concat().concat();
+    let root = pem::encode("CERTIFICATE", PKI.root.der());
+    Trust::from_texts(&root, &chain, &format!("# log\n\n{}\n", LOG.verifier_key())).unwrap()
+}
+
+/// A token for `document`, made at this moment.
+pub(crate) fn token_at(unit: &Unit, cert_req: bool, now: Timestamp) -> Vec<u8> {
+    let mut event = event(5);
+    event.request.cert_req = cert_req;
+    let (_, mut effects) = TimestampAuthority::decide(&unit.endpoint(), &event, now).unwrap();
+    let TimestampEffect::Sign(content) = effects.remove(0);
+    let tbs = crate::timestamp::token::prepare(&unit.tsu, &content);
+    let signature = unit.key.sign(tbs.message()).unwrap();
+    tbs.finish(&signature).token().to_vec()
+}
+
+/// As [`token_at`], at [`GEN_TIME`].
+pub(crate) fn token(unit: &Unit, cert_req: bool) -> Vec<u8> {
+    token_at(unit, cert_req, GEN_TIME)
 }

@@ -48,15 +48,19 @@ pub fn is_low_s(der: &[u8]) -> bool {
 
 /// Replaces s by n − s where s > n/2.
 pub(super) fn make_low_s(raw: &mut [u8; 64]) {
-    let s: &mut [u8] = &mut raw[32..];
-    if *s > HALF_ORDER[..] {
-        let mut borrow = 0;
-        for (digit, order) in s.iter_mut().zip(ORDER).rev() {
-            let (difference, first) = order.overflowing_sub(*digit);
-            let (difference, second) = difference.overflowing_sub(borrow);
-            *digit = difference;
-            borrow = u8::from(first || second);
-        }
+    if raw[32..] > HALF_ORDER[..] {
+        negate_s(raw);
+    }
+}
+
+/// Replaces s by n − s, which verifies as well.
+pub(crate) fn negate_s(raw: &mut [u8; 64]) {
+    let mut borrow = 0;
+    for (digit, order) in raw[32..].iter_mut().zip(ORDER).rev() {
+        let (difference, first) = order.overflowing_sub(*digit);
+        let (difference, second) = difference.overflowing_sub(borrow);
+        *digit = difference;
+        borrow = u8::from(first || second);
     }
 }
 

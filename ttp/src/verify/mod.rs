@@ -16,12 +16,14 @@
 //! Every check has a name and an outcome; [`Check`] lists them in the order in which they are made. A bit that is changed
 //! anywhere in the token, certificates included, fails a check even without a proof; the tests flip them all.
 
+mod normal;
 mod reading;
 mod receipt;
 mod report;
 mod token;
 mod trust;
 
+pub use normal::released_forms;
 pub use reading::TokenReading;
 pub use report::{Check, CheckResult, EntrySummary, Outcome, Report, TokenSummary, Verdict};
 pub use trust::{LedgerPromise, MMD_MILLIS, Trust, TrustFault};

@@ -1,13 +1,13 @@
 //! Everything good is verified; everything changed is refuted, bit by bit.
 
-use std::sync::{Arc, LazyLock};
+use std::sync::Arc;
 
 use proptest::prelude::*;
 use semper_ledger::checkpoint::Checkpoint;
 use semper_ledger::cosignature::Cosigner;
 use semper_ledger::entry::{Entry, Tag, Tags};
 use semper_ledger::merkle::{Hash, leaf_hash, root_of};
-use semper_ledger::note::{Note, NoteSigner};
+use semper_ledger::note::Note;
 use semper_ledger::port::Signer as _;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_ledger::receipt::{GroupHead, LogIdentity, cose};
@@ -17,39 +17,12 @@ use crate::asn1::{TEST_POLICY, pem};
 use crate::crypto::{LogSigner, SignatureAlgorithm, Signer, SoftKey};
 use crate::digest::Digest;
 use crate::role::Role;
-use crate::testing::{self, GEN_TIME, PKI, Unit};
+use crate::testing::{self, GEN_TIME, LOG, ORIGIN, PKI, token, trust};
 use crate::time::Timestamp;
 use crate::timestamp::token::prepare;
 use crate::timestamp::{TimestampAuthority, TimestampEffect};
 
 const DOCUMENT: &[u8] = b"document";
-const ORIGIN: &str = "log.example/1";
-
-static LOG: LazyLock<NoteSigner> = LazyLock::new(|| {
-    let key = Arc::new(SoftKey::generate(SignatureAlgorithm::Ed25519).unwrap());
-    NoteSigner::new(ORIGIN, Arc::new(LogSigner::new(key).unwrap())).unwrap()
-});
-
-fn trust() -> Trust {
-    let chain = [testing::ec(), testing::rsa()].map(|unit| pem::encode("CERTIFICATE", unit.tsu.certificate().der()));
-    let chain = [&chain[..], &[pem::encode("CERTIFICATE", PKI.ca.der())]].concat().concat();
-    let root = pem::encode("CERTIFICATE", PKI.root.der());
-    Trust::from_texts(&root, &chain, &format!("# log\n\n{}\n", LOG.verifier_key())).unwrap()
-}
-
-fn token_at(unit: &Unit, cert_req: bool, now: Timestamp) -> Vec<u8> {
-    let mut event = testing::event(5);
-    event.request.cert_req = cert_req;
-    let (_, mut effects) = TimestampAuthority::decide(&unit.endpoint(), &event, now).unwrap();
-    let TimestampEffect::Sign(content) = effects.remove(0);
-    let tbs = prepare(&unit.tsu, &content);
-    let signature = unit.key.sign(tbs.message()).unwrap();
-    tbs.finish(&signature).token().to_vec()
-}
-
-fn token(unit: &Unit, cert_req: bool) -> Vec<u8> {
-    token_at(unit, cert_req, GEN_TIME)
-}
 
 fn entry(token: &[u8]) -> Entry {
     let time_ms = GEN_TIME.millis() + 3;

@@ -193,7 +193,10 @@ fn check_imprint(token: &Token, document: Document<'_>) -> Result<(), String> {
 }
 
 /// The one SignerInfo and the certificate that it names, out of the token if it carries any, else out of the chain file.
-fn find_signer<'a>(token: &'a Token, trust: &'a Trust) -> Result<(&'a SignerInfo, &'a Certificate), &'static str> {
+pub(super) fn find_signer<'a>(
+    token: &'a Token,
+    trust: &'a Trust,
+) -> Result<(&'a SignerInfo, &'a Certificate), &'static str> {
     let [info] = token.signers.as_slice() else { return Err("there is not exactly one signer") };
     let SignerIdentifier::IssuerAndSerialNumber(sid) = &info.sid else {
         return Err("the signer is not named by issuer and serial number");

@@ -140,6 +140,18 @@ impl Trust {
         Ok(self.with_mmd_millis(promise.mmd_ms))
     }
 
+    /// The largest span between decision and entry, milliseconds.
+    #[must_use]
+    pub fn mmd_millis(&self) -> u64 {
+        self.mmd_millis
+    }
+
+    /// The keys of the logs that are accepted.
+    #[must_use]
+    pub fn log_keys(&self) -> &[VerifierKey] {
+        &self.log_keys
+    }
+
     /// Another largest span between decision and entry, milliseconds.
     #[must_use]
     pub fn with_mmd_millis(mut self, mmd_millis: u64) -> Self {

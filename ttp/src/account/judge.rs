@@ -1,0 +1,334 @@
+//! The judgement of a proof: what its exhibits show, from the verifier's own keys alone.
+
+use semper_ledger::checkpoint::Checkpoint;
+use semper_ledger::entry::Entry;
+use semper_ledger::merkle::{Hash, leaf_hash};
+use semper_ledger::note::VerifierKey;
+use semper_ledger::proof::{Unproven, range_root, verify_consistency, verify_inclusion};
+use semper_ledger::receipt::tlog_proof::TlogProof;
+
+use super::{Item, Kind, Prefix, Proof, Stretch};
+use crate::crypto::LogVerifier;
+use crate::evidence::{Kind as EntryKind, LedgerKind};
+use crate::time::Timestamp;
+use crate::verify::{
+    Check, Document, Evidence, MMD_MILLIS, Outcome, Report, TokenReading, Trust, released_forms, verify_timestamp,
+};
+
+/// What the verifier trusts.
+#[derive(Clone, Copy, Debug)]
+pub struct Anchors<'a> {
+    /// Keys of logs.
+    pub log_keys: &'a [VerifierKey],
+    /// For proofs with a timestamp token in: its root, and what the ledger promised.
+    pub trust: Option<&'a Trust>,
+}
+
+/// What came out.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Verdict {
+    /// It is misbehaviour. Exit code 0 of `semper verify`.
+    Proven,
+    /// Something is missing that would decide it. Exit code 2.
+    Open,
+    /// What is claimed does not follow. Exit code 1.
+    Unfounded,
+}
+
+impl Verdict {
+    /// The stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Proven => "proven",
+            Self::Open => "open",
+            Self::Unfounded => "unfounded",
+        }
+    }
+}
+
+/// A verdict with its reason.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// What came out.
+    pub verdict: Verdict,
+    /// What was done, what is missing, or what is wrong, as the rest of a sentence.
+    pub reason: String,
+}
+
+/// Why a claim does not convict.
+enum Doubt {
+    Unfounded(String),
+    Open(String),
+}
+
+fn unfounded<T>(why: impl Into<String>) -> Result<T, Doubt> {
+    Err(Doubt::Unfounded(why.into()))
+}
+
+/// Judges a proof.
+#[must_use]
+pub fn judge(proof: &Proof, anchors: &Anchors<'_>) -> Judgement {
+    let court = Court { anchors, against: &proof.against };
+    let found = match (proof.kind, proof.items.as_slice()) {
+        (Kind::Equivocation, [Item::Entry(one), Item::Entry(other)]) => court.equivocation(one, other),
+        (Kind::Omission, [Item::Token(token), Item::Stretch(stretch)]) => court.omission(token, stretch),
+        (Kind::SplitView, [Item::Checkpoint(one), Item::Checkpoint(other)]) => court.two_roots(one, other),
+        (Kind::SplitView, [Item::Checkpoint(older), Item::Checkpoint(newer), Item::Prefix(prefix)]) => {
+            court.fork(older, newer, prefix)
+        }
+        (Kind::SplitView, [Item::Entry(one), Item::Entry(other)]) => court.one_place(one, other),
+        (Kind::BrokenRule, [Item::Entry(genesis), Item::Entry(entry)]) => court.no_entry(genesis, entry),
+        (Kind::Time, [Item::Entry(one), Item::Entry(other)]) => court.times_fall(one, other),
+        (Kind::Time, [Item::Token(token), Item::Entry(entry)]) => court.out_of_time(token, entry),
+        (Kind::Rollback, [Item::Checkpoint(first), Item::Checkpoint(then)]) => court.rollback(first, then),
+        (kind, _) => unfounded(format!("these are not the items of a proof of {}", kind.name())),
+    };
+    let (verdict, reason) = match found {
+        Ok(what) => (Verdict::Proven, what),
+        Err(Doubt::Unfounded(why)) => (Verdict::Unfounded, why),
+        Err(Doubt::Open(why)) => (Verdict::Open, why),
+    };
+    Judgement { verdict, reason }
+}
+
+struct Court<'a> {
+    anchors: &'a Anchors<'a>,
+    against: &'a str,
+}
+
+/// Bytes with their place in a tree that the accused signed.
+struct Placed<'p> {
+    bytes: &'p [u8],
+    index: u64,
+}
+
+/// What is proven, or why nothing is.
+type Found = Result<String, Doubt>;
+
+impl Court<'_> {
+    fn checkpoint(&self, note: &str) -> Result<Checkpoint, Doubt> {
+        let read = Checkpoint::verify(note, self.anchors.log_keys, &LogVerifier);
+        let read =
+            read.or_else(|fault| unfounded(format!("a checkpoint is not one of a log that you trust: {fault}")))?;
+        if read.origin == self.against {
+            Ok(read)
+        } else {
+            unfounded(format!("a checkpoint is of the log {}, and accused is {}", read.origin, self.against))
+        }
+    }
+
+    fn place<'p>(&self, proof: &'p TlogProof) -> Result<Placed<'p>, Doubt> {
+        let checkpoint = self.checkpoint(&proof.checkpoint)?;
+        let Some(bytes) = &proof.extra else { return unfounded("an entry's proof does not carry the entry") };
+        let (leaf, index) = (leaf_hash(bytes), proof.index);
+        let stands = verify_inclusion(&leaf, index, checkpoint.size, &checkpoint.root, &proof.path);
+        stands.or_else(|fault| unfounded(format!("an entry does not stand in its tree: {fault}")))?;
+        Ok(Placed { bytes, index })
+    }
+
+    fn entry(&self, proof: &TlogProof) -> Result<(u64, Entry), Doubt> {
+        let placed = self.place(proof)?;
+        let entry = Entry::decode(placed.bytes);
+        let entry = entry.or_else(|fault| unfounded(format!("what stands at {} is {fault}", placed.index)))?;
+        Ok((placed.index, entry))
+    }
+
+    fn equivocation(&self, one: &TlogProof, other: &TlogProof) -> Found {
+        let ((i, one), (j, other)) = (self.entry(one)?, self.entry(other)?);
+        if i == j {
+            return unfounded("both entries stand at one place: if they differ, that is a split view");
+        }
+        let tag = one.tags.as_slice().iter().find(|tag| other.tags.as_slice().contains(tag));
+        let Some(tag) = tag else { return unfounded("the two entries have no tag in common") };
+        let tag = hex::encode(&tag.0[..8]);
+        Ok(format!(
+            "the log {} recorded one thing twice: its entries {i} and {j} bear the same tag {tag}…",
+            self.against
+        ))
+    }
+
+    fn two_roots(&self, one: &str, other: &str) -> Found {
+        let (one, other) = (self.checkpoint(one)?, self.checkpoint(other)?);
+        if one.size != other.size {
+            return unfounded("the two checkpoints are of different sizes, and nothing says that they contradict");
+        }
+        if one.root == other.root {
+            return unfounded("the two checkpoints say the same");
+        }
+        let size = one.size;
+        Ok(format!(
+            "the log {} signed two histories: {} and {} for its first {size} entries",
+            self.against,
+            short(&one.root),
+            short(&other.root)
+        ))
+    }
+
+    fn fork(&self, older: &str, newer: &str, prefix: &Prefix) -> Found {
+        let (older, newer) = (self.checkpoint(older)?, self.checkpoint(newer)?);
+        if (prefix.from, prefix.to) != (older.size, newer.size) {
+            return unfounded("the statement about the trees is not of the sizes of the checkpoints");
+        }
+        if older.size == 0 || older.size >= newer.size {
+            return unfounded("the older checkpoint must be the smaller one, and not of an empty tree");
+        }
+        // Sizes come from signed checkpoints alone, so the shape of both trees is known, and the newer root binds every
+        // hash of the proof.
+        let begins = verify_consistency((prefix.from, &prefix.root), (prefix.to, &newer.root), &prefix.path);
+        begins.or_else(|fault| unfounded(format!("the newer tree is not shown to begin as is said: {fault}")))?;
+        if prefix.root == older.root {
+            return unfounded("the newer checkpoint continues the older one");
+        }
+        Ok(format!(
+            "the log {} signed two histories: {} for its first {} entries, and a tree of {} entries that begins with {}",
+            self.against,
+            short(&older.root),
+            older.size,
+            newer.size,
+            short(&prefix.root)
+        ))
+    }
+
+    fn one_place(&self, one: &TlogProof, other: &TlogProof) -> Found {
+        let (one, other) = (self.place(one)?, self.place(other)?);
+        if one.index != other.index {
+            return unfounded("the two entries stand at different places");
+        }
+        if one.bytes == other.bytes {
+            return unfounded("the two entries are the same");
+        }
+        Ok(format!("the log {} signed two histories: its entry {} is not the same in both", self.against, one.index))
+    }
+
+    fn no_entry(&self, genesis: &TlogProof, entry: &TlogProof) -> Found {
+        let genesis = self.entry(genesis)?;
+        let first = Some(EntryKind::Ledger(LedgerKind::Genesis));
+        if genesis.0 != 0 || EntryKind::from_codes(genesis.1.role, genesis.1.kind) != first {
+            return unfounded("the log does not begin with a genesis entry, so it may hold whatever it likes");
+        }
+        let placed = self.place(entry)?;
+        match Entry::decode(placed.bytes) {
+            Ok(_) => unfounded("the entry is one"),
+            Err(fault) => {
+                Ok(format!("what the log {} holds at place {} is no entry: {fault}", self.against, placed.index))
+            }
+        }
+    }
+
+    fn times_fall(&self, one: &TlogProof, other: &TlogProof) -> Found {
+        let (one, other) = (self.entry(one)?, self.entry(other)?);
+        let (first, then) = if one.0 <= other.0 { (one, other) } else { (other, one) };
+        if first.0 == then.0 || first.1.time_ms <= then.1.time_ms {
+            return unfounded("the later entry does not have the earlier time");
+        }
+        Ok(format!(
+            "the log {} let time run backwards: entry {} is of {} and the later entry {} of {}",
+            self.against,
+            first.0,
+            Timestamp::from_millis(first.1.time_ms),
+            then.0,
+            Timestamp::from_millis(then.1.time_ms)
+        ))
+    }
+
+    fn rollback(&self, first: &str, then: &str) -> Found {
+        let (first, then) = (self.checkpoint(first)?, self.checkpoint(then)?);
+        if then.size >= first.size {
+            return unfounded("the checkpoint that is said to have come later is not the smaller one");
+        }
+        Err(Doubt::Open(format!(
+            "the log {} signed both {} and {} entries; that it showed the smaller state after the larger is the word of \
+             whoever made this file",
+            self.against, first.size, then.size
+        )))
+    }
+
+    fn trust(&self) -> Result<&Trust, Doubt> {
+        let missing = "the proof holds a timestamp, and the trust folder holds no root.pem to judge it by";
+        self.anchors.trust.ok_or_else(|| Doubt::Open(missing.to_owned()))
+    }
+
+    /// The checks of a token that was genuinely issued, with those of its entry if there is one.
+    fn genuine(&self, token: &[u8], entry: Option<&TlogProof>) -> Result<(TokenReading, Report), Doubt> {
+        let trust = self.trust()?;
+        let reading =
+            TokenReading::of(token).or_else(|why| unfounded(format!("the timestamp does not read: {why}")))?;
+        let proof = entry.map(ToString::to_string);
+        let document = Document::Imprint { algorithm: reading.algorithm, digest: &reading.imprint };
+        let evidence = Evidence { document, token, proof: proof.as_deref().map(str::as_bytes) };
+        let report = verify_timestamp(&evidence, trust);
+        for result in report.checks.iter().filter(|result| result.check <= Check::CertificateKeyPeriod) {
+            if result.outcome != Outcome::Ok {
+                return unfounded(format!(
+                    "the timestamp is not one of the service that you trust: {:?}",
+                    result.outcome
+                ));
+            }
+        }
+        Ok((reading, report))
+    }
+
+    fn omission(&self, token: &[u8], stretch: &Stretch) -> Found {
+        let (reading, _) = self.genuine(token, None)?;
+        let trust = self.trust()?;
+        let checkpoint = self.checkpoint(&stretch.checkpoint)?;
+        let leaves: Vec<Hash> = stretch.entries.iter().map(|entry| leaf_hash(entry)).collect();
+        let stands = range_root(stretch.first, &leaves, checkpoint.size, &stretch.path);
+        let stands = stands.and_then(|root| if root == checkpoint.root { Ok(()) } else { Err(Unproven::Root) });
+        stands.or_else(|fault| unfounded(format!("the entries do not stand in the tree: {fault}")))?;
+        let entries = stretch.entries.iter().map(|bytes| Entry::decode(bytes)).collect::<Result<Vec<_>, _>>();
+        let entries = entries.or_else(|fault| unfounded(format!("one of the entries is none: {fault}")))?;
+
+        // Every entry that may be of this token has a time in [genTime, genTime + mmd]; times never fall along a log.
+        let (from, to) = (reading.gen_time.millis(), reading.gen_time.millis().saturating_add(trust.mmd_millis()));
+        let reaches_back = stretch.first == 0 || entries.first().is_some_and(|entry| entry.time_ms < from);
+        if !reaches_back {
+            return unfounded("the entries do not begin before the time of the timestamp");
+        }
+        if entries.last().is_none_or(|entry| entry.time_ms <= to) {
+            return Err(Doubt::Open("the ledger's time to record the timestamp is not shown to be over".to_owned()));
+        }
+        let Some(forms) = released_forms(token, trust) else {
+            return Err(Doubt::Open("the certificates that the token was issued with are not all known".to_owned()));
+        };
+        if entries.iter().any(|entry| forms.iter().any(|form| form.0 == entry.digest)) {
+            return unfounded("the timestamp is recorded");
+        }
+        Ok(format!(
+            "the timestamp of {} with serial number {} was released and is not recorded in the ledger {}: {} entries from {} \
+             on are all that it has of the {} ms within which it had promised one",
+            reading.gen_time,
+            hex::encode(&reading.serial),
+            self.against,
+            entries.len(),
+            stretch.first,
+            trust.mmd_millis()
+        ))
+    }
+
+    fn out_of_time(&self, token: &[u8], entry: &TlogProof) -> Found {
+        let (reading, report) = self.genuine(token, Some(entry))?;
+        let (index, placed) = self.entry(entry)?;
+        for check in [Check::EntryDigest, Check::EntryKind, Check::ProofCheckpoint, Check::ProofInclusion] {
+            if report.outcome(check) != Some(&Outcome::Ok) {
+                return unfounded(format!("the entry is not of the timestamp: {:?}", report.outcome(check)));
+            }
+        }
+        match report.outcome(Check::EntryTime) {
+            Some(Outcome::Failed(_)) => Ok(format!(
+                "the timestamp of {} stands in the ledger {} as entry {index} of {}, outside of the {} ms that were promised",
+                reading.gen_time,
+                self.against,
+                Timestamp::from_millis(placed.time_ms),
+                self.trust()?.mmd_millis()
+            )),
+            _ => unfounded(format!("the entry was made in time: within {MMD_MILLIS} ms, or what the ledger promised")),
+        }
+    }
+}
+
+/// The beginning of a root, as people compare them.
+fn short(root: &Hash) -> String {
+    format!("{}…", hex::encode(&root[..8]))
+}

@@ -1,0 +1,142 @@
+//! Proofs of misbehaviour: bytes that convict a third party before an outsider (DESIGN §1, promise 4).
+//!
+//! Who makes them: whoever compares, such as a monitor, an auditor, a witness, or a party that holds an artefact. Who
+//! checks them: anybody, offline, from the third party's public keys alone ([`judge`]). What convicts is signed by the
+//! accused; everything else in a proof is arithmetic, so it does not matter who made it.
+//!
+//! | kind | what is shown | result |
+//! |---|---|---|
+//! | equivocation (PoM-1) | two entries with one and the same tag: one question decided twice | proven |
+//! | omission (PoM-2) | a genuine timestamp token, and every entry of the time within which the ledger had promised it | proven, or open if an entry might hide behind another encoding |
+//! | split view (PoM-3) | two signed checkpoints that cannot be of one history, or two entries at one place | proven |
+//! | broken rule (PoM-4, so far one form) | an entry that is none | proven |
+//! | time (PoM-5) | a later entry with an earlier time; a token whose entry is too late or too early | proven |
+//! | rollback | an older checkpoint that was shown after a newer one | open: nothing signed says when it was shown |
+//!
+//! The file is JSON, `{"t":"pom","v":1,"kind":…,"against":…,"items":[{"media":…,"data":…}]}` with the items in base64url
+//! without padding (exchange-and-disputes §9). Out of scope: the exchange's kinds, which come with it, and sending a proof
+//! anywhere.
+
+mod file;
+mod judge;
+mod statement;
+
+pub use file::{NotAProof, POM_BYTES_MAX};
+pub use judge::{Anchors, Judgement, Verdict, judge};
+pub use statement::{BadStatement, Prefix, Stretch};
+
+use semper_ledger::receipt::tlog_proof::TlogProof;
+
+/// What is claimed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Kind {
+    /// PoM-1: decided twice.
+    Equivocation,
+    /// PoM-2: released and not logged.
+    Omission,
+    /// PoM-3: two histories.
+    SplitView,
+    /// PoM-4: against the rules.
+    BrokenRule,
+    /// PoM-5: times that cannot be true.
+    Time,
+    /// An older state was shown after a newer one: the word of whoever saw it.
+    Rollback,
+}
+
+impl Kind {
+    /// All of them.
+    pub const ALL: [Self; 6] =
+        [Self::Equivocation, Self::Omission, Self::SplitView, Self::BrokenRule, Self::Time, Self::Rollback];
+
+    /// The stable name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Equivocation => "equivocation",
+            Self::Omission => "omission",
+            Self::SplitView => "split-view",
+            Self::BrokenRule => "broken-rule",
+            Self::Time => "time",
+            Self::Rollback => "rollback",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.name() == name)
+    }
+}
+
+/// One exhibit.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Item {
+    /// A signed checkpoint, verbatim.
+    Checkpoint(String),
+    /// An entry with its place, a tlog-proof with the entry's bytes in `extra`.
+    Entry(TlogProof),
+    /// That one tree begins with another.
+    Prefix(Prefix),
+    /// Consecutive entries, all of them, with their place.
+    Stretch(Stretch),
+    /// A timestamp token, ContentInfo in DER.
+    Token(Vec<u8>),
+}
+
+/// A proof as read or made: nothing in it is believed before [`judge`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Proof {
+    /// What is claimed.
+    pub kind: Kind,
+    /// Of which log: its origin.
+    pub against: String,
+    /// By what.
+    pub items: Vec<Item>,
+}
+
+impl Proof {
+    /// Two checkpoints of one size with different roots.
+    #[must_use]
+    pub fn two_roots(against: &str, one: &str, other: &str) -> Self {
+        let items = vec![Item::Checkpoint(one.to_owned()), Item::Checkpoint(other.to_owned())];
+        Self { kind: Kind::SplitView, against: against.to_owned(), items }
+    }
+
+    /// Two checkpoints, of which the newer's tree begins with another tree than the older's.
+    #[must_use]
+    pub fn fork(against: &str, older: &str, newer: &str, prefix: Prefix) -> Self {
+        let mut proof = Self::two_roots(against, older, newer);
+        proof.items.push(Item::Prefix(prefix));
+        proof
+    }
+
+    /// A smaller checkpoint that was shown after a larger one.
+    #[must_use]
+    pub fn rollback(against: &str, first: &str, then: &str) -> Self {
+        Self { kind: Kind::Rollback, ..Self::two_roots(against, first, then) }
+    }
+
+    /// Two entries of one log, which convict by their tags, times or place.
+    #[must_use]
+    pub fn two_entries(kind: Kind, against: &str, one: TlogProof, other: TlogProof) -> Self {
+        Self { kind, against: against.to_owned(), items: vec![Item::Entry(one), Item::Entry(other)] }
+    }
+
+    /// A token whose entry is not among those of the time in which it was promised.
+    #[must_use]
+    pub fn omission(against: &str, token: &[u8], stretch: Stretch) -> Self {
+        let items = vec![Item::Token(token.to_vec()), Item::Stretch(stretch)];
+        Self { kind: Kind::Omission, against: against.to_owned(), items }
+    }
+
+    /// A token whose entry was made outside of that time.
+    #[must_use]
+    pub fn out_of_time(against: &str, token: &[u8], entry: TlogProof) -> Self {
+        let items = vec![Item::Token(token.to_vec()), Item::Entry(entry)];
+        Self { kind: Kind::Time, against: against.to_owned(), items }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,50 @@
+//! The forms in which a unit may have released a token: what an entry's digest can be of.
+//!
+//! A token that verifies can still be another file than the one that was released: whoever holds it may take the
+//! certificates out or put them in, since no signature covers them. All else of it has one form (strict DER of the profile,
+//! low-s signatures, nothing unsigned). So there are two candidates: without certificates, and with those of the unit and
+//! its chain.
+
+use rasn::types::{Any, SetOf};
+use rasn_cms::{CertificateChoices, ContentInfo, SignedData};
+
+use super::Trust;
+use super::token::{Token, find_signer};
+use crate::asn1::decode_strict;
+use crate::digest::Digest;
+use crate::x509::{Certificate, encode};
+
+/// The digests of both forms of a token that verifies under `trust`; `None` if the certificates of its unit are not all
+/// known, so that the second form cannot be made.
+#[must_use]
+pub fn released_forms(token: &[u8], trust: &Trust) -> Option<[Digest; 2]> {
+    let read = Token::parse(token).ok()?;
+    let (_, signer) = find_signer(&read, trust).ok()?;
+    let issuer_of = |certificate: &Certificate| {
+        let mut helpers = trust.chain.iter().chain(&read.certificates);
+        helpers.find(|helper| helper.is_ca() && helper.subject() == certificate.issuer())
+    };
+    let mut set = vec![signer];
+    let mut last = signer;
+    while last.issuer() != trust.root.subject() {
+        last = issuer_of(last).filter(|_| set.len() < CHAIN_MAX)?;
+        set.push(last);
+    }
+    Some([Digest::of(&rebuild(token, &[])?), Digest::of(&rebuild(token, &set)?)])
+}
+
+/// Certificates between a unit and the root, the unit included; a loop of issuers ends here.
+const CHAIN_MAX: usize = 8;
+
+/// The same token with these certificates.
+fn rebuild(token: &[u8], certificates: &[&Certificate]) -> Option<Vec<u8>> {
+    let mut content_info: ContentInfo = decode_strict(token)?;
+    let mut signed: SignedData = decode_strict(content_info.content.as_bytes())?;
+    let choice = |certificate: &&Certificate| CertificateChoices::Certificate(Box::new(certificate.decoded().clone()));
+    signed.certificates = match certificates {
+        [] => None,
+        some => Some(SetOf::from_vec(some.iter().map(choice).collect())),
+    };
+    content_info.content = Any::new(encode(&signed));
+    Some(encode(&content_info))
+}
