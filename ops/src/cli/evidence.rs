@@ -1,0 +1,146 @@
+//! Getting evidence and judging it: what needs no data folder.
+
+use std::path::{Path, PathBuf};
+
+use clap::{ArgGroup, Args, ValueEnum};
+use semper_ttp::asn1::PolicyId;
+
+/// Timestamp files.
+///
+/// Writes FILE.tst (the RFC 3161 token) and FILE.tlog-proof (its inclusion in the ledger) beside each file, or below
+/// `--out`. Only the file's digest leaves this machine. Folders are walked.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper stamp contract.pdf annexes/ --url http://127.0.0.1:8080 -o evidence")]
+pub(crate) struct Stamp {
+    /// Files and folders.
+    #[arg(required = true, value_name = "FILE")]
+    pub(crate) files: Vec<PathBuf>,
+    /// The server.
+    #[arg(long, value_name = "URL", env = "SEMPER_URL")]
+    pub(crate) url: String,
+    /// Write below this folder instead of beside the files.
+    #[arg(short, long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    /// The digest that is stamped. A file that has its evidence already keeps it, whatever its digest.
+    #[arg(long, value_enum, default_value_t = StampHash::Sha256)]
+    pub(crate) hash: StampHash,
+    /// Use the RSA key, for verifiers that know no elliptic curves. Evidence that is there already stays as it is.
+    #[arg(long)]
+    pub(crate) rsa: bool,
+    /// Ask for this policy instead of the server's default.
+    #[arg(long, value_name = "OID")]
+    pub(crate) policy: Option<String>,
+}
+
+/// The digests that `stamp` can make.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum StampHash {
+    Sha256,
+    Sha384,
+    Sha512,
+    #[value(name = "sha3-256")]
+    Sha3_256,
+    #[value(name = "sha3-384")]
+    Sha3_384,
+    #[value(name = "sha3-512")]
+    Sha3_512,
+}
+
+/// Verify a file's timestamp and its inclusion in the ledger, offline.
+///
+/// Names each check with ok, failed or not checked. Needs neither server nor data folder, only the trust anchors that
+/// `semper init` wrote: root.pem, tsa-chain.pem, ledger.vkey, ledger.json; for COSE Receipts also receipt.pem. With a file
+/// witnesses.policy in the folder (C2SP tlog-policy), its quorum must have cosigned the checkpoint.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper verify contract.pdf \
+                  --token contract.pdf.tst --proof contract.pdf.tlog-proof --trust trust")]
+pub(crate) struct Verify {
+    /// The file that was stamped.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The token, or the TimeStampResp with it in; without this option, FILE.tst.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token: Option<PathBuf>,
+    /// The proof of inclusion, as tlog-proof or COSE Receipt; without it, the tlog-proof beside the token if there is one:
+    /// X.tlog-proof for X.tst and X.tsr.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) proof: Option<PathBuf>,
+    /// The folder with the trust anchors.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) trust: PathBuf,
+    /// Accept timestamps under this policy only; may be given more than once. Without it any policy is accepted but the
+    /// test policy 1.3.6.1.5.5.7.13.1, whose timestamps prove nothing.
+    #[arg(long = "policy", value_name = "OID")]
+    pub(crate) policies: Vec<PolicyId>,
+}
+
+impl Verify {
+    /// The token's path.
+    pub(crate) fn token_path(&self) -> PathBuf {
+        self.token.clone().unwrap_or_else(|| with_ending(&self.file, "tst"))
+    }
+
+    /// The proof's path: the one that was named, which must exist, or the usual one, which may be missing. A proof is
+    /// of a token, so it is looked for beside the token, not beside the file.
+    pub(crate) fn proof_path(&self) -> PathBuf {
+        let usual = |token: &PathBuf| match token.extension() {
+            // Only the usual endings are exchanged: `a/contract.pdf.tst` → `a/contract.pdf.tlog-proof`.
+            Some(ending) if ending == "tst" || ending == "tsr" => token.with_extension("tlog-proof"),
+            _ => with_ending(token, "tlog-proof"),
+        };
+        self.proof.clone().unwrap_or_else(|| usual(&self.token_path()))
+    }
+}
+
+/// `contract.pdf` with ending `tst` is `contract.pdf.tst`: nothing is replaced, so two files never share a token's
+/// name.
+pub(crate) fn with_ending(file: &Path, ending: &str) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push(".");
+    name.push(ending);
+    name.into()
+}
+
+/// Fetch the proof that something is in the ledger.
+#[derive(Debug, Args)]
+#[command(
+    group = ArgGroup::new("which").required(true).args(["digest", "index", "token"]),
+    after_help = "Example:\n  semper prove --url http://127.0.0.1:8080 --token contract.pdf.tst -o contract.pdf.tlog-proof"
+)]
+pub(crate) struct Prove {
+    /// The server.
+    #[arg(long, value_name = "URL", env = "SEMPER_URL")]
+    pub(crate) url: String,
+    /// The entry's digest: SHA-256 of the artefact, 64 hexadecimal digits.
+    #[arg(long, value_name = "HEX", value_parser = sha256_hex)]
+    pub(crate) digest: Option<String>,
+    /// The entry's index.
+    #[arg(long, value_name = "N")]
+    pub(crate) index: Option<u64>,
+    /// The artefact itself, such as a token; also a TimeStampResp with the token in.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) token: Option<PathBuf>,
+    /// The form of the proof.
+    #[arg(long, value_enum, default_value_t = ProofForm::TlogProof)]
+    pub(crate) form: ProofForm,
+    /// Write here; without it, to standard output.
+    #[arg(short, long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+}
+
+/// The two forms of a receipt.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub(crate) enum ProofForm {
+    /// C2SP tlog-proof, text.
+    TlogProof,
+    /// COSE Receipt (RFC 9942), binary.
+    Cose,
+}
+
+fn sha256_hex(text: &str) -> Result<String, String> {
+    if text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
+        Ok(text.to_ascii_lowercase())
+    } else {
+        Err("must be 64 hexadecimal digits".into())
+    }
+}
