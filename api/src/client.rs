@@ -12,7 +12,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::header::{ACCEPT, CONTENT_TYPE, RETRY_AFTER};
+use http::header::{ACCEPT, CONTENT_ENCODING, CONTENT_TYPE, RETRY_AFTER};
 use http::uri::{PathAndQuery, Scheme};
 use http::{HeaderMap, Method, Request, StatusCode, Uri};
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited};
@@ -23,7 +23,7 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use semper_ledger::witness::{AddCheckpoint, SIZE_TYPE};
 use semper_ttp::digest::Digest;
 
-use crate::tls;
+use crate::{log_source::gunzip, tls};
 
 /// Longest answer, bytes: a token with its chain is below 8 KiB, an entry bundle of 256 entries below 64 KiB.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -113,9 +113,15 @@ pub enum ClientError {
         /// What it is; empty if there is none.
         found: String,
     },
-    /// More than [`ANSWER_BYTES_MAX`].
-    #[error("the answer is longer than {ANSWER_BYTES_MAX} bytes")]
-    TooLong,
+    /// More than the client takes.
+    #[error("the answer is longer than {bytes_max} bytes")]
+    TooLong {
+        /// What it takes.
+        bytes_max: usize,
+    },
+    /// Compressed in a way that was not asked for, broken, or too long once it is unpacked.
+    #[error("the answer is compressed and does not unpack, or not within bounds")]
+    Packed,
     /// Text was expected.
     #[error("the answer is not UTF-8")]
     NotText,
@@ -181,6 +187,7 @@ pub struct Client {
     server: http::uri::Authority,
     prefix: String,
     answer_limit: Duration,
+    answer_bytes_max: usize,
 }
 
 impl Client {
@@ -206,7 +213,22 @@ impl Client {
             .pool_idle_timeout(Duration::from_secs(IDLE_SECS))
             .build(tls::connector(connector).map_err(|fault| ClientError::Tls { why: fault.to_string() })?);
         let prefix = uri.path().trim_end_matches('/').to_owned();
-        Ok(Self { http, scheme, server, prefix, answer_limit: Duration::from_secs(ANSWER_SECS) })
+        let answer_limit = Duration::from_secs(ANSWER_SECS);
+        Ok(Self { http, scheme, server, prefix, answer_limit, answer_bytes_max: ANSWER_BYTES_MAX })
+    }
+
+    /// The same server, everything below `path`, which begins with a slash.
+    #[must_use]
+    pub fn below(mut self, path: &str) -> Self {
+        self.prefix.push_str(path);
+        self
+    }
+
+    /// Another bound for the bytes of an answer; [`ANSWER_BYTES_MAX`] by default.
+    #[must_use]
+    pub fn with_answer_bytes(mut self, bytes_max: usize) -> Self {
+        self.answer_bytes_max = bytes_max;
+        self
     }
 
     /// Another limit for a whole answer; 30 s by default.
@@ -272,13 +294,19 @@ impl Client {
         text(self.get("/ledger/checkpoint").await?)
     }
 
-    /// Anything else: path and query, from the root of the server.
+    /// Anything else: path and query, from the root of the server. A body that comes compressed, which logs may do
+    /// unasked (tlog-tiles), is unpacked.
     ///
     /// # Errors
     /// [`ClientError`].
     pub async fn get(&self, path: &str) -> Result<Bytes, ClientError> {
         let request = self.request(Method::GET, path)?.body(Full::default());
-        self.send(request).await.map(|(_, body)| body)
+        let (headers, body) = self.send(request).await?;
+        match headers.get(CONTENT_ENCODING).map(|value| value.as_bytes()) {
+            None | Some(b"identity") => Ok(body),
+            Some(b"gzip") => gunzip(&body, self.answer_bytes_max).ok_or(ClientError::Packed),
+            Some(_) => Err(ClientError::Packed),
+        }
     }
 
     /// Asks a witness whose submission prefix is this client's URL for a cosignature.
@@ -330,9 +358,10 @@ impl Client {
                 }
             })?;
             let (head, body) = response.into_parts();
-            let body = Limited::new(body, ANSWER_BYTES_MAX).collect().await.map_err(|error| {
+            let bytes_max = self.answer_bytes_max;
+            let body = Limited::new(body, bytes_max).collect().await.map_err(|error| {
                 if error.is::<LengthLimitError>() {
-                    ClientError::TooLong
+                    ClientError::TooLong { bytes_max }
                 } else {
                     ClientError::Broken { server: self.server.to_string(), why: error.to_string() }
                 }
@@ -497,7 +526,7 @@ mod tests {
                 http("200 OK", "content-type: application/timestamp-reply; charset=utf-8\r\n", b"x"),
                 typed("application/timestamp-reply; charset=utf-8"),
             ),
-            (endless, ClientError::TooLong),
+            (endless, ClientError::TooLong { bytes_max: ANSWER_BYTES_MAX }),
         ] {
             let (client, _seen) = server(answer).await;
             assert_eq!(client.timestamp("/tsa", vec![1]).await.unwrap_err(), expected);

@@ -9,6 +9,7 @@ mod authorities;
 mod body;
 pub mod client;
 mod ledger;
+pub mod log_source;
 pub mod metrics;
 pub mod pool;
 mod problem;

@@ -20,6 +20,8 @@ pub mod fsck;
 #[cfg(feature = "store")]
 pub mod ledger;
 pub mod merkle;
+#[cfg(feature = "store")]
+pub mod monitor;
 pub mod note;
 pub mod policy;
 pub mod port;

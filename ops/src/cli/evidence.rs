@@ -51,11 +51,15 @@ pub(crate) enum StampHash {
 /// Names each check with ok, failed or not checked. Needs neither server nor data folder, only the trust anchors that
 /// `semper init` wrote: root.pem, tsa-chain.pem, ledger.vkey, ledger.json; for COSE Receipts also receipt.pem. With a file
 /// witnesses.policy in the folder (C2SP tlog-policy), its quorum must have cosigned the checkpoint.
+///
+/// FILE may also be a proof of misbehaviour (.pom.json), as a monitor, a witness or an audit writes it. Then it is judged
+/// instead: exit code 0 if it convicts the ledger, 1 if it does not, 2 if something is missing. That needs ledger.vkey, and
+/// the rest only where a timestamp is part of the proof.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  semper verify contract.pdf \
                   --token contract.pdf.tst --proof contract.pdf.tlog-proof --trust trust")]
 pub(crate) struct Verify {
-    /// The file that was stamped.
+    /// The file that was stamped, or a proof of misbehaviour.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// The token, or the TimeStampResp with it in; without this option, FILE.tst.

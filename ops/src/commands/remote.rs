@@ -61,9 +61,11 @@ pub(crate) fn exit_of(error: &ClientError) -> Exit {
         ClientError::Busy { .. } => Exit::Busy,
         // The server answered, and the answer is no: nothing was proved, nothing disproved.
         ClientError::NotFound { .. } => Exit::Undecided,
-        ClientError::Status { .. } | ClientError::ContentType { .. } | ClientError::TooLong | ClientError::NotText => {
-            Exit::Fault
-        }
+        ClientError::Status { .. }
+        | ClientError::ContentType { .. }
+        | ClientError::TooLong { .. }
+        | ClientError::Packed
+        | ClientError::NotText => Exit::Fault,
     }
 }
 

@@ -1,30 +1,30 @@
-//! `semper verify`: a timestamp judged offline, told so that a clerk can read it aloud.
+//! `semper verify`: a timestamp, or a proof of misbehaviour, judged offline and told so that a clerk can read it aloud.
 //!
-//! All judging is `semper_ttp::verify`; this file reads the files, says what came out, and ends with 0 (verified), 1
-//! (something is false) or 2 (could not tell, also when a file is missing).
+//! All judging is `semper_ttp`'s ([`semper_ttp::verify`], [`semper_ttp::account`]); this file reads the files, says what
+//! came out, and ends with 0 (verified), 1 (something is false) or 2 (could not tell, also when a file is missing).
 
-use std::io;
-use std::path::Path;
+mod files;
+mod misbehaviour;
 
 use semper_ttp::asn1::TEST_POLICY;
 use semper_ttp::digest::ImprintAlgorithm;
 use semper_ttp::time::Timestamp;
 use semper_ttp::verify::{
-    Check, CheckResult, Document, Evidence, MMD_MILLIS, Outcome, Report, Trust, Verdict, imprint_algorithm,
-    verify_timestamp,
+    Check, CheckResult, Document, Evidence, MMD_MILLIS, Outcome, Report, Verdict, imprint_algorithm, verify_timestamp,
 };
 use serde_json::json;
 
+use self::files::{NoJudgement, Promise, if_there, read, read_trust, unreadable};
 use super::hashing::imprint_of_file;
 use super::{say, token_of};
 use crate::cli::Verify;
 use crate::exit::Exit;
 
-/// Longest token, proof or trust file, bytes; far above any that is real.
-const FILE_BYTES_MAX: u64 = 1 << 20;
-
 /// Runs the command.
 pub(crate) fn run(args: Verify, json: bool) -> Exit {
+    if let Some(claim) = misbehaviour::claim(&args) {
+        return misbehaviour::run(&args, &claim, json);
+    }
     match judge(&args) {
         Ok((report, promise)) => {
             if json {
@@ -49,87 +49,20 @@ fn exit_of(verdict: Verdict) -> Exit {
     }
 }
 
-/// Why nothing could be judged.
-#[derive(Debug, thiserror::Error)]
-enum NoJudgement {
-    #[error("cannot read {path}: {error}")]
-    Unreadable { path: String, error: io::Error },
-    #[error("the trust anchors are no good: {0}")]
-    Trust(#[from] semper_ttp::verify::TrustFault),
-}
-
-/// Where the bound of an entry's delay comes from.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Promise {
-    /// `ledger.json` of the trust folder.
-    Given,
-    /// No such file: [`MMD_MILLIS`].
-    Usual,
-}
-
 fn judge(args: &Verify) -> Result<(Report, Promise), NoJudgement> {
     // The document first: of a name that was mistyped the token is missing, too.
     std::fs::metadata(&args.file).map_err(|error| unreadable(&args.file, error))?;
     let (trust, promise) = read_trust(&args.trust)?;
     let trust = trust.with_policies(args.policies.clone());
     let token = token_of(read(&args.token_path())?);
-    let proof_path = args.proof_path();
-    let proof = match read(&proof_path) {
-        Ok(bytes) => Some(bytes),
-        // Nobody named it: judged without.
-        Err(NoJudgement::Unreadable { error, .. })
-            if args.proof.is_none() && error.kind() == io::ErrorKind::NotFound =>
-        {
-            None
-        }
-        Err(error) => return Err(error),
-    };
+    let proof = read(&args.proof_path());
+    // One that nobody named may be missing: judged without.
+    let proof = if args.proof.is_none() { if_there(proof)? } else { Some(proof?) };
     // An unreadable token is said in the report; then any algorithm serves.
     let algorithm = imprint_algorithm(&token).unwrap_or(ImprintAlgorithm::Sha256);
     let digest = imprint_of_file(&args.file, algorithm).map_err(|error| unreadable(&args.file, error))?;
     let document = Document::Imprint { algorithm, digest: &digest };
     Ok((verify_timestamp(&Evidence { document, token: &token, proof: proof.as_deref() }, &trust), promise))
-}
-
-fn read_trust(folder: &Path) -> Result<(Trust, Promise), NoJudgement> {
-    let text = |name: &str| read(&folder.join(name)).map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    let chain = match text("tsa-chain.pem") {
-        // Only tokens without certificates need it.
-        Err(NoJudgement::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => String::new(),
-        other => other?,
-    };
-    let mut trust = Trust::from_texts(&text("root.pem")?, &chain, &text("ledger.vkey")?)?;
-    match text("receipt.pem") {
-        // Only COSE Receipts need it.
-        Err(NoJudgement::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
-        key => trust = trust.with_receipt_key(&key?)?,
-    }
-    match read(&folder.join("witnesses.policy")) {
-        // Nobody's cosignature is asked for.
-        Err(NoJudgement::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {}
-        policy => trust = trust.with_witnesses(&policy?)?,
-    }
-    match text("ledger.json") {
-        Err(NoJudgement::Unreadable { error, .. }) if error.kind() == io::ErrorKind::NotFound => {
-            Ok((trust, Promise::Usual))
-        }
-        promise => Ok((trust.with_promise(&promise?)?, Promise::Given)),
-    }
-}
-
-fn read(path: &Path) -> Result<Vec<u8>, NoJudgement> {
-    use io::Read;
-    let mut bytes = Vec::new();
-    let file = std::fs::File::open(path).map_err(|error| unreadable(path, error))?;
-    let read = file.take(FILE_BYTES_MAX + 1).read_to_end(&mut bytes).map_err(|error| unreadable(path, error))?;
-    if read as u64 > FILE_BYTES_MAX {
-        return Err(unreadable(path, io::Error::other("it is too long to be evidence")));
-    }
-    Ok(bytes)
-}
-
-fn unreadable(path: &Path, error: io::Error) -> NoJudgement {
-    NoJudgement::Unreadable { path: path.display().to_string(), error }
 }
 
 /// What a check asserts, in plain English.
@@ -387,11 +320,5 @@ mod tests {
         std::fs::write(path("trust/ledger.vkey"), "").unwrap();
         assert!(said().contains("trust anchors"), "{}", said());
         assert!(run(args, false) == Exit::Undecided);
-    }
-
-    #[test]
-    fn an_endless_file_is_not_read_to_its_end() {
-        let error = read(Path::new("/dev/zero")).unwrap_err().to_string();
-        assert!(error.contains("too long"), "{error}");
     }
 }

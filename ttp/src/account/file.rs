@@ -56,6 +56,9 @@ pub enum NotAProof {
     /// A kind that this program does not know.
     #[error("its kind {0:?} is not known")]
     Kind(String),
+    /// An origin that no log can have.
+    #[error("what it accuses is no log's origin")]
+    Against,
     /// Too many exhibits.
     #[error("it has more than {ITEMS_MAX} items")]
     Items,
@@ -98,6 +101,10 @@ impl Proof {
             return Err(NotAProof::Version(file.v));
         }
         let kind = Kind::from_name(&file.kind).ok_or(NotAProof::Kind(file.kind))?;
+        // It is shown to people, on terminals.
+        if file.against.is_empty() || file.against.chars().any(|c| c.is_control() || c.is_whitespace()) {
+            return Err(NotAProof::Against);
+        }
         if file.items.len() > ITEMS_MAX {
             return Err(NotAProof::Items);
         }

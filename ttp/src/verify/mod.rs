@@ -26,7 +26,7 @@ mod trust;
 pub use normal::released_forms;
 pub use reading::TokenReading;
 pub use report::{Check, CheckResult, EntrySummary, Outcome, Report, TokenSummary, Verdict};
-pub use trust::{LedgerPromise, MMD_MILLIS, Trust, TrustFault};
+pub use trust::{LedgerPromise, MMD_MILLIS, Trust, TrustFault, log_keys};
 
 use crate::digest::ImprintAlgorithm;
 

@@ -64,6 +64,15 @@ pub enum TrustFault {
     Promise(String),
 }
 
+/// The keys of `ledger.vkey`, one a line; empty lines and `#` comments are skipped. For who judges a log alone.
+///
+/// # Errors
+/// [`TrustFault::LogKey`].
+pub fn log_keys(vkeys: &str) -> Result<Vec<VerifierKey>, TrustFault> {
+    let lines = vkeys.lines().map(str::trim).filter(|line| !line.is_empty() && !line.starts_with('#'));
+    lines.map(|line| VerifierKey::parse(line).map_err(|fault| TrustFault::LogKey(fault.to_string()))).collect()
+}
+
 impl Trust {
     /// From the texts of `root.pem`, `tsa-chain.pem` (units and issuing CAs, untrusted helpers for tokens without
     /// certificates; may be empty) and `ledger.vkey` (one key a line; empty lines and `#` comments are skipped).
@@ -80,12 +89,7 @@ impl Trust {
             _ => return Err(TrustFault::Root),
         };
         let chain = certificates(chain_pem).ok_or(TrustFault::Chain)?;
-        let log_keys = vkeys
-            .lines()
-            .map(str::trim)
-            .filter(|line| !line.is_empty() && !line.starts_with('#'))
-            .map(|line| VerifierKey::parse(line).map_err(|fault| TrustFault::LogKey(fault.to_string())))
-            .collect::<Result<_, _>>()?;
+        let log_keys = log_keys(vkeys)?;
         Ok(Self {
             root,
             chain,
