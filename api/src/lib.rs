@@ -11,6 +11,7 @@ pub mod client;
 mod ledger;
 pub mod log_source;
 pub mod metrics;
+pub mod monitor;
 pub mod pool;
 mod problem;
 pub mod quota;

@@ -3,6 +3,7 @@
 
 mod clock;
 mod http;
+mod monitor;
 mod witness;
 
 use std::sync::Arc;
@@ -17,6 +18,7 @@ use semper_ttp::time::Timestamp;
 use crate::service::TimeSource;
 use clock::ClockMetrics;
 pub use http::{ConnectionEnd, HttpMetrics};
+pub use monitor::MonitorMetrics;
 pub use witness::WitnessMetrics;
 
 /// Seconds from 50 µs to 10 s: a flush on fast storage lies at the low end, a stall at the high one.

@@ -39,7 +39,7 @@ use crate::{
     tile::bundle_entries,
 };
 
-/// Full tiles of level 0 that are kept in memory before they are written: a flush each some 16,000 entries.
+/// Full tiles that are kept in memory before they should be written: a flush each some 16,000 entries.
 const TILES_PER_BATCH: usize = 64;
 
 /// Role and kind of the entry that opens a log of ours: only such a log promises entries, tags and times. Numbers here,
@@ -347,9 +347,6 @@ impl Monitor {
                 full.insert(id, tile);
             });
         }
-        if self.full.len() >= TILES_PER_BATCH {
-            self.commit()?;
-        }
         Ok(above)
     }
 
@@ -371,6 +368,33 @@ impl Monitor {
         if agree(tile) && agree(known) { Ok(leaves) } else { Err(Unfit::Tile { level: 0, index }) }
     }
 
+    /// True when so much was taken that it should be saved.
+    #[must_use]
+    pub fn is_due(&self) -> bool {
+        self.full.len() >= TILES_PER_BATCH
+    }
+
+    /// Saves what was taken, and with it in one write the caller's own notes, whatever they are.
+    ///
+    /// # Errors
+    /// Storage fails.
+    pub fn save(&mut self, notes: Vec<u8>) -> Result<(), Fault> {
+        self.memory.notes = notes;
+        self.commit()
+    }
+
+    /// The caller's notes as they were saved last.
+    #[must_use]
+    pub fn notes(&self) -> &[u8] {
+        &self.memory.notes
+    }
+
+    /// The log's key.
+    #[must_use]
+    pub fn key(&self) -> &VerifierKey {
+        &self.key
+    }
+
     /// Compares a tile above level 0 with the log's own.
     ///
     /// # Errors
@@ -386,17 +410,18 @@ impl Monitor {
     }
 
     /// Everything of `target` was taken: it is the newest checkpoint verified from now on, unless its entries lead elsewhere.
+    /// Saved with the caller's notes.
     ///
     /// # Errors
     /// They do; then what was staged is forgotten. Or storage fails.
-    pub fn finish(&mut self, target: Signed) -> Result<Option<Misbehaviour>, Stopped> {
+    pub fn finish(&mut self, target: Signed, notes: Vec<u8>) -> Result<Option<Misbehaviour>, Stopped> {
         if self.edge.size() != target.checkpoint.size || self.edge.root() != target.checkpoint.root {
             self.forget()?;
             return Err(Unfit::Root { size: target.checkpoint.size }.into());
         }
         self.memory.verify(&target.note);
         self.verified = Some(target);
-        self.commit()?;
+        self.save(notes)?;
         Ok(self.convicted()?)
     }
 

@@ -13,7 +13,7 @@ use std::ffi::OsString;
 use clap::{Parser, Subcommand};
 pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_ending};
 pub(crate) use folder::{Export, Fsck};
-pub(crate) use outside::{Witness, WitnessCommand, WitnessInit, WitnessServe};
+pub(crate) use outside::{Monitor, Witness, WitnessCommand, WitnessInit, WitnessServe};
 pub(crate) use serve::{Init, Serve};
 pub(crate) use trial::{Bench, BenchArea, Demo};
 
@@ -52,6 +52,7 @@ pub(crate) enum Command {
     Fsck(Fsck),
     Export(Export),
     Witness(Witness),
+    Monitor(Monitor),
     Bench(Bench),
     Demo(Demo),
 }

@@ -174,6 +174,12 @@ impl Drop for Sampling {
     }
 }
 
+/// Milliseconds since 1970 as the machine has them, whatever that is worth: for what a person is told, and decides nothing.
+pub(crate) fn wall_ms() -> u64 {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
+    u64::try_from(since.as_millis()).unwrap_or(u64::MAX)
+}
+
 /// The system's clocks.
 pub(crate) struct SystemReadings {
     origin: Instant,

@@ -11,6 +11,7 @@ pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod init;
+pub(crate) mod monitor;
 pub(crate) mod prove;
 pub(crate) mod serve;
 pub(crate) mod stamp;

@@ -29,6 +29,7 @@ fn main() -> Exit {
         Command::Fsck(args) => commands::fsck::run(args, cli.json),
         Command::Export(args) => commands::export::run(args, cli.json),
         Command::Witness(args) => commands::witness::run(args, cli.json),
+        Command::Monitor(args) => commands::monitor::run(args, cli.json),
         Command::Bench(args) => commands::bench::run(args, cli.json),
         Command::Demo(args) => commands::demo::run(args, cli.json),
     };

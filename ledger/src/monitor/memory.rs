@@ -19,6 +19,7 @@ const LAST_KEY: &[u8] = b"last";
 /// The newest entry of the verified part, which is gone back to when the staged part is forgotten.
 const LAST_VERIFIED_KEY: &[u8] = b"last-verified";
 const SUSPICION_KEY: &[u8] = b"suspicion";
+const NOTES_KEY: &[u8] = b"notes";
 
 /// An entry with its place.
 pub(super) type Placed = (u64, Vec<u8>);
@@ -41,6 +42,8 @@ pub(super) struct Memory {
     last_verified: Option<Last>,
     /// The first entry that convicts, once its checkpoint is verified.
     pub(super) suspicion: Option<Suspicion>,
+    /// Whatever the caller keeps with it.
+    pub(super) notes: Vec<u8>,
 }
 
 impl Memory {
@@ -83,6 +86,7 @@ impl Memory {
             last: last(LAST_KEY)?,
             last_verified: last(LAST_VERIFIED_KEY)?,
             suspicion,
+            notes: row(NOTES_KEY)?.unwrap_or_default(),
             key,
         })
     }
@@ -91,6 +95,7 @@ impl Memory {
         let verified = self.verified.clone();
         batch.put(Table::Meta, FORMAT_KEY, &FORMAT);
         batch.put(Table::Meta, KEY_KEY, self.key.as_bytes());
+        batch.put(Table::Meta, NOTES_KEY, &self.notes);
         batch.put(Table::Meta, STAGED_KEY, &self.staged.to_be_bytes());
         let mut optional = |name: &[u8], row: Option<Vec<u8>>| match row {
             Some(row) => batch.put(Table::Meta, name, &row),

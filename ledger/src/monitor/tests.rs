@@ -109,7 +109,7 @@ fn follow(monitor: &mut Monitor, log: &Log, size: u64) -> Result<Option<Misbehav
     for (id, tile) in monitor.edge() {
         Monitor::check(id, tile, tiles.0[&id].hashes())?;
     }
-    monitor.finish(target)
+    monitor.finish(target, Vec::new())
 }
 
 fn read_up_to(monitor: &mut Monitor, log: &Log, target: &Signed) -> Result<(), Stopped> {
@@ -163,11 +163,16 @@ fn every_entry_is_shown_once_also_over_a_stop_in_the_middle() {
             monitor = open(&store, &log);
             staged_before = monitor.staged();
             assert!((64 * 256..=100 * 256).contains(&staged_before), "{staged_before}");
+            // The notes are of the same moment.
+            assert_eq!(monitor.notes(), staged_before.to_string().as_bytes());
             shown.truncate(staged_before as usize);
         }
         let index = monitor.staged() / 256;
         let (bundle, tile) = log.bundle(index, 40_000);
         monitor.take(&target, index, &bundle, &tile, &mut |seen| shown.push(seen.index)).unwrap();
+        if monitor.is_due() {
+            monitor.save(shown.len().to_string().into_bytes()).unwrap();
+        }
     }
     while monitor.staged() < 40_000 {
         let index = monitor.staged() / 256;
@@ -175,7 +180,7 @@ fn every_entry_is_shown_once_also_over_a_stop_in_the_middle() {
         monitor.take(&target, index, &bundle, &tile, &mut |seen| shown.push(seen.index)).unwrap();
     }
     assert!(staged_before > 0);
-    assert_eq!(monitor.finish(target).unwrap(), None);
+    assert_eq!(monitor.finish(target, Vec::new()).unwrap(), None);
     assert_eq!(shown, (0..40_000).collect::<Vec<_>>());
 }
 
@@ -281,7 +286,7 @@ fn bytes_that_do_not_fit_prove_nothing_and_are_read_again() {
     let mut lie = log.clone();
     lie.entries[900] = entry(1, &[]);
     read_up_to(&mut monitor, &lie, &target).unwrap();
-    let Err(Stopped::Unfit(unfit)) = monitor.finish(target.clone()) else { panic!() };
+    let Err(Stopped::Unfit(unfit)) = monitor.finish(target.clone(), Vec::new()) else { panic!() };
     assert_eq!(unfit, Unfit::Root { size: 1_000 });
     assert_eq!((monitor.staged(), open(&store, &log).staged()), (300, 300));
     assert_eq!(follow(&mut monitor, &log, 1_000).unwrap(), None);
@@ -304,7 +309,7 @@ fn what_was_staged_and_forgotten_convicts_nobody() {
     monitor.commit().unwrap();
     let mut monitor = open(&store, &log);
     assert_eq!(monitor.staged(), 1_000);
-    assert!(monitor.finish(target).is_err());
+    assert!(monitor.finish(target, Vec::new()).is_err());
     assert_eq!(follow(&mut monitor, &log, 1_000).unwrap(), None);
     assert_eq!(monitor.convicted().unwrap(), None);
 }

@@ -38,7 +38,7 @@ fn every_help_has_an_example_that_parses() {
             assert!(arg.get_help().is_some(), "{name}: {} has no help", arg.get_id());
         }
     }
-    assert_eq!(count, 12);
+    assert_eq!(count, 13);
     assert!(root.render_long_help().to_string().contains("Example:\n  semper demo"));
 }
 
@@ -89,6 +89,12 @@ fn what_must_be_given_and_what_excludes_each_other() {
         "semper witness",
         "semper witness init --data d --config f",
         "semper witness init --data d --name n",
+        "semper monitor u --vkey k",
+        "semper monitor u --state s",
+        "semper monitor u --vkey k --state s --known-kind timestamp.token",
+        "semper monitor u --vkey k --state s --known l --known-kind tokens",
+        "semper monitor u --vkey k --state s --stay",
+        "semper monitor u --vkey k --state s --interval-secs 0",
     ] {
         // With SEMPER_URL set in the environment of the tests, `stamp f` would be a whole command line.
         if line == "semper stamp f" && std::env::var_os("SEMPER_URL").is_some() {
@@ -107,6 +113,8 @@ fn what_must_be_given_and_what_excludes_each_other() {
         "semper bench",
         "semper witness init --data d --demo --log a --log b",
         "semper witness serve --data d --http 127.0.0.1:0 --json",
+        "semper monitor u --vkey k --state s --once --known l --known-kind timestamp.token --known-kind ca.crl-issued",
+        "semper monitor u --vkey k --state s --admin 127.0.0.1:0 --stay --interval-secs 1 --rollback-secs 0 --json",
     ] {
         assert!(parse(line).is_ok(), "{line}");
     }

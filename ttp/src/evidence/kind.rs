@@ -171,6 +171,17 @@ impl Kind {
         }
     }
 
+    /// All that this build knows, in the order of their numbers.
+    pub fn all() -> impl Iterator<Item = Self> {
+        RoleCode::ALL.iter().flat_map(|role| (0..256).filter_map(|kind| Self::from_codes(role.code(), kind)))
+    }
+
+    /// The one that is shown so.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::all().find(|kind| kind.to_string() == name)
+    }
+
     /// Role and kind as the one number that stands in a fact, role × 256 + kind, so that a fact can be read, folded and
     /// checked without its entry.
     #[must_use]
@@ -208,6 +219,7 @@ mod tests {
             .filter_map(|packed| Kind::from_packed(packed).map(|kind| (packed, kind)))
             .map(|(packed, kind)| {
                 assert_eq!(kind.packed(), packed);
+                assert_eq!(Kind::from_name(&kind.to_string()), Some(kind));
                 assert_eq!(Kind::from_codes(kind.role().code(), kind.code()), Some(kind));
                 format!("{}.{} {kind}", packed >> 8, packed & 0xFF)
             })
@@ -234,6 +246,7 @@ mod tests {
                 "3.2 ca.certificate-revoked",
             ]
         );
+        assert_eq!(Kind::all().count(), known.len());
         let roles: Vec<_> = RoleCode::ALL.iter().map(|r| r.name()).collect();
         assert_eq!(
             roles,

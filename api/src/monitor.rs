@@ -1,0 +1,359 @@
+//! A monitor of a log, this or anybody's: reads what is new, round by round, and holds the log to it.
+//!
+//! In scope: the order in which a log is read, what a round comes to, what its operator is told ([`notice`]). All judging
+//! of trees and entries is [`semper_ledger::monitor`]. Out of scope: when the next round begins, and where evidence is
+//! written (`ops`).
+
+pub mod notice;
+
+use std::{collections::VecDeque, sync::Arc};
+
+use axum::{
+    Router,
+    extract::State,
+    response::{IntoResponse, Response},
+    routing::get,
+};
+use bytes::Bytes;
+use http::{StatusCode, header};
+use semper_ledger::{
+    merkle::{EMPTY_ROOT, Hash, TILE_WIDTH, Tile, TileId, tile_width},
+    monitor::{ForkError, JudgeError, Judged, Misbehaviour, Monitor, Signed, Stopped, Unfit},
+    policy::Policy,
+    store::Fault,
+};
+use semper_ttp::{
+    account::{Kind, Prefix, Proof},
+    crypto::LogVerifier,
+};
+use tokio::{
+    runtime::Handle,
+    task::{JoinHandle, block_in_place},
+};
+
+use self::notice::{Digests, Notice, Watch};
+use crate::{
+    log_source::{LogSource, SourceTiles},
+    metrics::MonitorMetrics,
+};
+
+pub use crate::log_source::SourceError;
+
+/// Bundles that are fetched ahead. With the longest entries that the format allows, as many times 16 MiB of memory.
+const AHEAD: usize = 16;
+
+/// How a log is read, and what its operator wants to be told.
+pub struct Follower {
+    source: Arc<LogSource>,
+    monitor: Monitor,
+    watch: Watch,
+    policy: Option<Policy>,
+    settings: Settings,
+    /// Since when only older checkpoints are shown, milliseconds.
+    older_since: Option<u64>,
+}
+
+/// Bounds of patience.
+#[derive(Clone, Copy, Debug)]
+pub struct Settings {
+    /// How long a log may show an older checkpoint, as caches do, before that is a rollback: milliseconds.
+    pub rollback_ms: u64,
+    /// How far an entry's time may lie ahead of this machine's clock, milliseconds.
+    pub ahead_ms: u64,
+}
+
+/// What a round came to.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Round {
+    /// Entries under the newest checkpoint that was verified.
+    pub size: u64,
+    /// Its root.
+    pub root: Hash,
+    /// How many of them are new.
+    pub new: u64,
+    /// What the operator is told.
+    pub notices: Vec<Notice>,
+    /// What convicts the log. Nothing further is read of it.
+    pub misbehaviour: Option<Proof>,
+    /// The log showed an older checkpoint, and not yet for long.
+    pub older: bool,
+}
+
+/// Why a round came to nothing. The next one goes on where it stopped.
+#[derive(Debug, thiserror::Error)]
+pub enum RoundError {
+    /// The log cannot be reached, or does not have what it must have.
+    #[error(transparent)]
+    Source(#[from] SourceError),
+    /// Its checkpoint is none.
+    #[error(transparent)]
+    Checkpoint(JudgeError),
+    /// Its bytes do not fit together.
+    #[error("the log serves bytes that do not fit together, which proves nothing: {0}")]
+    Unfit(#[from] Unfit),
+    /// Our own storage. Fatal.
+    #[error(transparent)]
+    Fault(#[from] Fault),
+}
+
+impl RoundError {
+    /// The label in the metrics.
+    #[must_use]
+    pub fn reason(&self) -> &'static str {
+        match self {
+            Self::Source(_) => "source",
+            Self::Checkpoint(_) => "checkpoint",
+            Self::Unfit(_) => "data",
+            Self::Fault(_) => "storage",
+        }
+    }
+}
+
+impl From<Stopped> for RoundError {
+    fn from(stopped: Stopped) -> Self {
+        match stopped {
+            Stopped::Unfit(unfit) => unfit.into(),
+            Stopped::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<JudgeError> for RoundError {
+    fn from(error: JudgeError) -> Self {
+        match error {
+            JudgeError::Fault(fault) => fault.into(),
+            bad @ JudgeError::Bad(_) => Self::Checkpoint(bad),
+        }
+    }
+}
+
+impl From<ForkError<SourceError>> for RoundError {
+    fn from(error: ForkError<SourceError>) -> Self {
+        match error {
+            ForkError::Tiles(error) => error.into(),
+            ForkError::Unfit(unfit) => unfit.into(),
+        }
+    }
+}
+
+impl Follower {
+    /// A follower that goes on from the monitor's memory.
+    #[must_use]
+    pub fn new(
+        source: LogSource,
+        monitor: Monitor,
+        mut watch: Watch,
+        policy: Option<Policy>,
+        settings: Settings,
+    ) -> Self {
+        watch.restore(monitor.notes());
+        Self { source: Arc::new(source), monitor, watch, policy, settings, older_since: None }
+    }
+
+    /// What it remembers.
+    #[must_use]
+    pub fn monitor(&self) -> &Monitor {
+        &self.monitor
+    }
+
+    /// One round: the newest checkpoint, and everything under it that was not read before. `progress` is told of entries read
+    /// and entries in all. Needs a runtime with more than one thread.
+    ///
+    /// # Errors
+    /// [`RoundError`].
+    pub async fn round(&mut self, now_ms: u64, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<Round, RoundError> {
+        let before = self.verified_size();
+        // Somebody may have been stopped before it was told.
+        if let Some(found) = self.monitor.convicted()? {
+            return Ok(self.comes_to(before, Some(self.proof_of(found))));
+        }
+        let note = self.source.checkpoint().await?;
+        let target = match self.monitor.judge(&note)? {
+            Judged::Same => None,
+            Judged::Older(older) => return Ok(self.older(&older, now_ms)),
+            Judged::Misbehaved(found) => return Ok(self.comes_to(before, Some(self.proof_of(*found)))),
+            Judged::Newer(target) => Some(target),
+        };
+        self.older_since = None;
+        let mut found = None;
+        if let Some(target) = target {
+            let tiles = SourceTiles { source: &self.source, size: target.checkpoint.size, runtime: Handle::current() };
+            found = block_in_place(|| self.monitor.fork_before(&target, &tiles))?;
+            if found.is_none() {
+                self.read(&target, progress).await?;
+                let (monitor, notes) = (&mut self.monitor, self.watch.notes());
+                found = match block_in_place(|| monitor.finish(target, notes)) {
+                    Err(Stopped::Unfit(unfit)) => return Err(self.forgotten(unfit)),
+                    finished => finished?,
+                };
+            }
+        }
+        let proof = found.map(|found| self.proof_of(found));
+        let mut round = self.comes_to(before, proof);
+        round.notices = self.watch.settle(now_ms);
+        if let Some(ahead_ms) = self.monitor.last_time_ms().checked_sub(now_ms + self.settings.ahead_ms) {
+            round.notices.push(Notice::Ahead { ahead_ms: ahead_ms + self.settings.ahead_ms });
+        }
+        if let Some(policy) = &self.policy {
+            // The note shown now: of an unchanged tree too, since cosignatures come later.
+            let judged = policy.judge_of(&[self.monitor.key().clone()], &note, &LogVerifier);
+            match judged.map_err(|bad| RoundError::Checkpoint(bad.into()))? {
+                judged if judged.quorum => {}
+                judged => round.notices.push(Notice::Unwitnessed { size: judged.checkpoint.size }),
+            }
+        }
+        Ok(round)
+    }
+
+    /// The notices of the rounds so far have reached the operator. Before that is said, a stop tells them again.
+    ///
+    /// # Errors
+    /// Storage fails.
+    pub fn told(&mut self) -> Result<(), Fault> {
+        let notes = self.watch.notes();
+        if notes == self.monitor.notes() {
+            return Ok(());
+        }
+        block_in_place(|| self.monitor.save(notes))
+    }
+
+    /// The list of known digests as it is now.
+    pub fn know(&mut self, list: Digests) {
+        self.watch.know(list);
+    }
+
+    fn verified_size(&self) -> u64 {
+        self.monitor.verified().map_or(0, |seen| seen.checkpoint.size)
+    }
+
+    fn comes_to(&self, before: u64, misbehaviour: Option<Proof>) -> Round {
+        let size = self.verified_size();
+        let root = self.monitor.verified().map_or(EMPTY_ROOT, |seen| seen.checkpoint.root);
+        Round { size, root, new: size - before, notices: Vec::new(), misbehaviour, older: false }
+    }
+
+    fn older(&mut self, older: &Signed, now_ms: u64) -> Round {
+        let since = *self.older_since.get_or_insert(now_ms);
+        let for_good = now_ms.saturating_sub(since) >= self.settings.rollback_ms;
+        let against = self.monitor.key().name();
+        let proof =
+            self.monitor.verified().filter(|_| for_good).map(|seen| Proof::rollback(against, &seen.note, &older.note));
+        Round { older: proof.is_none(), ..self.comes_to(self.verified_size(), proof) }
+    }
+
+    /// Reads everything up to `target`.
+    async fn read(&mut self, target: &Signed, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), RoundError> {
+        let size = target.checkpoint.size;
+        self.monitor.begin(target)?;
+        self.watch.forget_from(self.monitor.staged());
+        let bundles = self.monitor.staged() / TILE_WIDTH..size.div_ceil(TILE_WIDTH);
+        let mut ahead: VecDeque<Fetching> = VecDeque::with_capacity(AHEAD);
+        let mut next = bundles.clone();
+        for index in bundles {
+            while ahead.len() < AHEAD
+                && let Some(index) = next.next()
+            {
+                ahead.push_back(Fetching::begin(self.source.clone(), index, size));
+            }
+            let fetched = ahead.pop_front().expect("each bundle is fetched before it is taken").end().await?;
+            let (monitor, watch) = (&mut self.monitor, &mut self.watch);
+            let above = block_in_place(|| {
+                let above =
+                    monitor.take(target, index, &fetched.bundle, &fetched.tile, &mut |seen| watch.see(&seen))?;
+                if monitor.is_due() {
+                    monitor.save(watch.notes())?;
+                }
+                Ok::<_, Stopped>(above)
+            })?;
+            for (id, ours) in above {
+                let theirs = self.source.tile(id, TILE_WIDTH as usize).await?;
+                self.check(id, &ours, &theirs)?;
+            }
+            progress(self.monitor.staged(), size);
+        }
+        let edge: Vec<_> = self.monitor.edge().map(|(id, tile)| (id, tile.clone())).collect();
+        for (id, ours) in edge {
+            let theirs = self.source.tile(id, ours.width()).await?;
+            self.check(id, &ours, &theirs)?;
+        }
+        Ok(())
+    }
+
+    fn check(&mut self, id: TileId, ours: &Tile, theirs: &[Hash]) -> Result<(), RoundError> {
+        let Err(unfit) = Monitor::check(id, ours, theirs) else { return Ok(()) };
+        self.monitor.forget()?;
+        Err(self.forgotten(unfit))
+    }
+
+    /// The monitor forgot what was staged: so does the watch.
+    fn forgotten(&mut self, unfit: Unfit) -> RoundError {
+        self.watch.forget_from(self.monitor.staged());
+        unfit.into()
+    }
+
+    fn proof_of(&self, found: Misbehaviour) -> Proof {
+        let against = self.monitor.key().name();
+        match found {
+            Misbehaviour::TwoRoots { first, other } => Proof::two_roots(against, &first, &other),
+            Misbehaviour::Fork { older, newer, from, root, to, path } => {
+                Proof::fork(against, &older, &newer, Prefix { from, root, to, path })
+            }
+            Misbehaviour::TagTwice(one, other) => Proof::two_entries(Kind::Equivocation, against, one, other),
+            Misbehaviour::TimeFell(one, other) => Proof::two_entries(Kind::Time, against, one, other),
+            Misbehaviour::NoEntry(genesis, entry) => Proof::two_entries(Kind::BrokenRule, against, genesis, entry),
+        }
+    }
+}
+
+/// A bundle with the log's own hashes of it.
+struct Fetched {
+    bundle: Bytes,
+    tile: Vec<Hash>,
+}
+
+/// One that is on its way; dropped, it is given up.
+struct Fetching(JoinHandle<Result<Fetched, SourceError>>);
+
+impl Fetching {
+    fn begin(source: Arc<LogSource>, index: u64, size: u64) -> Self {
+        Self(tokio::spawn(async move {
+            let id = TileId { level: 0, index };
+            let width = tile_width(size, id) as usize;
+            let (bundle, tile) = tokio::join!(source.bundle(index, width), source.tile(id, width));
+            Ok(Fetched { bundle: bundle?, tile: tile? })
+        }))
+    }
+
+    async fn end(mut self) -> Result<Fetched, SourceError> {
+        (&mut self.0).await.expect("fetching does not panic, and is given up only when nobody waits for it")
+    }
+}
+
+impl Drop for Fetching {
+    fn drop(&mut self) {
+        self.0.abort();
+    }
+}
+
+/// The admin listener of a monitor: metrics and health.
+pub fn admin_routes(metrics: Arc<MonitorMetrics>) -> Router {
+    Router::new()
+        .route("/metrics", get(render))
+        .route("/healthz", get(async || "ok\n"))
+        .fallback(async || (StatusCode::NOT_FOUND, "no such page\n"))
+        .with_state(metrics)
+}
+
+async fn render(State(metrics): State<Arc<MonitorMetrics>>) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()).into_response()
+}
+
+/// The label under which a path is counted.
+#[must_use]
+pub fn label(path: &str) -> &'static str {
+    match path {
+        "/metrics" => "/metrics",
+        "/healthz" => "/healthz",
+        _ => "other",
+    }
+}
