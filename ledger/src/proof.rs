@@ -232,20 +232,39 @@ pub fn verify_consistency(
             found => Err(Unproven::Length { found, needed: 0 }),
         };
     }
-    let (mut node, mut last) = (from - 1, to - 1);
-    while node & 1 == 1 {
-        node >>= 1;
-        last >>= 1;
-    }
     let (seed, rest) = match path.split_first() {
         _ if from.is_power_of_two() && !path.is_empty() => (*from_root, path),
         Some((first, rest)) => (*first, rest),
         None => return Err(Unproven::Length { found: 0, needed: 1 }),
     };
+    let (old, new) = climb((from, to), seed, rest, path.len())?;
+    if old == *from_root && new == *to_root { Ok(()) } else { Err(Unproven::Root) }
+}
+
+/// The root of the first `from` leaves of the tree (`to`, `to_root`), as a consistency proof for these sizes shows it: whoever
+/// signed `to_root` has signed it, too. `None` if the path does not lead to `to_root`, and for a power of two: there the old
+/// root is no part of the path, and whoever checks must know it.
+pub fn old_root(from: u64, (to, to_root): (u64, &Hash), path: &[Hash]) -> Option<Hash> {
+    if from == 0 || from >= to || from.is_power_of_two() {
+        return None;
+    }
+    let (seed, rest) = path.split_first()?;
+    let (old, new) = climb((from, to), *seed, rest, path.len()).ok()?;
+    (new == *to_root).then_some(old)
+}
+
+/// The two roots to which a consistency proof leads from its lowest node `seed` over `rest`; `given` is the length of the
+/// whole proof, for the error.
+fn climb((from, to): (u64, u64), seed: Hash, rest: &[Hash], given: usize) -> Result<(Hash, Hash), Unproven> {
+    let (mut node, mut last) = (from - 1, to - 1);
+    while node & 1 == 1 {
+        node >>= 1;
+        last >>= 1;
+    }
     let (mut old, mut new) = (seed, seed);
     for (i, hash) in rest.iter().enumerate() {
         if last == 0 {
-            return Err(Unproven::Length { found: path.len(), needed: path.len() - rest.len() + i });
+            return Err(Unproven::Length { found: given, needed: given - rest.len() + i });
         }
         if node & 1 == 1 || node == last {
             old = node_hash(hash, &old);
@@ -260,7 +279,7 @@ pub fn verify_consistency(
         node >>= 1;
         last >>= 1;
     }
-    if last == 0 && old == *from_root && new == *to_root { Ok(()) } else { Err(Unproven::Root) }
+    if last == 0 { Ok((old, new)) } else { Err(Unproven::Root) }
 }
 
 #[cfg(test)]
@@ -329,7 +348,10 @@ mod tests {
                 let mut path = path.clone();
                 path[i][i % 32] ^= 1;
                 assert!(verify_consistency((from, &old), (to, &new), &path).is_err());
+                assert_eq!(old_root(from, (to, &new), &path), None);
             }
+            assert_eq!(old_root(from, (to, &new), &path[1..]), None);
+            assert_eq!(old_root(from, (to, &new), &[&path[..], &[old]].concat()), None);
         }
     }
 
@@ -357,6 +379,8 @@ mod tests {
                 let Ok(path) = consistency(&tree, from, to);
                 let (old, new) = (&roots[from as usize], &roots[to as usize]);
                 assert_eq!(verify_consistency((from, old), (to, new), &path), Ok(()), "{from} in {to}");
+                let shown = (from < to && from != 0 && !from.is_power_of_two()).then_some(*old);
+                assert_eq!(old_root(from, (to, new), &path), shown, "{from} in {to}");
             }
         }
         for (from, to) in [(1, 2), (255, 256), (256, 257), (256, 600), (300, 512), (511, 600)] {
@@ -431,6 +455,7 @@ mod tests {
         fn any_claim_is_answered(leaf: [u8; 32], index: u64, size: u64, path in proptest::collection::vec(any::<[u8; 32]>(), 0..70)) {
             prop_assert!(verify_inclusion(&leaf, index, size, &leaf, &path).is_err() || size == 1);
             let _ = verify_consistency((index, &leaf), (size, &leaf), &path);
+            let _ = old_root(index, (size, &leaf), &path);
         }
     }
 }
