@@ -7,7 +7,10 @@
 //! ```
 //!
 //! All judging is `semper_ledger::witness`, all remembering its `record`. A cosignature asserts a time, so none is made
-//! while the clock may assert none: 503, and the log comes again.
+//! while the clock may assert none: 503, and the log comes again. What a refused request shows against its log is kept
+//! (`evidence`).
+
+mod evidence;
 
 use std::{
     collections::HashMap,
@@ -28,7 +31,7 @@ use semper_ledger::{
     note::Note,
     port::SigningFailed,
     witness::{
-        AddCheckpoint, Refusal, SIZE_TYPE, Submission, WitnessedLog,
+        AddCheckpoint, Refusal, SIZE_TYPE, WitnessedLogs,
         log_list::ListedLog,
         record::{NotCosigned, Records},
     },
@@ -44,7 +47,7 @@ const CLOCK_RETRY_SECS: u32 = 10;
 
 /// A running witness.
 pub struct Witness {
-    logs: Vec<WitnessedLog>,
+    logs: WitnessedLogs,
     /// Requests of the day, by origin, against what was agreed.
     quotas: HashMap<String, Mutex<Quota>>,
     records: Records,
@@ -120,8 +123,8 @@ impl Witness {
     ) -> Self {
         let quota = |log: &ListedLog| Mutex::new(Quota { per_day: log.requests_per_day, day: 0, asked: 0 });
         let quotas = logs.iter().map(|log| (log.origin.clone(), quota(log))).collect();
-        let logs: Vec<_> = logs.iter().map(ListedLog::witnessed).collect();
-        for log in &logs {
+        let logs: WitnessedLogs = logs.iter().map(ListedLog::witnessed).collect();
+        for log in logs.iter() {
             let newest = records.newest(&sha256(log.origin.as_bytes()));
             if let Some((checkpoint, seconds)) = newest.and_then(|(checkpoint, note)| {
                 let note = Note::parse(&note).ok()?;
@@ -178,8 +181,8 @@ impl Witness {
                 self.metrics.newest(&submission.checkpoint().origin, submission.checkpoint().size, now);
                 ([(header::CONTENT_TYPE, HeaderValue::from_static(TEXT))], line.to_string()).into_response()
             }
-            Err(NotCosigned::Refused(refusal)) => {
-                self.look_for_evidence(&submission, &refusal, request);
+            Err(NotCosigned::Refused { refusal, last }) => {
+                self.look_for_evidence(&submission, &refusal, last.as_deref(), request);
                 self.refused(&refusal)
             }
             Err(fault @ (NotCosigned::Signing(_) | NotCosigned::Disk(_) | NotCosigned::InDoubt)) => {
@@ -205,32 +208,6 @@ impl Witness {
             refusal => (TEXT, format!("{refusal}\n")),
         };
         (status, [(header::CONTENT_TYPE, HeaderValue::from_static(content_type))], text).into_response()
-    }
-
-    /// A checkpoint that its log signed and that was not cosigned may convict the log: one size with two roots does so
-    /// whatever else was wrong; one that is not proven to continue the last may.
-    fn look_for_evidence(&self, submission: &Submission, refusal: &Refusal, request: &[u8]) {
-        let checkpoint = submission.checkpoint();
-        let (origin, size) = (checkpoint.origin.as_str(), checkpoint.size);
-        let last = self.records.newest(&sha256(origin.as_bytes())).map(|(last, _)| last);
-        let convicts = last.as_ref().is_some_and(|last| submission.contradicts(last));
-        // A bad proof for the very checkpoint that was cosigned says nothing about its log.
-        if !convicts
-            && (!matches!(refusal, Refusal::Unproven(_) | Refusal::EmptyRoot) || last.as_ref() == Some(checkpoint))
-        {
-            return;
-        }
-        if convicts {
-            self.metrics.contradicted(origin);
-            tracing::error!(origin, size, "THE LOG SIGNED TWO HISTORIES: one size, two roots");
-        }
-        match self.records.keep(submission, convicts, request) {
-            Ok(Some(file)) => {
-                tracing::warn!(origin, size, file = %file.display(), %refusal, "a signed checkpoint is kept")
-            }
-            Ok(None) => {}
-            Err(fault) => tracing::error!(%fault, "evidence against a log could not be kept"),
-        }
     }
 }
 

@@ -18,7 +18,7 @@ pub mod log_list;
 #[cfg(feature = "store")]
 pub mod record;
 
-use std::fmt;
+use std::{collections::HashMap, fmt};
 
 use base64::{Engine as _, engine::general_purpose::STANDARD as BASE64};
 
@@ -114,7 +114,7 @@ impl AddCheckpoint {
     ///
     /// # Errors
     /// [`Refusal`] up to and with [`Refusal::OldSize`].
-    pub fn admit(self, logs: &[WitnessedLog], verifier: &dyn Verifier) -> Result<Submission, Refusal> {
+    pub fn admit(self, logs: &WitnessedLogs, verifier: &dyn Verifier) -> Result<Submission, Refusal> {
         let mut note = Note::parse(&self.note).map_err(|fault| match fault {
             BadNote::TooLarge => Refusal::Malformed("the checkpoint is too long"),
             BadNote::Shape | BadNote::BadSignature | BadNote::Unsigned => {
@@ -123,7 +123,7 @@ impl AddCheckpoint {
         })?;
         let shape = Refusal::Malformed("the note's text is not origin, size and root");
         let checkpoint = Checkpoint::parse(&note.text).map_err(|_| shape)?;
-        let log = logs.iter().find(|log| log.origin == checkpoint.origin).ok_or(Refusal::Origin)?;
+        let log = logs.of(&checkpoint.origin).ok_or(Refusal::Origin)?;
         note.verify(&log.keys, verifier).map_err(|_| Refusal::Signature)?;
         if self.old > checkpoint.size {
             return Err(Refusal::OldSize);
@@ -150,6 +150,42 @@ pub struct WitnessedLog {
     pub origin: String,
     /// Any one of them must have signed.
     pub keys: Vec<VerifierKey>,
+}
+
+/// The logs that a witness knows, found by their origins: a public witness may know thousands.
+#[derive(Clone, Debug, Default)]
+pub struct WitnessedLogs(HashMap<String, WitnessedLog>);
+
+impl WitnessedLogs {
+    /// The log of this origin.
+    pub fn of(&self, origin: &str) -> Option<&WitnessedLog> {
+        self.0.get(origin)
+    }
+
+    /// All of them, in no order.
+    pub fn iter(&self) -> impl Iterator<Item = &WitnessedLog> {
+        self.0.values()
+    }
+}
+
+impl FromIterator<WitnessedLog> for WitnessedLogs {
+    fn from_iter<I: IntoIterator<Item = WitnessedLog>>(logs: I) -> Self {
+        Self(logs.into_iter().map(|log| (log.origin.clone(), log)).collect())
+    }
+}
+
+/// In what two checkpoints that one log signed contradict each other.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Contradiction {
+    /// One size, two roots.
+    TwoRoots,
+    /// The larger tree begins with another tree of the smaller one's size.
+    Fork {
+        /// Its root.
+        begins: Hash,
+        /// The consistency proof that shows it.
+        path: Vec<Hash>,
+    },
 }
 
 /// A request whose checkpoint a known log signed.
@@ -189,9 +225,16 @@ impl Submission {
         Ok(proof::verify_consistency((size, &root), new, &self.proof)?)
     }
 
-    /// Whether this very checkpoint and `last` convict the log: one size, two roots, both signed.
-    pub fn contradicts(&self, last: &Checkpoint) -> bool {
-        self.checkpoint.size == last.size && self.checkpoint.root != last.root
+    /// What convicts the log, if this checkpoint and `last` do, both of which it signed. A fork shows itself only when the
+    /// request's proof begins at the size of `last`, leads to the root that was signed, and names the root from which it
+    /// comes, which it does not for a power of two ([`proof::old_root`]).
+    pub fn contradiction(&self, last: &Checkpoint) -> Option<Contradiction> {
+        let Checkpoint { size, root, .. } = &self.checkpoint;
+        if *size == last.size {
+            return (*root != last.root).then_some(Contradiction::TwoRoots);
+        }
+        let begins = proof::old_root(last.size, (*size, root), &self.proof).filter(|_| self.old == last.size)?;
+        (begins != last.root).then(|| Contradiction::Fork { begins, path: self.proof.clone() })
     }
 }
 
@@ -202,8 +245,9 @@ mod tests {
     use super::*;
     use crate::testing::{Ed25519, SmallLog, TestVerifier};
 
-    fn logs(log: &SmallLog) -> [WitnessedLog; 1] {
-        [WitnessedLog { origin: log.identity.origin().to_owned(), keys: log.keys().to_vec() }]
+    fn logs(log: &SmallLog) -> WitnessedLogs {
+        let log = WitnessedLog { origin: log.identity.origin().to_owned(), keys: log.keys().to_vec() };
+        WitnessedLogs::from_iter([log])
     }
 
     fn request(old: u64, log: &SmallLog) -> AddCheckpoint {
@@ -276,8 +320,33 @@ mod tests {
         let (log, last) = (SmallLog::new(20), Checkpoint { origin: "log".into(), size: 20, root: [7; 32] });
         let submission = request(20, &log).admit(&logs(&log), &TestVerifier).unwrap();
         assert_eq!(submission.judge(Some(&last)), Err(Unproven::Root.into()));
-        assert!(submission.contradicts(&last) && !submission.contradicts(&at(&log, 20)));
-        assert!(!submission.contradicts(&Checkpoint { size: 19, ..last }));
+        assert_eq!(submission.contradiction(&last), Some(Contradiction::TwoRoots));
+        assert_eq!(submission.contradiction(&at(&log, 20)), None);
+        assert_eq!(submission.contradiction(&Checkpoint { size: 19, ..last.clone() }), None);
+        // Whatever size the request began with.
+        let unknowing = request(7, &log).admit(&logs(&log), &TestVerifier).unwrap();
+        assert_eq!(unknowing.contradiction(&last), Some(Contradiction::TwoRoots));
+    }
+
+    /// A proof that leads to the signed root from another beginning than the one that was cosigned.
+    #[test]
+    fn a_tree_that_begins_otherwise_convicts() {
+        let log = SmallLog::new(20);
+        for size in 1..20u64 {
+            let last = Checkpoint { origin: "log".into(), size, root: [7; 32] };
+            let admit = |request: AddCheckpoint| request.admit(&logs(&log), &TestVerifier).unwrap();
+            let submission = admit(request(size, &log));
+            let fork = Contradiction::Fork { begins: log.root(size), path: log.consistency(size) };
+            // Of a power of two the proof does not tell the beginning.
+            assert_eq!(submission.contradiction(&last), (!size.is_power_of_two()).then_some(fork), "{size}");
+            assert_eq!(submission.contradiction(&at(&log, size)), None, "{size}");
+            // A proof that leads nowhere, or from elsewhere, says nothing about the log.
+            let mut wrong = request(size, &log);
+            wrong.proof[0][0] ^= 1;
+            assert_eq!(admit(wrong).contradiction(&last), None, "{size}");
+            let elsewhere = Checkpoint { size: size + 1, ..last.clone() };
+            assert_eq!(submission.contradiction(&elsewhere).filter(|_| size != 19), None, "{size}");
+        }
     }
 
     /// An empty log may be cosigned, but only as what it is.
@@ -287,7 +356,8 @@ mod tests {
         let submit = |root| {
             let text = Checkpoint { origin: "log".into(), size: 0, root }.text();
             let note = Note { signatures: vec![signer.line(&signer.sign(&text).unwrap())], text };
-            let known = [WitnessedLog { origin: "log".into(), keys: vec![signer.verifier_key().clone()] }];
+            let known = WitnessedLog { origin: "log".into(), keys: vec![signer.verifier_key().clone()] };
+            let known = WitnessedLogs::from_iter([known]);
             AddCheckpoint { old: 0, proof: vec![], note: note.to_string() }.admit(&known, &TestVerifier)?.judge(None)
         };
         assert_eq!(submit(EMPTY_ROOT), Ok(()));

@@ -10,7 +10,8 @@ use semper_ledger::merkle::{Hash, Tile, TileId, leaf_hash, root_of, sha256};
 use semper_ledger::note::{Note, NoteSigner, VerifierKey};
 use semper_ledger::proof;
 use semper_ledger::witness::AddCheckpoint;
-use semper_ttp::crypto::{LogSigner, SignatureAlgorithm, SoftKey};
+use semper_ttp::account::{Anchors, Judgement, Proof, judge};
+use semper_ttp::crypto::{LogSigner, Passphrase, SignatureAlgorithm, SoftKey, open_key_pem};
 use tempfile::TempDir;
 
 use crate::http::{Connection, Response};
@@ -100,10 +101,41 @@ impl WitnessData {
     /// # Panics
     /// The folder cannot be read.
     #[must_use]
-    pub fn evidence(&self) -> Vec<PathBuf> {
-        let files = std::fs::read_dir(self.path.join("cosigned/evidence")).expect("the folder of evidence");
-        files.map(|file| file.expect("a file").path()).collect()
+    pub fn requests(&self) -> Vec<String> {
+        let requests = self.evidence(".request").into_iter();
+        requests.map(|request| String::from_utf8(request).expect("it is text")).collect()
     }
+
+    /// Proofs of misbehaviour that it kept.
+    ///
+    /// # Panics
+    /// The folder cannot be read, or holds something else.
+    #[must_use]
+    pub fn proofs(&self) -> Vec<Proof> {
+        self.evidence(".pom.json").iter().map(|proof| Proof::parse(proof).expect("a proof of misbehaviour")).collect()
+    }
+
+    fn evidence(&self, suffix: &str) -> Vec<Vec<u8>> {
+        kept(&self.path.join("cosigned/evidence"), suffix)
+    }
+}
+
+/// What files in a folder hold whose names end so.
+///
+/// # Panics
+/// The folder cannot be read.
+#[must_use]
+pub fn kept(folder: &Path, suffix: &str) -> Vec<Vec<u8>> {
+    let files = std::fs::read_dir(folder).expect("the folder of evidence").map(|file| file.expect("a file").path());
+    let wanted = files.filter(|file| file.to_str().is_some_and(|name| name.ends_with(suffix)));
+    wanted.map(|file| std::fs::read(file).expect("the file")).collect()
+}
+
+/// Judges a proof as somebody would who has these keys and nothing else: over its file, and without asking anybody.
+#[must_use]
+pub fn judged(proof: &Proof, keys: &[VerifierKey]) -> Judgement {
+    let read = Proof::parse(proof.to_json().as_bytes()).expect("its file reads back");
+    judge(&read, &Anchors { log_keys: keys, trust: None })
 }
 
 impl Witness {
@@ -173,6 +205,22 @@ impl TestLog {
         let key = Arc::new(SoftKey::generate(SignatureAlgorithm::Ed25519).expect("a key"));
         let signer = NoteSigner::new(origin, Arc::new(LogSigner::new(key).expect("an Ed25519 key")));
         Self { signer: signer.expect("a name"), leaves: Self::leaves(salt) }
+    }
+
+    /// The log of a service that does not run, over whatever entries whoever owns its data folder likes.
+    ///
+    /// # Panics
+    /// The log's key cannot be read.
+    #[must_use]
+    pub fn of_owner(data: &Path, entries: &[Vec<u8>]) -> Self {
+        let read = |name: &str| std::fs::read_to_string(data.join(name)).expect(name);
+        let passphrase = Passphrase::new(read("passphrase").trim_end().to_owned());
+        let key = open_key_pem(&read("keys/log-note.1.p8"), &passphrase).expect("the log's key");
+        let own = VerifierKey::parse(read("trust/ledger.vkey").trim()).expect("the log's public key");
+        let signer = NoteSigner::new(own.name(), Arc::new(LogSigner::new(Arc::new(key)).expect("an Ed25519 key")));
+        let signer = signer.expect("a name");
+        assert_eq!(*signer.verifier_key(), own);
+        Self { signer, leaves: entries.iter().map(|entry| leaf_hash(entry)).collect() }
     }
 
     fn leaves(salt: &str) -> Vec<Hash> {

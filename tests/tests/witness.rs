@@ -13,7 +13,8 @@ use semper_ledger::witness::AddCheckpoint;
 use semper_tests::http::{Connection, Response, get};
 use semper_tests::server::Server;
 use semper_tests::stamp::granted_by;
-use semper_tests::witness::{TestLog, Witness, WitnessData, monitoring_path};
+use semper_tests::witness::{TestLog, Witness, WitnessData, judged, monitoring_path};
+use semper_ttp::account::Verdict;
 use semper_ttp::crypto::LogVerifier;
 
 /// The note with the lines of an answer, judged by a policy that knows one log and one witness.
@@ -117,29 +118,46 @@ fn the_table_of_answers() {
     witness.stop();
 }
 
-/// Two histories under one key: nothing of the second is cosigned, and the request that shows it is kept.
+/// Two histories under one key: nothing of the second is cosigned, the requests that show it are kept, and what follows from
+/// them convicts the log before anybody who knows its key.
 #[test]
 fn a_fork_is_refused_and_kept() {
     let log = TestLog::new("log.example", "e");
     let data = WitnessData::new(&[log.key()]);
     let witness = data.serve();
     assert_eq!(witness.post(log.request(0, 40).to_string().as_bytes()).status, 200);
+    // What somebody else made of its public checkpoints convicts nobody.
+    let longer = AddCheckpoint { proof: vec![[7; 32]; 4], ..log.request(40, 50) };
+    assert_eq!(witness.post(longer.to_string().as_bytes()).status, 422);
+    let honest = log.checkpoint(40);
     let log = log.forked(30);
-    let longer = witness.post(log.request(40, 60).to_string().as_bytes());
-    assert_eq!(longer.status, 422);
+    let longer = log.request(40, 60);
+    assert_eq!(witness.post(longer.to_string().as_bytes()).status, 422);
     let equal = AddCheckpoint { old: 40, proof: vec![], note: log.sign(&log.checkpoint(40)) };
     assert_eq!(witness.post(equal.to_string().as_bytes()).status, 422);
-    // Also by somebody who does not know what was cosigned last.
-    let unknowing = AddCheckpoint { old: 7, ..equal.clone() };
-    assert_eq!(witness.post(unknowing.to_string().as_bytes()).status, 409);
-    let kept: Vec<_> = data.evidence().iter().map(|file| fs::read_to_string(file).expect("a request")).collect();
+    // Also by somebody who does not know what was cosigned last, and who adds lines of his own.
+    let unknowing = AddCheckpoint { old: 7, ..log.request(7, 40) };
+    assert_eq!(witness.post((unknowing.to_string() + "— x AAAAAAAA\n").as_bytes()).status, 409);
+    let kept = data.requests();
     // Each checkpoint once.
-    assert_eq!(kept.len(), 2, "{kept:?}");
-    assert!(kept.contains(&equal.to_string()));
+    assert_eq!(kept.len(), 3, "{kept:?}");
+    assert!(kept.contains(&equal.to_string()) && kept.contains(&longer.to_string()));
     assert!(witness.stderr().contains("THE LOG SIGNED TWO HISTORIES"), "{}", witness.stderr());
     let metrics = get(witness.admin(), "/metrics").text();
-    assert!(metrics.contains("semper_witness_contradictions_total{origin=\"log.example\"} 2"), "{metrics}");
+    assert!(metrics.contains("semper_witness_contradictions_total{origin=\"log.example\"} 3"), "{metrics}");
     assert_eq!(get(witness.http(), &monitoring_path("log.example")).text().split('\n').nth(1), Some("40"));
+
+    let proofs = data.proofs();
+    assert_eq!(proofs.len(), 2, "{proofs:?}");
+    let stranger = TestLog::new("log.example", "e");
+    for proof in &proofs {
+        let judgement = judged(proof, std::slice::from_ref(log.key()));
+        assert_eq!(judgement.verdict, Verdict::Proven, "{judgement:?}");
+        assert!(judgement.reason.contains(&hex::encode(&honest.root[..8])), "{judgement:?}");
+        assert_eq!(judged(proof, std::slice::from_ref(stranger.key())).verdict, Verdict::Unfounded);
+    }
+    let kinds: Vec<_> = proofs.iter().map(|proof| proof.items.len()).collect();
+    assert!(kinds.contains(&2) && kinds.contains(&3), "two roots, and a tree that begins otherwise: {kinds:?}");
 }
 
 /// Of many requests at once from one size, one wins; nobody rolls the record back.

@@ -3,6 +3,7 @@
 //! ```text
 //! DIR/ <hex SHA-256(origin)>/checkpoint     the note, with the log's signatures and our cosignature
 //!      evidence/<hex>.request               requests that a log signed and that do not continue what was cosigned
+//!      evidence/convicts-<hex>.pom.json     proofs that a log signed two histories, for anybody to judge
 //! ```
 //!
 //! The names are those of the read side (`GET <monitoring prefix>/<hex>/checkpoint`), so any web server can serve the
@@ -14,6 +15,9 @@
 //! |---|---|---|
 //! | before the file is renamed | the old checkpoint | nothing |
 //! | after it, before the answer | the new one | the log asks again and is told the new size |
+//!
+//! The same checkpoint again gets a new cosignature, and nothing is written for [`RENEW_SECS`]: the tree is remembered, and
+//! the file's older cosignature of it is as true.
 //!
 //! A disk that fails leaves one of the two: no answer was given, nothing more is cosigned for this origin, and the next start
 //! reads which.
@@ -28,6 +32,7 @@ use std::{
 use super::{Refusal, Submission, WitnessedLog};
 use crate::{
     checkpoint::Checkpoint,
+    cosignature,
     disk::{self, DiskFault, fault},
     merkle::{Hash, sha256},
     note::{NOTE_BYTES_MAX, Note, SignatureLine, VerifierKey},
@@ -38,28 +43,64 @@ use crate::{
 const CHECKPOINT: &str = "checkpoint";
 /// The folder of kept requests.
 const EVIDENCE: &str = "evidence";
-/// How the names of requests begin that convict their log.
+/// How the names of what convicts its log begin.
 const CONVICTS: &str = "convicts-";
-/// Requests that are kept of either sort.
+/// How the names of proofs of misbehaviour end.
+const PROOF: &str = ".pom.json";
+/// Files that are kept of each sort.
 const EVIDENCE_MAX: usize = 256;
+
+/// How old the cosignature in a record's file may be, seconds, while the same checkpoint is cosigned again: a restarted
+/// witness serves that one, and the read side may be an hour behind (c2sp.org/tlog-witness).
+const RENEW_SECS: u64 = 600;
+
+/// What is kept against a log; for each sort there is room of its own.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Evidence {
+    /// A request that may convict it.
+    Request,
+    /// A request that does.
+    Conviction,
+    /// The proof of misbehaviour that follows from a request and the record.
+    Proof,
+}
+
+impl Evidence {
+    /// The sort of the file with this name.
+    fn of(name: &str) -> Self {
+        match (name.starts_with(CONVICTS), name.ends_with(PROOF)) {
+            (false, _) => Self::Request,
+            (true, false) => Self::Conviction,
+            (true, true) => Self::Proof,
+        }
+    }
+}
 
 /// The records of one witness; its folder is locked while this lives.
 pub struct Records {
     folder: PathBuf,
     origins: RwLock<HashMap<Hash, Arc<Record>>>,
-    /// Files in `evidence/`: requests that convict, and others.
-    kept: Mutex<[usize; 2]>,
+    /// Files in `evidence/`, by [`Evidence`].
+    kept: Mutex<[usize; 3]>,
     _lock: File,
 }
 
 /// What was cosigned for one origin.
 #[derive(Debug, Default)]
 struct Record {
-    /// Held while a submission is judged, signed and written. True once a write failed: what the file holds is unknown then,
-    /// and only a new start reads it.
-    turn: Mutex<bool>,
+    /// Held while a submission is judged, signed and written.
+    turn: Mutex<Turn>,
     /// The newest, for readers, who must not wait for a disk.
     newest: RwLock<Option<(Checkpoint, String)>>,
+}
+
+/// What is known of a record's file.
+#[derive(Debug, Default)]
+struct Turn {
+    /// A write failed: what the file holds is unknown, and only a new start reads it.
+    in_doubt: bool,
+    /// The time that our cosignature in it states, seconds since 1970.
+    written_secs: u64,
 }
 
 impl Record {
@@ -90,8 +131,13 @@ pub enum RecordsError {
 #[derive(Debug, thiserror::Error)]
 pub enum NotCosigned {
     /// The request is no good.
-    #[error(transparent)]
-    Refused(#[from] Refusal),
+    #[error("{refusal}")]
+    Refused {
+        /// Why.
+        refusal: Refusal,
+        /// Beside what it was judged: the newest checkpoint cosigned, and its note.
+        last: Option<Box<(Checkpoint, String)>>,
+    },
     /// The key store.
     #[error(transparent)]
     Signing(#[from] SigningFailed),
@@ -128,16 +174,17 @@ impl Records {
             let path = folder.join(name).join(CHECKPOINT);
             // A folder without its file: a crash came between the two, and nothing was answered.
             let Some(bytes) = disk::read_at_most(&path, NOTE_BYTES_MAX)? else { continue };
-            let newest = cosigned(&bytes, &hash, own, by_origin.get(&hash).copied(), verifier)
+            let (newest, written_secs) = cosigned(&bytes, &hash, own, by_origin.get(&hash).copied(), verifier)
                 .ok_or(RecordsError::Damaged(path))?;
-            origins.insert(hash, Arc::new(Record { turn: Mutex::default(), newest: RwLock::new(Some(newest)) }));
+            let turn = Mutex::new(Turn { in_doubt: false, written_secs });
+            origins.insert(hash, Arc::new(Record { turn, newest: RwLock::new(Some(newest)) }));
         }
         let evidence = folder.join(EVIDENCE);
         disk::make_folder(&evidence)?;
-        let mut kept = [0; 2];
+        let mut kept = [0; 3];
         for entry in fs::read_dir(&evidence).map_err(fault("read", &evidence))? {
             let name = entry.map_err(fault("read", &evidence))?.file_name();
-            kept[usize::from(name.to_string_lossy().starts_with(CONVICTS))] += 1;
+            kept[Evidence::of(&name.to_string_lossy()) as usize] += 1;
         }
         Ok(Self { folder: folder.to_owned(), origins: RwLock::new(origins), kept: Mutex::new(kept), _lock: lock })
     }
@@ -153,19 +200,30 @@ impl Records {
     ) -> Result<SignatureLine, NotCosigned> {
         let origin = sha256(submission.checkpoint().origin.as_bytes());
         let record = self.record(origin);
-        let mut in_doubt = record.turn.lock().unwrap_or_else(PoisonError::into_inner);
-        if *in_doubt {
+        let mut turn = record.turn.lock().unwrap_or_else(PoisonError::into_inner);
+        if turn.in_doubt {
             return Err(NotCosigned::InDoubt);
         }
         let last = record.newest();
-        submission.judge(last.as_ref().map(|(checkpoint, _)| checkpoint))?;
+        if let Err(refusal) = submission.judge(last.as_ref().map(|(checkpoint, _)| checkpoint)) {
+            return Err(NotCosigned::Refused { refusal, last: last.map(Box::new) });
+        }
         let line = cosign(&submission.note().text)?;
+        let secs = cosignature::seconds(&line).unwrap_or_default();
         let mut note = submission.note().clone();
+        let bare = note.to_string();
         note.signatures.push(line.clone());
         let text = note.to_string();
-        let written = self.write(&origin, last.is_none(), &text);
-        *in_doubt = written.is_err();
-        written?;
+        // Ours is one line behind theirs.
+        let same = last.as_ref().is_some_and(|(_, text)| {
+            text.strip_prefix(&bare).is_some_and(|own| own.lines().count() == 1) // the very same signatures of the log, too
+        });
+        if !same || secs.abs_diff(turn.written_secs) >= RENEW_SECS {
+            let written = self.write(&origin, last.is_none(), &text);
+            turn.in_doubt = written.is_err();
+            written?;
+            turn.written_secs = secs;
+        }
         *record.newest.write().unwrap_or_else(PoisonError::into_inner) = Some((submission.checkpoint().clone(), text));
         Ok(line)
     }
@@ -186,22 +244,26 @@ impl Records {
         record.newest()
     }
 
-    /// Keeps a request whose checkpoint a log signed and that was not cosigned. One that `convicts` the log is kept apart from
-    /// those that only may, and each checkpoint once: whoever holds one signed checkpoint can make any number of bad
-    /// requests of it. Gives the file, if it is new and there is room.
+    /// Keeps what a submission that was not cosigned shows against its log, which signed its checkpoint: for each checkpoint one
+    /// file of each sort, since whoever holds one signed checkpoint can make any number of bad requests of it. Gives the
+    /// file, if it is new and there is room.
     ///
     /// # Errors
     /// The disk.
-    pub fn keep(&self, submission: &Submission, convicts: bool, request: &[u8]) -> Result<Option<PathBuf>, DiskFault> {
+    pub fn keep(&self, submission: &Submission, sort: Evidence, bytes: &[u8]) -> Result<Option<PathBuf>, DiskFault> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         let name = hex::encode(sha256(submission.note().text.as_bytes()));
-        let name = format!("{}{name}.request", if convicts { CONVICTS } else { "" });
+        let name = match sort {
+            Evidence::Request => format!("{name}.request"),
+            Evidence::Conviction => format!("{CONVICTS}{name}.request"),
+            Evidence::Proof => format!("{CONVICTS}{name}{PROOF}"),
+        };
         let path = self.folder.join(EVIDENCE).join(name);
-        let count = &mut kept[usize::from(convicts)];
+        let count = &mut kept[sort as usize];
         if *count >= EVIDENCE_MAX || path.exists() {
             return Ok(None);
         }
-        disk::replace(&path, request)?;
+        disk::replace(&path, bytes)?;
         *count += 1;
         Ok(Some(path))
     }
@@ -215,20 +277,23 @@ impl Records {
     }
 }
 
-/// The checkpoint in a record's file, if it is of the origin with this hash and bears the signature of `own`.
+/// The checkpoint in a record's file and the time that `own` states in it, if it is of the origin with this hash and bears the
+/// signature of `own`.
 fn cosigned(
     bytes: &[u8],
     origin: &Hash,
     own: &VerifierKey,
     log: Option<&WitnessedLog>,
     verifier: &dyn Verifier,
-) -> Option<(Checkpoint, String)> {
+) -> Option<((Checkpoint, String), u64)> {
     let text = std::str::from_utf8(bytes).ok()?;
     let note = Note::parse(text).ok()?;
     let checkpoint = Checkpoint::parse(&note.text).ok()?;
     let keys: Vec<_> = log.map_or(&[][..], |log| &log.keys).iter().chain([own]).cloned().collect();
     let signed = note.verify(&keys, verifier).ok()?;
-    (signed.contains(&own) && sha256(checkpoint.origin.as_bytes()) == *origin).then(|| (checkpoint, text.to_owned()))
+    let secs = note.signatures.iter().filter(|line| own.made(line)).filter_map(cosignature::seconds).max()?;
+    let ours = signed.contains(&own) && sha256(checkpoint.origin.as_bytes()) == *origin;
+    ours.then(|| ((checkpoint, text.to_owned()), secs))
 }
 
 #[cfg(test)]
@@ -254,15 +319,25 @@ mod tests {
         Records::open(folder, cosigner().verifier_key(), &known(), &TestVerifier)
     }
 
+    fn record_file(folder: &Path) -> PathBuf {
+        folder.join(hex::encode(sha256(b"log"))).join(CHECKPOINT)
+    }
+
     /// What the log of `size` entries asks after `old`.
     fn submission(old: u64, size: u64) -> Submission {
         let log = SmallLog::new(size);
         let note = log.head.note(&log.identity).to_string();
-        AddCheckpoint { old, proof: log.consistency(old), note }.admit(&known(), &TestVerifier).unwrap()
+        AddCheckpoint { old, proof: log.consistency(old), note }
+            .admit(&known().into_iter().collect(), &TestVerifier)
+            .unwrap()
     }
 
     fn submit(records: &Records, old: u64, size: u64) -> Result<SignatureLine, NotCosigned> {
-        records.submit(&submission(old, size), |text| cosigner().cosign(text, 1_000))
+        submit_at(records, old, size, 1_000)
+    }
+
+    fn submit_at(records: &Records, old: u64, size: u64, secs: u64) -> Result<SignatureLine, NotCosigned> {
+        records.submit(&submission(old, size), |text| cosigner().cosign(text, secs))
     }
 
     fn size(records: &Records) -> Option<u64> {
@@ -283,13 +358,35 @@ mod tests {
         let note = Note::parse(&note).unwrap();
         assert_eq!((note.signatures.len(), &note.signatures[1]), (2, &line));
         let conflict = submit(&records, 0, 9).unwrap_err();
-        assert!(matches!(conflict, NotCosigned::Refused(Refusal::Conflict { size: 5 })), "{conflict}");
+        let NotCosigned::Refused { refusal, last: Some(last) } = conflict else { panic!("{conflict}") };
+        assert_eq!((refusal, last.0), (Refusal::Conflict { size: 5 }, checkpoint));
         submit(&records, 5, 9).unwrap();
         submit(&records, 9, 9).unwrap();
         assert_eq!(size(&records), Some(9));
-        let hex = hex::encode(sha256(b"log"));
-        let served = fs::read_to_string(dir.path().join(hex).join(CHECKPOINT)).unwrap();
+        let served = fs::read_to_string(record_file(dir.path())).unwrap();
         assert_eq!(served, records.newest(&sha256(b"log")).unwrap().1);
+    }
+
+    /// Nothing new, no write: whoever asks again and again costs no flush. The file is renewed all the same, now and then.
+    #[test]
+    fn the_same_checkpoint_again_is_cosigned_without_the_disk() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = open(dir.path()).unwrap();
+        let line = submit_at(&records, 0, 5, 1_000).unwrap();
+        let file = || Note::parse(&fs::read_to_string(record_file(dir.path())).unwrap()).unwrap();
+        let newer = submit_at(&records, 5, 5, 1_000 + RENEW_SECS - 1).unwrap();
+        assert_ne!(newer, line);
+        assert!(records.newest(&sha256(b"log")).unwrap().1.ends_with(&newer.to_string()), "readers get the newer one");
+        assert_eq!(file().signatures[1], line);
+        let newest = submit_at(&records, 5, 5, 1_000 + RENEW_SECS).unwrap();
+        assert_eq!(file().signatures[1], newest);
+        // After a start, too, which reads the time from the file.
+        drop(records);
+        let records = open(dir.path()).unwrap();
+        submit_at(&records, 5, 5, 1_000 + 2 * RENEW_SECS - 1).unwrap();
+        assert_eq!(file().signatures[1], newest);
+        let grown = submit_at(&records, 5, 6, 1_000 + RENEW_SECS).unwrap();
+        assert_eq!(file().signatures[1], grown);
     }
 
     /// The race of the specification: of many requests at once from one old size, those that lose are told the winner's.
@@ -305,7 +402,7 @@ mod tests {
                 let (records, won) = (&records, &won);
                 scope.spawn(move || match records.submit(submission, |text| cosigner().cosign(text, 1_000)) {
                     Ok(_) => assert_eq!(won.swap(submission.checkpoint().size, Ordering::SeqCst), 0, "two winners"),
-                    Err(NotCosigned::Refused(Refusal::Conflict { size })) => assert!(size > 3),
+                    Err(NotCosigned::Refused { refusal: Refusal::Conflict { size }, .. }) => assert!(size > 3),
                     Err(other) => panic!("{other}"),
                 });
             }
@@ -329,11 +426,11 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let records = open(dir.path()).unwrap();
         submit(&records, 0, 5).unwrap();
-        let folder = dir.path().join(hex::encode(sha256(b"log")));
-        fs::create_dir(folder.join("checkpoint.part")).unwrap(); // where the new one would be written
+        let part = record_file(dir.path()).with_extension("part");
+        fs::create_dir(&part).unwrap(); // where the new one would be written
         assert!(matches!(submit(&records, 5, 9), Err(NotCosigned::Disk(_))));
         assert_eq!(size(&records), Some(5));
-        fs::remove_dir(folder.join("checkpoint.part")).unwrap();
+        fs::remove_dir(part).unwrap();
         assert!(matches!(submit(&records, 5, 9), Err(NotCosigned::InDoubt)), "not before the file was read again");
         drop(records);
         submit(&open(dir.path()).unwrap(), 5, 9).unwrap();
@@ -343,7 +440,7 @@ mod tests {
     fn a_damaged_record_is_refused() {
         let dir = tempfile::tempdir().unwrap();
         submit(&open(dir.path()).unwrap(), 0, 5).unwrap();
-        let file = dir.path().join(hex::encode(sha256(b"log"))).join(CHECKPOINT);
+        let file = record_file(dir.path());
         let good = fs::read(&file).unwrap();
         for at in [0, 5, good.len() / 2, good.len() - 10] {
             let mut bad = good.clone();
@@ -365,17 +462,20 @@ mod tests {
     fn evidence_is_kept_once_and_within_bounds() {
         let dir = tempfile::tempdir().unwrap();
         let records = open(dir.path()).unwrap();
-        let keep = |records: &Records, size, convicts, request: &[u8]| {
-            records.keep(&submission(0, size), convicts, request).unwrap()
-        };
-        let file = keep(&records, 1, false, b"a request").expect("new");
+        let keep =
+            |records: &Records, size, sort, bytes: &[u8]| records.keep(&submission(0, size), sort, bytes).unwrap();
+        let name = |file: PathBuf| file.file_name().unwrap().to_str().unwrap().to_owned();
+        let file = keep(&records, 1, Evidence::Request, b"a request").expect("new");
         assert_eq!(fs::read(file).unwrap(), b"a request");
-        assert_eq!(keep(&records, 1, false, b"another request with that checkpoint"), None);
-        *records.kept.lock().unwrap() = [EVIDENCE_MAX, 0];
-        assert_eq!(keep(&records, 2, false, b"one too many"), None);
-        let convicting = keep(&records, 2, true, b"two roots").expect("room of its own");
-        assert!(convicting.file_name().unwrap().to_str().unwrap().starts_with(CONVICTS));
+        assert_eq!(keep(&records, 1, Evidence::Request, b"another request with that checkpoint"), None);
+        *records.kept.lock().unwrap() = [EVIDENCE_MAX, 0, 0];
+        assert_eq!(keep(&records, 2, Evidence::Request, b"one too many"), None);
+        let convicting = name(keep(&records, 2, Evidence::Conviction, b"two roots").expect("room of its own"));
+        assert!(convicting.starts_with(CONVICTS) && convicting.ends_with(".request"), "{convicting}");
+        let proof = name(keep(&records, 2, Evidence::Proof, b"{}").expect("room of its own"));
+        assert_eq!(proof, convicting.replace(".request", PROOF));
+        assert_eq!(keep(&records, 2, Evidence::Proof, b"{}"), None);
         drop(records);
-        assert_eq!(*open(dir.path()).unwrap().kept.lock().unwrap(), [1, 1], "counted anew at the start");
+        assert_eq!(*open(dir.path()).unwrap().kept.lock().unwrap(), [1, 1, 1], "counted anew at the start");
     }
 }

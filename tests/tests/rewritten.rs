@@ -1,0 +1,89 @@
+//! The owner of the database and of the log's key rewrites one old entry and signs again: whoever was shown both histories
+//! holds a file that convicts him, and needs nobody's word for it.
+
+use std::fs;
+
+use semper_ledger::checkpoint::Checkpoint;
+use semper_ledger::entry::Entry;
+use semper_ledger::note::{Note, VerifierKey};
+use semper_ledger::tile::bundle_entries;
+use semper_ledger::witness::AddCheckpoint;
+use semper_tests::http::get;
+use semper_tests::server::Data;
+use semper_tests::stamp::stamp_many;
+use semper_tests::witness::{TestLog, WitnessData, judged, monitoring_path};
+use semper_ttp::account::Verdict;
+
+/// The entry that the owner would rather have had otherwise.
+const OLD: usize = 11;
+
+fn log_key(data: &Data) -> VerifierKey {
+    let text = fs::read_to_string(data.trust_folder().join("ledger.vkey")).expect("the log's key");
+    VerifierKey::parse(text.trim()).expect("a key")
+}
+
+/// The entries of a service that does not run, up to 255 of them, as `semper export` writes them.
+fn entries_of(data: &Data) -> Vec<Vec<u8>> {
+    let out = tempfile::tempdir().expect("a temporary folder");
+    data.export(&out.path().join("ledger")).expect(0);
+    let bundles = fs::read_dir(out.path().join("ledger/tile/entries/000.p")).expect("the bundle");
+    let bundle = fs::read(bundles.last().expect("one").expect("a file").path()).expect("the bundle");
+    bundle_entries(&bundle).map(|entry| entry.expect("a whole entry").to_vec()).collect()
+}
+
+#[test]
+fn a_rewritten_entry_is_convicted_by_the_witness() {
+    let data = Data::demo();
+    let vkey = log_key(&data);
+    let witness_data = WitnessData::new(&[&vkey]);
+    let witness = witness_data.serve();
+    let policy = format!("witness W {} http://{}\nquorum W\n", witness_data.vkey(), witness.http());
+    let file = data.path().join("witnesses.policy");
+    fs::write(&file, policy).expect("the policy");
+    data.set("witnesses.policy_path", &format!("{file:?}")).set("witnesses.interval_ms", "50");
+    let server = data.serve();
+    stamp_many(server.http(), 20);
+    let shown = || {
+        let note = get(witness.http(), &monitoring_path(vkey.name()));
+        let note = (note.status == 200).then(|| Note::parse(&note.text()).expect("a note"))?;
+        Some(Checkpoint::parse(&note.text).expect("a checkpoint").size)
+    };
+    // A consistency proof from a power of two does not name the tree from which it comes.
+    while shown().is_none_or(|size| size <= OLD as u64 || size.is_power_of_two()) {
+        stamp_many(server.http(), 1);
+    }
+    let data = server.kill9();
+    let (mut honest, size) = (entries_of(&data), shown().expect("it was cosigned"));
+    honest.truncate(size as usize);
+
+    let mut forged = honest.clone();
+    let mut entry = Entry::decode(&forged[OLD]).expect("an entry");
+    entry.digest[0] ^= 1;
+    forged[OLD] = entry.encode();
+    forged.extend([honest[OLD].clone(), honest[OLD].clone()]); // history goes on
+    let log = TestLog::of_owner(data.path(), &forged);
+
+    // The same size: whatever old size comes with it.
+    let equal = AddCheckpoint { old: size, proof: vec![], note: log.sign(&log.checkpoint(size)) };
+    assert_eq!(witness.post(equal.to_string().as_bytes()).status, 422);
+    let unknowing = log.request(3, size);
+    assert_eq!(witness.post(unknowing.to_string().as_bytes()).status, 409);
+    // A larger one, with the proof that it continues the forged tree.
+    let larger = log.request(size, size + 2);
+    assert_eq!(witness.post(larger.to_string().as_bytes()).status, 422);
+    let unknowing = log.request(3, size + 2);
+    assert_eq!(witness.post(unknowing.to_string().as_bytes()).status, 409);
+    assert_eq!(shown(), Some(size), "nothing of it is cosigned");
+
+    assert_eq!(witness_data.requests().len(), 2);
+    let proofs = witness_data.proofs();
+    assert_eq!(proofs.len(), 2, "{proofs:?}");
+    for proof in &proofs {
+        assert_eq!(proof.against, vkey.name());
+        let judgement = judged(proof, std::slice::from_ref(&vkey));
+        assert_eq!(judgement.verdict, Verdict::Proven, "{judgement:?}");
+        assert!(judgement.reason.contains("signed two histories"), "{judgement:?}");
+        // Under another service's anchors it says nothing.
+        assert_eq!(judged(proof, &[log_key(&Data::own())]).verdict, Verdict::Unfounded);
+    }
+}
