@@ -13,12 +13,17 @@
 //! another root) proves that this store was rolled back or forked, or that the key is in other hands: the ledger halts
 //! ([`Told::Ahead`]). A witness that merely says so proves nothing: anybody could stop a service with a number.
 
+mod evidence;
+mod start;
+
 use std::{
-    path::{Path, PathBuf},
+    collections::BTreeMap,
+    path::PathBuf,
     sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
+pub use evidence::{Contradiction, compare, keep_evidence};
 use semper_ledger::{
     checkpoint::Checkpoint,
     cosignature, disk,
@@ -31,6 +36,7 @@ use semper_ledger::{
     witness::AddCheckpoint,
 };
 use semper_ttp::{crypto::LogVerifier, time::Timestamp};
+pub use start::{Asking, ask_before_start};
 use tokio::sync::{Notify, watch};
 
 use crate::{
@@ -48,10 +54,6 @@ const PAUSE_MOST: Duration = Duration::from_secs(30);
 /// The longest that a witness is left alone because it wishes so.
 const BUSY_MOST: Duration = Duration::from_secs(3600);
 
-/// Rounds that may be begun at once for callers who wait; one more comes with each interval. So a caller waits for nothing
-/// as a rule, and none of them can make us ask witnesses more often than they allow.
-const DEMANDS_MOST: u32 = 60;
-
 /// How far a cosignature's time may lie from our own, either way, seconds: more, and one of the two clocks is no clock.
 const SECONDS_OFF_MAX: u64 = 3600;
 
@@ -64,6 +66,11 @@ pub struct Settings {
     pub refresh: Duration,
     /// How long a caller may wait for a witnessed receipt.
     pub wait_max: Duration,
+    /// Rounds that may be begun at once for callers who wait; one more comes with each interval. So a caller waits for nothing as
+    /// a rule, and none of them can make us ask witnesses more often than they allow.
+    pub demands_max: u32,
+    /// Where a witness shows what it cosigned, by its name in the policy, if that is not where it is asked.
+    pub monitoring_urls: BTreeMap<String, String>,
     /// Where the newest witnessed checkpoint is kept over a restart.
     pub kept: PathBuf,
     /// Where evidence against us is kept.
@@ -98,6 +105,8 @@ struct Asked {
     name: String,
     key: VerifierKey,
     client: Client,
+    /// Its monitoring prefix.
+    shows: Client,
 }
 
 /// What has come for one target.
@@ -143,8 +152,8 @@ enum Told {
     Busy(u64),
     /// No answer, or none of use.
     Fault(String),
-    /// It shows a checkpoint of ours that contradicts this ledger: the note, and in what.
-    Ahead { note: String, what: String },
+    /// It shows a checkpoint of ours that contradicts this ledger.
+    Ahead(Box<Contradiction>),
 }
 
 impl Witnesses {
@@ -160,9 +169,10 @@ impl Witnesses {
         let mut asked = Vec::new();
         for (place, witness) in policy.witnesses().iter().enumerate() {
             let Some(url) = &witness.url else { continue };
-            let client = Client::new(url).map_err(|fault| WitnessesError::Url { name: witness.name.clone(), fault })?;
             let (name, key) = (witness.name.clone(), witness.key.clone());
-            asked.push(Asked { place, name, key, client: client.with_answer_limit(ROUND) });
+            let client = client_of(&name, url)?;
+            let shows = client_of(&name, settings.monitoring_urls.get(&name).unwrap_or(url))?;
+            asked.push(Asked { place, name, key, client, shows });
         }
         if !policy.is_met(|place| asked.iter().any(|asked| asked.place == place)) {
             return Err(WitnessesError::Unreachable);
@@ -216,12 +226,13 @@ impl Witnesses {
             tokio::spawn(self.clone().keep_asking(at, service.clone()));
         }
         let mut shown = tokio::time::Instant::now();
-        let (mut demands, mut tick) = (DEMANDS_MOST, tokio::time::interval(self.settings.interval));
+        let demands_max = self.settings.demands_max;
+        let (mut demands, mut tick) = (demands_max, tokio::time::interval(self.settings.interval));
         tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Skip);
         loop {
             tokio::select! {
                 () = self.demand.notified(), if demands > 0 => demands -= 1,
-                _ = tick.tick() => demands = (demands + 1).min(DEMANDS_MOST),
+                _ = tick.tick() => demands = demands.saturating_add(1).min(demands_max),
             }
             if service.strong_count() == 0 {
                 return;
@@ -267,7 +278,7 @@ impl Witnesses {
                 Told::Later => "later",
                 Told::Busy(_) => "busy",
                 Told::Fault(_) => "fault",
-                Told::Ahead { .. } => "ahead",
+                Told::Ahead(_) => "ahead",
             };
             service.metrics.witness_told(&asked.name, outcome);
             match told {
@@ -293,8 +304,9 @@ impl Witnesses {
                     drop(service);
                     tokio::time::sleep(pause).await;
                 }
-                Told::Ahead { note, what } => {
-                    let file = tokio::task::block_in_place(|| keep_evidence(&self.settings.evidence, &note));
+                Told::Ahead(found) => {
+                    let file = tokio::task::block_in_place(|| keep_evidence(&self.settings.evidence, &found));
+                    let what = &found.what;
                     tracing::error!(
                         witness = asked.name, what, evidence = %file.display(),
                         "A WITNESS KNOWS ANOTHER HISTORY OF THIS LEDGER: nothing is signed any more"
@@ -355,7 +367,7 @@ impl Witnesses {
     /// Reads the newest checkpoint that a witness cosigned. Somebody else may have shown it one: our checkpoints are public. Then
     /// its line is as good as if we had asked, and the others are asked for the same one. Or it contradicts this ledger.
     async fn adopt(&self, asked: &Asked, last: &mut u64, now: Timestamp, claim: &str) -> Told {
-        let note = match asked.client.get(&monitoring_path(self.reader.vkey().name())).await {
+        let note = match asked.shows.get(&monitoring_path(self.reader.vkey().name())).await {
             Ok(note) => note,
             Err(error) => return Told::Fault(format!("it {claim}, and shows nothing: {error}")),
         };
@@ -373,8 +385,8 @@ impl Witnesses {
             Ok(Err(why)) => return Told::Fault(format!("it {claim}, and shows {why}")),
             Err(panic) => return Told::Fault(panic.to_string()),
         };
-        if let Some((note, what)) = contradiction {
-            return Told::Ahead { note, what };
+        if let Some(found) = contradiction {
+            return Told::Ahead(Box::new(found));
         }
         let Some(head) = head else {
             return Told::Fault(format!("it {claim}, and shows a checkpoint of a size that was never signed"));
@@ -429,14 +441,9 @@ impl Witnesses {
     }
 }
 
-/// Keeps a checkpoint of ours that contradicts this ledger; gives its file.
-pub fn keep_evidence(folder: &Path, note: &str) -> PathBuf {
-    let file = folder.join(format!("{}.checkpoint", hex::encode(&sha256(note.as_bytes())[..8])));
-    let kept = disk::make_folder(folder).and_then(|()| disk::replace(&file, note.as_bytes()));
-    if let Err(fault) = kept {
-        tracing::error!(%fault, note, "the evidence could not be kept; here it is");
-    }
-    file
+fn client_of(name: &str, url: &str) -> Result<Client, WitnessesError> {
+    let client = Client::new(url).map_err(|fault| WitnessesError::Url { name: name.to_owned(), fault })?;
+    Ok(client.with_answer_limit(ROUND))
 }
 
 /// Where a witness shows what it cosigned for an origin.
@@ -461,23 +468,6 @@ fn verified(note: &Note, lines: &str, key: &VerifierKey, now: Timestamp) -> Resu
     }
 }
 
-/// A checkpoint that somebody shows against this ledger: `Some` note and sentence if our own key signed what contradicts it.
-///
-/// # Errors
-/// It is no checkpoint of ours, or the ledger cannot be read.
-pub fn compare(reader: &Reader, note: &[u8]) -> Result<Option<(String, String)>, String> {
-    let note = str::from_utf8(note).ok().filter(|note| note.len() <= NOTE_BYTES_MAX).ok_or("no note")?;
-    let own = std::slice::from_ref(reader.vkey());
-    let found = Checkpoint::verify(note, own, &LogVerifier).map_err(|fault| fault.to_string())?;
-    let (size, ours) = (found.size, reader.size());
-    if size > ours {
-        return Ok(Some((note.to_owned(), format!("has a checkpoint of size {size}, this ledger has {ours} entries"))));
-    }
-    let root = reader.root(size).map_err(|fault| fault.to_string())?;
-    let other = root != found.root;
-    Ok(other.then(|| (note.to_owned(), format!("has a checkpoint of size {size} with another root"))))
-}
-
 /// The witnessed checkpoint that was kept, if it is still one by this policy and of this ledger.
 fn kept(policy: &Policy, reader: &Reader, settings: &Settings) -> Result<Option<Witnessed>, WitnessesError> {
     let Some(bytes) = disk::read_at_most(&settings.kept, NOTE_BYTES_MAX)? else { return Ok(None) };
@@ -492,45 +482,4 @@ fn kept(policy: &Policy, reader: &Reader, settings: &Settings) -> Result<Option<
     });
     let head = reader.head_of(checkpoint.size)?.filter(|head| head.root == checkpoint.root);
     Ok(head.filter(|_| signed == Some(true)).map(|head| Witnessed { head, note }))
-}
-
-/// What a start learns from the witnesses: each one's newest checkpoint against this ledger.
-#[derive(Debug)]
-pub struct Asking {
-    /// Names and notes that contradict the ledger, with what they say.
-    pub ahead: Vec<(String, String, String)>,
-    /// Names of those that gave no answer of use, and why.
-    pub silent: Vec<(String, String)>,
-}
-
-/// Asks all witnesses of a policy at once, a second each.
-///
-/// # Errors
-/// An address is none.
-pub async fn ask_before_start(policy: &Policy, reader: &Reader) -> Result<Asking, WitnessesError> {
-    let mut asking = Asking { ahead: Vec::new(), silent: Vec::new() };
-    let mut answers = tokio::task::JoinSet::new();
-    for witness in policy.witnesses() {
-        let Some(url) = &witness.url else { continue };
-        let name = witness.name.clone();
-        let client = Client::new(url).map_err(|fault| WitnessesError::Url { name: name.clone(), fault })?;
-        let (client, path) = (client.with_answer_limit(ROUND), monitoring_path(reader.vkey().name()));
-        answers.spawn(async move { (name, client.get(&path).await) });
-    }
-    while let Some(answer) = answers.join_next().await {
-        let Ok((name, answer)) = answer else { continue }; // it panicked, which was printed
-        match answer {
-            Err(ClientError::NotFound { .. }) => {
-                let why = "it shows no checkpoint of ours: it has cosigned none, or does not show them at this address";
-                asking.silent.push((name, why.to_owned()));
-            }
-            Err(error) => asking.silent.push((name, error.to_string())),
-            Ok(note) => match compare(reader, &note) {
-                Ok(Some((note, what))) => asking.ahead.push((name, note, what)),
-                Ok(None) => {}
-                Err(why) => asking.silent.push((name, why)),
-            },
-        }
-    }
-    Ok(asking)
 }

@@ -17,6 +17,7 @@ mod identity;
 mod secret;
 mod sections;
 mod witness;
+mod witnesses;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -28,9 +29,10 @@ pub(crate) use identity::{Identity, IdentityIncomplete};
 pub(crate) use secret::{Secret, SecretError};
 pub(crate) use sections::{
     ClockSection, ClockSource, HashName, Init, Keys, Ledger, Limits, Listen, Log, LogFormat, Service, Shutdown,
-    Storage, TEST_POLICY, Tsa, Witnesses,
+    Storage, TEST_POLICY, Tsa,
 };
 pub(crate) use witness::WitnessConfig;
+pub(crate) use witnesses::Witnesses;
 
 /// All settings.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]

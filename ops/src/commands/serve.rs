@@ -68,7 +68,8 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     let _ = happens.try_send(Happening::now(What::Started(build(&folder, args)?))); // it is empty
     let clock = clock_of(config.clock.source, config.clock_settings(), clock_sink(happens))?;
     let policy = outside::read_policy(&config.witnesses)?;
-    let loaded = folder.load_judged(&config, |reader| outside::ask(&folder, policy.as_ref(), reader))?;
+    let loaded =
+        folder.load_judged(&config, |reader| outside::ask(&folder, policy.as_ref(), &config.witnesses, reader))?;
     let genesis = read_genesis(&*loaded.store);
     if let Ok(genesis) = &genesis {
         keep_promises(&mut config, genesis)?;

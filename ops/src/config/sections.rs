@@ -13,7 +13,7 @@ use super::{Config, Faults};
 const KIB: u64 = 1024;
 const MIB: u64 = 1024 * KIB;
 const GIB: u64 = 1024 * MIB;
-const HOUR_SECS: u64 = 3_600;
+pub(super) const HOUR_SECS: u64 = 3_600;
 
 // The policy of tokens whose time nobody vouches for: that of `clock.source = "assumed"`.
 pub(crate) use semper_ttp::asn1::TEST_POLICY;
@@ -176,32 +176,6 @@ impl Ledger {
     /// The maximum merge delay: how much later than its decision an entry may be, milliseconds.
     pub(crate) fn mmd_ms(&self) -> u64 {
         self.mmd_ms.unwrap_or(MMD_DEFAULT_MS)
-    }
-}
-
-/// `[witnesses]`: who cosigns the ledger's checkpoints.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Witnesses {
-    pub(crate) policy_path: Option<PathBuf>,
-    pub(crate) interval_ms: u64,
-    pub(crate) refresh_secs: u64,
-    pub(crate) wait_max_ms: u64,
-}
-
-impl Default for Witnesses {
-    fn default() -> Witnesses {
-        // Half of the one request a second that public witnesses allow a log (86,400 a day): repetitions and callers that wait
-        // come on top. Ten minutes is what peers take.
-        Witnesses { policy_path: None, interval_ms: 2_000, refresh_secs: 600, wait_max_ms: 10_000 }
-    }
-}
-
-impl Witnesses {
-    pub(super) fn verify(&self, faults: &mut Faults) {
-        faults.within("witnesses.interval_ms", self.interval_ms, 10, HOUR_SECS * 1_000);
-        faults.within("witnesses.refresh_secs", self.refresh_secs, 1, 24 * HOUR_SECS);
-        faults.within("witnesses.wait_max_ms", self.wait_max_ms, 1_000, 60_000);
     }
 }
 
