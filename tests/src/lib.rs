@@ -5,6 +5,7 @@
 //! | [`process`] | the program as a process: its lines, its end |
 //! | [`server`] | a service: data folder, the running server |
 //! | [`witness`] | a witness, and a log of the test's own that it cosigns |
+//! | [`liar`] | servers that do not do what they should |
 //! | [`http`] | an HTTP client that shows and sends raw bytes |
 //! | [`stamp`] | a client that keeps every token and proof, and judges them offline |
 //! | [`dice`] | seeded randomness |
@@ -15,6 +16,7 @@
 
 pub mod dice;
 pub mod http;
+pub mod liar;
 pub mod powercut;
 pub mod process;
 pub mod server;

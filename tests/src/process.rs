@@ -169,9 +169,14 @@ impl Process {
 
     /// Asks it to end (SIGTERM); returns at once.
     pub(crate) fn terminate(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Sends it a signal.
+    pub(crate) fn signal(&self, signal: Signal) {
         let pid = i32::try_from(self.child.id()).ok().and_then(Pid::from_raw).expect("a pid");
         // Not waited for yet, so the number is still its own.
-        kill_process(pid, Signal::TERM).expect("the program runs");
+        kill_process(pid, signal).expect("the program runs");
     }
 }
 

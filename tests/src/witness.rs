@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use rustix::process::Signal;
 use semper_ledger::checkpoint::Checkpoint;
 use semper_ledger::merkle::{Hash, Tile, TileId, leaf_hash, root_of, sha256};
 use semper_ledger::note::{Note, NoteSigner, VerifierKey};
@@ -165,6 +166,22 @@ impl Witness {
     pub fn post(&self, body: &[u8]) -> Response {
         let mut connection = Connection::open(self.http).expect("the witness listens");
         connection.request("POST", "/add-checkpoint", &[], body).expect("an answer")
+    }
+
+    /// Stops it in its tracks (SIGSTOP): it takes connections, and answers nothing until it is told to go on.
+    ///
+    /// # Panics
+    /// It is not there any more.
+    pub fn pause(&self) {
+        self.process.signal(Signal::STOP);
+    }
+
+    /// Lets it go on.
+    ///
+    /// # Panics
+    /// It is not there any more.
+    pub fn resume(&self) {
+        self.process.signal(Signal::CONT);
     }
 
     /// Kills it with SIGKILL.

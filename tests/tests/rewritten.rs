@@ -2,6 +2,9 @@
 //! holds a file that convicts him, and needs nobody's word for it.
 
 use std::fs;
+use std::sync::{Arc, Mutex};
+use std::thread;
+use std::time::Instant;
 
 use semper_ledger::checkpoint::Checkpoint;
 use semper_ledger::entry::Entry;
@@ -9,10 +12,11 @@ use semper_ledger::note::{Note, VerifierKey};
 use semper_ledger::tile::bundle_entries;
 use semper_ledger::witness::AddCheckpoint;
 use semper_tests::http::get;
-use semper_tests::server::Data;
-use semper_tests::stamp::stamp_many;
-use semper_tests::witness::{TestLog, WitnessData, judged, monitoring_path};
-use semper_ttp::account::Verdict;
+use semper_tests::liar::{liar, response};
+use semper_tests::server::{DEADLINE, Data};
+use semper_tests::stamp::{granted_by, stamp_many};
+use semper_tests::witness::{TestLog, WitnessData, judged, kept, monitoring_path};
+use semper_ttp::account::{Proof, Verdict};
 
 /// The entry that the owner would rather have had otherwise.
 const OLD: usize = 11;
@@ -86,4 +90,77 @@ fn a_rewritten_entry_is_convicted_by_the_witness() {
         // Under another service's anchors it says nothing.
         assert_eq!(judged(proof, &[log_key(&Data::own())]).verdict, Verdict::Unfounded);
     }
+}
+
+/// The same from the other side: a witness shows us a checkpoint that our key signed over another history. Nothing is signed
+/// any more, and what is kept convicts, whoever rewrote what.
+#[test]
+fn a_service_that_is_shown_another_history_keeps_the_proof() {
+    let data = Data::demo();
+    let vkey = log_key(&data);
+    let server = data.serve();
+    stamp_many(server.http(), 20);
+    let data = server.kill9();
+    let mut forged = entries_of(&data);
+    let size = forged.len() as u64;
+    forged[OLD][4] ^= 1;
+    let log = TestLog::of_owner(data.path(), &forged);
+
+    // It is asked for cosignatures in one place and shows what it has in another.
+    let shows = Arc::new(Mutex::new(None::<String>));
+    let shown = shows.clone();
+    let monitoring = liar(move |_| match &*shown.lock().expect("no panic") {
+        Some(note) => response("200 OK", "", note),
+        None => response("404 Not Found", "", ""),
+    });
+    let conflict = "Content-Type: text/x.tlog.size\r\n";
+    let submission = liar(move |request| match request.starts_with("POST") {
+        true => response("409 Conflict", conflict, "999999\n"),
+        false => response("404 Not Found", "", ""),
+    });
+    let policy = format!("witness W {} http://{submission}\nquorum none\n", WitnessData::new(&[]).vkey());
+    let file = data.path().join("witnesses.policy");
+    fs::write(&file, policy).expect("the policy");
+    data.set("witnesses.policy_path", &format!("{file:?}"))
+        .set("witnesses.interval_ms", "50")
+        .set("witnesses.monitoring_urls", &format!("{{ W = \"http://{monitoring}\" }}"));
+    let evidence = data.path().join("evidence");
+    let convicted = |items: usize| {
+        let [proof] = &kept(&evidence, ".pom.json")[..] else { panic!("not one proof") };
+        let proof = Proof::parse(proof).expect("a proof");
+        let judgement = judged(&proof, std::slice::from_ref(&vkey));
+        assert_eq!((judgement.verdict, proof.items.len()), (Verdict::Proven, items), "{judgement:?}");
+        assert_eq!(kept(&evidence, ".checkpoint").len(), 1);
+    };
+
+    // At a start: of our size, two roots; of a smaller one, what our tree begins with. A larger one convicts nobody yet.
+    for (at, items) in [(size, 2), (OLD as u64 + 2, 3)] {
+        *shows.lock().expect("no panic") = Some(log.sign(&log.checkpoint(at)));
+        let end = data.serve_to_the_end(&[]);
+        assert!(end.expect(70).stderr.contains("with another root"), "{end:#?}");
+        convicted(items);
+        // Also without asking again.
+        *shows.lock().expect("no panic") = None;
+        let end = data.serve_to_the_end(&[]);
+        assert!(end.expect(70).stderr.contains("that was asked before"), "{end:#?}");
+        fs::remove_dir_all(&evidence).expect("the evidence");
+    }
+    let larger = Checkpoint { size: size + 1000, ..log.checkpoint(size) };
+    *shows.lock().expect("no panic") = Some(log.sign(&larger));
+    data.serve_to_the_end(&[]).expect(70);
+    assert_eq!((kept(&evidence, ".pom.json").len(), kept(&evidence, ".checkpoint").len()), (0, 1));
+    fs::remove_dir_all(&evidence).expect("the evidence");
+
+    // And while it runs: the witness claims a larger size, is asked what it has, and shows it.
+    *shows.lock().expect("no panic") = None;
+    let server = data.serve();
+    assert!(granted_by(server.http()));
+    *shows.lock().expect("no panic") = Some(log.sign(&log.checkpoint(size)));
+    let deadline = Instant::now() + DEADLINE;
+    while !get(server.admin(), "/readyz").text().contains("halted for good") {
+        assert!(Instant::now() < deadline, "{}", server.stderr());
+        thread::yield_now();
+    }
+    assert!(!granted_by(server.http()));
+    convicted(3);
 }

@@ -1,10 +1,10 @@
 //! A service and its witnesses: quorum with one killed, slow, lying or set back; what it does when one knows better.
 
 use std::fs;
-use std::io::{Read as _, Write as _};
-use std::net::{SocketAddr, TcpListener};
+use std::net::SocketAddr;
 use std::path::Path;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
 
@@ -13,9 +13,10 @@ use semper_ledger::note::{Note, VerifierKey};
 use semper_ledger::policy::Policy;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_tests::http::{Connection, Response, get};
+use semper_tests::liar::{liar, response, silent};
 use semper_tests::server::{DEADLINE, Data, Server, copy_folder, run};
 use semper_tests::stamp::{QUERY, granted_by, query};
-use semper_tests::witness::{Witness, WitnessData, monitoring_path};
+use semper_tests::witness::{Witness, WitnessData, kept, monitoring_path};
 use semper_ttp::asn1::TEST_POLICY;
 use semper_ttp::crypto::{LogSigner, LogVerifier, SignatureAlgorithm, SoftKey};
 
@@ -82,7 +83,7 @@ fn quorum(world: &World, receipt: &Response) -> usize {
 fn served_size(server: &Server) -> Option<u64> {
     let answer = get(server.http(), "/ledger/checkpoint");
     match answer.status {
-        200 => Some(answer.text().split('\n').nth(1).expect("a size").parse().expect("a size")),
+        200 => Some(checkpoint_size(&answer.text())),
         503 => None,
         _ => panic!("{answer:?}"),
     }
@@ -94,33 +95,6 @@ fn wait_until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < deadline, "{what}");
         thread::yield_now();
     }
-}
-
-/// A witness that never answers.
-fn silent() -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    // Accepted and kept open until the tests end.
-    thread::spawn(move || listener.incoming().flatten().collect::<Vec<_>>());
-    address
-}
-
-/// A witness that answers everything with `answer`.
-fn liar(answer: impl Fn(&str) -> String + Send + 'static) -> SocketAddr {
-    let listener = TcpListener::bind("127.0.0.1:0").expect("a port");
-    let address = listener.local_addr().expect("an address");
-    thread::spawn(move || {
-        for mut stream in listener.incoming().flatten() {
-            let mut request = [0; 65536];
-            let read = stream.read(&mut request).unwrap_or(0);
-            let _ = stream.write_all(answer(&String::from_utf8_lossy(&request[..read])).as_bytes());
-        }
-    });
-    address
-}
-
-fn response(status: &str, headers: &str, body: &str) -> String {
-    format!("HTTP/1.1 {status}\r\nConnection: close\r\nContent-Length: {}\r\n{headers}\r\n{body}", body.len())
 }
 
 /// A witness that signs, but over more than it was shown: it puts a line of its own between the text and its signature.
@@ -186,6 +160,100 @@ fn two_of_three_with_one_killed_and_back() {
     let w2 = two.serve_at(keys[2].1);
     drop(w2);
     server.stop().fsck().expect(0);
+}
+
+/// One killed, one slow and one lying at the same time, all three real: too few are left for a quorum, which holds up nobody
+/// but who asks for one; the slow one and the one that comes back are a quorum again, and the liar never counts.
+#[test]
+fn one_killed_one_slow_and_one_lying_at_once() {
+    let data = Data::demo();
+    let [(zero, w0), (one, w1), (two, w2)] = [(); 3].map(|()| witness_of(&data));
+    let keys = [(zero.vkey(), w0.http()), (one.vkey(), w1.http()), (two.vkey(), w2.http())];
+    let world = World::new(data, &keys, 2);
+    world.data.set("witnesses.wait_max_ms", "2000");
+    let server = world.data.serve();
+    assert!(quorum(&world, &witnessed_receipt(&server, &token(&server, b"all are well"))) >= 2);
+
+    w0.kill9();
+    w1.pause();
+    // Somebody else where the third was, with a key of his own: what he signs is good, and not what was asked for.
+    let address = w2.http();
+    w2.kill9();
+    let impostor = WitnessData::new(&[&log_key(&world.data)]);
+    let lying = impostor.serve_at(address);
+    let before = served_size(&server);
+    let late = token(&server, b"nobody is left");
+    let refused = witnessed_receipt(&server, &late);
+    assert_eq!((refused.status, served_size(&server)), (503, before), "{refused:?}");
+    assert_eq!(get(server.admin(), "/readyz").text(), "ready\n");
+    wait_until("the liar is asked", || !get(lying.admin(), "/metrics").text().contains("outcome=\"cosigned\"} 0"));
+
+    w1.resume();
+    let w0 = zero.serve_at(keys[0].1);
+    wait_until("both are asked again", || served_size(&server) > before);
+    assert_eq!(quorum(&world, &witnessed_receipt(&server, &late)), 2);
+    assert_eq!(quorum(&world, &witnessed_receipt(&server, &token(&server, b"two are back"))), 2);
+    let metrics = get(server.admin(), "/metrics").text();
+    let lies = metrics.lines().any(|line| line.contains("outcome=\"fault\"") && line.contains("witness=\"W2\""));
+    assert!(lies, "{metrics}");
+    drop((w0, w1, lying));
+    server.stop().fsck().expect(0);
+}
+
+/// Two submit for one origin at once: the service itself, and somebody who shows the witness whatever checkpoint of ours he
+/// has got. Neither rolls it back, and nobody waits in vain for a cosignature.
+#[test]
+fn others_may_show_our_checkpoints_too() {
+    let data = Data::demo();
+    let (witness, running) = witness_of(&data);
+    let world = World::new(data, &[(witness.vkey(), running.http())], 1);
+    let server = world.data.serve();
+    let (over, won) = (AtomicBool::new(false), AtomicUsize::new(0));
+    let path = monitoring_path(log_key(&world.data).name());
+    let shown = || match get(running.http(), &path) {
+        answer if answer.status == 200 => checkpoint_size(&answer.text()),
+        _ => 0,
+    };
+    let outsider = || {
+        let mut newest = 0;
+        while !over.load(Ordering::Relaxed) {
+            // A committed receipt bears a checkpoint that no witness may have seen yet.
+            let digest = semper_ttp::digest::Digest::of(&token(&server, b"an outsider's"));
+            let receipt = get(server.http(), &format!("/ledger/proof/inclusion?digest={digest}")).text();
+            let note = TlogProof::parse(&receipt).expect("a tlog-proof").checkpoint;
+            let (old, size) = (shown(), checkpoint_size(&note));
+            assert!(old >= newest, "the witness went from {newest} back to {old}");
+            newest = old;
+            if old < size {
+                let proof = get(server.http(), &format!("/ledger/proof/consistency?from={old}&to={size}")).text();
+                let status = running.post(format!("old {old}\n{proof}\n{note}").as_bytes()).status;
+                assert!(status == 200 || status == 409, "{status}");
+                won.fetch_add(usize::from(status == 200), Ordering::Relaxed);
+            }
+        }
+    };
+    thread::scope(|scope| {
+        let outsider = scope.spawn(outsider);
+        let mut rounds = 0;
+        wait_until("either is first now and then", || {
+            let receipt = witnessed_receipt(&server, &token(&server, format!("{rounds}").as_bytes()));
+            assert_eq!(quorum(&world, &receipt), 1);
+            rounds += 1;
+            outsider.is_finished() || rounds >= 40 && won.load(Ordering::Relaxed) >= 3
+        });
+        over.store(true, Ordering::Relaxed);
+        outsider.join().expect("no panic");
+    });
+    let metrics = get(server.admin(), "/metrics").text();
+    assert!(
+        !metrics.lines().any(|line| line.starts_with("semper_ledger_halted{") && line.ends_with(" 1")),
+        "{metrics}"
+    );
+    assert!(!running.stderr().contains("evidence"), "{}", running.stderr());
+}
+
+fn checkpoint_size(note: &str) -> u64 {
+    note.split('\n').nth(1).and_then(|size| size.parse().ok()).expect("a size")
 }
 
 #[test]
@@ -303,10 +371,9 @@ fn a_machine_set_back_is_refused_because_of_a_witness() {
 }
 
 fn kept_evidence(data: &Path) -> String {
-    let mut files = fs::read_dir(data.join("evidence")).expect("the folder of evidence");
-    let file = files.next().expect("evidence").expect("a file").path();
-    assert!(files.next().is_none());
-    fs::read_to_string(file).expect("a checkpoint")
+    let mut files = kept(&data.join("evidence"), ".checkpoint").into_iter();
+    let (Some(checkpoint), None) = (files.next(), files.next()) else { panic!("not one checkpoint") };
+    String::from_utf8(checkpoint).expect("a checkpoint")
 }
 
 /// What a clerk keeps: a proof under a witnessed checkpoint verifies as any other.
@@ -365,4 +432,8 @@ fn a_policy_that_cannot_be_is_refused() {
         let end = data.serve_to_the_end(&["--check"]);
         assert!(end.expect(64).stderr.contains(sentence), "{sentence}: {end:#?}");
     }
+    fs::write(&file, "quorum none\n").expect("the policy");
+    data.set("witnesses.monitoring_urls", "{ W = \"http://127.0.0.1:9\" }");
+    let end = data.serve_to_the_end(&["--check"]);
+    assert!(end.expect(64).stderr.contains("there is no witness W, which witnesses.monitoring_urls names"), "{end:#?}");
 }
