@@ -1,5 +1,5 @@
 //! Every metric of the server; with the files below it the one place that names `prometheus`. The list of names is
-//! `ops/deploy/metrics.txt`, that of a witness `ops/deploy/metrics-witness.txt`.
+//! `ops/deploy/metrics.txt`, those of a witness and a monitor `metrics-witness.txt` and `metrics-monitor.txt` beside it.
 
 mod clock;
 mod http;
@@ -320,6 +320,28 @@ mod tests {
             "semper_witness_tree_size{origin=\"log\"} 7",
             "semper_witness_cosigned_timestamp_seconds{origin=\"log\"} 8",
             "semper_clock_state{state=\"synced\"} 1",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+    }
+
+    #[test]
+    fn a_monitor_has_one_too() {
+        let metrics = MonitorMetrics::new("log");
+        metrics.checked(7, Timestamp::from_secs(8));
+        metrics.alert("unknown");
+        metrics.convicted(semper_ttp::account::Kind::SplitView);
+        metrics.http().answered("/metrics", 200);
+        let text = metrics.render();
+        check_names(&text, include_str!("../../ops/deploy/metrics-monitor.txt"));
+        for line in [
+            "semper_monitor_alerts_total{kind=\"unknown\",origin=\"log\"} 1",
+            "semper_monitor_alerts_total{kind=\"watched\",origin=\"log\"} 0",
+            "semper_monitor_misbehaviour{kind=\"split-view\",origin=\"log\"} 1",
+            "semper_monitor_misbehaviour{kind=\"rollback\",origin=\"log\"} 0",
+            "semper_monitor_tree_size{origin=\"log\"} 7",
+            "semper_monitor_checked_timestamp_seconds{origin=\"log\"} 8",
+            "semper_monitor_round_failures_total{origin=\"log\",reason=\"data\"} 0",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }

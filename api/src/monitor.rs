@@ -4,6 +4,7 @@
 //! of trees and entries is [`semper_ledger::monitor`]. Out of scope: when the next round begins, and where evidence is
 //! written (`ops`).
 
+mod expect;
 pub mod notice;
 
 use std::{collections::VecDeque, sync::Arc};
@@ -37,6 +38,7 @@ use crate::{
     metrics::MonitorMetrics,
 };
 
+pub use self::expect::{Expected, Found};
 pub use crate::log_source::SourceError;
 
 /// Bundles that are fetched ahead. With the longest entries that the format allows, as many times 16 MiB of memory.

@@ -18,6 +18,7 @@ mod proof;
 mod recorder;
 mod sample;
 mod signing;
+mod trust;
 mod tsa;
 mod tsa_load;
 
@@ -26,6 +27,7 @@ pub(crate) use figure::{Figure, Goal, json, table};
 pub(crate) use large::measure as large;
 pub(crate) use machine::{Machine, flush_micros};
 pub(crate) use place::Place;
+pub(crate) use trust::measure as trust;
 pub(crate) use tsa::measure as tsa;
 
 /// Rounds of each row.

@@ -5,6 +5,7 @@
 //! | [`process`] | the program as a process: its lines, its end |
 //! | [`server`] | a service: data folder, the running server |
 //! | [`witness`] | a witness, and a log of the test's own that it cosigns |
+//! | [`monitor`] | a monitor of a log, and logs as folders |
 //! | [`liar`] | servers that do not do what they should |
 //! | [`http`] | an HTTP client that shows and sends raw bytes |
 //! | [`stamp`] | a client that keeps every token and proof, and judges them offline |
@@ -17,6 +18,7 @@
 pub mod dice;
 pub mod http;
 pub mod liar;
+pub mod monitor;
 pub mod powercut;
 pub mod process;
 pub mod server;

@@ -33,7 +33,7 @@ impl Entries {
     }
 
     /// Leaves and all nodes above them, hashed on every core: entries a second.
-    fn hash_rate(&self) -> f64 {
+    pub(super) fn hash_rate(&self) -> f64 {
         let count: usize = self.0.iter().map(Vec::len).sum();
         let start = Instant::now();
         std::thread::scope(|scope| {

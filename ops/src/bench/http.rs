@@ -55,19 +55,34 @@ impl Client {
     /// # Errors
     /// Any other answer, or none.
     pub(crate) fn get(&mut self, path: &str) -> Result<Vec<u8>, Failed> {
-        let request = format!("GET {path} HTTP/1.1\r\nhost: bench\r\naccept: text/plain\r\n\r\n");
-        self.stream.write_all(request.as_bytes())?;
+        self.exchange(path, format!("GET {path} HTTP/1.1\r\nhost: bench\r\naccept: text/plain\r\n\r\n").as_bytes())
+    }
+
+    /// The body of a 200 to a POST.
+    ///
+    /// # Errors
+    /// Any other answer, or none.
+    pub(crate) fn post(&mut self, path: &str, media_type: &str, body: &[u8]) -> Result<Vec<u8>, Failed> {
+        let length = body.len();
+        let head = format!(
+            "POST {path} HTTP/1.1\r\nhost: bench\r\ncontent-type: {media_type}\r\ncontent-length: {length}\r\n\r\n"
+        );
+        self.exchange(path, &[head.as_bytes(), body].concat())
+    }
+
+    fn exchange(&mut self, path: &str, request: &[u8]) -> Result<Vec<u8>, Failed> {
+        self.stream.write_all(request)?;
         self.buffer.clear();
         loop {
             let mut chunk = [0; 16 << 10];
             match self.stream.read(&mut chunk)? {
-                0 => return Err(Failed(format!("GET {path}: the server closed the connection"))),
+                0 => return Err(Failed(format!("{path}: the server closed the connection"))),
                 read => self.buffer.extend_from_slice(&chunk[..read]),
             }
-            match parse(&self.buffer).map_err(|why| Failed(format!("GET {path}: {why}")))? {
+            match parse(&self.buffer).map_err(|why| Failed(format!("{path}: {why}")))? {
                 None => {}
                 Some(Answer { status: 200, body }) => return Ok(body.to_vec()),
-                Some(Answer { status, .. }) => return Err(Failed(format!("GET {path}: status {status}"))),
+                Some(Answer { status, .. }) => return Err(Failed(format!("{path}: status {status}"))),
             }
         }
     }

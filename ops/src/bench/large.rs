@@ -54,7 +54,7 @@ pub(crate) fn measure(place: &Place, entries: u64, json: bool) -> Result<Vec<Fig
 }
 
 /// Opens a ledger as `serve` does; `tile_cache_bytes` overrides the settings.
-fn open(data: &Path, tile_cache_bytes: Option<u64>) -> Result<Ledger, Failed> {
+pub(super) fn open(data: &Path, tile_cache_bytes: Option<u64>) -> Result<Ledger, Failed> {
     let folder = DataFolder::open(data)?;
     let mut config = folder.config(None)?;
     if tile_cache_bytes == Some(0) {
@@ -76,7 +76,7 @@ fn open(data: &Path, tile_cache_bytes: Option<u64>) -> Result<Ledger, Failed> {
 }
 
 /// Appends until the ledger holds `entries`: what a timestamping authority writes, without its signatures.
-fn fill(data: &Path, entries: u64, progress: &Progress) -> Result<(), Failed> {
+pub(super) fn fill(data: &Path, entries: u64, progress: &Progress) -> Result<(), Failed> {
     let ledger = open(data, Some(0))?;
     let (mut noise, clock) = (Noise::new(entries), WallClock::new());
     let (send, receive) = channel();

@@ -1,5 +1,6 @@
 //! The folder where a run keeps its stores, and the servers that it starts there.
 
+use std::ffi::OsString;
 use std::fs::{self, File};
 use std::io::{BufRead, BufReader};
 use std::net::SocketAddr;
@@ -80,10 +81,15 @@ impl Server {
     /// # Errors
     /// It does not start; its log is in the sentence.
     pub(crate) fn start(data: &Path) -> Result<Server, Failed> {
-        let log = data.with_extension("log");
+        Server::start_with(["serve".into(), "--data".into(), data.into()], data)
+    }
+
+    /// As [`Server::start`], any command that listens; `beside` is where its log goes.
+    pub(crate) fn start_with(words: impl IntoIterator<Item = OsString>, beside: &Path) -> Result<Server, Failed> {
+        let log = beside.with_extension("log");
         let mut child = Command::new(std::env::current_exe()?)
-            .args(["serve", "--http", "127.0.0.1:0", "--admin", "127.0.0.1:0", "--data"])
-            .arg(data)
+            .args(words)
+            .args(["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"])
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .stderr(File::create(&log)?)
@@ -96,7 +102,7 @@ impl Server {
             let _ = child.kill(); // it may have ended by itself
             let _ = child.wait();
             let said = fs::read_to_string(&log).unwrap_or_default();
-            return Err(Failed(format!("semper serve did not start: {}", said.lines().last().unwrap_or_default())));
+            return Err(Failed(format!("the server did not start: {}", said.lines().last().unwrap_or_default())));
         };
         Ok(Server { child, http, admin })
     }

@@ -112,6 +112,13 @@ pub(crate) struct Monitor {
     /// How long an entry may stand in the log before it is in the list of known ones, seconds; with --once, 0.
     #[arg(long, value_name = "N", default_value_t = 60, requires = "known")]
     pub(crate) grace_secs: u32,
+    /// Timestamp tokens that a ledger of ours must have recorded: a token, or a folder with .tst and .tsr files in it; may be given
+    /// more than once. One that is not there when its time is over convicts the ledger.
+    #[arg(long, value_name = "PATH", requires = "trust")]
+    pub(crate) expect: Vec<PathBuf>,
+    /// The trust anchors by which those tokens are judged, as for semper verify.
+    #[arg(long, value_name = "DIR", requires = "expect")]
+    pub(crate) trust: Option<PathBuf>,
     /// How long an older checkpoint may be shown, as caches do, before that is a rollback, seconds.
     #[arg(long, value_name = "N", default_value_t = 60)]
     pub(crate) rollback_secs: u32,

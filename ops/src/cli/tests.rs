@@ -95,6 +95,7 @@ fn what_must_be_given_and_what_excludes_each_other() {
         "semper monitor u --vkey k --state s --known l --known-kind tokens",
         "semper monitor u --vkey k --state s --stay",
         "semper monitor u --vkey k --state s --interval-secs 0",
+        "semper monitor u --vkey k --state s --expect f",
     ] {
         // With SEMPER_URL set in the environment of the tests, `stamp f` would be a whole command line.
         if line == "semper stamp f" && std::env::var_os("SEMPER_URL").is_some() {
@@ -114,6 +115,7 @@ fn what_must_be_given_and_what_excludes_each_other() {
         "semper witness init --data d --demo --log a --log b",
         "semper witness serve --data d --http 127.0.0.1:0 --json",
         "semper monitor u --vkey k --state s --once --known l --known-kind timestamp.token --known-kind ca.crl-issued",
+        "semper monitor u --vkey k --state s --expect f --expect g --trust t",
         "semper monitor u --vkey k --state s --admin 127.0.0.1:0 --stay --interval-secs 1 --rollback-secs 0 --json",
     ] {
         assert!(parse(line).is_ok(), "{line}");

@@ -27,6 +27,7 @@ pub(crate) struct Bench {
 pub(crate) enum BenchArea {
     Tsa,
     Ledger,
+    Trust,
 }
 
 /// Show the main job from beginning to end, on a service of its own, and stop.

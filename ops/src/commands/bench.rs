@@ -25,24 +25,19 @@ fn measure(args: &cli::Bench, json: bool) -> Result<(), Failed> {
     let machine = Machine::read();
     let mut flushes = vec![bench::flush_micros(place.path())?];
     let mut figures = Vec::new();
-    for area in [BenchArea::Tsa, BenchArea::Ledger] {
+    for area in [BenchArea::Tsa, BenchArea::Ledger, BenchArea::Trust] {
         if args.area.is_some_and(|only| only != area) {
             continue;
         }
-        let label = match area {
-            BenchArea::Tsa => "measuring tokens",
-            BenchArea::Ledger => "measuring appends",
-        };
-        let progress = Progress::new(json, label, None);
-        let measured = match area {
-            BenchArea::Tsa => bench::tsa(&place, &progress),
-            BenchArea::Ledger => bench::append(&place, &progress),
-        };
-        progress.finish();
-        figures.extend(measured?);
-        if area == BenchArea::Ledger {
-            figures.extend(bench::large(&place, args.entries, json)?);
-        }
+        figures.extend(match area {
+            BenchArea::Tsa => with_progress(json, "measuring tokens", |progress| bench::tsa(&place, progress))?,
+            BenchArea::Ledger => {
+                let mut figures = with_progress(json, "measuring appends", |progress| bench::append(&place, progress))?;
+                figures.extend(bench::large(&place, args.entries, json)?);
+                figures
+            }
+            BenchArea::Trust => bench::trust(&place, json)?,
+        });
         flushes.push(bench::flush_micros(place.path())?);
     }
     let conditions = machine.describe(place.path(), &flushes);
@@ -54,6 +49,13 @@ fn measure(args: &cli::Bench, json: bool) -> Result<(), Failed> {
     }
     let text = if json { bench::json(&figures) } else { format!("{conditions}\n\n{}", bench::table(&figures)) };
     Ok(writeln!(std::io::stdout(), "{}", text.trim_end())?)
+}
+
+fn with_progress<T>(json: bool, label: &'static str, measure: impl FnOnce(&Progress) -> T) -> T {
+    let progress = Progress::new(json, label, None);
+    let measured = measure(&progress);
+    progress.finish();
+    measured
 }
 
 fn write(path: &Path, figures: &[Figure]) -> Result<(), Failed> {

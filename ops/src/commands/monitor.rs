@@ -7,6 +7,7 @@
 //!
 //! A round that fails is tried again for ever; only our own storage, and what a person must mend, end a monitor.
 
+mod expected;
 mod folder;
 mod telling;
 
@@ -31,11 +32,13 @@ use semper_ttp::time::Timestamp;
 use semper_ttp::verify::log_keys;
 use tokio::sync::watch;
 
+use self::expected::Expectations;
 use self::folder::StateFolder;
 use self::telling::Teller;
 use super::remote::exit_of;
 use super::running::{Failed, address_of, bind, half_of_the_cores, signals};
 use super::say;
+use super::verify::files::read_trust;
 use crate::cli;
 use crate::clock::wall_ms;
 use crate::config::Log;
@@ -80,6 +83,16 @@ fn follow(args: &cli::Monitor, json: bool) -> Result<Exit, Failed> {
         grace_ms: if args.once { 0 } else { u64::from(args.grace_secs) * 1000 },
     });
 
+    let trust = args.trust.as_deref().map(|folder| match read_trust(folder) {
+        Ok((trust, _)) => Ok((trust, folder.to_owned())),
+        Err(error) => Err(Failed::usage(&error)),
+    });
+    let trust = trust.transpose()?;
+    let mut expected = match &trust {
+        Some((trust, _)) => Expectations::read(&args.expect, trust)?,
+        None => Expectations::default(),
+    };
+
     let folder = StateFolder::at(&args.state);
     if let Some(evidence) = folder.evidence()? {
         let text = format!(
@@ -100,7 +113,7 @@ fn follow(args: &cli::Monitor, json: bool) -> Result<Exit, Failed> {
         }
     })?;
     let settings = Settings { rollback_ms: u64::from(args.rollback_secs) * 1000, ahead_ms: AHEAD_MS };
-    let teller = Teller::new(json, args.once, &key, folder);
+    let teller = Teller::new(json, args.once, &key, folder, trust);
     let metrics = Arc::new(MonitorMetrics::new(key.name()));
     half_of_the_cores()?.block_on(async {
         let mut stop = std::pin::pin!(signals());
@@ -112,7 +125,8 @@ fn follow(args: &cli::Monitor, json: bool) -> Result<Exit, Failed> {
             let source = find(args, &metrics).await?;
             let watch = Watch::new(watched, must_be_known);
             let mut follower = Follower::new(source, monitor, watch, policy, settings);
-            rounds(&mut follower, args, &mut known, &Outlets { teller, metrics: &metrics }, json).await
+            let outlets = Outlets { teller, metrics: &metrics, json };
+            rounds(&mut follower, args, &mut known, &mut expected, &outlets).await
         };
         // Whatever is interrupted is read again.
         let exit = tokio::select! {
@@ -130,6 +144,7 @@ fn follow(args: &cli::Monitor, json: bool) -> Result<Exit, Failed> {
 struct Outlets<'a> {
     teller: Teller,
     metrics: &'a MonitorMetrics,
+    json: bool,
 }
 
 /// Between two tries.
@@ -158,16 +173,16 @@ async fn rounds(
     follower: &mut Follower,
     args: &cli::Monitor,
     known: &mut Option<KnownList>,
+    expected: &mut Expectations,
     outlets: &Outlets<'_>,
-    json: bool,
 ) -> Result<Exit, Failed> {
     loop {
         if let Some(list) = known.as_mut().and_then(KnownList::newer) {
             follower.know(list?);
         }
-        match one_round(follower, json).await {
+        match one_round(follower, expected, outlets.json).await {
             Ok(round) => {
-                let exit = told(follower, outlets, &round)?;
+                let exit = told(follower, expected, outlets, &round)?;
                 if round.misbehaviour.is_some() || (args.once && !round.older) {
                     return Ok(exit);
                 }
@@ -180,7 +195,7 @@ async fn rounds(
     }
 }
 
-async fn one_round(follower: &mut Follower, json: bool) -> Result<Round, RoundError> {
+async fn one_round(follower: &mut Follower, expected: &mut Expectations, json: bool) -> Result<Round, RoundError> {
     let progress = Progress::new(json, "reading entries", Some(0));
     let advance = |done, total| {
         progress.set_total(total);
@@ -188,28 +203,40 @@ async fn one_round(follower: &mut Follower, json: bool) -> Result<Round, RoundEr
     };
     let ended = follower.round(wall_ms(), &advance).await;
     progress.finish();
-    ended
+    let mut round = ended?;
+    if round.misbehaviour.is_none() && !round.older {
+        round.misbehaviour = expected.look(follower).await?;
+    }
+    Ok(round)
 }
 
 /// The operator is told; the exit code if this is all.
-fn told(follower: &mut Follower, outlets: &Outlets<'_>, round: &Round) -> Result<Exit, Failed> {
-    let Outlets { teller, metrics } = outlets;
-    teller.round(round)?;
-    follower.told().map_err(|fault| Failed::fault(&fault))?;
+fn told(
+    follower: &mut Follower,
+    expected: &Expectations,
+    outlets: &Outlets<'_>,
+    round: &Round,
+) -> Result<Exit, Failed> {
+    let Outlets { teller, metrics, .. } = outlets;
+    if round.misbehaviour.is_none() && !round.older {
+        metrics.checked(round.size, Timestamp::from_millis(wall_ms()));
+    }
     round.notices.iter().for_each(|notice| metrics.alert(notice.kind()));
+    let owed = expected.counts();
+    teller.round(round, owed)?;
+    follower.told().map_err(|fault| Failed::fault(&fault))?;
     if let Some(proof) = &round.misbehaviour {
         metrics.convicted(proof.kind);
         return Ok(Exit::Falsified);
-    }
-    if !round.older {
-        metrics.checked(round.size, Timestamp::from_millis(wall_ms()));
     }
     let exit = round.notices.iter().map(|notice| match notice {
         Notice::Unknown(_) => Exit::Falsified,
         Notice::Unwitnessed { .. } => Exit::Undecided,
         Notice::Watched { .. } | Notice::Ahead { .. } => Exit::Ok,
     });
-    Ok(exit.fold(Exit::Ok, Exit::and))
+    // One that is not found yet leaves a single round undecided.
+    let owed = if owed.is_some_and(|(_, waiting)| waiting > 0) { Exit::Undecided } else { Exit::Ok };
+    Ok(exit.fold(owed, Exit::and))
 }
 
 fn failed(metrics: &MonitorMetrics, error: &RoundError) {

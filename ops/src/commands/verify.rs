@@ -3,7 +3,7 @@
 //! All judging is `semper_ttp`'s ([`semper_ttp::verify`], [`semper_ttp::account`]); this file reads the files, says what
 //! came out, and ends with 0 (verified), 1 (something is false) or 2 (could not tell, also when a file is missing).
 
-mod files;
+pub(super) mod files;
 mod misbehaviour;
 
 use semper_ttp::asn1::TEST_POLICY;

@@ -84,12 +84,37 @@ pub fn judge(proof: &Proof, anchors: &Anchors<'_>) -> Judgement {
         (Kind::Rollback, [Item::Checkpoint(first), Item::Checkpoint(then)]) => court.rollback(first, then),
         (kind, _) => unfounded(format!("these are not the items of a proof of {}", kind.name())),
     };
-    let (verdict, reason) = match found {
-        Ok(what) => (Verdict::Proven, what),
-        Err(Doubt::Unfounded(why)) => (Verdict::Unfounded, why),
-        Err(Doubt::Open(why)) => (Verdict::Open, why),
-    };
-    Judgement { verdict, reason }
+    found.map_or_else(Judgement::from, |reason| Judgement { verdict: Verdict::Proven, reason })
+}
+
+impl From<Doubt> for Judgement {
+    fn from(doubt: Doubt) -> Self {
+        match doubt {
+            Doubt::Unfounded(reason) => Self { verdict: Verdict::Unfounded, reason },
+            Doubt::Open(reason) => Self { verdict: Verdict::Open, reason },
+        }
+    }
+}
+
+/// What a ledger owes to whoever holds a timestamp: an entry with one of these digests and a time within these bounds.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Owed {
+    /// The time of the timestamp, milliseconds since 1970.
+    pub from_ms: u64,
+    /// When the ledger's time to record it is over.
+    pub until_ms: u64,
+    /// What the entry may be of: the forms in which the token may have been released.
+    pub digests: [Hash; 2],
+}
+
+/// What is owed to a token that was genuinely issued.
+///
+/// # Errors
+/// It was not, or a certificate is missing to tell.
+pub fn owed(token: &[u8], trust: &Trust) -> Result<Owed, Judgement> {
+    let anchors = Anchors { log_keys: trust.log_keys(), trust: Some(trust) };
+    let (_, owed) = Court { anchors: &anchors, against: "" }.owed(token)?;
+    Ok(owed)
 }
 
 struct Court<'a> {
@@ -269,9 +294,17 @@ impl Court<'_> {
         Ok((reading, report))
     }
 
-    fn omission(&self, token: &[u8], stretch: &Stretch) -> Found {
+    fn owed(&self, token: &[u8]) -> Result<(TokenReading, Owed), Doubt> {
         let (reading, _) = self.genuine(token, None)?;
         let trust = self.trust()?;
+        let unknown = || Doubt::Open("the certificates that the token was issued with are not all known".to_owned());
+        let digests = released_forms(token, trust).ok_or_else(unknown)?.map(|digest| digest.0);
+        let from_ms = reading.gen_time.millis();
+        Ok((reading, Owed { from_ms, until_ms: from_ms.saturating_add(trust.mmd_millis()), digests }))
+    }
+
+    fn omission(&self, token: &[u8], stretch: &Stretch) -> Found {
+        let (reading, owed) = self.owed(token)?;
         let checkpoint = self.checkpoint(&stretch.checkpoint)?;
         let leaves: Vec<Hash> = stretch.entries.iter().map(|entry| leaf_hash(entry)).collect();
         let stands = range_root(stretch.first, &leaves, checkpoint.size, &stretch.path);
@@ -280,19 +313,15 @@ impl Court<'_> {
         let entries = stretch.entries.iter().map(|bytes| Entry::decode(bytes)).collect::<Result<Vec<_>, _>>();
         let entries = entries.or_else(|fault| unfounded(format!("one of the entries is none: {fault}")))?;
 
-        // Every entry that may be of this token has a time in [genTime, genTime + mmd]; times never fall along a log.
-        let (from, to) = (reading.gen_time.millis(), reading.gen_time.millis().saturating_add(trust.mmd_millis()));
-        let reaches_back = stretch.first == 0 || entries.first().is_some_and(|entry| entry.time_ms < from);
+        // Times never fall along a log.
+        let reaches_back = stretch.first == 0 || entries.first().is_some_and(|entry| entry.time_ms < owed.from_ms);
         if !reaches_back {
             return unfounded("the entries do not begin before the time of the timestamp");
         }
-        if entries.last().is_none_or(|entry| entry.time_ms <= to) {
+        if entries.last().is_none_or(|entry| entry.time_ms <= owed.until_ms) {
             return Err(Doubt::Open("the ledger's time to record the timestamp is not shown to be over".to_owned()));
         }
-        let Some(forms) = released_forms(token, trust) else {
-            return Err(Doubt::Open("the certificates that the token was issued with are not all known".to_owned()));
-        };
-        if entries.iter().any(|entry| forms.iter().any(|form| form.0 == entry.digest)) {
+        if entries.iter().any(|entry| owed.digests.contains(&entry.digest)) {
             return unfounded("the timestamp is recorded");
         }
         Ok(format!(
@@ -303,7 +332,7 @@ impl Court<'_> {
             self.against,
             entries.len(),
             stretch.first,
-            trust.mmd_millis()
+            owed.until_ms - owed.from_ms
         ))
     }
 

@@ -22,7 +22,7 @@ mod judge;
 mod statement;
 
 pub use file::{NotAProof, POM_BYTES_MAX};
-pub use judge::{Anchors, Judgement, Verdict, judge};
+pub use judge::{Anchors, Judgement, Owed, Verdict, judge, owed};
 pub use statement::{BadStatement, Prefix, Stretch};
 
 use semper_ledger::receipt::tlog_proof::TlogProof;

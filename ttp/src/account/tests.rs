@@ -314,6 +314,19 @@ fn a_token_recorded_at_the_wrong_time() {
 }
 
 #[test]
+fn what_is_owed_to_a_token() {
+    for unit in [testing::ec(), testing::rsa()] {
+        let (with, without) = (token(unit, true), token(unit, false));
+        let owed_to = |token: &[u8]| owed(token, &trust()).unwrap();
+        let digests = [Digest::of(&without).0, Digest::of(&with).0];
+        // The two were signed apart, so only the own form is among each one's.
+        assert!(owed_to(&with).digests.contains(&digests[1]) && owed_to(&without).digests.contains(&digests[0]));
+        assert_eq!((owed_to(&with).from_ms, owed_to(&with).until_ms), (MADE, MADE + 5_000));
+    }
+    assert_eq!(owed(b"no token", &trust()).unwrap_err().verdict, Verdict::Unfounded);
+}
+
+#[test]
 fn the_items_must_be_those_of_the_kind() {
     let log = Log::new(&[(5, [1; 32])]);
     for kind in Kind::ALL {

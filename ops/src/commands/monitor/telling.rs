@@ -1,10 +1,13 @@
 //! What a monitor says: a line for each round with news, for people; one JSON document for each, for machines.
 
+use std::path::PathBuf;
+
 use semper_api::monitor::Round;
 use semper_api::monitor::notice::{Noted, Notice};
 use semper_ledger::note::VerifierKey;
 use semper_ttp::account::{Anchors, Judgement, Proof, Verdict, judge};
 use semper_ttp::time::Timestamp;
+use semper_ttp::verify::Trust;
 use serde_json::{Value, json};
 
 use super::folder::StateFolder;
@@ -20,6 +23,8 @@ pub(super) struct Teller {
     origin: String,
     key: VerifierKey,
     folder: StateFolder,
+    /// Of the service whose timestamps are expected.
+    trust: Option<(Trust, PathBuf)>,
 }
 
 /// Evidence as it was kept.
@@ -30,32 +35,39 @@ struct Kept<'a> {
 }
 
 impl Teller {
-    pub(super) fn new(json: bool, always: bool, key: &VerifierKey, folder: StateFolder) -> Self {
-        Self { json, always, origin: key.name().to_owned(), key: key.clone(), folder }
+    pub(super) fn new(
+        json: bool,
+        always: bool,
+        key: &VerifierKey,
+        folder: StateFolder,
+        trust: Option<(Trust, PathBuf)>,
+    ) -> Self {
+        Self { json, always, origin: key.name().to_owned(), key: key.clone(), folder, trust }
     }
 
     /// Keeps the evidence, then tells.
-    pub(super) fn round(&self, round: &Round) -> Result<(), Failed> {
+    pub(super) fn round(&self, round: &Round, owed: Option<(usize, usize)>) -> Result<(), Failed> {
         let kept = round.misbehaviour.as_ref().map(|proof| self.keep(proof, round.size)).transpose()?;
         if !(self.always || round.new > 0 || !round.notices.is_empty() || kept.is_some()) {
             return Ok(());
         }
         if self.json {
-            say::json(&self.as_json(round, kept.as_ref()))
+            say::json(&self.as_json(round, owed, kept.as_ref()))
         } else {
-            say::out(self.as_text(round, kept.as_ref()))
+            say::out(self.as_text(round, owed, kept.as_ref()))
         }
         Ok(())
     }
 
     fn keep<'p>(&self, proof: &'p Proof, size: u64) -> Result<Kept<'p>, Failed> {
         let file = self.folder.keep(proof, size)?.display().to_string();
-        // Judged as anybody will who has the log's key: if it does not hold, the fault is ours, and nothing is hidden.
-        let judgement = judge(proof, &Anchors { log_keys: std::slice::from_ref(&self.key), trust: None });
+        // Judged as anybody else will: if it does not hold, the fault is ours, and nothing is hidden.
+        let trust = self.trust.as_ref().map(|(trust, _)| trust);
+        let judgement = judge(proof, &Anchors { log_keys: std::slice::from_ref(&self.key), trust });
         Ok(Kept { proof, file, judgement })
     }
 
-    fn as_text(&self, round: &Round, kept: Option<&Kept<'_>>) -> String {
+    fn as_text(&self, round: &Round, owed: Option<(usize, usize)>, kept: Option<&Kept<'_>>) -> String {
         let now = Timestamp::from_millis(wall_ms());
         let root = hex::encode(&round.root[..8]);
         let mut lines = Vec::new();
@@ -67,6 +79,9 @@ impl Teller {
                 self.origin, round.size, round.new
             ));
         }
+        if let Some((recorded, waiting)) = owed {
+            lines.push(format!("{now}  expected timestamps: {recorded} recorded, {waiting} not there yet"));
+        }
         lines
             .extend(round.notices.iter().map(|notice| format!("{now}  ALERT {}: {}", notice.kind(), sentence(notice))));
         if let Some(kept) = kept {
@@ -77,18 +92,20 @@ impl Teller {
             };
             lines.push(format!("\n{word}: {}.", kept.judgement.reason));
             lines.push(format!("Evidence   {}", kept.file));
-            lines.push(format!("Judge it   semper verify {} --trust {}", kept.file, self.folder.trust().display()));
+            let trust = self.trust.as_ref().map_or_else(|| self.folder.trust(), |(_, folder)| folder.clone());
+            lines.push(format!("Judge it   semper verify {} --trust {}", kept.file, trust.display()));
         }
         lines.join("\n")
     }
 
-    fn as_json(&self, round: &Round, kept: Option<&Kept<'_>>) -> Value {
+    fn as_json(&self, round: &Round, owed: Option<(usize, usize)>, kept: Option<&Kept<'_>>) -> Value {
         json!({
             "origin": self.origin,
             "size": round.size,
             "new": round.new,
             "root": hex::encode(round.root),
             "older": round.older,
+            "expected": owed.map(|(recorded, waiting)| json!({ "recorded": recorded, "waiting": waiting })),
             "notices": round.notices.iter().map(notice_json).collect::<Vec<_>>(),
             "misbehaviour": kept.map(|kept| json!({
                 "kind": kept.proof.kind.name(),

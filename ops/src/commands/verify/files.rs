@@ -10,7 +10,7 @@ const FILE_BYTES_MAX: u64 = 1 << 20;
 
 /// Why nothing could be judged.
 #[derive(Debug, thiserror::Error)]
-pub(super) enum NoJudgement {
+pub(in crate::commands) enum NoJudgement {
     #[error("cannot read {path}: {error}")]
     Unreadable { path: String, error: io::Error },
     #[error("the trust anchors are no good: {0}")]
@@ -19,14 +19,14 @@ pub(super) enum NoJudgement {
 
 /// Where the bound of an entry's delay comes from.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Promise {
+pub(in crate::commands) enum Promise {
     /// `ledger.json` of the trust folder.
     Given,
     /// No such file: [`MMD_MILLIS`](semper_ttp::verify::MMD_MILLIS).
     Usual,
 }
 
-pub(super) fn read_trust(folder: &Path) -> Result<(Trust, Promise), NoJudgement> {
+pub(in crate::commands) fn read_trust(folder: &Path) -> Result<(Trust, Promise), NoJudgement> {
     // Only tokens without certificates need it.
     let chain = if_there(text(folder, "tsa-chain.pem"))?.unwrap_or_default();
     let mut trust = Trust::from_texts(&text(folder, "root.pem")?, &chain, &text(folder, "ledger.vkey")?)?;

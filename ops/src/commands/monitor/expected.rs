@@ -1,0 +1,107 @@
+//! Timestamps that somebody holds and the ledger must have recorded.
+
+use std::fs;
+use std::io::{self, Read as _};
+use std::path::{Path, PathBuf};
+
+use semper_api::monitor::{Expected, Follower, Found, RoundError};
+use semper_ttp::account::{Proof, owed};
+use semper_ttp::verify::Trust;
+
+use crate::commands::running::Failed;
+use crate::commands::token_of;
+
+/// The longest token that is read, bytes.
+const TOKEN_BYTES_MAX: u64 = 1 << 20;
+
+/// The deepest folder that is looked into.
+const DEPTH_MAX: usize = 64;
+
+/// Those that are not found yet, and how many are.
+#[derive(Debug, Default)]
+pub(super) struct Expectations {
+    waiting: Vec<Expected>,
+    recorded: usize,
+}
+
+impl Expectations {
+    /// The tokens of these files and folders, each judged.
+    ///
+    /// # Errors
+    /// One cannot be read, or is none of the service that is trusted: what cannot be owed cannot be watched for.
+    pub(super) fn read(places: &[PathBuf], trust: &Trust) -> Result<Self, Failed> {
+        let mut files = Vec::new();
+        for place in places {
+            collect(place, 0, &mut files).map_err(|error| unreadable(place, &error))?;
+        }
+        let waiting = files.iter().map(|file| expected(file, trust)).collect::<Result<_, _>>()?;
+        Ok(Self { waiting, recorded: 0 })
+    }
+
+    /// Looks for those that were not found yet; gives what convicts the log, if one is missing.
+    ///
+    /// # Errors
+    /// The log does not give what it gave before.
+    pub(super) async fn look(&mut self, follower: &Follower) -> Result<Option<Proof>, RoundError> {
+        let mut waiting = Vec::new();
+        let mut all = std::mem::take(&mut self.waiting).into_iter();
+        let mut found = Ok(None);
+        for expected in all.by_ref() {
+            match follower.look_for(&expected).await {
+                Ok(Found::Recorded { .. }) => self.recorded += 1,
+                Ok(Found::NotYet) => waiting.push(expected),
+                Ok(Found::Missing(proof)) => found = Ok(Some(*proof)),
+                Err(error) => {
+                    waiting.push(expected);
+                    found = Err(error);
+                }
+            }
+            if !matches!(found, Ok(None)) {
+                break;
+            }
+        }
+        waiting.extend(all);
+        self.waiting = waiting;
+        found
+    }
+
+    /// How many are recorded, and how many are not found yet; `None` if there are none at all.
+    pub(super) fn counts(&self) -> Option<(usize, usize)> {
+        let counts = (self.recorded, self.waiting.len());
+        (counts != (0, 0)).then_some(counts)
+    }
+}
+
+/// Files with tokens: what was named, and in folders those with the usual endings.
+fn collect(place: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<()> {
+    if !fs::metadata(place)?.is_dir() {
+        files.push(place.to_owned());
+        return Ok(());
+    }
+    let mut entries = fs::read_dir(place)?.collect::<io::Result<Vec<_>>>()?;
+    entries.sort_by_key(fs::DirEntry::file_name);
+    for entry in entries {
+        // Links are not followed: they may lead in circles.
+        let (path, kind) = (entry.path(), entry.file_type()?);
+        if kind.is_dir() && depth < DEPTH_MAX {
+            collect(&path, depth + 1, files)?;
+        } else if kind.is_file() && path.extension().is_some_and(|ending| ending == "tst" || ending == "tsr") {
+            files.push(path);
+        }
+    }
+    Ok(())
+}
+
+fn expected(file: &Path, trust: &Trust) -> Result<Expected, Failed> {
+    let mut bytes = Vec::new();
+    let read = fs::File::open(file).and_then(|open| open.take(TOKEN_BYTES_MAX).read_to_end(&mut bytes));
+    read.map_err(|error| unreadable(file, &error))?;
+    let token = token_of(bytes);
+    let owed =
+        owed(&token, trust).map_err(|judgement| Failed::usage(&format!("{}: {}", file.display(), judgement.reason)))?;
+    Ok(Expected { token, owed })
+}
+
+fn unreadable(path: &Path, error: &io::Error) -> Failed {
+    Failed::usage(&format!("cannot read {}: {error}", path.display()))
+}

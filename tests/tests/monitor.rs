@@ -1,0 +1,393 @@
+//! `semper monitor`: a ledger that runs, logs that go wrong in every way, and what comes out of it: evidence that `semper
+//! verify` accepts, alerts, and nothing where nothing is.
+
+use std::fs;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+
+use semper_ledger::checkpoint::Checkpoint;
+use semper_ledger::entry::Entry;
+use semper_ledger::note::{Note, VerifierKey};
+use semper_tests::http::{self, Connection, get};
+use semper_tests::liar::{liar, response, silent};
+use semper_tests::monitor::{MonitorState, entries, entry, judge, publish};
+use semper_tests::server::{Data, Server};
+use semper_tests::stamp::{Answer, ask, query, stamp_many};
+use semper_tests::witness::{TestLog, WitnessData};
+use semper_ttp::digest::Digest;
+use tempfile::TempDir;
+
+const ORIGIN: &str = "log.example/1";
+
+/// A log as a folder, and somebody who watches it.
+struct Watched {
+    log: TestLog,
+    folder: TempDir,
+    state: MonitorState,
+}
+
+impl Watched {
+    /// A log of these entries that was followed so far.
+    fn new(entries: &[Vec<u8>]) -> Self {
+        let log = TestLog::new(ORIGIN, "e");
+        let watched =
+            Self { state: MonitorState::new(log.key()), log, folder: tempfile::tempdir().expect("a temporary folder") };
+        if !entries.is_empty() {
+            watched.publish(entries);
+            let told = watched.state.expect(&watched.place(), &[], 0);
+            assert_eq!((told["size"].as_u64(), told["misbehaviour"].is_null()), (Some(entries.len() as u64), true));
+        }
+        watched
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder.path().join("log")
+    }
+
+    fn place(&self) -> String {
+        self.path().display().to_string()
+    }
+
+    fn publish(&self, entries: &[Vec<u8>]) {
+        publish(&self.path(), &self.log, entries);
+    }
+
+    /// The log shows this, and is convicted of it.
+    fn convicted(&self, entries: &[Vec<u8>], kind: &str, says: &str) {
+        self.publish(entries);
+        let told = self.state.expect(&self.place(), &[], 1);
+        assert_eq!(told["misbehaviour"]["kind"], kind, "{told}");
+        assert_eq!(told["misbehaviour"]["verdict"], "proven", "{told}");
+        let judged = self.state.judge();
+        let [judged] = &judged[..] else { panic!("{judged:#?}") };
+        let said = &judged.expect(0).stdout;
+        assert!(said.contains("\nPROVEN: ") && said.contains(says), "{said}");
+        // Whatever the log shows from now on.
+        self.publish(&entries[..1]);
+        let again = self.state.once(&self.place(), &[]);
+        assert!(again.expect(1).stdout.contains("convicted before"), "{again:#?}");
+    }
+}
+
+/// All entries that a service serves.
+fn entries_of(host: SocketAddr) -> Vec<Vec<u8>> {
+    http::entries(host).iter().map(Entry::encode).collect()
+}
+
+#[test]
+fn other_histories_convict() {
+    let honest = entries(700);
+    let mut forked = honest.clone();
+    forked[300] = entry(999, 1_300, &[]);
+    let longer = [forked.clone(), entries(900)[700..].to_vec()].concat();
+    for shown in [&forked[..], &longer, &forked[..400]] {
+        Watched::new(&honest).convicted(shown, "split-view", "signed two histories");
+    }
+    // The part that both have in common is no fork.
+    let watched = Watched::new(&honest[..300]);
+    watched.publish(&forked);
+    assert_eq!(watched.state.expect(&watched.place(), &[], 0)["new"], 400);
+}
+
+#[test]
+fn entries_convict_a_ledger_of_ours() {
+    let mut log = entries(20_000);
+    log[3] = entry(3, 1_003, &[7, 8]);
+    log[19_000] = entry(19_000, 20_000, &[6, 7]);
+    Watched::new(&log[..10]).convicted(&log, "equivocation", "its entries 3 and 19000 bear the same tag");
+    let mut log = entries(600);
+    log[400] = entry(400, 1_398, &[]);
+    Watched::new(&[]).convicted(&log, "time", "400");
+    let mut log = entries(600);
+    log[400] = b"Dear Sir or Madam".to_vec();
+    Watched::new(&[]).convicted(&log, "broken-rule", "400");
+}
+
+#[test]
+fn a_strangers_log_is_followed_and_held_to_its_tree_alone() {
+    let mut lines: Vec<Vec<u8>> = (0..600).map(|n| format!("line {n}").into_bytes()).collect();
+    lines[7] = Vec::new();
+    lines[8] = vec![b'x'; 65_535];
+    lines[9] = entry(9, 5, &[1]);
+    lines[10] = entry(10, 4, &[1]);
+    let watched = Watched::new(&lines[..300]);
+    lines[100] = b"another".to_vec();
+    watched.convicted(&lines, "split-view", "signed two histories");
+}
+
+#[test]
+fn a_log_set_back_is_reported_and_nobody_can_prove_when() {
+    let watched = Watched::new(&entries(700));
+    watched.publish(&entries(500));
+    let told = watched.state.expect(&watched.place(), &["--rollback-secs", "0"], 1);
+    assert_eq!((&told["misbehaviour"]["kind"], &told["misbehaviour"]["verdict"]), (&"rollback".into(), &"open".into()));
+    watched.state.judge()[0].expect(2);
+}
+
+#[test]
+fn bytes_that_do_not_fit_prove_nothing() {
+    let log = entries(70_000);
+    let watched = Watched::new(&[]);
+    for (file, says) in [
+        ("tile/entries/200", "the tile 200 of level 0 does not follow from the entries"),
+        ("tile/0/270", "the tile 270 of level 0"),
+        ("tile/1/000", "the tile 0 of level 1"),
+        ("tile/1/001.p/17", "the tile 1 of level 1"),
+        ("tile/2/000.p/1", "the tile 0 of level 2"),
+        ("checkpoint", "the log's newest checkpoint is not one"),
+    ] {
+        watched.publish(&log);
+        let path = watched.path().join(file);
+        let mut bytes = fs::read(&path).expect(file);
+        *bytes.last_mut().expect("not empty") ^= 1;
+        fs::write(&path, bytes).expect(file);
+        let end = watched.state.once(&watched.place(), &[]);
+        assert!(end.expect(2).stdout.contains(says), "{file}: {end:#?}");
+        fs::remove_file(&path).expect(file);
+        let end = watched.state.once(&watched.place(), &[]);
+        assert!(end.expect(2).stdout.contains(file), "{file}: {end:#?}");
+    }
+    watched.publish(&log);
+    assert_eq!(watched.state.expect(&watched.place(), &[], 0)["size"], 70_000);
+    // Tiles that are neither of this history nor of another one.
+    watched.publish(&entries(70_400));
+    let path = watched.path().join("tile/2/000.p/1");
+    let mut bytes = fs::read(&path).expect("the tile");
+    bytes[0] ^= 1;
+    fs::write(&path, bytes).expect("the tile");
+    let end = watched.state.once(&watched.place(), &[]);
+    assert!(end.expect(2).stdout.contains("neither to its newest checkpoint nor to another history"), "{end:#?}");
+    assert!(watched.state.judge().is_empty());
+}
+
+#[test]
+fn what_is_no_log_and_who_may_not_watch_it() {
+    let watched = Watched::new(&entries(10));
+    let nobody = "http://127.0.0.1:1";
+    watched.state.once(nobody, &[]).expect(69);
+    watched.state.once(&format!("http://{}", silent()), &[]).expect(69);
+    watched.state.once("http://", &[]).expect(64);
+    watched.state.once("/nowhere", &[]).expect(2);
+    let elsewhere = liar(|_| response("404 Not Found", "", "nothing here"));
+    watched.state.once(&format!("http://{elsewhere}"), &[]).expect(2);
+    let endless = liar(|_| response("200 OK", "Content-Encoding: gzip\r\n", "no gzip"));
+    watched.state.once(&format!("http://{endless}"), &[]).expect(2);
+    // The memory is of one log, and one monitor works on it.
+    watched.state.believe(TestLog::new("log.example/2", "e").key());
+    let end = watched.state.once(&watched.place(), &[]);
+    assert!(end.expect(64).stdout.contains("of another log"), "{end:#?}");
+    watched.state.believe(watched.log.key());
+    let mut first = watched.state.follow(&watched.place(), &[]);
+    let _ = first.admin();
+    watched.state.once(&watched.place(), &[]).expect(75);
+    assert_eq!(first.stop().code, Some(0));
+}
+
+#[test]
+fn lists_of_digests() {
+    let watched = Watched::new(&[]);
+    let log = entries(600);
+    watched.publish(&log);
+    let digest = |n: u64| hex::encode([&n.to_be_bytes()[..], &[0; 24]].concat());
+    let list = |name: &str, lines: Vec<String>| {
+        let path = watched.folder.path().join(name);
+        fs::write(&path, lines.join("\n")).expect("a list");
+        path.display().to_string()
+    };
+    let all = |but: u64| (1..600).filter(|n| *n != but).map(digest).collect::<Vec<_>>();
+    let known = list("known", all(77));
+    let interesting = list("watch", vec![format!("{}  my contract.pdf.tst", digest(400))]);
+    let told = watched.state.expect(&watched.place(), &["--known", &known, "--watch", &interesting], 1);
+    let notices = told["notices"].as_array().expect("a list");
+    let told: Vec<_> =
+        notices.iter().map(|notice| (notice["alert"].as_str(), notice["entry"]["index"].as_u64())).collect();
+    assert_eq!(told, [(Some("watched"), Some(400)), (Some("unknown"), Some(77))]);
+    assert_eq!(notices[0]["name"], "my contract.pdf.tst");
+    assert_eq!(notices[1]["entry"]["kind"], "timestamp.token");
+    // Told once.
+    let again = watched.state.expect(&watched.place(), &["--known", &known, "--watch", &interesting], 0);
+    assert_eq!(again["notices"].as_array().map(Vec::len), Some(0));
+    // Only kinds that were named.
+    let other = MonitorState::new(watched.log.key());
+    let none = list("none", vec![]);
+    let _ = other.expect(&watched.place(), &["--known", &none, "--known-kind", "ca.crl-issued"], 0);
+    let bad = list("bad", vec!["0123".to_owned()]);
+    assert!(other.once(&watched.place(), &["--watch", &bad]).expect(64).stdout.contains("line 1"));
+}
+
+#[test]
+fn a_service_is_followed_while_it_runs() {
+    let server = Server::demo();
+    let key = fs::read_to_string(server.trust().join("ledger.vkey")).expect("the log's key");
+    let key = VerifierKey::parse(key.trim()).expect("a key");
+    let state = MonitorState::new(&key);
+    let size = || {
+        let note = Note::parse(&get(server.http(), "/ledger/checkpoint").text()).expect("a note");
+        Checkpoint::parse(&note.text).expect("a checkpoint").size
+    };
+    stamp_many(server.http(), 600);
+    // By the server's own URL, and by the log's.
+    let first = state.expect(server.url(), &[], 0);
+    assert_eq!(first["size"], size());
+    stamp_many(server.http(), 300);
+    let second = state.expect(&format!("{}/ledger", server.url()), &[], 0);
+    assert_eq!(second["new"], size() - first["size"].as_u64().expect("a number"));
+
+    let mut monitor = state.follow(server.url(), &[]);
+    let admin = monitor.admin();
+    stamp_many(server.http(), 300);
+    let size = size();
+    while !monitor.line().contains(&format!(": {size} entries verified")) {}
+    let metrics = get(admin, "/metrics").text();
+    assert!(metrics.contains(&format!("semper_monitor_tree_size{{origin=\"{}\"}} {size}", key.name())), "{metrics}");
+    assert!(metrics.contains("kind=\"split-view\",origin=\"") && metrics.contains("} 0"), "{metrics}");
+    // A server that goes away is waited for.
+    let data = server.kill9();
+    while !get(admin, "/metrics").text().contains("reason=\"source\"} 1") {}
+    drop(data);
+    assert_eq!(monitor.stop().code, Some(0));
+}
+
+#[test]
+fn a_monitor_that_stays_shows_the_conviction() {
+    let watched = Watched::new(&entries(300));
+    let mut forked = entries(300);
+    forked[7] = entry(8, 1_007, &[]);
+    let mut monitor = watched.state.follow(&watched.place(), &["--stay"]);
+    let admin = monitor.admin();
+    watched.publish(&forked);
+    while !monitor.line().starts_with("CONVICTED: ") {}
+    let file = monitor.line();
+    assert!(Path::new(file.strip_prefix("Evidence   ").expect("the file")).is_file(), "{file}");
+    let judge_it = monitor.line();
+    assert!(judge_it.starts_with("Judge it   semper verify "), "{judge_it}");
+    let shown = "kind=\"split-view\",origin=\"log.example/1\"} 1";
+    while !get(admin, "/metrics").text().contains(shown) {}
+    assert_eq!(monitor.stop().code, Some(1));
+    // Without --stay it ends by itself.
+    let watched = Watched::new(&entries(300));
+    let monitor = watched.state.follow(&watched.place(), &[]);
+    watched.publish(&forked);
+    monitor.end().expect(1);
+}
+
+#[test]
+fn a_monitor_that_is_killed_goes_on() {
+    let log = entries(100_000);
+    let watched = Watched::new(&[]);
+    watched.publish(&log);
+    // Somewhere in the first reading: after it has begun to write, and again, and again.
+    for _ in 0..3 {
+        let mut monitor = watched.state.follow(&watched.place(), &[]);
+        let _ = monitor.admin();
+        monitor.kill9();
+    }
+    let told = watched.state.expect(&watched.place(), &[], 0);
+    assert_eq!(told["size"], 100_000);
+    assert!(told["misbehaviour"].is_null());
+}
+
+/// The owner of the database and of the log's key rewrites one old entry and signs again. He can make everything new but what
+/// somebody outside remembers.
+#[test]
+fn the_owner_of_database_and_key_is_convicted() {
+    let data = Data::demo();
+    let server = data.serve();
+    stamp_many(server.http(), 300);
+    let key = fs::read_to_string(server.trust().join("ledger.vkey")).expect("the log's key");
+    let key = VerifierKey::parse(key.trim()).expect("a key");
+    let state = MonitorState::new(&key);
+    let followed = state.expect(server.url(), &[], 0)["size"].as_u64().expect("a number");
+    let all = entries_of(server.http());
+    let data = server.kill9();
+
+    let out = tempfile::tempdir().expect("a temporary folder");
+    let place = out.path().join("ledger");
+    let mut forged = all;
+    forged.truncate(followed as usize);
+    let byte = forged[40].len() - 2; // of the digest
+    forged[40][byte] ^= 1;
+    // The true key, as he has it.
+    publish(&place, &TestLog::of_owner(data.path(), &forged[..1]), &forged);
+    let told = state.expect(&place.display().to_string(), &[], 1);
+    assert_eq!(told["misbehaviour"]["verdict"], "proven", "{told}");
+    // Before a court that has the service's own trust anchors, and nothing of the monitor's but the file.
+    let file = told["misbehaviour"]["file"].as_str().expect("a file");
+    let judged = judge(Path::new(file), &data.trust_folder());
+    assert!(judged.expect(0).stdout.contains("PROVEN: the log"), "{judged:#?}");
+}
+
+/// The owner releases a timestamp and leaves it out of the ledger. Whoever holds the timestamp convicts him.
+#[test]
+fn a_timestamp_that_is_not_recorded_convicts() {
+    let data = Data::demo();
+    let server = data.serve();
+    stamp_many(server.http(), 300);
+    let trust = server.trust().to_owned();
+    let key = fs::read_to_string(trust.join("ledger.vkey")).expect("the log's key");
+    let key = VerifierKey::parse(key.trim()).expect("a key");
+    let tokens = tempfile::tempdir().expect("a temporary folder");
+    let mut connection = Connection::open(server.http()).expect("the server listens");
+    for n in 0..3 {
+        let Answer::Granted(token) =
+            ask(&mut connection, "/tsa", &query(format!("document {n}").as_bytes())).expect("an answer")
+        else {
+            panic!("not granted")
+        };
+        fs::write(tokens.path().join(format!("{n}.tst")), token).expect("a file");
+    }
+    let all = entries_of(server.http());
+    let data = server.kill9();
+    let place = tokens.path().join("log");
+    let owner = TestLog::of_owner(data.path(), &all[..1]);
+    let newest = Entry::decode(all.last().expect("entries")).expect("an entry");
+    let later = |ms: u64| Entry { time_ms: newest.time_ms + ms, ..newest.clone() }.encode();
+    let (expect, trust) = (tokens.path().display().to_string(), trust.display().to_string());
+    let words = ["--expect", &expect, "--trust", &trust];
+
+    // All are there, whether their time is over or not.
+    let state = MonitorState::new(&key);
+    publish(&place, &owner, &all);
+    let told = state.expect(&place.display().to_string(), &words, 0);
+    assert_eq!(told["expected"]["recorded"], 3, "{told}");
+    // One is not, and its time is not over; then it is.
+    let digest = Digest::of(&fs::read(tokens.path().join("1.tst")).expect("a token"));
+    let left_out = all.iter().position(|entry| Entry::decode(entry).is_ok_and(|entry| entry.digest == digest.0));
+    let mut lacking = all.clone();
+    lacking.remove(left_out.expect("it is recorded"));
+    let state = MonitorState::new(&key);
+    lacking.push(later(4_000));
+    publish(&place, &owner, &lacking);
+    let told = state.expect(&place.display().to_string(), &words, 2);
+    assert_eq!((&told["expected"]["recorded"], &told["expected"]["waiting"]), (&2.into(), &1.into()), "{told}");
+    lacking.push(later(10_000));
+    publish(&place, &owner, &lacking);
+    let told = state.expect(&place.display().to_string(), &words, 1);
+    assert_eq!(
+        (&told["misbehaviour"]["kind"], &told["misbehaviour"]["verdict"]),
+        (&"omission".into(), &"proven".into())
+    );
+    let file = told["misbehaviour"]["file"].as_str().expect("a file");
+    let judged = judge(Path::new(file), Path::new(&trust));
+    assert!(judged.expect(0).stdout.contains("was released and is not recorded in the ledger"), "{judged:#?}");
+    // Without the service's root nobody can say whether it was released.
+    judge(Path::new(file), &state.path().join("trust")).expect(2);
+}
+
+#[test]
+fn checkpoints_that_no_quorum_has_seen_are_told() {
+    let watched = Watched::new(&[]);
+    watched.publish(&entries(300));
+    let witness = WitnessData::new(&[watched.log.key()]);
+    let policy = watched.folder.path().join("policy");
+    fs::write(&policy, format!("witness W {}\nquorum W\n", witness.vkey())).expect("the policy");
+    let policy = policy.display().to_string();
+    let told = watched.state.expect(&watched.place(), &["--policy", &policy], 2);
+    assert_eq!(told["notices"][0]["alert"], "unwitnessed");
+    let running = witness.serve();
+    let note = fs::read_to_string(watched.path().join("checkpoint")).expect("the checkpoint");
+    let answer = running.post(format!("old 0\n\n{note}").as_bytes());
+    fs::write(watched.path().join("checkpoint"), note + &answer.text()).expect("the checkpoint");
+    let told = watched.state.expect(&watched.place(), &["--policy", &policy], 0);
+    assert_eq!(told["notices"].as_array().map(Vec::len), Some(0));
+}
