@@ -7,7 +7,10 @@
 mod expect;
 pub mod notice;
 
-use std::{collections::VecDeque, sync::Arc};
+use std::{
+    collections::{HashSet, VecDeque},
+    sync::Arc,
+};
 
 use axum::{
     Router,
@@ -53,6 +56,8 @@ pub struct Follower {
     settings: Settings,
     /// Since when only older checkpoints are shown, milliseconds.
     older_since: Option<u64>,
+    /// Kinds of notices that were told and whose cause lasts: told again only when it has been away.
+    standing: HashSet<&'static str>,
 }
 
 /// Bounds of patience.
@@ -149,7 +154,7 @@ impl Follower {
         settings: Settings,
     ) -> Self {
         watch.restore(monitor.notes());
-        Self { source: Arc::new(source), monitor, watch, policy, settings, older_since: None }
+        Self { source: Arc::new(source), monitor, watch, policy, settings, older_since: None, standing: HashSet::new() }
     }
 
     /// What it remembers.
@@ -193,17 +198,21 @@ impl Follower {
         let proof = found.map(|found| self.proof_of(found));
         let mut round = self.comes_to(before, proof);
         round.notices = self.watch.settle(now_ms);
-        if let Some(ahead_ms) = self.monitor.last_time_ms().checked_sub(now_ms + self.settings.ahead_ms) {
-            round.notices.push(Notice::Ahead { ahead_ms: ahead_ms + self.settings.ahead_ms });
-        }
-        if let Some(policy) = &self.policy {
-            // The note shown now: of an unchanged tree too, since cosignatures come later.
-            let judged = policy.judge_of(&[self.monitor.key().clone()], &note, &LogVerifier);
-            match judged.map_err(|bad| RoundError::Checkpoint(bad.into()))? {
-                judged if judged.quorum => {}
-                judged => round.notices.push(Notice::Unwitnessed { size: judged.checkpoint.size }),
+        let ahead_ms = self.monitor.last_time_ms().saturating_sub(now_ms);
+        let ahead = (ahead_ms > self.settings.ahead_ms).then_some(Notice::Ahead { ahead_ms });
+        let unwitnessed = match &self.policy {
+            None => None,
+            Some(policy) => {
+                // The note shown now: of an unchanged tree too, since cosignatures come later.
+                let judged = policy.judge_of(&[self.monitor.key().clone()], &note, &LogVerifier);
+                let judged = judged.map_err(|bad| RoundError::Checkpoint(bad.into()))?;
+                (!judged.quorum).then_some(Notice::Unwitnessed { size: judged.checkpoint.size })
             }
-        }
+        };
+        let lasting = [ahead, unwitnessed];
+        let kinds = lasting.iter().flatten().map(Notice::kind).collect();
+        let before = std::mem::replace(&mut self.standing, kinds);
+        round.notices.extend(lasting.into_iter().flatten().filter(|notice| !before.contains(notice.kind())));
         Ok(round)
     }
 
@@ -260,16 +269,15 @@ impl Follower {
             let fetched = ahead.pop_front().expect("each bundle is fetched before it is taken").end().await?;
             let (monitor, watch) = (&mut self.monitor, &mut self.watch);
             let above = block_in_place(|| {
-                let above =
-                    monitor.take(target, index, &fetched.bundle, &fetched.tile, &mut |seen| watch.see(&seen))?;
-                if monitor.is_due() {
-                    monitor.save(watch.notes())?;
-                }
-                Ok::<_, Stopped>(above)
+                monitor.take(target, index, &fetched.bundle, &fetched.tile, &mut |seen| watch.see(&seen))
             })?;
             for (id, ours) in above {
                 let theirs = self.source.tile(id, TILE_WIDTH as usize).await?;
                 self.check(id, &ours, &theirs)?;
+            }
+            // Not before: what is saved is not compared again.
+            if self.monitor.is_due() {
+                block_in_place(|| self.monitor.save(self.watch.notes()))?;
             }
             progress(self.monitor.staged(), size);
         }

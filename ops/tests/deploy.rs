@@ -220,3 +220,23 @@ fn the_unit_is_hardened_and_outlives_the_drain() {
     // The sample's place for the anchor is one that the unit makes writable.
     assert!(sample.contains("# anchor_path = \"/var/lib/semper-anchor/anchor\""));
 }
+
+#[test]
+fn the_monitors_unit_does_not_start_again_after_a_conviction() {
+    let unit = include_str!("../deploy/semper-monitor.service");
+    let value = |key: &str| unit.lines().find_map(|line| line.strip_prefix(key)?.strip_prefix('='));
+    for (key, expected) in [
+        ("DynamicUser", "yes"),
+        ("ProtectSystem", "strict"),
+        ("CapabilityBoundingSet", ""),
+        ("StateDirectory", "semper-monitor"),
+        ("Restart", "on-failure"),
+        ("RestartPreventExitStatus", "1 64"),
+        ("LimitCORE", "0"),
+    ] {
+        assert_eq!(value(key), Some(expected), "{key}");
+    }
+    let line = value("ExecStart").unwrap();
+    assert!(line.starts_with("/usr/local/bin/semper monitor ") && line.contains("--state /var/lib/semper-monitor "));
+    assert!(line.contains("--vkey ") && line.contains("--admin ") && line.ends_with("--stay"), "{line}");
+}

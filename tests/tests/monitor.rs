@@ -130,8 +130,8 @@ fn bytes_that_do_not_fit_prove_nothing() {
     let watched = Watched::new(&[]);
     for (file, says) in [
         ("tile/entries/200", "the tile 200 of level 0 does not follow from the entries"),
-        ("tile/0/270", "the tile 270 of level 0"),
         ("tile/1/000", "the tile 0 of level 1"),
+        ("tile/0/270", "the tile 270 of level 0"),
         ("tile/1/001.p/17", "the tile 1 of level 1"),
         ("tile/2/000.p/1", "the tile 0 of level 2"),
         ("checkpoint", "the log's newest checkpoint is not one"),
@@ -384,6 +384,16 @@ fn checkpoints_that_no_quorum_has_seen_are_told() {
     let policy = policy.display().to_string();
     let told = watched.state.expect(&watched.place(), &["--policy", &policy], 2);
     assert_eq!(told["notices"][0]["alert"], "unwitnessed");
+    // What lasts is told once.
+    let mut following = watched.state.follow(&watched.place(), &["--policy", &policy]);
+    let _ = following.admin();
+    assert!(following.line().contains("ALERT unwitnessed: "));
+    watched.publish(&entries(301));
+    assert!(following.line().contains(": 301 entries verified, 1 of them new"));
+    watched.publish(&entries(302));
+    assert!(following.line().contains(": 302 entries verified, 1 of them new"));
+    assert_eq!(following.stop().code, Some(0));
+
     let running = witness.serve();
     let note = fs::read_to_string(watched.path().join("checkpoint")).expect("the checkpoint");
     let answer = running.post(format!("old 0\n\n{note}").as_bytes());
