@@ -426,7 +426,8 @@ impl Witnesses {
         }
     }
 
-    /// Keeps the newest witnessed checkpoint over a restart: one write at a time, always the newest.
+    /// Keeps the newest witnessed checkpoint over a restart: one write at a time, always the newest, and no more often than
+    /// witnesses are asked without need. Whoever waits for a witnessed proof has the disk for itself.
     async fn keep_newest(self: Arc<Self>) {
         let mut newest = self.newest.subscribe();
         while newest.changed().await.is_ok() {
@@ -437,6 +438,7 @@ impl Witnesses {
             if let Ok(Err(fault)) = written {
                 tracing::warn!(%fault, "the witnessed checkpoint was not kept");
             }
+            tokio::time::sleep(self.settings.interval).await;
         }
     }
 }

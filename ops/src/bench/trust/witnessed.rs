@@ -92,7 +92,7 @@ fn receipts(place: &Place, progress: &Progress) -> Result<Figure, Failed> {
     let data = place.init("witnessed")?;
     let witnesses = Witnesses::start(place, "witnessed", &data)?;
     // A caller who waits is a reason to ask; how often that may be is not what is measured.
-    witnesses.configure(&data, "interval_ms = 1\ndemands_max = 1000000\n")?;
+    witnesses.configure(&data, "interval_ms = 100\ndemands_max = 86400\n")?;
     let server = Server::start(&data)?;
     let mut number = 0_u64;
     let measured = rounds(
