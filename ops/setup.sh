@@ -3,7 +3,8 @@
 #
 #   ops/setup.sh build    what a build needs: a C++ compiler, libclang (bindgen for RocksDB), OpenSSL's headers, ccache
 #   ops/setup.sh test     the foreign programs that judge our output: openssl, a JDK, BouncyCastle, osslsigncode, FUSE,
-#                         faketime, and a Python venv with tests/strangers/requirements.txt
+#                         faketime, and a Python venv with tests/strangers/requirements.txt; where there is a Python of
+#                         3.12 or newer, another one with tests/strangers/witness-requirements.txt
 #   ops/setup.sh all      both (the default)
 #
 # Every item is checked by what is really there (a command, a header, a library), never by a note that an earlier run
@@ -17,6 +18,10 @@ venv="$cache/venv"
 requirements="$here/tests/strangers/requirements.txt"
 # The oldest Python for which every pinned package still has a release.
 python_min="3, 10"
+# Packages that no older Python runs; without one their tests say loudly that they did not run.
+witness_venv="$cache/venv-witness"
+witness_requirements="$here/tests/strangers/witness-requirements.txt"
+witness_python_min="3, 12"
 
 say() { printf 'setup: %s\n' "$*" >&2; }
 die() { say "$*"; exit 1; }
@@ -59,7 +64,7 @@ missing_for_test() {
     any_file '/usr/lib/*/faketime/libfaketimeMT.so.1' || echo faketime
     # Without the device (most containers) the power-cut test says loudly that it did not run.
     if [ -e /dev/fuse ] && ! have fusermount3; then echo fuse3; fi
-    if ! venv_complete && ! find_python >/dev/null; then
+    if ! venv_complete && ! find_python "$python_min" >/dev/null; then
         echo python3
         echo python3-venv
     fi
@@ -104,11 +109,13 @@ install_packages() {
 
 # ---- the Python venv -----------------------------------------------------------------------------------------------
 
+# The first Python that is at least $1.
 find_python() {
     local python
-    for python in python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3.10; do
+    for python in python3 /usr/bin/python3 python3.14 python3.13 python3.12 python3.11 python3.10 \
+        "${PYENV_ROOT:-$HOME/.pyenv}"/versions/3.*/bin/python3; do
         have "$python" || continue
-        if "$python" -c "import sys, ensurepip, venv; sys.exit(sys.version_info < ($python_min))" 2>/dev/null; then
+        if "$python" -c "import sys, ensurepip, venv; sys.exit(sys.version_info < ($1))" 2>/dev/null; then
             echo "$python"
             return 0
         fi
@@ -116,31 +123,39 @@ find_python() {
     return 1
 }
 
-venv_wanted() { sha256sum <"$requirements"; }
-
-# The stamp tells that the pins are these; the look at the modules tells that they are still there.
-venv_complete() {
+# Whether the venv $1 holds what the file $2 pins, and these modules. The stamp tells that the pins are these; the look at
+# the modules tells that they are still there.
+complete() {
+    local venv="$1" pins="$2" module
+    shift 2
     [ -x "$venv/bin/python" ] && [ -f "$venv/semper-stamp" ] || return 1
-    [ "$(cat "$venv/semper-stamp")" = "$(venv_wanted)" ] || return 1
+    [ "$(cat "$venv/semper-stamp")" = "$(sha256sum <"$pins")" ] || return 1
     # A system upgrade can take away the Python that a venv points to.
     "$venv/bin/python" -I -S -c '' 2>/dev/null || return 1
-    local module
-    for module in aiohttp asn1crypto cbor2 cryptography pkilint pyhanko pyhanko_certvalidator rfc3161_client rfc3161ng \
-        scitt_cose; do
+    for module; do
         any_file "$venv/lib/python3*/site-packages/$module" || return 1
     done
 }
 
+venv_complete() {
+    complete "$venv" "$requirements" aiohttp asn1crypto cbor2 cryptography pkilint pyhanko pyhanko_certvalidator \
+        rfc3161_client rfc3161ng scitt_cose
+}
+
+witness_venv_complete() {
+    complete "$witness_venv" "$witness_requirements" aics_tlog aics_witness cryptography
+}
+
+# Makes the venv $1 with what the file $2 pins, by a Python that is at least $3.
 make_venv() {
-    local python
-    python="$(find_python)" || die "no Python (at least ${python_min/, /.}) with the modules venv and ensurepip was found"
+    local venv="$1" pins="$2" python
+    python="$(find_python "$3")" || die "no Python (at least ${3/, /.}) with the modules venv and ensurepip was found"
     say "making the Python venv in $venv"
     rm -rf "$venv"
     "$python" -m venv "$venv" || die "$python could not make a venv in $venv"
     twice "$venv/bin/python" -m pip install --quiet --no-input --disable-pip-version-check --prefer-binary \
-        --requirement "$requirements" || die "pip could not install $requirements"
-    venv_wanted >"$venv/semper-stamp"
-    venv_complete || die "the venv in $venv lacks modules although pip reported success"
+        --requirement "$pins" || die "pip could not install $pins"
+    sha256sum <"$pins" >"$venv/semper-stamp"
 }
 
 # ---- main ----------------------------------------------------------------------------------------------------------
@@ -160,9 +175,23 @@ add_missing() { local line; while read -r line; do missing+=("$line"); done; }
 mkdir -p "$cache"
 [ "${#missing[@]}" -eq 0 ] || install_packages "${missing[@]}"
 
-if [ "$what" != build ] && ! venv_complete; then
-    # Two checkouts on one machine share the venv; the second waits and then finds it complete.
+# Two checkouts on one machine share the venvs; the second waits and then finds them complete.
+lock() {
     exec 9>"$cache/setup.lock"
     ! have flock || flock 9
-    venv_complete || make_venv
+}
+
+if [ "$what" != build ] && ! venv_complete; then
+    lock
+    venv_complete || make_venv "$venv" "$requirements" "$python_min"
+    venv_complete || die "the venv in $venv lacks modules although pip reported success"
+fi
+if [ "$what" != build ] && ! witness_venv_complete; then
+    if find_python "$witness_python_min" >/dev/null; then
+        lock
+        witness_venv_complete || make_venv "$witness_venv" "$witness_requirements" "$witness_python_min"
+        witness_venv_complete || die "the venv in $witness_venv lacks modules although pip reported success"
+    else
+        say "no Python of at least ${witness_python_min/, /.}: the tests with aics-witness will not run"
+    fi
 fi

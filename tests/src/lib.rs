@@ -9,6 +9,7 @@
 //! | [`liar`] | servers that do not do what they should |
 //! | [`http`] | an HTTP client that shows and sends raw bytes |
 //! | [`stamp`] | a client that keeps every token and proof, and judges them offline |
+//! | [`strangers`] | programs of others, and how they are run |
 //! | [`dice`] | seeded randomness |
 //! | [`powercut`] | a file system that forgets what was not synced |
 //!
@@ -23,6 +24,7 @@ pub mod powercut;
 pub mod process;
 pub mod server;
 pub mod stamp;
+pub mod strangers;
 pub mod witness;
 
 use std::path::PathBuf;

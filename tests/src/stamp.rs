@@ -78,6 +78,19 @@ pub fn granted_by(host: SocketAddr) -> bool {
     matches!(answer.expect("an answer"), Answer::Granted(_))
 }
 
+/// The token for a document.
+///
+/// # Panics
+/// The server does not grant it.
+#[must_use]
+pub fn token(host: SocketAddr, document: &[u8]) -> Vec<u8> {
+    let answer = Connection::open(host).and_then(|mut connection| ask(&mut connection, "/tsa", &query(document)));
+    match answer.expect("an answer") {
+        Answer::Granted(token) => token,
+        rejected => panic!("{rejected:?}"),
+    }
+}
+
 /// Has `count` documents stamped, or a few more, so that the log has something in it.
 ///
 /// # Panics

@@ -1,5 +1,5 @@
 """A reader of transparency logs, written from the public texts alone: RFC 6962 / RFC 9162 for the tree, and C2SP's
-signed-note, tlog-checkpoint, tlog-tiles and tlog-proof for the rest. Shares nothing with the server."""
+signed-note, tlog-checkpoint, tlog-cosignature, tlog-tiles and tlog-proof for the rest. Shares nothing with the server."""
 
 import base64
 import hashlib
@@ -11,6 +11,7 @@ from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PublicKey
 
 TILE_WIDTH = 256
 ED25519 = 0x01
+COSIGNATURE_V1 = 0x04
 
 
 class Bad(Exception):
@@ -106,10 +107,10 @@ class Key:
     public: Ed25519PublicKey
 
     @classmethod
-    def parse(cls, text):
+    def parse(cls, text, kind=ED25519):
         name, id_hex, encoded = text.split("+", 2)  # base64 may hold more of them
         data = b64(encoded)
-        expect(data[0] == ED25519 and len(data) == 33, "not an Ed25519 note key")
+        expect(data[0] == kind and len(data) == 33, f"not an Ed25519 key of type {kind}")
         key_id = hashlib.sha256(name.encode() + b"\n" + data).digest()[:4]
         expect(key_id.hex() == id_hex, f"key id {id_hex}, computed {key_id.hex()}")
         return cls(name, key_id, Ed25519PublicKey.from_public_bytes(data[1:]))
@@ -147,6 +148,27 @@ class Checkpoint:
         expect(re.fullmatch("0|[1-9][0-9]*", size), f"size {size!r}")
         expect(len(b64(root)) == 32, "a root of another length")
         return cls(origin, int(size), b64(root))
+
+
+def cosigned(note, key):
+    """The times, in seconds, of the cosignatures that the witness of `key` put on a note; all of them must verify."""
+    text, separator, signatures = note.rpartition("\n\n")
+    expect(separator and signatures.endswith("\n"), "not a signed note")
+    times = []
+    for line in signatures[:-1].split("\n"):
+        form = re.fullmatch("— (\\S+) (\\S+)", line)
+        expect(form, f"signature line {line!r}")
+        value = b64(form[2])
+        if form[1] != key.name or value[:4] != key.id:
+            continue
+        expect(len(value) == 4 + 8 + 64, "a cosignature of another length")
+        seconds = int.from_bytes(value[4:12], "big")
+        try:
+            key.public.verify(value[12:], f"cosignature/v1\ntime {seconds}\n{text}\n".encode())
+        except InvalidSignature:
+            raise Bad("a known witness's cosignature does not verify") from None
+        times.append(seconds)
+    return times
 
 
 # ---- tiles ------------------------------------------------------------------------------------------------------------

@@ -1,23 +1,23 @@
 """A witness of its own kind, written from c2sp.org/tlog-witness and tlog-cosignature alone: it cosigns what continues what
-it has seen. Prints one line `witness PORT VKEY` when it listens; ends with its standard input.
+it has seen. Prints one line `witness PORT VKEY` when it listens, then one for each answer, `answered STATUS`; ends with its
+standard input.
 
-Its memory is gone with it: good for a test, and for nothing else."""
+Key and memory are in the file --state. It is not synced: good for a test, and for nothing else."""
 
 import argparse
 import base64
 import hashlib
+import json
 import re
 import sys
 import threading
 import time
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
-from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
 
 import tlog
-
-COSIGNATURE_V1 = 0x04
 
 
 class Refused(Exception):
@@ -29,15 +29,27 @@ class Refused(Exception):
 class Witness:
     """One name, one key, one log."""
 
-    def __init__(self, name, log):
-        self.name, self.log = name, log
-        self.key = Ed25519PrivateKey.generate()
-        public = self.key.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
-        data = bytes([COSIGNATURE_V1]) + public
+    def __init__(self, name, log, state):
+        self.name, self.log, self.state = name, log, state
+        seed, self.note = Ed25519PrivateKey.generate().private_bytes_raw(), None
+        self.size, self.root = 0, hashlib.sha256(b"").digest()
+        if state.exists():
+            kept = json.loads(state.read_text())
+            seed, self.note = bytes.fromhex(kept["seed"]), kept["note"]
+        if self.note:
+            checkpoint = tlog.Checkpoint.open(self.note, log)
+            self.size, self.root = checkpoint.size, checkpoint.root
+        self.seed, self.key = seed, Ed25519PrivateKey.from_private_bytes(seed)
+        data = bytes([tlog.COSIGNATURE_V1]) + self.key.public_key().public_bytes_raw()
         self.id = hashlib.sha256(name.encode() + b"\n" + data).digest()[:4]
         self.vkey = f"{name}+{self.id.hex()}+{base64.b64encode(data).decode()}"
-        self.size, self.root, self.note = 0, hashlib.sha256(b"").digest(), None
         self.lock = threading.Lock()
+        self.remember()
+
+    def remember(self):
+        new = self.state.with_suffix(".new")
+        new.write_text(json.dumps({"seed": self.seed.hex(), "note": self.note}))
+        new.replace(self.state)
 
     def add_checkpoint(self, body):
         head, separator, note = body.partition("\n\n")
@@ -67,6 +79,7 @@ class Witness:
             value = base64.b64encode(self.id + seconds.to_bytes(8, "big") + signature).decode()
             line = f"— {self.name} {value}\n"
             self.size, self.root, self.note = checkpoint.size, checkpoint.root, note + line
+            self.remember()
             return line
 
     def checkpoint(self, path):
@@ -84,6 +97,7 @@ def handler(witness):
                 status, text, kind = 200, make(), "text/plain"
             except Refused as refused:
                 status, text, kind = refused.status, refused.text, refused.kind
+            print(f"answered {status}", flush=True)
             body = text.encode()
             self.send_response(status)
             self.send_header("Content-Type", kind)
@@ -108,9 +122,11 @@ if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--name", required=True)
     parser.add_argument("--log", required=True, help="the log's verifier key")
+    parser.add_argument("--state", required=True, type=Path, help="its memory, a file")
+    parser.add_argument("--port", type=int, default=0, help="0 lets the system choose")
     arguments = parser.parse_args()
-    made = Witness(arguments.name, tlog.Key.parse(arguments.log))
-    server = ThreadingHTTPServer(("127.0.0.1", 0), handler(made))
+    made = Witness(arguments.name, tlog.Key.parse(arguments.log), arguments.state)
+    server = ThreadingHTTPServer(("127.0.0.1", arguments.port), handler(made))
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(f"witness {server.server_address[1]} {made.vkey}", flush=True)
     sys.stdin.read()

@@ -1,20 +1,19 @@
 //! Strangers judge our output: programs that share no code with us, each against a server of its own.
 //!
 //! The programs lie in `tests/strangers/` and print one line per check; a test here starts one and demands exit code 0.
-//! They are installed by `ops/setup.sh`; one that is missing fails its test and never passes silently.
+//! They are installed by `ops/setup.sh`; one that is missing fails its test and never passes silently. Witnesses by others are
+//! in `foreign_witness.rs`.
 
 use std::{
-    env, fs,
+    fs,
     io::{BufRead as _, BufReader},
-    path::{Path, PathBuf},
-    process::{Child, Command, Output, Stdio},
+    path::Path,
+    process::{Child, Command, Stdio},
 };
 
-use semper_ledger::policy::Policy;
-use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_tests::server::{Data, Server};
 use semper_tests::stamp::stamp_many;
-use semper_ttp::crypto::LogVerifier;
+use semper_tests::strangers::{folder, judge, python, run, text};
 
 #[test]
 fn timestamping_over_http_octet_for_octet() {
@@ -44,7 +43,7 @@ fn bouncy_castle() {
         assert!(Path::new(jar).exists(), "{jar} is missing: run ops/setup.sh");
     }
     let mut java = Command::new("java");
-    java.args(["-cp", &jars.join(":")]).arg(strangers().join("TimeStampCheck.java"));
+    java.args(["-cp", &jars.join(":")]).arg(folder().join("TimeStampCheck.java"));
     judge(java.arg(server.url()).arg(server.trust()));
 }
 
@@ -148,43 +147,6 @@ impl Drop for WebServer {
     }
 }
 
-/// A witness written in another language from the public texts cosigns our ledger, and its cosignature is what a policy
-/// with its key asks for.
-#[test]
-fn a_witness_of_others_cosigns_our_ledger() {
-    let data = Data::demo();
-    let vkey = fs::read_to_string(data.trust_folder().join("ledger.vkey")).expect("the log's key");
-    let mut command = python();
-    command.arg("-u").arg(strangers().join("tlog_witness.py")).args([
-        "--name",
-        "theirs.example/w",
-        "--log",
-        vkey.trim(),
-    ]);
-    let spawned = command.stdin(Stdio::piped()).stdout(Stdio::piped()).spawn();
-    let mut child = spawned.unwrap_or_else(|error| panic!("{command:?}: {error}"));
-    let mut line = String::new();
-    BufReader::new(child.stdout.take().expect("it is piped")).read_line(&mut line).expect("its first line");
-    let ["witness", port, key] = line.split_whitespace().collect::<Vec<_>>()[..] else { panic!("{line}") };
-    let policy = format!("log {}\nwitness W {key} http://127.0.0.1:{port}\nquorum W\n", vkey.trim());
-    let file = data.path().join("witnesses.policy");
-    fs::write(&file, &policy).expect("the policy");
-    data.set("witnesses.policy_path", &format!("{file:?}")).set("witnesses.interval_ms", "50");
-    let server = data.serve();
-    let policy = Policy::parse(policy.as_bytes()).expect("a policy");
-    for _ in 0..5 {
-        stamp_many(server.http(), 20);
-        let entries = semper_tests::http::entries(server.http()).len();
-        let path = format!("/ledger/proof/inclusion?index={}&wait=witnessed", entries - 1);
-        let receipt = semper_tests::http::get(server.http(), &path);
-        assert_eq!(receipt.status, 200, "{receipt:?}");
-        let proof = TlogProof::parse(&receipt.text()).expect("a tlog-proof");
-        assert!(policy.judge(&proof.checkpoint, &LogVerifier).expect("a checkpoint").quorum);
-    }
-    drop(child.stdin.take()); // with its end the witness ends
-    child.wait().expect("it is our child");
-}
-
 #[test]
 fn receipts_by_scitt_cose() {
     judge_by("scitt_cose_check.py");
@@ -193,7 +155,7 @@ fn receipts_by_scitt_cose() {
 /// What scitt-cose takes from us is known from receipts made by hand, and its check can fail.
 #[test]
 fn scitt_cose_takes_a_receipt_made_by_hand() {
-    judge(python().arg(strangers().join("scitt_cose_check.py")).arg("--self-test"));
+    judge(python().arg(folder().join("scitt_cose_check.py")).arg("--self-test"));
 }
 
 /// A server that answers, but not as it should, must fail: an auditor that passes everything proves nothing.
@@ -222,40 +184,6 @@ fn judge_by(script: &str) {
 
 fn python_stranger(script: &str, url: &str, trust: &Path, work: &Path) -> Command {
     let mut command = python();
-    command.arg(strangers().join(script)).args(["--url", url]).arg("--trust").arg(trust).arg("--work").arg(work);
+    command.arg(folder().join(script)).args(["--url", url]).arg("--trust").arg(trust).arg("--work").arg(work);
     command
-}
-
-fn strangers() -> PathBuf {
-    semper_tests::source_folder().join("strangers")
-}
-
-/// The interpreter of the venv that `ops/setup.sh` makes.
-fn python() -> Command {
-    let cache = env::var_os("XDG_CACHE_HOME")
-        .filter(|path| !path.is_empty())
-        .map_or_else(|| PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(".cache"), PathBuf::from);
-    let python = cache.join("semper/venv/bin/python");
-    assert!(fs::exists(&python).is_ok_and(|found| found), "{} is missing: run ops/setup.sh", python.display());
-    let mut command = Command::new(python);
-    // -B: no __pycache__ in the checkout, which several tests would write at once.
-    command.arg("-B");
-    command
-}
-
-fn run(command: &mut Command) -> Output {
-    let program = command.get_program().to_string_lossy().into_owned();
-    command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{program}: {error}: run ops/setup.sh"))
-}
-
-fn judge(command: &mut Command) {
-    let output = run(command);
-    assert!(output.status.success(), "{command:?} ended with {}:\n{}", output.status, text(&output));
-}
-
-/// Everything printed, without the checks that passed.
-fn text(output: &Output) -> String {
-    let both = [&output.stdout[..], &output.stderr[..]].concat();
-    let lines = String::from_utf8_lossy(&both);
-    lines.lines().filter(|line| !line.starts_with("ok ")).collect::<Vec<_>>().join("\n")
 }

@@ -15,7 +15,7 @@ use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_tests::http::{Connection, Response, get};
 use semper_tests::liar::{liar, response, silent};
 use semper_tests::server::{DEADLINE, Data, Server, copy_folder, run};
-use semper_tests::stamp::{QUERY, granted_by, query};
+use semper_tests::stamp::{self, granted_by};
 use semper_tests::witness::{Witness, WitnessData, kept, monitoring_path};
 use semper_ttp::asn1::TEST_POLICY;
 use semper_ttp::crypto::{LogSigner, LogVerifier, SignatureAlgorithm, SoftKey};
@@ -61,12 +61,7 @@ fn witnessed_receipt(server: &Server, token: &[u8]) -> Response {
 }
 
 fn token(server: &Server, document: &[u8]) -> Vec<u8> {
-    let mut connection = Connection::open(server.http()).expect("the server listens");
-    let answer = connection.request("POST", "/tsa", &[("Content-Type", QUERY)], &query(document)).expect("an answer");
-    match semper_tests::stamp::read(&answer) {
-        semper_tests::stamp::Answer::Granted(token) => token,
-        rejected => panic!("{rejected:?}"),
-    }
+    stamp::token(server.http(), document)
 }
 
 /// How many witnesses of the policy cosigned the checkpoint of a receipt; the quorum must be met, and the path hold.
