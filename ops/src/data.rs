@@ -9,7 +9,7 @@
 //!      keys/            <id>.p8      encrypted private keys, 0600 in a folder of 0700
 //!      certs/           <name>.cer   certificates, DER
 //!      witnessed        the newest checkpoint that a quorum of witnesses has cosigned
-//!      evidence/        checkpoints of ours that a witness showed and that contradict this ledger
+//!      evidence/        checkpoints of ours that a witness showed and that contradict this ledger, and proofs that they do
 //!      people/          <name>.p12   for the operator and the officer to take away
 //!      trust/           what a verifier needs: root.pem, tsa-chain.pem, ledger.vkey, ledger.json, receipt.pem
 //! ```
@@ -173,7 +173,7 @@ pub(crate) enum DataError {
     #[error(transparent)]
     Anchor(#[from] AnchorError),
     /// The witnesses could not be asked.
-    #[error("witnesses.policy_path: {0}")]
+    #[error("the section witnesses: {0}")]
     Witnesses(String),
     /// A witness knows another history.
     #[error(

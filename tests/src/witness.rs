@@ -127,9 +127,29 @@ impl WitnessData {
 /// The folder cannot be read.
 #[must_use]
 pub fn kept(folder: &Path, suffix: &str) -> Vec<Vec<u8>> {
+    let files = files(folder, suffix).into_iter();
+    files.map(|file| std::fs::read(file).expect("the file")).collect()
+}
+
+fn files(folder: &Path, suffix: &str) -> Vec<PathBuf> {
     let files = std::fs::read_dir(folder).expect("the folder of evidence").map(|file| file.expect("a file").path());
-    let wanted = files.filter(|file| file.to_str().is_some_and(|name| name.ends_with(suffix)));
-    wanted.map(|file| std::fs::read(file).expect("the file")).collect()
+    files.filter(|file| file.to_str().is_some_and(|name| name.ends_with(suffix))).collect()
+}
+
+/// Judges every proof in a folder of evidence by `semper verify` under a trust folder; gives how many there are.
+///
+/// # Panics
+/// One does not end with this exit code.
+#[must_use]
+pub fn verify_proofs(folder: &Path, trust: &Path, code: i32) -> usize {
+    let files = files(folder, ".pom.json");
+    for file in &files {
+        let words = [OsStr::new("verify"), file.as_os_str(), OsStr::new("--trust"), trust.as_os_str()];
+        let end = run(&words);
+        let sentence = if code == 0 { "PROVEN: the log " } else { "NOT PROVEN: " };
+        assert!(end.expect(code).stdout.contains(sentence), "{end:#?}");
+    }
+    files.len()
 }
 
 /// Judges a proof as somebody would who has these keys and nothing else: over its file, and without asking anybody.

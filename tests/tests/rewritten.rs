@@ -15,7 +15,7 @@ use semper_tests::http::get;
 use semper_tests::liar::{liar, response};
 use semper_tests::server::{DEADLINE, Data};
 use semper_tests::stamp::{granted_by, stamp_many};
-use semper_tests::witness::{TestLog, WitnessData, judged, kept, monitoring_path};
+use semper_tests::witness::{TestLog, WitnessData, judged, kept, monitoring_path, verify_proofs};
 use semper_ttp::account::{Proof, Verdict};
 
 /// The entry that the owner would rather have had otherwise.
@@ -87,9 +87,12 @@ fn a_rewritten_entry_is_convicted_by_the_witness() {
         let judgement = judged(proof, std::slice::from_ref(&vkey));
         assert_eq!(judgement.verdict, Verdict::Proven, "{judgement:?}");
         assert!(judgement.reason.contains("signed two histories"), "{judgement:?}");
-        // Under another service's anchors it says nothing.
-        assert_eq!(judged(proof, &[log_key(&Data::own())]).verdict, Verdict::Unfounded);
     }
+    // By the program itself, offline; under another service's anchors they say nothing.
+    let evidence = witness_data.path().join("cosigned/evidence");
+    drop(witness);
+    assert_eq!(verify_proofs(&evidence, &data.trust_folder(), 0), 2);
+    assert_eq!(verify_proofs(&evidence, &Data::own().trust_folder(), 1), 2);
 }
 
 /// The same from the other side: a witness shows us a checkpoint that our key signed over another history. Nothing is signed
@@ -131,6 +134,7 @@ fn a_service_that_is_shown_another_history_keeps_the_proof() {
         let judgement = judged(&proof, std::slice::from_ref(&vkey));
         assert_eq!((judgement.verdict, proof.items.len()), (Verdict::Proven, items), "{judgement:?}");
         assert_eq!(kept(&evidence, ".checkpoint").len(), 1);
+        assert_eq!(verify_proofs(&evidence, &data.trust_folder(), 0), 1);
     };
 
     // At a start: of our size, two roots; of a smaller one, what our tree begins with. A larger one convicts nobody yet.

@@ -48,3 +48,21 @@ impl Witnesses {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use crate::config::Config;
+
+    #[test]
+    fn what_cannot_be_is_named() {
+        let refused = |text: &str| {
+            let trial = format!("[clock]\nsource = \"assumed\"\n[witnesses]\n{text}");
+            Config::from_toml(&trial).unwrap().verify().map_err(|error| error.to_string())
+        };
+        assert!(refused("demands_max = 86401").unwrap_err().starts_with("witnesses.demands_max: "));
+        refused("demands_max = 0").unwrap(); // whoever waits, waits for the interval
+        let elsewhere = "monitoring_urls = { one = \"https://shows.example\" }\n";
+        assert!(refused(elsewhere).unwrap_err().starts_with("witnesses.monitoring_urls: "));
+        refused(&format!("{elsewhere}policy_path = \"p\"")).unwrap();
+    }
+}

@@ -81,7 +81,7 @@ pub(super) fn witnesses(
     Witnesses::new(policy, reader.clone(), settings).map_err(|error| match error {
         WitnessesError::Disk(_) | WitnessesError::Ledger(_) => Failed::fault(&error),
         WitnessesError::OtherLog(_) | WitnessesError::Unreachable | WitnessesError::Url { .. } => {
-            Failed::usage(&format!("witnesses.policy_path: {error}"))
+            Failed::usage(&format!("the section witnesses: {error}"))
         }
     })
 }
