@@ -3,8 +3,8 @@
 #
 #   ops/setup.sh build    what a build needs: a C++ compiler, libclang (bindgen for RocksDB), OpenSSL's headers, ccache
 #   ops/setup.sh test     the foreign programs that judge our output: openssl, a JDK, BouncyCastle, osslsigncode, FUSE,
-#                         faketime, and a Python venv with tests/strangers/requirements.txt; where there is a Python of
-#                         3.12 or newer, another one with tests/strangers/witness-requirements.txt
+#                         faketime, promtool, and a Python venv with tests/strangers/requirements.txt; where there is a
+#                         Python of 3.12 or newer, another one with tests/strangers/witness-requirements.txt
 #   ops/setup.sh all      both (the default)
 #
 # Every item is checked by what is really there (a command, a header, a library), never by a note that an earlier run
@@ -15,6 +15,7 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/semper"
 venv="$cache/venv"
+promtool="$cache/tools/promtool"
 requirements="$here/tests/strangers/requirements.txt"
 # The oldest Python for which every pinned package still has a release.
 python_min="3, 10"
@@ -68,6 +69,8 @@ missing_for_test() {
         echo python3
         echo python3-venv
     fi
+    # Where there is apt-get, promtool is fetched below, without its package.
+    have_promtool || have apt-get || echo prometheus
 }
 
 # ---- Debian packages -----------------------------------------------------------------------------------------------
@@ -75,6 +78,8 @@ missing_for_test() {
 as_root() {
     if [ "$(id -u)" -eq 0 ]; then "$@"; else sudo -n -- "$@"; fi
 }
+
+may_be_root() { [ "$(id -u)" -eq 0 ] || { have sudo && sudo -n true 2>/dev/null; }; }
 
 apt() {
     as_root env DEBIAN_FRONTEND=noninteractive apt-get -q -y -o DPkg::Lock::Timeout=300 -o Dpkg::Use-Pty=0 \
@@ -98,7 +103,7 @@ install_packages() {
         printf '  %s\n' "${packages[@]}" >&2
         exit 1
     fi
-    if [ "$(id -u)" -ne 0 ] && ! { have sudo && sudo -n true 2>/dev/null; }; then
+    if ! may_be_root; then
         die "needs root; please run: sudo apt-get update && sudo apt-get install --no-install-recommends ${packages[*]}"
     fi
     say "installing ${packages[*]}"
@@ -158,6 +163,32 @@ make_venv() {
     sha256sum <"$pins" >"$venv/semper-stamp"
 }
 
+# ---- promtool ------------------------------------------------------------------------------------------------------
+
+have_promtool() { [ -x "$promtool" ] || have promtool; }
+
+# The package would start a Prometheus server and leave it running. The one program that is wanted needs nothing but the
+# C library, so it is taken out of the package; nothing is installed, and no root is needed.
+fetch_promtool() (
+    say "fetching promtool"
+    mkdir -p "$(dirname "$promtool")"
+    work="$(mktemp -d "$promtool.XXXXXX")"
+    trap 'rm -rf "$work"' EXIT
+    download_prometheus "$work" || die "apt-get could not download the package prometheus, in which promtool is"
+    dpkg-deb --fsys-tarfile "$work"/prometheus_*.deb | tar -x -C "$work" ./usr/bin/promtool ||
+        die "there is no promtool in the package prometheus"
+    "$work/usr/bin/promtool" --version >"$cache/setup.log" 2>&1 || die "promtool does not run: see $cache/setup.log"
+    # At its place only when it is whole: what is there is not looked into again.
+    mv "$work/usr/bin/promtool" "$promtool"
+)
+
+download_prometheus() (
+    cd "$1" || return
+    twice apt-get -q -o Dpkg::Use-Pty=0 download prometheus && return
+    # The package lists may be missing or old.
+    may_be_root && twice apt update && twice apt-get -q -o Dpkg::Use-Pty=0 download prometheus
+)
+
 # ---- main ----------------------------------------------------------------------------------------------------------
 
 what="${1:-all}"
@@ -175,7 +206,7 @@ add_missing() { local line; while read -r line; do missing+=("$line"); done; }
 mkdir -p "$cache"
 [ "${#missing[@]}" -eq 0 ] || install_packages "${missing[@]}"
 
-# Two checkouts on one machine share the venvs; the second waits and then finds them complete.
+# Two checkouts on one machine share what lies in the cache; the second waits and then finds it complete.
 lock() {
     exec 9>"$cache/setup.lock"
     ! have flock || flock 9
@@ -194,4 +225,8 @@ if [ "$what" != build ] && ! witness_venv_complete; then
     else
         say "no Python of at least ${witness_python_min/, /.}: the tests with aics-witness will not run"
     fi
+fi
+if [ "$what" != build ] && ! have_promtool; then
+    lock
+    have_promtool || fetch_promtool
 fi
