@@ -1,4 +1,5 @@
-//! The operators' listener: metrics and health. Bound to loopback by default; it has no authentication of its own.
+//! The operators' listener: metrics, health, copies for backups. Bound to loopback by default; it has no authentication of
+//! its own.
 
 use std::sync::Arc;
 
@@ -10,7 +11,7 @@ use axum::{
 };
 use http::{StatusCode, header};
 
-use crate::service::Service;
+use crate::{backup, service::Service};
 
 /// The admin listener's routes.
 pub fn routes(service: Arc<Service>) -> Router {
@@ -18,6 +19,7 @@ pub fn routes(service: Arc<Service>) -> Router {
         .route("/metrics", get(metrics))
         .route("/healthz", get(healthz))
         .route("/readyz", get(readyz))
+        .merge(backup::routes())
         .with_state(service)
 }
 

@@ -309,6 +309,15 @@ impl Client {
         }
     }
 
+    /// What a server does when it is asked to, by this method and without a body.
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn call(&self, method: Method, path: &str) -> Result<Bytes, ClientError> {
+        let request = self.request(method, path)?.body(Full::default());
+        self.send(request).await.map(|(_, body)| body)
+    }
+
     /// Asks a witness whose submission prefix is this client's URL for a cosignature.
     ///
     /// # Errors

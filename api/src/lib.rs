@@ -6,6 +6,7 @@
 
 pub mod admin;
 mod authorities;
+pub mod backup;
 mod body;
 pub mod client;
 mod ledger;

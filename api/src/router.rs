@@ -57,6 +57,8 @@ pub fn label(path: &str) -> &'static str {
         "/metrics" => "/metrics",
         "/healthz" => "/healthz",
         "/readyz" => "/readyz",
+        "/backup" => "/backup",
+        _ if path.starts_with("/backup/") => "/backup",
         _ if path.starts_with("/ledger/tile/") => "/ledger/tile",
         _ if path.starts_with("/ca/") => "/ca",
         _ if path.starts_with("/crl/") => "/crl",

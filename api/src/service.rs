@@ -33,6 +33,7 @@ use semper_ttp::{
 use self::token::{FIRST_USE_STEP, FirstUse};
 use crate::{
     authorities::{Authorities, NewestCrl},
+    backup::Checkpoints,
     metrics::Metrics,
     pool::Pool,
     quota::Quota,
@@ -90,6 +91,8 @@ pub struct ServiceParts {
     pub quota: Quota,
     /// Who cosigns this ledger's checkpoints, if anybody does.
     pub witnesses: Option<Arc<Witnesses>>,
+    /// Copies of the store for backups; `None` for a store that no file holds.
+    pub checkpoints: Option<Checkpoints>,
     /// SHA-256 of the policy in force.
     pub policy_hash: Digest,
     /// What `/.well-known/semper` says besides.
@@ -105,6 +108,7 @@ pub struct Service {
     pub(crate) metrics: Arc<Metrics>,
     pub(crate) quota: Quota,
     pub(crate) witnesses: Option<Arc<Witnesses>>,
+    pub(crate) checkpoints: Option<Checkpoints>,
     pub(crate) description: serde_json::Value,
     entropy: Arc<dyn Entropy>,
     policy_hash: Digest,
@@ -151,7 +155,7 @@ impl Service {
     /// A service on an open ledger. Serves the newest CRLs at once; [`Service::renew_crls`] renews them.
     pub fn new(parts: ServiceParts) -> Result<Arc<Self>, ServiceFault> {
         let ServiceParts { ledger, endpoints, authorities, time, entropy, metrics, quota, .. } = parts;
-        let ServiceParts { witnesses, policy_hash, description, .. } = parts;
+        let ServiceParts { witnesses, checkpoints, policy_hash, description, .. } = parts;
         let serial = AtomicU64::new(ledger.reader().counter(SERIAL_COUNTER)?);
         for held in authorities.all() {
             let newest = ledger.reader().last_step(&held.key.authority.crl_aggregate().0)?;
@@ -172,6 +176,7 @@ impl Service {
             metrics,
             quota,
             witnesses,
+            checkpoints,
             description,
             entropy,
             policy_hash,
@@ -218,6 +223,11 @@ impl Service {
         self.halted.get_or_init(|| why.to_owned());
         self.metrics.halted();
         self.ledger.halt();
+    }
+
+    /// True once [`Self::halt`] was called.
+    pub fn is_halted(&self) -> bool {
+        self.halted.get().is_some()
     }
 
     /// From now on answers say that the service is stopping.

@@ -115,6 +115,7 @@ fn a_ca_that_fails_does_not_stop_the_next_and_a_stale_crl_is_said() {
         metrics,
         quota: Quota::new(1, true),
         witnesses: None,
+        checkpoints: None,
         policy_hash: Digest::of(b"policy"),
         description: serde_json::json!({}),
     })

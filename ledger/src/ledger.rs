@@ -173,6 +173,23 @@ impl Ledger {
         Ok(Self { reader, queue, observer, mmd_ms: settings.mmd_ms, thread })
     }
 
+    /// Opens a ledger that may only be read: it has no sequencer and no keys, and refuses every commit. For a store that must
+    /// not go on, such as one that is older than what was answered. What it holds is judged as by [`judge`]; no anchor is asked.
+    pub fn open_frozen(
+        store: Arc<dyn Store>,
+        identity: &LogIdentity,
+        verifier: &dyn Verifier,
+        observer: Arc<dyn Observer>,
+        settings: SequencerSettings,
+        tile_cache_bytes: u64,
+    ) -> Result<Self, OpenError> {
+        let published = Arc::new(ArcSwap::from_pointee(recover(&*store, identity, verifier)?));
+        let reader = Arc::new(Reader::new(store, published, identity.clone(), tile_cache_bytes));
+        let queue = Arc::new(Queue::new(settings.queue_commits_max, settings.queue_bytes_max));
+        queue.stop();
+        Ok(Self { reader, queue, observer, mmd_ms: settings.mmd_ms, thread: None })
+    }
+
     /// Queues `commit`; `done` is called once, on the sequencer's thread, and must be quick.
     pub fn submit(&self, commit: Commit, done: impl FnOnce(Result<Appended, Refused>) + Send + 'static) {
         if let Err(back) = self.queue.push(Waiting { commit, done: Box::new(done) }) {
@@ -250,10 +267,18 @@ pub fn inspect(
     identity: &LogIdentity,
     verifier: &dyn Verifier,
 ) -> Result<Reader, OpenError> {
-    let published = Arc::new(ArcSwap::from_pointee(recover(&*store, identity, verifier)?));
-    let reader = Reader::new(store, published, identity.clone(), 0);
+    let reader = judge(store, identity, verifier)?;
     judge_anchor(&reader, anchor)?;
     Ok(reader)
+}
+
+/// As [`inspect`], for a store whose anchor is not here, such as a copy of one. Whether it is the newest, it cannot say.
+///
+/// # Errors
+/// Whatever [`Ledger::open`] would refuse before it asks the anchor.
+pub fn judge(store: Arc<dyn Store>, identity: &LogIdentity, verifier: &dyn Verifier) -> Result<Reader, OpenError> {
+    let published = Arc::new(ArcSwap::from_pointee(recover(&*store, identity, verifier)?));
+    Ok(Reader::new(store, published, identity.clone(), 0))
 }
 
 /// The store is of a format that this program knows, and belongs to this log.
@@ -432,6 +457,20 @@ mod tests {
         // A tree of one leaf has no COSE receipt; `semper init` writes two entries at once.
         let cose = if receipt.head.size > 1 { receipt.cose(reader.identity()) } else { Vec::new() };
         (text, cose)
+    }
+
+    #[test]
+    fn a_frozen_ledger_is_read_as_before_and_takes_nothing() {
+        let world = World::new();
+        let appended = world.open().append(commit(0, 10_000)).unwrap();
+        let keys = log_keys("log");
+        let store: Arc<dyn Store> = Arc::new(world.store.clone());
+        let settings = SequencerSettings::default();
+        let frozen =
+            Ledger::open_frozen(store, keys.identity(), &TestVerifier, Arc::new(()), settings, 1 << 20).unwrap();
+        prove(&frozen, &appended);
+        assert!(!frozen.takes_commits());
+        assert_eq!(frozen.append(commit(1, 10_000)).unwrap_err(), Refused::Stopped);
     }
 
     #[test]

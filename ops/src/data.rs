@@ -10,6 +10,9 @@
 //!      certs/           <name>.cer   certificates, DER
 //!      witnessed        the newest checkpoint that a quorum of witnesses has cosigned
 //!      evidence/        checkpoints of ours that a witness showed and that contradict this ledger, and proofs that they do
+//!      READ-ONLY        only where a restored ledger must not go on: what was lost
+//!      checkpoints/     copies of the store while a backup reads them
+//!      backup.index     what `semper backup` has stored where, so that it stores it once
 //!      people/          <name>.p12   for the operator and the officer to take away
 //!      trust/           what a verifier needs: root.pem, tsa-chain.pem, ledger.vkey, ledger.json, receipt.pem
 //! ```
@@ -22,6 +25,7 @@ mod genesis;
 mod keys;
 mod loaded;
 mod lock;
+mod read_only;
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -47,11 +51,15 @@ use crate::exit::Exit;
 pub(crate) use files::{make_folder, sync_folder, write_new};
 pub(crate) use genesis::{keep_promises, read_genesis};
 pub(crate) use keys::{open_key, seal_key};
-pub(crate) use loaded::authority_purpose;
+pub(crate) use loaded::{Loaded, Opened, authority_purpose};
 pub(crate) use lock::StoreLock;
+pub(crate) use read_only::ReadOnly;
 
 /// The file that stands in a folder which `init` has not finished.
 pub(crate) const INCOMPLETE: &str = "INCOMPLETE";
+
+/// The folder of copies of the store. On the store's file system, since they link its files.
+pub(crate) const CHECKPOINTS: &str = "checkpoints";
 
 /// The folder of `--data`.
 #[derive(Clone, Debug)]

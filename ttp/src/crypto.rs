@@ -3,6 +3,7 @@
 //!
 //! Keys are parsed once and shared in an `Arc`: decoding one costs twenty signatures.
 
+pub mod age;
 mod chain;
 mod ecdsa;
 mod entropy;
@@ -22,8 +23,8 @@ pub use ecdsa::{der_to_raw, is_low_s, raw_to_der};
 #[cfg(any(test, feature = "test-util"))]
 pub use entropy::SeededEntropy;
 pub use entropy::{Entropy, EntropyFault, OsEntropy};
-pub use hash::{ImprintHasher, imprint_of, sha1};
-pub use key_file::{KeyFileFault, Passphrase, open_key_pem, seal_key_pem};
+pub use hash::{ImprintHasher, hmac_sha256, imprint_of, sha1};
+pub use key_file::{KeyFileFault, Passphrase, mac_of_passphrase, open_key_pem, seal_key_pem};
 pub use log::{LogSigner, LogVerifier, p256_point};
 pub use pkcs12::build_pkcs12;
 pub use soft::SoftKey;

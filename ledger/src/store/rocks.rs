@@ -13,7 +13,7 @@ use std::{
 use rocksdb::{
     BlockBasedIndexType, BlockBasedOptions, Cache, ColumnFamily, ColumnFamilyDescriptor, DB, DBCompressionType,
     DBRecoveryMode, Direction as RocksDirection, InfoLogger, IteratorMode, LogLevel, Options, ReadOptions, Snapshot,
-    WriteBatch, WriteOptions,
+    WriteBatch, WriteOptions, checkpoint::Checkpoint,
 };
 
 use super::{Batch, Direction, Fault, KeyAndRow, Read, Store, Table, Visit};
@@ -129,6 +129,16 @@ impl RocksStore {
 
     fn table(&self, table: Table) -> &ColumnFamily {
         self.db.cf_handle(table.name()).expect("every table is created when the store is opened")
+    }
+
+    /// Makes a copy of the store as it is at this moment in `path`, which must not exist and must lie on the same file
+    /// system: table files, which never change, are linked, so it costs a flush of what lies in memory and no copying.
+    /// Commits go on meanwhile. The copy opens like any store, and keeps the space of its files for as long as it is there.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn checkpoint(&self, path: &Path) -> Result<(), Fault> {
+        Checkpoint::new(&self.db).and_then(|checkpoint| checkpoint.create_checkpoint(path)).map_err(storage)
     }
 
     /// Bytes on disk of all tables, by RocksDB's own count.
@@ -357,6 +367,35 @@ mod tests {
         for open in [RocksStore::open, RocksStore::open_read_only, RocksStore::open] {
             let refused = error(open(&path, &settings));
             assert!(matches!(&refused, OpenError::LostTables { tables, .. } if tables == "tag"), "{refused}");
+        }
+    }
+
+    #[test]
+    fn a_checkpoint_stands_still_and_shares_its_files() {
+        use std::os::unix::fs::MetadataExt as _;
+
+        let dir = tempfile::tempdir().unwrap();
+        let (path, settings) = (dir.path().join("store"), RocksSettings::default());
+        let store = RocksStore::create(&path, &settings).unwrap();
+        let put = |n: u64| {
+            let mut batch = Batch::default();
+            batch.put(Table::Fact, &n.to_be_bytes(), b"fact");
+            store.commit(&batch).unwrap();
+        };
+        (0..9).for_each(put);
+        let copy = dir.path().join("copy");
+        store.checkpoint(&copy).unwrap();
+        assert!(store.checkpoint(&copy).is_err(), "never over another");
+        (9..20).for_each(put);
+        let tables = |path: &Path| {
+            let files = std::fs::read_dir(path).unwrap().map(|file| file.unwrap());
+            let files = files.filter(|file| file.path().extension().is_some_and(|end| end == "sst"));
+            files.map(|file| file.metadata().unwrap().ino()).collect::<Vec<_>>()
+        };
+        assert!(!tables(&copy).is_empty() && tables(&copy).iter().all(|ino| tables(&path).contains(ino)));
+        for found in [RocksStore::open_read_only(&copy, &settings), RocksStore::open(&copy, &settings)] {
+            let (key, _) = found.unwrap().first(Table::Fact, &[0xff; 8], Direction::Down).unwrap().unwrap();
+            assert_eq!(key, 8u64.to_be_bytes());
         }
     }
 

@@ -2,8 +2,14 @@
 //! stops in the order in which nothing accepted is lost: intake, answers, ledger.
 
 mod outside;
+mod storage;
 
-use std::{net::SocketAddr, path::Path, sync::Arc, time::Duration};
+use std::{
+    net::SocketAddr,
+    path::Path,
+    sync::{Arc, Weak},
+    time::Duration,
+};
 
 use semper_api::{
     Authorities, Endpoint, Service, ServiceParts, TimeSource, admin,
@@ -29,6 +35,7 @@ use tokio::sync::watch;
 
 use super::running::{Failed, address_of, bind, clock_of, half_of_the_cores, limits_of, say_listening, signals};
 use super::say;
+use storage::Guard;
 use crate::{
     cli,
     config::{Config, HashName},
@@ -67,27 +74,37 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     let (happens, happened) = happenings();
     let _ = happens.try_send(Happening::now(What::Started(build(&folder, args)?))); // it is empty
     let clock = clock_of(config.clock.source, config.clock_settings(), clock_sink(happens))?;
-    let policy = outside::read_policy(&config.witnesses)?;
-    let loaded =
-        folder.load_judged(&config, |reader| outside::ask(&folder, policy.as_ref(), &config.witnesses, reader))?;
-    let genesis = read_genesis(&*loaded.store);
+    let read_only = folder.read_only()?;
+    let policy = outside::read_policy(&config.witnesses)?.filter(|_| read_only.is_none());
+    let storage = match &read_only {
+        None => storage::open(&folder, &config, policy.as_ref())?,
+        Some(mark) => storage::open_frozen(&folder, &config, mark)?,
+    };
+    let genesis = read_genesis(&*storage.store);
     if let Ok(genesis) = &genesis {
         keep_promises(&mut config, genesis)?;
     }
+    let loaded = storage.opened;
     let metrics = Arc::new(Metrics::new(&loaded.identity.origin));
     let (fatal, mut fatally) = watch::channel(false);
-    let ledger = Ledger::open(Parts {
-        store: loaded.store,
-        anchor: loaded.anchor,
-        keys: loaded.log_keys,
-        verifier: Arc::new(LogVerifier),
-        clock: Arc::new(LedgerTime(clock.clone())),
-        observer: Arc::new(Watcher { metrics: metrics.clone(), fatal }),
-        settings: sequencer_settings(&config.ledger),
-        tile_cache_bytes: config.ledger.tile_cache_bytes,
-    })?;
+    let (verifier, settings) = (Arc::new(LogVerifier), sequencer_settings(&config.ledger));
+    let observer = Arc::new(Watcher { metrics: metrics.clone(), fatal });
+    let tile_cache_bytes = config.ledger.tile_cache_bytes;
+    let (store, keys) = (storage.store.clone(), loaded.log_keys);
+    let mut _lock = None; // held to the end
+    let ledger = match storage.guard {
+        Guard::Anchor(anchor) => {
+            let clock = Arc::new(LedgerTime(clock.clone()));
+            Ledger::open(Parts { store, anchor, keys, verifier, clock, observer, settings, tile_cache_bytes })
+        }
+        Guard::Lock(lock) => {
+            _lock = Some(lock);
+            Ledger::open_frozen(store, keys.identity(), &*verifier, observer, settings, tile_cache_bytes)
+        }
+    }?;
     // Only now: of a damaged store the ledger's own sentence says more.
     genesis.map_err(|fault| Failed::fault(&fault))?;
+    let checkpoints = storage::checkpoints(&folder, storage.store)?;
 
     let policy_hash = data::policy_hash(&config);
     let mut endpoints = Vec::new();
@@ -110,6 +127,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     let service = Service::new(ServiceParts {
         ledger,
         witnesses: witnesses.clone(),
+        checkpoints: Some(checkpoints),
         endpoints,
         authorities: Authorities::new(loaded.authorities),
         time,
@@ -127,6 +145,10 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         }),
     })
     .map_err(|error| Failed::fault(&error))?;
+    if let Some(mark) = &read_only {
+        tracing::error!("READ-ONLY: {mark}");
+        service.halt(&mark.to_string());
+    }
     if args.check {
         clock.sample();
         look_at_disk(&service, &args.data, config.storage.disk_free_min_bytes);
@@ -145,7 +167,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         tracing::warn!("TEST SERVICE: the clock is assumed to be right; its timestamps prove nothing");
     }
     let recorder = {
-        let service = Arc::downgrade(&service);
+        let service = if read_only.is_some() { Weak::new() } else { Arc::downgrade(&service) };
         std::thread::Builder::new()
             .name("clock-record".to_owned())
             .spawn(move || record(&happened, |fact| append(&service, fact)))
@@ -180,19 +202,22 @@ async fn listen(
     let (http_address, admin_address) = (address_of(&http)?, address_of(&admin)?);
 
     look_at_disk(&service, data, config.storage.disk_free_min_bytes);
-    let crls = {
-        let service = service.clone();
-        tokio::task::spawn_blocking(move || service.renew_crls())
-    };
-    let next_crls = match crls.await.map_err(|error| Failed::fault(&error))? {
-        Ok(at) => Some(at),
-        // What is there can be served; readiness says what is missing.
-        Err(fault) if fault.is_of_time() => None,
-        Err(fault) => return Err(Failed::fault(&fault)),
-    };
-    tokio::spawn(service.clone().keep_crls_fresh(next_crls));
-    look_at_keys(&service).await;
-    tokio::spawn(watch_keys(service.clone()));
+    // A ledger that takes nothing more gets no CRLs and no diary either.
+    if !service.is_halted() {
+        let crls = {
+            let service = service.clone();
+            tokio::task::spawn_blocking(move || service.renew_crls())
+        };
+        let next_crls = match crls.await.map_err(|error| Failed::fault(&error))? {
+            Ok(at) => Some(at),
+            // What is there can be served; readiness says what is missing.
+            Err(fault) if fault.is_of_time() => None,
+            Err(fault) => return Err(Failed::fault(&fault)),
+        };
+        tokio::spawn(service.clone().keep_crls_fresh(next_crls));
+        look_at_keys(&service).await;
+        tokio::spawn(watch_keys(service.clone()));
+    }
     tokio::spawn(watch_disk(service.clone(), data.to_owned(), config.storage.disk_free_min_bytes));
 
     let (limits, body_limits) = limits_of(&config.limits);
@@ -222,6 +247,9 @@ async fn listen(
     let _ = tokio::time::timeout(Duration::from_secs(1), admin).await; // a scrape may be lost
     if fatal {
         return Err(Failed(Exit::Fault, "the ledger stopped; start again to recover (see the log)".to_owned()));
+    }
+    if service.is_halted() {
+        return Ok(Exit::Ok);
     }
     let last = service.clone();
     let recorded = tokio::task::spawn_blocking(move || last.record(OpsFact::Stopped)).await;

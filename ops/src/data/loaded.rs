@@ -31,6 +31,14 @@ pub(crate) struct Loaded {
     pub(crate) anchor: Arc<FileAnchor>,
 }
 
+/// Everything but the storage.
+pub(crate) struct Opened {
+    pub(crate) identity: Identity,
+    pub(crate) log_keys: LogKeys,
+    pub(crate) authorities: Vec<AuthorityKey>,
+    pub(crate) units: Vec<(Tsu, Arc<dyn Signer>)>,
+}
+
 impl DataFolder {
     /// Opens keys, certificates, store and anchor; the passphrase is found as `config` says.
     ///
@@ -50,6 +58,16 @@ impl DataFolder {
         config: &Config,
         further: impl FnOnce(&Reader) -> Result<(), DataError>,
     ) -> Result<Loaded, DataError> {
+        let Opened { identity, log_keys, authorities, units } = self.open_keys(config)?;
+        let (store, anchor) = self.open_storage(&config.ledger, log_keys.identity(), further)?;
+        Ok(Loaded { identity, log_keys, authorities, units, store, anchor })
+    }
+
+    /// Keys and certificates.
+    ///
+    /// # Errors
+    /// The first thing that is wrong.
+    pub(crate) fn open_keys(&self, config: &Config) -> Result<Opened, DataError> {
         let passphrase = config.keys.passphrase(|name| std::env::var_os(name))?;
         let passphrase = Passphrase::new(passphrase.expose().to_owned());
         let identity = self.identity()?;
@@ -59,8 +77,7 @@ impl DataFolder {
         let units = [KeyPurpose::TsuEc, KeyPurpose::TsuRsa].into_iter().map(|purpose| self.unit(purpose, &passphrase));
         let units: Vec<_> = units.collect::<Result<_, _>>()?;
         self.check_policies(config, &units)?;
-        let (store, anchor) = self.open_storage(&config.ledger, log_keys.identity(), further)?;
-        Ok(Loaded { identity, log_keys, authorities, units, store, anchor })
+        Ok(Opened { identity, log_keys, authorities, units })
     }
 
     /// A unit that was certified for a trial makes no timestamps that look real: whoever reads the token alone would take
@@ -91,7 +108,11 @@ impl DataFolder {
         Certificate::from_der(&der).map_err(|fault| DataError::Certificate { path, fault })
     }
 
-    fn log_keys(&self, identity: &Identity, passphrase: &Passphrase) -> Result<LogKeys, DataError> {
+    /// The keys that sign for the log.
+    ///
+    /// # Errors
+    /// They do not open, or are of another kind.
+    pub(crate) fn log_keys(&self, identity: &Identity, passphrase: &Passphrase) -> Result<LogKeys, DataError> {
         let signer = |purpose| {
             let (id, key) = open_key(self, purpose, passphrase)?;
             LogSigner::new(Arc::new(key)).map(Arc::new).ok_or(DataError::KeyKind(id))

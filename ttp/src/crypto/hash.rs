@@ -1,8 +1,23 @@
-//! Hashes that `sha2` lacks: SHA-3 for imprints, SHA-1 for key identifiers (RFC 5280 §4.2.1.2, not a security use).
+//! Hashes that `sha2` lacks: SHA-3 for imprints, SHA-1 for key identifiers (RFC 5280 §4.2.1.2, not a security use), HMAC.
 
 use openssl::hash::{Hasher, MessageDigest};
+use openssl::pkey::PKey;
+use openssl::sign::Signer;
 
+use super::CryptoFault;
 use crate::digest::ImprintAlgorithm;
+
+/// HMAC-SHA-256 (RFC 2104).
+///
+/// # Errors
+/// libcrypto.
+pub fn hmac_sha256(key: &[u8], message: &[u8]) -> Result<Vec<u8>, CryptoFault> {
+    let mac = || {
+        let key = PKey::hmac(key)?;
+        Signer::new(MessageDigest::sha256(), &key)?.sign_oneshot_to_vec(message)
+    };
+    mac().map_err(CryptoFault::from_stack("HMAC"))
+}
 
 /// SHA-1 of `bytes`, for subject key identifiers only.
 #[must_use]
@@ -52,6 +67,13 @@ impl ImprintHasher {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// RFC 4231 §4.3.
+    #[test]
+    fn hmac_of_the_rfc() {
+        let mac = hmac_sha256(b"Jefe", b"what do ya want for nothing?").unwrap();
+        assert_eq!(hex::encode(mac), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+    }
 
     #[test]
     fn known_values_of_the_empty_string() {

@@ -12,7 +12,7 @@ use rasn::types::{ObjectIdentifier, OctetString};
 use rasn::{AsnType, Decode, Decoder};
 use zeroize::Zeroizing;
 
-use super::{CryptoFault, Entropy, EntropyFault, SoftKey};
+use super::{CryptoFault, Entropy, EntropyFault, SoftKey, hmac_sha256};
 use crate::asn1::{der, pem};
 
 /// A passphrase, wiped when dropped and never shown.
@@ -85,6 +85,21 @@ fn cipher_key(passphrase: &Passphrase, salt: &[u8]) -> Result<Zeroizing<[u8; 32]
     openssl::pkcs5::scrypt(password, salt, SCRYPT_N, SCRYPT_R, SCRYPT_P, SCRYPT_BYTES_MAX, &mut *key)
         .map_err(CryptoFault::from_stack("deriving a key by scrypt"))?;
     Ok(key)
+}
+
+/// A MAC over `message` that only a holder of the passphrase can make or check: HMAC-SHA-256 under a key that scrypt derives
+/// from it as for key files, with a label of its own in the salt, so that no key file's key is ever this one.
+///
+/// # Errors
+/// libcrypto.
+pub fn mac_of_passphrase(
+    passphrase: &Passphrase,
+    salt: &[u8; 16],
+    label: &str,
+    message: &[u8],
+) -> Result<[u8; 32], CryptoFault> {
+    let key = cipher_key(passphrase, &[salt, label.as_bytes()].concat())?;
+    Ok(hmac_sha256(&*key, message)?.try_into().expect("SHA-256 has 32 bytes"))
 }
 
 /// Opens an encrypted PKCS#8 PEM, whichever PBES2 function it uses. Of one that [`seal_key_pem`] wrote every octet must
