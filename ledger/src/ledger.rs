@@ -89,7 +89,7 @@ pub enum OpenError {
     /// The anchor was lost.
     #[error(
         "the anchor holds no checkpoint, so nobody knows whether this store is the newest; \
-         put the anchor back that was in use: no command makes a new one"
+         put the anchor back that was in use (for one that is lost: semper restore --new-anchor)"
     )]
     AnchorEmpty,
     /// The anchor is of another log.
@@ -375,20 +375,48 @@ fn judge_anchor(reader: &Reader, anchor: &dyn Anchor) -> Result<Anchored, OpenEr
     Ok(anchored)
 }
 
+/// The anchor rule for a store as it was read: the anchored checkpoint must be a prefix of it.
+///
+/// # Errors
+/// As [`inspect`].
+pub fn compare_anchor(reader: &Reader, anchor: &dyn Anchor) -> Result<Anchored, OpenError> {
+    judge_anchor(reader, anchor)
+}
+
+/// Gives a store a new anchor in place of a lost one, at its newest checkpoint. **Whoever calls this must have asked
+/// everybody who may know a newer one**: from here on this store is what the log is, and if it is not the newest, the log forks.
+///
+/// # Errors
+/// The anchor is not empty, or cannot be written.
+pub fn remake_anchor(reader: &Reader, anchor: &dyn Anchor) -> Result<Anchored, OpenError> {
+    let origin = reader.identity.origin();
+    let group = reader.published.load_full();
+    let anchored = group.head().map_or_else(|| Anchored::empty(origin), |head| anchored_at(head, origin, 0));
+    match anchor.advance(None, &anchored) {
+        Advance::Done => Ok(anchored),
+        Advance::Conflict(_) => Err(OpenError::AnchorStuck("it is not empty".to_owned())),
+        Advance::Unknown(why) => Err(OpenError::AnchorStuck(why)),
+    }
+}
+
+fn anchored_at(head: &GroupHead, origin: &str, sequence: u64) -> Anchored {
+    Anchored {
+        sequence,
+        origin_hash: sha256(origin.as_bytes()),
+        size: head.size,
+        root: head.root,
+        checkpoint_hash: sha256(head.checkpoint(origin).text().as_bytes()),
+        time_ms: head.time_ms,
+    }
+}
+
 /// Applies the anchor rule and brings the anchor up to the store.
 fn settle_anchor(reader: &Reader, anchor: &dyn Anchor) -> Result<Anchored, OpenError> {
     let anchored = judge_anchor(reader, anchor)?;
     let group = reader.published.load_full();
     let size = group.edge().size();
     let Some(head) = group.head().filter(|_| anchored.size < size) else { return Ok(anchored) };
-    let next = Anchored {
-        sequence: anchored.sequence + 1,
-        size,
-        root: head.root,
-        checkpoint_hash: sha256(head.checkpoint(reader.identity.origin()).text().as_bytes()),
-        time_ms: head.time_ms,
-        ..anchored.clone()
-    };
+    let next = anchored_at(head, reader.identity.origin(), anchored.sequence + 1);
     match anchor.advance(Some(&anchored), &next) {
         Advance::Done => Ok(next),
         Advance::Conflict(found) => Err(OpenError::AnchorStuck(format!("it was moved to {found:?}"))),

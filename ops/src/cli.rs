@@ -2,6 +2,7 @@
 //!
 //! No command ever asks a question. What is missing is a usage error that names the option.
 
+mod backup;
 mod evidence;
 mod folder;
 mod outside;
@@ -10,6 +11,7 @@ mod trial;
 
 use std::ffi::OsString;
 
+pub(crate) use backup::{Backup, BackupCommand, BackupKeygen, BackupList, BackupRun, BackupVerify, Restore};
 use clap::{Parser, Subcommand};
 pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_ending};
 pub(crate) use folder::{Export, Fsck};
@@ -51,6 +53,8 @@ pub(crate) enum Command {
     Prove(Prove),
     Fsck(Fsck),
     Export(Export),
+    Backup(Backup),
+    Restore(Restore),
     Witness(Witness),
     Monitor(Monitor),
     Bench(Bench),

@@ -6,6 +6,7 @@ mod remote;
 mod running;
 pub(crate) mod say;
 
+pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod demo;
 pub(crate) mod export;
@@ -13,6 +14,7 @@ pub(crate) mod fsck;
 pub(crate) mod init;
 pub(crate) mod monitor;
 pub(crate) mod prove;
+pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod stamp;
 pub(crate) mod verify;

@@ -1,7 +1,7 @@
 //! The data folder: where everything lies, and the one way in.
 //!
 //! ```text
-//! DIR/ INCOMPLETE       only while `semper init` runs, or when it did not finish
+//! DIR/ INCOMPLETE       only while `semper init` or `semper restore` runs, or when it did not finish
 //!      identity.json    who this service is, for good
 //!      semper.toml      settings that are read when no --config is given
 //!      store/           the ledger (RocksDB)
@@ -17,7 +17,7 @@
 //!      trust/           what a verifier needs: root.pem, tsa-chain.pem, ledger.vkey, ledger.json, receipt.pem
 //! ```
 //!
-//! A folder in which `init` did not finish is refused by everyone: nobody knows what is missing in it, and nothing of it
+//! A folder in which either did not finish is refused by everyone: nobody knows what is missing in it, and nothing of it
 //! was ever used, so it is deleted and made anew.
 
 mod files;
@@ -83,7 +83,8 @@ pub(crate) enum DataError {
     },
     /// `init` did not finish.
     #[error(
-        "semper init did not finish in {}; nothing in it was ever used: delete the folder and run semper init again",
+        "semper init, or semper restore, did not finish in {}; nothing in it was ever used: delete the folder and run the \
+         command again",
         .0.display()
     )]
     Incomplete(PathBuf),

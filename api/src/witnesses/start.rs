@@ -15,6 +15,8 @@ pub struct Asking {
     pub ahead: Vec<(String, Contradiction)>,
     /// Names of those that gave no answer of use, and why.
     pub silent: Vec<(String, String)>,
+    /// Names of those whose newest checkpoint of ours the ledger continues.
+    pub vouched: Vec<String>,
 }
 
 /// Asks all witnesses of a policy at once, a second each, where `monitoring_urls` says or else where they are asked for
@@ -27,7 +29,7 @@ pub async fn ask_before_start(
     monitoring_urls: &BTreeMap<String, String>,
     reader: &Reader,
 ) -> Result<Asking, WitnessesError> {
-    let mut asking = Asking { ahead: Vec::new(), silent: Vec::new() };
+    let mut asking = Asking { ahead: Vec::new(), silent: Vec::new(), vouched: Vec::new() };
     let mut answers = tokio::task::JoinSet::new();
     for witness in policy.witnesses() {
         let Some(url) = monitoring_urls.get(&witness.name).or(witness.url.as_ref()) else { continue };
@@ -46,7 +48,7 @@ pub async fn ask_before_start(
             Err(error) => asking.silent.push((name, error.to_string())),
             Ok(note) => match compare(reader, &note) {
                 Ok(Some(found)) => asking.ahead.push((name, found)),
-                Ok(None) => {}
+                Ok(None) => asking.vouched.push(name),
                 Err(why) => asking.silent.push((name, why)),
             },
         }

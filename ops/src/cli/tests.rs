@@ -38,7 +38,7 @@ fn every_help_has_an_example_that_parses() {
             assert!(arg.get_help().is_some(), "{name}: {} has no help", arg.get_id());
         }
     }
-    assert_eq!(count, 13);
+    assert_eq!(count, 20);
     assert!(root.render_long_help().to_string().contains("Example:\n  semper demo"));
 }
 
@@ -85,6 +85,13 @@ fn what_must_be_given_and_what_excludes_each_other() {
         "semper fsck",
         "semper export --data d",
         "semper export --out o",
+        "semper backup",
+        "semper backup run --data d --to t",
+        "semper restore --from f --identity i --data d",
+        "semper restore --from f --identity i --data d --journal j --no-erasures",
+        "semper restore --from f --identity i --data d --journal j --anchor a --new-anchor",
+        "semper restore --from f --identity i --data d --journal j --unwitnessed",
+        "semper restore --from f --identity i --data d --journal j --read-only --complete-from u",
         "semper bench --area notary",
         "semper witness",
         "semper witness init --data d --config f",
@@ -112,6 +119,8 @@ fn what_must_be_given_and_what_excludes_each_other() {
         &format!("semper prove --url u --digest {hex} --form cose"),
         "semper demo",
         "semper bench",
+        "semper backup run --data d --to t --recipient a --recipient b --thorough",
+        "semper restore --from f --identity i --data d --no-erasures --new-anchor --unwitnessed --complete-from u",
         "semper witness init --data d --demo --log a --log b",
         "semper witness serve --data d --http 127.0.0.1:0 --json",
         "semper monitor u --vkey k --state s --once --known l --known-kind timestamp.token --known-kind ca.crl-issued",

@@ -10,7 +10,7 @@ mod files;
 
 use std::time::Instant;
 
-use semper_ledger::anchor::file::FileAnchor;
+use semper_ledger::anchor::file::{FileAnchor, Slot};
 use semper_ledger::fsck::{self, FactView, Facts, Finding, Full, Grade, Place, Report, Work};
 use semper_ledger::store::rocks::{OpenError, RocksStore};
 use semper_ttp::crypto::LogVerifier;
@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use files::{FileFinding, Files};
 
+use super::running::Failed;
 use super::say;
 use crate::cli::Fsck;
 use crate::config::Config;
@@ -98,10 +99,21 @@ fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
         Err(error) => return Err(error),
     };
     let slots = anchor.as_ref().map(FileAnchor::slots).transpose()?;
-    let anchored = slots.is_some();
     // Then the store's, in case that these settings name another anchor than the server's.
     let _lock = StoreLock::take(&folder.path("store"))?;
-    let store = match open_store(&folder, &config) {
+    check_store(&folder, &mut config, slots, args.full, json)
+}
+
+/// Checks the store and the files beside it; the caller holds the locks.
+fn check_store(
+    folder: &DataFolder,
+    config: &mut Config,
+    slots: Option<[Slot; 2]>,
+    full: bool,
+    json: bool,
+) -> Result<Checked, DataError> {
+    let anchored = slots.is_some();
+    let store = match open_store(folder, config) {
         Ok(store) => store,
         Err(OpenError::Failed { message, .. }) if is_damage(&message) => return Ok(Checked::Damaged(message)),
         Err(error @ OpenError::LostTables { .. }) => return Ok(Checked::Damaged(error.to_string())),
@@ -109,23 +121,23 @@ fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
     };
     // Without a genesis that reads, which is a finding of its own, decisions are held to the usual delay.
     if let Ok(genesis) = read_genesis(&store) {
-        keep_promises(&mut config, &genesis)?;
+        keep_promises(config, &genesis)?;
     }
-    let files = files::check(&folder, &config, &store, args.full)?;
+    let files = files::check(folder, config, &store, full)?;
     let log_damage = RocksStore::log_damage(&folder.path("store"), &rocks_settings(&config.ledger));
     let progress = Progress::new(json, "checking", Some(0));
     let advance = |done, total| {
         progress.set_total(total);
         progress.set(done);
     };
-    let full = Full { facts: &StoredFacts, mmd_ms: config.ledger.mmd_ms() };
+    let facts = Full { facts: &StoredFacts, mmd_ms: config.ledger.mmd_ms() };
     let report = fsck::Fsck {
         store: &store,
         identity: &files.identity,
         verifier: &LogVerifier,
         anchor: slots,
         log_damage: log_damage.as_deref(),
-        full: args.full.then_some(full),
+        full: full.then_some(facts),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
         findings_max: FINDINGS_MAX,
         progress: &advance,
@@ -133,8 +145,63 @@ fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
     }
     .run();
     progress.finish();
-    let checked = scope(args.full, &files, anchored);
+    let checked = scope(full, &files, anchored);
     Ok(Checked::Report { files, report: Box::new(report), checked })
+}
+
+/// What a copy turned out to be: a sound ledger.
+pub(super) struct Sound {
+    size: u64,
+    root: String,
+    /// What was left out, and why.
+    pub(super) not_checked: Vec<String>,
+}
+
+impl Sound {
+    /// # Errors
+    /// It is not the ledger that was expected.
+    pub(super) fn matches(&self, size: u64, root: &str) -> Result<(), Failed> {
+        if (self.size, self.root.as_str()) == (size, root) {
+            return Ok(());
+        }
+        let what = format!("the store has {} entries and root {}, and not {size} and {root}", self.size, self.root);
+        Err(Failed(Exit::Falsified, what))
+    }
+}
+
+/// Checks a copy of a data folder as `--full` does; its anchor is not in it, so whether it is the newest is nobody's question
+/// here.
+///
+/// # Errors
+/// It is not sound, or that could not be told: what was found, at most ten things of it.
+pub(super) fn check_copy(folder: &DataFolder, config: &Config, json: bool) -> Result<Sound, Failed> {
+    let mut config = config.clone();
+    let checked = check_store(folder, &mut config, None, true, json)?;
+    let (files, report) = match checked {
+        Checked::Damaged(words) => {
+            return Err(Failed(Exit::Falsified, format!("the store does not open: {words}")));
+        }
+        Checked::Report { files, mut report, .. } => {
+            // That there is none is the one thing that is said of it.
+            let about_anchor = |finding: &Finding| finding.place == Place::Anchor;
+            report.untold -= report.findings.iter().filter(|finding| about_anchor(finding)).count() as u64;
+            report.findings.retain(|finding| !about_anchor(finding));
+            (files, report)
+        }
+    };
+    let exit = match counts(&files, &report) {
+        (0, 0) => {
+            let (size, root) = (report.size, hex::encode(report.root));
+            return Ok(Sound { size, root, not_checked: files.not_checked });
+        }
+        (0, _) => Exit::Undecided,
+        _ => Exit::Falsified,
+    };
+    let mut found: Vec<_> =
+        files.findings.iter().map(|finding| format!("{}: {}", finding.file, finding.what)).collect();
+    found.extend(report.findings.iter().map(ToString::to_string));
+    found.truncate(10);
+    Err(Failed(exit, format!("the ledger is not sound: {}", found.join("; "))))
 }
 
 /// Opens the store without changing a byte of it; the caller holds the anchor's lock.

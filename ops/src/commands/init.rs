@@ -264,30 +264,12 @@ impl Plan {
         })
     }
 
-    /// Whether the clock may bind the ledger: with source `kernel`, one good sample, as a token needs it.
+    /// Whether the clock may bind the ledger.
     ///
     /// # Errors
     /// [`InitError::Clock`], unless `believed`.
     fn judge_clock(&self, believed: bool, kernel: &mut dyn Source) -> Result<(), InitError> {
-        if believed || self.config.clock.source == ClockSource::Assumed {
-            return Ok(());
-        }
-        let observation = kernel.observe().map_err(|error| InitError::Clock(error.to_string()))?;
-        let mut clock =
-            Clock::new(self.config.clock_settings()).map_err(|fault| InitError::Clock(fault.to_string()))?;
-        let at = SystemReadings::new().read();
-        clock.sample(at, Some(observation));
-        match clock.check(at) {
-            (Verdict::Issue { .. }, _) => Ok(()),
-            (Verdict::Refuse(_), _) if !observation.synchronised => {
-                Err(InitError::Clock("it is not synchronised".to_owned()))
-            }
-            (Verdict::Refuse(_), _) => Err(InitError::Clock(format!(
-                "estimated error {} ms, maximum {} ms",
-                observation.estimated_error.as_millis(),
-                observation.max_error.as_millis()
-            ))),
-        }
+        if believed { Ok(()) } else { judge_clock(&self.config, kernel).map_err(InitError::Clock) }
     }
 
     /// Makes the service in `root`. `readings` is the clock of its first entries.
@@ -411,6 +393,29 @@ impl Plan {
     }
 }
 
+/// Whether the clock may bind a ledger that no server runs: with source `kernel`, one good sample, as a token needs it.
+///
+/// # Errors
+/// Why nobody vouches for it.
+pub(super) fn judge_clock(config: &Config, kernel: &mut dyn Source) -> Result<(), String> {
+    if config.clock.source == ClockSource::Assumed {
+        return Ok(());
+    }
+    let observation = kernel.observe().map_err(|error| error.to_string())?;
+    let mut clock = Clock::new(config.clock_settings()).map_err(|fault| fault.to_string())?;
+    let at = SystemReadings::new().read();
+    clock.sample(at, Some(observation));
+    match clock.check(at) {
+        (Verdict::Issue { .. }, _) => Ok(()),
+        (Verdict::Refuse(_), _) if !observation.synchronised => Err("it is not synchronised".to_owned()),
+        (Verdict::Refuse(_), _) => Err(format!(
+            "estimated error {} ms, maximum {} ms",
+            observation.estimated_error.as_millis(),
+            observation.max_error.as_millis()
+        )),
+    }
+}
+
 /// The anchor file that this run made: gone again when this is dropped, unless it is kept.
 struct NewAnchor(Option<PathBuf>);
 
@@ -439,8 +444,8 @@ impl Drop for NewAnchor {
     }
 }
 
-/// The clock of the ledger while `init` runs.
-struct FirstClock(Arc<dyn Readings>);
+/// The clock of the ledger while no server runs it.
+pub(super) struct FirstClock(pub(super) Arc<dyn Readings>);
 
 impl semper_ledger::sequencer::Clock for FirstClock {
     fn now_ms(&self) -> u64 {

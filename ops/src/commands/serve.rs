@@ -34,8 +34,9 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::running::{Failed, address_of, bind, clock_of, half_of_the_cores, limits_of, say_listening, signals};
+pub(super) use outside::read_policy;
+
 use super::say;
-use storage::Guard;
 use crate::{
     cli,
     config::{Config, HashName},
@@ -45,6 +46,7 @@ use crate::{
     logging,
     time::{Happening, LedgerTime, ServiceTime, What, append, clock_sink, happenings, record},
 };
+use storage::Guard;
 
 /// How often the end of keys is looked at after the start.
 const KEYS_INTERVAL: Duration = Duration::from_secs(24 * 3600);

@@ -127,7 +127,9 @@ impl Identity {
     /// As a file of identities has it. Callers write it into such a file and nowhere else.
     #[must_use]
     pub fn expose(&self) -> Zeroizing<String> {
-        Zeroizing::new(bech32::encode("age-secret-key-", &self.0[..].try_into().expect("32 bytes")).to_ascii_uppercase())
+        Zeroizing::new(
+            bech32::encode("age-secret-key-", &self.0[..].try_into().expect("32 bytes")).to_ascii_uppercase(),
+        )
     }
 
     /// Whom to encrypt to, so that this identity can read.

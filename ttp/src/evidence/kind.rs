@@ -67,6 +67,8 @@ codes! {
     LedgerKind {
         /// Entry 0: origin, public keys, policy.
         Genesis = 0 "genesis",
+        /// The log got a new anchor in place of a lost one, by its operator's act.
+        AnchorRemade = 1 "anchor-remade",
     }
 }
 
@@ -229,6 +231,7 @@ mod tests {
             known,
             [
                 "0.0 ledger.genesis",
+                "0.1 ledger.anchor-remade",
                 "1.0 ops.key-made",
                 "1.1 ops.key-first-use",
                 "1.2 ops.key-ended",

@@ -1,12 +1,12 @@
-//! Role 0: the log itself. Its one kind, genesis, is entry 0: it says which log this is, which keys it began with, and
-//! under which promises its entries were made.
+//! Role 0: the log itself. Genesis is entry 0: it says which log this is, which keys it began with, and under which
+//! promises its entries were made. A new anchor for a lost one is the one thing that happens to a log besides.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
 use super::kind::{Kind, LedgerKind};
-use super::{FactError, Recorded};
+use super::{Aggregate, FactError, Recorded};
 use crate::cbor::{Reader, Writer};
 use crate::digest::Digest;
 
@@ -29,6 +29,28 @@ pub enum LedgerFact {
         /// Versions of what is stored.
         formats: Formats,
     },
+    /// The log got a new anchor, at the state that it had then. Body `[size, root, asked, vouched, quorum]`. Nobody could rule
+    /// out any more that entries behind that state were lost, but those who vouched.
+    AnchorRemade {
+        /// Entries in the log then.
+        size: u64,
+        /// Their root.
+        root: Digest,
+        /// Witnesses that were asked.
+        asked: u64,
+        /// Witnesses among them whose newest checkpoint this state continues.
+        vouched: u64,
+        /// True if these are a quorum by the policy.
+        quorum: bool,
+    },
+}
+
+impl LedgerFact {
+    /// The history of new anchors.
+    #[must_use]
+    pub fn anchors() -> Aggregate {
+        Aggregate::of("ledger", b"anchor")
+    }
 }
 
 /// Versions of what is stored, as they were when the log began.
@@ -49,29 +71,50 @@ impl Recorded for LedgerFact {
     fn kind(&self) -> Kind {
         match self {
             Self::Genesis { .. } => Kind::Ledger(LedgerKind::Genesis),
+            Self::AnchorRemade { .. } => Kind::Ledger(LedgerKind::AnchorRemade),
         }
     }
 
     fn write_body(&self, w: &mut Writer) {
-        let Self::Genesis { origin_hash, log_note, log_receipt, root_certificate, mmd_ms, formats } = self;
-        w.array(8);
-        for digest in [origin_hash, log_note, log_receipt, root_certificate] {
-            w.bytes(digest.as_bytes());
+        match self {
+            Self::Genesis { origin_hash, log_note, log_receipt, root_certificate, mmd_ms, formats } => {
+                w.array(8);
+                for digest in [origin_hash, log_note, log_receipt, root_certificate] {
+                    w.bytes(digest.as_bytes());
+                }
+                w.uint(*mmd_ms).uint(formats.entry).uint(formats.fact).uint(formats.store);
+            }
+            Self::AnchorRemade { size, root, asked, vouched, quorum } => {
+                w.array(5).uint(*size).bytes(root.as_bytes()).uint(*asked).uint(*vouched).bool(*quorum);
+            }
         }
-        w.uint(*mmd_ms).uint(formats.entry).uint(formats.fact).uint(formats.store);
     }
 
     fn read_body(kind: Kind, r: &mut Reader<'_>) -> Result<Self, FactError> {
-        let Kind::Ledger(LedgerKind::Genesis) = kind else { return Err(FactError::OtherKind { found: kind }) };
-        r.array(8)?;
-        Ok(Self::Genesis {
-            origin_hash: Digest(r.fixed()?),
-            log_note: Digest(r.fixed()?),
-            log_receipt: Digest(r.fixed()?),
-            root_certificate: Digest(r.fixed()?),
-            mmd_ms: r.uint()?,
-            formats: Formats { entry: r.uint()?, fact: r.uint()?, store: r.uint()? },
-        })
+        let Kind::Ledger(ledger) = kind else { return Err(FactError::OtherKind { found: kind }) };
+        match ledger {
+            LedgerKind::Genesis => {
+                r.array(8)?;
+                Ok(Self::Genesis {
+                    origin_hash: Digest(r.fixed()?),
+                    log_note: Digest(r.fixed()?),
+                    log_receipt: Digest(r.fixed()?),
+                    root_certificate: Digest(r.fixed()?),
+                    mmd_ms: r.uint()?,
+                    formats: Formats { entry: r.uint()?, fact: r.uint()?, store: r.uint()? },
+                })
+            }
+            LedgerKind::AnchorRemade => {
+                r.array(5)?;
+                Ok(Self::AnchorRemade {
+                    size: r.uint()?,
+                    root: Digest(r.fixed()?),
+                    asked: r.uint()?,
+                    vouched: r.uint()?,
+                    quorum: r.bool()?,
+                })
+            }
+        }
     }
 }
 
@@ -132,7 +175,7 @@ impl Genesis {
 
 #[cfg(test)]
 mod tests {
-    use super::super::{Aggregate, Envelope, Fact, OpsFact};
+    use super::super::{Envelope, Fact, OpsFact};
     use super::*;
     use crate::time::Timestamp;
 
@@ -162,12 +205,23 @@ mod tests {
         let stored = Fact::decode(&fact().encode()).unwrap();
         let body: String = (1..=4_u8).map(|n| format!("5820{}", hex::encode([n; 32]))).collect();
         assert_eq!(hex::encode(&stored.body), format!("88{body}191388010203"));
-        let LedgerFact::Genesis { mmd_ms, formats, .. } = LedgerFact::from_fact(&stored).unwrap();
+        let LedgerFact::Genesis { mmd_ms, formats, .. } = LedgerFact::from_fact(&stored).unwrap() else { panic!() };
         assert_eq!((mmd_ms, formats), (5_000, FORMATS));
         assert_eq!(LedgerFact::from_fact(&stored).unwrap().kind(), stored.kind);
         assert!(matches!(OpsFact::from_fact(&stored), Err(FactError::OtherKind { .. })));
         let other = Fact { kind: Kind::from_packed(0x0109).unwrap(), ..stored };
         assert_eq!(LedgerFact::from_fact(&other), Err(FactError::OtherKind { found: other.kind }));
+    }
+
+    #[test]
+    fn a_new_anchor_is_read_as_written() {
+        let made = LedgerFact::AnchorRemade { size: 300, root: Digest([8; 32]), asked: 3, vouched: 2, quorum: true };
+        let stored = Fact { kind: made.kind(), ..fact() };
+        let mut body = Writer::with_capacity(64);
+        made.write_body(&mut body);
+        let stored = Fact { body: body.finish(), ..stored };
+        assert_eq!(hex::encode(&stored.body), format!("8519012c5820{}0302f5", "08".repeat(32)));
+        assert_eq!(LedgerFact::from_fact(&Fact::decode(&stored.encode()).unwrap()), Ok(made));
     }
 
     fn genesis() -> Genesis {

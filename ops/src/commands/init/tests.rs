@@ -141,7 +141,10 @@ fn check_genesis(fact: &Fact, artefact: &[u8], config: &Config) {
     assert_eq!((&genesis.origin, &genesis.vkey), (&identity.origin, &DEMO.made.vkey));
     assert_eq!((genesis.mmd_ms, genesis.keys.len(), genesis.policy), (5_000, 8, policy_hash(config)));
     let LedgerFact::Genesis { origin_hash, log_receipt, root_certificate, mmd_ms, formats, .. } =
-        LedgerFact::from_fact(fact).unwrap();
+        LedgerFact::from_fact(fact).unwrap()
+    else {
+        panic!()
+    };
     assert_eq!(origin_hash, Digest::of(identity.origin.as_bytes()));
     assert_eq!((root_certificate, genesis.root_certificate), (Digest::of(&der("root")), Digest::of(&der("root"))));
     assert_eq!((mmd_ms, formats), (5_000, genesis.formats));

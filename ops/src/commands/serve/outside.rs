@@ -15,7 +15,7 @@ use crate::data::{DataError, DataFolder};
 const EVIDENCE: &str = "evidence";
 
 /// The policy of the witnesses, if the settings name one.
-pub(super) fn read_policy(settings: &config::Witnesses) -> Result<Option<Policy>, Failed> {
+pub(in crate::commands) fn read_policy(settings: &config::Witnesses) -> Result<Option<Policy>, Failed> {
     let Some(path) = &settings.policy_path else { return Ok(None) };
     let refused =
         |why: &dyn std::fmt::Display| Failed::usage(&format!("witnesses.policy_path: {}: {why}", path.display()));

@@ -1,0 +1,186 @@
+//! What a restore makes: the folder, and the anchor.
+
+use std::fs;
+use std::io::ErrorKind;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use semper_ledger::anchor::file::FileAnchor;
+use semper_ledger::disk;
+use semper_ledger::ledger::{self, Ledger, Parts};
+use semper_ledger::sequencer::{Commit, Draft, LogKeys};
+use semper_ledger::store::rocks::RocksStore;
+use semper_ttp::crypto::{Entropy as _, LogVerifier, OsEntropy};
+use semper_ttp::digest::Digest;
+use semper_ttp::evidence::{Envelope, LedgerFact, Recorded as _};
+use semper_ttp::time::Timestamp;
+
+use super::known::{AtHand, Vouched};
+use super::{parent_of, remove_tree};
+use crate::clock::{Kernel, Readings as _, SystemReadings};
+use crate::commands::init::{FirstClock, judge_clock};
+use crate::commands::running::Failed;
+use crate::config::Config;
+use crate::data::{
+    DataError, DataFolder, INCOMPLETE, policy_hash, rocks_settings, sequencer_settings, sync_folder, write_new,
+};
+use crate::exit::Exit;
+
+/// A folder that is being filled: taken away when this is dropped before it is finished.
+pub(super) struct NewFolder {
+    root: PathBuf,
+    /// It was there before, empty: then it stays.
+    was_there: bool,
+    finished: bool,
+}
+
+impl NewFolder {
+    /// Makes and marks it.
+    ///
+    /// # Errors
+    /// Something is in it, or the disk.
+    pub(super) fn begin(root: &Path) -> Result<Self, Failed> {
+        let failed = |error: std::io::Error| Failed::fault(&format!("cannot look into {}: {error}", root.display()));
+        let was_there = match fs::read_dir(root) {
+            Ok(mut found) => match found.next() {
+                None => true,
+                Some(_) => {
+                    return Err(Failed::usage(&format!(
+                        "{} is not empty; semper restore never overwrites anything: move it away (its anchor is needed: \
+                         --anchor), or name another folder",
+                        root.display()
+                    )));
+                }
+            },
+            Err(error) if error.kind() == ErrorKind::NotFound => false,
+            Err(error) => return Err(failed(error)),
+        };
+        disk::make_folder(root).map_err(|fault| Failed::fault(&fault))?;
+        let words = b"semper restore did not finish here. Delete this folder and run semper restore again.\n";
+        // Two at once: the second finds the marker here.
+        write_new(&root.join(INCOMPLETE), 0o644, words)?;
+        sync_folder(root)?;
+        Ok(Self { root: root.to_owned(), was_there, finished: false })
+    }
+
+    /// Every name durable, then the marker goes.
+    ///
+    /// # Errors
+    /// The disk.
+    pub(super) fn finish(mut self) -> Result<(), Failed> {
+        let store = self.root.join("store");
+        sync_folder(&store)?;
+        sync_folder(&self.root)?;
+        sync_folder(&parent_of(&self.root))?;
+        let marker = self.root.join(INCOMPLETE);
+        fs::remove_file(&marker).map_err(|error| DataError::Io { action: "remove", path: marker, error })?;
+        self.finished = true;
+        Ok(sync_folder(&self.root)?)
+    }
+}
+
+impl Drop for NewFolder {
+    fn drop(&mut self) {
+        if self.finished {
+            return;
+        }
+        if !self.was_there {
+            return remove_tree(&self.root);
+        }
+        // The marker last: a folder in which this is interrupted is refused.
+        for entry in
+            fs::read_dir(&self.root).into_iter().flatten().flatten().filter(|entry| entry.file_name() != INCOMPLETE)
+        {
+            match entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                true => remove_tree(&entry.path()),
+                false => drop(fs::remove_file(entry.path())),
+            }
+        }
+        let _ = fs::remove_file(self.root.join(INCOMPLETE));
+    }
+}
+
+/// Brings the anchor to where the settings have it, if it is not there: both slots as they are.
+///
+/// # Errors
+/// Another file is there, or the disk.
+pub(super) fn carry_anchor(at_hand: &AtHand, to: &Path) -> Result<(), Failed> {
+    if at_hand.path.canonicalize().ok().is_some_and(|from| to.canonicalize().ok() == Some(from)) {
+        return Ok(());
+    }
+    let read = |error| DataError::Io { action: "read", path: at_hand.path.clone(), error };
+    let bytes = fs::read(&at_hand.path).map_err(read)?;
+    if to.exists() {
+        let why = format!("there is a file {} already, where the anchor is to be", to.display());
+        return Err(Failed(Exit::Usage, why));
+    }
+    write_new(to, 0o600, &bytes)?;
+    Ok(sync_folder(&parent_of(to))?)
+}
+
+/// Makes a new anchor at the store's newest checkpoint, and gives that its entry.
+///
+/// # Errors
+/// The clock is in doubt, and the entry would bind every later one; the ledger; the disk. No anchor is left then.
+pub(super) fn new_anchor(folder: &DataFolder, config: &Config, keys: LogKeys, vouched: &Vouched) -> Result<(), Failed> {
+    judge_clock(config, &mut Kernel).map_err(|why| {
+        Failed(Exit::Busy, format!("the new anchor is an entry, and the kernel does not vouch for the clock ({why})"))
+    })?;
+    let path = folder.anchor_file(&config.ledger);
+    let anchor = FileAnchor::create(&path).map_err(DataError::from)?;
+    let made = append(folder, config, keys, vouched, anchor);
+    if made.is_err() {
+        let _ = fs::remove_file(&path); // what is told is why it failed
+    }
+    made
+}
+
+fn append(
+    folder: &DataFolder,
+    config: &Config,
+    keys: LogKeys,
+    vouched: &Vouched,
+    anchor: FileAnchor,
+) -> Result<(), Failed> {
+    let store = RocksStore::open(&folder.path("store"), &rocks_settings(&config.ledger)).map_err(DataError::from)?;
+    let store = Arc::new(store);
+    let reader = ledger::judge(store.clone(), keys.identity(), &LogVerifier)?;
+    ledger::remake_anchor(&reader, &anchor)?;
+    let newest = reader.newest();
+    let fact = LedgerFact::AnchorRemade {
+        size: newest.edge().size(),
+        root: Digest(newest.edge().root()),
+        asked: vouched.asked,
+        vouched: vouched.names.len() as u64,
+        quorum: vouched.quorum,
+    };
+    let aggregate = LedgerFact::anchors();
+    let last = reader.last_step(&aggregate.0).map_err(|fault| Failed::fault(&fault))?;
+    drop(reader);
+    let readings = Arc::new(SystemReadings::new());
+    let now = Timestamp::from_millis(readings.read().wall_ms());
+    let mut salt = [0; 16];
+    OsEntropy.fill(&mut salt).map_err(|fault| Failed::fault(&fault))?;
+    let fact = fact.into_fact(&Envelope {
+        aggregate,
+        seq: last.map_or(0, |(step, _)| step + 1),
+        now,
+        salt,
+        policy_hash: policy_hash(config),
+        event_digest: Digest::of(b""),
+    });
+    let draft = Draft::of_fact(fact.kind.role().code(), fact.kind.code(), fact.encode());
+    let draft = Draft { step: fact.step().map(|(aggregate, seq)| (aggregate.0, seq)), ..draft };
+    let ledger = Ledger::open(Parts {
+        store,
+        anchor: Arc::new(anchor),
+        keys,
+        verifier: Arc::new(LogVerifier),
+        clock: Arc::new(FirstClock(readings)),
+        observer: Arc::new(()),
+        settings: sequencer_settings(&config.ledger),
+        tile_cache_bytes: 0,
+    })?;
+    let appended = ledger.append(Commit::one(now.millis(), draft));
+    appended.map(drop).map_err(|refused| Failed::fault(&format!("the entry of the new anchor: {refused}")))
+}
