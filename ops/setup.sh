@@ -2,7 +2,7 @@
 # Installs what is missing to build and to test Semper. Quiet and quick (well under a second) when nothing is missing.
 #
 #   ops/setup.sh build    what a build needs: a C++ compiler, libclang (bindgen for RocksDB), OpenSSL's headers, ccache
-#   ops/setup.sh test     the foreign programs that judge our output: openssl, a JDK, BouncyCastle, osslsigncode, FUSE,
+#   ops/setup.sh test     the foreign programs that judge our output: openssl, a JDK, BouncyCastle, osslsigncode, age, FUSE,
 #                         faketime, promtool, and a Python venv with tests/strangers/requirements.txt; where there is a
 #                         Python of 3.12 or newer, another one with tests/strangers/witness-requirements.txt
 #   ops/setup.sh all      both (the default)
@@ -61,6 +61,8 @@ missing_for_test() {
     if ! { [ -e /usr/share/java/bcpkix.jar ] && [ -e /usr/share/java/bcprov.jar ] && [ -e /usr/share/java/bcutil.jar ]; }
     then echo libbcpkix-java; fi
     have osslsigncode || echo osslsigncode
+    # Reads our backups.
+    have age || echo age
     # A clock that jumps, for a whole server.
     any_file '/usr/lib/*/faketime/libfaketimeMT.so.1' || echo faketime
     # Without the device (most containers) the power-cut test says loudly that it did not run.

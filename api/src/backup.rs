@@ -82,13 +82,13 @@ pub enum CheckpointFault {
 }
 
 impl Checkpoints {
-    /// Copies in `folder`, which belongs to this alone and must lie on the store's file system. Whatever an earlier process
-    /// left in it is removed.
+    /// Copies in `folder`, which belongs to this alone and must lie on the store's file system. With `sweep`, whatever an earlier
+    /// process left in it is removed.
     ///
     /// # Errors
     /// It cannot be removed.
-    pub fn new(folder: PathBuf, entropy: Arc<dyn Entropy>, copy: Copy) -> io::Result<Self> {
-        match fs::remove_dir_all(&folder) {
+    pub fn new(folder: PathBuf, sweep: bool, entropy: Arc<dyn Entropy>, copy: Copy) -> io::Result<Self> {
+        match if sweep { fs::remove_dir_all(&folder) } else { Ok(()) } {
             Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
             _ => {}
         }
@@ -228,7 +228,34 @@ mod tests {
 
     fn checkpoints(folder: &Path) -> Checkpoints {
         let copy: Copy = Box::new(|path| fs::create_dir(path).map_err(|error| error.to_string()));
-        Checkpoints::new(folder.to_owned(), Arc::new(OsEntropy), copy).unwrap()
+        Checkpoints::new(folder.to_owned(), true, Arc::new(OsEntropy), copy).unwrap()
+    }
+
+    #[tokio::test]
+    async fn only_this_machine_is_heard() {
+        use axum::body::Body;
+        use tower::ServiceExt as _;
+
+        let app =
+            Router::new().route("/backup", get(|| async { "made" })).layer(middleware::from_fn(from_this_machine));
+        for (peer, origin, status) in [
+            (Some("127.0.0.1"), None, 200),
+            (Some("::1"), None, 200),
+            (Some("192.0.2.1"), None, 403),
+            (Some("127.0.0.1"), Some("https://a.page.example"), 403),
+            (None, None, 403),
+        ] {
+            let mut request = Request::builder().uri("/backup");
+            if let Some(origin) = origin {
+                request = request.header(header::ORIGIN, origin);
+            }
+            let mut request = request.body(Body::empty()).unwrap();
+            if let Some(peer) = peer {
+                request.extensions_mut().insert((Peer(peer.parse().unwrap()), RequestId(1)));
+            }
+            let answer = app.clone().oneshot(request).await.unwrap();
+            assert_eq!(answer.status().as_u16(), status, "{peer:?} {origin:?}");
+        }
     }
 
     #[test]
@@ -257,7 +284,7 @@ mod tests {
             Err("no space".to_owned())
         });
         let folder = dir.path().join("checkpoints");
-        let all = Checkpoints::new(folder.clone(), Arc::new(OsEntropy), copy).unwrap();
+        let all = Checkpoints::new(folder.clone(), true, Arc::new(OsEntropy), copy).unwrap();
         assert!(matches!(all.make(1), Err(CheckpointFault::Failed(why)) if why == "no space"));
         assert_eq!(fs::read_dir(folder).unwrap().count(), 0);
     }

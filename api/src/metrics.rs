@@ -49,6 +49,7 @@ pub struct Metrics {
     witnessed_size: IntGauge,
     witnessed_age: Gauge,
     halted: IntGauge,
+    backup_last: IntGauge,
     clock: ClockMetrics,
     http: Arc<HttpMetrics>,
     disk_free: IntGauge,
@@ -138,6 +139,10 @@ impl Metrics {
                 "semper_ledger_halted",
                 "1 once a witness has shown another history of this ledger"
             ))),
+            backup_last: register!(IntGauge::with_opts(own(
+                "semper_backup_last_timestamp_seconds",
+                "Unix time at which the newest backup was finished; 0 without one"
+            ))),
             clock: ClockMetrics::new(&registry),
             http: Arc::new(HttpMetrics::new(&registry)),
             disk_free: register!(IntGauge::with_opts(bare("semper_disk_free_bytes", "Free space where the data lies"))),
@@ -182,6 +187,11 @@ impl Metrics {
     /// The ledger signs nothing any more.
     pub(crate) fn halted(&self) {
         self.halted.set(1);
+    }
+
+    /// When the newest backup was finished, seconds since 1970.
+    pub fn backup_finished(&self, secs: i64) {
+        self.backup_last.set(secs);
     }
 
     /// Those of the listeners.

@@ -13,6 +13,7 @@ use semper_api::{
 };
 use semper_ledger::{
     anchor::memory::MemoryAnchor,
+    erasure::MemoryJournal,
     ledger::{Ledger, Parts, create},
     note::NoteSigner,
     sequencer::{Clock, LogKeys, SequencerSettings},
@@ -78,6 +79,7 @@ fn ledger(now: &Arc<Now>) -> Ledger {
     Ledger::open(Parts {
         store: Arc::new(store),
         anchor: Arc::new(anchor),
+        journal: Arc::new(MemoryJournal::default()),
         keys,
         verifier: Arc::new(LogVerifier),
         clock: now.clone(),

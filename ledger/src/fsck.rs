@@ -19,6 +19,7 @@
 mod anchor;
 mod chunk;
 mod entry;
+mod erasures;
 mod finding;
 mod index;
 mod scan;
@@ -40,11 +41,13 @@ pub use finding::{Finding, Grade, Place};
 
 use crate::{
     anchor::file::Slot,
+    complete::{self, LOST_PREFIX, Lost},
+    erasure::{Line, ROW_PREFIX},
     ledger::{ORIGIN_KEY, parse_head},
     merkle::{EMPTY_ROOT, Hash, TILE_WIDTH, TileId},
     port::Verifier,
     receipt::{GroupHead, LogIdentity},
-    store::{Direction, FORMAT, FORMAT_KEY, Store, Table, keys, unseal},
+    store::{Direction, FORMAT, FORMAT_ERASED, FORMAT_KEY, Fault, Store, Table, keys, unseal},
     tile::bundle_entries,
 };
 use chunk::{CHUNK_BUNDLES, Worker};
@@ -101,6 +104,8 @@ pub struct Fsck<'a> {
     pub verifier: &'a dyn Verifier,
     /// Both slots of the anchor, `None` where there is no anchor.
     pub anchor: Option<[Slot; 2]>,
+    /// The erasure journal, or why it does not read; `None` where it is not asked.
+    pub erasures: Option<Result<Vec<Line>, String>>,
     /// What the database says of its write-ahead log, if that does not read to its end; it names the file.
     pub log_damage: Option<&'a str>,
     /// For a full check.
@@ -131,6 +136,8 @@ pub struct Report {
     pub groups: u64,
     /// The newest checkpoint's root.
     pub root: Hash,
+    /// Entries whose facts and artefacts are known to be lost: the store was completed from a public copy. No findings.
+    pub lost: Vec<Lost>,
     /// The first findings, by table and key.
     pub findings: Vec<Finding>,
     /// How many findings of [`Grade::False`] and [`Grade::Torn`] there were.
@@ -152,25 +159,27 @@ impl Fsck<'_> {
         let findings = Findings::new(self.findings_max);
         self.meta(&findings);
         let size = self.size(&findings);
+        let lost = self.lost(&findings, size);
         // Digest rows are the one other table that is as long as the log and walked apart from it.
         let total = if self.full.is_some() { 2 * size } else { size };
         self.work.total.store(total, Ordering::Relaxed);
 
         let hasher = RandomState::new();
         let mut tree = Tree::new(self, &findings, size);
-        let expected = self.walk(&findings, size, &hasher, &mut tree);
+        let expected = self.walk(&findings, size, &lost, &hasher, &mut tree);
         let (newest, groups) = tree.finish();
         if let (Some(head), None) = (&newest, &self.full) {
             chunk::check_signatures(self, &findings, head);
         }
         anchor::check(self, &findings, newest.as_ref());
+        erasures::check(self, &findings, size);
         index::check(self, &findings, size, &expected, &hasher);
         if let Some(full) = &self.full {
             state::check(self, full, &findings, size, &tree.ends, &expected);
         }
         let (findings, falsehoods, untold) = findings.into_parts();
         let root = newest.map_or(EMPTY_ROOT, |head| head.root);
-        Report { size, groups, root, findings, falsehoods, untold }
+        Report { size, groups, root, lost, findings, falsehoods, untold }
     }
 
     fn threads(&self) -> usize {
@@ -185,8 +194,17 @@ impl Fsck<'_> {
     /// Format and origin, and nothing else.
     fn meta(&self, findings: &Findings) {
         let origin = self.identity.origin().as_bytes();
-        let mut due = vec![(FORMAT_KEY, FORMAT.to_be_bytes().to_vec()), (ORIGIN_KEY, origin.to_vec())];
+        let mut due = vec![(ORIGIN_KEY, origin.to_vec())];
+        let (mut format, mut erased) = (None, false);
         let outcome = self.rows(findings, Table::Meta, &[], None, |key, value| {
+            if key == FORMAT_KEY {
+                format = Some(value.to_vec());
+                return;
+            }
+            if key.starts_with(ROW_PREFIX) || key.starts_with(LOST_PREFIX) {
+                erased |= key.starts_with(ROW_PREFIX); // checked by themselves
+                return;
+            }
             match due.iter().position(|(name, _)| *name == key).map(|at| due.swap_remove(at)) {
                 Some((_, right)) if right == value => {}
                 Some((_, right)) => {
@@ -200,7 +218,37 @@ impl Fsck<'_> {
             }
         });
         if outcome == scan::Outcome::Whole {
+            let right = if erased { FORMAT_ERASED } else { FORMAT }.to_be_bytes();
+            match format {
+                Some(found) if found == right => {}
+                Some(found) => {
+                    let what = format!("reads {}, and should {}", hex::encode(found), hex::encode(right));
+                    findings.row(Table::Meta, FORMAT_KEY, what);
+                }
+                None => findings.row(Table::Meta, FORMAT_KEY, "the row is missing or unreadable"),
+            }
             due.iter().for_each(|(name, _)| findings.row(Table::Meta, name, "the row is missing or unreadable"));
+        }
+    }
+
+    /// The entries whose facts are known to be lost.
+    fn lost(&self, findings: &Findings, size: u64) -> Vec<Lost> {
+        match complete::lost(self.store) {
+            Ok(lost) => {
+                for (first, end) in lost.iter().filter(|(_, end)| *end > size) {
+                    let key = [LOST_PREFIX, &keys::number(*first)].concat();
+                    findings.row(Table::Meta, &key, format!("names entries up to {end}, the log has {size}"));
+                }
+                lost
+            }
+            Err(Fault::Corrupt { key, what, .. }) => {
+                findings.row(Table::Meta, &key, what);
+                Vec::new()
+            }
+            Err(fault) => {
+                findings.storage(Table::Meta, scan::words(&fault));
+                Vec::new()
+            }
         }
     }
 
@@ -281,7 +329,14 @@ impl Fsck<'_> {
 
     /// Has every stretch of the log checked, and takes them into `tree` in order. Each thread has its own channel and
     /// takes every n-th stretch, so what is done ahead is bounded.
-    fn walk(&self, findings: &Findings, size: u64, hasher: &RandomState, tree: &mut Tree<'_, '_>) -> Expected {
+    fn walk(
+        &self,
+        findings: &Findings,
+        size: u64,
+        lost: &[Lost],
+        hasher: &RandomState,
+        tree: &mut Tree<'_, '_>,
+    ) -> Expected {
         let bundles = size.div_ceil(TILE_WIDTH);
         let chunks = bundles.div_ceil(CHUNK_BUNDLES);
         let threads = (self.threads() as u64).min(chunks.max(1));
@@ -291,7 +346,7 @@ impl Fsck<'_> {
                 .map(|t| {
                     let (send, receive) = mpsc::sync_channel(2);
                     let worker = scope.spawn(move || {
-                        let mut worker = Worker::new(self, findings, size, hasher);
+                        let mut worker = Worker::new(self, findings, size, lost, hasher);
                         for chunk in (t..chunks).step_by(threads as usize) {
                             let first = chunk * CHUNK_BUNDLES;
                             let done = worker.check(first, (first + CHUNK_BUNDLES).min(bundles));

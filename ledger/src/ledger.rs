@@ -1,7 +1,7 @@
 //! A ledger that is open: the handle through which roles append and everyone reads.
 //!
 //! Opening is the recovery: locks → format → newest checkpoint, its own signature, key and origin → right edge rebuilt,
-//! root must match → last bundle must hash to its tile → anchor. A store that is older than its anchor, or differs from
+//! root must match → last bundle must hash to its tile → erasure journal → anchor. A store that is older than its anchor, or differs from
 //! it, is refused: forking history is worse than standing still.
 
 use std::{sync::Arc, thread::JoinHandle};
@@ -11,6 +11,7 @@ use arc_swap::ArcSwap;
 use crate::{
     anchor::{Advance, Anchor, AnchorError, Anchored},
     checkpoint::Checkpoint,
+    erasure::{self, Chain, Journal, JournalError, Line},
     merkle::{Edge, Hash, TILE_WIDTH, Tile, TileId, leaf_hash, sha256},
     note::BadKey,
     port::Verifier,
@@ -33,6 +34,8 @@ pub struct Parts {
     pub store: Arc<dyn Store>,
     /// The newest checkpoint, apart from the store.
     pub anchor: Arc<dyn Anchor>,
+    /// What was erased, beside the anchor.
+    pub journal: Arc<dyn Journal>,
     /// The log's two keys.
     pub keys: LogKeys,
     /// Checks our own signature at the start.
@@ -114,6 +117,18 @@ pub enum OpenError {
         /// The anchor's size.
         size: u64,
     },
+    /// The erasure journal cannot be read, or not be brought up to the store.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+    /// The journal tells of an erasure that the store does not know.
+    #[error(
+        "erasure {line} of the journal is not known to the store: an older store was put back, or the journal is of another \
+         history; going on from here would bring back what was erased"
+    )]
+    Erasures {
+        /// Which line, counted from 1.
+        line: usize,
+    },
     /// The anchor could not be brought up to the store.
     #[error("the anchor could not be advanced: {0}")]
     AnchorStuck(String),
@@ -147,12 +162,15 @@ pub struct Ledger {
 impl Ledger {
     /// Opens a ledger; see the module for the order and for what is refused.
     pub fn open(parts: Parts) -> Result<Self, OpenError> {
-        let Parts { store, anchor, keys, verifier, clock, observer, settings, tile_cache_bytes } = parts;
+        let Parts { store, anchor, journal, keys, verifier, clock, observer, settings, tile_cache_bytes } = parts;
         let identity = keys.identity().clone();
         let group = recover(&*store, &identity, &*verifier)?;
         let published = Arc::new(ArcSwap::from_pointee(group));
         let reader = Reader::new(store.clone(), published.clone(), identity, tile_cache_bytes);
         let reader = Arc::new(reader);
+        // Judged before a byte is written; the journal is settled before the anchor, as it is written.
+        judge_anchor(&reader, &*anchor)?;
+        let erasures = settle_journal(&*store, &*journal, reader.identity.origin())?;
         let anchored = settle_anchor(&reader, &*anchor)?;
 
         let queue = Arc::new(Queue::new(settings.queue_commits_max, settings.queue_bytes_max));
@@ -166,6 +184,8 @@ impl Ledger {
             settings,
             queue: queue.clone(),
             published,
+            journal,
+            erasures,
             counters: std::collections::HashMap::new(),
         };
         let thread = std::thread::Builder::new().name("sequencer".to_owned()).spawn(move || sequencer.run());
@@ -264,11 +284,13 @@ impl Drop for Ledger {
 pub fn inspect(
     store: Arc<dyn Store>,
     anchor: &dyn Anchor,
+    journal: &dyn Journal,
     identity: &LogIdentity,
     verifier: &dyn Verifier,
 ) -> Result<Reader, OpenError> {
-    let reader = judge(store, identity, verifier)?;
+    let reader = judge(store.clone(), identity, verifier)?;
     judge_anchor(&reader, anchor)?;
+    judge_journal(&*store, journal, identity.origin())?;
     Ok(reader)
 }
 
@@ -292,7 +314,15 @@ pub(crate) fn check_owner(store: &dyn Store, identity: &LogIdentity) -> Result<(
     Ok(())
 }
 
-/// The log as the store's rows have it.
+/// The log as the store's rows have it, judged as at every start.
+pub(crate) fn open_group(
+    store: &dyn Store,
+    identity: &LogIdentity,
+    verifier: &dyn Verifier,
+) -> Result<Group, OpenError> {
+    recover(store, identity, verifier)
+}
+
 fn recover(store: &dyn Store, identity: &LogIdentity, verifier: &dyn Verifier) -> Result<Group, OpenError> {
     check_owner(store, identity)?;
     match newest_head(store)? {
@@ -410,6 +440,28 @@ fn anchored_at(head: &GroupHead, origin: &str, sequence: u64) -> Anchored {
     }
 }
 
+/// The erasures that the store knows and the journal lacks, and the end of the store's. The journal may lack what a crash kept
+/// from it, and never holds more.
+fn judge_journal(store: &dyn Store, journal: &dyn Journal, origin: &str) -> Result<(Vec<Line>, Chain), OpenError> {
+    let rows = erasure::rows(store)?;
+    let broken = || {
+        Fault::corrupt(Table::Meta, erasure::ROW_PREFIX, "the lines of the erasure journal do not follow each other")
+    };
+    let chain = Chain::of(&rows, origin).ok_or_else(broken)?;
+    match erasure::missing(&journal.load()?, &rows) {
+        Ok(missing) => Ok((missing.to_vec(), chain)),
+        Err(line) => Err(OpenError::Erasures { line: line + 1 }),
+    }
+}
+
+fn settle_journal(store: &dyn Store, journal: &dyn Journal, origin: &str) -> Result<Chain, OpenError> {
+    let (missing, chain) = judge_journal(store, journal, origin)?;
+    if !missing.is_empty() {
+        journal.append(&missing)?;
+    }
+    Ok(chain)
+}
+
 /// Applies the anchor rule and brings the anchor up to the store.
 fn settle_anchor(reader: &Reader, anchor: &dyn Anchor) -> Result<Anchored, OpenError> {
     let anchored = judge_anchor(reader, anchor)?;
@@ -457,6 +509,7 @@ mod tests {
             Ledger::open(Parts {
                 store: Arc::new(self.store.clone()),
                 anchor: Arc::new(anchor.clone()),
+                journal: Arc::new(crate::erasure::MemoryJournal::default()),
                 keys: log_keys(origin),
                 verifier: Arc::new(TestVerifier),
                 clock: self.clock.clone(),
@@ -583,7 +636,14 @@ mod tests {
         ledger.append(commit(1, 10_000)).unwrap();
         drop(ledger);
         let look = |store: &MemoryStore, anchor: &MemoryAnchor, origin: &str| {
-            inspect(Arc::new(store.clone()), anchor, log_keys(origin).identity(), &TestVerifier).map(drop)
+            inspect(
+                Arc::new(store.clone()),
+                anchor,
+                &crate::erasure::MemoryJournal::default(),
+                log_keys(origin).identity(),
+                &TestVerifier,
+            )
+            .map(drop)
         };
         let behind = MemoryAnchor::at(before.clone());
         look(&world.store, &world.anchor, "log").unwrap();

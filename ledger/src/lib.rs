@@ -9,10 +9,14 @@
 #[cfg(feature = "store")]
 pub mod anchor;
 pub mod checkpoint;
+#[cfg(feature = "store")]
+pub mod complete;
 pub mod cosignature;
 #[cfg(feature = "store")]
 pub mod disk;
 pub mod entry;
+#[cfg(feature = "store")]
+pub mod erasure;
 #[cfg(feature = "store")]
 pub mod export;
 #[cfg(feature = "store")]

@@ -5,6 +5,8 @@
 //! timer anywhere on this path. The order of writes is the design; see [`Sequencer::sequence`].
 
 #[cfg(test)]
+mod erasing;
+#[cfg(test)]
 mod faults;
 mod group;
 mod queue;
@@ -15,17 +17,18 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 
 pub use group::Group;
-pub(crate) use group::{decode_head, decode_request};
+pub(crate) use group::{decode_head, decode_request, encode_head};
 pub(crate) use queue::Queue;
 
 use crate::{
     anchor::{Advance, Anchor, Anchored},
     entry::{Tag, Tags},
+    erasure::{self, Chain, Journal, KeyRef},
     merkle::{Hash, sha256},
     note::NoteSigner,
     port::{Signer, SigningFailed},
     receipt::{GroupHead, LogIdentity, cose},
-    store::{Batch, Fault, Store, Table, keys, read},
+    store::{Batch, FORMAT_ERASED, FORMAT_KEY, Fault, Store, Table, keys, read},
 };
 
 /// One fact with the entry that makes it public.
@@ -79,6 +82,15 @@ pub enum RoleRow {
         /// It is at least this.
         at_least: u64,
     },
+    /// Something was erased: a line of the erasure journal, which is on disk before anybody is answered.
+    Erased {
+        /// Which of the commit's facts tells of it.
+        draft: usize,
+        /// What was erased.
+        object: Hash,
+        /// The keys that were destroyed.
+        keys: Vec<KeyRef>,
+    },
 }
 
 /// Names a request for ever: the same key with the same request gets the same answer.
@@ -114,6 +126,7 @@ impl Commit {
         let row = |row: &RoleRow| match row {
             RoleRow::Snapshot { bytes, .. } => bytes.len() + 64,
             RoleRow::Counter { .. } => 64,
+            RoleRow::Erased { keys, .. } => 256 + 33 * keys.len(),
         };
         self.drafts.iter().map(draft).sum::<usize>() + self.rows.iter().map(row).sum::<usize>()
     }
@@ -277,7 +290,7 @@ impl LogKeys {
         &self.identity
     }
 
-    fn sign(&self, head: &mut GroupHead) -> Result<(), SigningFailed> {
+    pub(crate) fn sign(&self, head: &mut GroupHead) -> Result<(), SigningFailed> {
         head.note_signature = self.note.sign(&head.checkpoint(self.identity.origin()).text())?;
         head.receipt_signature = cose::sign(&self.identity, head.size, &head.root, &*self.receipt)?;
         Ok(())
@@ -304,6 +317,10 @@ pub(crate) struct Sequencer {
     pub(crate) settings: SequencerSettings,
     pub(crate) queue: Arc<Queue>,
     pub(crate) published: Arc<ArcSwap<Group>>,
+    /// Where erasures are told before anybody is answered.
+    pub(crate) journal: Arc<dyn Journal>,
+    /// The end of the journal.
+    pub(crate) erasures: Chain,
     /// Counters as far as they are on disk.
     pub(crate) counters: std::collections::HashMap<&'static str, u64>,
 }
@@ -351,7 +368,8 @@ impl Sequencer {
     /// 4. Sign checkpoint and receipt. Nothing has left and nothing is written: a failure fails what would be new.
     /// 5. One synced batch with everything in it.
     ///    A crash during it leaves all or nothing; neither was seen outside.
-    /// 6. Advance the anchor.
+    /// 6. Append the group's erasures to their journal, if it has any. Advance the anchor.
+    ///    A crash before the journal leaves lines that the store has and the journal lacks: the next start appends them.
     ///    A crash before or during it leaves the store one group ahead: the next start sees that the anchor is a prefix
     ///    and advances it. An anchor ahead of its store would look like a rollback, so this comes after 5, never before.
     /// 7. Swap in the new edge and checkpoint.
@@ -482,6 +500,7 @@ impl Sequencer {
             }
         }
         let mut counters = self.counters.clone();
+        let (mut erasures, mut erased) = (self.erasures.clone(), Vec::new());
         for (i, first) in accepted {
             let commit = &group[*i].commit;
             for (index, draft) in (*first..).zip(&commit.drafts) {
@@ -501,6 +520,12 @@ impl Sequencer {
                         };
                         counters.insert(name, held.max(*at_least));
                     }
+                    RoleRow::Erased { draft, object, keys } => {
+                        let number = erasures.count;
+                        let line = erasures.next(first + *draft as u64, *object, keys.clone());
+                        batch.put(Table::Meta, &erasure::row_key(number), line.encode().as_bytes());
+                        erased.push(line);
+                    }
                 }
             }
         }
@@ -509,11 +534,18 @@ impl Sequencer {
                 batch.put(Table::Counter, name.as_bytes(), &value.to_be_bytes());
             }
         }
+        if self.erasures.count == 0 && !erased.is_empty() {
+            batch.put(Table::Meta, FORMAT_KEY, &FORMAT_ERASED.to_be_bytes());
+        }
         batch.put(Table::Group, &keys::number(head.size), &group::encode_head(head));
 
         let start = Instant::now();
         self.store.commit(&batch)?; // 5
         report.store_seconds = start.elapsed().as_secs_f64();
+        if !erased.is_empty() {
+            self.journal.append(&erased).map_err(|error| Halt::Fatal(error.to_string()))?; // 6
+            self.erasures = erasures;
+        }
         let start = Instant::now();
         match self.anchor.advance(Some(&self.anchored), next) {
             Advance::Done => {} // 6

@@ -22,7 +22,7 @@ use std::ops::ControlFlow;
 
 pub use keys::Table;
 pub(crate) use migrate::FORMAT_KEY;
-pub use migrate::{BadFormat, FORMAT, check_format};
+pub use migrate::{BadFormat, FORMAT, FORMAT_ERASED, check_format};
 
 /// Why storage failed. Shown to operators, never to clients.
 #[derive(Debug, thiserror::Error)]

@@ -11,7 +11,9 @@ mod trial;
 
 use std::ffi::OsString;
 
-pub(crate) use backup::{Backup, BackupCommand, BackupKeygen, BackupList, BackupRun, BackupVerify, Restore};
+pub(crate) use backup::{
+    Backup, BackupCommand, BackupJournal, BackupKeygen, BackupList, BackupRun, BackupVerify, Restore,
+};
 use clap::{Parser, Subcommand};
 pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_ending};
 pub(crate) use folder::{Export, Fsck};

@@ -6,12 +6,14 @@
 //!      semper.toml      settings that are read when no --config is given
 //!      store/           the ledger (RocksDB)
 //!      anchor           its newest checkpoint (settings may move it to another volume)
+//!      erasures         what was erased (beside the anchor, where settings move that)
 //!      keys/            <id>.p8      encrypted private keys, 0600 in a folder of 0700
 //!      certs/           <name>.cer   certificates, DER
 //!      witnessed        the newest checkpoint that a quorum of witnesses has cosigned
 //!      evidence/        checkpoints of ours that a witness showed and that contradict this ledger, and proofs that they do
 //!      READ-ONLY        only where a restored ledger must not go on: what was lost
 //!      checkpoints/     copies of the store while a backup reads them
+//!      backup.lock      held by a backup that runs
 //!      backup.index     what `semper backup` has stored where, so that it stores it once
 //!      people/          <name>.p12   for the operator and the officer to take away
 //!      trust/           what a verifier needs: root.pem, tsa-chain.pem, ledger.vkey, ledger.json, receipt.pem
@@ -27,11 +29,13 @@ mod loaded;
 mod lock;
 mod read_only;
 
+use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use semper_ledger::anchor::AnchorError;
 use semper_ledger::anchor::file::{FileAnchor, Slot};
+use semper_ledger::erasure::FileJournal;
 use semper_ledger::ledger;
 use semper_ledger::note::{BadKey, VerifierKey};
 use semper_ledger::reader::Reader;
@@ -57,6 +61,9 @@ pub(crate) use read_only::ReadOnly;
 
 /// The file that stands in a folder which `init` has not finished.
 pub(crate) const INCOMPLETE: &str = "INCOMPLETE";
+
+/// What backups have stored where; written last, so its age is that of the newest backup.
+pub(crate) const BACKUP_INDEX: &str = "backup.index";
 
 /// The folder of copies of the store. On the store's file system, since they link its files.
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
@@ -262,6 +269,8 @@ fn exit_of_ledger(error: &ledger::OpenError) -> Exit {
         | OpenError::AnchorEmpty
         | OpenError::AnchorOrigin
         | OpenError::RolledBack { .. }
+        | OpenError::Journal(_)
+        | OpenError::Erasures { .. }
         | OpenError::Forked { .. }
         | OpenError::AnchorStuck(_)
         | OpenError::Thread(_) => Exit::Fault,
@@ -310,6 +319,38 @@ impl DataFolder {
     /// The anchor's file: where the settings say, else in the folder.
     pub(crate) fn anchor_file(&self, settings: &Ledger) -> PathBuf {
         settings.anchor_path.clone().unwrap_or_else(|| self.path("anchor"))
+    }
+
+    /// The lock of backups of this folder, which a backup holds for as long as it runs; `None` while another has it.
+    ///
+    /// # Errors
+    /// The disk.
+    pub(crate) fn lock_backups(&self) -> Result<Option<File>, DataError> {
+        let path = self.path("backup.lock");
+        let io = |error| DataError::Io { action: "lock", path: path.clone(), error };
+        let file = File::options().create(true).write(true).truncate(false).open(&path).map_err(io)?;
+        match file.try_lock() {
+            Ok(()) => Ok(Some(file)),
+            Err(TryLockError::WouldBlock) => Ok(None),
+            Err(TryLockError::Error(error)) => Err(io(error)),
+        }
+    }
+
+    /// The file of the erasure journal, beside the anchor: `erasures` in the folder, or the anchor's path with `.erasures`.
+    pub(crate) fn journal_file(&self, settings: &Ledger) -> PathBuf {
+        match &settings.anchor_path {
+            None => self.path("erasures"),
+            Some(anchor) => {
+                let mut name = anchor.clone().into_os_string();
+                name.push(".erasures");
+                name.into()
+            }
+        }
+    }
+
+    /// The erasure journal; whoever writes into it holds the anchor.
+    pub(crate) fn journal(&self, settings: &Ledger, origin: &str) -> FileJournal {
+        FileJournal::at(&self.journal_file(settings), origin)
     }
 
     /// Opens and locks the anchor.
@@ -392,10 +433,11 @@ impl DataFolder {
             // The next group is written there. With the other slot bad, too, the ledger does not open.
             tracing::warn!("a slot of the anchor is torn, as a power cut leaves it, or damaged; the other one counts");
         }
+        let journal = self.journal(settings, identity.origin());
         let (path, settings) = (self.path("store"), rocks_settings(settings));
         let lock = StoreLock::take(&path)?;
         let found = RocksStore::open_read_only(&path, &settings)?;
-        further(&ledger::inspect(Arc::new(found), &anchor, identity, &LogVerifier)?)?;
+        further(&ledger::inspect(Arc::new(found), &anchor, &journal, identity, &LogVerifier)?)?;
         drop(lock); // RocksDB takes it now, and to give it up later would give up RocksDB's, too
         let store = RocksStore::open(&path, &settings)?;
         Ok((Arc::new(store), Arc::new(anchor)))

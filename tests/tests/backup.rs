@@ -11,6 +11,7 @@ use std::thread;
 use semper_tests::http::{Connection, get};
 use semper_tests::server::{Data, Finished, Server, command, run, run_command};
 use semper_tests::stamp::{Load, Record, granted_by, load, stamp_many};
+use semper_tests::witness::{Witness, WitnessData};
 use serde_json::Value;
 use tempfile::TempDir;
 
@@ -287,6 +288,15 @@ fn without_the_newest_state_nothing_goes_on() {
     // Another log's anchor.
     let stranger = Data::own();
     vault.restore(&data, "new", &["--anchor", &anchor_of(&stranger)]).expect(1);
+    // Not the one that the settings name, which would know more.
+    let kept = vault.path("kept");
+    fs::copy(data.path().join("anchor"), &kept).unwrap();
+    let settings = vault.path("settings.toml");
+    let text = fs::read_to_string(data.path().join("semper.toml")).unwrap();
+    fs::write(&settings, format!("{text}\n[ledger]\nanchor_path = {:?}\n", data.path().join("anchor"))).unwrap();
+    let (kept, settings) = (kept.to_str().unwrap(), settings.to_str().unwrap());
+    vault.restore(&data, "new", &["--config", settings, "--anchor", kept]).expect(1);
+    vault.restore(&data, "new", &["--config", settings, "--new-anchor", "--unwitnessed"]).expect(1);
     // A folder with something in it.
     vault.restore(&data, ".", &["--anchor", &anchor_of(&data)]).expect(64);
     // The wrong passphrase, and none at all.
@@ -351,4 +361,183 @@ fn a_new_anchor_is_an_entry() {
     let server = new.serve();
     assert!(granted_by(server.http()));
     server.stop().fsck().expect(0);
+}
+
+/// A stranger's tool reads what is stored: the manifest, and through it every file.
+#[test]
+fn debians_age_reads_a_backup() {
+    let vault = Vault::new();
+    let data = Data::demo();
+    let made = vault.backup_at_rest(&data);
+    let age = |file: &Path| {
+        let mut command = Command::new("age");
+        let out = command.args(["-d", "-i"]).arg(vault.path("identity")).arg(file).output();
+        let out = out.expect("age is installed: ops/setup.sh test");
+        assert!(out.status.success(), "{}: {}", file.display(), String::from_utf8_lossy(&out.stderr));
+        out.stdout
+    };
+    let manifest = age(&vault.path("place/backups").join(made["id"].as_str().unwrap()).join("manifest.age"));
+    let end = manifest.iter().position(|byte| *byte == b'\n').unwrap();
+    let manifest: Value = serde_json::from_slice(&manifest[end + 1..]).unwrap();
+    let files = manifest["files"].as_array().unwrap();
+    let sha256 = |bytes: &[u8]| semper_ttp::digest::Digest::of(bytes).to_string();
+    let mut read = 0;
+    for file in files {
+        if let Some(stored) = file["content"]["stored"]["name"].as_str() {
+            let path = vault.path("place/files").join(stored);
+            assert_eq!(sha256(&fs::read(&path).unwrap()), stored, "named by what it is");
+            let plain = age(&path);
+            assert_eq!(Some(sha256(&plain).as_str()), file["sha256"].as_str());
+            assert_eq!(Some(plain.len() as u64), file["bytes"].as_u64());
+            read += 1;
+        }
+        // Nothing that opens the keys, no anchor, no journal.
+        let path = file["path"].as_str().unwrap();
+        assert!(!path.contains("passphrase") && !path.contains("anchor") && !path.contains("erasures"), "{path}");
+    }
+    assert!(read > 5 && files.len() > 30, "{read} of {}", files.len());
+    // And the other way round: an identity of age-keygen serves.
+    let theirs = vault.path("theirs");
+    assert!(Command::new("age-keygen").arg("-o").arg(&theirs).output().expect("age-keygen").status.success());
+    let text = fs::read_to_string(&theirs).unwrap();
+    let recipient = text.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned();
+    let other = Vault { dir: TempDir::with_prefix("semper-vault-").unwrap(), recipient };
+    fs::copy(&theirs, other.path("identity")).unwrap();
+    other.backup_at_rest(&data);
+    other.verify(&[]).expect(0);
+}
+
+/// An older backup is completed from a static export: the ledger is whole, the tokens in between are lost and said to be.
+#[test]
+fn an_older_backup_is_completed_from_the_public_copy() {
+    let vault = Vault::new();
+    let server = Server::demo();
+    stamp_many(server.http(), 300);
+    let made = vault.backup(&server);
+    stamp_many(server.http(), 500);
+    let data = server.stop();
+    let public = vault.path("public");
+    data.export(&public).expect(0);
+    let anchor = anchor_of(&data);
+    let (source, missing) = (public.to_str().unwrap().to_owned(), vault.path("nowhere").to_str().unwrap().to_owned());
+    vault.restore(&data, "new", &["--anchor", &anchor, "--complete-from", &missing]).expect(69);
+
+    // Not with a byte of an entry changed, nor from another log.
+    let tile = public.join("tile/entries/002");
+    let good = fs::read(&tile).unwrap();
+    let mut bytes = good.clone();
+    bytes[45] ^= 1;
+    fs::write(&tile, &bytes).unwrap();
+    vault.restore(&data, "new", &["--anchor", &anchor, "--complete-from", &source]).expect(1);
+    fs::write(&tile, &good).unwrap();
+    let stranger = Data::own();
+    let other = vault.path("other");
+    stranger.export(&other).expect(0);
+    vault.restore(&data, "new", &["--anchor", &anchor, "--complete-from", other.to_str().unwrap()]).expect(1);
+    assert!(!vault.path("new").exists());
+
+    let restored = json(vault.restore(&data, "new", &["--anchor", &anchor, "--complete-from", &source]).expect(0));
+    assert!(restored["size"].as_u64() > made["size"].as_u64(), "{restored}");
+    let words = restored["completed"].as_str().expect("what was lost");
+    assert!(words.contains("timestamp.token between") && words.contains("can still prove it"), "{words}");
+    let new = vault.restored(&data, "new");
+    let checked = run(&args(&["fsck", "--full", "--data"], &[new.path()]));
+    checked.expect(0);
+    assert!(checked.stdout.contains("are lost since a restore, which is known"), "{checked:#?}");
+    let server = new.serve();
+    assert!(granted_by(server.http()));
+    let path = format!("/ledger/proof/consistency?from={}&to={}", restored["size"], shown(&server).0);
+    assert_eq!(get(server.http(), &path).status, 200);
+    let new = server.stop();
+    new.fsck().expect(0);
+    // The new export continues the old one.
+    new.export(&public).expect(0);
+}
+
+/// No anchor any more: the witnesses stand in for it.
+#[test]
+fn a_witness_that_has_seen_more_refuses_a_new_anchor() {
+    let vault = Vault::new();
+    let data = Data::own();
+    let text = fs::read_to_string(data.trust_folder().join("ledger.vkey")).unwrap();
+    let log = semper_ledger::note::VerifierKey::parse(text.trim()).unwrap();
+    let remembers = WitnessData::new(&[&log]);
+    let witness: Witness = remembers.serve();
+    let policy = vault.path("policy");
+    let words = format!("log {log}\nwitness W {} http://{}\nquorum W\n", remembers.vkey(), witness.http());
+    fs::write(&policy, words).unwrap();
+    data.set("witnesses.policy_path", &format!("{policy:?}")).set("witnesses.interval_ms", "50");
+    let server = data.serve();
+    stamp_many(server.http(), 30);
+    let first = vault.backup(&server);
+    stamp_many(server.http(), 30);
+    let path = format!("/ledger/proof/inclusion?index={}&wait=witnessed", first["size"].as_u64().unwrap() + 5);
+    assert_eq!(get(server.http(), &path).status, 200);
+    let data = server.stop();
+    let public = vault.path("public");
+    data.export(&public).expect(0);
+    let old = first["id"].as_str().unwrap();
+
+    let refused = vault.restore(&data, "new", &["--new-anchor", "--unwitnessed", "--backup", old]);
+    refused.expect(1);
+    assert!(refused.stdout.contains("the witness W knows"), "{refused:#?}");
+    // For reading only, without any anchor: nobody can make it go on.
+    json(vault.restore(&data, "old", &["--new-anchor", "--unwitnessed", "--backup", old, "--read-only"]).expect(0));
+    let frozen = vault.restored(&data, "old");
+    let server = frozen.serve();
+    assert_eq!(Some(shown(&server).0), first["size"].as_u64());
+    assert!(get(server.admin(), "/readyz").text().contains("the witness W knows"));
+    server.stop();
+    fs::remove_file(vault.path("old/READ-ONLY")).unwrap();
+    assert_ne!(frozen.serve_to_the_end(&[]).code, Some(0));
+    let source = public.to_str().unwrap();
+    let restored =
+        json(vault.restore(&data, "new", &["--new-anchor", "--backup", old, "--complete-from", source]).expect(0));
+    assert!(restored["completed"].is_string(), "{restored}");
+    vault.restored(&data, "new").fsck().expect(0);
+    // The newest backup reaches what the witness has seen: it vouches.
+    vault.backup_at_rest(&data);
+    let restored = json(vault.restore(&data, "newest", &["--new-anchor"]).expect(0));
+    assert!(restored["compared"].as_str().unwrap().contains("1 of 1 witnesses"), "{restored}");
+    let server = vault.restored(&data, "newest").serve();
+    assert!(granted_by(server.http()));
+    drop(server);
+    // Nobody answers.
+    drop(witness);
+    vault.restore(&data, "third", &["--new-anchor"]).expect(2);
+    json(vault.restore(&data, "third", &["--new-anchor", "--unwitnessed"]).expect(0));
+}
+
+/// The erasure journal is shipped by itself, and a restore wants it.
+#[test]
+fn the_erasure_journal_goes_its_own_way() {
+    let vault = Vault::new();
+    let server = Server::demo();
+    let to = vault.path("erasures");
+    let ship = |data: &Path| run(&args(&["backup", "journal", "--json", "--data"], &[data, Path::new("--to"), &to]));
+    assert_eq!(json(ship(server.dir()).expect(0))["erasures"].as_u64(), Some(0));
+    let data = server.stop();
+    vault.backup_at_rest(&data);
+    let words = |journal: &Path| {
+        let mut words = args(&["restore", "--json", "--from"], &[&vault.path("place"), Path::new("--identity")]);
+        words.extend(args(&[], &[&vault.path("identity"), Path::new("--data"), &vault.path("new")]));
+        words.extend(args(&["--passphrase-file"], &[&data.path().join("passphrase"), Path::new("--journal"), journal]));
+        words.extend(args(&["--anchor", &anchor_of(&data)], &[]));
+        words
+    };
+    // Another log's, a cut one, one that names an entry that erased nothing.
+    let good = fs::read_to_string(&to).unwrap();
+    for bad in [good.replace("semper-erasures/1 ", "semper-erasures/1 0"), good[..20].to_owned(), String::new()] {
+        fs::write(&to, bad).unwrap();
+        run(&words(&to)).expect(1);
+    }
+    let origin =
+        json(&run(&args(&["fsck", "--json", "--data"], &[data.path()])))["origin"].as_str().unwrap().to_owned();
+    let line = semper_ledger::erasure::Chain::new(&origin).next(3, [7; 32], Vec::new());
+    fs::write(&to, format!("{good}{}", line.encode())).unwrap();
+    run(&words(&to)).expect(1);
+    assert!(!ship(data.path()).stdout.is_empty());
+    ship(data.path()).expect(1); // longer than the service's own: that one was put back
+    fs::write(&to, &good).unwrap();
+    json(run(&words(&to)).expect(0));
 }

@@ -26,8 +26,8 @@ use semper_ttp::{
     crypto::{LogSigner, LogVerifier, SoftKey},
     digest::{Digest, ImprintAlgorithm},
     evidence::{
-        Aggregate, CaKind, Envelope, Fact, Formats, Genesis, KeyId, KeyPurpose, Kind, LedgerFact, LedgerKind, OpsFact,
-        OpsKind, Recorded, RoleCode, TimestampKind,
+        Aggregate, ArchiveKind, CaKind, Envelope, Fact, Formats, Genesis, KeyId, KeyPurpose, Kind, LedgerFact,
+        LedgerKind, OpsFact, OpsKind, Recorded, RoleCode, TimestampKind,
     },
     time::Timestamp,
     timestamp::{ClockVerdict, Refusal, TimestampFact, TokenSerial},
@@ -43,7 +43,7 @@ const TIME_MS: u64 = 1_772_366_400_250;
 const SPKI_P256: &str = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
 
 /// Kinds that have a number but no fact in this build.
-const WITHOUT_FACT: [Kind; 1] = [Kind::Ca(CaKind::CertificateRevoked)];
+const WITHOUT_FACT: [Kind; 2] = [Kind::Ca(CaKind::CertificateRevoked), Kind::Archive(ArchiveKind::Erased)];
 
 // ---- vectors/ledger.json ------------------------------------------------------------------------------------------------
 

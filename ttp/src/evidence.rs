@@ -24,7 +24,7 @@ mod ledger;
 mod ops;
 
 pub use key::{KeyId, KeyPurpose, ParseKeyIdError};
-pub use kind::{CaKind, Kind, LedgerKind, OpsKind, RoleCode, TimestampKind};
+pub use kind::{ArchiveKind, CaKind, Kind, LedgerKind, OpsKind, RoleCode, TimestampKind};
 pub use ledger::{Formats, Genesis, LedgerFact, NotGenesis};
 pub use ops::OpsFact;
 
@@ -135,7 +135,7 @@ impl Fact {
     pub fn counter(&self) -> Option<(&'static str, u64)> {
         match self.kind {
             Kind::Timestamp(_) => Some((SERIAL_COUNTER, self.seq)),
-            Kind::Ledger(_) | Kind::Ca(_) | Kind::Ops(_) => None,
+            Kind::Ledger(_) | Kind::Ca(_) | Kind::Ops(_) | Kind::Archive(_) => None,
         }
     }
 

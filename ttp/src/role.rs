@@ -150,6 +150,7 @@ pub fn fold_snapshot(facts: &[Fact]) -> Result<Option<Vec<u8>>, FoldError> {
             Kind::Ledger(_)
             | Kind::Ops(_)
             | Kind::Timestamp(_)
+            | Kind::Archive(_)
             | Kind::Ca(CaKind::CertificateIssued | CaKind::CertificateRevoked),
         )
         | None => Ok(None),

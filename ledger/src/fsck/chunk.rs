@@ -4,6 +4,7 @@ use std::hash::RandomState;
 
 use super::{Fsck, entry::View, finding::Findings, index::Expected, scan::Outcome};
 use crate::{
+    complete::Lost,
     ledger::parse_head,
     merkle::{Hash, KEPT_NODES, TILE_WIDTH, Tile, TileId, leaf_hash, node_hash, root_of, sha256, tile_width},
     receipt::{GroupHead, cose},
@@ -46,6 +47,8 @@ pub(super) struct Worker<'f, 'a> {
     fsck: &'f Fsck<'a>,
     findings: &'f Findings,
     size: u64,
+    /// Entries whose facts are known to be lost.
+    lost: &'f [Lost],
     hasher: &'f RandomState,
     pub(super) expected: Expected,
     /// By position in the stretch.
@@ -70,11 +73,18 @@ struct Noted {
 }
 
 impl<'f, 'a> Worker<'f, 'a> {
-    pub(super) fn new(fsck: &'f Fsck<'a>, findings: &'f Findings, size: u64, hasher: &'f RandomState) -> Self {
+    pub(super) fn new(
+        fsck: &'f Fsck<'a>,
+        findings: &'f Findings,
+        size: u64,
+        lost: &'f [Lost],
+        hasher: &'f RandomState,
+    ) -> Self {
         Self {
             fsck,
             findings,
             size,
+            lost,
             hasher,
             expected: Expected::new(fsck.full.is_some()),
             entries: Vec::new(),
@@ -322,8 +332,11 @@ impl<'f, 'a> Worker<'f, 'a> {
         });
 
         let (mut next, mut told) = (from, 0);
+        let lost = self.lost;
+        let is_lost = |index: u64| lost.iter().any(|(first, end)| (*first..*end).contains(&index));
         let missing = |from: u64, to: u64| {
             (from..to)
+                .filter(|index| !is_lost(*index))
                 .for_each(|index| findings.row(Table::Fact, &keys::number(index), "the fact is missing or unreadable"));
         };
         let expected = &mut self.expected;
@@ -356,7 +369,8 @@ impl<'f, 'a> Worker<'f, 'a> {
         if facts == Outcome::Whole {
             missing(next, to);
         }
-        expected.facts_whole &= told == to - from;
+        let lost_here: u64 = lost.iter().map(|(first, end)| (*end).min(to).saturating_sub((*first).max(from))).sum();
+        expected.facts_whole &= told + lost_here == to - from;
     }
 }
 

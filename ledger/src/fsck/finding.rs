@@ -17,6 +17,8 @@ pub enum Place {
     Storage(Table),
     /// The write-ahead log under all tables: the database's own words name the file.
     WriteAheadLog,
+    /// The erasure journal.
+    Journal,
     /// The anchor; the key is the number of the slot, 0 or 1, or empty for the anchor as a whole.
     Anchor,
 }
@@ -51,6 +53,7 @@ impl Finding {
         let table = match self.place {
             Place::Row(table) => table,
             Place::Storage(_) => return "the table".to_owned(),
+            Place::Journal => return "the erasure journal".to_owned(),
             Place::WriteAheadLog => return "rows that no table file holds yet".to_owned(),
             Place::Anchor => {
                 return self.key.first().map_or("the anchor".to_owned(), |slot| format!("slot {slot}"));
@@ -66,6 +69,7 @@ impl fmt::Display for Finding {
         match self.place {
             Place::Row(table) => write!(f, "{table} {} ({}): ", hex::encode(&self.key), self.meaning())?,
             Place::Storage(table) => write!(f, "{table}: ")?,
+            Place::Journal => f.write_str("erasure journal: ")?,
             Place::WriteAheadLog => f.write_str("write-ahead log: ")?,
             Place::Anchor => write!(f, "anchor ({}): ", self.meaning())?,
         }
@@ -158,6 +162,11 @@ impl Findings {
     /// The write-ahead log.
     pub(super) fn write_ahead_log(&self, grade: Grade, what: impl Into<String>) {
         self.add(grade, Place::WriteAheadLog, &[], what.into());
+    }
+
+    /// The erasure journal.
+    pub(super) fn journal(&self, grade: Grade, what: impl Into<String>) {
+        self.add(grade, Place::Journal, &[], what.into());
     }
 
     /// The anchor.

@@ -67,7 +67,7 @@ impl Group {
     }
 
     /// The last bundle, if it is partial.
-    fn partial_bundle(&self) -> Option<Vec<u8>> {
+    pub(crate) fn partial_bundle(&self) -> Option<Vec<u8>> {
         if self.edge.size().is_multiple_of(TILE_WIDTH) {
             return None;
         }

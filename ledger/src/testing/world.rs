@@ -6,6 +6,7 @@ use super::{Ed25519, Es256, ManualClock, TestVerifier};
 use crate::{
     anchor::{Anchor, file::FileAnchor},
     entry::{Tag, Tags},
+    erasure::{Journal, MemoryJournal},
     fsck::{FactView, Facts, Fsck, Full, Report, Work},
     ledger::{Ledger, OpenError, Parts, create},
     merkle::{Hash, sha256},
@@ -32,9 +33,21 @@ pub(crate) fn open(
     clock: &Arc<ManualClock>,
     keys: LogKeys,
 ) -> Result<Ledger, OpenError> {
+    open_with_journal(store, anchor, Arc::new(MemoryJournal::default()), clock, keys)
+}
+
+/// As [`open`], with an erasure journal that somebody looks at.
+pub(crate) fn open_with_journal(
+    store: Arc<dyn Store>,
+    anchor: Arc<dyn Anchor>,
+    journal: Arc<dyn Journal>,
+    clock: &Arc<ManualClock>,
+    keys: LogKeys,
+) -> Result<Ledger, OpenError> {
     Ledger::open(Parts {
         store,
         anchor,
+        journal,
         keys,
         verifier: Arc::new(TestVerifier),
         clock: clock.clone(),
@@ -135,6 +148,16 @@ pub(crate) fn check(store: &dyn Store, anchor: &std::path::Path, full: bool) -> 
     check_with(store, anchor, full, None)
 }
 
+/// Checks a store that stands by itself, its anchor being elsewhere.
+pub(crate) fn check_memory(store: &dyn Store, full: bool) -> Report {
+    let mut report = check_with(store, std::path::Path::new("/nowhere"), full, None);
+    // That there is no anchor is the one thing that could not be told.
+    report.untold -=
+        report.findings.iter().filter(|finding| finding.place == crate::fsck::Place::Anchor).count() as u64;
+    report.findings.retain(|finding| finding.place != crate::fsck::Place::Anchor);
+    report
+}
+
 /// Checks a store whose write-ahead log may not read to its end, in full.
 pub(crate) fn check_files(store: &dyn Store, anchor: &std::path::Path, log_damage: Option<&str>) -> Report {
     check_with(store, anchor, true, log_damage)
@@ -147,6 +170,7 @@ fn check_with(store: &dyn Store, anchor: &std::path::Path, full: bool, log_damag
         identity: &identity(),
         verifier: &TestVerifier,
         anchor: slots,
+        erasures: None,
         log_damage,
         full: full.then_some(Full { facts: &ToyFacts, mmd_ms: 5_000 }),
         threads: 2,

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Instant;
 
 use semper_ledger::anchor::file::FileAnchor;
+use semper_ledger::erasure::MemoryJournal;
 use semper_ledger::ledger::{self, Ledger, Parts};
 use semper_ledger::note::NoteSigner;
 use semper_ledger::sequencer::{Appended, Clock, Commit, Draft, GroupReport, Idempotency, LogKeys, Observer, Refused};
@@ -82,6 +83,7 @@ pub(crate) fn new_ledger(
     Ok(Ledger::open(Parts {
         store,
         anchor,
+        journal: Arc::new(MemoryJournal::default()),
         keys,
         verifier: Arc::new(LogVerifier),
         clock: Arc::new(WallClock::new()),

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 
+use semper_ledger::erasure::MemoryJournal;
 use semper_ledger::ledger::{Ledger, Parts};
 use semper_ledger::sequencer::{Clock, Commit, Draft, RoleRow};
 use semper_ttp::crypto::LogVerifier;
@@ -66,6 +67,7 @@ pub(super) fn open(data: &Path, tile_cache_bytes: Option<u64>) -> Result<Ledger,
     Ok(Ledger::open(Parts {
         store: loaded.store,
         anchor: loaded.anchor,
+        journal: Arc::new(MemoryJournal::default()),
         keys: loaded.log_keys,
         verifier: Arc::new(LogVerifier),
         clock: Arc::new(WallClock::new()),

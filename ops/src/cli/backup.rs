@@ -128,7 +128,7 @@ pub(crate) struct BackupKeygen {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper restore --from /mnt/backup --identity backup.identity --data /var/lib/semper/data --journal erasures")]
+  semper restore --from /mnt/backup --identity id --data /var/lib/semper/data --journal erasures")]
 pub(crate) struct Restore {
     /// The folder of the backups.
     #[arg(long, value_name = "DEST")]

@@ -10,6 +10,7 @@
 //! | `sealed` | encrypting and hashing |
 //! | `unpack` | the way back, for `verify` and for `semper restore` |
 //! | `check` | `verify` and `list` |
+//! | `journal` | the erasure journal, which goes its own way |
 //!
 //! **Never in a backup:** the anchor and the erasure journal, which must not be set back together with the store; locks; any
 //! passphrase, wherever it lies.
@@ -17,6 +18,7 @@
 mod check;
 mod copy;
 mod index;
+mod journal;
 mod manifest;
 mod place;
 mod sealed;
@@ -42,7 +44,7 @@ pub(crate) fn run(args: cli::Backup, json: bool) -> Exit {
         BackupCommand::Run(args) => take::run(args, json),
         BackupCommand::Verify(args) => check::run(args, json),
         BackupCommand::List(args) => check::list(args, json),
-        BackupCommand::Journal(_) => Err(Failed::fault(&"not there yet")),
+        BackupCommand::Journal(args) => journal::run(args, json),
         BackupCommand::Keygen(args) => keygen(args, json),
     };
     done.unwrap_or_else(|Failed(exit, sentence)| {

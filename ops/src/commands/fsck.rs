@@ -11,6 +11,7 @@ mod files;
 use std::time::Instant;
 
 use semper_ledger::anchor::file::{FileAnchor, Slot};
+use semper_ledger::erasure::Journal as _;
 use semper_ledger::fsck::{self, FactView, Facts, Finding, Full, Grade, Place, Report, Work};
 use semper_ledger::store::rocks::{OpenError, RocksStore};
 use semper_ttp::crypto::LogVerifier;
@@ -130,12 +131,15 @@ fn check_store(
         progress.set_total(total);
         progress.set(done);
     };
+    let journal = folder.journal(&config.ledger, files.identity.origin());
+    let slots_asked = anchored; // they lie beside each other, and neither is in a copy
     let facts = Full { facts: &StoredFacts, mmd_ms: config.ledger.mmd_ms() };
     let report = fsck::Fsck {
         store: &store,
         identity: &files.identity,
         verifier: &LogVerifier,
         anchor: slots,
+        erasures: slots_asked.then(|| journal.load().map_err(|error| error.to_string())),
         log_damage: log_damage.as_deref(),
         full: full.then_some(facts),
         threads: std::thread::available_parallelism().map_or(1, usize::from),
@@ -261,6 +265,12 @@ fn as_text(checked: &Checked, seconds: f64) -> String {
         looked.join(", ")
     );
     files.not_checked.iter().for_each(|what| text.push_str(&format!("not checked: {what}\n")));
+    for (first, end) in &report.lost {
+        text.push_str(&format!(
+            "note: the facts and artefacts of entries {first} to {} are lost since a restore, which is known\n",
+            end - 1
+        ));
+    }
     for finding in &files.findings {
         text.push_str(&format!("  {:<8} {}: {}\n", grade(finding.grade), finding.file, finding.what));
     }
@@ -318,6 +328,7 @@ fn as_json(args: &Fsck, checked: &Checked, seconds: f64) -> Value {
             "origin": files.identity.origin(),
             "size": report.size,
             "groups": report.groups,
+            "lost": report.lost,
             "root": hex::encode(report.root),
             "wrong": counts(files, report).0,
             "unknown": counts(files, report).1,
@@ -337,6 +348,7 @@ fn file_json(finding: &FileFinding) -> Value {
 fn finding_json(finding: &Finding) -> Value {
     let place = match finding.place {
         Place::Row(table) | Place::Storage(table) => table.name(),
+        Place::Journal => "erasure journal",
         Place::WriteAheadLog => "write-ahead log",
         Place::Anchor => "anchor",
     };

@@ -382,6 +382,7 @@ impl Plan {
         let ledger = Ledger::open(Parts {
             store: Arc::new(store),
             anchor: Arc::new(anchor),
+            journal: Arc::new(folder.journal(settings, &self.identity.origin)),
             keys,
             verifier: Arc::new(LogVerifier),
             clock: Arc::new(FirstClock(readings)),

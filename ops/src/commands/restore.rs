@@ -15,14 +15,17 @@
 //!
 //! 1. Manifest and seal; which anchor there is.
 //! 2. The folder with the marker `INCOMPLETE`: until it is gone, everyone refuses the folder. Every file into it.
-//! 3. The store is judged, and the rule above applied. Nothing outside the folder has changed yet.
+//! 3. The store is judged, and the rule above applied; a store that is to be completed is. Nothing outside the folder has
+//!    changed yet.
 //! 4. Every entry, fact and artefact is checked.
-//! 5. What was erased since is erased here.
+//! 5. What was erased stays erased: every erasure of the ledger is in the journal.
 //! 6. The anchor: carried over, or made anew with its entry; or the mark of a folder that is for reading only.
 //! 7. All synced; the marker goes.
 //!
 //! A restore that fails takes away what it made; one that is killed leaves a folder that is to be deleted.
 
+mod completed;
+mod erasures;
 mod known;
 mod make;
 mod witnessed;
@@ -72,6 +75,8 @@ struct Restored {
     root: String,
     /// What it was compared with, one sentence.
     known: String,
+    /// What was completed and what was lost, in plain words.
+    completed: Option<String>,
     read_only: Option<ReadOnly>,
     not_checked: Vec<String>,
 }
@@ -98,9 +103,12 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
     let keys = folder.log_keys(&folder.identity()?, &passphrase)?;
 
     // 3.
-    let (verdict, size, root, last_ms) = {
+    let origin = keys.identity().origin().to_owned();
+    let journal = erasures::read(args, &origin)?;
+    let (verdict, last_ms) = {
         let store = RocksStore::open_read_only(&folder.path("store"), &rocks_settings(&config.ledger));
-        let reader = ledger::judge(Arc::new(store.map_err(DataError::from)?), keys.identity(), &LogVerifier)
+        let store = Arc::new(store.map_err(DataError::from)?);
+        let reader = ledger::judge(store.clone(), keys.identity(), &LogVerifier)
             .map_err(|error| Failed(Exit::Falsified, format!("the store in the backup is not sound: {error}")))?;
         let (size, root) = (reader.size(), hex::encode(reader.newest().edge().root()));
         let manifest = backup.manifest();
@@ -110,28 +118,43 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
             return Err(Failed(Exit::Falsified, what));
         }
         let last_ms = reader.newest().head().map_or(0, |head| head.time_ms);
-        (known::judge(args, &config, anchor.as_ref(), &reader)?, size, root, last_ms)
+        erasures::compare(&journal, &*store, size)?;
+        (known::judge(args, &config, anchor.as_ref(), &reader)?, last_ms)
     };
-    let read_only = match &verdict {
-        Verdict::Reaches { .. } => None,
-        Verdict::Older(known) => Some(older(args, known.mark(backup.manifest(), last_ms))?),
+    let (read_only, completed) = match (&verdict, &args.complete_from) {
+        (Verdict::Reaches { .. }, _) => (None, None),
+        (Verdict::Older(known), Some(source)) => {
+            (None, Some(completed::complete(source, known, &folder, &config, &keys, &journal, as_json)?))
+        }
+        (Verdict::Older(known), None) => (Some(older(args, known.mark(backup.manifest(), last_ms))?), None),
     };
 
     // 4.
     let sound = fsck::check_copy(&folder, &config, as_json)?;
-    sound.matches(size, &root)?;
 
-    // 6.
-    match (&verdict, &read_only, &anchor) {
-        (_, Some(mark), _) => {
-            folder.mark_read_only(mark)?;
-            if let Some(anchor) = &anchor {
-                make::carry_anchor(anchor, &folder.anchor_file(&config.ledger))?;
-            }
+    // 5.
+    {
+        let store = RocksStore::open_read_only(&folder.path("store"), &rocks_settings(&config.ledger));
+        let store = store.map_err(DataError::from)?;
+        let reader = ledger::judge(Arc::new(store), keys.identity(), &LogVerifier)?;
+        erasures::count(&journal, &reader, read_only.is_none())?;
+    }
+
+    // 6. The journal before the anchor, as they are written.
+    if !journal.is_empty() {
+        erasures::carry(&journal, &origin, &folder.journal_file(&config.ledger))?;
+    }
+    if let Some(mark) = &read_only {
+        folder.mark_read_only(mark)?;
+    }
+    match (&verdict, &anchor) {
+        (_, Some(anchor)) => make::carry_anchor(anchor, &folder.anchor_file(&config.ledger))?,
+        (Verdict::Reaches { vouched, .. }, None) => make::new_anchor(&folder, &config, keys, vouched)?,
+        // What a witness knew is there again, and nobody else knows more.
+        (Verdict::Older(known), None) if read_only.is_none() => {
+            make::new_anchor(&folder, &config, keys, &known.vouched)?;
         }
-        (_, None, Some(anchor)) => make::carry_anchor(anchor, &folder.anchor_file(&config.ledger))?,
-        (Verdict::Reaches { vouched, .. }, None, None) => make::new_anchor(&folder, &config, keys, vouched)?,
-        (Verdict::Older(_), None, None) => unreachable!("an older one is for reading only, or was refused"),
+        (Verdict::Older(_), None) => {}
     }
 
     // 7.
@@ -146,6 +169,7 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
         size: reader.size(),
         root: hex::encode(reader.newest().edge().root()),
         known: verdict.sentence(),
+        completed: completed.as_ref().map(completed::sentence),
         read_only,
         not_checked: sound.not_checked,
     };
@@ -200,7 +224,7 @@ impl Restored {
         if as_json {
             return say::json(&json!({
                 "backup": self.id, "data": args.data, "origin": self.origin, "size": self.size, "root": self.root,
-                "compared": self.known, "read_only": self.read_only, "not_checked": self.not_checked, "seconds": seconds,
+                "compared": self.known, "completed": self.completed, "read_only": self.read_only, "not_checked": self.not_checked, "seconds": seconds,
             }));
         }
         say::out(format!(
@@ -212,6 +236,7 @@ impl Restored {
             self.id,
             self.known,
         ));
+        self.completed.iter().for_each(say::out);
         self.not_checked.iter().for_each(|what| say::out(format!("not checked: {what}")));
         if let Some(mark) = &self.read_only {
             say::out(format!("READ-ONLY: {mark}"));

@@ -6,6 +6,7 @@ mod storage;
 
 use std::{
     net::SocketAddr,
+    os::unix::fs::MetadataExt as _,
     path::Path,
     sync::{Arc, Weak},
     time::Duration,
@@ -40,7 +41,7 @@ use super::say;
 use crate::{
     cli,
     config::{Config, HashName},
-    data::{self, DataFolder, keep_promises, read_genesis, sequencer_settings},
+    data::{self, BACKUP_INDEX, DataFolder, keep_promises, read_genesis, sequencer_settings},
     disk,
     exit::Exit,
     logging,
@@ -97,7 +98,8 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     let ledger = match storage.guard {
         Guard::Anchor(anchor) => {
             let clock = Arc::new(LedgerTime(clock.clone()));
-            Ledger::open(Parts { store, anchor, keys, verifier, clock, observer, settings, tile_cache_bytes })
+            let journal = Arc::new(folder.journal(&config.ledger, keys.identity().origin()));
+            Ledger::open(Parts { store, anchor, journal, keys, verifier, clock, observer, settings, tile_cache_bytes })
         }
         Guard::Lock(lock) => {
             _lock = Some(lock);
@@ -271,6 +273,10 @@ fn build(folder: &DataFolder, args: &cli::Serve) -> Result<Digest, Failed> {
 }
 
 fn look_at_disk(service: &Service, data: &Path, min: u64) {
+    // Written when a backup is finished, by another process.
+    if let Ok(index) = std::fs::metadata(data.join(BACKUP_INDEX)) {
+        service.metrics().backup_finished(index.mtime());
+    }
     match disk::free_bytes(data) {
         Ok(free) => service.disk_free(free, min),
         Err(error) => {

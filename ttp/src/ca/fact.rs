@@ -87,9 +87,11 @@ impl Recorded for CaFact {
                     entries: r.uint()?,
                 })
             }
-            Kind::Ca(CaKind::CertificateRevoked) | Kind::Ledger(_) | Kind::Ops(_) | Kind::Timestamp(_) => {
-                Err(FactError::OtherKind { found: kind })
-            }
+            Kind::Ca(CaKind::CertificateRevoked)
+            | Kind::Ledger(_)
+            | Kind::Ops(_)
+            | Kind::Timestamp(_)
+            | Kind::Archive(_) => Err(FactError::OtherKind { found: kind }),
         }
     }
 }

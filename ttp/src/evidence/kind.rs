@@ -120,6 +120,14 @@ codes! {
     }
 }
 
+codes! {
+    /// Kinds of role 6.
+    ArchiveKind {
+        /// An object was erased (later): reserved, since every restore counts these entries against the erasure journal.
+        Erased = 0 "erased",
+    }
+}
+
 /// A kind together with its role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -131,6 +139,8 @@ pub enum Kind {
     Timestamp(TimestampKind),
     /// Role 3.
     Ca(CaKind),
+    /// Role 6.
+    Archive(ArchiveKind),
 }
 
 impl Kind {
@@ -142,6 +152,7 @@ impl Kind {
             Self::Ops(_) => RoleCode::Ops,
             Self::Timestamp(_) => RoleCode::Timestamp,
             Self::Ca(_) => RoleCode::Ca,
+            Self::Archive(_) => RoleCode::Archive,
         }
     }
 
@@ -153,6 +164,7 @@ impl Kind {
             Self::Ops(kind) => kind.code(),
             Self::Timestamp(kind) => kind.code(),
             Self::Ca(kind) => kind.code(),
+            Self::Archive(kind) => kind.code(),
         }
     }
 
@@ -164,12 +176,8 @@ impl Kind {
             RoleCode::Ops => OpsKind::from_code(kind).map(Self::Ops),
             RoleCode::Timestamp => TimestampKind::from_code(kind).map(Self::Timestamp),
             RoleCode::Ca => CaKind::from_code(kind).map(Self::Ca),
-            RoleCode::Notary
-            | RoleCode::Exchange
-            | RoleCode::Archive
-            | RoleCode::Dispute
-            | RoleCode::Payment
-            | RoleCode::Party => None,
+            RoleCode::Archive => ArchiveKind::from_code(kind).map(Self::Archive),
+            RoleCode::Notary | RoleCode::Exchange | RoleCode::Dispute | RoleCode::Payment | RoleCode::Party => None,
         }
     }
 
@@ -206,6 +214,7 @@ impl fmt::Display for Kind {
             Self::Ops(kind) => kind.name(),
             Self::Timestamp(kind) => kind.name(),
             Self::Ca(kind) => kind.name(),
+            Self::Archive(kind) => kind.name(),
         };
         write!(f, "{}.{name}", self.role().name())
     }
@@ -247,6 +256,7 @@ mod tests {
                 "3.0 ca.certificate-issued",
                 "3.1 ca.crl-issued",
                 "3.2 ca.certificate-revoked",
+                "6.0 archive.erased",
             ]
         );
         assert_eq!(Kind::all().count(), known.len());

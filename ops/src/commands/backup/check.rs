@@ -32,7 +32,11 @@ pub(super) fn run(args: &cli::BackupVerify, as_json: bool) -> Result<Exit, Faile
     backup.unpack(&work.0, &progress)?;
     progress.finish();
     let folder = DataFolder::open(&work.0)?;
-    let config = folder.config(None)?;
+    let mut config = folder.config(None)?;
+    if let Some(file) = &args.passphrase_file {
+        // Then every key file is opened, too.
+        config.keys = Keys { passphrase_file: Some(file.clone()), passphrase_env: None };
+    }
     let looked = fsck::check_copy(&folder, &config, as_json)?;
     looked.matches(backup.manifest().size, &backup.manifest().root)?;
     let (manifest, seconds) = (backup.manifest(), started.elapsed().as_secs_f64());

@@ -7,7 +7,7 @@
 //! 4. The manifest, sealed and encrypted, with its header: from here on there is a backup.
 //! 5. The list of what is stored, and the files that no backup needs any more.
 
-use std::fs::{self, File, TryLockError};
+use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Instant;
@@ -29,7 +29,7 @@ use crate::cli;
 use crate::commands::running::Failed;
 use crate::commands::say;
 use crate::config::Config;
-use crate::data::DataFolder;
+use crate::data::{BACKUP_INDEX, DataFolder};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -87,7 +87,8 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
     let _ = rustix::process::nice(10); // the server comes first
 
     // 1.
-    let _lock = lock(&folder.path("backup.lock"))?;
+    let another = || Failed(Exit::Busy, "another backup of this data folder runs".to_owned());
+    let _lock = folder.lock_backups()?.ok_or_else(another)?;
     apart(&args.to, &args.data)?;
     let place = Place::write(&args.to, &OsEntropy).map_err(of_place)?;
 
@@ -101,7 +102,7 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
     // 3.
     let sources = sources(&folder, &copy, &config, args.config.as_deref())?;
     let progress = Progress::new(as_json, "backing up", Some(sources.len() as u64));
-    let index_path = folder.path("backup.index");
+    let index_path = folder.path(BACKUP_INDEX);
     let mut index = Index::load(&index_path);
     let mut known = index.take(&place.id, &recipients);
     let (mut stored, mut found, mut files) = ((0, 0), (0, 0), Vec::new());
@@ -226,17 +227,6 @@ fn recipients(named: &[String]) -> Result<Vec<Recipient>, Failed> {
     recipients.sort_by_key(ToString::to_string);
     recipients.dedup();
     Ok(recipients)
-}
-
-/// One backup of a data folder at a time: so a copy that is there is nobody's.
-fn lock(path: &Path) -> Result<File, Failed> {
-    let failed = |error: std::io::Error| Failed::fault(&format!("cannot lock {}: {error}", path.display()));
-    let file = File::options().create(true).write(true).truncate(false).open(path).map_err(failed)?;
-    match file.try_lock() {
-        Ok(()) => Ok(file),
-        Err(TryLockError::WouldBlock) => Err(Failed(Exit::Busy, "another backup of this data folder runs".to_owned())),
-        Err(TryLockError::Error(error)) => Err(failed(error)),
-    }
 }
 
 /// A backup inside the data folder would be lost with it.

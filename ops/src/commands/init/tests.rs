@@ -4,6 +4,7 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use semper_ledger::entry::{Entry, Tag, TagSpace};
+use semper_ledger::erasure::MemoryJournal;
 use semper_ledger::merkle::sha256;
 use semper_ledger::port::Verifier as _;
 use semper_ttp::ca::{CaFact, Crl};
@@ -65,6 +66,7 @@ fn the_ledger_tells_everything_that_was_made() {
     let ledger = Ledger::open(Parts {
         store: loaded.store,
         anchor: loaded.anchor,
+        journal: Arc::new(MemoryJournal::default()),
         keys: loaded.log_keys,
         verifier: Arc::new(LogVerifier),
         clock: Arc::new(FirstClock(Arc::new(SystemReadings::new()))),
@@ -373,7 +375,8 @@ fn a_folder_that_was_not_finished_is_refused_by_everyone() {
     assert_eq!(
         refused,
         format!(
-            "semper init did not finish in {}; nothing in it was ever used: delete the folder and run semper init again",
+            "semper init, or semper restore, did not finish in {}; nothing in it was ever used: delete the folder and run the \
+             command again",
             data.display()
         )
     );

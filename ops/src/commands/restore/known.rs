@@ -31,8 +31,10 @@ pub(super) struct Known {
     pub(super) time_ms: Option<u64>,
     /// Who knows it.
     pub(super) by: String,
-    /// The signed note, where it is known.
-    pub(super) note: Option<String>,
+    /// Other states that were shown, all of them beginnings of this one if nobody lies: sizes and roots, hex.
+    pub(super) also: Vec<(u64, String)>,
+    /// The witnesses that were asked, where there is no anchor.
+    pub(super) vouched: Vouched,
 }
 
 /// Who was asked for a new anchor, and what came of it.
@@ -97,12 +99,21 @@ pub(super) fn anchor_at_hand(args: &cli::Restore, config: &Config) -> Result<Opt
                 Exit::Falsified,
                 format!(
                     "there is an anchor at {}, so it is not lost, and it may know more than the witnesses: restore without \
-                     --new-anchor",
+                     --new-anchor. (If an earlier restore was killed just when it had made that one, the folder that it left says \
+                     INCOMPLETE: delete both.)",
                     path.display()
                 ),
             )),
             None => Ok(None),
         };
+    }
+    // Two that differ: the one that the server was given counts, and an older one that somebody kept must not stand in for it.
+    if let (Some(named), Some(used)) = (&args.anchor, &of_settings)
+        && named.canonicalize().ok() != used.canonicalize().ok()
+    {
+        let (named, used) = (named.display(), used.display());
+        let why = format!("there is an anchor at {used}, where the settings have it: that one counts, and not {named}");
+        return Err(Failed(Exit::Falsified, why));
     }
     let path = args.anchor.clone().or(of_settings).ok_or_else(|| {
         Failed(
@@ -139,7 +150,8 @@ pub(super) fn judge(
                 root: hex::encode(anchored.root),
                 time_ms: Some(anchored.time_ms),
                 by: "the anchor".to_owned(),
-                note: None,
+                also: Vec::new(),
+                vouched: Vouched::default(),
             }))
         }
         Err(OpenError::Forked { size }) => Err(Failed(

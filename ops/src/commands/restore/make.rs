@@ -146,6 +146,7 @@ fn append(
     let store = Arc::new(store);
     let reader = ledger::judge(store.clone(), keys.identity(), &LogVerifier)?;
     ledger::remake_anchor(&reader, &anchor)?;
+    let origin = keys.identity().origin().to_owned();
     let newest = reader.newest();
     let fact = LedgerFact::AnchorRemade {
         size: newest.edge().size(),
@@ -174,6 +175,7 @@ fn append(
     let ledger = Ledger::open(Parts {
         store,
         anchor: Arc::new(anchor),
+        journal: Arc::new(folder.journal(&config.ledger, &origin)),
         keys,
         verifier: Arc::new(LogVerifier),
         clock: Arc::new(FirstClock(readings)),

@@ -33,43 +33,56 @@ pub(super) fn judge(args: &cli::Restore, config: &Config, reader: &Reader) -> Re
     let asking = runtime.block_on(witnesses::ask_before_start(&policy, &config.witnesses.monitoring_urls, reader));
     let asking = asking.map_err(|error| Failed::usage(&format!("witnesses.policy_path: {error}")))?;
 
-    let mut newest: Option<Known> = None;
+    let (mut newest, mut ahead, mut also): (Option<Known>, Vec<_>, Vec<_>) = (None, Vec::new(), Vec::new());
     for (name, shown) in asking.ahead {
+        ahead.push(name.clone());
         let (note, what) = (shown.note, shown.what);
         let found = Note::parse(&note).ok().and_then(|note| Checkpoint::parse(&note.text).ok());
         let Some(found) = found.filter(|found| found.size > reader.size()) else {
             let what = format!("the witness {name} {what}: corruption or a fork. It shows:\n{note}");
             return Err(Failed(Exit::Falsified, what));
         };
+        also.push((found.size, hex::encode(found.root)));
         if newest.as_ref().is_none_or(|newest| newest.size < found.size) {
             newest = Some(Known {
                 size: found.size,
                 root: hex::encode(found.root),
                 time_ms: None,
                 by: format!("the witness {name}"),
-                note: Some(note),
+                also: Vec::new(),
+                vouched: Vouched::default(),
             });
         }
-    }
-    if let Some(known) = newest {
-        return Ok(Verdict::Older(known));
-    }
-    let quorum = policy.is_met(|place| asking.vouched.contains(&policy.witnesses()[place].name));
-    let quorum = quorum && policy.needs_witnesses();
-    if !quorum && !args.unwitnessed {
-        let silent: Vec<_> = asking.silent.iter().map(|(name, why)| format!("{name}: {why}")).collect();
-        return Err(Failed(
-            Exit::Undecided,
-            format!(
-                "the witnesses that vouch for this state ({}) are no quorum, so it may not be the newest ({}). Try again when \
-                 more of them answer; or, if you know that it is the newest, add --unwitnessed",
-                if asking.vouched.is_empty() { "none".to_owned() } else { asking.vouched.join(", ") },
-                if silent.is_empty() { "the policy asks for none".to_owned() } else { silent.join("; ") },
-            ),
-        ));
     }
     let urls = &config.witnesses.monitoring_urls;
     let asked = policy.witnesses().iter().filter(|witness| witness.url.is_some() || urls.contains_key(&witness.name));
     let asked = asked.count() as u64;
+    if let Some(known) = newest {
+        // Once completed, the ledger holds what every one of these has seen; whether that is a quorum is the same question.
+        let names: Vec<_> = asking.vouched.into_iter().chain(ahead).collect();
+        let quorum = policy.needs_witnesses() && policy.is_met(|place| names.contains(&policy.witnesses()[place].name));
+        if args.complete_from.is_some() && !quorum && !args.unwitnessed {
+            return Err(no_quorum(&names, &asking.silent));
+        }
+        return Ok(Verdict::Older(Known { also, vouched: Vouched { asked, names, quorum }, ..known }));
+    }
+    let quorum = policy.is_met(|place| asking.vouched.contains(&policy.witnesses()[place].name));
+    let quorum = quorum && policy.needs_witnesses();
+    if !quorum && !args.unwitnessed {
+        return Err(no_quorum(&asking.vouched, &asking.silent));
+    }
     Ok(Verdict::Reaches { size: 0, vouched: Vouched { asked, names: asking.vouched, quorum } })
+}
+
+fn no_quorum(vouched: &[String], silent: &[(String, String)]) -> Failed {
+    let silent: Vec<_> = silent.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+    Failed(
+        Exit::Undecided,
+        format!(
+            "the witnesses that vouch for this state ({}) are no quorum, so it may not be the newest ({}). Try again when more of \
+             them answer; or, if you know that it is the newest, add --unwitnessed",
+            if vouched.is_empty() { "none".to_owned() } else { vouched.join(", ") },
+            if silent.is_empty() { "the policy asks for none".to_owned() } else { silent.join("; ") },
+        ),
+    )
 }

@@ -51,10 +51,12 @@ pub(super) fn open_frozen(folder: &DataFolder, config: &Config, mark: &ReadOnly)
     Ok(Storage { opened, store, guard: Guard::Lock(lock) })
 }
 
-/// Where copies of the store are made for backups. What a server left that did not end by itself is removed.
+/// Where copies of the store are made for backups. What a server left that did not end by itself is removed, unless a backup
+/// that has begun before this start still reads it.
 pub(super) fn checkpoints(folder: &DataFolder, store: Arc<RocksStore>) -> Result<Checkpoints, Failed> {
+    let backups = folder.lock_backups()?;
     let copy = Box::new(move |path: &std::path::Path| store.checkpoint(path).map_err(|fault| fault.to_string()));
     let path = folder.path(CHECKPOINTS);
-    Checkpoints::new(path.clone(), Arc::new(OsEntropy), copy)
+    Checkpoints::new(path.clone(), backups.is_some(), Arc::new(OsEntropy), copy)
         .map_err(|error| Failed::fault(&format!("cannot remove {}: {error}", path.display())))
 }

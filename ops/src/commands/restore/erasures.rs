@@ -1,0 +1,117 @@
+//! What was erased stays erased: the erasure journal against the ledger that is restored.
+//!
+//! Entries hold only digests, so a backup that is older than an erasure brings the object back. The journal, which no backup
+//! holds, says which. It may not be older than the backup, and it may not lack a line: each entry `archive.erased` of the ledger
+//! is a line of it. (The archive itself is not there yet, and so nothing to take away either: this is its place.)
+
+use std::fs;
+use std::path::Path;
+
+use semper_ledger::disk;
+use semper_ledger::entry::Entry;
+use semper_ledger::erasure::{self, Line, heading};
+use semper_ledger::merkle::{TileId, tile_width};
+use semper_ledger::reader::Reader;
+use semper_ledger::store::Read;
+use semper_ledger::tile::bundle_entries;
+use semper_ttp::evidence::{ArchiveKind, Kind};
+
+use crate::cli;
+use crate::commands::running::Failed;
+use crate::exit::Exit;
+
+fn refused(what: impl std::fmt::Display) -> Failed {
+    Failed(Exit::Falsified, what.to_string())
+}
+
+/// The journal that was named; empty where it was said that there is none.
+///
+/// # Errors
+/// It does not read, or is of another log.
+pub(super) fn read(args: &cli::Restore, origin: &str) -> Result<Vec<Line>, Failed> {
+    let Some(path) = &args.journal else { return Ok(Vec::new()) };
+    let bytes = fs::read(path).map_err(|error| Failed::usage(&format!("--journal {}: {error}", path.display())))?;
+    match erasure::parse(&bytes, origin) {
+        Ok((lines, whole)) if whole == bytes.len() && whole > 0 => Ok(lines),
+        Ok(_) => Err(refused(format!("--journal {}: it was cut short", path.display()))),
+        Err(bad) => Err(refused(format!("--journal {}: {bad}", path.display()))),
+    }
+}
+
+/// The journal begins with every erasure that the store knows, and goes on, if at all, with entries that the store has not.
+///
+/// # Errors
+/// It is older than the backup, or of another history.
+pub(super) fn compare<R: Read + ?Sized>(journal: &[Line], store: &R, size: u64) -> Result<(), Failed> {
+    let rows = erasure::rows(store).map_err(|fault| Failed::fault(&fault))?;
+    match erasure::missing(&rows, journal) {
+        Ok(later) if later.iter().all(|line| line.index >= size) => Ok(()),
+        Ok(_) => Err(refused("the erasure journal tells of erasures that the ledger should know and does not")),
+        Err(at) if at == journal.len() => Err(refused(format!(
+            "the erasure journal is older than the backup, which knows {} erasures where the journal has {at}: bring the newest",
+            rows.len()
+        ))),
+        Err(at) => Err(refused(format!("line {} of the erasure journal is another than the ledger's", at + 1))),
+    }
+}
+
+/// Every entry `archive.erased` is a line, and every line is such an entry.
+///
+/// # Errors
+/// A line is missing or stray; or the journal goes on behind a ledger that is to go on, too.
+pub(super) fn count(journal: &[Line], reader: &Reader, goes_on: bool) -> Result<(), Failed> {
+    let erased = Kind::Archive(ArchiveKind::Erased);
+    let (role, kind) = (erased.role().code(), erased.code());
+    let size = reader.size();
+    if let Some(line) = journal.iter().find(|line| goes_on && line.index >= size) {
+        return Err(refused(format!(
+            "the erasure journal names entry {}, and the ledger ends at {size}: it is older than its journal",
+            line.index
+        )));
+    }
+    let mut lines = journal.iter().map(|line| line.index).filter(|index| *index < size).peekable();
+    for bundle in 0..size.div_ceil(256) {
+        let width = tile_width(size, TileId { level: 0, index: bundle }) as usize; // at most 256
+        let bytes = reader.bundle(bundle, width).map_err(|fault| Failed::fault(&fault))?.unwrap_or_default();
+        for (index, entry) in (bundle * 256..).zip(bundle_entries(&bytes).flatten()) {
+            let is_erasure = Entry::decode(entry).is_ok_and(|entry| (entry.role, entry.kind) == (role, kind));
+            let mut told = false;
+            while lines.next_if_eq(&index).is_some() {
+                told = true;
+            }
+            if is_erasure != told {
+                return Err(refused(match is_erasure {
+                    true => format!(
+                        "entry {index} tells of an erasure that the journal lacks: without it, what was erased would come back. \
+                         Bring the newest journal"
+                    ),
+                    false => format!("the erasure journal names entry {index}, which tells of no erasure"),
+                }));
+            }
+        }
+    }
+    Ok(())
+}
+
+/// Puts the journal beside the anchor, unless the same is there.
+///
+/// # Errors
+/// Another one is there, or the disk.
+pub(super) fn carry(journal: &[Line], origin: &str, to: &Path) -> Result<(), Failed> {
+    let found = match fs::read(to) {
+        Ok(bytes) => erasure::parse(&bytes, origin).map(|(lines, _)| lines).ok(),
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Some(Vec::new()),
+        Err(error) => return Err(Failed::fault(&format!("cannot read {}: {error}", to.display()))),
+    };
+    match found {
+        Some(found) if found == journal => Ok(()),
+        Some(found) if journal.starts_with(&found) => {
+            let lines: String = std::iter::once(heading(origin)).chain(journal.iter().map(Line::encode)).collect();
+            disk::replace(to, lines.as_bytes()).map_err(|fault| Failed::fault(&fault))
+        }
+        _ => Err(refused(format!(
+            "there is another erasure journal at {}, which knows what this one does not: name that one with --journal",
+            to.display()
+        ))),
+    }
+}
