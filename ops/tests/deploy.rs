@@ -50,14 +50,16 @@ fn listed(list: &str) -> BTreeMap<String, Metric> {
 
 #[test]
 fn names_follow_the_conventions() {
-    assert_eq!(metrics().len(), 27);
+    assert_eq!(metrics().len(), 28);
     for (name, metric) in all_metrics() {
         assert!(name.starts_with("semper_"), "{name}");
         assert!(matches!(&*metric.kind, "counter" | "gauge" | "histogram"), "{name} {}", metric.kind);
         assert_eq!(metric.kind == "counter", name.ends_with("_total"), "{name}");
         // Labels are for what there are few of: a name or an address as label would be personal data, and without
         // bound.
-        let of_log = ["semper_ledger_", "semper_tsa_", "semper_monitor_"].iter().any(|start| name.starts_with(start));
+        let of_log = ["semper_ledger_", "semper_tsa_", "semper_monitor_", "semper_backup_"]
+            .iter()
+            .any(|start| name.starts_with(start));
         // A witness does not know of which log a request was that it cannot read.
         let either = name.starts_with("semper_witness_");
         assert!(either || of_log == metric.labels.contains("origin"), "{name}");
