@@ -17,12 +17,14 @@
 //! | [`timestamp`] | the timestamping authority (RFC 3161, ETSI EN 319 422) |
 //! | [`ca`] | certificates and CRLs (RFC 5280) |
 //! | [`verify`] | offline verification of what the others made; shares only formats with them |
+//! | [`audit`] | every fact folded, and what can be decided again decided again |
 //! | [`account`] | proofs of misbehaviour: bytes that convict a third party, and their judgement |
 //!
 //! Out of scope: HTTP, storage and the clock (`semper-api`, `semper-ops`), the tree and its proofs (`semper-ledger`).
 
 pub mod account;
 pub mod asn1;
+pub mod audit;
 pub mod ca;
 pub mod cbor;
 pub mod clock;

@@ -152,10 +152,5 @@ impl DataFolder {
 
 /// The key that an authority signs with.
 pub(crate) const fn authority_purpose(authority: Authority) -> KeyPurpose {
-    match authority {
-        Authority::Root => KeyPurpose::CaRoot,
-        Authority::Party => KeyPurpose::CaParty,
-        Authority::Server => KeyPurpose::CaServer,
-        Authority::Tsu => KeyPurpose::CaTsu,
-    }
+    authority.key_purpose()
 }

@@ -33,7 +33,7 @@ pub use refusal::CrlRefusal;
 pub use state::{CrlState, LastCrl};
 
 use crate::cbor::{self, Reader, Writer};
-use crate::evidence::Aggregate;
+use crate::evidence::{Aggregate, KeyPurpose};
 use crate::role::{Decided, Folded, Role};
 use crate::time::Timestamp;
 
@@ -85,6 +85,17 @@ impl Authority {
     #[must_use]
     pub fn from_name(name: &str) -> Option<Self> {
         Self::ALL.into_iter().find(|a| a.name() == name)
+    }
+
+    /// What the key is for that it signs with.
+    #[must_use]
+    pub const fn key_purpose(self) -> KeyPurpose {
+        match self {
+            Self::Root => KeyPurpose::CaRoot,
+            Self::Party => KeyPurpose::CaParty,
+            Self::Server => KeyPurpose::CaServer,
+            Self::Tsu => KeyPurpose::CaTsu,
+        }
     }
 
     /// From thisUpdate to nextUpdate of its lists, seconds; the next is issued at half of it. Two days give a new list

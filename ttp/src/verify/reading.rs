@@ -11,6 +11,8 @@ use crate::time::Timestamp;
 pub struct TokenReading {
     /// How the imprint was made.
     pub algorithm: ImprintAlgorithm,
+    /// True if that algorithm stands there with NULL parameters, false if with none.
+    pub null_parameters: bool,
     /// The document's imprint.
     pub imprint: Vec<u8>,
     /// Under which policy.
@@ -23,6 +25,8 @@ pub struct TokenReading {
     pub gen_time: Timestamp,
     /// How many certificates it carries.
     pub certificates: usize,
+    /// The signature, if there is exactly one.
+    pub signature: Option<Vec<u8>>,
     /// SHA-256 of the token, under which the log knows it.
     pub digest: Digest,
 }
@@ -36,7 +40,9 @@ impl TokenReading {
         let digest = Digest::of(token);
         let token = Token::parse(token)?;
         Ok(Self {
+            signature: token.signature().map(<[u8]>::to_vec),
             algorithm: token.imprint_algorithm,
+            null_parameters: token.null_parameters,
             imprint: token.imprint,
             policy: token.policy,
             nonce: token.nonce,

@@ -43,6 +43,7 @@ const fn unordered() -> bool {
 pub(super) struct Token {
     pub(super) gen_time: Timestamp,
     pub(super) imprint_algorithm: ImprintAlgorithm,
+    pub(super) null_parameters: bool,
     pub(super) imprint: Vec<u8>,
     pub(super) serial: Vec<u8>,
     pub(super) policy: PolicyId,
@@ -91,6 +92,7 @@ impl Token {
         Ok(Self {
             gen_time,
             imprint_algorithm,
+            null_parameters: hash.parameters.is_some(),
             imprint: tst.message_imprint.hashed_message.to_vec(),
             serial: content_of(&encode(&tst.serial_number)),
             policy,
@@ -99,6 +101,12 @@ impl Token {
             certificates,
             signers: signed.signer_infos.into_vec(),
         })
+    }
+
+    /// The signature, if there is exactly one.
+    pub(super) fn signature(&self) -> Option<&[u8]> {
+        let [signer] = self.signers.as_slice() else { return None };
+        Some(&signer.signature)
     }
 }
 

@@ -1,0 +1,164 @@
+//! What the ledger itself says of keys and certificates: by these an audit judges, not by the files beside the store.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::asn1::pem;
+use crate::ca::Authority;
+use crate::ca::certificate::Issuer;
+use crate::ca::profile::ProfileCode;
+use crate::crypto::{PublicKey, Verifier};
+use crate::digest::Digest;
+use crate::evidence::{Genesis, KeyId, KeyPurpose};
+use crate::time::Timestamp;
+use crate::timestamp::{Endpoint, Settings, Tsu};
+use crate::verify::Trust;
+use crate::x509::Certificate;
+
+/// A timestamping unit, as its certificate in the ledger makes it.
+#[derive(Debug)]
+pub(super) struct Unit {
+    pub(super) tsu: Arc<Tsu>,
+    pub(super) key: Arc<PublicKey>,
+    /// Where it signs, if the settings that were given know.
+    pub(super) endpoint: Option<Endpoint>,
+}
+
+/// A key's history, as its facts tell it.
+#[derive(Debug, Default)]
+pub(super) struct History {
+    public_key: Option<Digest>,
+    first_use: Option<u64>,
+    pub(super) ended: Option<Timestamp>,
+    /// The first token that it signed.
+    first_token: Option<u64>,
+}
+
+/// Everything known of keys so far. Certificates of people are not kept: memory is bounded by the service's own keys.
+#[derive(Debug, Default)]
+pub(super) struct Keys {
+    histories: BTreeMap<KeyId, History>,
+    by_public_key: BTreeMap<Digest, KeyId>,
+    authorities: BTreeMap<Authority, Certificate>,
+    units: BTreeMap<KeyId, Unit>,
+}
+
+impl Keys {
+    pub(super) fn history(&mut self, key: KeyId) -> &mut History {
+        self.histories.entry(key).or_default()
+    }
+
+    /// A key's making. False if it was told before.
+    pub(super) fn made(&mut self, key: KeyId, public_key: Digest) -> bool {
+        self.by_public_key.insert(public_key, key);
+        self.history(key).public_key.replace(public_key).is_none()
+    }
+
+    /// A key's first use, told by entry `index`. False if it was told before.
+    pub(super) fn first_used(&mut self, key: KeyId, index: u64) -> bool {
+        let history = self.history(key);
+        let first = history.first_use.is_none();
+        history.first_use.get_or_insert(index);
+        first
+    }
+
+    /// A token by this key.
+    pub(super) fn signed(&mut self, key: KeyId, index: u64) {
+        self.history(key).first_token.get_or_insert(index);
+    }
+
+    /// Keys with what their histories lack, at the end of the ledger.
+    pub(super) fn gaps(&self, genesis: Option<&Genesis>) -> Vec<(KeyId, String)> {
+        let mut gaps = Vec::new();
+        for (key, history) in &self.histories {
+            if let (Some(token), None) = (history.first_token, history.first_use) {
+                gaps.push((
+                    *key,
+                    format!("it signed the token of entry {token} and more, and its first use is not recorded"),
+                ));
+            }
+            if history.public_key.is_none() {
+                gaps.push((*key, "it is spoken of, and its making is not recorded".to_owned()));
+            }
+        }
+        for name in genesis.iter().flat_map(|genesis| genesis.keys.keys()) {
+            let Ok(key) = name.parse::<KeyId>() else { continue };
+            if !self.histories.contains_key(&key) {
+                gaps.push((key, "genesis names it, and its making is not recorded".to_owned()));
+            }
+        }
+        gaps
+    }
+
+    pub(super) fn unit(&self, key: KeyId) -> Option<&Unit> {
+        self.units.get(&key)
+    }
+
+    pub(super) fn units(&self) -> impl Iterator<Item = &Unit> {
+        self.units.values()
+    }
+
+    pub(super) fn authority(&self, authority: Authority) -> Option<&Certificate> {
+        self.authorities.get(&authority)
+    }
+
+    /// The authority as the issuer of lists, with its certificate.
+    pub(super) fn issuer(&self, authority: Authority) -> Option<(Issuer, &Certificate)> {
+        let certificate = self.authorities.get(&authority)?;
+        let key = PublicKey::from_spki_der(&certificate.spki_der()).ok()?;
+        Some((Issuer::new(authority, certificate, key.algorithm()).ok()?, certificate))
+    }
+
+    /// The certificates between one of this issuer's and the root.
+    pub(super) fn chain(&self, issuer: Authority) -> Option<Vec<Vec<u8>>> {
+        match issuer {
+            Authority::Root => Some(Vec::new()),
+            Authority::Party | Authority::Server | Authority::Tsu => Some(vec![self.authority(issuer)?.der().to_vec()]),
+        }
+    }
+
+    /// Takes a certificate in that was judged good. Which key it is for, the key's making told.
+    ///
+    /// # Errors
+    /// Why a unit cannot be made of it.
+    pub(super) fn certified(
+        &mut self,
+        profile: ProfileCode,
+        certificate: &Certificate,
+        endpoints: &[(KeyPurpose, Settings)],
+    ) -> Result<(), String> {
+        let spki = certificate.spki_der();
+        let key = self.by_public_key.get(&Digest::of(&spki)).copied();
+        match profile {
+            ProfileCode::Operator | ProfileCode::Officer => return Ok(()),
+            ProfileCode::Root | ProfileCode::IssuingCa => {
+                let key = key.ok_or("it is for a key whose making is not recorded")?;
+                let authority = Authority::ALL.into_iter().find(|one| one.key_purpose() == key.purpose);
+                let authority = authority.ok_or_else(|| format!("it makes a CA of the key {key}"))?;
+                self.authorities.insert(authority, certificate.clone());
+            }
+            ProfileCode::Tsu => {
+                let key = key.ok_or("it is for a key whose making is not recorded")?;
+                let public = PublicKey::from_spki_der(&spki).map_err(|fault| fault.to_string())?;
+                let (Some(root), Some(chain)) = (self.authority(Authority::Root), self.chain(Authority::Tsu)) else {
+                    return Err("its issuers do not stand in the ledger before it".to_owned());
+                };
+                let tsu = Tsu::load(key, public.algorithm(), &spki, certificate.der(), &chain, root.der());
+                let tsu = Arc::new(tsu.map_err(|fault| fault.to_string())?);
+                let settings = endpoints.iter().find(|(purpose, _)| *purpose == key.purpose);
+                let endpoint = settings.and_then(|(_, settings)| Endpoint::new(settings.clone(), tsu.clone()).ok());
+                self.units.insert(key, Unit { tsu, key: Arc::new(public), endpoint });
+            }
+        }
+        Ok(())
+    }
+
+    /// What a verifier would trust.
+    pub(super) fn trust(&self, genesis: &Genesis) -> Option<Trust> {
+        let text = |certificate: &Certificate| pem::encode("CERTIFICATE", certificate.der());
+        let units = self.units().map(|unit| text(unit.tsu.certificate()));
+        let chain: String = units.chain(self.authority(Authority::Tsu).map(text)).collect();
+        let trust = Trust::from_texts(&text(self.authority(Authority::Root)?), &chain, &genesis.vkey).ok()?;
+        Some(trust.with_mmd_millis(genesis.mmd_ms))
+    }
+}

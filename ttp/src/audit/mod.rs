@@ -1,0 +1,436 @@
+//! The audit: every fact folded, and what can be decided again decided again (DESIGN §2).
+//!
+//! Who asks: an auditor who has the store of a third party before him, and trusts nobody. What is promised: whatever was
+//! decided from what is still there is decided once more by the same rules, with the state folded so far, and compared
+//! octet for octet; whatever is not decided again is counted under its reason, and never called good.
+//!
+//! ```text
+//! entries with facts and artefacts, in order ─▶ Auditor::entry ─▶ Report
+//!                                                │        ▲
+//!                                                ▼        │
+//!                                     SignatureCheck ─▶ holds?      on as many threads as the shell likes
+//! ```
+//!
+//! | of each entry | |
+//! |---|---|
+//! | frame | it is one; times do not fall; its fact reads, fits its role and kind, and was decided at most mmd before; its digest is that of artefact or fact; the fact takes the next step of its aggregate; no tag stands elsewhere |
+//! | token | the unit's template, filled with what fact and token say, gives the token to the octet; the request is made again from it ([`request`]), and `decide` gives this fact and this content; the signature; the unit's period; no counter drawn twice; no second in which the clock was stopped |
+//! | CRL | decided again from the state folded so far, built, compared to the octet; the signature |
+//! | certificate | the fact is made again from it; profile, path, tag |
+//! | genesis, keys | made again from the document of genesis, from the ledger, from the unit's certificate |
+//! | clock, start, end | frame only: what led to them lay outside |
+//!
+//! Like [`crate::verify`] and [`crate::account`] this sees all roles and decides nothing itself. Everything is judged by
+//! the certificates in the ledger, nothing by files. Memory: the state of each aggregate, and one bit for each token and
+//! for each second with a token in it.
+//!
+//! What it does not do: tell whether the entries are those of the signed tree (the shell hashes them), and see a lie that
+//! is told in the same way everywhere: the clock's verdict, the draw of a serial. Around a leap second no genTime is judged,
+//! since POSIX time reads it twice.
+
+mod ca;
+mod keys;
+mod marks;
+mod report;
+mod request;
+mod service;
+#[cfg(test)]
+mod tests;
+mod token;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use semper_ledger::entry::{Entry, Tag};
+
+pub use report::{About, Count, DIFFERENCES_MAX, Difference, Lead, Reason, Report};
+
+use self::keys::Keys;
+use self::marks::Marks;
+use self::report::Outcome;
+use crate::ca::{Authority, Crl, CrlState};
+use crate::crypto::{PublicKey, Verifier};
+use crate::digest::Digest;
+use crate::evidence::{
+    Aggregate, CaKind, Fact, FactError, Genesis, KeyId, KeyPurpose, Kind, LedgerKind, OpsKind, Recorded, TimestampKind,
+};
+use crate::role::{Snapshot, encode_snapshot};
+use crate::time::Timestamp;
+use crate::timestamp::Settings;
+use crate::verify::MMD_MILLIS;
+
+/// One row of the store.
+#[derive(Clone, Copy, Debug)]
+pub enum Stored<'a> {
+    /// It is there.
+    Kept(&'a [u8]),
+    /// There is none.
+    Absent,
+    /// There is one, and it does not read.
+    Unreadable,
+}
+
+/// One entry with what belongs to it.
+#[derive(Clone, Copy, Debug)]
+pub struct Row<'a> {
+    /// Its place in the log.
+    pub index: u64,
+    /// Its bytes.
+    pub entry: &'a [u8],
+    /// Its fact.
+    pub fact: Stored<'a>,
+    /// Its artefact.
+    pub artefact: Stored<'a>,
+}
+
+/// By what decisions are made again.
+#[derive(Clone, Debug)]
+pub struct Rules {
+    /// SHA-256 of the policy that the settings are.
+    pub policy_hash: Digest,
+    /// Which key signs at which endpoint, and its settings.
+    pub endpoints: Vec<(KeyPurpose, Settings)>,
+    /// How long a clock that was lost is stopped at the least, milliseconds: the good samples that it takes.
+    pub stop_millis_min: u64,
+}
+
+/// What the ledger's indexes say.
+pub trait Index {
+    /// Another entry than `index` that bears this tag.
+    fn other_with_tag(&self, tag: &Tag, index: u64) -> Option<u64>;
+}
+
+/// A signature that is still to be checked: the one costly part, so the shell spreads it over threads.
+#[derive(Clone, Debug)]
+pub struct SignatureCheck {
+    index: u64,
+    kind: Kind,
+    key: Arc<PublicKey>,
+    message: Vec<u8>,
+    signature: Vec<u8>,
+    /// How the entry was counted.
+    counted: Option<Outcome>,
+}
+
+impl SignatureCheck {
+    /// Whether the signature is good.
+    #[must_use]
+    pub fn holds(&self) -> bool {
+        self.key.verify(&self.message, &self.signature)
+    }
+}
+
+/// Audits one ledger, entry by entry.
+#[derive(Debug)]
+pub struct Auditor {
+    rules: Rules,
+    report: Report,
+    genesis: Option<Genesis>,
+    mmd_millis: u64,
+    keys: Keys,
+    /// The step that comes next in each history.
+    steps: BTreeMap<Aggregate, u64>,
+    crls: BTreeMap<Authority, Snapshot<CrlState>>,
+    serial_counters: Marks,
+    seconds_with_tokens: Marks,
+    /// The entry before: its index and time.
+    before: Option<(u64, u64)>,
+    token_before: TokenBefore,
+    /// Snapshot rows that were compared.
+    compared: Vec<Aggregate>,
+}
+
+/// Whether the entry before is a token.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum TokenBefore {
+    #[default]
+    No,
+    /// By this key, at this moment.
+    By(KeyId, Timestamp),
+    /// Its fact does not read.
+    Unread,
+}
+
+/// One entry under audit.
+struct Case {
+    index: u64,
+    kind: Option<Kind>,
+    differences: Vec<(String, Option<Lead>)>,
+    check: Option<SignatureCheck>,
+}
+
+impl Case {
+    fn differs(&mut self, what: impl Into<String>) {
+        self.differences.push((what.into(), None));
+    }
+
+    fn differs_with(&mut self, what: impl Into<String>, lead: Lead) {
+        self.differences.push((what.into(), Some(lead)));
+    }
+
+    /// For whatever ends the judgement of an entry: how it is counted then no longer matters.
+    fn ends(&mut self, what: impl Into<String>) -> Outcome {
+        self.differs(what);
+        Outcome::Same
+    }
+}
+
+/// A fact with all that its judgement needs.
+struct Given<'a> {
+    entry: &'a Entry,
+    fact: &'a Fact,
+    artefact: Stored<'a>,
+}
+
+impl<'a> Given<'a> {
+    /// The artefact, or why it cannot be judged.
+    fn artefact(&self) -> Result<&'a [u8], Outcome> {
+        match self.artefact {
+            Stored::Kept(bytes) => Ok(bytes),
+            Stored::Absent => Err(Outcome::Not(Reason::NoArtefact)),
+            Stored::Unreadable => Err(Outcome::Not(Reason::Unreadable)),
+        }
+    }
+}
+
+impl Auditor {
+    /// Before the first entry.
+    #[must_use]
+    pub fn new(rules: Rules) -> Self {
+        Self {
+            rules,
+            report: Report::default(),
+            genesis: None,
+            mmd_millis: MMD_MILLIS,
+            keys: Keys::default(),
+            steps: BTreeMap::new(),
+            crls: BTreeMap::new(),
+            serial_counters: Marks::default(),
+            seconds_with_tokens: Marks::default(),
+            before: None,
+            token_before: TokenBefore::No,
+            compared: Vec::new(),
+        }
+    }
+
+    /// The next entry. A signature that comes back is to be checked, and [`Auditor::signature`] told how that ended.
+    pub fn entry(&mut self, row: &Row<'_>, ledger: &dyn Index) -> Option<SignatureCheck> {
+        let mut case = Case { index: row.index, kind: None, differences: Vec::new(), check: None };
+        let outcome = self.judge(row, ledger, &mut case);
+        self.report.entries += 1;
+        let differs = !case.differences.is_empty();
+        self.report.count(case.kind, outcome, differs);
+        let about = About::Entry { index: case.index, kind: case.kind };
+        for (what, lead) in case.differences {
+            self.report.differs(Difference { about, what, lead });
+        }
+        case.check.map(|check| SignatureCheck { counted: (!differs).then_some(outcome), ..check })
+    }
+
+    /// How a signature's check ended.
+    pub fn signature(&mut self, check: &SignatureCheck, holds: bool) {
+        if holds {
+            return;
+        }
+        if let Some(was) = check.counted {
+            self.report.recount(Some(check.kind), was);
+        }
+        let about = About::Entry { index: check.index, kind: Some(check.kind) };
+        let what = "the signature is not by the key of its unit".to_owned();
+        self.report.differs(Difference { about, what, lead: None });
+    }
+
+    /// A snapshot row, after the last entry.
+    pub fn snapshot(&mut self, aggregate: Aggregate, row: Stored<'_>) {
+        self.compared.push(aggregate);
+        let folded = self.folded(aggregate);
+        let what = match (row, folded) {
+            (Stored::Kept(row), Some(folded)) if row == folded => return,
+            (Stored::Kept(_), Some(_)) => "the snapshot is not the fold of the facts",
+            (Stored::Kept(_), None) => "there is a snapshot, and its facts leave no state",
+            (Stored::Absent, Some(_)) => "the snapshot is missing",
+            (Stored::Absent, None) => return,
+            (Stored::Unreadable, _) => "the snapshot does not read (semper fsck says more)",
+        };
+        self.report.differs(Difference { about: About::State(aggregate), what: what.to_owned(), lead: None });
+    }
+
+    fn folded(&self, aggregate: Aggregate) -> Option<Vec<u8>> {
+        let authority = Authority::ALL.into_iter().find(|authority| authority.crl_aggregate() == aggregate)?;
+        self.crls.get(&authority).map(encode_snapshot::<Crl>)
+    }
+
+    /// After the last entry, signature and snapshot row.
+    #[must_use]
+    pub fn finish(mut self) -> Report {
+        for aggregate in self.crls.keys().map(|authority| authority.crl_aggregate()).collect::<Vec<_>>() {
+            if !self.compared.contains(&aggregate) {
+                self.snapshot(aggregate, Stored::Absent);
+            }
+        }
+        for (key, what) in self.keys.gaps(self.genesis.as_ref()) {
+            self.report.differs(Difference { about: About::Key(key), what, lead: None });
+        }
+        self.report.trust = self.genesis.as_ref().and_then(|genesis| self.keys.trust(genesis));
+        self.report
+    }
+
+    /// The frame of an entry, in order: what it is, times, tags, fact, digest, step; then what its kind asks.
+    fn judge(&mut self, row: &Row<'_>, ledger: &dyn Index, case: &mut Case) -> Outcome {
+        let token_before = std::mem::take(&mut self.token_before);
+        let entry = match Entry::decode(row.entry) {
+            Ok(entry) => entry,
+            Err(fault) => {
+                case.differs_with(fault.to_string(), Lead::NoEntry);
+                return Outcome::Not(Reason::Unknown);
+            }
+        };
+        if let Some((other, time_ms)) = self.before.replace((row.index, entry.time_ms))
+            && entry.time_ms < time_ms
+        {
+            let (now, then) = (Timestamp::from_millis(entry.time_ms), Timestamp::from_millis(time_ms));
+            let what = format!("its time {now} is before that of the entry in front of it, {then}");
+            case.differs_with(what, Lead::TimeFell { other });
+        }
+        for tag in entry.tags.as_slice() {
+            if let Some(other) = ledger.other_with_tag(tag, row.index) {
+                let what = format!("it bears the tag {}… of entry {other}", hex::encode(&tag.0[..8]));
+                case.differs_with(what, Lead::SameTag { other });
+            }
+        }
+        case.kind = Kind::from_codes(entry.role, entry.kind);
+        let Some(kind) = case.kind else { return Outcome::Not(Reason::Unknown) };
+        if kind == Kind::Timestamp(TimestampKind::Token) {
+            self.token_before = TokenBefore::Unread;
+        }
+        let fact_bytes = match row.fact {
+            Stored::Kept(bytes) => bytes,
+            Stored::Absent => return case.ends("its fact is missing"),
+            Stored::Unreadable => return Outcome::Not(Reason::Unreadable),
+        };
+        let fact = match Fact::decode(fact_bytes) {
+            Ok(fact) => fact,
+            Err(FactError::Version { .. }) => return Outcome::Not(Reason::Unknown),
+            Err(fault) => return case.ends(format!("its fact does not read: {fault}")),
+        };
+        if fact.kind != kind {
+            return case.ends(format!("its fact is of kind {}", fact.kind));
+        }
+        let given = Given { entry: &entry, fact: &fact, artefact: row.artefact };
+        if (kind == Kind::Ledger(LedgerKind::Genesis)) != (row.index == 0) {
+            return case.ends(if row.index == 0 {
+                "the ledger does not begin with genesis"
+            } else {
+                "a second genesis"
+            });
+        }
+        if let (0, Stored::Kept(document)) = (row.index, row.artefact) {
+            self.genesis = Genesis::decode(document).ok();
+            self.mmd_millis = self.genesis.as_ref().map_or(MMD_MILLIS, |genesis| genesis.mmd_ms);
+        }
+        self.judge_time(&given, case);
+        judge_digest(&given, fact_bytes, case);
+        self.judge_step(&fact, case);
+        match kind {
+            Kind::Ledger(LedgerKind::Genesis) => self.judge_genesis(&given, case),
+            Kind::Ops(kind) => self.judge_ops(kind, &given, token_before, case),
+            Kind::Timestamp(TimestampKind::Token) => self.judge_token(&given, case),
+            Kind::Ca(CaKind::CertificateIssued) => self.judge_certificate(&given, case),
+            Kind::Ca(CaKind::CrlIssued) => self.judge_crl(&given, case),
+            Kind::Ca(CaKind::CertificateRevoked) => Outcome::Not(Reason::Unknown),
+        }
+    }
+
+    /// entry − mmd ≤ now ≤ entry (DESIGN §4).
+    fn judge_time(&self, given: &Given<'_>, case: &mut Case) {
+        let (now, time_ms) = (given.fact.now, given.entry.time_ms);
+        let decided = format!("it was decided at {now}, and its entry is of {}", Timestamp::from_millis(time_ms));
+        let what = if now.millis() > time_ms {
+            format!("{decided}, before it")
+        } else if time_ms - now.millis() > self.mmd_millis {
+            format!("{decided}, more than {} ms later", self.mmd_millis)
+        } else {
+            return;
+        };
+        match case.kind {
+            Some(Kind::Timestamp(TimestampKind::Token)) => case.differs_with(what, Lead::OutOfTime),
+            _ => case.differs(what),
+        }
+    }
+
+    /// A step is taken once, and none is left out.
+    fn judge_step(&mut self, fact: &Fact, case: &mut Case) {
+        let Some((aggregate, seq)) = fact.step() else { return };
+        let next = self.steps.entry(aggregate).or_default();
+        if seq != *next {
+            case.differs(format!("its fact is step {seq} of its aggregate, where step {next} comes next"));
+        }
+        *next = seq.saturating_add(1);
+    }
+}
+
+/// The entry's digest is that of the artefact which the fact releases or accepts, else of the fact.
+fn judge_digest(given: &Given<'_>, fact: &[u8], case: &mut Case) {
+    let digest = Digest(given.entry.digest);
+    match (has_artefact(given.fact.kind), given.artefact) {
+        (true, Stored::Kept(artefact)) if Digest::of(artefact) != digest => {
+            let what = "its digest is not that of its artefact";
+            match given.fact.kind {
+                Kind::Timestamp(TimestampKind::Token) => case.differs_with(what, Lead::Omitted),
+                _ => case.differs(what),
+            }
+        }
+        (true, _) => {}
+        (false, _) if Digest::of(fact) != digest => case.differs("its digest is not that of its fact"),
+        (false, Stored::Kept(_)) => case.differs("it has an artefact, which facts of its kind have not"),
+        (false, _) => {}
+    }
+}
+
+/// Which kinds of facts release or accept an artefact.
+const fn has_artefact(kind: Kind) -> bool {
+    match kind {
+        Kind::Ledger(LedgerKind::Genesis)
+        | Kind::Timestamp(TimestampKind::Token)
+        | Kind::Ca(CaKind::CertificateIssued | CaKind::CertificateRevoked | CaKind::CrlIssued) => true,
+        Kind::Ops(
+            OpsKind::KeyMade
+            | OpsKind::KeyFirstUse
+            | OpsKind::KeyEnded
+            | OpsKind::PolicyChanged
+            | OpsKind::ClockSynchronised
+            | OpsKind::ClockSuspect
+            | OpsKind::ClockLost
+            | OpsKind::LeapSecond
+            | OpsKind::OperatorAct
+            | OpsKind::Started
+            | OpsKind::Stopped,
+        ) => false,
+    }
+}
+
+/// Reads a role's own fact: a body that does not read is a difference, rules of another number a reason.
+fn recorded<R: Recorded>(fact: &Fact, case: &mut Case) -> Result<R, Outcome> {
+    let read = body_of(fact, case)?;
+    if fact.rules == R::RULES { Ok(read) } else { Err(Outcome::Not(Reason::OtherRules(fact.rules))) }
+}
+
+/// The same under whatever rules: the form of a body never changes.
+fn body_of<R: Recorded>(fact: &Fact, case: &mut Case) -> Result<R, Outcome> {
+    R::from_fact(fact).map_err(|fault| case.ends(format!("its fact does not read: {fault}")))
+}
+
+/// How a fact that was decided again differs from the one in the store.
+fn difference_of(stored: &Fact, again: &Fact) -> Option<String> {
+    let parts = [
+        ("aggregate", stored.aggregate == again.aggregate),
+        ("step", stored.seq == again.seq),
+        ("time", stored.now == again.now),
+        ("policy", stored.policy_hash == again.policy_hash),
+        ("event", stored.event_digest == again.event_digest),
+        ("body", stored.body == again.body),
+        ("kind", stored.kind == again.kind && stored.rules == again.rules),
+    ];
+    let other: Vec<_> = parts.into_iter().filter(|(_, same)| !same).map(|(name, _)| name).collect();
+    (!other.is_empty()).then(|| format!("decided again, its fact has another {}", other.join(", another ")))
+}

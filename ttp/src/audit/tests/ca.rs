@@ -1,0 +1,195 @@
+//! Certificates and lists that are not what was decided.
+
+use rasn_pkix::Extension;
+use semper_ledger::entry::Tags;
+
+use super::world::signed_list;
+use super::*;
+use crate::asn1::oid;
+use crate::ca::CaFact;
+use crate::ca::crl::{self, CrlContent};
+use crate::ca::profile::ProfileCode;
+use crate::testing::reissue;
+use crate::x509::Certificate;
+
+fn certified(at: usize) -> usize {
+    World::lived().all(Kind::Ca(CaKind::CertificateIssued))[at]
+}
+
+#[test]
+fn certificates_that_are_not_their_facts() {
+    let at = certified(2);
+    let world = spoilt(|world| {
+        let fact = world.lines[at].fact.clone().unwrap();
+        let CaFact::CertificateIssued { issuer, profile, serial, public_key, not_before, not_after } =
+            CaFact::from_fact(&fact).unwrap()
+        else {
+            panic!("a certificate")
+        };
+        let not_after = not_after.plus_secs(1);
+        world.rewrite(at, CaFact::CertificateIssued { issuer, profile, serial, public_key, not_before, not_after });
+    });
+    finds(&world, &format!("entry {at} (ca.certificate-issued): decided again, its fact has another body"));
+    let world = spoilt(|world| world.fact(at).event_digest.0[0] ^= 1);
+    finds(&world, &format!("entry {at} (ca.certificate-issued): decided again, its fact has another event"));
+    let world = spoilt(|world| world.lines[at].entry.tags = Tags::new(vec![Tag([1; 32])]).unwrap());
+    finds(&world, &format!("entry {at} (ca.certificate-issued): its entry does not bear the tag of its certificate"));
+}
+
+/// A certificate in the place of the unit's, with fact, tag and digest that fit it.
+fn in_its_place(at: usize, der: &[u8]) -> Vec<String> {
+    let profile = ProfileCode::Tsu;
+    let certificate = Certificate::from_der(der).unwrap();
+    let world = spoilt(|world| {
+        world.certify(profile, &certificate);
+        let mut line = world.lines.pop().unwrap();
+        line.entry.time_ms = world.lines[at].entry.time_ms;
+        world.lines[at] = line;
+    });
+    let about = About::Entry { index: at as u64, kind: Some(Kind::Ca(CaKind::CertificateIssued)) };
+    let found = world.audit().differences.into_iter().filter(|difference| difference.about == about);
+    found.map(|difference| difference.what).collect()
+}
+
+#[test]
+fn certificates_against_their_profile() {
+    let good = testing::ec().tsu.certificate();
+    let at = certified(2);
+    assert_eq!(in_its_place(at, good.der()), [""; 0]);
+    let without = |id: &'static rasn::types::Oid| {
+        reissue(good, |tbs| {
+            let kept: Vec<Extension> =
+                tbs.extensions.as_ref().unwrap().iter().filter(|one| *one.extn_id != *id).cloned().collect();
+            tbs.extensions = Some(kept.into());
+        })
+    };
+    let found = in_its_place(at, &without(oid::AUTHORITY_INFO_ACCESS));
+    assert_eq!(found, ["the certificate has not the profile of its kind: authorityInfoAccess is missing"]);
+    // By a stranger's key.
+    let mut forged = good.der().to_vec();
+    let last = forged.len() - 1;
+    forged[last] ^= 1;
+    let found = in_its_place(at, &forged);
+    assert!(found.iter().any(|what| what.starts_with("the certificate does not lead to the root: ")), "{found:?}");
+}
+
+#[test]
+fn another_root_than_that_of_genesis() {
+    let world = spoilt(|world| {
+        let mut genesis = Genesis::decode(world.lines[0].artefact.as_ref().unwrap()).unwrap();
+        genesis.root_certificate.0[0] ^= 1;
+        world.lines[0].artefact = Some(genesis.encode());
+        world.reseal(0);
+    });
+    let root = certified(0);
+    finds_all(
+        &world,
+        &[
+            "entry 0 (ledger.genesis): decided again, its fact has another body",
+            &format!("entry {root} (ca.certificate-issued): genesis names another root certificate"),
+        ],
+    );
+}
+
+fn second_list() -> usize {
+    World::lived().all(Kind::Ca(CaKind::CrlIssued))[1]
+}
+
+/// The second list with other numbers, in fact and list or in the list alone.
+fn other_list(change: fn(&mut CrlContent), in_fact: bool) -> Vec<String> {
+    let at = second_list();
+    let world = spoilt(|world| {
+        let CaFact::CrlIssued { authority, number, this_update, next_update, .. } =
+            CaFact::from_fact(world.lines[at].fact.as_ref().unwrap()).unwrap()
+        else {
+            panic!("a list")
+        };
+        let mut content = CrlContent { number, this_update, next_update, revoked: Vec::new() };
+        change(&mut content);
+        world.lines[at].artefact = Some(signed_list(&content));
+        let CrlContent { number, this_update, next_update, revoked } = content;
+        if in_fact {
+            let entries = revoked.len() as u64;
+            world.rewrite(at, CaFact::CrlIssued { authority, number, this_update, next_update, entries });
+        }
+        world.reseal(at);
+    });
+    let about = About::Entry { index: at as u64, kind: Some(Kind::Ca(CaKind::CrlIssued)) };
+    let found = world.audit().differences.into_iter().filter(|difference| difference.about == about);
+    found.map(|difference| difference.what).collect()
+}
+
+#[test]
+fn lists_that_are_not_what_was_decided() {
+    assert_eq!(other_list(|_| {}, true), [""; 0]);
+    assert_eq!(
+        other_list(|content| content.number += 1, true),
+        ["decided again, its fact has another body", "decided again, the list has another number"]
+    );
+    assert_eq!(other_list(|content| content.number += 1, false), ["decided again, the list has another number"]);
+    assert_eq!(
+        other_list(|content| content.next_update = content.next_update.plus_secs(60), false),
+        ["decided again, the list has another nextUpdate"]
+    );
+    assert_eq!(
+        other_list(|content| content.this_update = content.this_update.minus_millis(60_000), false),
+        ["decided again, the list has another thisUpdate"]
+    );
+    let revoke = |content: &mut CrlContent| {
+        content.revoked.push(crl::Revoked {
+            serial: vec![1],
+            at: content.this_update,
+            reason: crl::Reason::Superseded,
+        });
+    };
+    assert_eq!(other_list(revoke, false), ["decided again, the list has another number of entries"]);
+    // A life that no event with this digest asked for.
+    let at = second_list();
+    let found = other_list(|content| content.next_update = content.next_update.plus_secs(60), true);
+    assert_eq!(found, [""; 0], "entry {at} is then not decided again");
+}
+
+#[test]
+fn a_list_before_its_time() {
+    let world = spoilt(|world| {
+        let at = second_list();
+        let fact = world.lines[at].fact.clone().unwrap();
+        // As if the first one had been issued an hour before.
+        let CaFact::CrlIssued { authority, .. } = CaFact::from_fact(&fact).unwrap() else { panic!("a list") };
+        let first = world.all(Kind::Ca(CaKind::CrlIssued))[0];
+        let recent = fact.now.whole_secs().minus_millis(3_600_000);
+        let number = recent.secs();
+        let next_update = recent.plus_secs(2 * 24 * 3600);
+        world.rewrite(first, CaFact::CrlIssued { authority, number, this_update: recent, next_update, entries: 0 });
+    });
+    let found = world.audit().differences;
+    assert!(
+        found.iter().any(|found| found.what.starts_with("decided again, no list is issued: the last list is fresh")),
+        "{found:?}"
+    );
+}
+
+#[test]
+fn a_list_by_somebody_else() {
+    let at = second_list();
+    let world = spoilt(|world| {
+        let list = world.lines[at].artefact.as_mut().unwrap();
+        let last = list.len() - 1;
+        list[last] ^= 1;
+        world.reseal(at);
+    });
+    let found = world.audit().differences;
+    assert!(found.iter().any(|found| found.what.starts_with("the list is not by its authority: ")), "{found:?}");
+}
+
+#[test]
+fn snapshots() {
+    let aggregate = Authority::Tsu.crl_aggregate();
+    let name = format!("the state of aggregate {}…", hex::encode(&aggregate.0[..8]));
+    let world = spoilt(|world| *world.snapshots.get_mut(&aggregate).unwrap().last_mut().unwrap() ^= 1);
+    finds(&world, &format!("{name}: the snapshot is not the fold of the facts"));
+    let world = spoilt(|world| world.snapshots.clear());
+    finds(&world, &format!("{name}: the snapshot is missing"));
+    let world = spoilt(|world| drop(world.snapshots.insert(Aggregate([7; 32]), vec![0])));
+    finds(&world, "the state of aggregate 0707070707070707…: there is a snapshot, and its facts leave no state");
+}
