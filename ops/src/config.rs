@@ -13,6 +13,7 @@
 //!
 //! `deploy/semper.toml` is the commented sample; a test holds it to [`Config::default`] field by field.
 
+mod endpoints;
 mod identity;
 mod secret;
 mod sections;
@@ -25,6 +26,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use endpoints::{ENDPOINTS, endpoint_settings};
 pub(crate) use identity::{Identity, IdentityIncomplete};
 pub(crate) use secret::{Secret, SecretError};
 pub(crate) use sections::{

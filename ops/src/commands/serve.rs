@@ -25,11 +25,9 @@ use semper_ledger::{
     sequencer::{GroupReport, Observer, Refused},
 };
 use semper_ttp::{
-    asn1::PolicyId,
     crypto::{LogVerifier, OsEntropy},
-    digest::{Digest, ImprintAlgorithm},
+    digest::Digest,
     evidence::OpsFact,
-    timestamp::{Accuracy, Settings},
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -40,7 +38,7 @@ pub(super) use outside::read_policy;
 use super::say;
 use crate::{
     cli,
-    config::{Config, HashName},
+    config::{Config, ENDPOINTS, endpoint_settings},
     data::{self, BACKUP_INDEX, DataFolder, keep_promises, read_genesis, sequencer_settings},
     disk,
     exit::Exit,
@@ -112,9 +110,9 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
 
     let policy_hash = data::policy_hash(&config);
     let mut endpoints = Vec::new();
-    for ((tsu, signer), name) in loaded.units.into_iter().zip(["/tsa", "/tsa/rsa"]) {
+    for ((tsu, signer), name) in loaded.units.into_iter().zip(ENDPOINTS.map(|(_, name)| name)) {
         let pool_name = format!("sign-{}", tsu.key());
-        let settings = endpoint_settings(&config, name, policy_hash)?;
+        let settings = endpoint_settings(&config, name, policy_hash).map_err(|why| Failed::usage(&why))?;
         let endpoint = semper_ttp::timestamp::Endpoint::new(settings, Arc::new(tsu));
         let pool = Pool::start(
             &pool_name,
@@ -317,36 +315,6 @@ async fn watch_disk(service: Arc<Service>, data: std::path::PathBuf, min: u64) {
         let (service, data) = (service.clone(), data.clone());
         // A hanging disk must hang this thread and no other.
         let _ = tokio::task::spawn_blocking(move || look_at_disk(&service, &data, min)).await;
-    }
-}
-
-fn endpoint_settings(config: &Config, name: &str, policy_hash: Digest) -> Result<Settings, Failed> {
-    let policy =
-        |text: &str| text.parse::<PolicyId>().map_err(|_| Failed::usage(&format!("{text} is no object identifier")));
-    let default = config.policy_default().ok_or_else(|| Failed::usage(&"tsa.policy_default is missing"))?;
-    let accepted = config.policies_accepted();
-    let micros = |ms: u64| u32::try_from(ms.saturating_mul(1000)).unwrap_or(u32::MAX);
-    Ok(Settings {
-        name: name.to_owned(),
-        default_policy: policy(default)?,
-        accepted_policies: accepted.iter().map(|text| policy(text)).collect::<Result<_, _>>()?,
-        hashes: config.tsa.hashes_accepted.iter().map(|name| hash(*name)).collect(),
-        accuracy: Accuracy::from_micros(micros(config.tsa.accuracy_ms))
-            .ok_or_else(|| Failed::usage(&"tsa.accuracy_ms must be from 1 to 1000"))?,
-        clock_bound_micros: micros(config.clock.offset_bound_ms),
-        qualified: config.tsa.qualified,
-        policy_hash,
-    })
-}
-
-fn hash(name: HashName) -> ImprintAlgorithm {
-    match name {
-        HashName::Sha256 => ImprintAlgorithm::Sha256,
-        HashName::Sha384 => ImprintAlgorithm::Sha384,
-        HashName::Sha512 => ImprintAlgorithm::Sha512,
-        HashName::Sha3_256 => ImprintAlgorithm::Sha3_256,
-        HashName::Sha3_384 => ImprintAlgorithm::Sha3_384,
-        HashName::Sha3_512 => ImprintAlgorithm::Sha3_512,
     }
 }
 
