@@ -16,7 +16,7 @@ pub(crate) use backup::{
 };
 use clap::{Parser, Subcommand};
 pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_ending};
-pub(crate) use folder::{Export, Fsck};
+pub(crate) use folder::{Audit, Export, Fsck};
 pub(crate) use outside::{Monitor, Witness, WitnessCommand, WitnessInit, WitnessServe};
 pub(crate) use serve::{Init, Serve};
 pub(crate) use trial::{Bench, BenchArea, Demo};
@@ -54,6 +54,7 @@ pub(crate) enum Command {
     Verify(Verify),
     Prove(Prove),
     Fsck(Fsck),
+    Audit(Audit),
     Export(Export),
     Backup(Backup),
     Restore(Restore),

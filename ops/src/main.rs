@@ -27,6 +27,7 @@ fn main() -> Exit {
         Command::Verify(args) => commands::verify::run(args, cli.json),
         Command::Prove(args) => commands::prove::run(args, cli.json),
         Command::Fsck(args) => commands::fsck::run(args, cli.json),
+        Command::Audit(args) => commands::audit::run(args, cli.json),
         Command::Export(args) => commands::export::run(args, cli.json),
         Command::Backup(args) => commands::backup::run(args, cli.json),
         Command::Restore(args) => commands::restore::run(args, cli.json),

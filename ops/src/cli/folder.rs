@@ -2,7 +2,10 @@
 
 use std::path::PathBuf;
 
+use chrono::DateTime;
 use clap::Args;
+use semper_ttp::evidence::KeyId;
+use semper_ttp::time::Timestamp;
 
 /// Check a data folder: every tile, root, time, tag and the newest checkpoint, from the entries up.
 ///
@@ -19,6 +22,47 @@ pub(crate) struct Fsck {
     /// Also indexes, artefacts and folded state.
     #[arg(long)]
     pub(crate) full: bool,
+}
+
+/// Decide again whatever can be decided again, and compare it with the ledger.
+///
+/// Every fact is folded; each whose event can be had is decided anew by the rules of this program and the settings given, and
+/// must come out the same to the byte: tokens, revocation lists, certificates, genesis, keys. All others are counted as "not
+/// re-decided" with the reason. Ends with 0 (nothing differs), 1 (something does), 2 (something is missing or does not read).
+/// The server must not be running on the folder.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper audit --data /var/lib/semper/data --evidence evidence\n  \
+                  semper audit --data /var/lib/semper/data --tokens --unit tsu-ec.1 \
+                  --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z")]
+pub(crate) struct Audit {
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The settings to decide by, those that were in force; without it, the copy that `semper init` made in the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Write a proof of misbehaviour (.pom.json, for `semper verify`) of each difference that an outsider can be shown into
+    /// this folder.
+    #[arg(long, value_name = "DIR", conflicts_with = "tokens")]
+    pub(crate) evidence: Option<PathBuf>,
+    /// Instead of auditing, list the tokens that were issued: index, time, serial number, unit, policy, clock, imprint. With
+    /// --json one JSON object a line.
+    #[arg(long)]
+    pub(crate) tokens: bool,
+    /// Only tokens of this unit, such as tsu-ec.1.
+    #[arg(long, value_name = "KEY", requires = "tokens")]
+    pub(crate) unit: Option<KeyId>,
+    /// Only tokens of this time (RFC 3339) and later.
+    #[arg(long, value_name = "TIME", value_parser = rfc3339, requires = "tokens")]
+    pub(crate) from: Option<Timestamp>,
+    /// Only tokens before this time (RFC 3339).
+    #[arg(long, value_name = "TIME", value_parser = rfc3339, requires = "tokens")]
+    pub(crate) to: Option<Timestamp>,
+}
+
+fn rfc3339(text: &str) -> Result<Timestamp, String> {
+    let time = DateTime::parse_from_rfc3339(text).ok().and_then(|time| Timestamp::from_chrono(&time));
+    time.ok_or_else(|| "must be a time such as 2026-03-01T12:00:00Z".to_owned())
 }
 
 /// Write the public half of a ledger as a folder that any web server can serve as a log (C2SP tlog-tiles).

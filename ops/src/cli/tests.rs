@@ -38,7 +38,7 @@ fn every_help_has_an_example_that_parses() {
             assert!(arg.get_help().is_some(), "{name}: {} has no help", arg.get_id());
         }
     }
-    assert_eq!(count, 20);
+    assert_eq!(count, 21);
     assert!(root.render_long_help().to_string().contains("Example:\n  semper demo"));
 }
 
@@ -83,6 +83,11 @@ fn what_must_be_given_and_what_excludes_each_other() {
         &format!("semper prove --url u --index 1 --digest {hex}"),
         "semper prove --url u --index -1",
         "semper fsck",
+        "semper audit",
+        "semper audit --data d --from 2026-03-01T00:00:00Z",
+        "semper audit --data d --tokens --from yesterday",
+        "semper audit --data d --tokens --unit tsu-ec",
+        "semper audit --data d --tokens --evidence e",
         "semper export --data d",
         "semper export --out o",
         "semper backup",
@@ -118,6 +123,8 @@ fn what_must_be_given_and_what_excludes_each_other() {
         "semper verify f --trust t --policy 1.2.3 --policy 2.25.340282366920938463463374607431768211455",
         &format!("semper prove --url u --digest {hex} --form cose"),
         "semper demo",
+        "semper audit --data d --config f --evidence e --json",
+        "semper audit --data d --tokens --unit tsu-rsa.2 --from 2026-03-01T00:00:00+01:00 --to 2026-03-01T00:00:00Z",
         "semper bench",
         "semper backup run --data d --to t --recipient a --recipient b --thorough",
         "semper restore --from f --identity i --data d --no-erasures --new-anchor --unwitnessed --complete-from u",

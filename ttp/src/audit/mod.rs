@@ -14,7 +14,7 @@
 //! | of each entry | |
 //! |---|---|
 //! | frame | it is one; times do not fall; its fact reads, fits its role and kind, and was decided at most mmd before; its digest is that of artefact or fact; the fact takes the next step of its aggregate; no tag stands elsewhere |
-//! | token | the unit's template, filled with what fact and token say, gives the token to the octet; the request is made again from it ([`request`]), and `decide` gives this fact and this content; the signature; the unit's period; no counter drawn twice; no second in which the clock was stopped |
+//! | token | the unit's template, filled with what fact and token say, gives the token to the octet; the request is made again from it (`request`), and `decide` gives this fact and this content; the signature; the unit's period; no counter drawn twice; no second in which the clock was stopped |
 //! | CRL | decided again from the state folded so far, built, compared to the octet; the signature |
 //! | certificate | the fact is made again from it; profile, path, tag |
 //! | genesis, keys | made again from the document of genesis, from the ledger, from the unit's certificate |

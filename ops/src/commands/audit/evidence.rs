@@ -1,0 +1,121 @@
+//! `--evidence`: what an outsider can be shown of the differences, as proofs of misbehaviour.
+//!
+//! A proof is made of what the log signed, and judged as the outsider would, by the keys that the ledger itself names; only
+//! what convicts is written. A difference between a fact and its token, say, is in private rows that nobody signed: it stays a
+//! finding.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use semper_ledger::entry::Entry;
+use semper_ledger::proof;
+use semper_ledger::reader::Reader;
+use semper_ledger::receipt::tlog_proof::TlogProof;
+use semper_ledger::store::Fault;
+use semper_ttp::account::{Anchors, Kind, Proof, Stretch, Verdict, judge};
+use semper_ttp::audit::{About, Difference, Lead, Report};
+use semper_ttp::verify::{TokenReading, Trust};
+
+use super::Failed;
+use crate::commands::atomic;
+
+/// A proof that was written.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Written {
+    pub(super) path: PathBuf,
+    /// What it proves.
+    pub(super) reason: String,
+}
+
+/// Entries that a proof of omission may hold; the file is bounded, and so is whoever judges it.
+const STRETCH_MAX: u64 = 200_000;
+
+/// Writes a proof of each difference that can be proven.
+///
+/// # Errors
+/// The folder cannot be written, or the store not read.
+pub(super) fn write(folder: &Path, reader: &Reader, report: &Report) -> Result<Vec<Written>, Failed> {
+    let failed = |path: &Path, error| Failed::Evidence { path: path.to_owned(), error };
+    let mut written: Vec<Written> = Vec::new();
+    for difference in &report.differences {
+        let Some((index, proof)) = prove(reader, report.trust.as_ref(), difference)? else { continue };
+        let keys = std::slice::from_ref(reader.vkey());
+        let judged = judge(&proof, &Anchors { log_keys: keys, trust: report.trust.as_ref() });
+        if judged.verdict != Verdict::Proven {
+            continue;
+        }
+        fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
+        let path = folder.join(format!("{}-{index}.pom.json", proof.kind.name()));
+        if written.iter().any(|before| before.path == path) {
+            continue; // the same entry under another of its tags
+        }
+        atomic::write_new(&path, proof.to_json().as_bytes()).map_err(|error| failed(&path, error))?;
+        written.push(Written { path, reason: judged.reason });
+    }
+    Ok(written)
+}
+
+/// What might convict, with the index by which it is named.
+fn prove(reader: &Reader, trust: Option<&Trust>, difference: &Difference) -> Result<Option<(u64, Proof)>, Fault> {
+    let (About::Entry { index, .. }, Some(lead)) = (difference.about, difference.lead) else { return Ok(None) };
+    let origin = reader.identity().origin();
+    let two = |kind, other: u64| -> Result<_, Fault> {
+        let (Some(one), Some(other)) = (place(reader, other)?, place(reader, index)?) else { return Ok(None) };
+        Ok(Some(Proof::two_entries(kind, origin, one, other)))
+    };
+    let proof = match lead {
+        // Told of both entries; one file is enough, under the later one's index.
+        Lead::SameTag { other } if other > index => None,
+        Lead::SameTag { other } => two(Kind::Equivocation, other)?,
+        Lead::TimeFell { other } => two(Kind::Time, other)?,
+        Lead::NoEntry => two(Kind::BrokenRule, 0)?,
+        Lead::OutOfTime => {
+            let (Some(token), Some(entry)) = (reader.artefact(index)?, place(reader, index)?) else { return Ok(None) };
+            Some(Proof::out_of_time(origin, &token, entry))
+        }
+        Lead::Omitted => {
+            let (Some(token), Some(trust)) = (reader.artefact(index)?, trust) else { return Ok(None) };
+            let Ok(reading) = TokenReading::of(&token) else { return Ok(None) };
+            let from = reading.gen_time.millis();
+            stretch(reader, from, from.saturating_add(trust.mmd_millis()))?
+                .map(|stretch| Proof::omission(origin, &token, stretch))
+        }
+    };
+    Ok(proof.map(|proof| (index, proof)))
+}
+
+/// An entry with its place, under the checkpoint of its own group.
+fn place(reader: &Reader, index: u64) -> Result<Option<TlogProof>, Fault> {
+    let receipt = reader.receipt(index)?;
+    Ok(receipt.and_then(|receipt| TlogProof::parse(&receipt.tlog_proof(reader.identity())).ok()))
+}
+
+/// All entries of the times from `from` to `to`, ms, and one on either side, under the newest checkpoint. `None` if they are
+/// too many for a file.
+fn stretch(reader: &Reader, from: u64, to: u64) -> Result<Option<Stretch>, Fault> {
+    let size = reader.size();
+    let first = first_at(reader, from)?.saturating_sub(1);
+    let end = (first_at(reader, to.saturating_add(1))? + 1).min(size);
+    let (Some(checkpoint), true) = (reader.checkpoint(), first < end && end - first <= STRETCH_MAX) else {
+        return Ok(None);
+    };
+    let entries: Result<Vec<_>, Fault> =
+        (first..end).map(|index| Ok(reader.entry(index)?.unwrap_or_default())).collect();
+    let path = proof::range(reader, first, end - first, size)?;
+    Ok(Some(Stretch { first, entries: entries?, path, checkpoint }))
+}
+
+/// The first entry whose time is `time_ms` or later; the log's size if there is none. Times never fall along a log; where
+/// they do, what is made of this convicts nobody, and they themselves do.
+pub(super) fn first_at(reader: &Reader, time_ms: u64) -> Result<u64, Fault> {
+    let (mut low, mut high) = (0, reader.size());
+    while low < high {
+        let middle = low + (high - low) / 2;
+        let entry = reader.entry(middle)?.and_then(|bytes| Entry::decode(&bytes).ok());
+        match entry {
+            Some(entry) if entry.time_ms >= time_ms => high = middle,
+            Some(_) | None => low = middle + 1,
+        }
+    }
+    Ok(low)
+}
