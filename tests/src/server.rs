@@ -137,6 +137,12 @@ impl Data {
         run(&[OsStr::new("fsck"), OsStr::new("--full"), OsStr::new("--data"), self.path.as_os_str()])
     }
 
+    /// `semper audit`.
+    #[must_use]
+    pub fn audit(&self) -> Finished {
+        run(&[OsStr::new("audit"), OsStr::new("--data"), self.path.as_os_str()])
+    }
+
     /// `semper export --json` into a folder.
     #[must_use]
     pub fn export(&self, out: &Path) -> Finished {

@@ -226,7 +226,9 @@ fn a_clock_that_jumps_stops_the_authority() {
         assert!(stopped, "{jump}: {metrics}");
         // Reading goes on.
         assert_eq!(connection.get("/ledger/checkpoint").expect("an answer").status, 200);
-        server.stop().fsck().expect(0);
+        let data = server.stop();
+        data.fsck().expect(0);
+        data.audit().expect(0);
     }
 }
 
@@ -243,7 +245,9 @@ fn a_jump_leaves_no_mark_on_the_ledgers_time() {
         realtime.set("+0");
         let server = realtime.start(&data);
         assert!(granted_by(server.http()), "{jump}: after");
-        server.stop().fsck().expect(0);
+        let data = server.stop();
+        data.fsck().expect(0);
+        data.audit().expect(0);
     }
 }
 
@@ -271,7 +275,9 @@ fn a_clock_that_was_lost_is_on_record_when_it_is_back() {
         }
         assert!(wanted.starts_with(&clock) && Instant::now() < deadline, "{clock:?}");
     }
-    server.stop().fsck().expect(0);
+    let data = server.stop();
+    data.fsck().expect(0);
+    data.audit().expect(0);
 }
 
 /// A unit's key signs for a year. Its end is told two months ahead, and readiness says when it has come.
@@ -315,7 +321,9 @@ fn a_ledger_ahead_of_the_clock_is_served_for_reading() {
     realtime.set("+3610");
     wait_until_ready(&server);
     assert!(granted_by(server.http()), "{}", server.stderr());
-    server.stop().fsck().expect(0);
+    let data = server.stop();
+    data.fsck().expect(0);
+    data.audit().expect(0);
 }
 
 /// A unit's key may sign for a year. Its end is refused, told, and an entry of its own, once.
@@ -337,6 +345,8 @@ fn the_end_of_a_key_is_an_entry() {
             assert!(Instant::now() < deadline, "the ends have no entries");
         }
         assert_eq!(ends(&server), 2);
-        server.stop().fsck().expect(0);
+        let data = server.stop();
+        data.fsck().expect(0);
+        data.audit().expect(0);
     }
 }

@@ -41,6 +41,7 @@ fn fifty_kills_under_load_lose_no_answer() {
         assert!(records.len() > before, "round {round} gave no answer at all");
     }
     data.fsck().expect(0);
+    data.audit().expect(0);
 
     let server = data.serve();
     verify_all(&records, server.http(), &trust);
@@ -50,6 +51,7 @@ fn fifty_kills_under_load_lose_no_answer() {
     assert!(newest as usize >= records.len());
     drop(server.stop());
     data.fsck().expect(0);
+    data.audit().expect(0);
     eprintln!(
         "{KILLS} kills, {in_recovery} of recoveries: {} tokens and {proofs} proofs answered, {newest} entries, {:.0} s",
         records.len(),

@@ -72,6 +72,7 @@ fn sigterm_under_load_loses_no_answer() {
         (records, data, granted_late)
     });
     data.fsck().expect(0);
+    data.audit().expect(0);
     let server = data.serve();
     verify_all(&records, server.http(), &trust);
     let logged = tokens_logged(&server) - tokens_before;

@@ -47,7 +47,7 @@ pub(super) fn write(folder: &Path, reader: &Reader, report: &Report) -> Result<V
         fs::create_dir_all(folder).map_err(|error| failed(folder, error))?;
         let path = folder.join(format!("{}-{index}.pom.json", proof.kind.name()));
         if written.iter().any(|before| before.path == path) {
-            continue; // the same entry under another of its tags
+            continue; // the same entries, told of the other one or of another tag
         }
         atomic::write_new(&path, proof.to_json().as_bytes()).map_err(|error| failed(&path, error))?;
         written.push(Written { path, reason: judged.reason });
@@ -64,9 +64,8 @@ fn prove(reader: &Reader, trust: Option<&Trust>, difference: &Difference) -> Res
         Ok(Some(Proof::two_entries(kind, origin, one, other)))
     };
     let proof = match lead {
-        // Told of both entries; one file is enough, under the later one's index.
-        Lead::SameTag { other } if other > index => None,
-        Lead::SameTag { other } => two(Kind::Equivocation, other)?,
+        // It may be told of both entries: the file is named after the later one.
+        Lead::SameTag { other } => return Ok(two(Kind::Equivocation, other)?.map(|proof| (index.max(other), proof))),
         Lead::TimeFell { other } => two(Kind::Time, other)?,
         Lead::NoEntry => two(Kind::BrokenRule, 0)?,
         Lead::OutOfTime => {
