@@ -193,3 +193,28 @@ fn snapshots() {
     let world = spoilt(|world| drop(world.snapshots.insert(Aggregate([7; 32]), vec![0])));
     finds(&world, "the state of aggregate 0707070707070707…: there is a snapshot, and its facts leave no state");
 }
+
+#[test]
+fn artefacts_and_histories_of_something_else() {
+    for (at, due) in [
+        (certified(2), "its artefact is no certificate: not a certificate in strict DER"),
+        (second_list(), "its artefact is no list in strict DER"),
+    ] {
+        let world = spoilt(|world| {
+            world.lines[at].artefact = Some(vec![0x30, 0x00]);
+            world.reseal(at);
+        });
+        assert_eq!(world.audit().differences.into_iter().map(|found| found.what).collect::<Vec<_>>(), [due]);
+    }
+    let at = second_list();
+    let world = spoilt(|world| world.fact(at).aggregate = Authority::Root.crl_aggregate());
+    let found: Vec<_> = world.audit().differences.into_iter().map(|found| found.what).collect();
+    assert_eq!(
+        found,
+        [
+            "its fact is step 1 of its aggregate, where step 0 comes next",
+            "its fact is of ca-tsu and lies in the history of something else",
+            "the snapshot is not the fold of the facts",
+        ]
+    );
+}

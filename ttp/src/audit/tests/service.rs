@@ -86,6 +86,19 @@ fn histories_of_keys() {
     let world = spoilt(|world| drop(world.lines.remove(made)));
     finds(&world, "the key log-note.1: genesis names it, and its making is not recorded");
 
+    // The same key made and put to use once more, at steps of their own.
+    for (fact, seq, due) in [
+        (OpsFact::KeyMade { key: ec, public_key: testing_key() }, 2, "the key's making was recorded before"),
+        (OpsFact::KeyFirstUse { key: ec }, 2, "the key's first use was recorded before"),
+    ] {
+        let world = spoilt(|world| {
+            let now = world.lines.last().unwrap().fact.as_ref().unwrap().now;
+            world.record(fact, Aggregate::of_key(ec), seq, &[], now, None);
+        });
+        let found: Vec<_> = world.audit().differences.into_iter().map(|difference| difference.what).collect();
+        assert!(found.iter().any(|what| what == due), "{found:?}");
+    }
+
     // A key that came later is not called good: nothing shows it.
     let world = spoilt(|world| {
         let key = KeyId::new(KeyPurpose::TsuEc, 2);
@@ -94,6 +107,11 @@ fn histories_of_keys() {
         world.record(fact, Aggregate::of_key(key), 0, b"act", now, None);
     });
     assert_eq!(world.audit().not_decided()[&Reason::LaterKey], 1);
+}
+
+/// The public key of the P-256 unit, as its making says it.
+fn testing_key() -> Digest {
+    Digest::of(&testing::ec().tsu.certificate().spki_der())
 }
 
 #[test]
