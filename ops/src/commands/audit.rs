@@ -128,7 +128,9 @@ impl Opened {
         let anchor = folder.open_anchor(&config.ledger)?;
         let lock = StoreLock::take(&folder.path("store"))?;
         let store = Arc::new(fsck::open_store(&folder, &config).map_err(DataError::from)?);
-        let reader = ledger::inspect(store.clone(), &anchor, &identity, &LogVerifier).map_err(Failed::Ledger)?;
+        let journal = folder.journal(&config.ledger, identity.origin());
+        let reader = ledger::inspect(store.clone(), &anchor, &journal, &identity, &LogVerifier);
+        let reader = reader.map_err(Failed::Ledger)?;
         // Without genesis, which is then a difference, decisions are held to the usual delay.
         if let Ok(genesis) = read_genesis(&*store) {
             keep_promises(&mut config, &genesis)?;

@@ -17,6 +17,7 @@
 //! | token | the unit's template, filled with what fact and token say, gives the token to the octet; the request is made again from it (`request`), and `decide` gives this fact and this content; the signature; the unit's period; no counter drawn twice; no second in which the clock was stopped |
 //! | CRL | decided again from the state folded so far, built, compared to the octet; the signature |
 //! | certificate | the fact is made again from it; profile, path, tag |
+//! | a new anchor | its fact is made again, and it stands where it says |
 //! | genesis, keys | made again from the document of genesis, from the ledger, from the unit's certificate |
 //! | clock, start, end | frame only: what led to them lay outside |
 //!
@@ -52,7 +53,8 @@ use crate::ca::{Authority, Crl, CrlState};
 use crate::crypto::{PublicKey, Verifier};
 use crate::digest::Digest;
 use crate::evidence::{
-    Aggregate, CaKind, Fact, FactError, Genesis, KeyId, KeyPurpose, Kind, LedgerKind, OpsKind, Recorded, TimestampKind,
+    Aggregate, ArchiveKind, CaKind, Fact, FactError, Genesis, KeyId, KeyPurpose, Kind, LedgerKind, OpsKind, Recorded,
+    TimestampKind,
 };
 use crate::role::{Snapshot, encode_snapshot};
 use crate::time::Timestamp;
@@ -68,6 +70,8 @@ pub enum Stored<'a> {
     Absent,
     /// There is one, and it does not read.
     Unreadable,
+    /// There is none, and the store says so: it was completed from a public copy.
+    Lost,
 }
 
 /// One entry with what belongs to it.
@@ -189,6 +193,7 @@ impl<'a> Given<'a> {
             Stored::Kept(bytes) => Ok(bytes),
             Stored::Absent => Err(Outcome::Not(Reason::NoArtefact)),
             Stored::Unreadable => Err(Outcome::Not(Reason::Unreadable)),
+            Stored::Lost => Err(Outcome::Not(Reason::Lost)),
         }
     }
 }
@@ -248,8 +253,8 @@ impl Auditor {
             (Stored::Kept(row), Some(folded)) if row == folded => return,
             (Stored::Kept(_), Some(_)) => "the snapshot is not the fold of the facts",
             (Stored::Kept(_), None) => "there is a snapshot, and its facts leave no state",
-            (Stored::Absent, Some(_)) => "the snapshot is missing",
-            (Stored::Absent, None) => return,
+            (Stored::Absent | Stored::Lost, Some(_)) => "the snapshot is missing",
+            (Stored::Absent | Stored::Lost, None) => return,
             (Stored::Unreadable, _) => "the snapshot does not read (semper fsck says more)",
         };
         self.report.differs(Difference { about: About::State(aggregate), what: what.to_owned(), lead: None });
@@ -307,6 +312,7 @@ impl Auditor {
             Stored::Kept(bytes) => bytes,
             Stored::Absent => return case.ends("its fact is missing"),
             Stored::Unreadable => return Outcome::Not(Reason::Unreadable),
+            Stored::Lost => return Outcome::Not(Reason::Lost),
         };
         let fact = match Fact::decode(fact_bytes) {
             Ok(fact) => fact,
@@ -333,11 +339,12 @@ impl Auditor {
         self.judge_step(&fact, case);
         match kind {
             Kind::Ledger(LedgerKind::Genesis) => self.judge_genesis(&given, case),
+            Kind::Ledger(LedgerKind::AnchorRemade) => service::judge_anchor(&given, row.index, case),
             Kind::Ops(kind) => self.judge_ops(kind, &given, token_before, case),
             Kind::Timestamp(TimestampKind::Token) => self.judge_token(&given, case),
             Kind::Ca(CaKind::CertificateIssued) => self.judge_certificate(&given, case),
             Kind::Ca(CaKind::CrlIssued) => self.judge_crl(&given, case),
-            Kind::Ca(CaKind::CertificateRevoked) => Outcome::Not(Reason::Unknown),
+            Kind::Ca(CaKind::CertificateRevoked) | Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),
         }
     }
 
@@ -392,8 +399,10 @@ const fn has_artefact(kind: Kind) -> bool {
     match kind {
         Kind::Ledger(LedgerKind::Genesis)
         | Kind::Timestamp(TimestampKind::Token)
-        | Kind::Ca(CaKind::CertificateIssued | CaKind::CertificateRevoked | CaKind::CrlIssued) => true,
-        Kind::Ops(
+        | Kind::Ca(CaKind::CertificateIssued | CaKind::CertificateRevoked | CaKind::CrlIssued)
+        | Kind::Archive(ArchiveKind::Erased) => true,
+        Kind::Ledger(LedgerKind::AnchorRemade)
+        | Kind::Ops(
             OpsKind::KeyMade
             | OpsKind::KeyFirstUse
             | OpsKind::KeyEnded

@@ -28,6 +28,8 @@ pub enum Reason {
     NoArtefact,
     /// A row of it does not read.
     Unreadable,
+    /// The store was completed from a public copy, in which there are no facts.
+    Lost,
     /// The certificate that it is to be judged by does not stand in the ledger in front of it.
     NoCertificate,
 }
@@ -37,7 +39,7 @@ impl Reason {
     #[must_use]
     pub const fn is_loss(self) -> bool {
         match self {
-            Self::NoArtefact | Self::Unreadable | Self::NoCertificate => true,
+            Self::NoArtefact | Self::Unreadable | Self::Lost | Self::NoCertificate => true,
             Self::Outside
             | Self::Request
             | Self::OtherPolicy(_)
@@ -61,6 +63,7 @@ impl Reason {
             Self::LaterKey => "later-key",
             Self::NoArtefact => "no-artefact",
             Self::Unreadable => "unreadable",
+            Self::Lost => "lost",
             Self::NoCertificate => "no-certificate",
         }
     }
@@ -86,6 +89,9 @@ impl fmt::Display for Reason {
             Self::LaterKey => f.write_str("the key was made after genesis, and no certificate shows it"),
             Self::NoArtefact => f.write_str("its artefact is not in the store"),
             Self::Unreadable => f.write_str("a row of it does not read (semper fsck says more)"),
+            Self::Lost => {
+                f.write_str("its fact was lost with the machine: the ledger was completed from a public copy")
+            }
             Self::NoCertificate => f.write_str("the certificate to judge it by does not stand in the ledger before it"),
         }
     }

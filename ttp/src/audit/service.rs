@@ -25,6 +25,25 @@ fn made_again(fact: &Fact, body: impl Recorded, aggregate: Aggregate, seq: u64, 
     body.into_fact(&Envelope { aggregate, seq, now, salt, policy_hash, event_digest })
 }
 
+/// That the log got a new anchor, at the very size that the log then had. Who vouched for it lay outside.
+pub(super) fn judge_anchor(given: &Given<'_>, index: u64, case: &mut Case) -> Outcome {
+    let fact = given.fact;
+    let stated = match recorded::<LedgerFact>(fact, case) {
+        Ok(stated) => stated,
+        Err(outcome) => return outcome,
+    };
+    if let LedgerFact::AnchorRemade { size, .. } = stated
+        && size != index
+    {
+        case.differs(format!("the new anchor is told to be of {size} entries, and {index} stand in front of it"));
+    }
+    let again = made_again(fact, stated, LedgerFact::anchors(), fact.seq, Digest::of(NO_EVENT));
+    if let Some(what) = difference_of(fact, &again) {
+        case.differs(what);
+    }
+    Outcome::Not(Reason::Outside)
+}
+
 impl Auditor {
     pub(super) fn judge_genesis(&mut self, given: &Given<'_>, case: &mut Case) -> Outcome {
         let fact = given.fact;

@@ -2,6 +2,7 @@
 
 use std::ops::ControlFlow;
 
+use semper_ledger::complete;
 use semper_ledger::merkle::{TILE_WIDTH, leaf_hash};
 use semper_ledger::store::{Direction, Fault, Read, Table, keys, read, unseal};
 use semper_ledger::tile::bundle_entries;
@@ -15,6 +16,7 @@ const CHUNK_BUNDLES: u64 = 16;
 enum Found {
     Absent,
     Unreadable,
+    Lost,
     Kept(Vec<u8>),
 }
 
@@ -23,6 +25,7 @@ impl Found {
         match self {
             Self::Absent => Stored::Absent,
             Self::Unreadable => Stored::Unreadable,
+            Self::Lost => Stored::Lost,
             Self::Kept(bytes) => Stored::Kept(bytes),
         }
     }
@@ -56,7 +59,18 @@ pub(super) fn chunk<R: Read + ?Sized>(store: &R, first: u64, size: u64) -> Resul
             what: "too few entries",
         })?);
     }
-    let (facts, artefacts) = (rows(store, Table::Fact, first, count)?, rows(store, Table::Artefact, first, count)?);
+    let (mut facts, mut artefacts) =
+        (rows(store, Table::Fact, first, count)?, rows(store, Table::Artefact, first, count)?);
+    // What is there all the same is judged like everything else.
+    for (from, to) in complete::lost(store)? {
+        for index in from.max(first)..to.min(first + count) {
+            for found in [&mut facts[(index - first) as usize], &mut artefacts[(index - first) as usize]] {
+                if *found == Found::Absent {
+                    *found = Found::Lost;
+                }
+            }
+        }
+    }
     Ok(Chunk { first, entries, facts, artefacts })
 }
 
@@ -129,7 +143,7 @@ mod tests {
                     match row.fact {
                         Stored::Kept(fact) => assert!(next % 3 != 0 && fact[1] == next as u8),
                         Stored::Absent => assert!(next.is_multiple_of(3)),
-                        Stored::Unreadable => panic!("all rows read"),
+                        Stored::Unreadable | Stored::Lost => panic!("all rows read, and none was lost"),
                     }
                     assert_eq!(matches!(row.artefact, Stored::Kept(_)), next == size - 1);
                     next += 1;
@@ -137,6 +151,18 @@ mod tests {
             }
             assert_eq!(next, size);
         }
+    }
+
+    #[test]
+    fn what_the_store_says_is_lost_is_not_merely_absent() {
+        let store = store(600);
+        let mut batch = Batch::default();
+        batch.put(Table::Meta, &[b"lost/".as_slice(), &keys::number(200)].concat(), &keys::number(300));
+        store.commit(&batch).unwrap();
+        let chunk = chunk(&store, 0, 600).unwrap();
+        let lost: Vec<u64> =
+            chunk.rows().filter(|(row, _)| matches!(row.fact, Stored::Lost)).map(|(row, _)| row.index).collect();
+        assert_eq!(lost, (200..300).filter(|index| index % 3 == 0).collect::<Vec<_>>());
     }
 
     #[test]

@@ -6,6 +6,7 @@ use std::path::Path;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use semper_ledger::entry::{Tag, TagSpace, Tags};
+use semper_ledger::erasure::MemoryJournal;
 use semper_ledger::ledger::{Ledger, Parts};
 use semper_ledger::sequencer::{Clock, Commit, Draft};
 use semper_ledger::store::{Batch, Table, keys};
@@ -74,6 +75,7 @@ impl House {
         let ledger = Ledger::open(Parts {
             store: loaded.store,
             anchor: loaded.anchor,
+            journal: Arc::new(MemoryJournal::default()),
             keys: loaded.log_keys,
             verifier: Arc::new(LogVerifier),
             clock: clock.clone(),

@@ -88,7 +88,7 @@ fn line(row: &Row<'_>, wanted: &Wanted, json: bool) -> Listed {
     // The fact has the imprint's hash only; the imprint itself is in the token, as long as that is kept.
     let imprint = match row.artefact {
         Stored::Kept(token) => TokenReading::of(token).ok().map(|reading| hex::encode(reading.imprint)),
-        Stored::Absent | Stored::Unreadable => None,
+        Stored::Absent | Stored::Unreadable | Stored::Lost => None,
     };
     let (serial, digest) = (hex::encode(serial.content()), hex::encode(entry.digest));
     Listed::Line(if json {

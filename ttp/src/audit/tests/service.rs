@@ -35,7 +35,10 @@ fn genesis_that_contradicts_itself() {
     let world = spoilt(|world| {
         let fact = world.lines[0].fact.clone().unwrap();
         let LedgerFact::Genesis { origin_hash, log_note, log_receipt, root_certificate, formats, .. } =
-            LedgerFact::from_fact(&fact).unwrap();
+            LedgerFact::from_fact(&fact).unwrap()
+        else {
+            panic!("entry 0 is genesis")
+        };
         world.rewrite(
             0,
             LedgerFact::Genesis { origin_hash, log_note, log_receipt, root_certificate, mmd_ms: 1, formats },
