@@ -1,6 +1,7 @@
 //! Area `trust`: what it costs that nobody has to trust the operator. Witnesses, a monitor and backups beside the service
 //! that they watch, all as processes of their own on the same cores.
 
+mod kept;
 mod witnessed;
 
 use std::process::Command;
@@ -22,9 +23,10 @@ const WATCHED: u64 = 1_000_000;
 ///
 /// # Errors
 /// The services, their disks, or an answer that is none.
-pub(crate) fn measure(place: &Place, json: bool) -> Result<Vec<Figure>, Failed> {
+pub(crate) fn measure(place: &Place, entries: u64, json: bool) -> Result<Vec<Figure>, Failed> {
     let mut figures = Vec::from(witnessed::measure(place, json)?);
     figures.push(catching_up(place, json)?);
+    figures.extend(kept::measure(place, entries, json)?);
     Ok(figures)
 }
 

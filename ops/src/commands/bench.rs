@@ -36,7 +36,7 @@ fn measure(args: &cli::Bench, json: bool) -> Result<(), Failed> {
                 figures.extend(bench::large(&place, args.entries, json)?);
                 figures
             }
-            BenchArea::Trust => bench::trust(&place, json)?,
+            BenchArea::Trust => bench::trust(&place, args.entries, json)?,
         });
         flushes.push(bench::flush_micros(place.path())?);
     }

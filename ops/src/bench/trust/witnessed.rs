@@ -22,9 +22,9 @@ const WITNESSES: usize = 3;
 const QUORUM: usize = 2;
 /// Receipts of a round.
 const RECEIPTS: usize = 100;
-const CONNECTIONS: u32 = 64;
-const WARM_UP: Duration = Duration::from_secs(1);
-const MEASURED: Duration = Duration::from_secs(5);
+pub(super) const CONNECTIONS: u32 = 64;
+pub(super) const WARM_UP: Duration = Duration::from_secs(1);
+pub(super) const MEASURED: Duration = Duration::from_secs(5);
 
 /// Both rows.
 ///
