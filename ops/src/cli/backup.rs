@@ -30,7 +30,7 @@ pub(crate) enum BackupCommand {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper backup run --data /var/lib/semper/data --to /mnt/backup --recipient /etc/semper/backup.recipient")]
+  semper backup run --data /var/lib/semper/data --to /mnt/backup --recipient backup.recipient")]
 pub(crate) struct BackupRun {
     /// The data folder.
     #[arg(long, value_name = "DIR")]
