@@ -4,6 +4,7 @@
 //! In the order of the ledger, which is that of time up to the maximum merge delay. Nothing is judged here.
 
 use semper_ledger::entry::Entry;
+use semper_ledger::merkle::TILE_WIDTH;
 use semper_ttp::audit::{Row, Stored};
 use semper_ttp::evidence::{Fact, KeyId, Kind, Recorded, TimestampKind};
 use semper_ttp::time::Timestamp;
@@ -14,7 +15,6 @@ use serde_json::json;
 use super::{Failed, Opened, evidence, rows, say};
 use crate::cli;
 use crate::exit::Exit;
-use semper_ledger::merkle::TILE_WIDTH;
 
 /// Which are wanted.
 struct Wanted {
