@@ -33,6 +33,8 @@ pub(super) struct Faults {
     pub(super) next_sync: Option<Errno>,
     /// Bytes that can still be written before the disk is full.
     pub(super) space: Option<u64>,
+    /// Changes of names, sizes and owners, counted from the mount, after which nothing answers any more.
+    pub(super) stops_at: Option<u64>,
 }
 
 pub(super) struct Disk {
@@ -61,6 +63,11 @@ pub(super) struct NewOwner {
 }
 
 impl Disk {
+    /// Whether nothing answers any more: after a cut, or at the change at which a test wanted it to stop.
+    pub(super) fn is_silent(&self) -> bool {
+        self.dead || self.faults.stops_at.is_some_and(|changes| self.pending.now().seq >= changes)
+    }
+
     pub(super) fn open_folder(backing: &Path, journal: Journal) -> io::Result<Self> {
         let (names, sizes) = Namespace::scan(backing)?;
         Ok(Self {

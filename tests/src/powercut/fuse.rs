@@ -53,7 +53,7 @@ impl Adapter {
     /// The disk, as long as it has power.
     fn disk(&self) -> Answer<MutexGuard<'_, Disk>> {
         let disk = lock(&self.disk);
-        if disk.dead { Err(Errno::IO) } else { Ok(disk) }
+        if disk.is_silent() { Err(Errno::IO) } else { Ok(disk) }
     }
 
     fn listings(&self) -> MutexGuard<'_, Listings> {

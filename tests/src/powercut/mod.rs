@@ -182,6 +182,12 @@ impl PowerCut {
         lock(&self.disk).faults.space = Some(bytes);
     }
 
+    /// Lets so many changes of names, sizes and owners happen, counted from the mount; then every operation fails with EIO, as
+    /// after a cut. [`PowerCut::cut`] then decides what the disk kept: a cut at a moment that no clock has to hit.
+    pub fn stop_after_changes(&self, changes: u64) {
+        lock(&self.disk).faults.stops_at = Some(changes);
+    }
+
     /// Takes all ordered faults back.
     pub fn heal(&self) {
         lock(&self.disk).faults = disk::Faults::default();
