@@ -9,9 +9,9 @@ use axum::{
     response::{IntoResponse, Response},
     routing::get,
 };
-use http::{StatusCode, header};
+use http::StatusCode;
 
-use crate::{backup, service::Service};
+use crate::{backup, metrics, service::Service};
 
 /// The admin listener's routes.
 pub fn routes(service: Arc<Service>) -> Router {
@@ -34,7 +34,7 @@ async fn metrics(State(service): State<Arc<Service>>) -> Response {
     let age = |head_ms: u64| (service.time.now().millis() as f64 - head_ms as f64) / 1_000.0;
     service.metrics.witnessed(newest.map(|newest| (newest.head.size, age(newest.head.time_ms))));
     service.metrics.clock(&*service.time);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], service.metrics.render()).into_response()
+    metrics::page(service.metrics.render())
 }
 
 /// The process answers.

@@ -8,6 +8,8 @@ mod witness;
 
 use std::sync::Arc;
 
+use ::http::header;
+use axum::response::{IntoResponse, Response};
 use prometheus::{
     Encoder, Gauge, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
     Registry, TextEncoder, core::Collector,
@@ -227,6 +229,11 @@ fn register<M: Collector + Clone + 'static>(registry: &Registry, metric: prometh
     let metric = metric.expect("a valid metric");
     registry.register(Box::new(metric.clone())).expect("registered once");
     metric
+}
+
+/// A page in Prometheus' text format.
+pub(crate) fn page(text: String) -> Response {
+    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
 }
 
 fn render(registry: &Registry) -> String {

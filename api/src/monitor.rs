@@ -12,14 +12,9 @@ use std::{
     sync::Arc,
 };
 
-use axum::{
-    Router,
-    extract::State,
-    response::{IntoResponse, Response},
-    routing::get,
-};
+use axum::{Router, extract::State, response::Response, routing::get};
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::StatusCode;
 use semper_ledger::{
     merkle::{EMPTY_ROOT, Hash, TILE_WIDTH, Tile, TileId, tile_width},
     monitor::{ForkError, JudgeError, Judged, Misbehaviour, Monitor, Signed, Stopped, Unfit},
@@ -38,7 +33,7 @@ use tokio::{
 use self::notice::{Digests, Notice, Watch};
 use crate::{
     log_source::{LogSource, SourceTiles},
-    metrics::MonitorMetrics,
+    metrics::{self, MonitorMetrics},
 };
 
 pub use self::expect::{Expected, Found};
@@ -355,7 +350,7 @@ pub fn admin_routes(metrics: Arc<MonitorMetrics>) -> Router {
 }
 
 async fn render(State(metrics): State<Arc<MonitorMetrics>>) -> Response {
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], metrics.render()).into_response()
+    metrics::page(metrics.render())
 }
 
 /// The label under which a path is counted.

@@ -38,7 +38,13 @@ use semper_ledger::{
 };
 use semper_ttp::{crypto::LogVerifier, time::Timestamp};
 
-use crate::{body, metrics::WitnessMetrics, problem::Problem, router::BodyLimits, service::TimeSource};
+use crate::{
+    body,
+    metrics::{self, WitnessMetrics},
+    problem::Problem,
+    router::BodyLimits,
+    service::TimeSource,
+};
 
 const DAY_SECS: u64 = 24 * 3600;
 
@@ -243,8 +249,7 @@ fn fresh(text: String) -> Response {
 }
 
 async fn metrics(State(witness): State<Arc<Witness>>) -> Response {
-    let text = witness.metrics.render(&*witness.time);
-    ([(header::CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response()
+    metrics::page(witness.metrics.render(&*witness.time))
 }
 
 async fn readyz(State(witness): State<Arc<Witness>>) -> Response {

@@ -504,7 +504,10 @@ impl Monitor {
                 self.tags.insert(*tag, (index, bytes.to_vec()));
             }
         }
-        self.memory.last = Some(((index, entry.time_ms), bytes.to_vec()));
+        let last = self.memory.last.get_or_insert_default();
+        last.0 = (index, entry.time_ms);
+        last.1.clear(); // the same memory for every entry
+        last.1.extend_from_slice(bytes);
         visit(Seen { index, bytes, entry: Some(&entry) });
         Ok(())
     }

@@ -16,6 +16,7 @@ use std::sync::mpsc::RecvTimeoutError;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::Duration;
 
+use semper_ledger::note::VerifierKey;
 use semper_ttp::asn1::TEST_POLICY;
 use semper_ttp::verify::Trust;
 use tempfile::TempDir;
@@ -103,6 +104,16 @@ impl Data {
     #[must_use]
     pub fn trust_folder(&self) -> PathBuf {
         self.path.join("trust")
+    }
+
+    /// The ledger's public key.
+    ///
+    /// # Panics
+    /// It is not there.
+    #[must_use]
+    pub fn log_key(&self) -> VerifierKey {
+        let text = fs::read_to_string(self.trust_folder().join("ledger.vkey")).expect("the log's key");
+        VerifierKey::parse(text.trim()).expect("a key")
     }
 
     /// The trust anchors, as a verifier reads them.

@@ -459,8 +459,7 @@ fn an_older_backup_is_completed_from_the_public_copy() {
 fn a_witness_that_has_seen_more_refuses_a_new_anchor() {
     let vault = Vault::new();
     let data = Data::own();
-    let text = fs::read_to_string(data.trust_folder().join("ledger.vkey")).unwrap();
-    let log = semper_ledger::note::VerifierKey::parse(text.trim()).unwrap();
+    let log = data.log_key();
     let remembers = WitnessData::new(&[&log]);
     let witness: Witness = remembers.serve();
     let policy = vault.path("policy");

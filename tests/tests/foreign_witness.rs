@@ -18,11 +18,6 @@ use semper_tests::witness::{WitnessData, monitoring_path};
 use semper_ttp::asn1::TEST_POLICY;
 use semper_ttp::crypto::LogVerifier;
 
-fn log_key(data: &Data) -> VerifierKey {
-    let text = fs::read_to_string(data.trust_folder().join("ledger.vkey")).expect("the log's key");
-    VerifierKey::parse(text.trim()).expect("a key")
-}
-
 /// A stranger that serves; what it prints is in a file. Ends with this value.
 struct Running {
     child: Child,
@@ -159,7 +154,7 @@ fn cosigns_our_ledger<F: Foreign>(foreign: &F, data: Data) {
     let work = tempfile::tempdir().expect("a temporary folder");
     let (memory, copy) = (work.path().join("memory"), work.path().join("copy"));
     fs::create_dir(&memory).expect("a folder");
-    let log = log_key(&data);
+    let log = data.log_key();
     let vkey = foreign.vkey(&memory);
     let (running, port) = foreign.serve(&memory, 0);
     let text = format!("log {log}\nwitness W {vkey} http://127.0.0.1:{port}\nquorum W\n");
@@ -207,7 +202,7 @@ fn cosigns_our_ledger<F: Foreign>(foreign: &F, data: Data) {
 #[test]
 fn a_witness_after_the_public_texts_cosigns_our_ledger() {
     let data = Data::demo();
-    let log = log_key(&data);
+    let log = data.log_key();
     cosigns_our_ledger(&Public { log }, data);
 }
 
@@ -217,7 +212,7 @@ fn aics_witness_cosigns_our_ledger() {
         return;
     }
     let data = Data::demo();
-    let log = log_key(&data);
+    let log = data.log_key();
     cosigns_our_ledger(&Aics { log }, data);
 }
 
@@ -225,7 +220,7 @@ fn aics_witness_cosigns_our_ledger() {
 #[test]
 fn our_cosignature_is_judged_by_others() {
     let server = Server::demo();
-    let log = log_key(server.data());
+    let log = server.data().log_key();
     let data = WitnessData::new(&[&log]);
     let witness = data.serve();
     stamp_many(server.http(), 5);

@@ -93,14 +93,12 @@ fn tree_size(server: &Server) -> u64 {
 #[test]
 fn a_checkpoint_seen_before_a_kill_is_a_prefix_after_it() {
     use semper_ledger::checkpoint::Checkpoint;
-    use semper_ledger::note::VerifierKey;
     use semper_ledger::proof::verify_consistency;
     use semper_tests::stamp::{QUERY, query};
     use semper_ttp::crypto::LogVerifier;
 
     let data = Data::demo();
-    let vkey = std::fs::read_to_string(data.trust_folder().join("ledger.vkey")).expect("ledger.vkey");
-    let keys = [VerifierKey::parse(vkey.lines().next().expect("one key").trim()).expect("a key")];
+    let keys = [data.log_key()];
     let mut seen: Vec<Checkpoint> = Vec::new();
     for round in 0..4 {
         let server = data.serve();

@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 
 use semper_ledger::checkpoint::Checkpoint;
 use semper_ledger::entry::Entry;
-use semper_ledger::note::{Note, VerifierKey};
+use semper_ledger::note::Note;
 use semper_tests::http::{self, Connection, get};
 use semper_tests::liar::{liar, response, silent};
 use semper_tests::monitor::{MonitorState, entries, entry, judge, publish};
@@ -218,8 +218,7 @@ fn lists_of_digests() {
 #[test]
 fn a_service_is_followed_while_it_runs() {
     let server = Server::demo();
-    let key = fs::read_to_string(server.trust().join("ledger.vkey")).expect("the log's key");
-    let key = VerifierKey::parse(key.trim()).expect("a key");
+    let key = server.data().log_key();
     let state = MonitorState::new(&key);
     let size = || {
         let note = Note::parse(&get(server.http(), "/ledger/checkpoint").text()).expect("a note");
@@ -294,8 +293,7 @@ fn the_owner_of_database_and_key_is_convicted() {
     let data = Data::demo();
     let server = data.serve();
     stamp_many(server.http(), 300);
-    let key = fs::read_to_string(server.trust().join("ledger.vkey")).expect("the log's key");
-    let key = VerifierKey::parse(key.trim()).expect("a key");
+    let key = server.data().log_key();
     let state = MonitorState::new(&key);
     let followed = state.expect(server.url(), &[], 0)["size"].as_u64().expect("a number");
     let all = entries_of(server.http());
@@ -324,8 +322,7 @@ fn a_timestamp_that_is_not_recorded_convicts() {
     let server = data.serve();
     stamp_many(server.http(), 300);
     let trust = server.trust().to_owned();
-    let key = fs::read_to_string(trust.join("ledger.vkey")).expect("the log's key");
-    let key = VerifierKey::parse(key.trim()).expect("a key");
+    let key = server.data().log_key();
     let tokens = tempfile::tempdir().expect("a temporary folder");
     let mut connection = Connection::open(server.http()).expect("the server listens");
     for n in 0..3 {

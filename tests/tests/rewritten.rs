@@ -8,7 +8,7 @@ use std::time::Instant;
 
 use semper_ledger::checkpoint::Checkpoint;
 use semper_ledger::entry::Entry;
-use semper_ledger::note::{Note, VerifierKey};
+use semper_ledger::note::Note;
 use semper_ledger::tile::bundle_entries;
 use semper_ledger::witness::AddCheckpoint;
 use semper_tests::http::get;
@@ -20,11 +20,6 @@ use semper_ttp::account::{Proof, Verdict};
 
 /// The entry that the owner would rather have had otherwise.
 const OLD: usize = 11;
-
-fn log_key(data: &Data) -> VerifierKey {
-    let text = fs::read_to_string(data.trust_folder().join("ledger.vkey")).expect("the log's key");
-    VerifierKey::parse(text.trim()).expect("a key")
-}
 
 /// The entries of a service that does not run, up to 255 of them, as `semper export` writes them.
 fn entries_of(data: &Data) -> Vec<Vec<u8>> {
@@ -38,7 +33,7 @@ fn entries_of(data: &Data) -> Vec<Vec<u8>> {
 #[test]
 fn a_rewritten_entry_is_convicted_by_the_witness() {
     let data = Data::demo();
-    let vkey = log_key(&data);
+    let vkey = data.log_key();
     let witness_data = WitnessData::new(&[&vkey]);
     let witness = witness_data.serve();
     let policy = format!("witness W {} http://{}\nquorum W\n", witness_data.vkey(), witness.http());
@@ -100,7 +95,7 @@ fn a_rewritten_entry_is_convicted_by_the_witness() {
 #[test]
 fn a_service_that_is_shown_another_history_keeps_the_proof() {
     let data = Data::demo();
-    let vkey = log_key(&data);
+    let vkey = data.log_key();
     let server = data.serve();
     stamp_many(server.http(), 20);
     let data = server.kill9();

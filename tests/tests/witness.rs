@@ -29,8 +29,7 @@ fn is_cosigned(note: &str, answer: &Response, log: &TestLog, witness: &WitnessDa
 #[test]
 fn a_service_of_ours_is_witnessed() {
     let server = Server::demo();
-    let vkey = fs::read_to_string(server.trust().join("ledger.vkey")).expect("the log's key");
-    let vkey = semper_ledger::note::VerifierKey::parse(vkey.trim()).expect("a key");
+    let vkey = server.data().log_key();
     let data = WitnessData::new(&[&vkey]);
     let witness = data.serve();
     let mut old = 0;

@@ -20,11 +20,6 @@ use semper_tests::witness::{Witness, WitnessData, kept, monitoring_path};
 use semper_ttp::asn1::TEST_POLICY;
 use semper_ttp::crypto::{LogSigner, LogVerifier, SignatureAlgorithm, SoftKey};
 
-fn log_key(data: &Data) -> VerifierKey {
-    let text = fs::read_to_string(data.trust_folder().join("ledger.vkey")).expect("the log's key");
-    VerifierKey::parse(text.trim()).expect("a key")
-}
-
 /// A service, and the policy that it and its verifiers go by.
 struct World {
     data: Data,
@@ -34,7 +29,7 @@ struct World {
 impl World {
     /// `witnesses` with their addresses, and the quorum's threshold.
     fn new(data: Data, witnesses: &[(VerifierKey, SocketAddr)], threshold: usize) -> Self {
-        let mut policy = format!("log {}\n", log_key(&data));
+        let mut policy = format!("log {}\n", data.log_key());
         let mut names = String::new();
         for (n, (key, address)) in witnesses.iter().enumerate() {
             policy += &format!("witness W{n} {key} http://{address}\n");
@@ -70,7 +65,7 @@ fn quorum(world: &World, receipt: &Response) -> usize {
     let proof = TlogProof::parse(&receipt.text()).expect("a tlog-proof");
     let judged = world.policy().judge(&proof.checkpoint, &LogVerifier).expect("a checkpoint");
     assert!(judged.quorum, "{judged:?}");
-    proof.verify(&[log_key(&world.data)], &LogVerifier).expect("the path");
+    proof.verify(&[world.data.log_key()], &LogVerifier).expect("the path");
     judged.cosigned.len()
 }
 
@@ -110,7 +105,7 @@ fn liar_with_a_key() -> (VerifierKey, SocketAddr) {
 }
 
 fn witness_of(data: &Data) -> (WitnessData, Witness) {
-    let witness = WitnessData::new(&[&log_key(data)]);
+    let witness = WitnessData::new(&[&data.log_key()]);
     let running = witness.serve();
     (witness, running)
 }
@@ -174,7 +169,7 @@ fn one_killed_one_slow_and_one_lying_at_once() {
     // Somebody else where the third was, with a key of his own: what he signs is good, and not what was asked for.
     let address = w2.http();
     w2.kill9();
-    let impostor = WitnessData::new(&[&log_key(&world.data)]);
+    let impostor = WitnessData::new(&[&world.data.log_key()]);
     let lying = impostor.serve_at(address);
     let before = served_size(&server);
     let late = token(&server, b"nobody is left");
@@ -204,7 +199,7 @@ fn others_may_show_our_checkpoints_too() {
     let world = World::new(data, &[(witness.vkey(), running.http())], 1);
     let server = world.data.serve();
     let (over, won) = (AtomicBool::new(false), AtomicUsize::new(0));
-    let path = monitoring_path(log_key(&world.data).name());
+    let path = monitoring_path(world.data.log_key().name());
     let shown = || match get(running.http(), &path) {
         answer if answer.status == 200 => checkpoint_size(&answer.text()),
         _ => 0,
@@ -309,7 +304,7 @@ fn a_witness_that_was_set_back_catches_up() {
     fs::rename(&copy, &memory).expect("one file system");
     let running = witness.serve_at(address);
     quorum(&world, &witnessed_receipt(&server, &token(&server, b"third")));
-    let shown = get(running.http(), &monitoring_path(log_key(&world.data).name()));
+    let shown = get(running.http(), &monitoring_path(world.data.log_key().name()));
     assert!(shown.status == 200 && world.policy().judge(&shown.text(), &LogVerifier).expect("a checkpoint").quorum);
 }
 
@@ -416,7 +411,7 @@ fn a_policy_that_cannot_be_is_refused() {
     let file = data.path().join("witnesses.policy");
     data.set("witnesses.policy_path", &format!("{file:?}"));
     let witness = WitnessData::new(&[]).vkey();
-    let foreign = log_key(&Data::own());
+    let foreign = Data::own().log_key();
     for (policy, sentence) in [
         ("quorum W\n".to_owned(), "line 1: no line above defines W"),
         (format!("witness W {witness}\nquorum W\n"), "are no quorum"),

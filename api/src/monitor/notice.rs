@@ -164,23 +164,23 @@ impl Watch {
 
     /// An entry was read.
     pub fn see(&mut self, seen: &Seen<'_>) {
+        let known = self.known.as_ref().is_some_and(|known| concerns(known, seen));
+        if self.watched.is_empty() && !known {
+            return;
+        }
+        let digest = seen.entry.map_or_else(|| sha256(seen.bytes), |entry| entry.digest);
         let noted = || Noted {
             index: seen.index,
-            digest: digest_of(seen),
+            digest,
             says: seen.entry.and_then(|entry| {
                 let kind = evidence::Kind::from_codes(entry.role, entry.kind)?;
                 Some((kind, Timestamp::from_millis(entry.time_ms)))
             }),
         };
-        if !self.watched.is_empty()
-            && let Some(name) = self.watched.get(&digest_of(seen))
-        {
+        if let Some(name) = self.watched.get(&digest) {
             self.notes.watched.push((noted(), name.clone()));
         }
-        if let Some(known) = &self.known
-            && concerns(known, seen)
-            && !self.list.contains_key(&digest_of(seen))
-        {
+        if known && !self.list.contains_key(&digest) {
             self.notes.waiting.push_back((noted(), None));
             if self.notes.waiting.len() > WAITING_MAX {
                 self.notes.unknown.extend(self.notes.waiting.pop_front().map(|(noted, _)| noted));
@@ -230,10 +230,6 @@ impl Watch {
             self.notes.waiting.clear();
         }
     }
-}
-
-fn digest_of(seen: &Seen<'_>) -> Hash {
-    seen.entry.map_or_else(|| sha256(seen.bytes), |entry| entry.digest)
 }
 
 fn concerns(known: &Known, seen: &Seen<'_>) -> bool {

@@ -10,9 +10,9 @@ use crate::{
     anchor::{Anchor as _, memory::MemoryAnchor},
     disk::fault,
     erasure::{Chain, Journal, JournalError, Line, MemoryJournal, missing, rows},
-    ledger::{Ledger, OpenError, create},
-    store::{BadFormat, Batch, FORMAT, FORMAT_ERASED, Store, Table, check_format, memory::MemoryStore, read},
-    testing::{ManualClock, world},
+    ledger::{Ledger, OpenError},
+    store::{BadFormat, Batch, FORMAT, FORMAT_ERASED, Store, Table, check_format, read},
+    testing::{world, world::Disk},
 };
 
 /// Fails the n-th append; what is written then stays or not.
@@ -43,20 +43,8 @@ impl Journal for Faulty {
     }
 }
 
-struct Disk {
-    rows: MemoryStore,
-    slots: MemoryAnchor,
-    clock: Arc<ManualClock>,
-}
-
 impl Disk {
-    fn new() -> Self {
-        let (rows, slots) = (MemoryStore::default(), MemoryAnchor::default());
-        create(&rows, &slots, &world::identity()).unwrap();
-        Self { rows, slots, clock: ManualClock::at(10_000) }
-    }
-
-    fn open(&self, journal: Arc<dyn Journal>) -> Result<Ledger, OpenError> {
+    fn open_with_journal(&self, journal: Arc<dyn Journal>) -> Result<Ledger, OpenError> {
         let (rows, slots) = (Arc::new(self.rows.clone()), Arc::new(self.slots.clone()));
         world::open_with_journal(rows, slots, journal, &self.clock, world::log_keys())
     }
@@ -84,7 +72,7 @@ fn every_append_lost_and_every_append_kept_but_reported_lost() {
             anchor: disk.slots.clone(),
             seen: Mutex::default(),
         });
-        let ledger = disk.open(faulty.clone()).unwrap();
+        let ledger = disk.open_with_journal(faulty.clone()).unwrap();
         let mut answered = 0;
         for n in 0..4 {
             // A group without an erasure does not touch the journal.
@@ -106,7 +94,7 @@ fn every_append_lost_and_every_append_kept_but_reported_lost() {
         drop(ledger);
 
         // The store has the line; the start brings the journal up to it, and goes on.
-        let ledger = disk.open(Arc::new(lines.clone())).unwrap();
+        let ledger = disk.open_with_journal(Arc::new(lines.clone())).unwrap();
         assert_eq!(lines.load().unwrap(), rows(&disk.rows).unwrap(), "{nth} {kept}");
         assert_eq!(lines.load().unwrap().len() as u64, nth);
         assert_eq!(ledger.reader().size(), 3 * nth);
@@ -121,7 +109,7 @@ fn every_append_lost_and_every_append_kept_but_reported_lost() {
 #[test]
 fn a_journal_that_knows_more_or_otherwise_refuses_the_start() {
     let (disk, lines) = (Disk::new(), MemoryJournal::default());
-    let ledger = disk.open(Arc::new(lines.clone())).unwrap();
+    let ledger = disk.open_with_journal(Arc::new(lines.clone())).unwrap();
     ledger.append(erasing(0)).unwrap();
     let (old, slots) = (disk.rows.copy(), MemoryAnchor::at(disk.slots.load().unwrap()));
     ledger.append(erasing(1)).unwrap();
@@ -130,16 +118,19 @@ fn a_journal_that_knows_more_or_otherwise_refuses_the_start() {
 
     // Store and anchor put back together, and not the journal.
     let image = Disk { rows: old, slots, clock: disk.clock.clone() };
-    assert!(matches!(image.open(Arc::new(lines.clone())), Err(OpenError::Erasures { line: 2 })));
+    assert!(matches!(image.open_with_journal(Arc::new(lines.clone())), Err(OpenError::Erasures { line: 2 })));
     assert_eq!(lines.load().unwrap(), all, "nothing was written");
     // Another history.
     let mut other = Chain::new(world::ORIGIN);
     let stray = vec![other.next(all[0].index, [99; 32], Vec::new())];
-    assert!(matches!(disk.open(Arc::new(MemoryJournal::with(stray))), Err(OpenError::Erasures { line: 1 })));
+    assert!(matches!(
+        disk.open_with_journal(Arc::new(MemoryJournal::with(stray))),
+        Err(OpenError::Erasures { line: 1 })
+    ));
     // A journal that was lost, or is older, is brought up.
     for held in 0..=2 {
         let journal = MemoryJournal::with(all[..held].to_vec());
-        disk.open(Arc::new(journal.clone())).unwrap();
+        disk.open_with_journal(Arc::new(journal.clone())).unwrap();
         assert_eq!(journal.load().unwrap(), all);
         assert_eq!(missing(&all[..held], &all), Ok(&all[held..]));
     }
@@ -150,7 +141,7 @@ fn a_journal_that_knows_more_or_otherwise_refuses_the_start() {
 fn the_format_changes_with_the_first_erasure() {
     let (disk, lines) = (Disk::new(), MemoryJournal::default());
     let format = || read(&disk.rows, Table::Meta, crate::store::FORMAT_KEY).unwrap().unwrap();
-    let ledger = disk.open(Arc::new(lines.clone())).unwrap();
+    let ledger = disk.open_with_journal(Arc::new(lines.clone())).unwrap();
     ledger.append(plain(0)).unwrap();
     assert_eq!(format(), FORMAT.to_be_bytes());
     ledger.append(erasing(0)).unwrap();

@@ -12,13 +12,13 @@ use proptest::prelude::*;
 use super::{Appended, Commit, Draft, Idempotency, LogKeys, Refused};
 use crate::{
     anchor::{Advance, Anchor, AnchorError, Anchored, memory::MemoryAnchor},
-    ledger::{Ledger, OpenError, create},
+    ledger::{Ledger, OpenError},
     merkle::{leaf_hash, root_of, sha256},
     note::NoteSigner,
     port::{Algorithm, Signature, Signer, SigningFailed},
     receipt::tlog_proof::TlogProof,
     store::{Batch, Direction, Fault, Read, Store, Table, Visit, memory::MemoryStore},
-    testing::{Ed25519, Es256, ManualClock, TestVerifier, world},
+    testing::{Ed25519, Es256, TestVerifier, world, world::Disk},
 };
 
 /// What becomes of one write.
@@ -113,21 +113,7 @@ impl Anchor for FaultyAnchor {
     }
 }
 
-/// What survives a process.
-struct Disk {
-    rows: MemoryStore,
-    slots: MemoryAnchor,
-    clock: Arc<ManualClock>,
-}
-
 impl Disk {
-    fn new() -> Self {
-        let disk =
-            Self { rows: MemoryStore::default(), slots: MemoryAnchor::default(), clock: ManualClock::at(10_000) };
-        create(&disk.rows, &disk.slots, &world::identity()).unwrap();
-        disk
-    }
-
     fn open(&self) -> Ledger {
         self.open_with(world::log_keys()).unwrap()
     }

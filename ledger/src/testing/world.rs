@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use super::{Ed25519, Es256, ManualClock, TestVerifier};
 use crate::{
-    anchor::{Anchor, file::FileAnchor},
+    anchor::{Anchor, file::FileAnchor, memory::MemoryAnchor},
     entry::{Tag, Tags},
     erasure::{Journal, MemoryJournal},
     fsck::{FactView, Facts, Fsck, Full, Report, Work},
@@ -12,7 +12,7 @@ use crate::{
     merkle::{Hash, sha256},
     receipt::LogIdentity,
     sequencer::{Commit, Draft, Idempotency, LogKeys, RoleRow, SequencerSettings},
-    store::Store,
+    store::{Store, memory::MemoryStore},
 };
 
 /// The origin of all toy logs.
@@ -24,6 +24,23 @@ pub(crate) fn log_keys() -> LogKeys {
 
 pub(crate) fn identity() -> LogIdentity {
     log_keys().identity().clone()
+}
+
+/// What survives a process.
+pub(crate) struct Disk {
+    pub(crate) rows: MemoryStore,
+    pub(crate) slots: MemoryAnchor,
+    pub(crate) clock: Arc<ManualClock>,
+}
+
+impl Disk {
+    /// Of a new log without entries.
+    pub(crate) fn new() -> Self {
+        let disk =
+            Self { rows: MemoryStore::default(), slots: MemoryAnchor::default(), clock: ManualClock::at(10_000) };
+        create(&disk.rows, &disk.slots, &identity()).unwrap();
+        disk
+    }
 }
 
 /// Opens a ledger; `keys` differ from [`log_keys`] where signing shall fail.

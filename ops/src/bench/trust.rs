@@ -5,12 +5,13 @@ mod kept;
 mod witnessed;
 
 use std::process::Command;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use super::check::Entries;
 use super::large::{fill, open};
 use super::place::Server;
 use super::sample::rounds;
+use super::tsa_load::{self, Load};
 use super::{Failed, Figure, Goal, Place, machine};
 use crate::progress::Progress;
 
@@ -18,6 +19,11 @@ pub(super) const AREA: &str = "trust";
 
 /// Entries that the monitor catches up with.
 const WATCHED: u64 = 1_000_000;
+
+/// The load on a service: connections, and how long before and while it is counted.
+const CONNECTIONS: u32 = 64;
+const WARM_UP: Duration = Duration::from_secs(1);
+const MEASURED: Duration = Duration::from_secs(5);
 
 /// Every row.
 ///
@@ -28,6 +34,16 @@ pub(crate) fn measure(place: &Place, entries: u64, json: bool) -> Result<Vec<Fig
     figures.push(catching_up(place, json)?);
     figures.extend(kept::measure(place, entries, json)?);
     Ok(figures)
+}
+
+/// Tokens a second of a service under the load.
+fn rate(server: &Server, run: &mut u16, progress: &Progress) -> Result<f64, Failed> {
+    *run += 1;
+    let (address, connections) = (server.http, CONNECTIONS);
+    let load = Load { address, connections, cert_req: false, warm_up: WARM_UP, measured: MEASURED, run: *run };
+    let outcome = tsa_load::run(load)?;
+    progress.add(1);
+    Ok(outcome.tokens as f64 / outcome.seconds)
 }
 
 /// A monitor that has seen nothing yet and reads a long ledger.

@@ -94,16 +94,7 @@ impl Failed {
                 other => other,
             },
             Self::Setting(_) => Exit::Usage,
-            Self::Ledger(
-                OpenError::Origin { .. }
-                | OpenError::Signature { .. }
-                | OpenError::Root { .. }
-                | OpenError::Entries
-                | OpenError::AnchorOrigin
-                | OpenError::RolledBack { .. }
-                | OpenError::Forked { .. }
-                | OpenError::Fault(Fault::Corrupt { .. }),
-            ) => Exit::Falsified,
+            Self::Ledger(error) if fsck::is_falsity(error) => Exit::Falsified,
             Self::Ledger(_) | Self::Fault(_) => Exit::Undecided,
             Self::Evidence { .. } => Exit::Fault,
         }

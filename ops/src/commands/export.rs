@@ -13,7 +13,7 @@ use std::time::Instant;
 use semper_ledger::anchor::{Anchor as _, AnchorError};
 use semper_ledger::export::{Export, ExportError, Exported};
 use semper_ledger::ledger::OpenError;
-use semper_ledger::store::{Fault, rocks};
+use semper_ledger::store::rocks;
 use semper_ttp::crypto::LogVerifier;
 use serde_json::{Value, json};
 
@@ -85,16 +85,7 @@ impl Failed {
                 ExportError::Refused(_) => Exit::Falsified,
                 ExportError::Busy(_) => Exit::Busy,
                 ExportError::Empty | ExportError::Ledger(OpenError::AnchorEmpty) => Exit::Undecided,
-                ExportError::Ledger(
-                    OpenError::Origin { .. }
-                    | OpenError::Signature { .. }
-                    | OpenError::Root { .. }
-                    | OpenError::Entries
-                    | OpenError::AnchorOrigin
-                    | OpenError::RolledBack { .. }
-                    | OpenError::Forked { .. }
-                    | OpenError::Fault(Fault::Corrupt { .. }),
-                ) => Exit::Falsified,
+                ExportError::Ledger(error) if fsck::is_falsity(error) => Exit::Falsified,
                 ExportError::Ledger(_) | ExportError::Disk(_) => Exit::Fault,
             },
         }

@@ -13,6 +13,8 @@ use std::time::Instant;
 use semper_ledger::anchor::file::{FileAnchor, Slot};
 use semper_ledger::erasure::Journal as _;
 use semper_ledger::fsck::{self, FactView, Facts, Finding, Full, Grade, Place, Report, Work};
+use semper_ledger::ledger;
+use semper_ledger::store::Fault;
 use semper_ledger::store::rocks::{OpenError, RocksStore};
 use semper_ttp::crypto::LogVerifier;
 use semper_ttp::evidence::Fact;
@@ -211,6 +213,22 @@ pub(super) fn check_copy(folder: &DataFolder, config: &Config, json: bool) -> Re
 /// Opens the store without changing a byte of it; the caller holds the anchor's lock.
 pub(super) fn open_store(folder: &DataFolder, config: &Config) -> Result<RocksStore, OpenError> {
     RocksStore::open_read_only(&folder.path("store"), &rocks_settings(&config.ledger))
+}
+
+/// Whether a ledger that does not open is false, and not merely out of reach.
+pub(super) fn is_falsity(error: &ledger::OpenError) -> bool {
+    use ledger::OpenError;
+    matches!(
+        error,
+        OpenError::Origin { .. }
+            | OpenError::Signature { .. }
+            | OpenError::Root { .. }
+            | OpenError::Entries
+            | OpenError::AnchorOrigin
+            | OpenError::RolledBack { .. }
+            | OpenError::Forked { .. }
+            | OpenError::Fault(Fault::Corrupt { .. })
+    )
 }
 
 /// RocksDB has one error type; its first word tells damage from trouble with the machine.

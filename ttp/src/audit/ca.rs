@@ -7,7 +7,7 @@ use super::{Auditor, Case, Given, Outcome, Reason, difference_of, recorded};
 use crate::asn1::{decode_strict, oid};
 use crate::ca::crl::{self, CrlContent};
 use crate::ca::profile::{self, ProfileCode};
-use crate::ca::{Authority, CaFact, Crl, CrlEffect, CrlEvent, certificate_aggregate};
+use crate::ca::{Authority, CaFact, Crl, CrlEffect, CrlEvent, certificate_aggregate, issued};
 use crate::crypto::{Purpose, verify_chain, verify_crl};
 use crate::digest::Digest;
 use crate::evidence::{Envelope, Fact, Recorded};
@@ -39,15 +39,7 @@ impl Auditor {
             Err(fault) => return case.ends(format!("its artefact is no certificate: {fault}")),
         };
         let issuer = profile.issuer();
-        let again = CaFact::CertificateIssued {
-            issuer,
-            profile,
-            serial: certificate.serial(),
-            public_key: Digest::of(&certificate.spki_der()),
-            not_before: certificate.validity().not_before,
-            not_after: certificate.validity().not_after,
-        };
-        let again = again.into_fact(&Envelope {
+        let again = issued(profile, &certificate).into_fact(&Envelope {
             aggregate: certificate_aggregate(issuer, &certificate.serial()),
             seq: 0,
             event_digest: Digest::of(&encode(&certificate.decoded().tbs_certificate)),

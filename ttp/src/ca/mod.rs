@@ -33,9 +33,11 @@ pub use refusal::CrlRefusal;
 pub use state::{CrlState, LastCrl};
 
 use crate::cbor::{self, Reader, Writer};
+use crate::digest::Digest;
 use crate::evidence::{Aggregate, KeyPurpose};
 use crate::role::{Decided, Folded, Role};
 use crate::time::Timestamp;
+use crate::x509::Certificate;
 
 /// One of our certificate authorities. The codes are stored.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -123,6 +125,19 @@ pub fn certificate_aggregate(issuer: Authority, serial: &[u8]) -> Aggregate {
     let mut name = vec![issuer as u8];
     name.extend_from_slice(serial);
     Aggregate::of("certificate", &name)
+}
+
+/// What is recorded of a certificate: a certificate says all that its fact does.
+#[must_use]
+pub fn issued(profile: profile::ProfileCode, certificate: &Certificate) -> CaFact {
+    CaFact::CertificateIssued {
+        issuer: profile.issuer(),
+        profile,
+        serial: certificate.serial(),
+        public_key: Digest::of(&certificate.spki_der()),
+        not_before: certificate.validity().not_before,
+        not_after: certificate.validity().not_after,
+    }
 }
 
 /// The role that issues one authority's CRLs; one aggregate for each authority.

@@ -8,10 +8,8 @@ use serde_json::Value;
 use super::super::large::fill;
 use super::super::place::Server;
 use super::super::sample::{Rounds, Spread, rounds};
-use super::super::tsa_load::{self, Load};
 use super::super::{Failed, Figure, Goal, Place};
-use super::AREA;
-use super::witnessed::{CONNECTIONS, MEASURED, WARM_UP};
+use super::{AREA, CONNECTIONS, rate};
 use crate::progress::Progress;
 
 /// One in so many entries is new in the incremental backup.
@@ -87,16 +85,6 @@ fn backups(place: &Place, data: &Path, entries: u64, progress: &Progress) -> Res
                  the same cores and disk"
             ));
     Ok([incremental, serving])
-}
-
-/// Tokens a second.
-fn rate(server: &Server, run: &mut u16, progress: &Progress) -> Result<f64, Failed> {
-    *run += 1;
-    let (address, connections) = (server.http, CONNECTIONS);
-    let load = Load { address, connections, cert_req: false, warm_up: WARM_UP, measured: MEASURED, run: *run };
-    let outcome = tsa_load::run(load)?;
-    progress.add(1);
-    Ok(outcome.tokens as f64 / outcome.seconds)
 }
 
 /// Who can read the backups.

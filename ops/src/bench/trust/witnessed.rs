@@ -4,7 +4,7 @@ use std::ffi::OsString;
 use std::fs;
 use std::path::Path;
 use std::process::Command;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use semper_ttp::digest::{Digest, ImprintAlgorithm};
 use semper_ttp::timestamp::request::{Imprint, Request};
@@ -13,18 +13,14 @@ use semper_ttp::timestamp::response::{self, Response};
 use super::super::http::Client;
 use super::super::place::Server;
 use super::super::sample::{quantile, rounds};
-use super::super::tsa_load::{self, Load};
 use super::super::{Failed, Figure, Goal, Place, flush_micros};
-use super::AREA;
+use super::{AREA, CONNECTIONS, rate};
 use crate::progress::Progress;
 
 const WITNESSES: usize = 3;
 const QUORUM: usize = 2;
 /// Receipts of a round.
 const RECEIPTS: usize = 100;
-pub(super) const CONNECTIONS: u32 = 64;
-pub(super) const WARM_UP: Duration = Duration::from_secs(1);
-pub(super) const MEASURED: Duration = Duration::from_secs(5);
 
 /// Both rows.
 ///
@@ -138,15 +134,7 @@ fn throughput(place: &Place, progress: &Progress) -> Result<Figure, Failed> {
     witnesses.configure(&watched, "")?;
     let (alone, watched) = (Server::start(&alone)?, Server::start(&watched)?);
     let mut run = 0x100;
-    let load = |server: &Server, run: &mut u16| {
-        *run += 1;
-        let (address, connections) = (server.http, CONNECTIONS);
-        let load = Load { address, connections, cert_req: false, warm_up: WARM_UP, measured: MEASURED, run: *run };
-        let outcome = tsa_load::run(load)?;
-        progress.add(1);
-        Ok(outcome.tokens as f64 / outcome.seconds)
-    };
-    let measured = rounds(&mut run, |run| load(&alone, run), |run| load(&watched, run));
+    let measured = rounds(&mut run, |run| rate(&alone, run, progress), |run| rate(&watched, run, progress));
     alone.stop()?;
     watched.stop()?;
     for name in ["alone", "watched"] {

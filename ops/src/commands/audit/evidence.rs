@@ -12,9 +12,9 @@ use semper_ledger::proof;
 use semper_ledger::reader::Reader;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_ledger::store::Fault;
-use semper_ttp::account::{Anchors, Kind, Proof, Stretch, Verdict, judge};
+use semper_ttp::account::{Anchors, Kind, Proof, Stretch, Verdict, judge, owed};
 use semper_ttp::audit::{About, Difference, Lead, Report};
-use semper_ttp::verify::{TokenReading, Trust};
+use semper_ttp::verify::Trust;
 
 use super::Failed;
 use crate::commands::atomic;
@@ -74,10 +74,8 @@ fn prove(reader: &Reader, trust: Option<&Trust>, difference: &Difference) -> Res
         }
         Lead::Omitted => {
             let (Some(token), Some(trust)) = (reader.artefact(index)?, trust) else { return Ok(None) };
-            let Ok(reading) = TokenReading::of(&token) else { return Ok(None) };
-            let from = reading.gen_time.millis();
-            stretch(reader, from, from.saturating_add(trust.mmd_millis()))?
-                .map(|stretch| Proof::omission(origin, &token, stretch))
+            let Ok(owed) = owed(&token, trust) else { return Ok(None) };
+            stretch(reader, owed.from_ms, owed.until_ms)?.map(|stretch| Proof::omission(origin, &token, stretch))
         }
     };
     Ok(proof.map(|proof| (index, proof)))

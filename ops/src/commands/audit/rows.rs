@@ -2,7 +2,7 @@
 
 use std::ops::ControlFlow;
 
-use semper_ledger::complete;
+use semper_ledger::complete::Lost;
 use semper_ledger::merkle::{TILE_WIDTH, leaf_hash};
 use semper_ledger::store::{Direction, Fault, Read, Table, keys, read, unseal};
 use semper_ledger::tile::bundle_entries;
@@ -39,11 +39,11 @@ pub(super) struct Chunk {
     artefacts: Vec<Found>,
 }
 
-/// The entries of a log of `size` from `first` on, which begins a bundle.
+/// The entries of a log of `size` from `first` on, which begins a bundle; `lost` is what the store says of that.
 ///
 /// # Errors
 /// A bundle does not read, or the database fails. A fact or artefact that does not read is no error: it is found so.
-pub(super) fn chunk<R: Read + ?Sized>(store: &R, first: u64, size: u64) -> Result<Chunk, Fault> {
+pub(super) fn chunk<R: Read + ?Sized>(store: &R, first: u64, size: u64, lost: &[Lost]) -> Result<Chunk, Fault> {
     let count = (size - first).min(CHUNK_BUNDLES * TILE_WIDTH);
     let mut entries = Vec::with_capacity(count as usize);
     for number in first / TILE_WIDTH..(first + count).div_ceil(TILE_WIDTH) {
@@ -62,7 +62,7 @@ pub(super) fn chunk<R: Read + ?Sized>(store: &R, first: u64, size: u64) -> Resul
     let (mut facts, mut artefacts) =
         (rows(store, Table::Fact, first, count)?, rows(store, Table::Artefact, first, count)?);
     // What is there all the same is judged like everything else.
-    for (from, to) in complete::lost(store)? {
+    for &(from, to) in lost {
         for index in from.max(first)..to.min(first + count) {
             for found in [&mut facts[(index - first) as usize], &mut artefacts[(index - first) as usize]] {
                 if *found == Found::Absent {
@@ -104,6 +104,7 @@ fn rows<R: Read + ?Sized>(store: &R, table: Table, first: u64, count: u64) -> Re
 
 #[cfg(test)]
 mod tests {
+    use semper_ledger::complete;
     use semper_ledger::store::memory::MemoryStore;
     use semper_ledger::store::{Batch, Store as _};
     use semper_ledger::tile::bundle_push;
@@ -136,7 +137,7 @@ mod tests {
             let store = store(size);
             let mut next = 0;
             while next < size {
-                let chunk = chunk(&store, next, size).unwrap();
+                let chunk = chunk(&store, next, size, &[]).unwrap();
                 for (row, leaf) in chunk.rows() {
                     assert_eq!((row.index, row.entry), (next, &next.to_be_bytes()[..]));
                     assert_eq!(leaf, leaf_hash(row.entry));
@@ -159,7 +160,7 @@ mod tests {
         let mut batch = Batch::default();
         batch.put(Table::Meta, &[b"lost/".as_slice(), &keys::number(200)].concat(), &keys::number(300));
         store.commit(&batch).unwrap();
-        let chunk = chunk(&store, 0, 600).unwrap();
+        let chunk = chunk(&store, 0, 600, &complete::lost(&store).unwrap()).unwrap();
         let lost: Vec<u64> =
             chunk.rows().filter(|(row, _)| matches!(row.fact, Stored::Lost)).map(|(row, _)| row.index).collect();
         assert_eq!(lost, (200..300).filter(|index| index % 3 == 0).collect::<Vec<_>>());
@@ -168,7 +169,7 @@ mod tests {
     #[test]
     fn a_bundle_that_is_cut_is_an_error() {
         let store = store(300);
-        assert!(matches!(chunk(&store, 0, 301), Err(Fault::Corrupt { table: Table::Bundle, .. })));
-        assert!(matches!(chunk(&store, 0, 600), Err(Fault::Corrupt { table: Table::Bundle, .. })));
+        assert!(matches!(chunk(&store, 0, 301, &[]), Err(Fault::Corrupt { table: Table::Bundle, .. })));
+        assert!(matches!(chunk(&store, 0, 600, &[]), Err(Fault::Corrupt { table: Table::Bundle, .. })));
     }
 }

@@ -3,6 +3,7 @@
 //!
 //! In the order of the ledger, which is that of time up to the maximum merge delay. Nothing is judged here.
 
+use semper_ledger::complete;
 use semper_ledger::entry::Entry;
 use semper_ledger::merkle::TILE_WIDTH;
 use semper_ttp::audit::{Row, Stored};
@@ -39,8 +40,9 @@ pub(super) fn list(opened: &Opened, args: &cli::Audit, json: bool) -> Result<Exi
         say::out("index\ttime\tserial number\tunit\tpolicy\tclock\thash\timprint\ttoken's digest");
     }
     let mut exit = Exit::Ok;
+    let lost = complete::lost(store)?;
     while next < end {
-        let chunk = rows::chunk(store, next, reader.size())?;
+        let chunk = rows::chunk(store, next, reader.size(), &lost)?;
         let mut lines = String::new();
         for (row, _) in chunk.rows().filter(|(row, _)| row.index < end) {
             match line(&row, &wanted, json) {

@@ -4,6 +4,7 @@ use std::sync::mpsc::{Receiver, sync_channel};
 use std::sync::{Mutex, PoisonError};
 use std::thread;
 
+use semper_ledger::complete;
 use semper_ledger::entry::{Entry, Tag};
 use semper_ledger::merkle::Edge;
 use semper_ledger::reader::Reader;
@@ -25,6 +26,7 @@ const WAITING: usize = 4;
 pub(super) fn audit(opened: &Opened, rules: Rules, progress: &Progress) -> Result<Report, Failed> {
     let size = opened.reader.size();
     let ledger = Ledger { store: opened.store(), reader: &opened.reader };
+    let lost = complete::lost(ledger.store)?;
     let mut auditor = Auditor::new(rules);
     let mut edge = Edge::default();
     let threads = thread::available_parallelism().map_or(1, usize::from);
@@ -39,7 +41,7 @@ pub(super) fn audit(opened: &Opened, rules: Rules, progress: &Progress) -> Resul
         let mut waiting = Vec::with_capacity(TOGETHER);
         let mut next = 0;
         while next < size {
-            let chunk = rows::chunk(ledger.store, next, size)?;
+            let chunk = rows::chunk(ledger.store, next, size, &lost)?;
             for (row, leaf) in chunk.rows() {
                 waiting.extend(auditor.entry(&row, &ledger));
                 edge.push(leaf, |_, _| {});

@@ -4,7 +4,7 @@ use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use semper_api::backup::{Checkpoint, look_at_copy, make_copy, remove_copy};
 use semper_api::client::{Client, ClientError};
@@ -14,6 +14,7 @@ use semper_ledger::receipt::LogIdentity;
 use semper_ledger::store::rocks::{OpenError, RocksStore};
 use semper_ttp::crypto::LogVerifier;
 
+use crate::clock::wall_ms;
 use crate::commands::remote::{Remote, exit_of};
 use crate::commands::running::Failed;
 use crate::config::Config;
@@ -74,9 +75,7 @@ impl Copy {
             _ => {}
         }
         fs::create_dir_all(&copies).map_err(|error| failed(&error))?;
-        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let made_ms = u64::try_from(now.as_millis()).unwrap_or(u64::MAX);
-        let copy = Self { path: copies.join("own"), made_ms, maker: Maker::Us };
+        let copy = Self { path: copies.join("own"), made_ms: wall_ms(), maker: Maker::Us };
         store.checkpoint(&copy.path).map_err(|error| failed(&error))?;
         Ok(copy)
     }

@@ -13,7 +13,7 @@ use semper_ttp::ca::certificate::{self, BuildFault, CertificateSerial, Issuer, I
 use semper_ttp::ca::crl::{self, CrlFault};
 use semper_ttp::ca::name::{Subject, SubjectFault};
 use semper_ttp::ca::profile::Profile;
-use semper_ttp::ca::{Authority, CaFact, Crl, CrlEffect, CrlEvent, CrlRefusal, certificate_aggregate};
+use semper_ttp::ca::{Authority, Crl, CrlEffect, CrlEvent, CrlRefusal, certificate_aggregate, issued};
 use semper_ttp::crypto::{
     ChainFault, CryptoFault, Entropy, EntropyFault, Purpose, SignError, SignatureAlgorithm, Signer, SoftKey,
     verify_chain,
@@ -371,17 +371,10 @@ impl Maker<'_> {
             let Issued { certificate, profile, request, .. } = &self.issued[at];
             let (request, der) = (*request, certificate.der().to_vec());
             let issuer = profile.code().issuer();
-            let fact = CaFact::CertificateIssued {
-                issuer,
-                profile: profile.code(),
-                serial: certificate.serial(),
-                public_key: Digest::of(&certificate.spki_der()),
-                not_before: certificate.validity().not_before,
-                not_after: certificate.validity().not_after,
-            };
+            let fact = issued(profile.code(), certificate);
             let aggregate = certificate_aggregate(issuer, &certificate.serial());
-            let issued = Tag::new(TagSpace::Certificate, certificate.digest().as_bytes(), 0);
-            let tags = Tags::new(vec![issued]).expect("one tag is not too many");
+            let tag = Tag::new(TagSpace::Certificate, certificate.digest().as_bytes(), 0);
+            let tags = Tags::new(vec![tag]).expect("one tag is not too many");
             self.record(fact, aggregate, request, Some(der), tags)?;
         }
         Ok(())

@@ -1,7 +1,7 @@
 //! Timestamps that somebody holds and the ledger must have recorded.
 
 use std::fs;
-use std::io::{self, Read as _};
+use std::io;
 use std::path::{Path, PathBuf};
 
 use semper_api::monitor::{Expected, Follower, Found, RoundError};
@@ -10,9 +10,7 @@ use semper_ttp::verify::Trust;
 
 use crate::commands::running::Failed;
 use crate::commands::token_of;
-
-/// The longest token that is read, bytes.
-const TOKEN_BYTES_MAX: u64 = 1 << 20;
+use crate::commands::verify::files::read;
 
 /// The deepest folder that is looked into.
 const DEPTH_MAX: usize = 64;
@@ -93,10 +91,7 @@ fn collect(place: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<(
 }
 
 fn expected(file: &Path, trust: &Trust) -> Result<Expected, Failed> {
-    let mut bytes = Vec::new();
-    let read = fs::File::open(file).and_then(|open| open.take(TOKEN_BYTES_MAX).read_to_end(&mut bytes));
-    read.map_err(|error| unreadable(file, &error))?;
-    let token = token_of(bytes);
+    let token = token_of(read(file).map_err(|error| Failed::usage(&error))?);
     let owed =
         owed(&token, trust).map_err(|judgement| Failed::usage(&format!("{}: {}", file.display(), judgement.reason)))?;
     Ok(Expected { token, owed })

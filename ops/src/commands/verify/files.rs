@@ -59,7 +59,7 @@ pub(super) fn if_there<T>(read: Result<T, NoJudgement>) -> Result<Option<T>, NoJ
 }
 
 /// A file of ordinary length.
-pub(super) fn read(path: &Path) -> Result<Vec<u8>, NoJudgement> {
+pub(in crate::commands) fn read(path: &Path) -> Result<Vec<u8>, NoJudgement> {
     read_up_to(path, FILE_BYTES_MAX)
 }
 
