@@ -303,9 +303,9 @@ impl Follower {
             Misbehaviour::Fork { older, newer, from, root, to, path } => {
                 Proof::fork(against, &older, &newer, Prefix { from, root, to, path })
             }
-            Misbehaviour::TagTwice(one, other) => Proof::two_entries(Kind::Equivocation, against, one, other),
-            Misbehaviour::TimeFell(one, other) => Proof::two_entries(Kind::Time, against, one, other),
-            Misbehaviour::NoEntry(genesis, entry) => Proof::two_entries(Kind::BrokenRule, against, genesis, entry),
+            Misbehaviour::TagTwice(genesis, both) => Proof::entries(Kind::Equivocation, against, genesis, both),
+            Misbehaviour::TimeFell(genesis, both) => Proof::entries(Kind::Time, against, genesis, both),
+            Misbehaviour::NoEntry(genesis, entry) => Proof::entries(Kind::BrokenRule, against, genesis, entry),
         }
     }
 }

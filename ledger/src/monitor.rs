@@ -99,12 +99,12 @@ pub enum Misbehaviour {
         /// Consistency of `root` with the newer one's.
         path: Vec<Hash>,
     },
-    /// Two entries with one tag.
-    TagTwice(TlogProof, TlogProof),
-    /// A later entry with an earlier time.
-    TimeFell(TlogProof, TlogProof),
-    /// Bytes that are no entry, in a log that began with a genesis entry, which comes first.
-    NoEntry(TlogProof, TlogProof),
+    /// The genesis entry, which makes a log one of ours; and two entries with one tag.
+    TagTwice(TlogProof, [TlogProof; 2]),
+    /// Genesis; and a later entry with an earlier time.
+    TimeFell(TlogProof, [TlogProof; 2]),
+    /// Genesis; and bytes that are no entry.
+    NoEntry(TlogProof, [TlogProof; 1]),
 }
 
 /// An entry that was read.
@@ -430,13 +430,37 @@ impl Monitor {
     /// # Errors
     /// Storage fails.
     pub fn convicted(&self) -> Result<Option<Misbehaviour>, Fault> {
-        let size = self.verified.as_ref().map_or(0, |signed| signed.checkpoint.size);
+        let size = self.verified_size();
         let Some(suspicion) = self.memory.suspicion.as_ref().filter(|suspicion| suspicion.other.0 < size) else {
             return Ok(None);
         };
         let proof = |(index, bytes): &(u64, Vec<u8>)| self.proof(*index, bytes);
-        let (one, other) = (proof(&suspicion.one)?, proof(&suspicion.other)?);
-        Ok(Some(suspicion.misbehaviour(one, other)))
+        let Some(genesis) = self.genesis()? else {
+            return Err(Fault::corrupt(Table::Meta, &[], "an entry is suspected, and genesis is not there"));
+        };
+        Ok(Some(suspicion.misbehaviour(genesis, proof(&suspicion.one)?, proof(&suspicion.other)?)))
+    }
+
+    /// The entry that opens a log of ours, as far as it was verified.
+    ///
+    /// # Errors
+    /// Storage fails.
+    pub fn genesis(&self) -> Result<Option<TlogProof>, Fault> {
+        let genesis = self.memory.genesis.as_ref().filter(|_| self.verified_size() > 0);
+        genesis.map(|bytes| self.proof(0, bytes)).transpose()
+    }
+
+    /// The first entry that bears this tag, as far as the log was verified.
+    ///
+    /// # Errors
+    /// Storage fails.
+    pub fn bearer(&self, tag: &Tag) -> Result<Option<TlogProof>, Fault> {
+        let first = self.borne_before(tag, self.verified_size())?;
+        first.map(|(index, bytes)| self.proof(index, &bytes)).transpose()
+    }
+
+    fn verified_size(&self) -> u64 {
+        self.verified.as_ref().map_or(0, |signed| signed.checkpoint.size)
     }
 
     /// Forgets what was staged.
@@ -445,7 +469,7 @@ impl Monitor {
     /// Storage fails.
     pub fn forget(&mut self) -> Result<(), Fault> {
         (self.batch, self.full, self.tags) = Default::default();
-        let size = self.verified.as_ref().map_or(0, |signed| signed.checkpoint.size);
+        let size = self.verified_size();
         self.edge = rebuild(&*self.store, size)?;
         self.memory.forget_staged(size);
         self.commit()
@@ -456,7 +480,7 @@ impl Monitor {
     /// # Errors
     /// Storage fails.
     pub fn range(&self, first: u64, count: u64) -> Result<Vec<Hash>, Fault> {
-        let size = self.verified.as_ref().map_or(0, |signed| signed.checkpoint.size);
+        let size = self.verified_size();
         proof::range(self, first, count, size)
     }
 
@@ -516,7 +540,7 @@ impl Monitor {
     /// if its entry stands in the tree as it is now.
     fn borne_before(&self, tag: &Tag, index: u64) -> Result<Option<(u64, Vec<u8>)>, Fault> {
         if let Some(first) = self.tags.get(tag) {
-            return Ok(Some(first.clone()));
+            return Ok(Some(first.clone()).filter(|(first, _)| *first < index));
         }
         let Some(row) = read(&*self.store, Table::Tag, &tag.0)? else { return Ok(None) };
         let Some((first, bytes)) = row.split_first_chunk::<8>() else {

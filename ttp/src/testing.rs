@@ -150,7 +150,8 @@ pub(crate) fn trust() -> Trust {
     let chain = [ec(), rsa()].map(|unit| pem::encode("CERTIFICATE", unit.tsu.certificate().der()));
     let chain = [&chain[..], &[pem::encode("CERTIFICATE", PKI.ca.der())]].concat().concat();
     let root = pem::encode("CERTIFICATE", PKI.root.der());
-    Trust::from_texts(&root, &chain, &format!("# log\n\n{}\n", LOG.verifier_key())).unwrap()
+    let trust = Trust::from_texts(&root, &chain, &format!("# log\n\n{}\n", LOG.verifier_key())).unwrap();
+    trust.with_mmd_millis(5_000)
 }
 
 /// A token for `document`, made at this moment.

@@ -5,13 +5,14 @@
 
 use bytes::Bytes;
 use semper_ledger::{
-    entry::Entry,
-    merkle::{TILE_WIDTH, TileId, leaf_hash, tile_width},
+    entry::{Entry, Tag, TagSpace},
+    merkle::{Hash, TILE_WIDTH, TileId, leaf_hash, tile_width},
     monitor::Unfit,
     proof::Tiles,
+    store::Fault,
     tile::bundle_entries,
 };
-use semper_ttp::account::{Owed, Proof, Stretch};
+use semper_ttp::account::{Owed, Proof, Service, Stretch};
 use tokio::task::block_in_place;
 
 use super::{Follower, RoundError};
@@ -40,6 +41,8 @@ pub enum Found {
     NotYet,
     /// It is not, and that convicts the log.
     Missing(Box<Proof>),
+    /// It is not, and the log never recorded the certificate of its unit: another log may owe the entry.
+    OfAnother,
 }
 
 impl Follower {
@@ -48,7 +51,7 @@ impl Follower {
     /// # Errors
     /// The log does not give what it gave before.
     pub async fn look_for(&self, expected: &Expected) -> Result<Found, RoundError> {
-        let Owed { from_ms, until_ms, digests } = &expected.owed;
+        let Owed { from_ms, until_ms, unit, digests } = &expected.owed;
         let size = self.verified_size();
         // The first bundle whose last entry is not before the promise began.
         let (mut low, mut high) = (0, size.div_ceil(TILE_WIDTH));
@@ -88,10 +91,17 @@ impl Follower {
             }
         }
         let Some(seen) = self.monitor.verified().filter(|_| over) else { return Ok(Found::NotYet) };
+        let Some(service) = block_in_place(|| self.service(unit))? else { return Ok(Found::OfAnother) };
         let entries: Vec<_> = stretch.into_iter().map(|(bytes, _)| bytes).collect();
         let path = block_in_place(|| self.monitor.range(first, entries.len() as u64))?;
         let stretch = Stretch { first, entries, path, checkpoint: seen.note.clone() };
-        Ok(Found::Missing(Box::new(Proof::omission(self.monitor.key().name(), &expected.token, stretch))))
+        Ok(Found::Missing(Box::new(Proof::omission(self.monitor.key().name(), service, &expected.token, stretch))))
+    }
+
+    /// What shows that the unit with this certificate is the log's own.
+    fn service(&self, unit: &Hash) -> Result<Option<Service>, Fault> {
+        let issue = self.monitor.bearer(&Tag::new(TagSpace::Certificate, unit, 0))?;
+        Ok(self.monitor.genesis()?.zip(issue).map(|(genesis, issue)| Service { genesis, issue }))
     }
 
     /// The entries of a bundle that was read before, and what they say.

@@ -164,12 +164,12 @@ impl Suspicion {
         Self { what: What::NoEntry, one: genesis, other }
     }
 
-    /// With the proofs of both.
-    pub(super) fn misbehaviour(&self, one: TlogProof, other: TlogProof) -> Misbehaviour {
+    /// With the proofs of both, and of genesis.
+    pub(super) fn misbehaviour(&self, genesis: TlogProof, one: TlogProof, other: TlogProof) -> Misbehaviour {
         match self.what {
-            What::TagTwice => Misbehaviour::TagTwice(one, other),
-            What::TimeFell => Misbehaviour::TimeFell(one, other),
-            What::NoEntry => Misbehaviour::NoEntry(one, other),
+            What::TagTwice => Misbehaviour::TagTwice(genesis, [one, other]),
+            What::TimeFell => Misbehaviour::TimeFell(genesis, [one, other]),
+            What::NoEntry => Misbehaviour::NoEntry(genesis, [other]),
         }
     }
 

@@ -220,8 +220,11 @@ fn a_tag_seen_twice_convicts_wherever_the_two_stand() {
         let mut monitor = open(&store, &log);
         assert_eq!(follow(&mut monitor, &log, second as u64).unwrap(), None);
         let found = follow(&mut monitor, &log, 20_500).unwrap().unwrap();
-        let Misbehaviour::TagTwice(one, other) = &found else { panic!("{found:?}") };
-        assert_eq!((one.index, other.index), (first as u64, second as u64));
+        let Misbehaviour::TagTwice(genesis, [one, other]) = &found else { panic!("{found:?}") };
+        assert_eq!((genesis.index, one.index, other.index), (0, first as u64, second as u64));
+        assert_eq!(monitor.bearer(&Tag([7; 32])).unwrap().as_ref(), Some(one));
+        assert_eq!(monitor.bearer(&Tag([9; 32])).unwrap(), None);
+        assert_eq!(monitor.genesis().unwrap().as_ref(), Some(genesis));
         assert_eq!(one.extra.as_ref(), Some(&log.entries[first]));
         assert_eq!(other.checkpoint, log.signed(20_500).note);
         // Also told to whoever comes later.
@@ -235,14 +238,14 @@ fn a_time_that_falls_and_bytes_that_are_no_entry_convict() {
     log.entries[400] = at(400, 1_398, &[]);
     let found = follow(&mut open(&MemoryStore::default(), &log), &log, 600).unwrap();
     assert!(
-        matches!(&found, Some(Misbehaviour::TimeFell(one, other)) if (one.index, other.index) == (399, 400)),
+        matches!(&found, Some(Misbehaviour::TimeFell(_, [one, other])) if (one.index, other.index) == (399, 400)),
         "{found:?}"
     );
     let mut log = Log::ours(600);
     log.entries[400] = b"free text".to_vec();
     let found = follow(&mut open(&MemoryStore::default(), &log), &log, 600).unwrap();
     assert!(
-        matches!(&found, Some(Misbehaviour::NoEntry(one, other)) if (one.index, other.index) == (0, 400)),
+        matches!(&found, Some(Misbehaviour::NoEntry(one, [other])) if (one.index, other.index) == (0, 400)),
         "{found:?}"
     );
 }

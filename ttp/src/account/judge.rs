@@ -1,7 +1,7 @@
 //! The judgement of a proof: what its exhibits show, from the verifier's own keys alone.
 
 use semper_ledger::checkpoint::Checkpoint;
-use semper_ledger::entry::Entry;
+use semper_ledger::entry::{Entry, NotAnEntry};
 use semper_ledger::merkle::{Hash, leaf_hash};
 use semper_ledger::note::VerifierKey;
 use semper_ledger::proof::{Unproven, range_root, verify_consistency, verify_inclusion};
@@ -9,11 +9,9 @@ use semper_ledger::receipt::tlog_proof::TlogProof;
 
 use super::{Item, Kind, Prefix, Proof, Stretch};
 use crate::crypto::LogVerifier;
-use crate::evidence::{Kind as EntryKind, LedgerKind};
+use crate::evidence::{CaKind, Kind as EntryKind, LedgerKind};
 use crate::time::Timestamp;
-use crate::verify::{
-    Check, Document, Evidence, MMD_MILLIS, Outcome, Report, TokenReading, Trust, released_forms, verify_timestamp,
-};
+use crate::verify::{Check, Document, Evidence, Outcome, Report, TokenReading, Trust, released, verify_timestamp};
 
 /// What the verifier trusts.
 #[derive(Clone, Copy, Debug)]
@@ -71,16 +69,26 @@ fn unfounded<T>(why: impl Into<String>) -> Result<T, Doubt> {
 pub fn judge(proof: &Proof, anchors: &Anchors<'_>) -> Judgement {
     let court = Court { anchors, against: &proof.against };
     let found = match (proof.kind, proof.items.as_slice()) {
-        (Kind::Equivocation, [Item::Entry(one), Item::Entry(other)]) => court.equivocation(one, other),
-        (Kind::Omission, [Item::Token(token), Item::Stretch(stretch)]) => court.omission(token, stretch),
+        (Kind::Equivocation, [Item::Entry(genesis), Item::Entry(one), Item::Entry(other)]) => {
+            court.is_ours(genesis).and_then(|()| court.equivocation(one, other))
+        }
+        (Kind::Omission, [Item::Entry(genesis), Item::Entry(issue), Item::Token(token), Item::Stretch(stretch)]) => {
+            court.is_ours(genesis).and_then(|()| court.omission(issue, token, stretch))
+        }
         (Kind::SplitView, [Item::Checkpoint(one), Item::Checkpoint(other)]) => court.two_roots(one, other),
         (Kind::SplitView, [Item::Checkpoint(older), Item::Checkpoint(newer), Item::Prefix(prefix)]) => {
             court.fork(older, newer, prefix)
         }
         (Kind::SplitView, [Item::Entry(one), Item::Entry(other)]) => court.one_place(one, other),
-        (Kind::BrokenRule, [Item::Entry(genesis), Item::Entry(entry)]) => court.no_entry(genesis, entry),
-        (Kind::Time, [Item::Entry(one), Item::Entry(other)]) => court.times_fall(one, other),
-        (Kind::Time, [Item::Token(token), Item::Entry(entry)]) => court.out_of_time(token, entry),
+        (Kind::BrokenRule, [Item::Entry(genesis), Item::Entry(entry)]) => {
+            court.is_ours(genesis).and_then(|()| court.no_entry(entry))
+        }
+        (Kind::Time, [Item::Entry(genesis), Item::Entry(one), Item::Entry(other)]) => {
+            court.is_ours(genesis).and_then(|()| court.times_fall(one, other))
+        }
+        (Kind::Time, [Item::Entry(genesis), Item::Entry(issue), Item::Token(token), Item::Entry(entry)]) => {
+            court.is_ours(genesis).and_then(|()| court.out_of_time(issue, token, entry))
+        }
         (Kind::Rollback, [Item::Checkpoint(first), Item::Checkpoint(then)]) => court.rollback(first, then),
         (kind, _) => unfounded(format!("these are not the items of a proof of {}", kind.name())),
     };
@@ -103,6 +111,8 @@ pub struct Owed {
     pub from_ms: u64,
     /// When the ledger's time to record it is over.
     pub until_ms: u64,
+    /// The certificate of its unit, SHA-256 of its DER: the ledger that recorded its issue owes the entry.
+    pub unit: Hash,
     /// What the entry may be of: the forms in which the token may have been released.
     pub digests: [Hash; 2],
 }
@@ -226,15 +236,33 @@ impl Court<'_> {
         Ok(format!("the log {} signed two histories: its entry {} is not the same in both", self.against, one.index))
     }
 
-    fn no_entry(&self, genesis: &TlogProof, entry: &TlogProof) -> Found {
+    /// Only a log of ours promises entries, their times and their tags: it begins with a genesis entry.
+    fn is_ours(&self, genesis: &TlogProof) -> Result<(), Doubt> {
         let genesis = self.entry(genesis)?;
         let first = Some(EntryKind::Ledger(LedgerKind::Genesis));
         if genesis.0 != 0 || EntryKind::from_codes(genesis.1.role, genesis.1.kind) != first {
-            return unfounded("the log does not begin with a genesis entry, so it may hold whatever it likes");
+            return unfounded("the log is not shown to begin with a genesis entry, so it may hold whatever it likes");
         }
+        Ok(())
+    }
+
+    /// The unit is the accused's own: `issue` is its entry about the unit's certificate.
+    fn is_its_unit(&self, issue: &TlogProof, unit: &Hash) -> Result<(), Doubt> {
+        let (index, entry) = self.entry(issue)?;
+        let issued = Some(EntryKind::Ca(CaKind::CertificateIssued));
+        if EntryKind::from_codes(entry.role, entry.kind) == issued && entry.digest == *unit {
+            return Ok(());
+        }
+        unfounded(format!("entry {index} is not the issue of the certificate by whose key the timestamp is signed"))
+    }
+
+    fn no_entry(&self, entry: &TlogProof) -> Found {
         let placed = self.place(entry)?;
         match Entry::decode(placed.bytes) {
             Ok(_) => unfounded("the entry is one"),
+            Err(fault @ NotAnEntry::Version(_)) => {
+                Err(Doubt::Open(format!("at place {}, {fault} to this program: a newer one may know it", placed.index)))
+            }
             Err(fault) => {
                 Ok(format!("what the log {} holds at place {} is no entry: {fault}", self.against, placed.index))
             }
@@ -294,17 +322,26 @@ impl Court<'_> {
         Ok((reading, report))
     }
 
+    /// The ledger's own promise: what is usual convicts nobody.
+    fn promised_ms(&self) -> Result<u64, Doubt> {
+        let unknown = "the trust folder holds no ledger.json, which says within what time the ledger promised an entry";
+        self.trust()?.promised_millis().ok_or_else(|| Doubt::Open(unknown.to_owned()))
+    }
+
     fn owed(&self, token: &[u8]) -> Result<(TokenReading, Owed), Doubt> {
         let (reading, _) = self.genuine(token, None)?;
         let trust = self.trust()?;
         let unknown = || Doubt::Open("the certificates that the token was issued with are not all known".to_owned());
-        let digests = released_forms(token, trust).ok_or_else(unknown)?.map(|digest| digest.0);
+        let released = released(token, trust).ok_or_else(unknown)?;
         let from_ms = reading.gen_time.millis();
-        Ok((reading, Owed { from_ms, until_ms: from_ms.saturating_add(trust.mmd_millis()), digests }))
+        let until_ms = from_ms.saturating_add(self.promised_ms()?);
+        let (unit, digests) = (released.unit.0, released.forms.map(|digest| digest.0));
+        Ok((reading, Owed { from_ms, until_ms, unit, digests }))
     }
 
-    fn omission(&self, token: &[u8], stretch: &Stretch) -> Found {
+    fn omission(&self, issue: &TlogProof, token: &[u8], stretch: &Stretch) -> Found {
         let (reading, owed) = self.owed(token)?;
+        self.is_its_unit(issue, &owed.unit)?;
         let checkpoint = self.checkpoint(&stretch.checkpoint)?;
         let leaves: Vec<Hash> = stretch.entries.iter().map(|entry| leaf_hash(entry)).collect();
         let stands = range_root(stretch.first, &leaves, checkpoint.size, &stretch.path);
@@ -336,8 +373,10 @@ impl Court<'_> {
         ))
     }
 
-    fn out_of_time(&self, token: &[u8], entry: &TlogProof) -> Found {
+    fn out_of_time(&self, issue: &TlogProof, token: &[u8], entry: &TlogProof) -> Found {
         let (reading, report) = self.genuine(token, Some(entry))?;
+        let (_, owed) = self.owed(token)?;
+        self.is_its_unit(issue, &owed.unit)?;
         let (index, placed) = self.entry(entry)?;
         for check in [Check::EntryDigest, Check::EntryKind, Check::ProofCheckpoint, Check::ProofInclusion] {
             if report.outcome(check) != Some(&Outcome::Ok) {
@@ -350,9 +389,9 @@ impl Court<'_> {
                 reading.gen_time,
                 self.against,
                 Timestamp::from_millis(placed.time_ms),
-                self.trust()?.mmd_millis()
+                owed.until_ms - owed.from_ms
             )),
-            _ => unfounded(format!("the entry was made in time: within {MMD_MILLIS} ms, or what the ledger promised")),
+            _ => unfounded(format!("the entry was made in time, within {} ms", owed.until_ms - owed.from_ms)),
         }
     }
 }

@@ -4,13 +4,18 @@
 //! checks them: anybody, offline, from the third party's public keys alone ([`judge`]). What convicts is signed by the
 //! accused; everything else in a proof is arithmetic, so it does not matter who made it.
 //!
+//! **Whom it binds.** What entries mean, and that their tags and times are promises, a log of ours says by its genesis
+//! entry: without it, nothing that a log holds convicts it, for a stranger's may hold whatever it likes. A timestamp is
+//! owed an entry by the ledger that its unit belongs to, which is the one that recorded the issue of the unit's certificate:
+//! one verifier may trust the keys of several.
+//!
 //! | kind | what is shown | result |
 //! |---|---|---|
-//! | equivocation (PoM-1) | two entries with one and the same tag: one question decided twice | proven |
-//! | omission (PoM-2) | a genuine timestamp token, and every entry of the time within which the ledger had promised it | proven, or open if an entry might hide behind another encoding |
+//! | equivocation (PoM-1) | genesis, and two entries with one and the same tag: one question decided twice | proven |
+//! | omission (PoM-2) | genesis, the issue of a unit's certificate, a genuine token of that unit, and every entry of the time within which the ledger had promised it | proven, or open if an entry might hide behind another encoding |
 //! | split view (PoM-3) | two signed checkpoints that cannot be of one history, or two entries at one place | proven |
-//! | broken rule (PoM-4, so far one form) | an entry that is none | proven |
-//! | time (PoM-5) | a later entry with an earlier time; a token whose entry is too late or too early | proven |
+//! | broken rule (PoM-4, so far one form) | genesis, and an entry that is none | proven |
+//! | time (PoM-5) | genesis, and a later entry with an earlier time; or genesis, the issue of a unit's certificate, a genuine token of that unit, and its entry that is too late or too early | proven |
 //! | rollback | an older checkpoint that was shown after a newer one | open: nothing signed says when it was shown |
 //!
 //! The file is JSON, `{"t":"pom","v":1,"kind":…,"against":…,"items":[{"media":…,"data":…}]}` with the items in base64url
@@ -117,25 +122,45 @@ impl Proof {
         Self { kind: Kind::Rollback, ..Self::two_roots(against, first, then) }
     }
 
-    /// Two entries of one log, which convict by their tags, times or place.
+    /// Two entries at one place, which differ.
     #[must_use]
-    pub fn two_entries(kind: Kind, against: &str, one: TlogProof, other: TlogProof) -> Self {
-        Self { kind, against: against.to_owned(), items: vec![Item::Entry(one), Item::Entry(other)] }
+    pub fn one_place(against: &str, one: TlogProof, other: TlogProof) -> Self {
+        Self { kind: Kind::SplitView, against: against.to_owned(), items: vec![Item::Entry(one), Item::Entry(other)] }
+    }
+
+    /// Entries of a log of ours, of which `genesis` is the first, that convict it by their tags, their times or their form.
+    #[must_use]
+    pub fn entries<const N: usize>(kind: Kind, against: &str, genesis: TlogProof, convicting: [TlogProof; N]) -> Self {
+        let items = [genesis].into_iter().chain(convicting).map(Item::Entry).collect();
+        Self { kind, against: against.to_owned(), items }
     }
 
     /// A token whose entry is not among those of the time in which it was promised.
     #[must_use]
-    pub fn omission(against: &str, token: &[u8], stretch: Stretch) -> Self {
-        let items = vec![Item::Token(token.to_vec()), Item::Stretch(stretch)];
-        Self { kind: Kind::Omission, against: against.to_owned(), items }
+    pub fn omission(against: &str, service: Service, token: &[u8], stretch: Stretch) -> Self {
+        Self::of_token(Kind::Omission, against, service, token, Item::Stretch(stretch))
     }
 
     /// A token whose entry was made outside of that time.
     #[must_use]
-    pub fn out_of_time(against: &str, token: &[u8], entry: TlogProof) -> Self {
-        let items = vec![Item::Token(token.to_vec()), Item::Entry(entry)];
-        Self { kind: Kind::Time, against: against.to_owned(), items }
+    pub fn out_of_time(against: &str, service: Service, token: &[u8], entry: TlogProof) -> Self {
+        Self::of_token(Kind::Time, against, service, token, Item::Entry(entry))
     }
+
+    fn of_token(kind: Kind, against: &str, service: Service, token: &[u8], shown: Item) -> Self {
+        let Service { genesis, issue } = service;
+        let items = vec![Item::Entry(genesis), Item::Entry(issue), Item::Token(token.to_vec()), shown];
+        Self { kind, against: against.to_owned(), items }
+    }
+}
+
+/// Two entries of the accused that show that a timestamping unit is its own.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Service {
+    /// Entry 0.
+    pub genesis: TlogProof,
+    /// The issue of the unit's certificate.
+    pub issue: TlogProof,
 }
 
 #[cfg(test)]

@@ -150,51 +150,69 @@ fn a_tree_that_begins_otherwise() {
 #[test]
 fn one_place_with_two_entries() {
     let (log, other) = (Log::new(&[(5, [1; 32]), (6, [2; 32])]), Log::new(&[(5, [7; 32])]));
-    proven(&Proof::two_entries(Kind::SplitView, ORIGIN, log.entry(1), other.entry(1)));
-    unfounded(&Proof::two_entries(Kind::SplitView, ORIGIN, log.entry(1), log.entry(1)));
-    unfounded(&Proof::two_entries(Kind::SplitView, ORIGIN, log.entry(1), other.entry(0)));
+    proven(&Proof::one_place(ORIGIN, log.entry(1), other.entry(1)));
+    unfounded(&Proof::one_place(ORIGIN, log.entry(1), log.entry(1)));
+    unfounded(&Proof::one_place(ORIGIN, log.entry(1), other.entry(0)));
     let mut elsewhere = other.entry(1);
     elsewhere.index = 0;
-    unfounded(&Proof::two_entries(Kind::SplitView, ORIGIN, log.entry(0), elsewhere));
+    unfounded(&Proof::one_place(ORIGIN, log.entry(0), elsewhere));
 }
 
 #[test]
 fn one_tag_twice() {
     let mut log = Log::new(&[]);
     log.0.extend([tagged(5, 1), tagged(6, 2)]);
-    let reason = proven(&Proof::two_entries(Kind::Equivocation, ORIGIN, log.entry(1), log.entry(2)));
+    let twice = |one, other| Proof::entries(Kind::Equivocation, ORIGIN, log.entry(0), [one, other]);
+    let reason = proven(&twice(log.entry(1), log.entry(2)));
     assert!(reason.contains("entries 1 and 2 bear the same tag 0909090909090909"), "{reason}");
-    unfounded(&Proof::two_entries(Kind::Equivocation, ORIGIN, log.entry(1), log.entry(1)));
-    unfounded(&Proof::two_entries(Kind::Equivocation, ORIGIN, log.entry(0), log.entry(1)));
+    unfounded(&twice(log.entry(1), log.entry(1)));
+    unfounded(&twice(log.entry(0), log.entry(1)));
     // The bytes of an entry that is not there.
     let mut put_in = log.entry(0);
     put_in.extra = Some(tagged(5, 1));
-    unfounded(&Proof::two_entries(Kind::Equivocation, ORIGIN, put_in, log.entry(1)));
+    unfounded(&twice(put_in, log.entry(1)));
     let mut bare = log.entry(1);
     bare.extra = None;
-    unfounded(&Proof::two_entries(Kind::Equivocation, ORIGIN, bare, log.entry(2)));
+    unfounded(&twice(bare, log.entry(2)));
+    // Tags mean nothing in a log that is none of ours: whoever likes may put such bytes into it.
+    let foreign = Log([b"first".to_vec()].into_iter().chain(log.0[1..].iter().cloned()).collect());
+    let entries = || [foreign.entry(1), foreign.entry(2)];
+    unfounded(&Proof::entries(Kind::Equivocation, ORIGIN, foreign.entry(0), entries()));
+    unfounded(&Proof::entries(Kind::Equivocation, ORIGIN, foreign.entry(1), entries()));
+    unfounded(&Proof { kind: Kind::Equivocation, ..Proof::one_place(ORIGIN, foreign.entry(1), foreign.entry(2)) });
 }
 
 #[test]
 fn time_that_runs_backwards() {
     let log = Log::new(&[(9, [1; 32]), (9, [2; 32]), (8, [3; 32])]);
+    let fell = |one, other| Proof::entries(Kind::Time, ORIGIN, log.entry(0), [log.entry(one), log.entry(other)]);
     for (one, other) in [(2, 3), (3, 2), (1, 3)] {
-        proven(&Proof::two_entries(Kind::Time, ORIGIN, log.entry(one), log.entry(other)));
+        proven(&fell(one, other));
     }
     for (one, other) in [(1, 2), (0, 3), (3, 3)] {
-        unfounded(&Proof::two_entries(Kind::Time, ORIGIN, log.entry(one), log.entry(other)));
+        unfounded(&fell(one, other));
     }
+    let mut foreign = log.clone();
+    foreign.0[0] = b"first".to_vec();
+    let entries = [foreign.entry(2), foreign.entry(3)];
+    unfounded(&Proof::entries(Kind::Time, ORIGIN, foreign.entry(0), entries));
 }
 
 #[test]
 fn an_entry_that_is_none() {
     let mut log = Log::new(&[(5, [1; 32])]);
     log.0.push(b"anything".to_vec());
-    proven(&Proof::two_entries(Kind::BrokenRule, ORIGIN, log.entry(0), log.entry(2)));
-    unfounded(&Proof::two_entries(Kind::BrokenRule, ORIGIN, log.entry(0), log.entry(1)));
+    let broken = |log: &Log, index| Proof::entries(Kind::BrokenRule, ORIGIN, log.entry(0), [log.entry(index)]);
+    proven(&broken(&log, 2));
+    unfounded(&broken(&log, 1));
+    // A later program's entries are not for this one to judge.
+    let mut later = log.0[1].clone();
+    later[1] = 2;
+    log.0.push(later);
+    assert_eq!(judged(&broken(&log, 3)).0, Verdict::Open);
     // A log of others may hold whatever it likes.
     let foreign = Log(vec![b"first".to_vec(), b"second".to_vec()]);
-    unfounded(&Proof::two_entries(Kind::BrokenRule, ORIGIN, foreign.entry(0), foreign.entry(1)));
+    unfounded(&broken(&foreign, 1));
 }
 
 #[test]
@@ -205,6 +223,14 @@ fn what_was_shown_when_is_a_matter_of_trust() {
 }
 
 const MADE: u64 = GEN_TIME.millis();
+
+/// A log of ours that recorded the issue of this unit's certificate.
+fn service(unit: &testing::Unit) -> Service {
+    let digest = unit.tsu.certificate().digest().0;
+    let mut log = Log::new(&[]);
+    log.0.push(Entry { role: 3, kind: 0, time_ms: 1, digest, tags: Tags::default() }.encode());
+    Service { genesis: log.entry(0), issue: log.entry(1) }
+}
 
 /// Entries around a token that was never logged: the last before its time, two within it, the first after.
 fn around(more: &[(u64, Hash)]) -> Log {
@@ -220,25 +246,31 @@ fn a_token_that_was_not_recorded() {
         for cert_req in [false, true] {
             let token = token(unit, cert_req);
             let log = around(&[]);
-            let reason = proven(&Proof::omission(ORIGIN, &token, log.stretch(1, 4)));
+            let reason = proven(&Proof::omission(ORIGIN, service(unit), &token, log.stretch(1, 4)));
             assert!(reason.contains("was released and is not recorded"), "{reason}");
             // An honest log, and every stretch of it.
             let honest = around(&[(MADE + 3, Digest::of(&token).0)]);
             for first in 0..honest.size() {
                 for count in 1..=honest.size() - first {
-                    let (verdict, reason) = judged(&Proof::omission(ORIGIN, &token, honest.stretch(first, count)));
+                    let (verdict, reason) =
+                        judged(&Proof::omission(ORIGIN, service(unit), &token, honest.stretch(first, count)));
                     assert_ne!(verdict, Verdict::Proven, "{first}+{count}: {reason}");
                 }
             }
             // What is missing at either end is not assumed.
-            unfounded(&Proof::omission(ORIGIN, &token, log.stretch(2, 3)));
-            assert_eq!(judged(&Proof::omission(ORIGIN, &token, log.stretch(1, 3))).0, Verdict::Open);
+            unfounded(&Proof::omission(ORIGIN, service(unit), &token, log.stretch(2, 3)));
+            assert_eq!(judged(&Proof::omission(ORIGIN, service(unit), &token, log.stretch(1, 3))).0, Verdict::Open);
             // Nor what is left out in between.
             let mut gap = log.stretch(1, 4);
             gap.entries.remove(1);
-            unfounded(&Proof::omission(ORIGIN, &token, gap));
+            unfounded(&Proof::omission(ORIGIN, service(unit), &token, gap));
             // Recorded, but too late: that is an omission too.
-            proven(&Proof::omission(ORIGIN, &token, around(&[(MADE + 5_001, Digest::of(&token).0)]).stretch(1, 4)));
+            proven(&Proof::omission(
+                ORIGIN,
+                service(unit),
+                &token,
+                around(&[(MADE + 5_001, Digest::of(&token).0)]).stretch(1, 4),
+            ));
         }
     }
 }
@@ -258,8 +290,8 @@ fn an_honest_token_in_another_dress() {
         };
         let bare = changed(&|signed| signed.certificates = None);
         // The certificates taken out, or put in.
-        unfounded(&Proof::omission(ORIGIN, &bare, log(&with).stretch(1, 5)));
-        unfounded(&Proof::omission(ORIGIN, &with, log(&bare).stretch(1, 5)));
+        unfounded(&Proof::omission(ORIGIN, service(unit), &bare, log(&with).stretch(1, 5)));
+        unfounded(&Proof::omission(ORIGIN, service(unit), &with, log(&bare).stretch(1, 5)));
         // Only some of them.
         let some = changed(&|signed| {
             let all = signed.certificates.take().unwrap();
@@ -267,7 +299,7 @@ fn an_honest_token_in_another_dress() {
             signed.certificates = Some(SetOf::from_vec(unit.collect()));
         });
         assert_ne!(some, with);
-        assert_ne!(judged(&Proof::omission(ORIGIN, &some, log(&with).stretch(1, 5))).0, Verdict::Proven);
+        assert_ne!(judged(&Proof::omission(ORIGIN, service(unit), &some, log(&with).stretch(1, 5))).0, Verdict::Proven);
         // The other signature that verifies, (r, n − s): mutant `pom2_flipped_s`.
         let flipped = changed(&|signed| {
             let mut infos = signed.signer_infos.to_vec().into_iter().cloned().collect::<Vec<_>>();
@@ -279,24 +311,55 @@ fn an_honest_token_in_another_dress() {
         });
         let is_ec = unit.tsu.algorithm() == SignatureAlgorithm::EcdsaP256Sha256;
         assert_eq!(flipped != with, is_ec, "RSA has one signature for each message");
-        let (verdict, reason) = judged(&Proof::omission(ORIGIN, &flipped, log(&with).stretch(1, 5)));
+        let (verdict, reason) = judged(&Proof::omission(ORIGIN, service(unit), &flipped, log(&with).stretch(1, 5)));
         assert_eq!(verdict, Verdict::Unfounded, "{reason}");
     }
 }
 
 #[test]
 fn without_what_is_needed_to_judge_a_token_nothing_is_proven() {
-    let proof = Proof::omission(ORIGIN, &token(testing::ec(), true), around(&[]).stretch(1, 4));
+    let proof = Proof::omission(ORIGIN, service(testing::ec()), &token(testing::ec(), true), around(&[]).stretch(1, 4));
     let full = trust();
     let bare = judge(&proof, &Anchors { log_keys: full.log_keys(), trust: None });
     assert_eq!(bare.verdict, Verdict::Open, "{}", bare.reason);
+    // What is usual is not what this ledger promised.
+    let pem = |der| crate::asn1::pem::encode("CERTIFICATE", der);
+    let (root, unit) = (pem(testing::PKI.root.der()), pem(testing::ec().tsu.certificate().der()));
+    let chain = unit.clone() + &pem(testing::PKI.ca.der());
+    let trust = crate::verify::Trust::from_texts(&root, &chain, &LOG.verifier_key().to_string()).unwrap();
+    let found = judge(&proof, &Anchors { log_keys: trust.log_keys(), trust: Some(&trust) });
+    assert_eq!(found.verdict, Verdict::Open, "{}", found.reason);
+    assert!(found.reason.contains("ledger.json"), "{}", found.reason);
     // Without the chain the form with certificates cannot be made from a token that has none.
-    let root = crate::asn1::pem::encode("CERTIFICATE", testing::PKI.root.der());
-    let unit = crate::asn1::pem::encode("CERTIFICATE", testing::ec().tsu.certificate().der());
     let trust = crate::verify::Trust::from_texts(&root, &unit, &LOG.verifier_key().to_string()).unwrap();
-    let proof = Proof::omission(ORIGIN, &token(testing::ec(), false), around(&[]).stretch(1, 4));
+    let trust = trust.with_mmd_millis(5_000);
+    let proof =
+        Proof::omission(ORIGIN, service(testing::ec()), &token(testing::ec(), false), around(&[]).stretch(1, 4));
     let found = judge(&proof, &Anchors { log_keys: trust.log_keys(), trust: Some(&trust) });
     assert_ne!(found.verdict, Verdict::Proven, "{}", found.reason);
+}
+
+/// Two services under one root, each with its own log, and a verifier who trusts the keys of both: the one owes nothing for
+/// what the other's unit issued.
+#[test]
+fn a_token_of_another_service() {
+    let (unit, other) = (testing::ec(), testing::rsa());
+    let token = token(unit, true);
+    let log = around(&[]);
+    let accuse = |service| Proof::omission(ORIGIN, service, &token, log.stretch(1, 4));
+    proven(&accuse(service(unit)));
+    let reason = unfounded(&accuse(service(other)));
+    assert!(reason.contains("entry 1 is not the issue of the certificate"), "{reason}");
+    // Another kind of entry of the same certificate: a stranger had it timestamped, say.
+    let genesis = log.entry(0);
+    let stamped = Log::new(&[(MADE, unit.tsu.certificate().digest().0)]).entry(1);
+    unfounded(&accuse(Service { genesis: genesis.clone(), issue: stamped.clone() }));
+    unfounded(&accuse(Service { genesis: log.entry(1), ..service(unit) }));
+    let late = Log::new(&[(MADE + 9_000, Digest::of(&token).0)]).entry(1);
+    proven(&Proof::out_of_time(ORIGIN, service(unit), &token, late.clone()));
+    for service in [service(other), Service { genesis, issue: stamped }] {
+        unfounded(&Proof::out_of_time(ORIGIN, service, &token, late.clone()));
+    }
 }
 
 #[test]
@@ -304,13 +367,13 @@ fn a_token_recorded_at_the_wrong_time() {
     let token = token(testing::ec(), true);
     let entry_at = |time_ms| Log::new(&[(time_ms, Digest::of(&token).0)]).entry(1);
     for time_ms in [MADE - 1, MADE + 5_001] {
-        proven(&Proof::out_of_time(ORIGIN, &token, entry_at(time_ms)));
+        proven(&Proof::out_of_time(ORIGIN, service(testing::ec()), &token, entry_at(time_ms)));
     }
     for time_ms in [MADE, MADE + 5_000] {
-        unfounded(&Proof::out_of_time(ORIGIN, &token, entry_at(time_ms)));
+        unfounded(&Proof::out_of_time(ORIGIN, service(testing::ec()), &token, entry_at(time_ms)));
     }
     let other = Log::new(&[(MADE + 9_000, [1; 32])]).entry(1);
-    unfounded(&Proof::out_of_time(ORIGIN, &token, other));
+    unfounded(&Proof::out_of_time(ORIGIN, service(testing::ec()), &token, other));
 }
 
 #[test]

@@ -23,7 +23,7 @@ mod report;
 mod token;
 mod trust;
 
-pub use normal::released_forms;
+pub use normal::{Released, released};
 pub use reading::TokenReading;
 pub use report::{Check, CheckResult, EntrySummary, Outcome, Report, TokenSummary, Verdict};
 pub use trust::{LedgerPromise, MMD_MILLIS, Trust, TrustFault, log_keys};

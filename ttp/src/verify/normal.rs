@@ -14,10 +14,19 @@ use crate::asn1::decode_strict;
 use crate::digest::Digest;
 use crate::x509::{Certificate, encode};
 
-/// The digests of both forms of a token that verifies under `trust`; `None` if the certificates of its unit are not all
-/// known, so that the second form cannot be made.
+/// A token as its unit may have released it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Released {
+    /// Of the DER of the unit's certificate.
+    pub unit: Digest,
+    /// Of both forms of the token.
+    pub forms: [Digest; 2],
+}
+
+/// The forms of a token that verifies under `trust`; `None` if the certificates of its unit are not all known, so that the
+/// second form cannot be made.
 #[must_use]
-pub fn released_forms(token: &[u8], trust: &Trust) -> Option<[Digest; 2]> {
+pub fn released(token: &[u8], trust: &Trust) -> Option<Released> {
     let read = Token::parse(token).ok()?;
     let (_, signer) = find_signer(&read, trust).ok()?;
     let issuer_of = |certificate: &Certificate| {
@@ -30,7 +39,8 @@ pub fn released_forms(token: &[u8], trust: &Trust) -> Option<[Digest; 2]> {
         last = issuer_of(last).filter(|_| set.len() < CHAIN_MAX)?;
         set.push(last);
     }
-    Some([Digest::of(&rebuild(token, &[])?), Digest::of(&rebuild(token, &set)?)])
+    let forms = [Digest::of(&rebuild(token, &[])?), Digest::of(&rebuild(token, &set)?)];
+    Some(Released { unit: signer.digest(), forms })
 }
 
 /// Certificates between a unit and the root, the unit included; a loop of issuers ends here.

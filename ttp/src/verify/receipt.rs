@@ -192,7 +192,7 @@ impl Judge<'_> {
             inclusion: included.into(),
             time: match self.token {
                 None => Told::NotChecked("the token does not read"),
-                Some(token) => check_time(token.gen_time, entry, self.trust.mmd_millis).into(),
+                Some(token) => check_time(token.gen_time, entry, self.trust.mmd_millis()).into(),
             },
             entry: summary,
         }
@@ -213,7 +213,7 @@ impl Judge<'_> {
         let Some(token) = self.token else {
             return Err(Told::NotChecked("the proof carries no entry, and the token does not read"));
         };
-        let (made, mmd) = (token.gen_time.millis(), self.trust.mmd_millis.min(REBUILD_MILLIS_MAX));
+        let (made, mmd) = (token.gen_time.millis(), self.trust.mmd_millis().min(REBUILD_MILLIS_MAX));
         let kind = Kind::Timestamp(TimestampKind::Token);
         let entry_at = |time_ms| Entry {
             role: kind.role().code(),

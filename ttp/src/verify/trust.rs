@@ -22,7 +22,8 @@ pub struct Trust {
     /// Which witnesses must have cosigned.
     pub(super) witnesses: Option<Policy>,
     pub(super) policies: Vec<PolicyId>,
-    pub(super) mmd_millis: u64,
+    /// What its ledger promised, if a file says so.
+    pub(super) promised_millis: Option<u64>,
 }
 
 /// `ledger.json` of the trust folder: what the ledger promised in its genesis entry, as far as a verifier must know it.
@@ -97,7 +98,7 @@ impl Trust {
             receipt_key: None,
             witnesses: None,
             policies: Vec::new(),
-            mmd_millis: MMD_MILLIS,
+            promised_millis: None,
         })
     }
 
@@ -147,7 +148,13 @@ impl Trust {
     /// The largest span between decision and entry, milliseconds.
     #[must_use]
     pub fn mmd_millis(&self) -> u64 {
-        self.mmd_millis
+        self.promised_millis.unwrap_or(MMD_MILLIS)
+    }
+
+    /// The same if it is known to be this ledger's: to convict it, what ledgers usually promise is not enough.
+    #[must_use]
+    pub fn promised_millis(&self) -> Option<u64> {
+        self.promised_millis
     }
 
     /// The keys of the logs that are accepted.
@@ -159,7 +166,7 @@ impl Trust {
     /// Another largest span between decision and entry, milliseconds.
     #[must_use]
     pub fn with_mmd_millis(mut self, mmd_millis: u64) -> Self {
-        self.mmd_millis = mmd_millis;
+        self.promised_millis = Some(mmd_millis);
         self
     }
 }

@@ -8,11 +8,12 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use semper_ledger::entry::Entry;
+use semper_ledger::merkle::Hash;
 use semper_ledger::proof;
 use semper_ledger::reader::Reader;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_ledger::store::Fault;
-use semper_ttp::account::{Anchors, Kind, Proof, Stretch, Verdict, judge, owed};
+use semper_ttp::account::{Anchors, Kind, Proof, Service, Stretch, Verdict, judge, owed};
 use semper_ttp::audit::{About, Difference, Lead, Report};
 use semper_ttp::verify::Trust;
 
@@ -60,22 +61,28 @@ fn prove(reader: &Reader, trust: Option<&Trust>, difference: &Difference) -> Res
     let (About::Entry { index, .. }, Some(lead)) = (difference.about, difference.lead) else { return Ok(None) };
     let origin = reader.identity().origin();
     let two = |kind, other: u64| -> Result<_, Fault> {
-        let (Some(one), Some(other)) = (place(reader, other)?, place(reader, index)?) else { return Ok(None) };
-        Ok(Some(Proof::two_entries(kind, origin, one, other)))
+        let places = (place(reader, 0)?, place(reader, other)?, place(reader, index)?);
+        let (Some(genesis), Some(one), Some(other)) = places else { return Ok(None) };
+        Ok(Some(Proof::entries(kind, origin, genesis, [one, other])))
     };
     let proof = match lead {
         // It may be told of both entries: the file is named after the later one.
         Lead::SameTag { other } => return Ok(two(Kind::Equivocation, other)?.map(|proof| (index.max(other), proof))),
         Lead::TimeFell { other } => two(Kind::Time, other)?,
-        Lead::NoEntry => two(Kind::BrokenRule, 0)?,
-        Lead::OutOfTime => {
-            let (Some(token), Some(entry)) = (reader.artefact(index)?, place(reader, index)?) else { return Ok(None) };
-            Some(Proof::out_of_time(origin, &token, entry))
+        Lead::NoEntry => {
+            let (Some(genesis), Some(entry)) = (place(reader, 0)?, place(reader, index)?) else { return Ok(None) };
+            Some(Proof::entries(Kind::BrokenRule, origin, genesis, [entry]))
         }
-        Lead::Omitted => {
+        Lead::OutOfTime | Lead::Omitted => {
             let (Some(token), Some(trust)) = (reader.artefact(index)?, trust) else { return Ok(None) };
             let Ok(owed) = owed(&token, trust) else { return Ok(None) };
-            stretch(reader, owed.from_ms, owed.until_ms)?.map(|stretch| Proof::omission(origin, &token, stretch))
+            let Some(service) = service(reader, &owed.unit)? else { return Ok(None) };
+            if lead == Lead::OutOfTime {
+                place(reader, index)?.map(|entry| Proof::out_of_time(origin, service, &token, entry))
+            } else {
+                let stretch = stretch(reader, owed.from_ms, owed.until_ms)?;
+                stretch.map(|stretch| Proof::omission(origin, service, &token, stretch))
+            }
         }
     };
     Ok(proof.map(|proof| (index, proof)))
@@ -85,6 +92,12 @@ fn prove(reader: &Reader, trust: Option<&Trust>, difference: &Difference) -> Res
 fn place(reader: &Reader, index: u64) -> Result<Option<TlogProof>, Fault> {
     let receipt = reader.receipt(index)?;
     Ok(receipt.and_then(|receipt| TlogProof::parse(&receipt.tlog_proof(reader.identity())).ok()))
+}
+
+/// What shows that the unit with this certificate is the ledger's own.
+fn service(reader: &Reader, unit: &Hash) -> Result<Option<Service>, Fault> {
+    let issue = reader.find_digest(unit)?.map_or(Ok(None), |index| place(reader, index))?;
+    Ok(place(reader, 0)?.zip(issue).map(|(genesis, issue)| Service { genesis, issue }))
 }
 
 /// All entries of the times from `from` to `to`, ms, and one on either side, under the newest checkpoint. `None` if they are

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use semper_api::monitor::{Expected, Follower, Found, RoundError};
 use semper_ttp::account::{Proof, owed};
+use semper_ttp::digest::Digest;
 use semper_ttp::verify::Trust;
 
 use crate::commands::running::Failed;
@@ -20,6 +21,8 @@ const DEPTH_MAX: usize = 64;
 pub(super) struct Expectations {
     waiting: Vec<Expected>,
     recorded: usize,
+    /// Those that this log does not have and perhaps never owed.
+    of_others: usize,
 }
 
 impl Expectations {
@@ -33,7 +36,7 @@ impl Expectations {
             collect(place, 0, &mut files).map_err(|error| unreadable(place, &error))?;
         }
         let waiting = files.iter().map(|file| expected(file, trust)).collect::<Result<_, _>>()?;
-        Ok(Self { waiting, recorded: 0 })
+        Ok(Self { waiting, ..Self::default() })
     }
 
     /// Looks for those that were not found yet; gives what convicts the log, if one is missing.
@@ -49,6 +52,13 @@ impl Expectations {
                 Ok(Found::Recorded { .. }) => self.recorded += 1,
                 Ok(Found::NotYet) => waiting.push(expected),
                 Ok(Found::Missing(proof)) => found = Ok(Some(*proof)),
+                Ok(Found::OfAnother) => {
+                    tracing::warn!(
+                        digest = hex::encode(Digest::of(&expected.token).0),
+                        "an expected timestamp is not recorded, nor is the certificate of its unit: another log may owe it"
+                    );
+                    self.of_others += 1;
+                }
                 Err(error) => {
                     waiting.push(expected);
                     found = Err(error);
@@ -65,7 +75,7 @@ impl Expectations {
 
     /// How many are recorded, and how many are not found yet; `None` if there are none at all.
     pub(super) fn counts(&self) -> Option<(usize, usize)> {
-        let counts = (self.recorded, self.waiting.len());
+        let counts = (self.recorded, self.waiting.len() + self.of_others);
         (counts != (0, 0)).then_some(counts)
     }
 }

@@ -76,7 +76,7 @@ fn an_honest_ledger_is_decided_again_and_nothing_differs() {
     let trust = report.trust.unwrap();
     assert_eq!(trust.mmd_millis(), 5_000);
     let token = world.lines[world.tokens()[0]].artefact.clone().unwrap();
-    assert!(crate::verify::released_forms(&token, &trust).is_some());
+    assert!(crate::verify::released(&token, &trust).is_some());
 }
 
 /// A token whose request was spelt as no encoder of ours would is counted as what it is.
