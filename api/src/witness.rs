@@ -15,6 +15,7 @@ mod evidence;
 use std::{
     collections::HashMap,
     sync::{Arc, Mutex, PoisonError},
+    time::Duration,
 };
 
 use axum::{
@@ -117,6 +118,9 @@ pub fn label(path: &str) -> &'static str {
     }
 }
 
+/// How often the copies for readers are brought up to date.
+const COPIES_EVERY: Duration = Duration::from_secs(1);
+
 impl Witness {
     /// A witness of `logs` that goes on from `records`.
     pub fn new(
@@ -141,6 +145,18 @@ impl Witness {
             }
         }
         Self { logs, quotas, records, cosigner, time, metrics, limits }
+    }
+
+    /// Keeps the copies of the records up to date, for as long as it is polled.
+    pub async fn keep_copies(self: Arc<Self>) {
+        loop {
+            tokio::time::sleep(COPIES_EVERY).await;
+            let witness = self.clone();
+            // A panic was printed.
+            if let Ok(Err(fault)) = tokio::task::spawn_blocking(move || witness.records.publish()).await {
+                tracing::warn!(%fault, "the copies of the records are not up to date");
+            }
+        }
     }
 
     /// Why no cosignature could be made now; empty when one could.

@@ -36,6 +36,8 @@ pub mod receipt;
 #[cfg(feature = "store")]
 pub mod sequencer;
 #[cfg(feature = "store")]
+mod slots;
+#[cfg(feature = "store")]
 pub mod store;
 #[cfg(test)]
 mod testing;

@@ -242,12 +242,15 @@ fn a_damaged_memory_is_not_used() {
     let twice = data.try_serve().err().expect("two witnesses on one memory");
     assert!(twice.expect(75).stderr.contains("in use by another process"), "{twice:#?}");
     witness.stop();
-    let record = data.path().join("cosigned").join(hex::encode(sha256(b"log.example"))).join("checkpoint");
-    let note = fs::read_to_string(&record).expect("the record");
-    fs::write(&record, note.replacen("\n5\n", "\n4\n", 1)).expect("the record");
+    let record = data.path().join("cosigned").join(hex::encode(sha256(b"log.example"))).join("record");
+    let memory = fs::read(&record).expect("the record");
+    let at = memory.windows(12).position(|octets| octets == b"log.example\n").expect("the note");
+    let mut damaged = memory.clone();
+    damaged[at] ^= 1;
+    fs::write(&record, damaged).expect("the record");
     let end = data.try_serve().err().expect("a witness without memory");
     assert!(end.expect(70).stderr.contains("give up the key"), "{end:#?}");
-    fs::write(&record, note).expect("the record");
+    fs::write(&record, memory).expect("the record");
     // A name and a key that do not belong together.
     let vkey = fs::read_to_string(data.path().join("vkey")).expect("the key");
     fs::write(data.path().join("vkey"), WitnessData::new(&[]).vkey().to_string()).expect("the key");

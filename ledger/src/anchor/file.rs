@@ -1,19 +1,12 @@
-//! The anchor in a file: two slots of 4 KiB, written in turn.
+//! The anchor in a file of two slots ([`crate::slots`]), of 4 KiB each. The payload:
 //!
 //! ```text
-//! offset  0  magic "semper-anchor/1\n" (16)
-//!        16  sequence u64 BE
-//!        24  H(origin) (32)
-//!        56  size u64 BE
-//!        64  root (32)
-//!        96  H(checkpoint text) (32)
-//!       128  time u64 BE, ms since 1970
-//!       136  zeros
-//!      4064  H(bytes 0..4064) (32)
+//! offset  0  H(origin) (32)
+//!        32  size u64 BE
+//!        40  root (32)
+//!        72  H(checkpoint text) (32)
+//!       104  time u64 BE, ms since 1970
 //! ```
-//!
-//! A cut during a write leaves one torn slot, whose hash fails, and the other one valid. Writing in place and fdatasync
-//! costs 0.05 ms where writing anew and renaming costs 0.28 ms (measured where an appended flush cost 0.10 ms).
 
 use std::{
     fs::{File, OpenOptions, TryLockError},
@@ -23,17 +16,15 @@ use std::{
 };
 
 use super::{Advance, Anchor, AnchorError, Anchored};
-use crate::merkle::{Hash, sha256};
+use crate::slots::{self, Magic, SLOT_BYTES, Slots};
 
-const MAGIC: &[u8; 16] = b"semper-anchor/1\n";
-const SLOT_BYTES: usize = 4096;
-const HASH_AT: usize = SLOT_BYTES - 32;
+const MAGIC: &Magic = b"semper-anchor/1\n";
 
 /// The anchor file, locked while this value lives.
 #[derive(Debug)]
 pub struct FileAnchor {
     path: PathBuf,
-    file: File,
+    slots: Slots,
     /// What the file holds, as far as this process knows.
     current: Mutex<Option<Anchored>>,
 }
@@ -54,7 +45,12 @@ impl FileAnchor {
         made.inspect_err(|_| {
             let _ = std::fs::remove_file(path); // the error that is told came first
         })?;
-        Ok(Self { path: path.to_owned(), file, current: Mutex::new(None) })
+        Ok(Self::new(path, file))
+    }
+
+    fn new(path: &Path, file: File) -> Self {
+        let slots = Slots::new(file, MAGIC, SLOT_BYTES);
+        Self { path: path.to_owned(), slots, current: Mutex::new(None) }
     }
 
     /// Opens and locks the anchor file.
@@ -64,23 +60,14 @@ impl FileAnchor {
             _ => io(path, error),
         })?;
         lock(path, &file)?;
-        let anchor = Self { path: path.to_owned(), file, current: Mutex::new(None) };
+        let anchor = Self::new(path, file);
         *anchor.current.lock().expect("nobody else has it yet") = newest(&anchor.slots()?);
         Ok(anchor)
     }
 
     /// Both slots as they are on disk, for `fsck`.
     pub fn slots(&self) -> Result<[Slot; 2], AnchorError> {
-        let mut slots = [Slot::Bad, Slot::Bad];
-        for (i, slot) in slots.iter_mut().enumerate() {
-            let mut bytes = [0; SLOT_BYTES];
-            match self.file.read_exact_at(&mut bytes, (i * SLOT_BYTES) as u64) {
-                Ok(()) => *slot = decode(&bytes),
-                Err(error) if error.kind() == std::io::ErrorKind::UnexpectedEof => {}
-                Err(error) => return Err(io(&self.path, error)),
-            }
-        }
-        Ok(slots)
+        Ok(self.slots.read().map_err(|error| io(&self.path, error))?.map(Slot::from))
     }
 }
 
@@ -93,6 +80,16 @@ pub enum Slot {
     Bad,
     /// A checkpoint.
     Valid(Anchored),
+}
+
+impl From<slots::Slot> for Slot {
+    fn from(slot: slots::Slot) -> Self {
+        match slot {
+            slots::Slot::Empty => Self::Empty,
+            slots::Slot::Bad => Self::Bad,
+            slots::Slot::Valid { sequence, payload } => decode(sequence, &payload).map_or(Self::Bad, Self::Valid),
+        }
+    }
 }
 
 fn lock(path: &Path, file: &File) -> Result<(), AnchorError> {
@@ -111,36 +108,24 @@ fn newest(slots: &[Slot]) -> Option<Anchored> {
     valid.max_by_key(|anchored| anchored.sequence).cloned()
 }
 
-fn encode(anchored: &Anchored) -> [u8; SLOT_BYTES] {
-    let mut slot = [0; SLOT_BYTES];
-    slot[..16].copy_from_slice(MAGIC);
-    slot[16..24].copy_from_slice(&anchored.sequence.to_be_bytes());
-    slot[24..56].copy_from_slice(&anchored.origin_hash);
-    slot[56..64].copy_from_slice(&anchored.size.to_be_bytes());
-    slot[64..96].copy_from_slice(&anchored.root);
-    slot[96..128].copy_from_slice(&anchored.checkpoint_hash);
-    slot[128..136].copy_from_slice(&anchored.time_ms.to_be_bytes());
-    let hash = sha256(&slot[..HASH_AT]);
-    slot[HASH_AT..].copy_from_slice(&hash);
-    slot
+fn encode(anchored: &Anchored) -> Vec<u8> {
+    let Anchored { sequence: _, origin_hash, size, root, checkpoint_hash, time_ms } = anchored;
+    [&origin_hash[..], &size.to_be_bytes(), root, checkpoint_hash, &time_ms.to_be_bytes()].concat()
 }
 
-fn decode(slot: &[u8; SLOT_BYTES]) -> Slot {
-    if slot.iter().all(|byte| *byte == 0) {
-        return Slot::Empty;
-    }
-    if slot[..16] != *MAGIC || slot[HASH_AT..] != sha256(&slot[..HASH_AT]) {
-        return Slot::Bad;
-    }
-    let number = |at: usize| u64::from_be_bytes(slot[at..at + 8].try_into().expect("eight bytes"));
-    let hash = |at: usize| Hash::try_from(&slot[at..at + 32]).expect("32 bytes");
-    Slot::Valid(Anchored {
-        sequence: number(16),
-        origin_hash: hash(24),
-        size: number(56),
-        root: hash(64),
-        checkpoint_hash: hash(96),
-        time_ms: number(128),
+fn decode(sequence: u64, payload: &[u8]) -> Option<Anchored> {
+    let (origin_hash, rest) = payload.split_first_chunk()?;
+    let (size, rest) = rest.split_first_chunk()?;
+    let (root, rest) = rest.split_first_chunk()?;
+    let (checkpoint_hash, rest) = rest.split_first_chunk()?;
+    let (time_ms, _) = rest.split_first_chunk()?;
+    Some(Anchored {
+        sequence,
+        origin_hash: *origin_hash,
+        size: u64::from_be_bytes(*size),
+        root: *root,
+        checkpoint_hash: *checkpoint_hash,
+        time_ms: u64::from_be_bytes(*time_ms),
     })
 }
 
@@ -154,8 +139,7 @@ impl Anchor for FileAnchor {
         if current.as_ref() != expected {
             return Advance::Conflict(current.clone());
         }
-        let at = (next.sequence % 2) * SLOT_BYTES as u64;
-        match self.file.write_all_at(&encode(next), at).and_then(|()| self.file.sync_data()) {
+        match self.slots.write(next.sequence, &encode(next)) {
             Ok(()) => {
                 *current = Some(next.clone());
                 Advance::Done

@@ -1,7 +1,8 @@
 //! What a witness remembers: for each origin the newest checkpoint that it cosigned, in a file of its own.
 //!
 //! ```text
-//! DIR/ <hex SHA-256(origin)>/checkpoint     the note, with the log's signatures and our cosignature
+//! DIR/ <hex SHA-256(origin)>/record         the note, with the log's signatures and our cosignature: two slots
+//!      <hex SHA-256(origin)>/checkpoint     a copy of it, for readers: [`Records::publish`]
 //!      evidence/<hex>.request               requests that a log signed and that do not continue what was cosigned
 //!      evidence/convicts-<hex>.pom.json     proofs that a log signed two histories, for anybody to judge
 //! ```
@@ -13,7 +14,7 @@
 //!
 //! | crash | left behind | seen outside |
 //! |---|---|---|
-//! | before the file is renamed | the old checkpoint | nothing |
+//! | while the slot is written | the old checkpoint | nothing |
 //! | after it, before the answer | the new one | the log asks again and is told the new size |
 //!
 //! The same checkpoint again gets a new cosignature, and nothing is written for [`RENEW_SECS`]: the tree is remembered, and
@@ -22,11 +23,16 @@
 //! A disk that fails leaves one of the two: no answer was given, nothing more is cosigned for this origin, and the next start
 //! reads which.
 
+mod file;
+
 use std::{
     collections::HashMap,
     fs::{self, File, TryLockError},
     path::{Path, PathBuf},
-    sync::{Arc, Mutex, PoisonError, RwLock},
+    sync::{
+        Arc, Mutex, PoisonError, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
 };
 
 use super::{Refusal, Submission, WitnessedLog};
@@ -35,12 +41,10 @@ use crate::{
     cosignature,
     disk::{self, DiskFault, fault},
     merkle::{Hash, sha256},
-    note::{NOTE_BYTES_MAX, Note, SignatureLine, VerifierKey},
+    note::{Note, SignatureLine, VerifierKey},
     port::{SigningFailed, Verifier},
 };
 
-/// The name of a record's file.
-const CHECKPOINT: &str = "checkpoint";
 /// The folder of kept requests.
 const EVIDENCE: &str = "evidence";
 /// How the names of what convicts its log begin.
@@ -50,7 +54,7 @@ const PROOF: &str = ".pom.json";
 /// Files that are kept of each sort.
 const EVIDENCE_MAX: usize = 256;
 
-/// How old the cosignature in a record's file may be, seconds, while the same checkpoint is cosigned again: a restarted
+/// How old the cosignature in a record may be, seconds, while the same checkpoint is cosigned again: a restarted
 /// witness serves that one, and the read side may be an hour behind (c2sp.org/tlog-witness).
 const RENEW_SECS: u64 = 600;
 
@@ -92,6 +96,8 @@ struct Record {
     turn: Mutex<Turn>,
     /// The newest, for readers, who must not wait for a disk.
     newest: RwLock<Option<(Checkpoint, String)>>,
+    /// The copy is older than that.
+    stale: AtomicBool,
 }
 
 /// What is known of a record's file.
@@ -99,6 +105,8 @@ struct Record {
 struct Turn {
     /// A write failed: what the file holds is unknown, and only a new start reads it.
     in_doubt: bool,
+    /// The number of the newest write.
+    sequence: u64,
     /// The time that our cosignature in it states, seconds since 1970.
     written_secs: u64,
 }
@@ -171,13 +179,17 @@ impl Records {
         for entry in fs::read_dir(folder).map_err(fault("read", folder))? {
             let name = entry.map_err(fault("read", folder))?.file_name();
             let Some(hash) = name.to_str().and_then(|name| hex::decode(name).ok()?.try_into().ok()) else { continue };
-            let path = folder.join(name).join(CHECKPOINT);
-            // A folder without its file: a crash came between the two, and nothing was answered.
-            let Some(bytes) = disk::read_at_most(&path, NOTE_BYTES_MAX)? else { continue };
-            let (newest, written_secs) = cosigned(&bytes, &hash, own, by_origin.get(&hash).copied(), verifier)
-                .ok_or(RecordsError::Damaged(path))?;
-            let turn = Mutex::new(Turn { in_doubt: false, written_secs });
-            origins.insert(hash, Arc::new(Record { turn, newest: RwLock::new(Some(newest)) }));
+            let folder = folder.join(name);
+            let log = by_origin.get(&hash).copied();
+            let read = |bytes: &[u8]| cosigned(bytes, &hash, own, log, verifier);
+            // Without a file a crash came before it, and nothing was answered.
+            let newest = file::read(&folder)?.map_or(Err(()), |found| newest(found, &read));
+            let newest = newest.map_err(|()| RecordsError::Damaged(folder.clone()))?;
+            let Some((sequence, Cosigned { checkpoint, note, secs })) = newest else { continue };
+            file::publish(&folder, &note)?;
+            let turn = Mutex::new(Turn { in_doubt: false, sequence, written_secs: secs });
+            let newest = RwLock::new(Some((checkpoint, note)));
+            origins.insert(hash, Arc::new(Record { turn, newest, stale: AtomicBool::new(false) }));
         }
         let evidence = folder.join(EVIDENCE);
         disk::make_folder(&evidence)?;
@@ -219,23 +231,45 @@ impl Records {
             text.strip_prefix(&bare).is_some_and(|own| own.lines().count() == 1) // the very same signatures of the log, too
         });
         if !same || secs.abs_diff(turn.written_secs) >= RENEW_SECS {
-            let written = self.write(&origin, last.is_none(), &text);
+            let sequence = turn.sequence + 1;
+            let written = self.write(&origin, last.is_none(), sequence, &text);
             turn.in_doubt = written.is_err();
             written?;
-            turn.written_secs = secs;
+            (turn.sequence, turn.written_secs) = (sequence, secs);
         }
         *record.newest.write().unwrap_or_else(PoisonError::into_inner) = Some((submission.checkpoint().clone(), text));
+        record.stale.store(true, Ordering::Release);
         Ok(line)
     }
 
-    fn write(&self, origin: &Hash, first: bool, text: &str) -> Result<(), DiskFault> {
+    /// Brings the copies for readers up to date: to be called now and then, by one caller at a time. Nobody's cosignature waits
+    /// for it; a copy may be old (c2sp.org/tlog-witness: an hour at most).
+    ///
+    /// # Errors
+    /// The disk; what was not written is tried again by the next call.
+    pub fn publish(&self) -> Result<(), DiskFault> {
+        let origins: Vec<_> = {
+            let origins = self.origins.read().unwrap_or_else(PoisonError::into_inner);
+            let stale = origins.iter().filter(|(_, record)| record.stale.load(Ordering::Acquire));
+            stale.map(|(origin, record)| (*origin, record.clone())).collect()
+        };
+        for (origin, record) in origins {
+            record.stale.store(false, Ordering::Release);
+            let Some((_, note)) = record.newest() else { continue };
+            let folder = self.folder.join(hex::encode(origin));
+            file::publish(&folder, &note).inspect_err(|_| record.stale.store(true, Ordering::Release))?;
+        }
+        Ok(())
+    }
+
+    fn write(&self, origin: &Hash, first: bool, sequence: u64, text: &str) -> Result<(), DiskFault> {
         let folder = self.folder.join(hex::encode(origin));
         if first {
             disk::make_folder(&folder)?;
             // Also where it was there already: whoever made it may have been killed before its name was durable.
             disk::sync_folder(&self.folder)?;
         }
-        disk::replace(&folder.join(CHECKPOINT), text.as_bytes())
+        file::write(&folder, sequence, text)
     }
 
     /// The newest checkpoint cosigned for the origin with this SHA-256, with signatures.
@@ -277,15 +311,42 @@ impl Records {
     }
 }
 
-/// The checkpoint in a record's file and the time that `own` states in it, if it is of the origin with this hash and bears the
-/// signature of `own`.
+impl Drop for Records {
+    fn drop(&mut self) {
+        let _ = self.publish(); // the next start does
+    }
+}
+
+/// A note that is a record of ours.
+struct Cosigned {
+    checkpoint: Checkpoint,
+    note: String,
+    /// The time that our cosignature states, seconds since 1970.
+    secs: u64,
+}
+
+/// The newest note of the two files with its number, `None` if there is none in either; an error if what was the newest may
+/// be lost.
+fn newest(found: file::Found, read: &dyn Fn(&[u8]) -> Option<Cosigned>) -> Result<Option<(u64, Cosigned)>, ()> {
+    let Some((sequence, note)) = found.record else {
+        // A copy alone: it was put there by hand, out of the folder that a web server had.
+        return found.copy.map(|copy| Ok((0, read(&copy).ok_or(())?))).transpose();
+    };
+    let newest = read(&note).ok_or(())?;
+    // The copy is never ahead, unless a slot was damaged after it was answered.
+    let (ours, copy) = (&newest.checkpoint, found.copy.as_deref().and_then(read).map(|copy| copy.checkpoint));
+    let ahead = copy.is_some_and(|copy| copy.size > ours.size || (copy.size == ours.size && copy.root != ours.root));
+    if ahead { Err(()) } else { Ok(Some((sequence, newest))) }
+}
+
+/// A note with the time that `own` states in it, if it is of the origin with this hash and bears the signature of `own`.
 fn cosigned(
     bytes: &[u8],
     origin: &Hash,
     own: &VerifierKey,
     log: Option<&WitnessedLog>,
     verifier: &dyn Verifier,
-) -> Option<((Checkpoint, String), u64)> {
+) -> Option<Cosigned> {
     let text = std::str::from_utf8(bytes).ok()?;
     let note = Note::parse(text).ok()?;
     let checkpoint = Checkpoint::parse(&note.text).ok()?;
@@ -293,12 +354,12 @@ fn cosigned(
     let signed = note.verify(&keys, verifier).ok()?;
     let secs = note.signatures.iter().filter(|line| own.made(line)).filter_map(cosignature::seconds).max()?;
     let ours = signed.contains(&own) && sha256(checkpoint.origin.as_bytes()) == *origin;
-    ours.then(|| ((checkpoint, text.to_owned()), secs))
+    ours.then(|| Cosigned { checkpoint, note: text.to_owned(), secs })
 }
 
 #[cfg(test)]
 mod tests {
-    use std::sync::atomic::{AtomicU64, Ordering};
+    use std::sync::atomic::AtomicU64;
 
     use super::*;
     use crate::{
@@ -320,7 +381,11 @@ mod tests {
     }
 
     fn record_file(folder: &Path) -> PathBuf {
-        folder.join(hex::encode(sha256(b"log"))).join(CHECKPOINT)
+        folder.join(hex::encode(sha256(b"log"))).join("record")
+    }
+
+    fn copy_file(folder: &Path) -> PathBuf {
+        record_file(folder).with_file_name(file::CHECKPOINT)
     }
 
     /// What the log of `size` entries asks after `old`.
@@ -363,7 +428,8 @@ mod tests {
         submit(&records, 5, 9).unwrap();
         submit(&records, 9, 9).unwrap();
         assert_eq!(size(&records), Some(9));
-        let served = fs::read_to_string(record_file(dir.path())).unwrap();
+        records.publish().unwrap();
+        let served = fs::read_to_string(copy_file(dir.path())).unwrap();
         assert_eq!(served, records.newest(&sha256(b"log")).unwrap().1);
     }
 
@@ -373,7 +439,10 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let records = open(dir.path()).unwrap();
         let line = submit_at(&records, 0, 5, 1_000).unwrap();
-        let file = || Note::parse(&fs::read_to_string(record_file(dir.path())).unwrap()).unwrap();
+        let file = || {
+            let found = file::read(record_file(dir.path()).parent().unwrap()).unwrap().unwrap();
+            Note::parse(str::from_utf8(&found.record.unwrap().1).unwrap()).unwrap()
+        };
         let newer = submit_at(&records, 5, 5, 1_000 + RENEW_SECS - 1).unwrap();
         assert_ne!(newer, line);
         assert!(records.newest(&sha256(b"log")).unwrap().1.ends_with(&newer.to_string()), "readers get the newer one");
@@ -426,34 +495,113 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let records = open(dir.path()).unwrap();
         submit(&records, 0, 5).unwrap();
-        let part = record_file(dir.path()).with_extension("part");
-        fs::create_dir(&part).unwrap(); // where the new one would be written
+        let (file, away) = (record_file(dir.path()), dir.path().join("away"));
+        fs::rename(&file, &away).unwrap();
+        fs::create_dir(&file).unwrap(); // where the new one would be written
         assert!(matches!(submit(&records, 5, 9), Err(NotCosigned::Disk(_))));
         assert_eq!(size(&records), Some(5));
-        fs::remove_dir(part).unwrap();
+        fs::remove_dir(&file).unwrap();
+        fs::rename(away, file).unwrap();
         assert!(matches!(submit(&records, 5, 9), Err(NotCosigned::InDoubt)), "not before the file was read again");
         drop(records);
         submit(&open(dir.path()).unwrap(), 5, 9).unwrap();
     }
 
+    /// A cut while a slot is written: the one before counts, for nobody was answered.
+    #[test]
+    fn a_torn_slot_was_never_answered() {
+        let dir = tempfile::tempdir().unwrap();
+        let records = open(dir.path()).unwrap();
+        for (old, new) in [(0, 5), (5, 9)] {
+            submit(&records, old, new).unwrap();
+        }
+        let (file, copy) = (record_file(dir.path()), copy_file(dir.path()));
+        records.publish().unwrap();
+        let (before, served) = (fs::read(&file).unwrap(), fs::read(&copy).unwrap());
+        submit(&records, 9, 12).unwrap();
+        drop(records);
+        let after = fs::read(&file).unwrap();
+        let slot = before.len() / 2;
+        let written = (0..2).find(|at| before[at * slot..][..slot] != after[at * slot..][..slot]).unwrap() * slot;
+        for cut in [1, 20, 300, slot - 1] {
+            let mut torn = before.clone();
+            torn[written..written + cut].copy_from_slice(&after[written..written + cut]);
+            if torn[written..][..slot] == after[written..][..slot] {
+                continue; // the rest were zeros
+            }
+            // The copy may be older still, cut, or missing: it is no more than a copy.
+            for copied in [Some(&served[..]), Some(b""), None] {
+                fs::write(&file, &torn).unwrap();
+                copied.map_or_else(|| fs::remove_file(&copy).unwrap(), |bytes| fs::write(&copy, bytes).unwrap());
+                let records = open(dir.path()).unwrap();
+                assert_eq!(size(&records), Some(9), "cut after {cut}");
+                assert_eq!(fs::read(&copy).unwrap(), served);
+                submit(&records, 9, 13).unwrap();
+                drop(records);
+                assert_eq!(size(&open(dir.path()).unwrap()), Some(13));
+                fs::write(&copy, &served).unwrap();
+            }
+        }
+    }
+
+    /// A log with many keys: its notes outgrow the slots.
+    #[test]
+    fn a_record_gets_more_room_when_it_needs_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("record");
+        for (sequence, length) in [(1, 100), (2, 5_000), (3, 200), (4, 90_000), (5, 6)] {
+            let note = "n".repeat(length);
+            file::write(dir.path(), sequence, &note).unwrap();
+            let found = file::read(dir.path()).unwrap().unwrap();
+            assert_eq!(found.record, Some((sequence, note.into_bytes())));
+        }
+        assert_eq!(fs::metadata(file).unwrap().len(), 2 * 131_072);
+    }
+
     #[test]
     fn a_damaged_record_is_refused() {
         let dir = tempfile::tempdir().unwrap();
-        submit(&open(dir.path()).unwrap(), 0, 5).unwrap();
-        let file = record_file(dir.path());
-        let good = fs::read(&file).unwrap();
-        for at in [0, 5, good.len() / 2, good.len() - 10] {
+        let records = open(dir.path()).unwrap();
+        submit(&records, 0, 5).unwrap();
+        submit(&records, 5, 9).unwrap();
+        drop(records);
+        let (file, copy) = (record_file(dir.path()), copy_file(dir.path()));
+        let (good, served) = (fs::read(&file).unwrap(), fs::read(&copy).unwrap());
+        let flip = |at: usize| {
             let mut bad = good.clone();
             bad[at] ^= 1;
             fs::write(&file, bad).unwrap();
-            assert!(matches!(open(dir.path()), Err(RecordsError::Damaged(path)) if path == file), "octet {at}");
+            fs::write(&copy, &served).unwrap();
+            open(dir.path()).map(|records| size(&records))
+        };
+        // The second write is in slot 0. What was answered last is lost: the older slot is not to be taken for it.
+        for at in [0, 16, 24, 60, 4095] {
+            assert!(matches!(flip(at), Err(RecordsError::Damaged(path)) if path == file.parent().unwrap()), "{at}");
         }
+        assert_eq!(flip(4_096 + 60).unwrap(), Some(9), "the older one is not needed");
+        // Neither slot is whole.
+        let mut bad = good.clone();
+        (bad[100], bad[4_096 + 100]) = (bad[100] ^ 1, bad[4_096 + 100] ^ 1);
+        fs::write(&file, bad).unwrap();
+        fs::remove_file(&copy).unwrap();
+        assert!(matches!(open(dir.path()), Err(RecordsError::Damaged(_))));
+        // Whole, and not ours.
+        let stranger = SmallLog::new(30);
+        file::write(file.parent().unwrap(), 7, &stranger.head.note(&stranger.identity).to_string()).unwrap();
+        assert!(matches!(open(dir.path()), Err(RecordsError::Damaged(_))));
+        // A copy alone serves, if it is one.
+        fs::remove_file(&file).unwrap();
+        fs::write(&copy, &served[1..]).unwrap();
+        assert!(matches!(open(dir.path()), Err(RecordsError::Damaged(_))));
+        fs::write(&copy, &served).unwrap();
+        let records = open(dir.path()).unwrap();
+        submit(&records, 9, 10).unwrap();
+        drop(records);
         // Another origin's record, under this one's name.
-        fs::write(&file, &good).unwrap();
         let other = dir.path().join(hex::encode(sha256(b"other")));
         fs::create_dir(&other).unwrap();
         assert!(open(dir.path()).is_ok(), "a folder without a record");
-        fs::copy(&file, other.join(CHECKPOINT)).unwrap();
+        fs::copy(&file, other.join("record")).unwrap();
         assert!(matches!(open(dir.path()), Err(RecordsError::Damaged(_))));
     }
 

@@ -93,6 +93,7 @@ fn serve(args: &WitnessServe, as_json: bool) -> Result<(), Failed> {
         let http = tokio::spawn(server::serve(http, served(witness::routes(witness.clone())), limits, stopped));
         let admin_routes = served(witness::admin_routes(witness.clone()));
         let admin = tokio::spawn(server::serve(admin, admin_routes, limits, admin_stopped));
+        tokio::spawn(witness.clone().keep_copies());
         // Before the line: whoever waits for it may send SIGTERM at once.
         let signalled = signals();
         say_listening(http_address, admin_address, as_json);
