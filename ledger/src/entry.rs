@@ -129,6 +129,30 @@ impl Entry {
 
     /// Reads exactly one entry; the bytes must be the ones that [`Entry::encode`] gives.
     pub fn decode(bytes: &[u8]) -> Result<Self, NotAnEntry> {
+        // Whoever follows a log reads each of its entries: the one encoding that is allowed is read at a fifth of the cost of
+        // CBOR in general, which then says what is wrong with the others.
+        Self::read(bytes).map_or_else(|| Self::judge(bytes), Ok)
+    }
+
+    /// The entry, if these are the bytes of one in deterministic encoding.
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let mut rest = bytes.strip_prefix(&[ARRAY | 6])?;
+        let numbers = [uint(&mut rest)?, uint(&mut rest)?, uint(&mut rest)?, uint(&mut rest)?];
+        let [VERSION, role, kind, time_ms] = numbers else { return None };
+        let digest = hash_of(&mut rest)?;
+        let (head, tail) = rest.split_first()?;
+        rest = tail;
+        let count = usize::from(head.checked_sub(ARRAY)?);
+        let mut tags = Vec::with_capacity(if count <= TAGS_MAX { count } else { return None });
+        for _ in 0..count {
+            tags.push(Tag(hash_of(&mut rest)?));
+        }
+        let ascend = tags.windows(2).all(|pair| pair[0] < pair[1]);
+        (rest.is_empty() && ascend).then_some(Self { role, kind, time_ms, digest, tags: Tags(tags) })
+    }
+
+    /// The same by a reader of all CBOR, with what is wrong.
+    fn judge(bytes: &[u8]) -> Result<Self, NotAnEntry> {
         if bytes.len() > ENTRY_BYTES_MAX {
             return Err(NotAnEntry::Shape);
         }
@@ -149,6 +173,36 @@ impl Entry {
             Self { role, kind, time_ms, digest, tags: Tags::new(tags).map_err(|_| NotAnEntry::NotDeterministic)? };
         if entry.encode() == bytes { Ok(entry) } else { Err(NotAnEntry::NotDeterministic) }
     }
+}
+
+/// The initial byte of an array, less its length (RFC 8949 §3.1, major type 4).
+const ARRAY: u8 = 0x80;
+
+/// What stands before 32 octets: major type 2 with a length in one octet.
+const BYTES_32: [u8; 2] = [0x58, 32];
+
+/// An unsigned integer in its shortest form (RFC 8949 §4.2.1).
+fn uint(rest: &mut &[u8]) -> Option<u64> {
+    let (&head, tail) = rest.split_first()?;
+    let length = match head {
+        0..24 => {
+            *rest = tail;
+            return Some(head.into());
+        }
+        24..=27 => 1 << (head - 24),
+        _ => return None,
+    };
+    let (octets, tail) = tail.split_at_checked(length)?;
+    let number = octets.iter().fold(0, |number: u64, octet| number << 8 | u64::from(*octet));
+    let least = if length == 1 { 24 } else { 1 << (4 * length) };
+    *rest = tail;
+    (number >= least).then_some(number)
+}
+
+fn hash_of(rest: &mut &[u8]) -> Option<Hash> {
+    let (hash, tail) = rest.strip_prefix(&BYTES_32)?.split_first_chunk()?;
+    *rest = tail;
+    Some(*hash)
 }
 
 type Reader<'a> = Decoder<&'a [u8]>;
@@ -230,12 +284,38 @@ mod tests {
         assert_eq!(Entry::decode(&descending), Err(NotAnEntry::NotDeterministic));
     }
 
+    /// Of every length that a number may have, and at the edges of each.
+    fn number() -> impl Strategy<Value = u64> {
+        let edges = [23, 24, 255, 256, 65_535, 65_536, u32::MAX.into(), 1 << 32, u64::MAX];
+        prop_oneof![prop::sample::select(edges.to_vec()), any::<u64>(), 0..300u64]
+    }
+
     proptest! {
         #[test]
         fn any_bytes_decode_to_themselves_or_not_at_all(bytes in proptest::collection::vec(any::<u8>(), 0..240)) {
             if let Ok(entry) = Entry::decode(&bytes) {
-                prop_assert_eq!(entry.encode(), bytes);
+                prop_assert_eq!(entry.encode(), bytes.clone());
             }
+            prop_assert_eq!(Entry::read(&bytes), Entry::judge(&bytes).ok());
+        }
+
+        /// Both readers say the same, also of what is nearly one.
+        #[test]
+        fn the_fast_reader_takes_what_the_general_one_takes(
+            numbers in [number(), number(), number()], tags in 0usize..6, at in any::<prop::sample::Index>(),
+            change in prop::option::of(any::<u8>()), length in any::<prop::sample::Index>(), cut: bool,
+        ) {
+            let [role, kind, time_ms] = numbers;
+            let tags = Tags((0..tags as u8).map(|i| Tag([i; 32])).collect());
+            let mut bytes = Entry { role, kind, time_ms, digest: [7; 32], tags }.encode();
+            if let Some(change) = change {
+                let at = at.index(bytes.len());
+                bytes[at] = change;
+            }
+            if cut {
+                bytes.truncate(length.index(bytes.len()));
+            }
+            prop_assert_eq!(Entry::read(&bytes), Entry::judge(&bytes).ok());
         }
 
         #[test]
