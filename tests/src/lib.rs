@@ -10,6 +10,7 @@
 //! | [`http`] | an HTTP client that shows and sends raw bytes |
 //! | [`stamp`] | a client that keeps every token and proof, and judges them offline |
 //! | [`strangers`] | programs of others, and how they are run |
+//! | [`vault`] | where backups lie, and who can read them |
 //! | [`dice`] | seeded randomness |
 //! | [`powercut`] | a file system that forgets what was not synced |
 //!
@@ -25,6 +26,7 @@ pub mod process;
 pub mod server;
 pub mod stamp;
 pub mod strangers;
+pub mod vault;
 pub mod witness;
 
 use std::path::PathBuf;

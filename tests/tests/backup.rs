@@ -1,103 +1,18 @@
 //! Backup and restore: a copy under load, what is stored once, what a flipped byte does, and the rules of anchor and witnesses.
 
-use std::ffi::OsString;
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::Command;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::mpsc::channel;
 use std::thread;
 
 use semper_tests::http::{Connection, get};
-use semper_tests::server::{Data, Finished, Server, command, run, run_command};
+use semper_tests::server::{Data, Server, run, run_command};
 use semper_tests::stamp::{Load, Record, granted_by, load, stamp_many};
+use semper_tests::vault::{Vault, anchor_of, args, json};
 use semper_tests::witness::{Witness, WitnessData};
 use serde_json::Value;
-use tempfile::TempDir;
-
-/// The operator's other machine: an identity, and a place for backups.
-struct Vault {
-    dir: TempDir,
-    recipient: String,
-}
-
-impl Vault {
-    fn new() -> Self {
-        let dir = TempDir::with_prefix("semper-vault-").expect("a temporary folder");
-        let end = run(&args(&["backup", "keygen", "--to"], &[&dir.path().join("identity")]));
-        let recipient = end.expect(0).stdout.trim().to_owned();
-        assert!(recipient.starts_with("age1"), "{recipient}");
-        Self { dir, recipient }
-    }
-
-    fn path(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn backup_command(&self, data: &Data, admin: Option<&str>) -> Command {
-        let mut command = command(&["backup", "run", "--json", "--recipient", &self.recipient, "--data"]);
-        command.arg(data.path()).arg("--to").arg(self.path("place"));
-        if let Some(admin) = admin {
-            command.args(["--admin", admin]);
-        }
-        command
-    }
-
-    /// `semper backup run` while a server runs.
-    fn backup(&self, server: &Server) -> Value {
-        let end = run_command(self.backup_command(server.data(), Some(&server.admin().to_string())));
-        json(end.expect(0))
-    }
-
-    /// `semper backup run` where none does.
-    fn backup_at_rest(&self, data: &Data) -> Value {
-        json(run_command(self.backup_command(data, None)).expect(0))
-    }
-
-    fn verify(&self, options: &[&str]) -> Finished {
-        let mut words = args(&["backup", "verify", "--json", "--from"], &[&self.path("place")]);
-        words.extend(args(&["--identity"], &[&self.path("identity")]));
-        words.extend(args(&["--work"], &[self.dir.path()]));
-        words.extend(options.iter().map(OsString::from));
-        run(&words)
-    }
-
-    /// `semper restore` into `to`; the demonstration's passphrase lies in its old folder.
-    fn restore(&self, old: &Data, to: &str, options: &[&str]) -> Finished {
-        let mut words = args(&["restore", "--json", "--from"], &[&self.path("place")]);
-        words.extend(args(&["--identity"], &[&self.path("identity")]));
-        words.extend(args(&["--data"], &[&self.path(to)]));
-        words.extend(args(&["--passphrase-file"], &[&old.path().join("passphrase")]));
-        words.extend(args(&["--no-erasures"], &[]));
-        words.extend(options.iter().map(OsString::from));
-        run(&words)
-    }
-
-    /// The restored folder, with the passphrase where its settings have it.
-    fn restored(&self, old: &Data, to: &str) -> Data {
-        fs::copy(old.path().join("passphrase"), self.path(to).join("passphrase")).expect("the passphrase");
-        Data::at(&self.path(to))
-    }
-
-    fn stored(&self) -> Vec<PathBuf> {
-        let mut files: Vec<_> =
-            fs::read_dir(self.path("place/files")).expect("files").map(|it| it.unwrap().path()).collect();
-        files.sort();
-        files
-    }
-}
-
-fn args(words: &[&str], paths: &[&Path]) -> Vec<OsString> {
-    words.iter().map(OsString::from).chain(paths.iter().map(|path| path.as_os_str().to_owned())).collect()
-}
-
-fn json(end: &Finished) -> Value {
-    serde_json::from_str(&end.stdout).unwrap_or_else(|error| panic!("{error}: {end:#?}"))
-}
-
-fn anchor_of(data: &Data) -> String {
-    data.path().join("anchor").to_str().expect("UTF-8").to_owned()
-}
 
 /// Size and root of the checkpoint that a server shows.
 fn shown(server: &Server) -> (u64, String) {
@@ -235,8 +150,7 @@ fn a_flipped_byte_is_refused() {
     assert!(tried > 8, "{tried}");
     vault.verify(&[]).expect(0);
     // Somebody else's backup, to the same recipient, is not ours: its seal is of another passphrase.
-    let other = Vault { dir: TempDir::with_prefix("semper-vault-").unwrap(), recipient: vault.recipient.clone() };
-    fs::copy(vault.path("identity"), other.path("identity")).unwrap();
+    let other = vault.beside();
     let stranger = Data::own();
     other.backup_at_rest(&stranger);
     let refused = other.restore(&data, "new", &["--anchor", &anchor_of(&stranger)]);
@@ -401,8 +315,7 @@ fn debians_age_reads_a_backup() {
     assert!(Command::new("age-keygen").arg("-o").arg(&theirs).output().expect("age-keygen").status.success());
     let text = fs::read_to_string(&theirs).unwrap();
     let recipient = text.lines().find_map(|line| line.strip_prefix("# public key: ")).unwrap().to_owned();
-    let other = Vault { dir: TempDir::with_prefix("semper-vault-").unwrap(), recipient };
-    fs::copy(&theirs, other.path("identity")).unwrap();
+    let other = Vault::of(&theirs, recipient);
     other.backup_at_rest(&data);
     other.verify(&[]).expect(0);
 }
