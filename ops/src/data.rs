@@ -6,6 +6,7 @@
 //!      semper.toml      settings that are read when no --config is given
 //!      store/           the ledger (RocksDB)
 //!      anchor           its newest checkpoint (settings may move it to another volume)
+//!      anchor.retired   only where a restore took the anchor over for another folder
 //!      erasures         what was erased (beside the anchor, where settings move that)
 //!      keys/            <id>.p8      encrypted private keys, 0600 in a folder of 0700
 //!      certs/           <name>.cer   certificates, DER
@@ -28,6 +29,7 @@ mod keys;
 mod loaded;
 mod lock;
 mod read_only;
+mod retired;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
@@ -58,6 +60,7 @@ pub(crate) use keys::{open_key, seal_key};
 pub(crate) use loaded::{Loaded, Opened, authority_purpose};
 pub(crate) use lock::StoreLock;
 pub(crate) use read_only::ReadOnly;
+pub(crate) use retired::{retire, retired_beside};
 
 /// The file that stands in a folder which `init` has not finished.
 pub(crate) const INCOMPLETE: &str = "INCOMPLETE";
@@ -181,10 +184,24 @@ pub(crate) enum DataError {
     /// There is no anchor where the settings say.
     #[error(
         "there is no anchor at {}, where ledger.anchor_path has it (by default the data folder): without it nobody can tell \
-         whether this is an old copy of the ledger. Is its volume mounted, and are these the server's settings?",
+         whether this is an old copy of the ledger. Is its volume mounted, and are these the server's settings? If it is lost for \
+         good: semper anchor remake",
         .0.display()
     )]
     AnchorLost(PathBuf),
+    /// There is one that another folder goes on with.
+    #[error(
+        "there is no anchor at {}: semper restore took it over for another folder, and left {} to say so. That folder is the \
+         service now; going on from this one, too, would fork the log",
+        path.display(),
+        retired.display()
+    )]
+    AnchorRetired {
+        /// Where it was.
+        path: PathBuf,
+        /// What is there now.
+        retired: PathBuf,
+    },
     /// The anchor.
     #[error(transparent)]
     Anchor(#[from] AnchorError),
@@ -244,6 +261,7 @@ impl DataError {
                 rocks::OpenError::Missing(_) | rocks::OpenError::LostTables { .. } | rocks::OpenError::Failed { .. },
             )
             | Self::AnchorLost(_)
+            | Self::AnchorRetired { .. }
             | Self::Witnessed { .. }
             | Self::Anchor(AnchorError::Missing(_) | AnchorError::Io { .. })
             | Self::Entropy(_) => Exit::Fault,
@@ -356,10 +374,13 @@ impl DataFolder {
     /// Opens and locks the anchor.
     ///
     /// # Errors
-    /// [`DataError::AnchorLost`], [`DataError::Anchor`].
+    /// [`DataError::AnchorLost`], [`DataError::AnchorRetired`], [`DataError::Anchor`].
     pub(crate) fn open_anchor(&self, settings: &Ledger) -> Result<FileAnchor, DataError> {
         FileAnchor::open(&self.anchor_file(settings)).map_err(|error| match error {
-            AnchorError::Missing(path) => DataError::AnchorLost(path),
+            AnchorError::Missing(path) => match retired_beside(&path) {
+                Some(retired) => DataError::AnchorRetired { path, retired },
+                None => DataError::AnchorLost(path),
+            },
             error => error.into(),
         })
     }

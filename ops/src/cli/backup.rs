@@ -128,7 +128,7 @@ pub(crate) struct BackupKeygen {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper restore --from /mnt/backup --identity id --data /var/lib/semper/data --journal erasures")]
+  semper restore --from /mnt/backup --identity id --data /var/lib/semper/data --config semper.toml")]
 pub(crate) struct Restore {
     /// The folder of the backups.
     #[arg(long, value_name = "DEST")]
@@ -142,14 +142,16 @@ pub(crate) struct Restore {
     /// Which backup, as `semper backup list` names it; without it, the newest.
     #[arg(long, value_name = "ID")]
     pub(crate) backup: Option<String>,
-    /// Settings, for the anchor, the witnesses and the passphrase; without it, those in the backup.
+    /// Settings, for the anchor and the witnesses; without it, those with which the server ran, out of the backup.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
-    /// The passphrase of the key files, in place of what the settings name.
+    /// The passphrase of the key files. Without it, where the settings of --config have it; without these, the environment variable
+    /// SEMPER_PASSPHRASE. What the backup says of it is never asked: the passphrase proves whose backup it is.
     #[arg(long, value_name = "FILE")]
     pub(crate) passphrase_file: Option<PathBuf>,
-    /// The newest erasure journal: what was erased stays erased.
-    #[arg(long, value_name = "FILE", required_unless_present = "no_erasures")]
+    /// The newest erasure journal: what was erased stays erased. Without it, the one beside the anchor; needed where the backup is
+    /// older and stays so, and where the anchor is made anew.
+    #[arg(long, value_name = "FILE")]
     pub(crate) journal: Option<PathBuf>,
     /// There is no journal, because nothing was ever erased; refused if the ledger says otherwise.
     #[arg(long, conflicts_with = "journal")]

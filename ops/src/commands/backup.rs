@@ -25,8 +25,7 @@ mod sealed;
 mod take;
 mod unpack;
 
-pub(in crate::commands) use check::passphrase;
-pub(in crate::commands) use manifest::Manifest;
+pub(in crate::commands) use manifest::{Manifest, SETTINGS_IN_USE, WITNESS_POLICY};
 use semper_ttp::crypto::OsEntropy;
 use semper_ttp::crypto::age::Identity;
 use serde_json::json;

@@ -70,7 +70,7 @@ impl Failed {
             Self::Data(error) => match error {
                 DataError::Anchor(AnchorError::Locked(_)) | DataError::Store(rocks::OpenError::Locked(_)) => Exit::Busy,
                 DataError::Store(rocks::OpenError::LostTables { .. }) => Exit::Falsified,
-                DataError::AnchorLost(_) => Exit::Undecided,
+                DataError::AnchorLost(_) | DataError::AnchorRetired { .. } => Exit::Undecided,
                 DataError::Missing(_)
                 | DataError::Closed { .. }
                 | DataError::Incomplete(_)

@@ -98,7 +98,7 @@ fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
     let anchor = match folder.open_anchor(&config.ledger) {
         Ok(anchor) => Some(anchor),
         // The rest can still be checked.
-        Err(DataError::AnchorLost(_)) => None,
+        Err(DataError::AnchorLost(_) | DataError::AnchorRetired { .. }) => None,
         Err(error) => return Err(error),
     };
     let slots = anchor.as_ref().map(FileAnchor::slots).transpose()?;

@@ -9,26 +9,31 @@
 //! | by the witnesses, no anchor (`--new-anchor`) | a new anchor, itself an entry; goes on | the same |
 //! | by nobody | refused; with `--new-anchor --unwitnessed` a new anchor, itself an entry | |
 //!
-//! Another root than the known one at its size is a fork or damage: refused, whatever was asked for.
+//! The copy that `--complete-from` names knows, too, and so does what the backup keeps of what others have seen: the largest
+//! counts. Another root than the known one at its size is a fork or damage: refused, whatever was asked for.
 //!
 //! The steps, and what a crash leaves:
 //!
-//! 1. Manifest and seal; which anchor there is.
+//! 1. Passphrase and seal, before anything in the backup is believed; then the settings, and which anchor there is.
 //! 2. The folder with the marker `INCOMPLETE`: until it is gone, everyone refuses the folder. Every file into it.
 //! 3. The store is judged, and the rule above applied; a store that is to be completed is. Nothing outside the folder has
 //!    changed yet.
 //! 4. Every entry, fact and artefact is checked.
 //! 5. What was erased stays erased: every erasure of the ledger is in the journal.
 //! 6. The anchor: carried over, or made anew with its entry; or the mark of a folder that is for reading only.
-//! 7. All synced; the marker goes.
+//! 7. All synced; an anchor that was carried over is retired at its old place, so that the old folder does not start again; the
+//!    marker goes.
 //!
 //! A restore that fails takes away what it made; one that is killed leaves a folder that is to be deleted.
 
 mod completed;
 mod erasures;
-mod known;
-mod make;
-mod witnessed;
+pub(super) mod known;
+pub(super) mod make;
+mod older;
+mod settings;
+pub(super) mod source;
+pub(super) mod witnessed;
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -38,17 +43,19 @@ use std::time::Instant;
 use semper_ledger::ledger;
 use semper_ledger::reader::Reader;
 use semper_ledger::store::rocks::RocksStore;
-use semper_ttp::crypto::{LogVerifier, Passphrase};
+use semper_ttp::crypto::LogVerifier;
 use serde_json::json;
 
-use self::known::Verdict;
+use self::known::{Known, Outside, Verdict};
 use self::make::NewFolder;
+use self::settings::Settings;
+use self::source::Source;
 use super::backup::Backup;
 use super::running::Failed;
-use super::{backup, fsck, say};
+use super::serve::read_policy;
+use super::{fsck, say};
 use crate::cli;
-use crate::config::Config;
-use crate::data::{DataError, DataFolder, ReadOnly, rocks_settings};
+use crate::data::{DataError, DataFolder, ReadOnly, retire, rocks_settings};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -79,15 +86,23 @@ struct Restored {
     completed: Option<String>,
     read_only: Option<ReadOnly>,
     not_checked: Vec<String>,
+    /// The settings to serve with, where they are not the folder's own.
+    settings: Option<PathBuf>,
+    /// Where the settings have the witnesses' policy, and where it lies.
+    policy: Option<(PathBuf, PathBuf)>,
+    /// What the anchor at the old place is called now.
+    retired: Option<PathBuf>,
+    /// What can still go wrong.
+    warning: Option<String>,
 }
 
 fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
     // 1.
-    let backup = Backup::open(&args.from, &args.identity, args.backup.as_deref())?;
-    let stated = settings(args, &backup)?;
-    let passphrase = passphrase(args, &stated)?;
-    backup.check_seal(&passphrase)?;
-    let anchor = known::anchor_at_hand(args, &stated)?;
+    let named = settings::keys(args)?;
+    let passphrase = settings::passphrase(&named)?;
+    let backup = Backup::open(&args.from, &args.identity, args.backup.as_deref(), Some(&passphrase))?;
+    let settings = Settings::of_backup(args, &backup)?;
+    let anchor = known::anchor_at_hand(args, &settings.config)?;
 
     // 2.
     let made = NewFolder::begin(&args.data)?;
@@ -95,38 +110,45 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
     backup.unpack(&args.data, &progress)?;
     progress.finish();
     let folder = DataFolder::at(&args.data);
-    let mut config = folder.config(args.config.as_deref())?;
-    config.verify().map_err(|error| Failed::usage(&error))?;
-    if let Some(file) = &args.passphrase_file {
-        (config.keys.passphrase_file, config.keys.passphrase_env) = (Some(file.clone()), None);
-    }
+    let Settings { config, file, policy } = settings.in_folder(&folder, named)?;
     let keys = folder.log_keys(&folder.identity()?, &passphrase)?;
 
     // 3.
     let origin = keys.identity().origin().to_owned();
-    let journal = erasures::read(args, &origin)?;
-    let (verdict, last_ms) = {
+    let journal = erasures::read(args, &origin, anchor.as_ref().map(|at_hand| &*at_hand.path))?;
+    let key = &keys.identity().note_key;
+    let source = args.complete_from.as_ref().map(|place| Source::open("--complete-from", place, key)).transpose()?;
+    let witnesses = read_policy(&config.witnesses)?;
+    let (verdict, journal, last_ms) = {
         let store = RocksStore::open_read_only(&folder.path("store"), &rocks_settings(&config.ledger));
         let store = Arc::new(store.map_err(DataError::from)?);
         let reader = ledger::judge(store.clone(), keys.identity(), &LogVerifier)
             .map_err(|error| Failed(Exit::Falsified, format!("the store in the backup is not sound: {error}")))?;
         let (size, root) = (reader.size(), hex::encode(reader.newest().edge().root()));
         let manifest = backup.manifest();
-        if (size, &root, &manifest.origin) != (manifest.size, &manifest.root, &keys.identity().origin().to_owned()) {
+        if (size, &root, &manifest.origin) != (manifest.size, &manifest.root, &origin) {
             let what =
                 format!("the store in the backup has {size} entries and root {root}, its manifest says otherwise");
             return Err(Failed(Exit::Falsified, what));
         }
         let last_ms = reader.newest().head().map_or(0, |head| head.time_ms);
-        erasures::compare(&journal, &*store, size)?;
-        (known::judge(args, &config, anchor.as_ref(), &reader)?, last_ms)
+        let outside = Outside { config: &config, policy: witnesses.as_ref(), unwitnessed: args.unwitnessed };
+        let known_anchor = anchor.as_ref().map(|at_hand| &at_hand.anchor);
+        let verdict = known::judge(&outside, known_anchor, source.as_ref(), source.is_some(), &folder, &reader)?;
+        if let (Verdict::Older(known), None, false) = (&verdict, &source, args.read_only) {
+            return Err(older::refused(args, &backup, anchor.as_ref(), known, last_ms));
+        }
+        // What the anchor vouches for, or what is completed up to it, lacks no erasure that is not noticed below.
+        let journal = journal.settle(&*store, anchor.is_some() && !args.stays_older(&verdict))?;
+        erasures::compare(&journal.lines, &*store, size)?;
+        (verdict, journal.lines, last_ms)
     };
-    let (read_only, completed) = match (&verdict, &args.complete_from) {
+    let (read_only, completed) = match (&verdict, &source) {
         (Verdict::Reaches { .. }, _) => (None, None),
         (Verdict::Older(known), Some(source)) => {
             (None, Some(completed::complete(source, known, &folder, &config, &keys, &journal, as_json)?))
         }
-        (Verdict::Older(known), None) => (Some(older(args, known.mark(backup.manifest(), last_ms))?), None),
+        (Verdict::Older(known), None) => (Some(known.mark(backup.manifest(), last_ms)), None),
     };
 
     // 4.
@@ -147,14 +169,19 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
     if let Some(mark) = &read_only {
         folder.mark_read_only(mark)?;
     }
+    let mut carried = None;
+    let mut warning = None;
     match (&verdict, &anchor) {
-        (_, Some(anchor)) => make::carry_anchor(anchor, &folder.anchor_file(&config.ledger))?,
-        (Verdict::Reaches { vouched, .. }, None) => make::new_anchor(&folder, &config, keys, vouched)?,
-        // What a witness knew is there again, and nobody else knows more.
-        (Verdict::Older(known), None) if read_only.is_none() => {
-            make::new_anchor(&folder, &config, keys, &known.vouched)?;
+        (_, Some(anchor)) => {
+            let moved = make::carry_anchor(anchor, &folder.anchor_file(&config.ledger))?;
+            carried = Some(&anchor.path).filter(|_| moved && read_only.is_none());
         }
-        (Verdict::Older(_), None) => {}
+        (Verdict::Older(_), None) if read_only.is_some() => {}
+        // Of an older one that was completed: what a witness knew is there again, and nobody else knows more.
+        (Verdict::Reaches { vouched, .. } | Verdict::Older(Known { vouched, .. }), None) => {
+            make::new_anchor(&folder, &config, keys, vouched)?;
+            warning = vouched.warning();
+        }
     }
 
     // 7.
@@ -163,7 +190,7 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
     let store = RocksStore::open_read_only(&store, &settings).map_err(DataError::from)?;
     let identity = folder.log_identity()?;
     let reader: Reader = ledger::judge(Arc::new(store), &identity, &LogVerifier)?;
-    let restored = Restored {
+    let mut restored = Restored {
         id: backup.manifest().id.clone(),
         origin: identity.origin().to_owned(),
         size: reader.size(),
@@ -172,51 +199,20 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
         completed: completed.as_ref().map(completed::sentence),
         read_only,
         not_checked: sound.not_checked,
+        settings: file,
+        policy,
+        retired: None,
+        warning,
     };
-    made.finish()?;
+    restored.retired = made.finish(|| Ok(carried.map(|path| retire(path)).transpose()?))?;
     Ok(restored)
 }
 
-/// What to do with a backup that is older than what is known.
-fn older(args: &cli::Restore, mark: ReadOnly) -> Result<ReadOnly, Failed> {
-    if args.read_only {
-        return Ok(mark);
+impl cli::Restore {
+    /// The restored ledger ends before what is known.
+    fn stays_older(&self, verdict: &Verdict) -> bool {
+        matches!(verdict, Verdict::Older(_)) && self.complete_from.is_none()
     }
-    let lost = mark.known_size - mark.size;
-    Err(Failed(
-        Exit::Falsified,
-        format!(
-            "the backup is older than the ledger was: it has {} entries, and {} knows {}, so {lost} would be lost, and going on \
-             from here would fork the log. Restore a newer backup; or complete it from a copy of the public ledger \
-             (--complete-from URL|DIR); or open it for reading only (--read-only), which a new origin must follow",
-            mark.size, mark.known_by, mark.known_size
-        ),
-    ))
-}
-
-/// The settings that the restore goes by before there is a folder.
-fn settings(args: &cli::Restore, backup: &Backup) -> Result<Config, Failed> {
-    if let Some(file) = &args.config {
-        return Config::load(Some(file)).map_err(|error| Failed::usage(&error));
-    }
-    let bytes = backup.small("semper.toml")?;
-    let text = bytes.and_then(|bytes| String::from_utf8(bytes).ok());
-    let text = text.ok_or_else(|| Failed::usage(&"the backup holds no settings: name them with --config"))?;
-    let mut config = Config::from_toml(&text).map_err(|error| Failed::usage(&error))?;
-    for path in [&mut config.keys.passphrase_file, &mut config.ledger.anchor_path].into_iter().flatten() {
-        *path = args.data.join(&*path);
-    }
-    Ok(config)
-}
-
-fn passphrase(args: &cli::Restore, config: &Config) -> Result<Passphrase, Failed> {
-    if let Some(file) = &args.passphrase_file {
-        return backup::passphrase(file);
-    }
-    let secret = config.keys.passphrase(|name| std::env::var_os(name)).map_err(|error| {
-        Failed::usage(&format!("{error}; name the passphrase of the key files with --passphrase-file"))
-    })?;
-    Ok(Passphrase::new(secret.expose().to_owned()))
 }
 
 impl Restored {
@@ -225,6 +221,7 @@ impl Restored {
             return say::json(&json!({
                 "backup": self.id, "data": args.data, "origin": self.origin, "size": self.size, "root": self.root,
                 "compared": self.known, "completed": self.completed, "read_only": self.read_only, "not_checked": self.not_checked, "seconds": seconds,
+                "retired": self.retired, "warning": self.warning, "settings": self.settings, "witness_policy": self.policy.as_ref().map(|(_, kept)| kept),
             }));
         }
         say::out(format!(
@@ -241,7 +238,20 @@ impl Restored {
         if let Some(mark) = &self.read_only {
             say::out(format!("READ-ONLY: {mark}"));
         }
-        let config = args.config.as_ref().map(|file| format!(" --config {}", file.display())).unwrap_or_default();
+        self.warning.iter().for_each(|what| say::trouble(false, format_args!("WARNING: {what}")));
+        if let Some(retired) = &self.retired {
+            say::out(format!(
+                "the anchor is the new folder's now; the old one is called {}, so that the old folder does not start again",
+                retired.display()
+            ));
+        }
+        if let Some((named, kept)) = &self.policy {
+            let (named, kept) = (named.display(), kept.display());
+            say::out(format!(
+                "the settings have the witnesses' policy at {named}, which is not there: copy it from {kept}"
+            ));
+        }
+        let config = self.settings.as_ref().map(|file| format!(" --config {}", file.display())).unwrap_or_default();
         say::out(format!("next: semper serve --data {}{config}", args.data.display()));
     }
 }

@@ -23,10 +23,8 @@ use crate::progress::Progress;
 /// Runs `semper backup verify`.
 pub(super) fn run(args: &cli::BackupVerify, as_json: bool) -> Result<Exit, Failed> {
     let started = Instant::now();
-    let backup = Backup::open(&args.from, &args.identity, args.backup.as_deref())?;
-    if let Some(file) = &args.passphrase_file {
-        backup.check_seal(&passphrase(file)?)?;
-    }
+    let passphrase = args.passphrase_file.as_deref().map(passphrase).transpose()?;
+    let backup = Backup::open(&args.from, &args.identity, args.backup.as_deref(), passphrase.as_ref())?;
     let work = Work::make(args.work.as_deref())?;
     let progress = Progress::new(as_json, "decrypting", Some(0));
     backup.unpack(&work.0, &progress)?;
@@ -63,7 +61,7 @@ pub(super) fn run(args: &cli::BackupVerify, as_json: bool) -> Result<Exit, Faile
 }
 
 /// The passphrase in a file.
-pub(in crate::commands) fn passphrase(file: &Path) -> Result<Passphrase, Failed> {
+fn passphrase(file: &Path) -> Result<Passphrase, Failed> {
     let keys = Keys { passphrase_file: Some(file.to_owned()), passphrase_env: None };
     let secret = keys.passphrase(|_| None).map_err(|error| Failed::usage(&error))?;
     Ok(Passphrase::new(secret.expose().to_owned()))

@@ -14,6 +14,11 @@ use crate::exit::Exit;
 
 /// Runs the command. Nothing is locked: a line that is just being written is cut here, and nobody was answered for it yet.
 pub(super) fn run(args: &cli::BackupJournal, as_json: bool) -> Result<Exit, Failed> {
+    let parent = args.to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
+        let why = format!("--to: there is no folder {}: is its volume mounted?", parent.display());
+        return Err(Failed::usage(&why));
+    }
     let folder = DataFolder::open(&args.data)?;
     let config = folder.config(args.config.as_deref())?;
     let origin = folder.identity()?.origin;

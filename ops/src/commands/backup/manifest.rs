@@ -17,6 +17,7 @@
 use std::collections::HashSet;
 
 use semper_ttp::crypto::{CryptoFault, Entropy, EntropyFault, Passphrase, mac_of_passphrase};
+use semper_ttp::digest::Digest;
 use serde::{Deserialize, Serialize};
 
 /// The first word of the plain manifest.
@@ -98,6 +99,10 @@ pub(crate) struct Header {
     pub(crate) size: u64,
     /// Length of manifest.age.
     pub(crate) manifest_bytes: u64,
+    /// SHA-256 of manifest.age, hex: tells one that was damaged from one that is for another identity. Anybody can write this, so
+    /// nothing else is believed for it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) manifest_sha256: Option<String>,
     /// The stored files that it needs.
     pub(crate) stored: Vec<Stored>,
 }
@@ -176,15 +181,17 @@ impl Manifest {
         Ok(Read { manifest, salt: read_salt, mac: read_mac, body: body.to_vec() })
     }
 
-    /// Its plain header.
-    pub(crate) fn header(&self, manifest_bytes: u64) -> Header {
+    /// Its plain header; `sealed` is manifest.age.
+    pub(crate) fn header(&self, sealed: &[u8]) -> Header {
         let stored = self.files.iter().filter_map(|file| match &file.content {
             Content::Stored(stored) => Some(stored.clone()),
             Content::Inline(_) => None,
         });
         let Self { id, made_ms, size, .. } = self;
         let (id, stored) = (id.clone(), stored.collect());
-        Header { version: VERSION, id, made_ms: *made_ms, size: *size, manifest_bytes, stored }
+        let manifest_sha256 = Some(Digest::of(sealed).to_string());
+        let (made_ms, size, manifest_bytes) = (*made_ms, *size, sealed.len() as u64);
+        Header { version: VERSION, id, made_ms, size, manifest_bytes, manifest_sha256, stored }
     }
 }
 
@@ -210,11 +217,15 @@ pub(crate) const FILES: [&str; 3] = ["identity.json", "semper.toml", "witnessed"
 /// The settings that the server runs with, if they lie elsewhere: under this name in the backup and in a restored folder.
 pub(crate) const SETTINGS_IN_USE: &str = "settings-in-use.toml";
 
+/// The policy of the witnesses, which the settings name by a path outside the data folder: under this name in the backup and in a
+/// restored folder.
+pub(crate) const WITNESS_POLICY: &str = "witnesses.policy";
+
 /// A path that a backup may write: one of the files, or one name in one of the folders.
 fn is_ours(path: &str) -> bool {
     let plain = |name: &str| !name.is_empty() && !name.starts_with('.') && !name.contains(['/', '\\', '\0']);
     match path.split_once('/') {
-        None => FILES.contains(&path) || path == SETTINGS_IN_USE,
+        None => FILES.contains(&path) || [SETTINGS_IN_USE, WITNESS_POLICY].contains(&path),
         Some((folder, name)) => FOLDERS.iter().any(|(known, _)| *known == folder) && plain(name),
     }
 }
@@ -258,7 +269,7 @@ mod tests {
         assert!(read.is_sealed_by(&right).unwrap() && !read.is_sealed_by(&wrong).unwrap());
         let other = String::from_utf8(bytes.clone()).unwrap().replace("\"size\":7", "\"size\":8");
         assert!(!Manifest::decode(other.as_bytes()).unwrap().is_sealed_by(&right).unwrap());
-        assert_eq!(manifest().header(9).stored, [Stored { name: "ef".repeat(32), bytes: 203 }]);
+        assert_eq!(manifest().header(b"sealed").stored, [Stored { name: "ef".repeat(32), bytes: 203 }]);
         for bad in [&b""[..], b"x\n{}", &bytes[1..], &bytes[..bytes.len() - 1]] {
             assert!(matches!(Manifest::decode(bad), Err(ManifestFault::Format)));
         }
@@ -268,7 +279,8 @@ mod tests {
 
     #[test]
     fn no_path_leads_out() {
-        for path in ["identity.json", "witnessed", "store/CURRENT", "keys/tsu-ec.1.p8", "settings-in-use.toml"] {
+        for path in ["identity.json", "witnessed", "store/CURRENT", "keys/tsu-ec.1.p8", SETTINGS_IN_USE, WITNESS_POLICY]
+        {
             assert!(is_ours(path), "{path}");
         }
         for path in [

@@ -219,9 +219,7 @@ impl Place {
             if entry.ends_with(PART) {
                 continue;
             }
-            let bytes = disk::read_at_most(&path.join("header.json"), HEADER_BYTES_MAX).ok().flatten();
-            let header: Option<Header> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-            match header.filter(|header| header.id == entry) {
+            match self.header(&entry) {
                 Some(header) => headers.push(header),
                 None => others.push(path),
             }
@@ -230,18 +228,40 @@ impl Place {
         Ok((headers, others))
     }
 
-    /// The id of a backup: the one that was asked for, else the newest.
+    /// The backups that have a manifest, whatever their headers say, which nobody has signed.
     ///
     /// # Errors
-    /// [`PlaceFault::NoSuch`], [`PlaceFault::Empty`], the disk.
-    pub(crate) fn choose(&self, id: Option<&str>) -> Result<String, PlaceFault> {
-        let (headers, _) = self.list()?;
-        match id {
-            // A damaged header does not keep a manifest from being read.
-            Some(id) if !id.contains('/') && self.manifest_path(id).is_file() => Ok(id.to_owned()),
-            Some(id) => Err(PlaceFault::NoSuch(id.to_owned())),
-            None => headers.last().map(|header| header.id.clone()).ok_or_else(|| PlaceFault::Empty(self.root.clone())),
+    /// [`PlaceFault::Empty`], the disk.
+    pub(crate) fn ids(&self) -> Result<Vec<String>, PlaceFault> {
+        let mut ids = self.names(&self.root.join("backups"))?;
+        ids.retain(|id| !id.ends_with(PART) && self.manifest_path(id).is_file());
+        ids.sort();
+        if ids.is_empty() { Err(PlaceFault::Empty(self.root.clone())) } else { Ok(ids) }
+    }
+
+    /// The same name, if there is such a backup.
+    ///
+    /// # Errors
+    /// [`PlaceFault::NoSuch`].
+    pub(crate) fn named<'i>(&self, id: &'i str) -> Result<&'i str, PlaceFault> {
+        match !id.contains('/') && self.manifest_path(id).is_file() {
+            true => Ok(id),
+            false => Err(PlaceFault::NoSuch(id.to_owned())),
         }
+    }
+
+    /// A backup's header, if it reads.
+    pub(crate) fn header(&self, id: &str) -> Option<Header> {
+        let path = self.root.join("backups").join(id).join("header.json");
+        let bytes = disk::read_at_most(&path, HEADER_BYTES_MAX).ok().flatten();
+        let header: Option<Header> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
+        header.filter(|header| header.id == id)
+    }
+
+    /// Whether a manifest has the bytes that its header names; `None` where that cannot be told.
+    pub(crate) fn is_as_stored(&self, id: &str) -> Option<bool> {
+        let stated = self.header(id)?.manifest_sha256?;
+        Some(sealed::sum_of(&self.manifest_path(id)).ok()?.sha256 == stated)
     }
 
     fn manifest_path(&self, id: &str) -> PathBuf {
@@ -314,8 +334,9 @@ mod tests {
     use super::*;
 
     fn header(place: &Place, id: &str, size: u64, stored: &[Stored]) {
-        let header =
-            Header { version: 1, id: id.to_owned(), made_ms: 0, size, manifest_bytes: 1, stored: stored.to_vec() };
+        let manifest_sha256 = Some(semper_ttp::digest::Digest::of(b"m").to_string());
+        let (id, stored) = (id.to_owned(), stored.to_vec());
+        let header = Header { version: 1, id, made_ms: 0, size, manifest_bytes: 1, manifest_sha256, stored };
         place.publish(&header, b"m").unwrap();
     }
 
@@ -326,7 +347,7 @@ mod tests {
         assert!(matches!(Place::read(&root), Err(PlaceFault::None(_))));
         let place = Place::write(&root, &OsEntropy).unwrap();
         assert!(matches!(Place::write(&root, &OsEntropy), Err(PlaceFault::Busy(_))));
-        assert!(matches!(place.choose(None), Err(PlaceFault::Empty(_))));
+        assert!(matches!(place.ids(), Err(PlaceFault::Empty(_))));
         let plain = dir.path().join("plain");
         fs::write(&plain, b"bytes").unwrap();
         let identity = Identity::generate(&OsEntropy).unwrap();
@@ -338,9 +359,12 @@ mod tests {
         assert!(place.has(&one) && place.has_whole(&one));
         header(&place, "t2-9", 9, std::slice::from_ref(&one));
         header(&place, "t1-10", 10, std::slice::from_ref(&one));
-        assert_eq!(place.choose(None).unwrap(), "t1-10", "the larger one is the newer one");
-        assert_eq!(place.choose(Some("t2-9")).unwrap(), "t2-9");
-        assert!(matches!(place.choose(Some("../backups/t2-9")), Err(PlaceFault::NoSuch(_))));
+        assert_eq!(place.ids().unwrap(), ["t1-10", "t2-9"]);
+        assert_eq!(place.named("t2-9").unwrap(), "t2-9");
+        assert!(matches!(place.named("../backups/t2-9"), Err(PlaceFault::NoSuch(_))));
+        assert_eq!(place.is_as_stored("t2-9"), Some(true));
+        fs::write(place.manifest_path("t1-10"), b"n").unwrap();
+        assert_eq!(place.is_as_stored("t1-10"), Some(false));
         assert_eq!(place.sweep().unwrap(), 1);
         assert!(place.has(&one) && !place.has(&two));
         // What a killed run left goes; what a damaged header may need stays.
@@ -352,7 +376,8 @@ mod tests {
         let place = Place::write(&root, &OsEntropy).unwrap();
         assert!(!root.join("files/x.part").exists() && !root.join("backups/t3-11.part").exists());
         assert_eq!(place.sweep().unwrap(), 0);
-        assert_eq!(place.choose(Some("t2-9")).unwrap(), "t2-9");
+        assert_eq!(place.named("t2-9").unwrap(), "t2-9", "a damaged header does not keep a manifest from being read");
+        assert_eq!(place.is_as_stored("t2-9"), None);
         fs::write(place.file(&one), b"other").unwrap();
         assert!(!place.has(&one) && !place.has_whole(&one));
     }

@@ -22,7 +22,7 @@ use serde_json::json;
 
 use super::copy::{Copy, files_in, is_store_file};
 use super::index::{Index, KnownFile, stamp_of};
-use super::manifest::{self, Content, FILES, FOLDERS, Manifest, SETTINGS_IN_USE};
+use super::manifest::{self, Content, FILES, FOLDERS, Manifest, SETTINGS_IN_USE, WITNESS_POLICY};
 use super::place::{Place, PlaceFault};
 use super::sealed;
 use crate::cli;
@@ -80,6 +80,13 @@ pub(super) fn run(args: &cli::BackupRun, as_json: bool) -> Result<Exit, Failed> 
 fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
     let recipients = recipients(&args.recipient)?;
     let folder = DataFolder::open(&args.data)?;
+    if let Some(mark) = folder.read_only()? {
+        return Err(Failed::usage(&format!(
+            "{} is for reading only ({mark}). Nothing in it changes any more, so the backup that it was restored from is its backup: \
+             keep that one",
+            args.data.display()
+        )));
+    }
     let config = folder.config(args.config.as_deref())?;
     let passphrase = config.keys.passphrase(|name| std::env::var_os(name)).map_err(|error| Failed::usage(&error))?;
     let passphrase = Passphrase::new(passphrase.expose().to_owned());
@@ -156,7 +163,7 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
     let plain = manifest.encode(&passphrase, &OsEntropy).map_err(|fault| Failed::fault(&fault))?;
     let mut bytes = Vec::new();
     sealed::seal(&*plain, &mut bytes, &recipients, &OsEntropy).map_err(|fault| Failed::fault(&fault))?;
-    place.publish(&manifest.header(bytes.len() as u64), &bytes).map_err(of_place)?;
+    place.publish(&manifest.header(&bytes), &bytes).map_err(of_place)?;
     progress.finish();
 
     // 5.
@@ -187,6 +194,13 @@ fn sources(
         }
     }
     sources.extend(in_use.map(|file| (SETTINGS_IN_USE.to_owned(), file.to_owned())));
+    if let Some(file) = &config.witnesses.policy_path {
+        // Without it no server starts with these settings, and whoever restores must know whom to ask.
+        if !file.is_file() {
+            return Err(Failed::usage(&format!("witnesses.policy_path: there is no file {}", file.display())));
+        }
+        sources.push((WITNESS_POLICY.to_owned(), file.clone()));
+    }
     let passphrase = config.keys.passphrase_file.as_ref().and_then(|file| file.canonicalize().ok());
     for (name, _) in FOLDERS {
         let from = if name == "store" { copy.path.clone() } else { folder.path(name) };

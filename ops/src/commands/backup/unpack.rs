@@ -1,5 +1,6 @@
 //! A backup's files, out of the place into a folder: each decrypted and compared with the manifest.
 
+use std::collections::BTreeMap;
 use std::fs::{self, OpenOptions};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _};
 use std::path::Path;
@@ -7,7 +8,7 @@ use std::path::Path;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use semper_ttp::crypto::Passphrase;
-use semper_ttp::crypto::age::{Identity, parse_identities};
+use semper_ttp::crypto::age::{AgeFault, Identity, Recipient, parse_identities};
 use semper_ttp::digest::Digest;
 
 use super::manifest::{self, Content, FOLDERS, Manifest};
@@ -32,23 +33,39 @@ fn wrong(what: &dyn std::fmt::Display) -> Failed {
 }
 
 impl Backup {
-    /// Reads the manifest of the backup `id`, or of the newest one.
+    /// Reads the manifest of the backup `id`, or of the newest one: the one that says so in its manifest, since headers can be
+    /// written by anybody. With a passphrase its seal is checked, and it must be ours: an older one does not stand in for it.
     ///
     /// # Errors
-    /// The place, the identity or the manifest.
-    pub(in crate::commands) fn open(from: &Path, identity: &Path, id: Option<&str>) -> Result<Self, Failed> {
+    /// The place, the identity or the manifest; several logs' backups, or one that may be newer and does not read.
+    pub(in crate::commands) fn open(
+        from: &Path,
+        identity: &Path,
+        id: Option<&str>,
+        passphrase: Option<&Passphrase>,
+    ) -> Result<Self, Failed> {
         let named = |why: &dyn std::fmt::Display| Failed::usage(&format!("--identity {}: {why}", identity.display()));
         let text = zeroize::Zeroizing::new(fs::read_to_string(identity).map_err(|error| named(&error))?);
         let identities = parse_identities(&text).map_err(|fault| named(&fault))?;
         let place = Place::read(from).map_err(of_place)?;
-        let id = place.choose(id).map_err(of_place)?;
-        let bytes = place.manifest(&id, &identities).map_err(of_reading)?;
-        let read = Manifest::decode(&bytes).map_err(|fault| wrong(&format!("backup {id}: {fault}")))?;
-        if read.manifest.id != id {
-            let what = format!("the backup {id} calls itself {}: somebody renamed it", read.manifest.id);
-            return Err(wrong(&what));
+        let read = match id {
+            Some(id) => read(&place, place.named(id).map_err(of_place)?, &identities)?,
+            None => newest(&place, &identities)?,
+        };
+        let backup = Self { place, identities, read };
+        match passphrase.map(|passphrase| backup.check_seal(passphrase)) {
+            Some(Err(Failed(exit, why))) if id.is_none() => {
+                let why = format!("{why}. By what it says it is the newest one here; another is named with --backup");
+                Err(Failed(exit, why))
+            }
+            Some(Err(refused)) => Err(refused),
+            Some(Ok(())) | None => Ok(backup),
         }
-        Ok(Self { place, identities, read })
+    }
+
+    /// To whom it is encrypted, as far as we know: the recipients of the identities.
+    pub(in crate::commands) fn recipients(&self) -> Vec<Recipient> {
+        self.identities.iter().filter_map(|identity| identity.recipient().ok()).collect()
     }
 
     /// What it consists of.
@@ -57,10 +74,7 @@ impl Backup {
     }
 
     /// Refuses a manifest that no holder of the passphrase made.
-    ///
-    /// # Errors
-    /// It is not sealed by it.
-    pub(in crate::commands) fn check_seal(&self, passphrase: &Passphrase) -> Result<(), Failed> {
+    fn check_seal(&self, passphrase: &Passphrase) -> Result<(), Failed> {
         match self.read.is_sealed_by(passphrase) {
             Ok(true) => Ok(()),
             Ok(false) => Err(wrong(&format!(
@@ -132,16 +146,64 @@ impl Backup {
     }
 }
 
+/// The manifest of one backup.
+fn read(place: &Place, id: &str, identities: &[Identity]) -> Result<manifest::Read, Failed> {
+    let bytes = place.manifest(id, identities).map_err(|fault| match fault {
+        // The line for us in its head may have been changed, and then it looks like one for somebody else.
+        PlaceFault::Seal { fault: SealFault::Age(fault @ AgeFault::NotForUs), .. } => match place.is_as_stored(id) {
+            Some(true) => Failed::usage(&format!("--identity: backup {id}: {fault}")),
+            Some(false) => wrong(&format!("backup {id}: its manifest was changed or cut")),
+            None => Failed(Exit::Undecided, format!("backup {id}: {fault}, or its manifest was changed")),
+        },
+        PlaceFault::Seal { path, fault: SealFault::Age(fault) } => wrong(&format!("{}: {fault}", path.display())),
+        other => of_place(other),
+    })?;
+    let read = Manifest::decode(&bytes).map_err(|fault| wrong(&format!("backup {id}: {fault}")))?;
+    match read.manifest.id == id {
+        true => Ok(read),
+        false => Err(wrong(&format!("the backup {id} calls itself {}: somebody renamed it", read.manifest.id))),
+    }
+}
+
+/// The newest backup by what the manifests say.
+fn newest(place: &Place, identities: &[Identity]) -> Result<manifest::Read, Failed> {
+    let (mut newest, mut unread) = (None::<manifest::Read>, Vec::new());
+    let mut of_logs = BTreeMap::<String, String>::new();
+    let age = |manifest: &Manifest| (manifest.size, manifest.made_ms);
+    for id in place.ids().map_err(of_place)? {
+        match read(place, &id, identities) {
+            Ok(read) => {
+                of_logs.insert(read.manifest.origin.clone(), id);
+                if newest.as_ref().is_none_or(|newest| age(&newest.manifest) < age(&read.manifest)) {
+                    newest = Some(read);
+                }
+            }
+            Err(why) => unread.push((id, why)),
+        }
+    }
+    let Some(newest) = newest else {
+        let why = unread.into_iter().next_back().map(|(_, why)| why);
+        return Err(why.unwrap_or_else(|| Failed::fault(&"there is no backup")));
+    };
+    if of_logs.len() > 1 {
+        let of_logs: Vec<_> = of_logs.iter().map(|(origin, id)| format!("{id} of {origin}")).collect();
+        let why = format!("here are backups of several ledgers ({}): name one with --backup", of_logs.join(", "));
+        return Err(Failed::usage(&why));
+    }
+    // An older one is not taken for the newest because that was damaged, or exchanged for one that nobody can read.
+    let older = |id: &str| place.header(id).is_some_and(|header| header.size < newest.manifest.size);
+    match unread.into_iter().rfind(|(id, _)| !older(id)) {
+        Some((_, Failed(exit, why))) => {
+            let id = &newest.manifest.id;
+            let why = format!("{why}. It may be the newest; to take the newest that reads, name it: --backup {id}");
+            Err(Failed(exit, why))
+        }
+        None => Ok(newest),
+    }
+}
+
 fn inline(file: &manifest::File, text: &str) -> Result<Vec<u8>, Failed> {
     let bytes = STANDARD.decode(text).ok();
     let bytes = bytes.filter(|bytes| hex::encode(Digest::of(bytes).as_bytes()) == file.sha256);
     bytes.ok_or_else(|| wrong(&format!("the manifest does not hold {} as it was backed up", file.path)))
-}
-
-/// As [`of_place`], where what is read may have been changed by others.
-fn of_reading(fault: PlaceFault) -> Failed {
-    match fault {
-        PlaceFault::Seal { path, fault: SealFault::Age(fault) } => wrong(&format!("{}: {fault}", path.display())),
-        other => of_place(other),
-    }
 }

@@ -2,8 +2,6 @@
 
 use std::sync::Arc;
 
-use semper_api::log_source::LogSource;
-use semper_ledger::checkpoint::Checkpoint;
 use semper_ledger::complete::{Completed, Completion, CompletionError};
 use semper_ledger::erasure::Line;
 use semper_ledger::merkle::Hash;
@@ -14,18 +12,19 @@ use semper_ttp::evidence::{Kind, SERIAL_COUNTER};
 use semper_ttp::time::Timestamp;
 
 use super::known::Known;
+use super::source::Source;
 use crate::commands::running::Failed;
 use crate::config::Config;
 use crate::data::{DataError, DataFolder, rocks_settings};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
-/// Completes the store up to what is known, or further if the source has more that this log signed.
+/// Completes the store up to the newest known state.
 ///
 /// # Errors
-/// The source is not this log, ends before what is known, or has other entries.
+/// The source ends before what is known, or has other entries.
 pub(super) fn complete(
-    source: &str,
+    source: &Source,
     known: &Known,
     folder: &DataFolder,
     config: &Config,
@@ -33,41 +32,25 @@ pub(super) fn complete(
     erasures: &[Line],
     as_json: bool,
 ) -> Result<Completed, Failed> {
-    let wrong = |what: String| Failed(Exit::Falsified, format!("--complete-from {source}: {what}"));
-    let absent = |what: &dyn std::fmt::Display| Failed(Exit::Unreachable, format!("--complete-from {source}: {what}"));
-    let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build();
-    let runtime = runtime.map_err(|error| Failed::fault(&error))?;
-    let log = runtime.block_on(LogSource::find(source)).map_err(|error| absent(&error))?;
-    let note = runtime.block_on(log.checkpoint()).map_err(|error| absent(&error))?;
-    let own = std::slice::from_ref(&keys.identity().note_key);
-    let shown = Checkpoint::verify(&note, own, &LogVerifier)
-        .map_err(|fault| wrong(format!("its checkpoint is not one of this log's: {fault}")))?;
-    if shown.size < known.size {
+    let Source { named, log, runtime, shown, .. } = source;
+    let wrong = |what: String| Failed(Exit::Falsified, format!("{named}: {what}"));
+    let absent = |what: &dyn std::fmt::Display| Failed(Exit::Unreachable, format!("{named}: {what}"));
+    let newest = &known.newest;
+    if shown.size < newest.size {
         let what = format!(
             "it ends at {} entries, and {} knows {}: find a copy that has them, or open the backup for reading only \
              (--read-only)",
-            shown.size, known.by, known.size
+            shown.size, newest.by, newest.size
         );
         return Err(wrong(what));
     }
-    let hash = |text: &str| {
-        let mut hash: Hash = [0; 32];
-        hex::decode_to_slice(text, &mut hash).map(|()| hash).map_err(|error| Failed::fault(&error))
-    };
-    let root = hash(&known.root)?;
-    let mut signed =
-        known.also.iter().map(|(size, root)| Ok((*size, hash(root)?))).collect::<Result<Vec<_>, Failed>>()?;
-    signed.push((known.size, root));
-    signed.sort_unstable();
-    match shown.size > known.size {
-        true => signed.push((shown.size, shown.root)),
-        false if shown.root != root => {
-            let what =
-                format!("its root at size {} is not the one that {} knows: a fork. Keep both", shown.size, known.by);
-            return Err(wrong(what));
-        }
-        false => {}
-    }
+    // What the source itself shows is among them.
+    let signed = known.also.iter().chain([newest]).map(|state| {
+        let mut root: Hash = [0; 32];
+        hex::decode_to_slice(&state.root, &mut root).map_err(|error| Failed::fault(&error))?;
+        Ok((state.size, root))
+    });
+    let signed = signed.collect::<Result<Vec<_>, Failed>>()?;
 
     let store = RocksStore::open(&folder.path("store"), &rocks_settings(&config.ledger)).map_err(DataError::from)?;
     let progress = Progress::new(as_json, "completing", Some(0));
@@ -109,7 +92,9 @@ pub(super) fn sentence(completed: &Completed) -> String {
     });
     format!(
         "the ledger is whole again: entries {first} to {} were taken from the public copy and lead to the signed root. What they \
-         are about was private and is lost: {}. It cannot be shown again by this service; whoever holds it can still prove it",
+         are about was private and is lost: {}. It cannot be shown again by this service; whoever holds it can still prove it. Receipts \
+         that are asked for anew for these entries are signed anew: they prove the same, and are not the same bytes as those that \
+         were given out",
         end - 1,
         kinds.collect::<Vec<_>>().join(", ")
     )

@@ -3,6 +3,9 @@
 //! Entries hold only digests, so a backup that is older than an erasure brings the object back. The journal, which no backup
 //! holds, says which. It may not be older than the backup, and it may not lack a line: each entry `archive.erased` of the ledger
 //! is a line of it. (The archive itself is not there yet, and so nothing to take away either: this is its place.)
+//!
+//! A store that holds everything that was answered for also holds every line, and a journal that lies beside the anchor is the
+//! newest. Only where neither is so must somebody bring the journal, or say that there is none.
 
 use std::fs;
 use std::path::Path;
@@ -24,17 +27,59 @@ fn refused(what: impl std::fmt::Display) -> Failed {
     Failed(Exit::Falsified, what.to_string())
 }
 
-/// The journal that was named; empty where it was said that there is none.
+/// What is known of erasures.
+pub(super) struct Journal {
+    pub(super) lines: Vec<Line>,
+    /// It was brought, or found beside the anchor, or it was said that there is none.
+    known: bool,
+}
+
+/// The journal that was named; else the one beside the anchor at hand, if there is one.
 ///
 /// # Errors
 /// It does not read, or is of another log.
-pub(super) fn read(args: &cli::Restore, origin: &str) -> Result<Vec<Line>, Failed> {
-    let Some(path) = &args.journal else { return Ok(Vec::new()) };
-    let bytes = fs::read(path).map_err(|error| Failed::usage(&format!("--journal {}: {error}", path.display())))?;
-    match erasure::parse(&bytes, origin) {
-        Ok((lines, whole)) if whole == bytes.len() && whole > 0 => Ok(lines),
-        Ok(_) => Err(refused(format!("--journal {}: it was cut short", path.display()))),
-        Err(bad) => Err(refused(format!("--journal {}: {bad}", path.display()))),
+pub(super) fn read(args: &cli::Restore, origin: &str, anchor: Option<&Path>) -> Result<Journal, Failed> {
+    let parse = |what: String, path: &Path, torn_is_fine: bool| {
+        let bytes = fs::read(path).map_err(|error| Failed::usage(&format!("{what}: {error}")))?;
+        match erasure::parse(&bytes, origin) {
+            Ok((lines, whole)) if torn_is_fine || whole == bytes.len() && whole > 0 => {
+                Ok(Journal { lines, known: true })
+            }
+            Ok(_) => Err(refused(format!("{what}: it was cut short"))),
+            Err(bad) => Err(refused(format!("{what}: {bad}"))),
+        }
+    };
+    if let Some(path) = &args.journal {
+        return parse(format!("--journal {}", path.display()), path, false);
+    }
+    let beside = anchor.into_iter().flat_map(|anchor| {
+        let mut name = anchor.as_os_str().to_owned();
+        name.push(".erasures");
+        [anchor.with_file_name("erasures"), name.into()]
+    });
+    match beside.filter(|_| !args.no_erasures).find(|path| path.is_file()) {
+        Some(path) => parse(format!("the erasure journal {} beside the anchor", path.display()), &path, true),
+        None => Ok(Journal { lines: Vec::new(), known: args.no_erasures }),
+    }
+}
+
+impl Journal {
+    /// Where nobody brought one: the store's own lines, if it is known to hold all.
+    ///
+    /// # Errors
+    /// It is not known, and nobody said that there is none.
+    pub(super) fn settle<R: Read + ?Sized>(self, store: &R, holds_all: bool) -> Result<Self, Failed> {
+        if self.known {
+            return Ok(self);
+        }
+        if !holds_all {
+            return Err(Failed::usage(
+                &"what was erased after this backup was made would come back: bring the newest erasure journal, which semper backup \
+                  journal ships, with --journal FILE; or, if nothing was ever erased, say so with --no-erasures",
+            ));
+        }
+        let lines = erasure::rows(store).map_err(|fault| Failed::fault(&fault))?;
+        Ok(Self { lines, known: true })
     }
 }
 

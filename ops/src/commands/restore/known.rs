@@ -1,19 +1,29 @@
-//! The anchor and witness rules: what is known of the ledger outside the backup, and whether the backup reaches it.
+//! The anchor and witness rules: what is known of the ledger outside a store, and whether the store reaches it.
+//!
+//! Known is what the log's own key signed, whoever shows it: the anchor at hand, or the witnesses in its place; a public copy that
+//! was named; and what a witness showed earlier, or a quorum cosigned, as the data folder keeps it. The largest of all counts. One
+//! that is not of the store's history, or two of one size that differ, are a fork or damage: refused, and shown.
 
-use std::path::PathBuf;
+use std::fs;
+use std::path::{Path, PathBuf};
 
-use semper_ledger::anchor::Anchor as _;
+use semper_api::witnesses;
 use semper_ledger::anchor::file::FileAnchor;
+use semper_ledger::anchor::{Anchor as _, AnchorError};
+use semper_ledger::checkpoint::Checkpoint;
 use semper_ledger::ledger::{OpenError, compare_anchor};
+use semper_ledger::note::Note;
+use semper_ledger::policy::Policy;
 use semper_ledger::reader::Reader;
 use semper_ttp::time::Timestamp;
 
-use super::witnessed;
+use super::source::Source;
+use super::witnessed::{self, Vouched};
 use crate::cli;
 use crate::commands::backup::Manifest;
 use crate::commands::running::Failed;
 use crate::config::Config;
-use crate::data::{DataError, ReadOnly};
+use crate::data::{DataError, DataFolder, ReadOnly, retired_beside};
 use crate::exit::Exit;
 
 /// The anchor that is at hand, locked: no server runs on the ledger while it is restored.
@@ -24,36 +34,36 @@ pub(super) struct AtHand {
 
 /// A state of the log that was answered for.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Known {
+pub(in crate::commands) struct Shown {
     pub(super) size: u64,
     /// Hex.
     pub(super) root: String,
     pub(super) time_ms: Option<u64>,
-    /// Who knows it.
+    /// Who shows it.
     pub(super) by: String,
-    /// Other states that were shown, all of them beginnings of this one if nobody lies: sizes and roots, hex.
-    pub(super) also: Vec<(u64, String)>,
+}
+
+/// The newest known state of a log whose store is older.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(in crate::commands) struct Known {
+    pub(super) newest: Shown,
+    /// Smaller ones, all of them beginnings of it if nobody lies.
+    pub(super) also: Vec<Shown>,
     /// The witnesses that were asked, where there is no anchor.
     pub(super) vouched: Vouched,
 }
 
-/// Who was asked for a new anchor, and what came of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) struct Vouched {
-    pub(super) asked: u64,
-    pub(super) names: Vec<String>,
-    pub(super) quorum: bool,
-}
-
 /// What the rules say.
 #[derive(Debug)]
-pub(super) enum Verdict {
-    /// The backup reaches what is known.
+pub(in crate::commands) enum Verdict {
+    /// The store reaches what is known.
     Reaches {
-        /// Entries that were known.
-        size: u64,
+        /// Entries that the anchor knew, where there is one.
+        anchored: Option<u64>,
         /// Who vouched, where a new anchor is made.
         vouched: Vouched,
+        /// The public copy that was looked at, and its size.
+        copy: Option<(String, u64)>,
     },
     /// More is known.
     Older(Known),
@@ -61,27 +71,23 @@ pub(super) enum Verdict {
 
 impl Verdict {
     /// For people.
-    pub(super) fn sentence(&self) -> String {
+    pub(in crate::commands) fn sentence(&self) -> String {
         match self {
-            Self::Reaches { size, vouched } if vouched == &Vouched::default() && *size > 0 => {
-                format!("it reaches the anchor, which knows {size} entries: nothing that was answered for is lost")
+            Self::Reaches { anchored, vouched, copy } => {
+                let copy = copy.as_ref().map(|(named, size)| format!("; {named} has {size} entries of it"));
+                let copy = copy.unwrap_or_default();
+                match anchored {
+                    Some(size) => format!(
+                        "it reaches the anchor, which knows {size} entries: nothing that was answered for is lost{copy}"
+                    ),
+                    None => format!("a new anchor was made, and the ledger says so in an entry: {vouched}{copy}"),
+                }
             }
-            Self::Reaches { vouched: Vouched { asked: 0, .. }, .. } => {
-                "a new anchor was made, and nobody was asked whether this is the newest state; the ledger says so in an entry"
-                    .to_owned()
-            }
-            Self::Reaches { vouched, .. } => format!(
-                "a new anchor was made: {} of {} witnesses have seen nothing newer ({}){}; the ledger says so in an entry",
-                vouched.names.len(),
-                vouched.asked,
-                if vouched.names.is_empty() { "none".to_owned() } else { vouched.names.join(", ") },
-                if vouched.quorum { ", a quorum" } else { ", which is no quorum" },
-            ),
-            Self::Older(known) => format!(
+            Self::Older(Known { newest, .. }) => format!(
                 "{} knows {} entries{}",
-                known.by,
-                known.size,
-                known.time_ms.map(|ms| format!(", the last of {}", Timestamp::from_millis(ms))).unwrap_or_default()
+                newest.by,
+                newest.size,
+                newest.time_ms.map(|ms| format!(", the last of {}", Timestamp::from_millis(ms))).unwrap_or_default()
             ),
         }
     }
@@ -124,47 +130,128 @@ pub(super) fn anchor_at_hand(args: &cli::Restore, config: &Config) -> Result<Opt
                 .to_owned(),
         )
     })?;
-    let anchor = FileAnchor::open(&path).map_err(DataError::from)?;
+    let anchor = FileAnchor::open(&path).map_err(|error| match error {
+        AnchorError::Missing(path) => {
+            let moved = retired_beside(&path).map(|retired| {
+                format!(
+                    ". An earlier restore took it over and left {}: if that one did not finish, name this",
+                    retired.display()
+                )
+            });
+            Failed::usage(&format!("--anchor: there is no file {}{}", path.display(), moved.unwrap_or_default()))
+        }
+        error => DataError::from(error).into(),
+    })?;
     Ok(Some(AtHand { path, anchor }))
 }
 
-/// Applies the rules.
+/// Whom to ask about a store that has no anchor.
+pub(in crate::commands) struct Outside<'a> {
+    pub(in crate::commands) config: &'a Config,
+    pub(in crate::commands) policy: Option<&'a Policy>,
+    /// Go on although the witnesses are no quorum.
+    pub(in crate::commands) unwitnessed: bool,
+}
+
+/// Applies the rules. The newest known state is completed from `source` if the caller says so, else it stays out of reach.
 ///
 /// # Errors
-/// What is known contradicts the backup; or too few were there to say.
-pub(super) fn judge(
-    args: &cli::Restore,
-    config: &Config,
-    anchor: Option<&AtHand>,
+/// What is known contradicts the store; or too few were there to say.
+pub(in crate::commands) fn judge(
+    outside: &Outside<'_>,
+    anchor: Option<&FileAnchor>,
+    source: Option<&Source>,
+    completes: bool,
+    folder: &DataFolder,
     reader: &Reader,
 ) -> Result<Verdict, Failed> {
-    let Some(AtHand { path, anchor }) = anchor else {
-        return witnessed::judge(args, config, reader);
-    };
-    match compare_anchor(reader, anchor) {
-        Ok(anchored) => Ok(Verdict::Reaches { size: anchored.size, vouched: Vouched::default() }),
-        Err(OpenError::RolledBack { .. }) => {
-            let anchored = anchor.load().map_err(DataError::from)?.ok_or(OpenError::AnchorEmpty)?;
-            Ok(Verdict::Older(Known {
-                size: anchored.size,
-                root: hex::encode(anchored.root),
-                time_ms: Some(anchored.time_ms),
-                by: "the anchor".to_owned(),
-                also: Vec::new(),
-                vouched: Vouched::default(),
-            }))
-        }
-        Err(OpenError::Forked { size }) => Err(Failed(
-            Exit::Falsified,
-            format!(
-                "the backup has another root at size {size} than the anchor {}: corruption or a fork. Keep both, they are the \
-                 evidence",
-                path.display()
-            ),
-        )),
-        Err(error @ OpenError::AnchorOrigin) => Err(Failed(Exit::Falsified, error.to_string())),
-        Err(error) => Err(error.into()),
+    let mut known = Vec::new();
+    if let Some(source) = source {
+        known.extend(ahead(reader, source.named.clone(), &source.note)?);
     }
+    known.extend(kept_in(folder, reader)?);
+    let (mut anchored, mut vouched) = (None, Vouched::default());
+    match anchor {
+        Some(anchor) => match compare_anchor(reader, anchor) {
+            Ok(found) => anchored = Some(found.size),
+            Err(OpenError::RolledBack { .. }) => {
+                let found = anchor.load().map_err(DataError::from)?.ok_or(OpenError::AnchorEmpty)?;
+                known.push(Shown {
+                    size: found.size,
+                    root: hex::encode(found.root),
+                    time_ms: Some(found.time_ms),
+                    by: "the anchor".to_owned(),
+                });
+            }
+            Err(OpenError::Forked { size }) => {
+                let what = format!(
+                    "the ledger has another root at size {size} than its anchor: corruption or a fork. Keep both, they are the \
+                     evidence"
+                );
+                return Err(Failed(Exit::Falsified, what));
+            }
+            Err(error @ OpenError::AnchorOrigin) => return Err(Failed(Exit::Falsified, error.to_string())),
+            Err(error) => return Err(error.into()),
+        },
+        None => {
+            let (shown, who) = witnessed::ask(outside, reader)?;
+            known.extend(shown);
+            vouched = who;
+            if known.is_empty() || completes {
+                vouched.suffices(outside)?;
+            }
+        }
+    }
+    known.sort_by_key(|shown| shown.size);
+    if let Some([one, two]) = known.array_windows().find(|[one, two]| one.size == two.size && one.root != two.root) {
+        let what = format!(
+            "{} and {} show two roots for size {}, both signed by this log: {} and {}. It was forked: keep everything",
+            one.by, two.by, one.size, one.root, two.root
+        );
+        return Err(Failed(Exit::Falsified, what));
+    }
+    Ok(match known.pop() {
+        Some(newest) => Verdict::Older(Known { newest, also: known, vouched }),
+        None => {
+            let copy = source.map(|source| (source.named.clone(), source.shown.size));
+            Verdict::Reaches { anchored, vouched, copy }
+        }
+    })
+}
+
+/// What a signed note shows that the store lacks.
+///
+/// # Errors
+/// It contradicts the store. A note that is none of this log's shows nothing.
+pub(super) fn ahead(reader: &Reader, by: String, note: &str) -> Result<Option<Shown>, Failed> {
+    let Ok(Some(found)) = witnesses::compare(reader, note.as_bytes()) else { return Ok(None) };
+    let shown = Note::parse(&found.note).ok().and_then(|note| Checkpoint::parse(&note.text).ok());
+    match shown.filter(|shown| shown.size > reader.size()) {
+        Some(shown) => Ok(Some(Shown { size: shown.size, root: hex::encode(shown.root), time_ms: None, by })),
+        None => Err(Failed(
+            Exit::Falsified,
+            format!("{by} {}: corruption or a fork. Keep both. It shows:\n{}", found.what, found.note),
+        )),
+    }
+}
+
+/// What the folder itself keeps of what others have seen: checkpoints that a witness showed against it, and the newest one that a
+/// quorum cosigned, which the server may have written after the copy of its store.
+fn kept_in(folder: &DataFolder, reader: &Reader) -> Result<Vec<Shown>, Failed> {
+    let mut files: Vec<_> = match fs::read_dir(folder.path("evidence")) {
+        Ok(found) => found.flatten().map(|file| file.path()).collect(),
+        Err(_) => Vec::new(), // there is no such folder
+    };
+    files.retain(|path| path.extension().is_some_and(|ending| ending == "checkpoint"));
+    files.sort();
+    files.push(folder.path("witnessed"));
+    let shown = files.into_iter().filter_map(|path| {
+        let note = fs::read_to_string(&path).ok()?;
+        let name = path.file_name().map_or("witnessed".into(), |name| name.to_string_lossy().into_owned());
+        ahead(reader, format!("a checkpoint that others have seen, kept in the data folder ({name}),"), &note)
+            .transpose()
+    });
+    shown.collect()
 }
 
 impl Known {
@@ -174,10 +261,15 @@ impl Known {
             size: manifest.size,
             root: manifest.root.clone(),
             last_ms,
-            known_size: self.size,
-            known_root: self.root.clone(),
-            known_ms: self.time_ms,
-            known_by: self.by.clone(),
+            known_size: self.newest.size,
+            known_root: self.newest.root.clone(),
+            known_ms: self.newest.time_ms,
+            known_by: self.newest.by.clone(),
         }
     }
+}
+
+/// The folder that a file lies in.
+pub(super) fn folder_of(path: &Path) -> &Path {
+    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

@@ -15,7 +15,8 @@ use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{Envelope, LedgerFact, Recorded as _};
 use semper_ttp::time::Timestamp;
 
-use super::known::{AtHand, Vouched};
+use super::known::{AtHand, folder_of};
+use super::witnessed::Vouched;
 use super::{parent_of, remove_tree};
 use crate::clock::{Kernel, Readings as _, SystemReadings};
 use crate::commands::init::{FirstClock, judge_clock};
@@ -63,19 +64,21 @@ impl NewFolder {
         Ok(Self { root: root.to_owned(), was_there, finished: false })
     }
 
-    /// Every name durable, then the marker goes.
+    /// Every name durable, then `last`, then the marker goes.
     ///
     /// # Errors
-    /// The disk.
-    pub(super) fn finish(mut self) -> Result<(), Failed> {
+    /// The disk, or `last`.
+    pub(super) fn finish<T>(mut self, last: impl FnOnce() -> Result<T, Failed>) -> Result<T, Failed> {
         let store = self.root.join("store");
         sync_folder(&store)?;
         sync_folder(&self.root)?;
         sync_folder(&parent_of(&self.root))?;
+        let done = last()?;
         let marker = self.root.join(INCOMPLETE);
         fs::remove_file(&marker).map_err(|error| DataError::Io { action: "remove", path: marker, error })?;
         self.finished = true;
-        Ok(sync_folder(&self.root)?)
+        sync_folder(&self.root)?;
+        Ok(done)
     }
 }
 
@@ -100,13 +103,13 @@ impl Drop for NewFolder {
     }
 }
 
-/// Brings the anchor to where the settings have it, if it is not there: both slots as they are.
+/// Brings the anchor to where the settings have it, if it is not there: both slots as they are. True if it was not.
 ///
 /// # Errors
 /// Another file is there, or the disk.
-pub(super) fn carry_anchor(at_hand: &AtHand, to: &Path) -> Result<(), Failed> {
+pub(super) fn carry_anchor(at_hand: &AtHand, to: &Path) -> Result<bool, Failed> {
     if at_hand.path.canonicalize().ok().is_some_and(|from| to.canonicalize().ok() == Some(from)) {
-        return Ok(());
+        return Ok(false);
     }
     let read = |error| DataError::Io { action: "read", path: at_hand.path.clone(), error };
     let bytes = fs::read(&at_hand.path).map_err(read)?;
@@ -115,24 +118,44 @@ pub(super) fn carry_anchor(at_hand: &AtHand, to: &Path) -> Result<(), Failed> {
         return Err(Failed(Exit::Usage, why));
     }
     write_new(to, 0o600, &bytes)?;
-    Ok(sync_folder(&parent_of(to))?)
+    sync_folder(&parent_of(to))?;
+    Ok(true)
 }
 
-/// Makes a new anchor at the store's newest checkpoint, and gives that its entry.
+/// Makes a new anchor at the store's newest checkpoint, and gives that its entry. It gets its name last, so that there is never an
+/// anchor without its entry: a crash before leaves a store with an entry more and no anchor, as it was.
 ///
 /// # Errors
 /// The clock is in doubt, and the entry would bind every later one; the ledger; the disk. No anchor is left then.
-pub(super) fn new_anchor(folder: &DataFolder, config: &Config, keys: LogKeys, vouched: &Vouched) -> Result<(), Failed> {
+pub(in crate::commands) fn new_anchor(
+    folder: &DataFolder,
+    config: &Config,
+    keys: LogKeys,
+    vouched: &Vouched,
+) -> Result<(), Failed> {
     judge_clock(config, &mut Kernel).map_err(|why| {
         Failed(Exit::Busy, format!("the new anchor is an entry, and the kernel does not vouch for the clock ({why})"))
     })?;
     let path = folder.anchor_file(&config.ledger);
-    let anchor = FileAnchor::create(&path).map_err(DataError::from)?;
-    let made = append(folder, config, keys, vouched, anchor);
-    if made.is_err() {
-        let _ = fs::remove_file(&path); // what is told is why it failed
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            return Err(DataError::Io { action: "remove", path: part, error }.into());
+        }
+        _ => {}
     }
-    made
+    let anchor = FileAnchor::create(&part).map_err(DataError::from)?;
+    let make = || {
+        append(folder, config, keys, vouched, anchor)?;
+        // No other takes the name meanwhile: they would need the store, or the folder's marker gone.
+        fs::rename(&part, &path).map_err(|error| DataError::Io { action: "rename to", path: path.clone(), error })?;
+        Ok(sync_folder(folder_of(&path))?)
+    };
+    make().inspect_err(|_: &Failed| {
+        let _ = fs::remove_file(&part); // what is told is why it failed
+    })
 }
 
 fn append(

@@ -1,88 +1,103 @@
 //! The witnesses in the anchor's place: what each of them has cosigned last.
 
+use std::fmt;
+
 use semper_api::witnesses;
-use semper_ledger::checkpoint::Checkpoint;
-use semper_ledger::note::Note;
 use semper_ledger::reader::Reader;
 
-use super::known::{Known, Verdict, Vouched};
-use crate::cli;
+use super::known::{Outside, Shown, ahead};
 use crate::commands::running::Failed;
-use crate::commands::serve::read_policy;
-use crate::config::Config;
 use crate::exit::Exit;
 
-/// Asks every witness of the policy.
-///
-/// # Errors
-/// One of them shows another history; or too few answered, and that was not said to be enough.
-pub(super) fn judge(args: &cli::Restore, config: &Config, reader: &Reader) -> Result<Verdict, Failed> {
-    let Some(policy) = read_policy(&config.witnesses)? else {
-        return match args.unwitnessed {
-            true => Ok(Verdict::Reaches { size: 0, vouched: Vouched::default() }),
-            false => Err(Failed(
-                Exit::Undecided,
-                "the settings name no witnesses (witnesses.policy_path), so nobody can say whether this backup is the newest \
-                 state. If you know that it is, or that nobody was answered since, add --unwitnessed"
-                    .to_owned(),
-            )),
-        };
-    };
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
-    let runtime = runtime.map_err(|error| Failed::fault(&error))?;
-    let asking = runtime.block_on(witnesses::ask_before_start(&policy, &config.witnesses.monitoring_urls, reader));
-    let asking = asking.map_err(|error| Failed::usage(&format!("witnesses.policy_path: {error}")))?;
-
-    let (mut newest, mut ahead, mut also): (Option<Known>, Vec<_>, Vec<_>) = (None, Vec::new(), Vec::new());
-    for (name, shown) in asking.ahead {
-        ahead.push(name.clone());
-        let (note, what) = (shown.note, shown.what);
-        let found = Note::parse(&note).ok().and_then(|note| Checkpoint::parse(&note.text).ok());
-        let Some(found) = found.filter(|found| found.size > reader.size()) else {
-            let what = format!("the witness {name} {what}: corruption or a fork. It shows:\n{note}");
-            return Err(Failed(Exit::Falsified, what));
-        };
-        also.push((found.size, hex::encode(found.root)));
-        if newest.as_ref().is_none_or(|newest| newest.size < found.size) {
-            newest = Some(Known {
-                size: found.size,
-                root: hex::encode(found.root),
-                time_ms: None,
-                by: format!("the witness {name}"),
-                also: Vec::new(),
-                vouched: Vouched::default(),
-            });
-        }
-    }
-    let urls = &config.witnesses.monitoring_urls;
-    let asked = policy.witnesses().iter().filter(|witness| witness.url.is_some() || urls.contains_key(&witness.name));
-    let asked = asked.count() as u64;
-    if let Some(known) = newest {
-        // Once completed, the ledger holds what every one of these has seen; whether that is a quorum is the same question.
-        let names: Vec<_> = asking.vouched.into_iter().chain(ahead).collect();
-        let quorum = policy.needs_witnesses() && policy.is_met(|place| names.contains(&policy.witnesses()[place].name));
-        if args.complete_from.is_some() && !quorum && !args.unwitnessed {
-            return Err(no_quorum(&names, &asking.silent));
-        }
-        return Ok(Verdict::Older(Known { also, vouched: Vouched { asked, names, quorum }, ..known }));
-    }
-    let quorum = policy.is_met(|place| asking.vouched.contains(&policy.witnesses()[place].name));
-    let quorum = quorum && policy.needs_witnesses();
-    if !quorum && !args.unwitnessed {
-        return Err(no_quorum(&asking.vouched, &asking.silent));
-    }
-    Ok(Verdict::Reaches { size: 0, vouched: Vouched { asked, names: asking.vouched, quorum } })
+/// Who was asked for a new anchor, and what came of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(in crate::commands) struct Vouched {
+    /// How many were asked.
+    pub(super) asked: u64,
+    /// Those whose newest checkpoint is of this history: once the store is completed, if it must be, it holds what they have seen.
+    pub(super) names: Vec<String>,
+    /// They are a quorum by the policy.
+    pub(super) quorum: bool,
+    /// The others, and why.
+    silent: Vec<(String, String)>,
 }
 
-fn no_quorum(vouched: &[String], silent: &[(String, String)]) -> Failed {
-    let silent: Vec<_> = silent.iter().map(|(name, why)| format!("{name}: {why}")).collect();
-    Failed(
-        Exit::Undecided,
-        format!(
-            "the witnesses that vouch for this state ({}) are no quorum, so it may not be the newest ({}). Try again when more of \
-             them answer; or, if you know that it is the newest, add --unwitnessed",
-            if vouched.is_empty() { "none".to_owned() } else { vouched.join(", ") },
-            if silent.is_empty() { "the policy asks for none".to_owned() } else { silent.join("; ") },
-        ),
-    )
+/// What goes wrong if the newest state is not the newest.
+pub(in crate::commands) const FORKS: &str = "if anybody was answered for more than this, the ledger is FORKED from its next entry \
+on: two entries for one place, both signed by this service, which convicts it before everybody and cannot be taken back";
+
+/// Asks every witness of the policy; gives what they show that the store lacks.
+///
+/// # Errors
+/// One of them shows another history.
+pub(super) fn ask(outside: &Outside<'_>, reader: &Reader) -> Result<(Vec<Shown>, Vouched), Failed> {
+    let Some(policy) = outside.policy else { return Ok((Vec::new(), Vouched::default())) };
+    let urls = &outside.config.witnesses.monitoring_urls;
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build();
+    let runtime = runtime.map_err(|error| Failed::fault(&error))?;
+    let asking = runtime.block_on(witnesses::ask_before_start(policy, urls, reader));
+    let asking = asking.map_err(|error| Failed::usage(&format!("witnesses.policy_path: {error}")))?;
+    let (mut names, mut shown) = (asking.vouched, Vec::new());
+    for (name, found) in asking.ahead {
+        shown.extend(ahead(reader, format!("the witness {name}"), &found.note)?);
+        names.push(name);
+    }
+    let asked = policy.witnesses().iter().filter(|witness| witness.url.is_some() || urls.contains_key(&witness.name));
+    let quorum = policy.needs_witnesses() && policy.is_met(|place| names.contains(&policy.witnesses()[place].name));
+    Ok((shown, Vouched { asked: asked.count() as u64, names, quorum, silent: asking.silent }))
+}
+
+impl Vouched {
+    /// Enough of them were there for a ledger that is to go on.
+    ///
+    /// # Errors
+    /// They were not, and it was not said that it shall be enough.
+    pub(super) fn suffices(&self, outside: &Outside<'_>) -> Result<(), Failed> {
+        if self.quorum || outside.unwitnessed {
+            return Ok(());
+        }
+        let what = match outside.policy {
+            None => "the settings name no witnesses (witnesses.policy_path), so nobody can say whether this is the newest state"
+                .to_owned(),
+            Some(_) => {
+                let silent: Vec<_> = self.silent.iter().map(|(name, why)| format!("{name}: {why}")).collect();
+                format!(
+                    "the witnesses that vouch for this state ({}) are no quorum, so it may not be the newest ({}). Try again when \
+                     more of them answer",
+                    if self.names.is_empty() { "none".to_owned() } else { self.names.join(", ") },
+                    if silent.is_empty() { "the policy asks for none".to_owned() } else { silent.join("; ") },
+                )
+            }
+        };
+        let what = format!(
+            "{what}. --unwitnessed goes on without them, and {FORKS}. Compare first with the largest size that anybody remembers: a \
+             mirror, a monitor, the newest proof of a client"
+        );
+        Err(Failed(Exit::Undecided, what))
+    }
+}
+
+impl Vouched {
+    /// What is to be said of a new anchor for which no quorum vouched.
+    pub(in crate::commands) fn warning(&self) -> Option<String> {
+        let look = "look for a larger size before you serve (a mirror, a monitor, the newest proof of a client), and delete this if \
+                    you find one";
+        (!self.quorum).then(|| format!("nobody vouches for this being the newest state: {FORKS}; {look}"))
+    }
+}
+
+impl fmt::Display for Vouched {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if self.asked == 0 {
+            return f.write_str("no witness was asked whether this is the newest state");
+        }
+        write!(
+            f,
+            "{} of {} witnesses have seen nothing newer ({}){}",
+            self.names.len(),
+            self.asked,
+            if self.names.is_empty() { "none".to_owned() } else { self.names.join(", ") },
+            if self.quorum { ", a quorum" } else { ", which is no quorum" },
+        )
+    }
 }
