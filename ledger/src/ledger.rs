@@ -92,7 +92,7 @@ pub enum OpenError {
     /// The anchor was lost.
     #[error(
         "the anchor holds no checkpoint, so nobody knows whether this store is the newest; \
-         put the anchor back that was in use (for one that is lost: semper restore --new-anchor)"
+         put the anchor back that was in use (for one that is lost: semper anchor remake)"
     )]
     AnchorEmpty,
     /// The anchor is of another log.

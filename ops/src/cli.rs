@@ -2,6 +2,7 @@
 //!
 //! No command ever asks a question. What is missing is a usage error that names the option.
 
+mod anchor;
 mod backup;
 mod evidence;
 mod folder;
@@ -11,6 +12,7 @@ mod trial;
 
 use std::ffi::OsString;
 
+pub(crate) use anchor::{Anchor, AnchorCommand, AnchorRemake};
 pub(crate) use backup::{
     Backup, BackupCommand, BackupJournal, BackupKeygen, BackupList, BackupRun, BackupVerify, Restore,
 };
@@ -58,6 +60,7 @@ pub(crate) enum Command {
     Export(Export),
     Backup(Backup),
     Restore(Restore),
+    Anchor(Anchor),
     Witness(Witness),
     Monitor(Monitor),
     Bench(Bench),

@@ -6,6 +6,7 @@ mod remote;
 mod running;
 pub(crate) mod say;
 
+pub(crate) mod anchor;
 pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod bench;

@@ -416,6 +416,9 @@ fn a_witness_that_has_seen_more_refuses_a_new_anchor() {
     drop(server);
     // Nobody answers.
     drop(witness);
+    // Not even then does the old one go on: what the witness showed was kept in it.
+    let remake = run(&args(&["anchor", "remake", "--unwitnessed", "--data"], &[frozen.path()]));
+    assert!(remake.expect(1).stderr.contains("others have seen"), "{remake:#?}");
     vault.restore(&data, "third", &["--new-anchor"]).expect(2);
     json(vault.restore(&data, "third", &["--new-anchor", "--unwitnessed"]).expect(0));
 }

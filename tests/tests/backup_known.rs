@@ -268,6 +268,15 @@ fn an_older_backup_wants_the_journal() {
         refused.expect(64);
         assert!(refused.stdout.contains("--journal") && refused.stdout.contains("--no-erasures"), "{refused:#?}");
     }
+    // One that lies beside the anchor is the newest there is, and is looked for: this one tells of what never was.
+    let beside = data.path().join("erasures");
+    let origin = data.log_key().name().to_owned();
+    let line = semper_ledger::erasure::Chain::new(&origin).next(3, [7; 32], Vec::new());
+    fs::write(&beside, semper_ledger::erasure::heading(&origin) + &line.encode()).unwrap();
+    let refused = restore("new", &["--anchor", &anchor, "--read-only"]);
+    refused.expect(1);
+    assert!(refused.stdout.contains("erasure journal"), "{refused:#?}");
+    fs::remove_file(&beside).unwrap();
     restore("frozen", &["--anchor", &anchor, "--read-only", "--no-erasures"]).expect(0);
     assert!(Path::new(&anchor).exists(), "it goes on elsewhere, if anywhere");
     // Completed, or reached: the ledger itself says that nothing was erased.

@@ -38,7 +38,7 @@ fn every_help_has_an_example_that_parses() {
             assert!(arg.get_help().is_some(), "{name}: {} has no help", arg.get_id());
         }
     }
-    assert_eq!(count, 21);
+    assert_eq!(count, 23);
     assert!(root.render_long_help().to_string().contains("Example:\n  semper demo"));
 }
 
@@ -96,6 +96,8 @@ fn what_must_be_given_and_what_excludes_each_other() {
         "semper restore --from f --identity i --data d --journal j --anchor a --new-anchor",
         "semper restore --from f --identity i --data d --journal j --unwitnessed",
         "semper restore --from f --identity i --data d --journal j --read-only --complete-from u",
+        "semper anchor",
+        "semper anchor remake",
         "semper bench --area notary",
         "semper witness",
         "semper witness init --data d --config f",
@@ -128,6 +130,7 @@ fn what_must_be_given_and_what_excludes_each_other() {
         "semper backup run --data d --to t --recipient a --recipient b --thorough",
         "semper restore --from f --identity i --data d --no-erasures --new-anchor --unwitnessed --complete-from u",
         "semper restore --from f --identity i --data d",
+        "semper anchor remake --data d --config f --compare-with u --compare-with v --unwitnessed --json",
         "semper witness init --data d --demo --log a --log b",
         "semper witness serve --data d --http 127.0.0.1:0 --json",
         "semper monitor u --vkey k --state s --once --known l --known-kind timestamp.token --known-kind ca.crl-issued",

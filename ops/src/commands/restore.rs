@@ -134,7 +134,7 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
         let last_ms = reader.newest().head().map_or(0, |head| head.time_ms);
         let outside = Outside { config: &config, policy: witnesses.as_ref(), unwitnessed: args.unwitnessed };
         let known_anchor = anchor.as_ref().map(|at_hand| &at_hand.anchor);
-        let verdict = known::judge(&outside, known_anchor, source.as_ref(), source.is_some(), &folder, &reader)?;
+        let verdict = known::judge(&outside, known_anchor, source.as_slice(), source.is_some(), &folder, &reader)?;
         if let (Verdict::Older(known), None, false) = (&verdict, &source, args.read_only) {
             return Err(older::refused(args, &backup, anchor.as_ref(), known, last_ms));
         }
@@ -166,7 +166,8 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
     if !journal.is_empty() {
         erasures::carry(&journal, &origin, &folder.journal_file(&config.ledger))?;
     }
-    if let Some(mark) = &read_only {
+    if let (Some(mark), Verdict::Older(known)) = (&read_only, &verdict) {
+        known.keep(&folder);
         folder.mark_read_only(mark)?;
     }
     let mut carried = None;

@@ -7,7 +7,7 @@
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use semper_api::witnesses;
+use semper_api::witnesses::{self, Contradiction};
 use semper_ledger::anchor::file::FileAnchor;
 use semper_ledger::anchor::{Anchor as _, AnchorError};
 use semper_ledger::checkpoint::Checkpoint;
@@ -41,6 +41,8 @@ pub(in crate::commands) struct Shown {
     pub(super) time_ms: Option<u64>,
     /// Who shows it.
     pub(super) by: String,
+    /// The signed note that says so; the anchor has none.
+    pub(super) note: Option<String>,
 }
 
 /// The newest known state of a log whose store is older.
@@ -62,8 +64,8 @@ pub(in crate::commands) enum Verdict {
         anchored: Option<u64>,
         /// Who vouched, where a new anchor is made.
         vouched: Vouched,
-        /// The public copy that was looked at, and its size.
-        copy: Option<(String, u64)>,
+        /// The public copies that were looked at, and their sizes.
+        copies: Vec<(String, u64)>,
     },
     /// More is known.
     Older(Known),
@@ -73,14 +75,14 @@ impl Verdict {
     /// For people.
     pub(in crate::commands) fn sentence(&self) -> String {
         match self {
-            Self::Reaches { anchored, vouched, copy } => {
-                let copy = copy.as_ref().map(|(named, size)| format!("; {named} has {size} entries of it"));
-                let copy = copy.unwrap_or_default();
+            Self::Reaches { anchored, vouched, copies } => {
+                let copies = copies.iter().map(|(named, size)| format!("; {named} has {size} entries of it"));
+                let copies = copies.collect::<String>();
                 match anchored {
                     Some(size) => format!(
-                        "it reaches the anchor, which knows {size} entries: nothing that was answered for is lost{copy}"
+                        "it reaches the anchor, which knows {size} entries: nothing that was answered for is lost{copies}"
                     ),
-                    None => format!("a new anchor was made, and the ledger says so in an entry: {vouched}{copy}"),
+                    None => format!("a new anchor was made, and the ledger says so in an entry: {vouched}{copies}"),
                 }
             }
             Self::Older(Known { newest, .. }) => format!(
@@ -153,20 +155,20 @@ pub(in crate::commands) struct Outside<'a> {
     pub(in crate::commands) unwitnessed: bool,
 }
 
-/// Applies the rules. The newest known state is completed from `source` if the caller says so, else it stays out of reach.
+/// Applies the rules. With `completes`, the store is to be completed up to what is known, and then go on.
 ///
 /// # Errors
 /// What is known contradicts the store; or too few were there to say.
 pub(in crate::commands) fn judge(
     outside: &Outside<'_>,
     anchor: Option<&FileAnchor>,
-    source: Option<&Source>,
+    sources: &[Source],
     completes: bool,
     folder: &DataFolder,
     reader: &Reader,
 ) -> Result<Verdict, Failed> {
     let mut known = Vec::new();
-    if let Some(source) = source {
+    for source in sources {
         known.extend(ahead(reader, source.named.clone(), &source.note)?);
     }
     known.extend(kept_in(folder, reader)?);
@@ -181,6 +183,7 @@ pub(in crate::commands) fn judge(
                     root: hex::encode(found.root),
                     time_ms: Some(found.time_ms),
                     by: "the anchor".to_owned(),
+                    note: None,
                 });
             }
             Err(OpenError::Forked { size }) => {
@@ -213,8 +216,8 @@ pub(in crate::commands) fn judge(
     Ok(match known.pop() {
         Some(newest) => Verdict::Older(Known { newest, also: known, vouched }),
         None => {
-            let copy = source.map(|source| (source.named.clone(), source.shown.size));
-            Verdict::Reaches { anchored, vouched, copy }
+            let copies = sources.iter().map(|source| (source.named.clone(), source.shown.size)).collect();
+            Verdict::Reaches { anchored, vouched, copies }
         }
     })
 }
@@ -227,7 +230,10 @@ pub(super) fn ahead(reader: &Reader, by: String, note: &str) -> Result<Option<Sh
     let Ok(Some(found)) = witnesses::compare(reader, note.as_bytes()) else { return Ok(None) };
     let shown = Note::parse(&found.note).ok().and_then(|note| Checkpoint::parse(&note.text).ok());
     match shown.filter(|shown| shown.size > reader.size()) {
-        Some(shown) => Ok(Some(Shown { size: shown.size, root: hex::encode(shown.root), time_ms: None, by })),
+        Some(shown) => {
+            let (size, root, note) = (shown.size, hex::encode(shown.root), Some(found.note));
+            Ok(Some(Shown { size, root, time_ms: None, by, note }))
+        }
         None => Err(Failed(
             Exit::Falsified,
             format!("{by} {}: corruption or a fork. Keep both. It shows:\n{}", found.what, found.note),
@@ -255,6 +261,14 @@ fn kept_in(folder: &DataFolder, reader: &Reader) -> Result<Vec<Shown>, Failed> {
 }
 
 impl Known {
+    /// Keeps what was shown in a folder that is for reading only: whoever takes its mark away, and asks when nobody answers, finds it.
+    pub(super) fn keep(&self, folder: &DataFolder) {
+        for note in self.also.iter().chain([&self.newest]).filter_map(|shown| shown.note.clone()) {
+            let found = Contradiction { note, what: String::new(), proof: None };
+            let _ = witnesses::keep_evidence(&folder.path("evidence"), &found); // it says in the log why it could not
+        }
+    }
+
     /// The mark of a folder that ends at `manifest`, its last entry at `last_ms`.
     pub(super) fn mark(&self, manifest: &Manifest, last_ms: u64) -> ReadOnly {
         ReadOnly {
