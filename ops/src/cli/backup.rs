@@ -50,6 +50,21 @@ pub(crate) struct BackupRun {
     /// Read again everything that earlier backups stored and this one relies on.
     #[arg(long)]
     pub(crate) thorough: bool,
+    /// At most so many bytes a second, read as well as written, such as 20M (K, M, G: powers of 1024); 0 is without a bound.
+    /// Without this option 64M while a server runs, else without a bound.
+    #[arg(long, value_name = "BYTES", value_parser = rate)]
+    pub(crate) rate: Option<u64>,
+}
+
+fn rate(text: &str) -> Result<u64, String> {
+    let (digits, shift) = match text.char_indices().next_back() {
+        Some((at, 'K')) => (&text[..at], 10),
+        Some((at, 'M')) => (&text[..at], 20),
+        Some((at, 'G')) => (&text[..at], 30),
+        _ => (text, 0),
+    };
+    let number = digits.parse::<u64>().ok().and_then(|number| number.checked_mul(1 << shift));
+    number.ok_or_else(|| "must be a number, with K, M or G behind it or nothing".to_owned())
 }
 
 /// Check a backup down to every entry: for the machine that holds the identity.

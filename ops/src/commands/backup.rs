@@ -8,6 +8,7 @@
 //! | `manifest` | what a backup consists of, and the seal that says who made it |
 //! | `index` | what was stored before, so that it is stored once |
 //! | `sealed` | encrypting and hashing |
+//! | `pace` | how fast, beside a server |
 //! | `unpack` | the way back, for `verify` and for `semper restore` |
 //! | `check` | `verify` and `list` |
 //! | `journal` | the erasure journal, which goes its own way |
@@ -20,6 +21,7 @@ mod copy;
 mod index;
 mod journal;
 mod manifest;
+mod pace;
 mod place;
 mod sealed;
 mod take;

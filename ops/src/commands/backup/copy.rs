@@ -65,6 +65,11 @@ impl Copy {
         }
     }
 
+    /// A server has the store open, and goes first.
+    pub(super) fn is_of_server(&self) -> bool {
+        matches!(self.maker, Maker::Server { .. })
+    }
+
     fn ours(folder: &DataFolder, config: &Config) -> Result<Self, Failed> {
         // Judged by the anchor before it is opened, as at every start.
         let (store, _anchor) = folder.open_storage(&config.ledger, &folder.log_identity()?, |_| Ok(()))?;

@@ -25,6 +25,7 @@ use semper_ttp::crypto::{Entropy, EntropyFault};
 use serde::{Deserialize, Serialize};
 
 use super::manifest::{Header, Stored, VERSION};
+use super::pace::{Pace, Paced, Streamed};
 use super::sealed::{self, SealFault, Sum};
 
 /// Ends the names of what is not whole yet.
@@ -153,8 +154,9 @@ impl Place {
     }
 
     /// True if it is there with all its bytes.
-    pub(crate) fn has_whole(&self, stored: &Stored) -> bool {
-        sealed::sum_of(&self.file(stored)).is_ok_and(|sum| (sum.bytes, &sum.sha256) == (stored.bytes, &stored.name))
+    pub(crate) fn has_whole(&self, stored: &Stored, pace: &mut Pace) -> bool {
+        sealed::sum_at(&self.file(stored), pace)
+            .is_ok_and(|sum| (sum.bytes, &sum.sha256) == (stored.bytes, &stored.name))
     }
 
     /// Step 1: stores a file; gives its sum and where it is.
@@ -166,17 +168,19 @@ impl Place {
         plain: &Path,
         recipients: &[Recipient],
         entropy: &dyn Entropy,
+        pace: &mut Pace,
     ) -> Result<(Sum, Stored), PlaceFault> {
         let source = File::open(plain).map_err(fault("open", plain))?;
         let mut random = [0; 8];
         entropy.fill(&mut random)?;
         let part = self.root.join("files").join(format!("{}{PART}", hex::encode(random)));
         let mut file = File::create_new(&part).map_err(fault("make", &part))?;
-        let (sum, sealed) = sealed::seal(source, &mut file, recipients, entropy)
+        let source = Paced { inner: source, pace };
+        let (sum, sealed) = sealed::seal(source, Streamed::new(&mut file), recipients, entropy)
             .map_err(|fault| PlaceFault::Seal { path: plain.to_owned(), fault })?;
         file.sync_all().map_err(fault("sync", &part))?;
         drop(file);
-        if sealed::sum_of(&part).map_err(fault("read", &part))? != sealed {
+        if sealed::sum_at(&part, pace).map_err(fault("read", &part))? != sealed {
             return Err(PlaceFault::ReadBack(part));
         }
         let stored = Stored { name: sealed.sha256, bytes: sealed.bytes };
@@ -352,11 +356,11 @@ mod tests {
         fs::write(&plain, b"bytes").unwrap();
         let identity = Identity::generate(&OsEntropy).unwrap();
         let recipients = [identity.recipient().unwrap()];
-        let (sum, one) = place.store(&plain, &recipients, &OsEntropy).unwrap();
+        let (sum, one) = place.store(&plain, &recipients, &OsEntropy, &mut Pace::new(0)).unwrap();
         assert_eq!(sum.bytes, 5);
-        let (_, two) = place.store(&plain, &recipients, &OsEntropy).unwrap();
+        let (_, two) = place.store(&plain, &recipients, &OsEntropy, &mut Pace::new(0)).unwrap();
         assert_ne!(one, two, "what is stored tells nothing of what is in it");
-        assert!(place.has(&one) && place.has_whole(&one));
+        assert!(place.has(&one) && place.has_whole(&one, &mut Pace::new(0)));
         header(&place, "t2-9", 9, std::slice::from_ref(&one));
         header(&place, "t1-10", 10, std::slice::from_ref(&one));
         assert_eq!(place.ids().unwrap(), ["t1-10", "t2-9"]);
@@ -379,7 +383,7 @@ mod tests {
         assert_eq!(place.named("t2-9").unwrap(), "t2-9", "a damaged header does not keep a manifest from being read");
         assert_eq!(place.is_as_stored("t2-9"), None);
         fs::write(place.file(&one), b"other").unwrap();
-        assert!(!place.has(&one) && !place.has_whole(&one));
+        assert!(!place.has(&one) && !place.has_whole(&one, &mut Pace::new(0)));
     }
 
     #[test]

@@ -11,6 +11,8 @@ use semper_ttp::crypto::age::{
 use semper_ttp::crypto::{Entropy, ImprintHasher};
 use semper_ttp::digest::ImprintAlgorithm;
 
+use super::pace::{Pace, Paced};
+
 /// Length and SHA-256 (hex) of some bytes.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Sum {
@@ -129,13 +131,26 @@ pub(crate) fn open(sealed: impl Read, out: impl Write, identities: &[Identity]) 
     Ok((out.sum(), sealed.sum()))
 }
 
-/// The sum of a file, read from the disk as far as the system lets us: what was just written is in memory, and would be read
-/// from there.
+/// The sum of a file.
 pub(crate) fn sum_of(path: &Path) -> io::Result<Sum> {
+    sum_at(path, &mut Pace::new(0))
+}
+
+/// As [`sum_of`], at a pace; read from the disk as far as the system lets us: what was just written is in memory, and would be read
+/// from there.
+pub(crate) fn sum_at(path: &Path, pace: &mut Pace) -> io::Result<Sum> {
     let file = File::open(path)?;
     let _ = fadvise(&file, 0, None, Advice::DontNeed); // advice
-    let mut from = Summing::new(file);
-    let mut piece = vec![0; 1 << 20];
+    let sum = sum_of_pages(&file, pace)?;
+    // Nobody reads it again soon, and the server's pages are worth more.
+    let _ = fadvise(&file, 0, None, Advice::DontNeed); // advice
+    Ok(sum)
+}
+
+/// The sum of a file from wherever its bytes are, such as the server's own, which are to stay in memory.
+pub(crate) fn sum_of_pages(file: &File, pace: &mut Pace) -> io::Result<Sum> {
+    let mut from = Summing::new(Paced { inner: file, pace });
+    let mut piece = vec![0; 256 << 10];
     while fill(&mut from, &mut piece)? > 0 {}
     Ok(from.sum())
 }

@@ -23,6 +23,7 @@ use serde_json::json;
 use super::copy::{Copy, files_in, is_store_file};
 use super::index::{Index, KnownFile, stamp_of};
 use super::manifest::{self, Content, FILES, FOLDERS, Manifest, SETTINGS_IN_USE, WITNESS_POLICY};
+use super::pace::{BESIDE_A_SERVER, Pace};
 use super::place::{Place, PlaceFault};
 use super::sealed;
 use crate::cli;
@@ -91,7 +92,7 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
     let passphrase = config.keys.passphrase(|name| std::env::var_os(name)).map_err(|error| Failed::usage(&error))?;
     let passphrase = Passphrase::new(passphrase.expose().to_owned());
     let identity = folder.log_identity()?;
-    let _ = rustix::process::nice(10); // the server comes first
+    let _ = rustix::process::nice(19); // the server comes first
 
     // 1.
     let another = || Failed(Exit::Busy, "another backup of this data folder runs".to_owned());
@@ -107,6 +108,8 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
     drop(reader);
 
     // 3.
+    let beside = if copy.is_of_server() { BESIDE_A_SERVER } else { 0 };
+    let mut pace = Pace::new(args.rate.unwrap_or(beside));
     let sources = sources(&folder, &copy, &config, args.config.as_deref())?;
     let progress = Progress::new(as_json, "backing up", Some(sources.len() as u64));
     let index_path = folder.path(BACKUP_INDEX);
@@ -131,7 +134,11 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
         let earlier = known.files.remove(&path).filter(|earlier| {
             is_table
                 && (earlier.bytes, earlier.changed_ns) == (length, changed_ns)
-                && if args.thorough { is_whole(&place, earlier, &source) } else { place.has(&earlier.stored) }
+                && if args.thorough {
+                    is_whole(&place, earlier, &source, &mut pace)
+                } else {
+                    place.has(&earlier.stored)
+                }
         });
         let file = match earlier {
             Some(earlier) => {
@@ -139,7 +146,7 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
                 earlier
             }
             None => {
-                let (sum, sealed) = place.store(&source, &recipients, &OsEntropy).map_err(of_place)?;
+                let (sum, sealed) = place.store(&source, &recipients, &OsEntropy, &mut pace).map_err(of_place)?;
                 stored = (stored.0 + 1, stored.1 + sum.bytes);
                 KnownFile { bytes: sum.bytes, changed_ns, sha256: sum.sha256, stored: sealed }
             }
@@ -175,8 +182,11 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
 }
 
 /// The stored file is what it was, and so is its source.
-fn is_whole(place: &Place, earlier: &KnownFile, source: &Path) -> bool {
-    place.has_whole(&earlier.stored) && sealed::sum_of(source).is_ok_and(|sum| sum.sha256 == earlier.sha256)
+fn is_whole(place: &Place, earlier: &KnownFile, source: &Path, pace: &mut Pace) -> bool {
+    place.has_whole(&earlier.stored, pace)
+        && fs::File::open(source)
+            .and_then(|file| sealed::sum_of_pages(&file, pace))
+            .is_ok_and(|sum| sum.sha256 == earlier.sha256)
 }
 
 /// Everything that goes into a backup: path in the data folder, and where its bytes are.
