@@ -14,8 +14,7 @@ const RULES: &str = "prometheus-alerts.yml";
 const CASES: &str = "alerts-test.yml";
 
 /// Alerts whose description says all there is to say.
-const WITHOUT_RUNBOOK: [&str; 15] = [
-    "SemperBackupOld",
+const WITHOUT_RUNBOOK: [&str; 14] = [
     "SemperTsaRefusesOnItsOwnAccount",
     "SemperKeyEnds",
     "SemperKeyEndsSoon",
