@@ -92,6 +92,9 @@ fn an_old_folder_gets_no_new_anchor() {
     let old = data.path().with_file_name("old");
     copy_folder(data.path(), &old);
     let old = Data::at(&old);
+    let older = data.path().with_file_name("older");
+    copy_folder(data.path(), &older);
+    let older = Data::at(&older);
     data.set("witnesses.policy_path", &format!("{policy:?}")).set("witnesses.interval_ms", "50");
     let server = data.serve();
     stamp_many(server.http(), 20);
@@ -102,12 +105,14 @@ fn an_old_folder_gets_no_new_anchor() {
     let public = public.to_str().unwrap();
     fs::remove_file(anchor_of(&data)).unwrap();
     fs::remove_file(anchor_of(&old)).unwrap();
+    fs::remove_file(anchor_of(&older)).unwrap();
 
     // A public copy knows more; so does the witness, once the settings name it.
     refused(&remake(&old, &["--unwitnessed", "--compare-with", public]), 1, &["this store is old", public, "knows"]);
     refused(&remake(&old, &["--unwitnessed", "--compare-with", "/no/such/copy"]), 69, &["/no/such/copy"]);
-    old.set("witnesses.policy_path", &format!("{policy:?}"));
-    refused(&remake(&old, &["--unwitnessed"]), 1, &["this store is old", "the witness W knows"]);
+    refused(&remake(&old, &["--unwitnessed"]), 1, &["this store is old", "others have seen"]);
+    older.set("witnesses.policy_path", &format!("{policy:?}"));
+    refused(&remake(&older, &["--unwitnessed"]), 1, &["this store is old", "the witness W knows"]);
     assert!(!Path::new(&anchor_of(&old)).exists());
     // The newest one is vouched for.
     let remade = json(remake(&data, &[]).expect(0));

@@ -100,7 +100,9 @@ fn remake(args: &cli::AnchorRemake, as_json: bool) -> Result<Remade, Failed> {
     };
     let vouched = match &verdict {
         Verdict::Reaches { vouched, .. } => vouched,
-        Verdict::Older(_) => {
+        Verdict::Older(known) => {
+            // A start, and the next run of this, find it also where it is not shown again.
+            known.keep(&folder);
             let why = format!(
                 "this store is old: it has {size} entries, and {}. Going on from here would fork the log. Bring the newest state \
                  back; or make a folder from a backup and complete it: semper restore --new-anchor --complete-from URL|DIR",

@@ -136,7 +136,7 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
         let known_anchor = anchor.as_ref().map(|at_hand| &at_hand.anchor);
         let verdict = known::judge(&outside, known_anchor, source.as_slice(), source.is_some(), &folder, &reader)?;
         if let (Verdict::Older(known), None, false) = (&verdict, &source, args.read_only) {
-            return Err(older::refused(args, &backup, anchor.as_ref(), known, last_ms));
+            return Err(older::refused(args, &backup, file.as_deref(), anchor.as_ref(), known, last_ms));
         }
         // What the anchor vouches for, or what is completed up to it, lacks no erasure that is not noticed below.
         let journal = journal.settle(&*store, anchor.is_some() && !args.stays_older(&verdict))?;

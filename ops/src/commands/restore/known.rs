@@ -261,8 +261,8 @@ fn kept_in(folder: &DataFolder, reader: &Reader) -> Result<Vec<Shown>, Failed> {
 }
 
 impl Known {
-    /// Keeps what was shown in a folder that is for reading only: whoever takes its mark away, and asks when nobody answers, finds it.
-    pub(super) fn keep(&self, folder: &DataFolder) {
+    /// Keeps what was shown in a folder that must not go on, also when nobody answers any more.
+    pub(in crate::commands) fn keep(&self, folder: &DataFolder) {
         for note in self.also.iter().chain([&self.newest]).filter_map(|shown| shown.note.clone()) {
             let found = Contradiction { note, what: String::new(), proof: None };
             let _ = witnesses::keep_evidence(&folder.path("evidence"), &found); // it says in the log why it could not

@@ -1,6 +1,8 @@
 //! What to do with a backup that is older than what is known, said to somebody who is tired: how much is missing, why that is
 //! usual, and each way on as a command line.
 
+use std::path::{Path, PathBuf};
+
 use semper_ttp::time::Timestamp;
 
 use super::known::{AtHand, Known};
@@ -13,6 +15,7 @@ use crate::exit::Exit;
 pub(super) fn refused(
     args: &cli::Restore,
     backup: &Backup,
+    settings: Option<&Path>,
     anchor: Option<&AtHand>,
     known: &Known,
     last_ms: u64,
@@ -24,7 +27,12 @@ pub(super) fn refused(
     let folder = anchor.and_then(|at_hand| at_hand.path.parent()).filter(|path| path.join("identity.json").is_file());
     let old = folder.map_or_else(|| "OLD-FOLDER".to_owned(), |path| path.display().to_string());
     let recipients: String = backup.recipients().iter().map(|recipient| format!(" --recipient {recipient}")).collect();
-    let config = args.config.as_ref().map(|file| format!(" --config {}", file.display())).unwrap_or_default();
+    // Those of the backup lie in a folder that goes with this refusal.
+    let config = match (&args.config, settings) {
+        (Some(file), _) => format!(" --config {}", file.display()),
+        (None, Some(_)) => " --config SETTINGS-OF-THE-SERVER".to_owned(),
+        (None, None) => String::new(),
+    };
     let again = again(args);
     Failed(
         Exit::Falsified,
@@ -52,7 +60,7 @@ pub(super) fn refused(
 /// The command line as it was given.
 fn again(args: &cli::Restore) -> String {
     let mut words = vec!["semper restore".to_owned()];
-    let mut path = |name: &str, path: Option<&std::path::PathBuf>| {
+    let mut path = |name: &str, path: Option<&PathBuf>| {
         words.extend(path.map(|path| format!("{name} {}", path.display())));
     };
     path("--from", Some(&args.from));
