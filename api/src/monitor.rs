@@ -4,20 +4,21 @@
 //! of trees and entries is [`semper_ledger::monitor`]. Out of scope: when the next round begins, and where evidence is
 //! written (`ops`).
 
+mod admin;
 mod expect;
 pub mod notice;
+mod past;
+pub mod watch;
 
 use std::{
     collections::{HashSet, VecDeque},
     sync::Arc,
 };
 
-use axum::{Router, extract::State, response::Response, routing::get};
 use bytes::Bytes;
-use http::StatusCode;
 use semper_ledger::{
     merkle::{EMPTY_ROOT, Hash, TILE_WIDTH, Tile, TileId, tile_width},
-    monitor::{ForkError, JudgeError, Judged, Misbehaviour, Monitor, Signed, Stopped, Unfit},
+    monitor::{ForkError, JudgeError, Judged, Misbehaviour, Monitor, Seen, Signed, Stopped, Unfit},
     policy::Policy,
     store::Fault,
 };
@@ -30,13 +31,16 @@ use tokio::{
     task::{JoinHandle, block_in_place},
 };
 
-use self::notice::{Digests, Notice, Watch};
-use crate::{
-    log_source::{LogSource, SourceTiles},
-    metrics::{self, MonitorMetrics},
+use self::{
+    notice::Notice,
+    past::Row,
+    watch::{Digests, Watch},
 };
+use crate::log_source::{LogSource, SourceTiles};
 
+pub use self::admin::{Health, admin_routes, label};
 pub use self::expect::{Expected, Found};
+pub use self::past::Past;
 pub use crate::log_source::SourceError;
 
 /// Bundles that are fetched ahead. With the longest entries that the format allows, as many times 16 MiB of memory.
@@ -46,11 +50,14 @@ const AHEAD: usize = 16;
 pub struct Follower {
     source: Arc<LogSource>,
     monitor: Monitor,
+    past: Past,
     watch: Watch,
     policy: Option<Policy>,
     settings: Settings,
     /// Since when only older checkpoints are shown, milliseconds.
     older_since: Option<u64>,
+    /// That was told as a rollback.
+    rolled_back: bool,
     /// Kinds of notices that were told and whose cause lasts: told again only when it has been away.
     standing: HashSet<&'static str>,
 }
@@ -77,8 +84,22 @@ pub struct Round {
     pub notices: Vec<Notice>,
     /// What convicts the log. Nothing further is read of it.
     pub misbehaviour: Option<Proof>,
-    /// The log showed an older checkpoint, and not yet for long.
-    pub older: bool,
+    /// The log showed an older checkpoint than before; nothing was read.
+    pub older: Option<Older>,
+    /// After a rollback the log shows again what it signed, or what continues that.
+    pub recovered: bool,
+}
+
+/// An older checkpoint, as a cache may show it for a while. Nobody can prove when a log showed what, so it convicts nobody, and
+/// the log is followed on when it is in order again.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Older {
+    /// Its size.
+    pub size: u64,
+    /// It was not shown in the round before.
+    pub begins: bool,
+    /// It has been shown for too long: what is kept of that, once.
+    pub rollback: Option<Proof>,
 }
 
 /// Why a round came to nothing. The next one goes on where it stopped.
@@ -144,12 +165,15 @@ impl Follower {
     pub fn new(
         source: LogSource,
         monitor: Monitor,
+        past: Past,
         mut watch: Watch,
         policy: Option<Policy>,
         settings: Settings,
     ) -> Self {
         watch.restore(monitor.notes());
-        Self { source: Arc::new(source), monitor, watch, policy, settings, older_since: None, standing: HashSet::new() }
+        watch.forget_from(monitor.staged());
+        let (older_since, rolled_back, standing) = Default::default();
+        Self { source: Arc::new(source), monitor, past, watch, policy, settings, older_since, rolled_back, standing }
     }
 
     /// What it remembers.
@@ -178,20 +202,20 @@ impl Follower {
         };
         self.older_since = None;
         let mut found = None;
-        if let Some(target) = target {
+        if let Some(target) = &target {
             let tiles = SourceTiles { source: &self.source, size: target.checkpoint.size, runtime: Handle::current() };
-            found = block_in_place(|| self.monitor.fork_before(&target, &tiles))?;
-            if found.is_none() {
+            found = block_in_place(|| self.monitor.fork_before(target, &tiles))?;
+        }
+        if found.is_none() {
+            self.recall(progress).await?;
+            if let Some(target) = target {
                 self.read(&target, progress).await?;
-                let (monitor, notes) = (&mut self.monitor, self.watch.notes());
-                found = match block_in_place(|| monitor.finish(target, notes)) {
-                    Err(Stopped::Unfit(unfit)) => return Err(self.forgotten(unfit)),
-                    finished => finished?,
-                };
+                found = block_in_place(|| self.finish(target))?;
             }
         }
+        let recovered = std::mem::take(&mut self.rolled_back) && found.is_none();
         let proof = found.map(|found| self.proof_of(found));
-        let mut round = self.comes_to(before, proof);
+        let mut round = Round { recovered, ..self.comes_to(before, proof) };
         round.notices = self.watch.settle(now_ms);
         let ahead_ms = self.monitor.last_time_ms().saturating_sub(now_ms);
         let ahead = (ahead_ms > self.settings.ahead_ms).then_some(Notice::Ahead { ahead_ms });
@@ -204,7 +228,7 @@ impl Follower {
                 (!judged.quorum).then_some(Notice::Unwitnessed { size: judged.checkpoint.size })
             }
         };
-        let lasting = [ahead, unwitnessed];
+        let lasting = [self.watch.newer(), ahead, unwitnessed];
         let kinds = lasting.iter().flatten().map(Notice::kind).collect();
         let before = std::mem::replace(&mut self.standing, kinds);
         round.notices.extend(lasting.into_iter().flatten().filter(|notice| !before.contains(notice.kind())));
@@ -223,9 +247,14 @@ impl Follower {
         block_in_place(|| self.monitor.save(notes))
     }
 
-    /// The list of known digests as it is now.
+    /// The list of known digests as it is now. It is compared with every entry, those that were read before, too.
     pub fn know(&mut self, list: Digests) {
         self.watch.know(list);
+    }
+
+    /// The list of watched digests as it is now; likewise.
+    pub fn watch_for(&mut self, list: Digests) {
+        self.watch.watch_for(list);
     }
 
     fn verified_size(&self) -> u64 {
@@ -235,23 +264,66 @@ impl Follower {
     fn comes_to(&self, before: u64, misbehaviour: Option<Proof>) -> Round {
         let size = self.verified_size();
         let root = self.monitor.verified().map_or(EMPTY_ROOT, |seen| seen.checkpoint.root);
-        Round { size, root, new: size - before, notices: Vec::new(), misbehaviour, older: false }
+        Round { size, root, new: size - before, notices: Vec::new(), misbehaviour, older: None, recovered: false }
     }
 
     fn older(&mut self, older: &Signed, now_ms: u64) -> Round {
+        let begins = self.older_since.is_none();
         let since = *self.older_since.get_or_insert(now_ms);
-        let for_good = now_ms.saturating_sub(since) >= self.settings.rollback_ms;
+        let for_good = !self.rolled_back && now_ms.saturating_sub(since) >= self.settings.rollback_ms;
         let against = self.monitor.key().name();
-        let proof =
-            self.monitor.verified().filter(|_| for_good).map(|seen| Proof::rollback(against, &seen.note, &older.note));
-        Round { older: proof.is_none(), ..self.comes_to(self.verified_size(), proof) }
+        let seen = self.monitor.verified().filter(|_| for_good);
+        let rollback = seen.map(|seen| Proof::rollback(against, &seen.note, &older.note));
+        self.rolled_back |= rollback.is_some();
+        let older = Older { size: older.checkpoint.size, begins, rollback };
+        Round { older: Some(older), ..self.comes_to(self.verified_size(), None) }
+    }
+
+    /// Reads again what is missing in what is kept of the entries, such as all of them in a folder that an earlier program
+    /// made; then compares everything with lists that are new.
+    async fn recall(&mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), RoundError> {
+        self.past.truncate(self.monitor.staged())?;
+        if self.past.len() < self.monitor.staged() {
+            // What is not verified cannot be compared with anything: it is read anew.
+            self.monitor.forget()?;
+            self.forget_staged()?;
+            let (ours, size) = (self.monitor.is_ours(), self.monitor.staged());
+            for bundle in self.past.len() / TILE_WIDTH..size.div_ceil(TILE_WIDTH) {
+                let known = (self.past.len() % TILE_WIDTH) as usize;
+                let entries = self.entries(bundle).await?;
+                entries.iter().skip(known).for_each(|(bytes, _)| self.past.push(&Row::read(bytes, ours)));
+                if bundle % TILE_WIDTH == TILE_WIDTH - 1 {
+                    block_in_place(|| self.past.save())?;
+                }
+                progress(self.past.len(), size);
+            }
+        }
+        block_in_place(|| self.look_back())?;
+        Ok(())
+    }
+
+    fn look_back(&mut self) -> Result<(), Fault> {
+        self.past.save()?;
+        self.watch.look_back(&self.past)
+    }
+
+    /// Everything is read.
+    fn finish(&mut self, target: Signed) -> Result<Option<Misbehaviour>, RoundError> {
+        self.past.save()?;
+        match self.monitor.finish(target, self.watch.notes()) {
+            Err(Stopped::Unfit(unfit)) => Err(self.forgotten(unfit)),
+            finished => Ok(finished?),
+        }
     }
 
     /// Reads everything up to `target`.
     async fn read(&mut self, target: &Signed, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), RoundError> {
         let size = target.checkpoint.size;
         self.monitor.begin(target)?;
-        self.watch.forget_from(self.monitor.staged());
+        if self.monitor.staged() < self.past.len() {
+            self.forget_staged()?;
+            block_in_place(|| self.look_back())?;
+        }
         let bundles = self.monitor.staged() / TILE_WIDTH..size.div_ceil(TILE_WIDTH);
         let mut ahead: VecDeque<Fetching> = VecDeque::with_capacity(AHEAD);
         let mut next = bundles.clone();
@@ -262,17 +334,23 @@ impl Follower {
                 ahead.push_back(Fetching::begin(self.source.clone(), index, size));
             }
             let fetched = ahead.pop_front().expect("each bundle is fetched before it is taken").end().await?;
-            let (monitor, watch) = (&mut self.monitor, &mut self.watch);
-            let above = block_in_place(|| {
-                monitor.take(target, index, &fetched.bundle, &fetched.tile, &mut |seen| watch.see(&seen))
-            })?;
+            let (monitor, past, watch) = (&mut self.monitor, &mut self.past, &mut self.watch);
+            let mut visit = |seen: Seen<'_>| {
+                let row = Row::of(&seen);
+                past.push(&row);
+                watch.see(seen.index, &row);
+            };
+            let above = block_in_place(|| monitor.take(target, index, &fetched.bundle, &fetched.tile, &mut visit))?;
             for (id, ours) in above {
                 let theirs = self.source.tile(id, TILE_WIDTH as usize).await?;
                 self.check(id, &ours, &theirs)?;
             }
             // Not before: what is saved is not compared again.
             if self.monitor.is_due() {
-                block_in_place(|| self.monitor.save(self.watch.notes()))?;
+                block_in_place(|| {
+                    self.past.save()?;
+                    self.monitor.save(self.watch.notes())
+                })?;
             }
             progress(self.monitor.staged(), size);
         }
@@ -290,10 +368,15 @@ impl Follower {
         Err(self.forgotten(unfit))
     }
 
-    /// The monitor forgot what was staged: so does the watch.
+    /// The monitor forgot what was staged.
     fn forgotten(&mut self, unfit: Unfit) -> RoundError {
+        self.forget_staged().err().map_or_else(|| unfit.into(), RoundError::Fault)
+    }
+
+    /// So do the others.
+    fn forget_staged(&mut self) -> Result<(), Fault> {
         self.watch.forget_from(self.monitor.staged());
-        unfit.into()
+        self.past.truncate(self.monitor.staged())
     }
 
     fn proof_of(&self, found: Misbehaviour) -> Proof {
@@ -337,28 +420,5 @@ impl Fetching {
 impl Drop for Fetching {
     fn drop(&mut self) {
         self.0.abort();
-    }
-}
-
-/// The admin listener of a monitor: metrics and health.
-pub fn admin_routes(metrics: Arc<MonitorMetrics>) -> Router {
-    Router::new()
-        .route("/metrics", get(render))
-        .route("/healthz", get(async || "ok\n"))
-        .fallback(async || (StatusCode::NOT_FOUND, "no such page\n"))
-        .with_state(metrics)
-}
-
-async fn render(State(metrics): State<Arc<MonitorMetrics>>) -> Response {
-    metrics::page(metrics.render())
-}
-
-/// The label under which a path is counted.
-#[must_use]
-pub fn label(path: &str) -> &'static str {
-    match path {
-        "/metrics" => "/metrics",
-        "/healthz" => "/healthz",
-        _ => "other",
     }
 }

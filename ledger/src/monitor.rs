@@ -29,7 +29,7 @@ use std::{collections::HashMap, sync::Arc};
 use self::memory::{Memory, Suspicion};
 use crate::{
     checkpoint::{BadCheckpoint, Checkpoint},
-    entry::{Entry, Tag},
+    entry::{Entry, NotAnEntry, Tag},
     merkle::{Edge, Hash, TILE_WIDTH, Tile, TileId, leaf_hash},
     note::VerifierKey,
     port::Verifier,
@@ -103,7 +103,8 @@ pub enum Misbehaviour {
     TagTwice(TlogProof, [TlogProof; 2]),
     /// Genesis; and a later entry with an earlier time.
     TimeFell(TlogProof, [TlogProof; 2]),
-    /// Genesis; and bytes that are no entry.
+    /// Genesis; and bytes that are no entry. One of another version than this program's is not meant: nobody can say here whether
+    /// it keeps the rules of its time.
     NoEntry(TlogProof, [TlogProof; 1]),
 }
 
@@ -116,6 +117,8 @@ pub struct Seen<'a> {
     pub bytes: &'a [u8],
     /// What it says, in a log of ours.
     pub entry: Option<&'a Entry>,
+    /// In a log of ours, the version that it states, if this program does not know that: what it says cannot be read.
+    pub newer: Option<u64>,
 }
 
 /// Bytes of the log that do not fit together: it is damaged, or badly served, and nothing was proven.
@@ -389,6 +392,12 @@ impl Monitor {
         &self.memory.notes
     }
 
+    /// Whether it is a log of ours: it begins with genesis, so its entries are held to our rules.
+    #[must_use]
+    pub fn is_ours(&self) -> bool {
+        self.memory.genesis.is_some()
+    }
+
     /// The log's key.
     #[must_use]
     pub fn key(&self) -> &VerifierKey {
@@ -498,21 +507,29 @@ impl Monitor {
     }
 
     fn note(&mut self, index: u64, bytes: &[u8], visit: &mut dyn FnMut(Seen<'_>)) -> Result<(), Fault> {
-        let decoded = Entry::decode(bytes).ok();
+        let decoded = Entry::decode(bytes);
         if index == 0 {
             let is_genesis = |entry: &Entry| (entry.role, entry.kind) == (self.genesis.role, self.genesis.kind);
-            self.memory.genesis = decoded.as_ref().is_some_and(is_genesis).then(|| bytes.to_vec());
+            self.memory.genesis = decoded.as_ref().is_ok_and(is_genesis).then(|| bytes.to_vec());
         }
         let Some(genesis) = &self.memory.genesis else {
             // A log of somebody else's: its entries mean what it likes.
-            visit(Seen { index, bytes, entry: None });
+            visit(Seen { index, bytes, entry: None, newer: None });
             return Ok(());
         };
-        let Some(entry) = decoded else {
-            let genesis = (0, genesis.clone());
-            self.memory.suspect(|| Suspicion::no_entry(genesis, (index, bytes.to_vec())));
-            visit(Seen { index, bytes, entry: None });
-            return Ok(());
+        let entry = match decoded {
+            Ok(entry) => entry,
+            // Against no rule that this program could know: the log may be run by a later one.
+            Err(NotAnEntry::Version(version)) => {
+                visit(Seen { index, bytes, entry: None, newer: Some(version) });
+                return Ok(());
+            }
+            Err(_) => {
+                let genesis = (0, genesis.clone());
+                self.memory.suspect(|| Suspicion::no_entry(genesis, (index, bytes.to_vec())));
+                visit(Seen { index, bytes, entry: None, newer: None });
+                return Ok(());
+            }
         };
         if let Some((last, last_bytes)) = &self.memory.last
             && entry.time_ms < last.1
@@ -532,7 +549,7 @@ impl Monitor {
         last.0 = (index, entry.time_ms);
         last.1.clear(); // the same memory for every entry
         last.1.extend_from_slice(bytes);
-        visit(Seen { index, bytes, entry: Some(&entry) });
+        visit(Seen { index, bytes, entry: Some(&entry), newer: None });
         Ok(())
     }
 

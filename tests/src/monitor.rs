@@ -64,6 +64,12 @@ impl MonitorState {
         run(&self.words(log, &[&["--once", "--json"], more].concat()))
     }
 
+    /// One round, told to people.
+    #[must_use]
+    pub fn once_in_words(&self, log: &str, more: &[&str]) -> Finished {
+        run(&self.words(log, &[&["--once"], more].concat()))
+    }
+
     /// One round that must end so; what it told.
     ///
     /// # Panics

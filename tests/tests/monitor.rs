@@ -122,6 +122,73 @@ fn a_log_set_back_is_reported_and_nobody_can_prove_when() {
     let told = watched.state.expect(&watched.place(), &["--rollback-secs", "0"], 1);
     assert_eq!((&told["misbehaviour"]["kind"], &told["misbehaviour"]["verdict"]), (&"rollback".into(), &"open".into()));
     watched.state.judge()[0].expect(2);
+    // It convicts nobody, so whoever watches goes on: with what is in order again, and with the next one.
+    let longer = entries(800);
+    watched.publish(&longer);
+    assert_eq!(watched.state.expect(&watched.place(), &[], 0)["new"], 100);
+    watched.publish(&longer[..500]);
+    let told = watched.state.expect(&watched.place(), &["--rollback-secs", "0"], 1);
+    assert_eq!(told["misbehaviour"]["kind"], "rollback", "{told}");
+    assert_eq!(watched.state.judge().len(), 2);
+    // A conviction does end it.
+    let mut forked = entries(900);
+    forked[7] = entry(8, 1_007, &[]);
+    watched.publish(&forked);
+    assert_eq!(watched.state.expect(&watched.place(), &[], 1)["misbehaviour"]["kind"], "split-view");
+    watched.publish(&longer);
+    assert!(watched.state.once(&watched.place(), &[]).expect(1).stdout.contains("convicted before"));
+}
+
+#[test]
+fn a_monitor_that_runs_tells_a_rollback_once_and_goes_on() {
+    let log = entries(700);
+    let watched = Watched::new(&log);
+    watched.publish(&log[..500]);
+    let mut monitor = watched.state.follow(&watched.place(), &["--rollback-secs", "1"]);
+    let admin = monitor.admin();
+    assert!(monitor.line().contains("following log.example/1 at "));
+    let shown = "log.example/1 shows 500 entries, and 700 were verified before";
+    assert!(monitor.line().contains(shown));
+    let lines = [monitor.line(), monitor.line(), monitor.line(), monitor.line(), monitor.line()];
+    assert!(lines[1].starts_with("ALARM: the log log.example/1 signed both 700 and 500 entries"), "{lines:#?}");
+    assert!(lines[2].ends_with("evidence/rollback-700-500.pom.json"), "{lines:#?}");
+    assert_eq!(get(admin, "/readyz").status, 503);
+    let rung = "kind=\"rollback\",origin=\"log.example/1\"} 1";
+    while !get(admin, "/metrics").text().contains(rung) {}
+    watched.publish(&entries(800));
+    assert!(monitor.line().contains("shows again what it signed"));
+    assert!(monitor.line().contains(": 800 entries verified, 100 of them new"));
+    while get(admin, "/readyz").status != 200 {}
+    // The alarm stands until somebody has looked.
+    assert!(get(admin, "/metrics").text().contains(rung));
+    assert_eq!(monitor.stop().code, Some(0));
+}
+
+/// A single round waits as long as a cache may be late, and says that once: in words, or not at all in its one document.
+#[test]
+fn a_single_round_says_once_that_it_waits() {
+    let watched = Watched::new(&entries(700));
+    watched.publish(&entries(500));
+    let told = watched.state.expect(&watched.place(), &["--rollback-secs", "2"], 1);
+    assert_eq!((&told["older"], &told["misbehaviour"]["kind"]), (&500.into(), &"rollback".into()), "{told}");
+    let said = watched.state.once_in_words(&watched.place(), &["--rollback-secs", "2"]).expect(1).stdout.clone();
+    assert_eq!(said.matches("waiting").count(), 1, "{said}");
+}
+
+#[test]
+fn an_entry_of_a_newer_version_leaves_it_open() {
+    let mut log = entries(600);
+    log[300] = entry(300, 1_300, &[7]);
+    log[400] = entry(400, 1_400, &[7]);
+    log[400][1] = 2;
+    let watched = Watched::new(&[]);
+    watched.publish(&log);
+    for _ in 0..2 {
+        let told = watched.state.expect(&watched.place(), &[], 2);
+        assert!(told["misbehaviour"].is_null(), "{told}");
+        assert_eq!((&told["notices"][0]["alert"], &told["notices"][0]["first"]), (&"newer".into(), &400.into()));
+    }
+    assert!(watched.state.judge().is_empty());
 }
 
 #[test]
@@ -204,15 +271,62 @@ fn lists_of_digests() {
     assert_eq!(told, [(Some("watched"), Some(400)), (Some("unknown"), Some(77))]);
     assert_eq!(notices[0]["name"], "my contract.pdf.tst");
     assert_eq!(notices[1]["entry"]["kind"], "timestamp.token");
-    // Told once.
-    let again = watched.state.expect(&watched.place(), &["--known", &known, "--watch", &interesting], 0);
-    assert_eq!(again["notices"].as_array().map(Vec::len), Some(0));
+    // They stand, until the lists say otherwise.
+    let count = |told: &serde_json::Value| told["notices"].as_array().map(Vec::len);
+    let again = watched.state.expect(&watched.place(), &["--known", &known, "--watch", &interesting], 1);
+    assert_eq!(count(&again), Some(2));
+    let again = watched.state.expect(&watched.place(), &["--known", &known], 1);
+    assert_eq!((count(&again), &again["notices"][0]["entry"]["index"]), (Some(1), &77.into()));
+    let whole = list("known", all(0));
+    let again = watched.state.expect(&watched.place(), &["--known", &whole], 0);
+    assert_eq!(count(&again), Some(0));
+    // A list that is new is compared with old entries, in a folder that has not kept them, too.
+    let late = list("late", vec![digest(300), digest(555)]);
+    fs::remove_file(watched.state.path().join("entries")).expect("what is kept of the entries");
+    let again = watched.state.expect(&watched.place(), &["--known", &whole, "--watch", &late], 1);
+    let found: Vec<_> = again["notices"].as_array().expect("a list").iter().map(|notice| &notice["entry"]).collect();
+    assert_eq!(found.iter().map(|entry| entry["index"].as_u64()).collect::<Vec<_>>(), [Some(300), Some(555)]);
+    assert_eq!((&found[0]["kind"], &found[0]["digest"]), (&"timestamp.token".into(), &digest(300).into()));
     // Only kinds that were named.
     let other = MonitorState::new(watched.log.key());
     let none = list("none", vec![]);
     let _ = other.expect(&watched.place(), &["--known", &none, "--known-kind", "ca.crl-issued"], 0);
     let bad = list("bad", vec!["0123".to_owned()]);
     assert!(other.once(&watched.place(), &["--watch", &bad]).expect(64).stdout.contains("line 1"));
+}
+
+/// Their owners add to the lists while a monitor runs.
+#[test]
+fn lists_that_change_are_read_again() {
+    let watched = Watched::new(&entries(600));
+    let digest = |n: u64| hex::encode([&n.to_be_bytes()[..], &[0; 24]].concat());
+    let path = |name: &str| watched.folder.path().join(name);
+    let write = |name: &str, lines: Vec<String>| {
+        fs::write(path("new"), lines.join("\n")).expect("a list");
+        fs::rename(path("new"), path(name)).expect("a list");
+    };
+    write("known", (1..599).map(digest).collect());
+    write("watch", vec![]);
+    let (known, watch) = (path("known").display().to_string(), path("watch").display().to_string());
+    let mut monitor =
+        watched.state.follow(&watched.place(), &["--known", &known, "--watch", &watch, "--grace-secs", "0"]);
+    let _ = monitor.admin();
+    let mut next = |what: &str| {
+        let line = monitor.line();
+        assert!(line.contains(what), "{line}");
+    };
+    next("following");
+    next("ALERT unknown: entry 599 ");
+    write("known", (2..600).map(digest).collect());
+    next("ALERT unknown: entry 1 ");
+    write("watch", vec![format!("{}  mine", digest(300))]);
+    next("ALERT watched: entry 300 ");
+    // One that is being written is left for the next look.
+    fs::write(path("watch"), "0123").expect("a list");
+    watched.publish(&entries(601));
+    next(": 601 entries verified, 1 of them new");
+    next("ALERT unknown: entry 600 ");
+    assert_eq!(monitor.stop().code, Some(0));
 }
 
 #[test]
@@ -237,12 +351,16 @@ fn a_service_is_followed_while_it_runs() {
     stamp_many(server.http(), 300);
     let size = size();
     while !monitor.line().contains(&format!(": {size} entries verified")) {}
+    while get(admin, "/readyz").text() != "ready\n" {}
     let metrics = get(admin, "/metrics").text();
     assert!(metrics.contains(&format!("semper_monitor_tree_size{{origin=\"{}\"}} {size}", key.name())), "{metrics}");
     assert!(metrics.contains("kind=\"split-view\",origin=\"") && metrics.contains("} 0"), "{metrics}");
     // A server that goes away is waited for.
     let data = server.kill9();
     while !get(admin, "/metrics").text().contains("reason=\"source\"} 1") {}
+    let unready = get(admin, "/readyz");
+    assert_eq!(unready.status, 503);
+    assert!(unready.text().starts_with("the newest round came to nothing: checkpoint: "), "{}", unready.text());
     drop(data);
     assert_eq!(monitor.stop().code, Some(0));
 }
@@ -347,6 +465,13 @@ fn a_timestamp_that_is_not_recorded_convicts() {
     publish(&place, &owner, &all);
     let told = state.expect(&place.display().to_string(), &words, 0);
     assert_eq!(told["expected"]["recorded"], 3, "{told}");
+    // What is no timestamp is passed over; that leaves it open whether all are there.
+    fs::write(tokens.path().join("0-bad.tst"), "no token").expect("a file");
+    let told = state.expect(&place.display().to_string(), &words, 2);
+    assert_eq!((&told["expected"]["recorded"], &told["expected"]["waiting"]), (&3.into(), &0.into()), "{told}");
+    let passed_over = told["expected"]["passed_over"][0]["file"].as_str().expect("a file");
+    assert!(passed_over.ends_with("0-bad.tst"), "{told}");
+    fs::remove_file(tokens.path().join("0-bad.tst")).expect("the file");
     // One is not, and its time is not over; then it is.
     let digest = Digest::of(&fs::read(tokens.path().join("1.tst")).expect("a token"));
     let left_out = all.iter().position(|entry| Entry::decode(entry).is_ok_and(|entry| entry.digest == digest.0));
@@ -384,6 +509,7 @@ fn checkpoints_that_no_quorum_has_seen_are_told() {
     // What lasts is told once.
     let mut following = watched.state.follow(&watched.place(), &["--policy", &policy]);
     let _ = following.admin();
+    assert!(following.line().contains(": 300 entries were verified before; then a look every 1 s"));
     assert!(following.line().contains("ALERT unwitnessed: "));
     watched.publish(&entries(301));
     assert!(following.line().contains(": 301 entries verified, 1 of them new"));

@@ -105,7 +105,7 @@ impl Follower {
     }
 
     /// The entries of a bundle that was read before, and what they say.
-    async fn entries(&self, index: u64) -> Result<Vec<(Vec<u8>, Option<Entry>)>, RoundError> {
+    pub(super) async fn entries(&self, index: u64) -> Result<Vec<(Vec<u8>, Option<Entry>)>, RoundError> {
         let id = TileId { level: 0, index };
         let width = tile_width(self.verified_size(), id) as usize;
         let bundle: Bytes = self.source.bundle(index, width).await?;

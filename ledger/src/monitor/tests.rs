@@ -251,6 +251,25 @@ fn a_time_that_falls_and_bytes_that_are_no_entry_convict() {
 }
 
 #[test]
+fn an_entry_of_a_newer_version_convicts_nobody() {
+    let mut newer = entry(400, &[7]);
+    newer[1] = 2;
+    let mut log = Log::ours(600);
+    log.entries[300] = entry(300, &[7]);
+    log.entries[400] = newer;
+    let mut monitor = open(&MemoryStore::default(), &log);
+    let target = log.signed(600);
+    let mut shown = Vec::new();
+    for index in 0..3 {
+        let (bundle, tile) = log.bundle(index, 600);
+        let visit = &mut |seen: Seen<'_>| shown.extend(seen.newer.map(|version| (seen.index, version)));
+        monitor.take(&target, index, &bundle, &tile, visit).unwrap();
+    }
+    assert_eq!(monitor.finish(target, Vec::new()).unwrap(), None);
+    assert_eq!((shown, monitor.is_ours()), (vec![(400, 2)], true));
+}
+
+#[test]
 fn a_strangers_log_may_hold_what_it_likes() {
     let mut log = Log::new((0..600u64).map(|n| format!("line {n}").into_bytes()).collect());
     log.entries[17] = entry(17, &[1]);
@@ -258,7 +277,7 @@ fn a_strangers_log_may_hold_what_it_likes() {
     log.entries[19] = Vec::new();
     let mut monitor = open(&MemoryStore::default(), &log);
     assert_eq!(follow(&mut monitor, &log, 600).unwrap(), None);
-    assert_eq!(monitor.last_time_ms(), 0);
+    assert_eq!((monitor.last_time_ms(), monitor.is_ours()), (0, false));
 }
 
 #[test]

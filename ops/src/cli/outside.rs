@@ -72,11 +72,13 @@ pub(crate) struct WitnessServe {
 /// Follow a log and hold it to what it signed (C2SP tlog-tiles: a ledger of ours, or anybody's).
 ///
 /// Reads every entry and tile under each new checkpoint and recomputes its root. Ends with exit code 1, and with a proof of
-/// misbehaviour for `semper verify` in STATE/evidence, when the log forks or is rolled back; and in a ledger of ours, when
-/// one thing is recorded twice, a time falls, or an entry is none. What is in STATE makes it go on where it stopped; it
-/// is worth what it remembers, so keep it. SIGTERM and SIGINT end it with exit code 0.
+/// misbehaviour for `semper verify` in STATE/evidence, when the log forks; and in a ledger of ours, when one thing is recorded
+/// twice, a time falls, or an entry is none. A log that is rolled back is reported, and followed on when it is in order
+/// again. What is in STATE makes it go on where it stopped; it is worth what it remembers, so keep it. SIGTERM and SIGINT
+/// end it with exit code 0.
 ///
-/// Lists of digests are text: 64 hexadecimal digits a line, and behind a space whatever names them, as sha256sum prints it.
+/// Lists of digests are text: 64 hexadecimal digits a line, and behind a space whatever names them, as sha256sum prints it. They
+/// are read again when they change, and compared with every entry, those that were read before, too.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  semper monitor https://tsa.example.org/ledger --vkey ledger.vkey --state monitor")]
 pub(crate) struct Monitor {
@@ -89,8 +91,8 @@ pub(crate) struct Monitor {
     /// The folder with the monitor's memory; made if it is missing.
     #[arg(long, value_name = "DIR")]
     pub(crate) state: PathBuf,
-    /// One round only: exit code 0 if all is well, 1 if the log is convicted or an entry is unknown, 2 if it could not be
-    /// told.
+    /// One round only: exit code 0 if all is well, 1 if the log is convicted or was rolled back, or an entry is unknown or
+    /// watched for, 2 if it could not be told.
     #[arg(long)]
     pub(crate) once: bool,
     /// From the end of one round to the next, seconds.
@@ -99,10 +101,10 @@ pub(crate) struct Monitor {
     /// Witnesses whose quorum must have cosigned each checkpoint (C2SP tlog-policy); alert when it has not.
     #[arg(long, value_name = "FILE")]
     pub(crate) policy: Option<PathBuf>,
-    /// Alert when an entry has one of the digests in this list.
+    /// Alert when an entry has one of the digests in this list; it stands as long as the list has it.
     #[arg(long, value_name = "FILE")]
     pub(crate) watch: Option<PathBuf>,
-    /// Alert when an entry has none of the digests in this list: somebody else used the key. Read again when it changes.
+    /// Alert when an entry has none of the digests in this list: somebody else used the key. It stands until the list has it.
     #[arg(long, value_name = "FILE")]
     pub(crate) known: Option<PathBuf>,
     /// Only entries of this kind must be known, such as timestamp.token; may be given more than once. Without it all but
@@ -113,7 +115,8 @@ pub(crate) struct Monitor {
     #[arg(long, value_name = "N", default_value_t = 60, requires = "known")]
     pub(crate) grace_secs: u32,
     /// Timestamp tokens that a ledger of ours must have recorded: a token, or a folder with .tst and .tsr files in it; may be given
-    /// more than once. One that is not there when its time is over convicts the ledger.
+    /// more than once. One that is not there when its time is over convicts the ledger; a file that is none of the service's is
+    /// passed over.
     #[arg(long, value_name = "PATH", requires = "trust")]
     pub(crate) expect: Vec<PathBuf>,
     /// The trust anchors by which those tokens are judged, as for semper verify.

@@ -2,41 +2,43 @@
 //!
 //! All reading and judging is `semper_api::monitor`; this file keeps the folder, goes round after round, tells people and
 //! machines what came out, and ends with 0 (told to stop; with `--once`: all is well), 1 (the log is convicted, or with
-//! `--once` an entry is unknown), 2 (could not tell), 69 (the log cannot be reached, `--once`), 75 (another monitor works on
-//! the folder).
+//! `--once` it was rolled back, or an entry is unknown or watched for), 2 (could not tell), 69 (the log cannot be reached,
+//! `--once`), 75 (another monitor works on the folder).
 //!
-//! A round that fails is tried again for ever; only our own storage, and what a person must mend, end a monitor.
+//! A round that fails is tried again for ever; only a conviction, our own storage, and what a person must mend end a monitor.
 
+mod admin;
 mod expected;
 mod folder;
+mod lists;
 mod telling;
 
-use std::fs;
-use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use semper_api::client::ClientError;
 use semper_api::log_source::{LogSource, SourceError};
 use semper_api::metrics::MonitorMetrics;
-use semper_api::monitor::notice::{Digests, Known, Notice, Watch, parse_digests};
-use semper_api::monitor::{self, Follower, Round, RoundError, Settings};
-use semper_api::server::{self, Limits, Served};
+use semper_api::monitor::notice::Notice;
+use semper_api::monitor::watch::{Digests, Known, Watch};
+use semper_api::monitor::{Follower, Health, Round, RoundError, Settings};
 use semper_ledger::monitor::{Genesis, MemoryError, Monitor};
 use semper_ledger::note::VerifierKey;
 use semper_ledger::policy::Policy;
+use semper_ttp::account;
 use semper_ttp::crypto::LogVerifier;
 use semper_ttp::evidence::{Kind, LedgerKind};
 use semper_ttp::time::Timestamp;
 use semper_ttp::verify::log_keys;
-use tokio::sync::watch;
 
+use self::admin::Admin;
 use self::expected::Expectations;
 use self::folder::StateFolder;
+use self::lists::{Lists, read_text};
 use self::telling::Teller;
 use super::remote::exit_of;
-use super::running::{Failed, address_of, bind, half_of_the_cores, signals};
+use super::running::{Failed, half_of_the_cores, signals};
 use super::say;
 use super::verify::files::read_trust;
 use crate::cli;
@@ -49,17 +51,6 @@ use crate::progress::Progress;
 /// How far an entry's time may lie ahead of this machine's clock before that is told, milliseconds: machines that nobody
 /// synchronises are seconds off.
 const AHEAD_MS: u64 = 60_000;
-
-/// The admin listener is for a scraper or two.
-const ADMIN: Limits = Limits {
-    header_read_timeout: Duration::from_secs(10),
-    idle_timeout: Duration::from_secs(30),
-    connections_max: 64,
-    connections_per_address_max: 64,
-};
-
-/// The longest list or policy that is read, bytes: a million lines.
-const LIST_BYTES_MAX: u64 = 128 << 20;
 
 /// Runs the command.
 pub(crate) fn run(args: cli::Monitor, json: bool) -> Exit {
@@ -75,9 +66,8 @@ pub(crate) fn run(args: cli::Monitor, json: bool) -> Exit {
 
 fn follow(args: &cli::Monitor, json: bool) -> Result<Exit, Failed> {
     let key = read_key(&args.vkey)?;
-    let watched = args.watch.as_deref().map(read_list).transpose()?.unwrap_or_default();
+    let mut lists = Lists::read(args)?;
     let policy = args.policy.as_deref().map(read_policy).transpose()?;
-    let mut known = args.known.clone().map(KnownList::new);
     let must_be_known = args.known.is_some().then(|| Known {
         kinds: args.known_kind.iter().copied().collect(),
         grace_ms: if args.once { 0 } else { u64::from(args.grace_secs) * 1000 },
@@ -101,7 +91,7 @@ fn follow(args: &cli::Monitor, json: bool) -> Result<Exit, Failed> {
         );
         return Err(Failed(Exit::Falsified, text));
     }
-    let store = folder.open(&key)?;
+    let (store, past) = folder.open(&key)?;
     let genesis = Kind::Ledger(LedgerKind::Genesis);
     let genesis = Genesis { role: genesis.role().code(), kind: genesis.code() };
     let monitor = Monitor::open(Box::new(store), key.clone(), Arc::new(LogVerifier), genesis);
@@ -114,19 +104,22 @@ fn follow(args: &cli::Monitor, json: bool) -> Result<Exit, Failed> {
     })?;
     let settings = Settings { rollback_ms: u64::from(args.rollback_secs) * 1000, ahead_ms: AHEAD_MS };
     let teller = Teller::new(json, args.once, &key, folder, trust);
-    let metrics = Arc::new(MonitorMetrics::new(key.name()));
+    let (metrics, health) = (Arc::new(MonitorMetrics::new(key.name())), Arc::new(Health::default()));
     half_of_the_cores()?.block_on(async {
         let mut stop = std::pin::pin!(signals());
         let _admin = match args.admin {
-            Some(address) => Some(Admin::begin(address, metrics.clone(), json).await?),
+            Some(address) => Some(Admin::begin(address, metrics.clone(), health.clone(), json).await?),
             None => None,
         };
         let running = async {
-            let source = find(args, &metrics).await?;
-            let watch = Watch::new(watched, must_be_known);
-            let mut follower = Follower::new(source, monitor, watch, policy, settings);
-            let outlets = Outlets { teller, metrics: &metrics, json };
-            rounds(&mut follower, args, &mut known, &mut expected, &outlets).await
+            let outlets = Outlets { teller, metrics: &metrics, health: &health, json };
+            let source = find(args, &outlets).await?;
+            let watch = Watch::new(Digests::default(), must_be_known);
+            let mut follower = Follower::new(source, monitor, past, watch, policy, settings);
+            let verified = follower.monitor().verified().map_or(0, |seen| seen.checkpoint.size);
+            outlets.teller.begins(&args.log, verified, args.interval_secs);
+            outlets.teller.passed_over(&expected);
+            rounds(&mut follower, args, &mut lists, &mut expected, &outlets).await
         };
         // Whatever is interrupted is read again.
         let exit = tokio::select! {
@@ -144,7 +137,17 @@ fn follow(args: &cli::Monitor, json: bool) -> Result<Exit, Failed> {
 struct Outlets<'a> {
     teller: Teller,
     metrics: &'a MonitorMetrics,
+    health: &'a Health,
     json: bool,
+}
+
+impl Outlets<'_> {
+    /// A round came to nothing.
+    fn failed(&self, error: &RoundError) {
+        self.metrics.failed(error.reason());
+        self.health.set(vec![format!("the newest round came to nothing: {error}")]);
+        tracing::warn!(reason = error.reason(), %error, "the round came to nothing");
+    }
 }
 
 /// Between two tries.
@@ -153,7 +156,7 @@ fn pause(args: &cli::Monitor) -> Duration {
 }
 
 /// The log, as soon as it can be reached.
-async fn find(args: &cli::Monitor, metrics: &MonitorMetrics) -> Result<LogSource, Failed> {
+async fn find(args: &cli::Monitor, outlets: &Outlets<'_>) -> Result<LogSource, Failed> {
     loop {
         match LogSource::find(&args.log).await {
             Ok(source) => return Ok(source),
@@ -162,7 +165,7 @@ async fn find(args: &cli::Monitor, metrics: &MonitorMetrics) -> Result<LogSource
                 return Err(Failed(exit_of(&error), error.to_string()));
             }
             Err(error) if args.once => return Err(Failed(exit_of_source(&error), error.to_string())),
-            Err(error) => failed(metrics, &error.into()),
+            Err(error) => outlets.failed(&error.into()),
         }
         tokio::time::sleep(pause(args)).await;
     }
@@ -172,24 +175,24 @@ async fn find(args: &cli::Monitor, metrics: &MonitorMetrics) -> Result<LogSource
 async fn rounds(
     follower: &mut Follower,
     args: &cli::Monitor,
-    known: &mut Option<KnownList>,
+    lists: &mut Lists,
     expected: &mut Expectations,
     outlets: &Outlets<'_>,
 ) -> Result<Exit, Failed> {
     loop {
-        if let Some(list) = known.as_mut().and_then(KnownList::newer) {
-            follower.know(list?);
-        }
+        lists.hand_over(follower);
         match one_round(follower, expected, outlets.json).await {
             Ok(round) => {
                 let exit = told(follower, expected, outlets, &round)?;
-                if round.misbehaviour.is_some() || (args.once && !round.older) {
+                // An older checkpoint may come from a cache, for a while.
+                let last = round.older.as_ref().is_none_or(|older| older.rollback.is_some());
+                if round.misbehaviour.is_some() || (args.once && last) {
                     return Ok(exit);
                 }
             }
             Err(RoundError::Fault(fault)) => return Err(Failed::fault(&fault)),
             Err(error) if args.once => return Err(Failed(exit_of_round(&error), error.to_string())),
-            Err(error) => failed(outlets.metrics, &error),
+            Err(error) => outlets.failed(&error),
         }
         tokio::time::sleep(pause(args)).await;
     }
@@ -204,7 +207,7 @@ async fn one_round(follower: &mut Follower, expected: &mut Expectations, json: b
     let ended = follower.round(wall_ms(), &advance).await;
     progress.finish();
     let mut round = ended?;
-    if round.misbehaviour.is_none() && !round.older {
+    if round.misbehaviour.is_none() && round.older.is_none() {
         round.misbehaviour = expected.look(follower).await?;
     }
     Ok(round)
@@ -217,31 +220,36 @@ fn told(
     outlets: &Outlets<'_>,
     round: &Round,
 ) -> Result<Exit, Failed> {
-    let Outlets { teller, metrics, .. } = outlets;
-    if round.misbehaviour.is_none() && !round.older {
-        metrics.checked(round.size, Timestamp::from_millis(wall_ms()));
+    let Outlets { teller, metrics, health, .. } = outlets;
+    let mut unready = Vec::new();
+    match (&round.misbehaviour, &round.older) {
+        (Some(proof), _) => unready.push(format!("the log is convicted: {}", proof.kind.name())),
+        (None, Some(_)) => unready.push("the log shows an older checkpoint than before".to_owned()),
+        (None, None) => metrics.checked(round.size, Timestamp::from_millis(wall_ms())),
     }
+    health.set(unready);
     round.notices.iter().for_each(|notice| metrics.alert(notice.kind()));
-    let owed = expected.counts();
-    teller.round(round, owed)?;
+    teller.round(round, expected)?;
     follower.told().map_err(|fault| Failed::fault(&fault))?;
     if let Some(proof) = &round.misbehaviour {
         metrics.convicted(proof.kind);
         return Ok(Exit::Falsified);
     }
+    if round.older.as_ref().is_some_and(|older| older.rollback.is_some()) {
+        // Until somebody has looked and starts the monitor again.
+        metrics.convicted(account::Kind::Rollback);
+        return Ok(Exit::Falsified);
+    }
     let exit = round.notices.iter().map(|notice| match notice {
-        Notice::Unknown(_) => Exit::Falsified,
-        Notice::Unwitnessed { .. } => Exit::Undecided,
-        Notice::Watched { .. } | Notice::Ahead { .. } => Exit::Ok,
+        Notice::Watched { .. } | Notice::WatchedMore { .. } | Notice::Unknown(_) | Notice::UnknownMore { .. } => {
+            Exit::Falsified
+        }
+        Notice::Unwitnessed { .. } | Notice::Newer { .. } => Exit::Undecided,
+        Notice::Ahead { .. } => Exit::Ok,
     });
-    // One that is not found yet leaves a single round undecided.
-    let owed = if owed.is_some_and(|(_, waiting)| waiting > 0) { Exit::Undecided } else { Exit::Ok };
+    // One that is not found yet, or does not read, leaves a single round undecided.
+    let owed = if expected.is_settled() { Exit::Ok } else { Exit::Undecided };
     Ok(exit.fold(owed, Exit::and))
-}
-
-fn failed(metrics: &MonitorMetrics, error: &RoundError) {
-    metrics.failed(error.reason());
-    tracing::warn!(reason = error.reason(), %error, "the round came to nothing");
 }
 
 fn exit_of_round(error: &RoundError) -> Exit {
@@ -264,17 +272,6 @@ fn exit_of_source(error: &SourceError) -> Exit {
     }
 }
 
-fn read_text(path: &Path) -> Result<String, Failed> {
-    use std::io::Read as _;
-    let failed = |error: std::io::Error| Failed::usage(&format!("cannot read {}: {error}", path.display()));
-    let mut bytes = Vec::new();
-    fs::File::open(path).and_then(|file| file.take(LIST_BYTES_MAX + 1).read_to_end(&mut bytes)).map_err(failed)?;
-    if bytes.len() as u64 > LIST_BYTES_MAX {
-        return Err(failed(std::io::Error::other("it is too long")));
-    }
-    String::from_utf8(bytes).map_err(|_| failed(std::io::Error::other("it is not text")))
-}
-
 /// The one key of the file.
 fn read_key(path: &Path) -> Result<VerifierKey, Failed> {
     let keys = log_keys(&read_text(path)?).map_err(|fault| Failed::usage(&format!("{}: {fault}", path.display())))?;
@@ -290,65 +287,4 @@ fn read_key(path: &Path) -> Result<VerifierKey, Failed> {
 fn read_policy(path: &Path) -> Result<Policy, Failed> {
     let text = read_text(path)?;
     Policy::parse(text.as_bytes()).map_err(|fault| Failed::usage(&format!("{}: {fault}", path.display())))
-}
-
-fn read_list(path: &Path) -> Result<Digests, Failed> {
-    let text = read_text(path)?;
-    parse_digests(&text).map_err(|fault| Failed::usage(&format!("{}: {fault}", path.display())))
-}
-
-/// The list of known digests, which its owner adds to.
-struct KnownList {
-    path: PathBuf,
-    /// When it was read: its length and time of change then.
-    read: Option<(u64, std::time::SystemTime)>,
-}
-
-impl KnownList {
-    fn new(path: PathBuf) -> Self {
-        Self { path, read: None }
-    }
-
-    /// What is in it, if it has changed since it was read last. One that was there and cannot be read now is left for the next
-    /// round: its owner may be about to put a new one in its place.
-    fn newer(&mut self) -> Option<Result<Digests, Failed>> {
-        let now = fs::metadata(&self.path).and_then(|file| Ok((file.len(), file.modified()?))).ok();
-        if now.is_some() && now == self.read {
-            return None;
-        }
-        match (read_list(&self.path), self.read) {
-            (Ok(list), _) => {
-                self.read = now;
-                Some(Ok(list))
-            }
-            (Err(failed), None) => Some(Err(failed)),
-            (Err(Failed(_, why)), Some(_)) => {
-                tracing::warn!(why, "the list of known digests is kept as it was");
-                None
-            }
-        }
-    }
-}
-
-/// The admin listener; ends with the runtime.
-struct Admin {
-    /// Nobody tells it to stop, and a sender that is gone would.
-    _stop: watch::Sender<bool>,
-}
-
-impl Admin {
-    async fn begin(address: SocketAddr, metrics: Arc<MonitorMetrics>, json: bool) -> Result<Self, Failed> {
-        let listener = bind(address).await?;
-        let at = address_of(&listener)?;
-        let router = monitor::admin_routes(metrics.clone());
-        let served = Served { router, label: monitor::label, metrics: metrics.http().clone() };
-        let (stop, stopped) = watch::channel(false);
-        tokio::spawn(server::serve(listener, served, ADMIN, stopped));
-        if json {
-            say::json(&serde_json::json!({ "listening": { "admin": at } }));
-        } else {
-            say::out(format!("listening admin={at}"));
-        }
-        Ok(Self { _stop: stop })
-    }
 }

@@ -23,20 +23,35 @@ pub(super) struct Expectations {
     recorded: usize,
     /// Those that this log does not have and perhaps never owed.
     of_others: usize,
+    passed_over: Vec<PassedOver>,
+}
+
+/// A file that cannot be looked for: it does not read, or is no timestamp of the service that is trusted.
+#[derive(Debug)]
+pub(super) struct PassedOver {
+    pub(super) file: PathBuf,
+    pub(super) why: String,
 }
 
 impl Expectations {
-    /// The tokens of these files and folders, each judged.
+    /// The tokens of these files and folders, each judged. One that is none is passed over: the others are looked for all the
+    /// same.
     ///
     /// # Errors
-    /// One cannot be read, or is none of the service that is trusted: what cannot be owed cannot be watched for.
+    /// A file or folder that was named is not there.
     pub(super) fn read(places: &[PathBuf], trust: &Trust) -> Result<Self, Failed> {
         let mut files = Vec::new();
         for place in places {
             collect(place, 0, &mut files).map_err(|error| unreadable(place, &error))?;
         }
-        let waiting = files.iter().map(|file| expected(file, trust)).collect::<Result<_, _>>()?;
-        Ok(Self { waiting, ..Self::default() })
+        let mut all = Self::default();
+        for file in files {
+            match expected(&file, trust) {
+                Ok(expected) => all.waiting.push(expected),
+                Err(why) => all.passed_over.push(PassedOver { file, why }),
+            }
+        }
+        Ok(all)
     }
 
     /// Looks for those that were not found yet; gives what convicts the log, if one is missing.
@@ -76,7 +91,17 @@ impl Expectations {
     /// How many are recorded, and how many are not found yet; `None` if there are none at all.
     pub(super) fn counts(&self) -> Option<(usize, usize)> {
         let counts = (self.recorded, self.waiting.len() + self.of_others);
-        (counts != (0, 0)).then_some(counts)
+        (counts != (0, 0) || !self.passed_over.is_empty()).then_some(counts)
+    }
+
+    /// What is not looked for.
+    pub(super) fn passed_over(&self) -> &[PassedOver] {
+        &self.passed_over
+    }
+
+    /// Each of them is recorded.
+    pub(super) fn is_settled(&self) -> bool {
+        self.waiting.is_empty() && self.of_others == 0 && self.passed_over.is_empty()
     }
 }
 
@@ -100,10 +125,9 @@ fn collect(place: &Path, depth: usize, files: &mut Vec<PathBuf>) -> io::Result<(
     Ok(())
 }
 
-fn expected(file: &Path, trust: &Trust) -> Result<Expected, Failed> {
-    let token = token_of(read(file).map_err(|error| Failed::usage(&error))?);
-    let owed =
-        owed(&token, trust).map_err(|judgement| Failed::usage(&format!("{}: {}", file.display(), judgement.reason)))?;
+fn expected(file: &Path, trust: &Trust) -> Result<Expected, String> {
+    let token = token_of(read(file).map_err(|error| error.to_string())?);
+    let owed = owed(&token, trust).map_err(|judgement| judgement.reason)?;
     Ok(Expected { token, owed })
 }
 

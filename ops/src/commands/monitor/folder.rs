@@ -2,17 +2,19 @@
 //!
 //! ```text
 //! STATE/ store/      what it remembers of the log (RocksDB)
+//!        entries     the digest of each entry, its kind and its time: for lists that come later; made again if it is lost
 //!        trust/      ledger.vkey: what `semper verify` needs to judge the evidence
-//!        evidence/   <kind>-<size>.pom.json: what convicts the log
+//!        evidence/   <kind>-<size>.pom.json: what convicts the log; rollback-<size>-<older size>.pom.json, which does not
 //! ```
 
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 
+use semper_api::monitor::Past;
 use semper_ledger::note::VerifierKey;
 use semper_ledger::store::rocks::{OpenError, RocksSettings, RocksStore};
-use semper_ttp::account::Proof;
+use semper_ttp::account::{Kind, Proof};
 
 use crate::commands::atomic::write_new;
 use crate::commands::running::Failed;
@@ -34,7 +36,7 @@ impl StateFolder {
         self.0.join("trust")
     }
 
-    /// Evidence that is there already.
+    /// What convicts the log and is there already. A rollback does not: a log may be followed on after it.
     pub(super) fn evidence(&self) -> Result<Option<PathBuf>, Failed> {
         let folder = self.0.join("evidence");
         let mut found: Vec<_> = match fs::read_dir(&folder) {
@@ -43,13 +45,13 @@ impl StateFolder {
                 .and_then(|files| files.map(|file| file.map(|file| file.path())).collect())
                 .map_err(|error| failed("look into", &folder, &error))?,
         };
-        found.retain(|path: &PathBuf| path.to_string_lossy().ends_with(".pom.json"));
+        found.retain(|path: &PathBuf| path.to_string_lossy().ends_with(".pom.json") && !is_rollback(path));
         found.sort();
         Ok(found.into_iter().next())
     }
 
-    /// Its store, made if it is missing.
-    pub(super) fn open(&self, key: &VerifierKey) -> Result<RocksStore, Failed> {
+    /// Its store and what is kept of the entries, made if they are missing.
+    pub(super) fn open(&self, key: &VerifierKey) -> Result<(RocksStore, Past), Failed> {
         for folder in [self.trust(), self.0.join("evidence")] {
             fs::create_dir_all(&folder).map_err(|error| failed("make", &folder, &error))?;
         }
@@ -67,10 +69,13 @@ impl StateFolder {
             Err(OpenError::Missing(_)) => RocksStore::create(&path, &MEMORY),
             opened => opened,
         };
-        opened.map_err(|error| match error {
+        let store = opened.map_err(|error| match error {
             OpenError::Locked(_) => Failed(Exit::Busy, format!("another monitor works on {}", self.0.display())),
             error => Failed::fault(&error),
-        })
+        })?;
+        // Under the store's lock.
+        let past = Past::open(&self.0.join("entries")).map_err(|fault| Failed::fault(&fault))?;
+        Ok((store, past))
     }
 
     /// Writes evidence, whole, and durable when this returns.
@@ -79,6 +84,21 @@ impl StateFolder {
         write_new(&path, proof.to_json().as_bytes()).map_err(|error| failed("write", &path, &error))?;
         Ok(path)
     }
+
+    /// Writes what was seen of a rollback from `size` to `older` entries.
+    pub(super) fn keep_rollback(&self, proof: &Proof, size: u64, older: u64) -> Result<PathBuf, Failed> {
+        let path = self.0.join("evidence").join(format!("{}-{size}-{older}.pom.json", proof.kind.name()));
+        match write_new(&path, proof.to_json().as_bytes()) {
+            // The same two, with other cosignatures: seen before.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => Ok(path),
+            written => written.map(|()| path.clone()).map_err(|error| failed("write", &path, &error)),
+        }
+    }
+}
+
+/// What does not read counts as a conviction: nothing is lost by that but a start.
+fn is_rollback(path: &Path) -> bool {
+    fs::read(path).is_ok_and(|bytes| Proof::parse(&bytes).is_ok_and(|proof| proof.kind == Kind::Rollback))
 }
 
 fn failed(action: &str, path: &Path, error: &io::Error) -> Failed {
