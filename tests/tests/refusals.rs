@@ -245,7 +245,7 @@ fn check_says_ok_and_starts_nothing() {
     // In order, and yet no token would be issued.
     data.set("storage.disk_free_min_bytes", "1125899906842624");
     let end = data.serve_to_the_end(&["--check"]);
-    assert!(end.expect(0).stdout.contains("it would not be ready now: disk: "), "{end:#?}");
+    assert!(end.expect(1).stdout.contains("it would not be ready now: disk: "), "{end:#?}");
     // While a server runs as well: nothing is locked for a check, or it says clearly that the data is in use.
     let key = fs::read_dir(data.path().join("keys")).expect("keys").flatten().map(|entry| entry.path());
     let key = key.into_iter().find(|path| path.to_string_lossy().contains("tsu-ec")).expect("the unit's key");

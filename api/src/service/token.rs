@@ -71,6 +71,10 @@ impl Service {
         request_digest: Digest,
         id: RequestId,
     ) -> Result<Vec<u8>, Refusal> {
+        // Before anything is signed.
+        if self.is_halted() {
+            return Err(Refusal::Halted);
+        }
         // A service that is stopping refused at the request's head; what it let in then has its answer.
         if !self.disk_is_open() {
             return Err(Refusal::Unavailable);

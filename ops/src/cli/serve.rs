@@ -49,7 +49,8 @@ pub(crate) struct Serve {
     /// Listen here for metrics and health instead; port 0 lets the system choose.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) admin: Option<SocketAddr>,
-    /// Check settings, keys, certificates and ledger, say whether it would be ready now, and stop.
+    /// Check settings, keys, certificates and ledger, say whether it would be ready now, and stop: with exit code 1 if it would
+    /// not.
     #[arg(long)]
     pub(crate) check: bool,
 }

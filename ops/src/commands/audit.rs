@@ -5,7 +5,7 @@
 //! (could not tell: something is missing or does not read), 75 (a server runs on the folder).
 //!
 //! The entries are hashed up to the root of the newest checkpoint, whose signature is checked first: what is audited is what
-//! was published. Whether tiles, indexes and earlier checkpoints are sound, `fsck --full` says.
+//! was published. A folder that is marked read-only is audited as far as it goes; its anchor, which knows more, is not asked. Whether tiles, indexes and earlier checkpoints are sound, `fsck --full` says.
 
 mod evidence;
 mod output;
@@ -30,7 +30,7 @@ use semper_ttp::digest::Digest;
 use super::{fsck, say};
 use crate::cli;
 use crate::config::{Config, ENDPOINTS, endpoint_settings};
-use crate::data::{DataError, DataFolder, StoreLock, keep_promises, policy_hash, read_genesis};
+use crate::data::{DataError, DataFolder, ReadOnly, StoreLock, keep_promises, policy_hash, read_genesis};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -106,6 +106,7 @@ struct Opened {
     store: Arc<RocksStore>,
     reader: Reader,
     config: Config,
+    read_only: Option<ReadOnly>,
     _lock: StoreLock,
 }
 
@@ -115,18 +116,29 @@ impl Opened {
         let mut config = folder.config(args.config.as_deref())?;
         config.verify().map_err(DataError::from)?;
         let identity = folder.log_identity()?;
-        // The anchor's lock first: a server that runs holds it, and its store must not be read under it.
-        let anchor = folder.open_anchor(&config.ledger)?;
-        let lock = StoreLock::take(&folder.path("store"))?;
+        let (read_only, path) = (folder.read_only()?, folder.path("store"));
+        // The anchor's lock first: a server that runs holds it, and its store must not be read under it. One that serves a
+        // folder that is marked read-only holds the store's alone.
+        let anchor = match &read_only {
+            None => Some(folder.open_anchor(&config.ledger)?),
+            Some(_) => None,
+        };
+        let lock = StoreLock::take(&path)?;
         let store = Arc::new(fsck::open_store(&folder, &config).map_err(DataError::from)?);
         let journal = folder.journal(&config.ledger, identity.origin());
-        let reader = ledger::inspect(store.clone(), &anchor, &journal, &identity, &LogVerifier);
+        let reader = match &anchor {
+            Some(anchor) => ledger::inspect(store.clone(), anchor, &journal, &identity, &LogVerifier),
+            None => ledger::judge(store.clone(), &identity, &LogVerifier),
+        };
         let reader = reader.map_err(Failed::Ledger)?;
+        if let Some(mark) = &read_only {
+            mark.check(&path, &reader)?;
+        }
         // Without genesis, which is then a difference, decisions are held to the usual delay.
         if let Ok(genesis) = read_genesis(&*store) {
             keep_promises(&mut config, &genesis)?;
         }
-        Ok(Self { store, reader, config, _lock: lock })
+        Ok(Self { store, reader, config, read_only, _lock: lock })
     }
 
     fn store(&self) -> &dyn Store {
@@ -141,6 +153,7 @@ struct Audited {
     policy: Digest,
     report: Report,
     evidence: Vec<evidence::Written>,
+    read_only: Option<ReadOnly>,
 }
 
 impl Audited {
@@ -164,7 +177,8 @@ fn audit(opened: &Opened, args: &cli::Audit, json: bool) -> Result<Audited, Fail
         None => Vec::new(),
     };
     let root = opened.reader.newest().edge().root();
-    Ok(Audited { origin: opened.reader.identity().origin().to_owned(), root, policy, report, evidence })
+    let (origin, read_only) = (opened.reader.identity().origin().to_owned(), opened.read_only.clone());
+    Ok(Audited { origin, root, policy, report, evidence, read_only })
 }
 
 /// Decisions are made again by the settings that are given, if they are those that were in force.

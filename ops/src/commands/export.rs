@@ -4,22 +4,24 @@
 //! It ends with 0 (exported), 1 (the ledger, or what stands in the folder, is wrong: the text is the evidence), 2 (could
 //! not tell: there is no anchor), 75 (a server runs on the data folder, or another export into this one).
 //!
-//! The store is opened read-only under the anchor's lock, as `fsck` does.
+//! The store is opened read-only under the anchor's lock, as `fsck` does. Of a folder that is marked read-only, all that it holds
+//! is exported: the anchor knows more, and what is here was published before.
 
 use std::io;
 use std::path::{Component, Path, PathBuf};
+use std::sync::Arc;
 use std::time::Instant;
 
-use semper_ledger::anchor::{Anchor as _, AnchorError};
+use semper_ledger::anchor::{Anchor as _, AnchorError, Anchored};
 use semper_ledger::export::{Export, ExportError, Exported};
-use semper_ledger::ledger::OpenError;
+use semper_ledger::ledger::{self, OpenError};
 use semper_ledger::store::rocks;
 use semper_ttp::crypto::LogVerifier;
 use serde_json::{Value, json};
 
 use super::{fsck, say};
 use crate::cli;
-use crate::data::{DataError, DataFolder, StoreLock};
+use crate::data::{DataError, DataFolder, ReadOnly, StoreLock};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -47,6 +49,7 @@ pub(crate) fn run(args: cli::Export, json: bool) -> Exit {
 struct Done {
     origin: String,
     exported: Exported,
+    read_only: Option<ReadOnly>,
 }
 
 /// Why nothing was published.
@@ -97,19 +100,33 @@ fn export(args: &cli::Export, json: bool) -> Result<Done, Failed> {
     check_place(&args.out, &args.data)?;
     let config = folder.config(args.config.as_deref())?;
     let identity = folder.log_identity()?;
-    // The anchor's lock first: a server that runs holds it, and its store must not be read under it.
-    let anchor = folder.open_anchor(&config.ledger)?;
-    let anchored = anchor.load().map_err(DataError::from)?;
+    let (read_only, path) = (folder.read_only()?, folder.path("store"));
+    // The anchor's lock first: a server that runs holds it, and its store must not be read under it. One that serves a folder
+    // that is marked read-only holds the store's alone.
+    let anchor = match &read_only {
+        None => Some(folder.open_anchor(&config.ledger)?),
+        Some(_) => None,
+    };
+    let _lock = StoreLock::take(&path)?;
+    let store = Arc::new(fsck::open_store(&folder, &config).map_err(DataError::from)?);
+    let anchored = match (&anchor, &read_only) {
+        (Some(anchor), _) => anchor.load().map_err(DataError::from)?,
+        (None, None) => None,
+        (None, Some(mark)) => {
+            let reader = ledger::judge(store.clone(), &identity, &LogVerifier).map_err(ExportError::Ledger)?;
+            mark.check(&path, &reader)?;
+            let (size, root) = (reader.size(), reader.newest().edge().root());
+            Some(Anchored { size, root, ..Anchored::empty(identity.origin()) })
+        }
+    };
     let anchored = anchored.ok_or(ExportError::Ledger(OpenError::AnchorEmpty))?;
-    let _lock = StoreLock::take(&folder.path("store"))?;
-    let store = fsck::open_store(&folder, &config).map_err(DataError::from)?;
     let progress = Progress::new(json, "exporting", Some(0));
     let advance = |done, total| {
         progress.set_total(total);
         progress.set(done);
     };
     let exported = Export {
-        store: &store,
+        store: &*store,
         identity: &identity,
         verifier: &LogVerifier,
         anchored: &anchored,
@@ -118,7 +135,7 @@ fn export(args: &cli::Export, json: bool) -> Result<Done, Failed> {
     }
     .run()?;
     progress.finish();
-    Ok(Done { origin: identity.origin().to_owned(), exported })
+    Ok(Done { origin: identity.origin().to_owned(), exported, read_only })
 }
 
 /// The folder is for the world to read, and the data folder for nobody.
@@ -154,14 +171,15 @@ fn real(path: &Path) -> io::Result<PathBuf> {
 }
 
 fn as_text(args: &cli::Export, done: &Done, seconds: f64) -> String {
-    let Done { origin, exported } = done;
+    let Done { origin, exported, read_only } = done;
+    let mark = read_only.as_ref().map(|mark| format!("READ-ONLY: {mark}\n")).unwrap_or_default();
     let before = match exported.previous {
         None => "a new export".to_owned(),
         Some(size) if size == exported.size => "the checkpoint that was there".to_owned(),
         Some(size) => format!("{} entries more than before", exported.size - size),
     };
     format!(
-        "{origin}: {} entries, root {}\n{before}; {} files written ({} bytes), {} were there, in {seconds:.1} s\n\
+        "{mark}{origin}: {} entries, root {}\n{before}; {} files written ({} bytes), {} were there, in {seconds:.1} s\n\
          any web server can serve {} as this log",
         exported.size,
         hex::encode(exported.root),
@@ -173,7 +191,7 @@ fn as_text(args: &cli::Export, done: &Done, seconds: f64) -> String {
 }
 
 fn as_json(args: &cli::Export, done: &Done, seconds: f64) -> Value {
-    let Done { origin, exported } = done;
+    let Done { origin, exported, read_only } = done;
     json!({
         "origin": origin,
         "out": args.out.display().to_string(),
@@ -183,6 +201,7 @@ fn as_json(args: &cli::Export, done: &Done, seconds: f64) -> Value {
         "files_written": exported.written,
         "bytes_written": exported.written_bytes,
         "files_found": exported.found,
+        "read_only": read_only,
         "seconds": seconds,
     })
 }

@@ -5,8 +5,12 @@
 //!
 //! The store is opened read-only, so that what a fault left stays as it is. A torn slot of the anchor, or a store one
 //! group ahead of it, is what a power cut leaves; the next start of `serve` repairs both, so check after it, not before.
+//!
+//! Of a folder that is marked read-only, what it holds is checked, and the mark is told. What lies in `evidence/` is judged, too: a
+//! store can be sound and its ledger convicted.
 
 mod files;
+mod outside;
 
 use std::time::Instant;
 
@@ -27,7 +31,7 @@ use super::running::Failed;
 use super::say;
 use crate::cli::Fsck;
 use crate::config::Config;
-use crate::data::{DataError, DataFolder, StoreLock, keep_promises, read_genesis, rocks_settings};
+use crate::data::{DataError, DataFolder, ReadOnly, StoreLock, keep_promises, read_genesis, rocks_settings};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -59,7 +63,7 @@ pub(crate) fn run(args: Fsck, json: bool) -> Exit {
 /// What came out.
 enum Checked {
     /// The store was read.
-    Report { files: Files, report: Box<Report>, checked: Vec<&'static str> },
+    Report { files: Files, report: Box<Report>, checked: Vec<&'static str>, read_only: Option<Box<ReadOnly>> },
     /// The database says that it is damaged: its words, which name the file.
     Damaged(String),
 }
@@ -104,7 +108,25 @@ fn check(args: &Fsck, json: bool) -> Result<Checked, DataError> {
     let slots = anchor.as_ref().map(FileAnchor::slots).transpose()?;
     // Then the store's, in case that these settings name another anchor than the server's.
     let _lock = StoreLock::take(&folder.path("store"))?;
-    check_store(&folder, &mut config, slots, args.full, json)
+    let mark = folder.read_only()?;
+    // An anchor that knows more than there is here is what the mark is about.
+    let beyond = mark.as_ref().and_then(|mark| outside::beyond(mark, slots.as_ref()));
+    let slots = slots.filter(|_| beyond.is_none());
+    let mut checked = check_store(&folder, &mut config, slots, args.full, json)?;
+    if let Checked::Report { files, report, read_only, .. } = &mut checked {
+        if let Some(mark) = &mark {
+            if beyond.is_some() {
+                leave_out_anchor(report);
+                files
+                    .not_checked
+                    .push("the anchor and the erasure journal: they go on where this folder ends".to_owned());
+            }
+            outside::mark(mark, beyond.flatten(), files, report);
+        }
+        outside::evidence(&folder, &config, mark.as_ref(), files);
+        *read_only = mark.map(Box::new);
+    }
+    Ok(checked)
 }
 
 /// Checks the store and the files beside it; the caller holds the locks.
@@ -152,7 +174,7 @@ fn check_store(
     .run();
     progress.finish();
     let checked = scope(full, &files, anchored);
-    Ok(Checked::Report { files, report: Box::new(report), checked })
+    Ok(Checked::Report { files, report: Box::new(report), checked, read_only: None })
 }
 
 /// What a copy turned out to be: a sound ledger.
@@ -188,10 +210,7 @@ pub(super) fn check_copy(folder: &DataFolder, config: &Config, json: bool) -> Re
             return Err(Failed(Exit::Falsified, format!("the store does not open: {words}")));
         }
         Checked::Report { files, mut report, .. } => {
-            // That there is none is the one thing that is said of it.
-            let about_anchor = |finding: &Finding| finding.place == Place::Anchor;
-            report.untold -= report.findings.iter().filter(|finding| about_anchor(finding)).count() as u64;
-            report.findings.retain(|finding| !about_anchor(finding));
+            leave_out_anchor(&mut report);
             (files, report)
         }
     };
@@ -208,6 +227,13 @@ pub(super) fn check_copy(folder: &DataFolder, config: &Config, json: bool) -> Re
     found.extend(report.findings.iter().map(ToString::to_string));
     found.truncate(10);
     Err(Failed(exit, format!("the ledger is not sound: {}", found.join("; "))))
+}
+
+/// Where the anchor was not asked, that there is none is the one thing that is said of it.
+fn leave_out_anchor(report: &mut Report) {
+    let about_anchor = |finding: &Finding| finding.place == Place::Anchor;
+    report.untold -= report.findings.iter().filter(|finding| about_anchor(finding)).count() as u64;
+    report.findings.retain(|finding| !about_anchor(finding));
 }
 
 /// Opens the store without changing a byte of it; the caller holds the anchor's lock.
@@ -270,12 +296,13 @@ fn scope(full: bool, files: &Files, anchored: bool) -> Vec<&'static str> {
 }
 
 fn as_text(checked: &Checked, seconds: f64) -> String {
-    let (files, report, looked) = match checked {
+    let (files, report, looked, read_only) = match checked {
         Checked::Damaged(words) => return format!("damaged: the store does not open: {words}"),
-        Checked::Report { files, report, checked } => (files, report, checked),
+        Checked::Report { files, report, checked, read_only } => (files, report, checked, read_only),
     };
+    let mark = read_only.as_ref().map(|mark| format!("READ-ONLY: {mark}\n")).unwrap_or_default();
     let mut text = format!(
-        "{}: {} entries in {} groups, root {}\nchecked in {seconds:.1} s: {}\n",
+        "{mark}{}: {} entries in {} groups, root {}\nchecked in {seconds:.1} s: {}\n",
         files.identity.origin(),
         report.size,
         report.groups,
@@ -300,8 +327,14 @@ fn as_text(checked: &Checked, seconds: f64) -> String {
         text.push_str(&format!("  … and {} more\n", all - report.findings.len() as u64));
     }
     text.push_str(&match counts(files, report) {
+        (0, 0) if read_only.is_some() => "sound, for what it holds".to_owned(),
         (0, 0) => "sound".to_owned(),
         (0, untold) => format!("nothing is wrong, but {untold} could not be told"),
+        (falsehoods, 0) if falsehoods == outside::count(files) => format!(
+            "The store is sound, and what lies in evidence/ says that its ledger is not: {}. Keep both as they are; do not start \
+             the server on them.",
+            plural(falsehoods)
+        ),
         (falsehoods, _) if torn_only(files, report) => format!(
             "NOT SOUND, as a power cut may leave it: {}. The next start of the server writes it anew; check again then.",
             plural(falsehoods)
@@ -340,7 +373,7 @@ fn as_json(args: &Fsck, checked: &Checked, seconds: f64) -> Value {
     };
     match checked {
         Checked::Damaged(words) => json!({ "verdict": verdict, "full": args.full, "damaged": words }),
-        Checked::Report { files, report, checked } => json!({
+        Checked::Report { files, report, checked, read_only } => json!({
             "verdict": verdict,
             "full": args.full,
             "origin": files.identity.origin(),
@@ -353,6 +386,7 @@ fn as_json(args: &Fsck, checked: &Checked, seconds: f64) -> Value {
             "seconds": seconds,
             "checked": checked,
             "not_checked": files.not_checked,
+            "read_only": read_only,
             "files": files.findings.iter().map(file_json).collect::<Vec<_>>(),
             "findings": report.findings.iter().map(finding_json).collect::<Vec<_>>(),
         }),

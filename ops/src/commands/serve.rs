@@ -161,7 +161,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
             say::out(sentence);
             unready.iter().for_each(|why| say::out(format!("it would not be ready now: {why}")));
         }
-        return Ok(Exit::Ok);
+        return Ok(if unready.is_empty() { Exit::Ok } else { Exit::Falsified });
     }
 
     let sampling = clock.start_sampling().map_err(|error| Failed::fault(&error))?;

@@ -6,6 +6,9 @@
 
 use std::fmt;
 use std::io::ErrorKind;
+use std::path::Path;
+
+use semper_ledger::reader::Reader;
 
 use semper_ttp::time::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -33,6 +36,22 @@ pub(crate) struct ReadOnly {
     pub(crate) known_ms: Option<u64>,
     /// Who knows it: the anchor, or a witness by name.
     pub(crate) known_by: String,
+}
+
+impl ReadOnly {
+    /// The store at `path` is the one that was marked.
+    ///
+    /// # Errors
+    /// It has another size or root.
+    pub(crate) fn check(&self, path: &Path, reader: &Reader) -> Result<(), DataError> {
+        match (reader.size(), hex::encode(reader.newest().edge().root())) == (self.size, self.root.clone()) {
+            true => Ok(()),
+            false => {
+                let reason = "is marked read-only, but at another size or root than it has".to_owned();
+                Err(DataError::Unfit { path: path.to_owned(), reason })
+            }
+        }
+    }
 }
 
 impl fmt::Display for ReadOnly {

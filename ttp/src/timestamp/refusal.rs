@@ -120,6 +120,8 @@ pub enum Refusal {
     },
     /// Signer, ledger or disk does not serve; the shell says so, and its log says why.
     Unavailable,
+    /// The ledger signs nothing more, for good; the shell says so.
+    Halted,
 }
 
 impl Refusal {
@@ -140,6 +142,7 @@ impl Refusal {
             Self::RateLimited { .. } => "timestamp.rate_limited",
             Self::Busy { .. } => "timestamp.busy",
             Self::Unavailable => "timestamp.unavailable",
+            Self::Halted => "timestamp.halted",
         }
     }
 
@@ -153,9 +156,11 @@ impl Refusal {
             Self::Extension => FailInfo::UnacceptedExtension,
             Self::Policy => FailInfo::UnacceptedPolicy,
             Self::Clock { .. } => FailInfo::TimeNotAvailable,
-            Self::KeyPeriod { .. } | Self::RateLimited { .. } | Self::Busy { .. } | Self::Unavailable => {
-                FailInfo::SystemFailure
-            }
+            Self::KeyPeriod { .. }
+            | Self::RateLimited { .. }
+            | Self::Busy { .. }
+            | Self::Unavailable
+            | Self::Halted => FailInfo::SystemFailure,
         }
     }
 }
@@ -182,6 +187,7 @@ impl Refusal {
             Self::RateLimited { .. } => 10,
             Self::Busy { .. } => 11,
             Self::Unavailable => 12,
+            Self::Halted => 13,
         };
         let all = vec![
             Self::NotARequest,
@@ -197,8 +203,9 @@ impl Refusal {
             Self::RateLimited { limit: 600, window_secs: 60, retry_after_secs: 12 },
             Self::Busy { retry_after_secs: 1 },
             Self::Unavailable,
+            Self::Halted,
         ];
-        assert_eq!(all.iter().map(place).collect::<Vec<_>>(), (0..13).collect::<Vec<_>>());
+        assert_eq!(all.iter().map(place).collect::<Vec<_>>(), (0..14).collect::<Vec<_>>());
         all
     }
 }
@@ -227,6 +234,7 @@ impl std::fmt::Display for Refusal {
             ),
             Self::Busy { retry_after_secs } => write!(f, "The service is busy. Try again in {retry_after_secs} s."),
             Self::Unavailable => f.write_str("The service cannot issue time-stamps at present."),
+            Self::Halted => f.write_str("The service issues no time-stamps any more: its ledger has ended."),
         }
     }
 }

@@ -24,9 +24,10 @@ fn in_order(audited: &Audited) -> Vec<&Difference> {
 }
 
 pub(super) fn as_text(audited: &Audited, seconds: f64) -> String {
-    let Audited { origin, root, policy, report, evidence } = audited;
+    let Audited { origin, root, policy, report, evidence, read_only } = audited;
+    let mark = read_only.as_ref().map(|mark| format!("READ-ONLY: {mark}\n")).unwrap_or_default();
     let mut text = format!(
-        "{origin}: {} entries, root {}\naudited in {seconds:.1} s under the policy {policy}\n\n",
+        "{mark}{origin}: {} entries, root {}\naudited in {seconds:.1} s under the policy {policy}\n\n",
         report.entries,
         hex::encode(root)
     );
@@ -75,7 +76,7 @@ fn plural(differences: u64) -> String {
 }
 
 pub(super) fn as_json(audited: &Audited, seconds: f64) -> Value {
-    let Audited { origin, root, policy, report, evidence } = audited;
+    let Audited { origin, root, policy, report, evidence, read_only } = audited;
     let verdict = match audited.exit() {
         Exit::Ok => "same",
         Exit::Falsified => "different",
@@ -100,6 +101,7 @@ pub(super) fn as_json(audited: &Audited, seconds: f64) -> Value {
         "kinds": kinds.collect::<Vec<_>>(),
         "differences": differences,
         "evidence": evidence.collect::<Vec<_>>(),
+        "read_only": read_only,
     })
 }
 

@@ -43,11 +43,7 @@ pub(super) fn open_frozen(folder: &DataFolder, config: &Config, mark: &ReadOnly)
     let lock = StoreLock::take(&path)?;
     let store = Arc::new(RocksStore::open_read_only(&path, &rocks_settings(&config.ledger))?);
     let reader = ledger::judge(store.clone(), opened.log_keys.identity(), &LogVerifier)?;
-    let newest = reader.newest();
-    if (newest.edge().size(), hex::encode(newest.edge().root())) != (mark.size, mark.root.clone()) {
-        let reason = "is marked read-only, but at another size or root than it has".to_owned();
-        return Err(DataError::Unfit { path, reason });
-    }
+    mark.check(&path, &reader)?;
     Ok(Storage { opened, store, guard: Guard::Lock(lock) })
 }
 

@@ -13,9 +13,9 @@ use semper_ttp::asn1::PolicyId;
 use semper_ttp::crypto::Entropy;
 use semper_ttp::digest::{Digest, ImprintAlgorithm};
 use semper_ttp::time::Timestamp;
-use semper_ttp::timestamp::FailInfo;
 use semper_ttp::timestamp::request::{Imprint, Request};
 use semper_ttp::timestamp::response::{self, Response};
+use semper_ttp::timestamp::{FailInfo, Refusal};
 use semper_ttp::verify::TokenReading;
 
 use super::super::atomic::write_new;
@@ -156,6 +156,8 @@ impl Failure {
             Failure::Read { .. } | Failure::Occupied { .. } => Exit::Usage,
             Failure::Write { .. } | Failure::Entropy | Failure::Answer(_) => Exit::Fault,
             Failure::Server(error) => exit_of(error),
+            // It will not become better by trying again.
+            Failure::Rejected { text, .. } if *text == Refusal::Halted.to_string() => Exit::Unreachable,
             Failure::Rejected { fail_info, .. } => {
                 let later = |info: &FailInfo| matches!(info, FailInfo::SystemFailure | FailInfo::TimeNotAvailable);
                 if fail_info.iter().any(later) { Exit::Busy } else { Exit::Usage }

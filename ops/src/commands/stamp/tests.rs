@@ -97,6 +97,7 @@ fn failures_write_nothing_and_have_their_exit() {
         (Err(ClientError::Status { status: 500, text: server() }), Exit::Fault),
         (Err(ClientError::ContentType { expected: "", found: server() }), Exit::Fault),
         (rejection(Refusal::HashAlgorithm), Exit::Usage),
+        (rejection(Refusal::Halted), Exit::Unreachable),
         (Ok(b"garbage".to_vec()), Exit::Fault),
         // Granted, but what is there is no token.
         (Ok(vec![0x30, 0x07, 0x30, 0x03, 0x02, 0x01, 0x00, 0x30, 0x00]), Exit::Fault),
