@@ -23,7 +23,11 @@ use hyper_util::rt::{TokioExecutor, TokioTimer};
 use semper_ledger::witness::{AddCheckpoint, SIZE_TYPE};
 use semper_ttp::digest::Digest;
 
-use crate::{log_source::gunzip, tls};
+use crate::{
+    log_source::gunzip,
+    problem::{NO_WITNESSES, NOT_WITNESSED},
+    tls,
+};
 
 /// Longest answer, bytes: a token with its chain is below 8 KiB, an entry bundle of 256 entries below 64 KiB.
 pub const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -85,6 +89,12 @@ pub enum ClientError {
         /// Its Retry-After, seconds, if it gave a number.
         retry_after_secs: Option<u64>,
     },
+    /// Witnesses were asked for, and no quorum of them has cosigned yet.
+    #[error("no quorum of the ledger's witnesses has cosigned it yet")]
+    NotWitnessed,
+    /// Witnesses were asked for, and the ledger has none.
+    #[error("this ledger has no witnesses whose cosignatures could be had")]
+    NoWitnesses,
     /// Status 404: the server does not have it.
     #[error("the server does not have it, or its URL is another: {text}")]
     NotFound {
@@ -277,13 +287,29 @@ impl Client {
             .header(ACCEPT, expected)
             .body(Full::default());
         let (headers, body) = self.send(request).await?;
-        let found = content_type(&headers);
-        // Unlike a timestamp answer, text may say its character set.
-        if found.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(expected) {
-            Ok(body)
-        } else {
-            Err(ClientError::ContentType { expected, found: found.to_owned() })
+        of_type(expected, &headers, body)
+    }
+
+    /// The receipt of an entry, a tlog-proof, under a checkpoint that a quorum of the ledger's witnesses has cosigned. The server
+    /// waits for one as long as its settings say, and this client for `wait` at most.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ClientError::NotWitnessed`], [`ClientError::NoWitnesses`].
+    pub async fn witnessed(&self, which: Which, wait: Duration) -> Result<Bytes, ClientError> {
+        let expected = Form::TlogProof.media_type();
+        let patient = self.clone().with_answer_limit(wait);
+        let request = patient
+            .request(Method::GET, &format!("/ledger/proof/inclusion?{which}&wait=witnessed"))?
+            .header(ACCEPT, expected)
+            .body(Full::default());
+        let (status, headers, body) = patient.exchange(request).await?;
+        match (status, str::from_utf8(&body).map(str::trim)) {
+            (StatusCode::SERVICE_UNAVAILABLE, Ok(NOT_WITNESSED)) => return Err(ClientError::NotWitnessed),
+            (StatusCode::BAD_REQUEST, Ok(NO_WITNESSES)) => return Err(ClientError::NoWitnesses),
+            _ => {}
         }
+        let (headers, body) = judge(status, headers, body)?;
+        of_type(expected, &headers, body)
     }
 
     /// The newest checkpoint: a signed note, not verified.
@@ -393,6 +419,15 @@ fn judge(status: StatusCode, headers: HeaderMap, body: Bytes) -> Result<(HeaderM
         }
         StatusCode::NOT_FOUND => Err(ClientError::NotFound { text: shown(&body) }),
         other => Err(ClientError::Status { status: other.as_u16(), text: shown(&body) }),
+    }
+}
+
+/// A body of the content type that was asked for. Unlike a timestamp answer, text may say its character set.
+fn of_type(expected: &'static str, headers: &HeaderMap, body: Bytes) -> Result<Bytes, ClientError> {
+    let found = content_type(headers);
+    match found.split(';').next().unwrap_or_default().trim().eq_ignore_ascii_case(expected) {
+        true => Ok(body),
+        false => Err(ClientError::ContentType { expected, found: found.to_owned() }),
     }
 }
 

@@ -11,7 +11,10 @@ use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use semper_ledger::{merkle::Hash, reader::Reader, receipt::cose, store::Fault, tile::Resource};
 
-use crate::{problem::Problem, router::App};
+use crate::{
+    problem::{NO_WITNESSES, Problem},
+    router::App,
+};
 
 /// A full or partial tile never changes.
 const IMMUTABLE: &str = "public, max-age=31536000, immutable";
@@ -110,7 +113,7 @@ pub(crate) async fn inclusion(
 /// The receipt under a checkpoint that has its quorum.
 async fn witnessed(app: &App, digest: Option<Hash>, index: Option<u64>) -> Result<Response, Problem> {
     let Some(witnesses) = &app.service.witnesses else {
-        return Err(Problem::BadRequest("this ledger has no witnesses"));
+        return Err(Problem::BadRequest(NO_WITNESSES));
     };
     let index = match (digest, index) {
         (Some(digest), _) => found(app, move |reader| reader.find_digest(&digest)).await?,

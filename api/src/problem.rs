@@ -3,6 +3,11 @@
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 
+/// What is said where witnesses were asked for in vain; the client knows it by these words.
+pub(crate) const NOT_WITNESSED: &str = "no quorum of witnesses has cosigned it yet";
+/// Where there are none to ask.
+pub(crate) const NO_WITNESSES: &str = "this ledger has no witnesses";
+
 /// An answer other than the one asked for, on the read side.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Problem {
@@ -29,7 +34,7 @@ impl IntoResponse for Problem {
         let (status, text) = match self {
             Self::BadRequest(text) => (StatusCode::BAD_REQUEST, text),
             Self::NotFound => (StatusCode::NOT_FOUND, "not found"),
-            Self::NotWitnessed => (StatusCode::SERVICE_UNAVAILABLE, "no quorum of witnesses has cosigned it yet"),
+            Self::NotWitnessed => (StatusCode::SERVICE_UNAVAILABLE, NOT_WITNESSED),
             Self::Fault => (StatusCode::INTERNAL_SERVER_ERROR, "internal error"),
         };
         // No cache may keep an error: the tile that is missing now is there a moment later.

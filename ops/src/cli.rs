@@ -17,6 +17,8 @@ pub(crate) use backup::{
     Backup, BackupCommand, BackupJournal, BackupKeygen, BackupList, BackupRun, BackupVerify, Restore,
 };
 use clap::{Parser, Subcommand};
+#[cfg(test)]
+pub(crate) use evidence::Witnesses;
 pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_ending};
 pub(crate) use folder::{Audit, Export, Fsck};
 pub(crate) use outside::{Monitor, Witness, WitnessCommand, WitnessInit, WitnessServe};

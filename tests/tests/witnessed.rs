@@ -405,6 +405,61 @@ fn a_witnessed_proof_verifies() {
     assert_eq!(cose.status, 400);
 }
 
+/// The same by the commands that a clerk has: they wait for the quorum, within bounds, and say when there is none.
+#[test]
+fn stamp_and_prove_fetch_witnessed_proofs() {
+    let data = Data::demo();
+    let (witness, running) = witness_of(&data);
+    let address = running.http();
+    let world = World::new(data, &[(witness.vkey(), address)], 1);
+    world.data.set("witnesses.wait_max_ms", "1000");
+    let server = world.data.serve();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = |name: &str| folder.path().join(name).to_str().expect("a path in UTF-8").to_owned();
+    let cosigned = |name: &str| {
+        let proof = TlogProof::parse(&fs::read_to_string(path(name)).expect("the proof")).expect("a tlog-proof");
+        world.policy().judge(&proof.checkpoint, &LogVerifier).expect("a checkpoint").quorum
+    };
+    let stamp = |name: &str, more: &[&str]| run(&[&["stamp", &path(name), "--url", server.url()][..], more].concat());
+    ["a", "b", "c", "d"].iter().for_each(|name| fs::write(path(name), name).expect("a document"));
+    stamp("a", &["--witnessed"]).expect(0);
+    assert!(cosigned("a.tlog-proof"));
+    assert!(stamp("a", &["--witnessed"]).expect(0).stdout.contains("1 already stamped"));
+    stamp("b", &[]).expect(0);
+    let bare = stamp("b", &["--witnessed"]);
+    assert!(bare.expect(64).stdout.contains("bears no witness's cosignature"), "{bare:#?}");
+    let prove = |more: &[&str]| run(&[&["prove", "--url", server.url(), "--token", &path("b.tst")][..], more].concat());
+    prove(&["--witnessed", "-o", &path("b.witnessed")]).expect(0);
+    assert!(cosigned("b.witnessed"));
+
+    // No quorum: the token is there, and its proof comes when the witness is back.
+    running.kill9();
+    let late = stamp("c", &["--witnessed", "--wait-secs", "2"]);
+    let said = &late.expect(75).stdout;
+    assert!(
+        said.contains("its timestamp is kept, but no quorum of the ledger's witnesses has cosigned it yet"),
+        "{late:#?}"
+    );
+    assert!(folder.path().join("c.tst").is_file() && !folder.path().join("c.tlog-proof").exists());
+    stamp("d", &[]).expect(0);
+    let index = TlogProof::parse(&fs::read_to_string(path("d.tlog-proof")).expect("the proof")).expect("a proof").index;
+    let prove = |more: &[&str]| {
+        run(&[&["prove", "--url", server.url(), "--index", &index.to_string(), "--witnessed"][..], more].concat())
+    };
+    let end = prove(&["--wait-secs", "2"]);
+    assert!(end.expect(75).stderr.contains("witnesses cosigned it within 2 s; the entry is in the ledger"), "{end:#?}");
+    prove(&["--form", "cose", "-o", &path("x")]).expect(64);
+    let back = witness.serve_at(address);
+    assert!(stamp("c", &["--witnessed"]).expect(0).stdout.contains("got the missing proof"));
+    assert!(cosigned("c.tlog-proof"));
+    drop(back);
+
+    // A ledger without witnesses has none to wait for.
+    let alone = Server::demo();
+    let end = run(&["stamp", &path("d"), "-o", &path("out"), "--url", alone.url(), "--witnessed"]);
+    assert!(end.expect(64).stdout.contains("this ledger has no witnesses"), "{end:#?}");
+}
+
 #[test]
 fn a_policy_that_cannot_be_is_refused() {
     let data = Data::demo();

@@ -1,6 +1,7 @@
 //! Getting evidence and judging it: what needs no data folder.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use semper_ttp::asn1::PolicyId;
@@ -30,6 +31,27 @@ pub(crate) struct Stamp {
     /// Ask for this policy instead of the server's default.
     #[arg(long, value_name = "OID")]
     pub(crate) policy: Option<String>,
+    #[command(flatten)]
+    pub(crate) witnesses: Witnesses,
+}
+
+/// Whether a proof shall bear what the ledger's witnesses sign.
+#[derive(Clone, Copy, Debug, Args)]
+pub(crate) struct Witnesses {
+    /// Fetch the proof under a checkpoint that a quorum of the ledger's witnesses has cosigned, as somebody asks for who has a
+    /// witnesses.policy among his trust anchors. Exit code 75 if there is none in time.
+    #[arg(long)]
+    pub(crate) witnessed: bool,
+    /// How long to wait for that quorum, seconds.
+    #[arg(long, value_name = "N", default_value_t = 30, requires = "witnessed", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) wait_secs: u64,
+}
+
+impl Witnesses {
+    /// How long to wait for them; `None` if nobody asks for them.
+    pub(crate) fn wait(self) -> Option<Duration> {
+        self.witnessed.then(|| Duration::from_secs(self.wait_secs))
+    }
 }
 
 /// The digests that `stamp` can make.
@@ -127,6 +149,8 @@ pub(crate) struct Prove {
     /// The form of the proof.
     #[arg(long, value_enum, default_value_t = ProofForm::TlogProof)]
     pub(crate) form: ProofForm,
+    #[command(flatten)]
+    pub(crate) witnesses: Witnesses,
     /// Write here; without it, to standard output.
     #[arg(short, long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,

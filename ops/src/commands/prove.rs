@@ -2,14 +2,14 @@
 //!
 //! What comes is checked to be of the entry that was asked for, as far as that can be seen without trust anchors;
 //! `semper verify` judges it. An existing file with other bytes is not overwritten (exit 64). Exit 2 means that the
-//! server knows no such entry.
+//! server knows no such entry, 75 that no quorum of its witnesses cosigned it in time.
 
 use std::io::{self, IsTerminal};
 use std::path::Path;
 
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD as BASE64;
-use semper_api::client::{Form, Which};
+use semper_api::client::{ClientError, Form, Which};
 use semper_ledger::entry::Entry;
 use semper_ledger::receipt::cose::claimed_position;
 use semper_ledger::receipt::tlog_proof::TlogProof;
@@ -17,7 +17,7 @@ use semper_ttp::digest::Digest;
 use serde_json::{Value, json};
 
 use super::atomic::write_new;
-use super::remote::{Remote, exit_of};
+use super::remote::{Remote, exit_of, is_cosigned};
 use super::{say, token_of};
 use crate::cli::{ProofForm, Prove};
 use crate::exit::Exit;
@@ -35,6 +35,10 @@ pub(crate) fn run(args: Prove, json: bool) -> Exit {
     if form == Form::Cose && args.out.is_none() && !json && io::stdout().is_terminal() {
         return fail(Exit::Usage, &"a COSE Receipt is not text: name a file with --out");
     }
+    let wait = args.witnesses.wait();
+    if form == Form::Cose && wait.is_some() {
+        return fail(Exit::Usage, &"a COSE Receipt carries no cosignatures: ask for --witnessed without --form cose");
+    }
     let which = match which(&args) {
         Ok(which) => which,
         Err(why) => return fail(Exit::Usage, &why),
@@ -43,12 +47,24 @@ pub(crate) fn run(args: Prove, json: bool) -> Exit {
         Ok(remote) => remote,
         Err(error) => return fail(error.exit(), &error),
     };
-    let proof = match remote.call(async |client| client.inclusion(which, form).await) {
+    let proof = match wait {
+        None => remote.call(async |client| client.inclusion(which, form).await.map(Vec::from)),
+        Some(wait) => remote.witnessed(which, wait),
+    };
+    let proof = match proof {
         Ok(proof) => proof,
+        Err(error @ ClientError::NotWitnessed) => {
+            let (exit, secs) = (exit_of(&error), args.witnesses.wait_secs);
+            let what = "the entry is in the ledger, and its proof without them can be had without --witnessed";
+            return fail(
+                exit,
+                &format_args!("no quorum of the ledger's witnesses cosigned it within {secs} s; {what}"),
+            );
+        }
         Err(error) => return fail(exit_of(&error), &error),
     };
     let checked = match form {
-        Form::TlogProof => check(&proof, which),
+        Form::TlogProof => check(&proof, which, wait.is_some()),
         Form::Cose => check_cose(&proof, which),
     };
     if let Err(why) = checked {
@@ -91,7 +107,7 @@ fn which(args: &Prove) -> Result<Which, String> {
     }
 }
 
-fn check(proof: &[u8], which: Which) -> Result<(), &'static str> {
+fn check(proof: &[u8], which: Which, witnessed: bool) -> Result<(), &'static str> {
     let text = std::str::from_utf8(proof).map_err(|_| "it is not text")?;
     let proof = TlogProof::parse(text).map_err(|_| "it is no tlog-proof")?;
     let entry = proof.extra.as_deref().and_then(|bytes| Entry::decode(bytes).ok()).ok_or("it carries no entry")?;
@@ -99,7 +115,11 @@ fn check(proof: &[u8], which: Which) -> Result<(), &'static str> {
         Which::Digest(digest) => entry.digest == digest.0,
         Which::Index(index) => proof.index == index,
     };
-    if same { Ok(()) } else { Err("it is of another entry") }
+    match same {
+        false => Err("it is of another entry"),
+        true if witnessed && !is_cosigned(&proof) => Err("it bears no cosignature, and was asked for with some"),
+        true => Ok(()),
+    }
 }
 
 /// A COSE Receipt does not carry its entry, so nothing in it can be compared with a digest.
@@ -128,6 +148,8 @@ fn as_json(which: Which, form: Form, proof: &[u8], out: Option<&Path>) -> Value 
 mod tests {
     use semper_ledger::entry::Tags;
 
+    use crate::cli::Witnesses;
+
     use super::*;
 
     fn args(digest: Option<&str>, index: Option<u64>, token: Option<&Path>) -> Prove {
@@ -137,6 +159,7 @@ mod tests {
             index,
             token: token.map(Into::into),
             form: ProofForm::TlogProof,
+            witnesses: Witnesses { witnessed: false, wait_secs: 30 },
             out: None,
         }
     }
@@ -163,12 +186,14 @@ mod tests {
     fn a_proof_of_another_entry_is_not_kept() {
         let digest = Digest([7; 32]);
         let of_seven = proof([7; 32], 5);
-        assert_eq!(check(of_seven.as_bytes(), Which::Digest(digest)), Ok(()));
-        assert_eq!(check(of_seven.as_bytes(), Which::Index(5)), Ok(()));
-        assert_eq!(check(of_seven.as_bytes(), Which::Index(6)), Err("it is of another entry"));
-        assert_eq!(check(proof([8; 32], 5).as_bytes(), Which::Digest(digest)), Err("it is of another entry"));
-        assert_eq!(check(b"<html>", Which::Index(5)), Err("it is no tlog-proof"));
-        assert_eq!(check(&[0xFF], Which::Index(5)), Err("it is not text"));
+        assert_eq!(check(of_seven.as_bytes(), Which::Digest(digest), false), Ok(()));
+        assert_eq!(check(of_seven.as_bytes(), Which::Index(5), false), Ok(()));
+        assert_eq!(check(of_seven.as_bytes(), Which::Index(6), false), Err("it is of another entry"));
+        assert_eq!(check(proof([8; 32], 5).as_bytes(), Which::Digest(digest), false), Err("it is of another entry"));
+        assert_eq!(check(b"<html>", Which::Index(5), false), Err("it is no tlog-proof"));
+        assert_eq!(check(&[0xFF], Which::Index(5), false), Err("it is not text"));
+        let bare = Err("it bears no cosignature, and was asked for with some");
+        assert_eq!(check(of_seven.as_bytes(), Which::Index(5), true), bare);
         // d2 84 protected {-70962: 9}, unprotected {396: {-1: [<<[9, 5, [hash]]>>]}}, nil, a signature
         let hash = "00".repeat(32);
         let receipt = format!("d28447a13a0001153109a119018ca120815826830905815820{hash}f65840{hash}{hash}");
@@ -190,6 +215,13 @@ mod tests {
         );
         let binary = as_json(Which::Digest(Digest([0; 32])), Form::Cose, &[0xD2, 0x84], Some(Path::new("a.cose")));
         assert_eq!((&binary["proof"], &binary["written"]), (&json!("0oQ="), &json!("a.cose")));
+    }
+
+    #[test]
+    fn a_cose_receipt_bears_no_cosignatures() {
+        let mut cose = args(None, Some(0), None);
+        (cose.form, cose.witnesses.witnessed) = (ProofForm::Cose, true);
+        assert_eq!(run(cose, true), Exit::Usage);
     }
 
     #[test]

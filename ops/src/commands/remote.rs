@@ -1,6 +1,10 @@
 //! A server as the commands see it: a blocking client, and what its errors mean for the exit code.
 
-use semper_api::client::{Client, ClientError};
+use std::time::{Duration, Instant};
+
+use semper_api::client::{Client, ClientError, Which};
+use semper_ledger::note::Note;
+use semper_ledger::receipt::tlog_proof::TlogProof;
 use tokio::runtime::Runtime;
 
 use crate::exit::Exit;
@@ -48,17 +52,49 @@ impl Remote {
     pub(crate) fn call<T>(&self, ask: impl AsyncFnOnce(&Client) -> T) -> T {
         self.runtime.block_on(ask(&self.client))
     }
+
+    /// The receipt of an entry under a checkpoint that a quorum of the ledger's witnesses has cosigned, asked for again and again
+    /// for `wait`.
+    ///
+    /// # Errors
+    /// [`ClientError::NotWitnessed`] when that is over, or what stands in the way.
+    pub(crate) fn witnessed(&self, which: Which, wait: Duration) -> Result<Vec<u8>, ClientError> {
+        let until = Instant::now() + wait;
+        loop {
+            let left = until.saturating_duration_since(Instant::now()).max(ASK_FOR);
+            let answer = self.call(async |client| client.witnessed(which, left).await.map(Into::into));
+            let again = matches!(answer, Err(ClientError::NotWitnessed | ClientError::Busy { .. }));
+            if !again || Instant::now() + ASK_AGAIN >= until {
+                // The server would have waited longer than the caller does.
+                let waits = matches!(answer, Err(ClientError::TimedOut { .. })) && Instant::now() >= until;
+                return if waits { Err(ClientError::NotWitnessed) } else { answer };
+            }
+            std::thread::sleep(ASK_AGAIN);
+        }
+    }
+}
+
+/// Between two questions whether witnesses have cosigned.
+const ASK_AGAIN: Duration = Duration::from_secs(1);
+/// How long an answer may take, however little time is left.
+const ASK_FOR: Duration = Duration::from_secs(2);
+
+/// Whether the checkpoint of a proof bears a signature by somebody else than its log. By whom, and whether it is good, is for
+/// `semper verify`, which has the policy.
+pub(crate) fn is_cosigned(proof: &TlogProof) -> bool {
+    let origin = proof.checkpoint.lines().next().unwrap_or_default();
+    Note::parse(&proof.checkpoint).is_ok_and(|note| note.signatures.iter().any(|line| line.name != origin))
 }
 
 /// The exit code of a request that failed.
 pub(crate) fn exit_of(error: &ClientError) -> Exit {
     match error {
-        ClientError::Url { .. } | ClientError::NoService { .. } => Exit::Usage,
+        ClientError::Url { .. } | ClientError::NoService { .. } | ClientError::NoWitnesses => Exit::Usage,
         ClientError::Tls { .. } => Exit::Fault,
         ClientError::Unreachable { .. } | ClientError::Broken { .. } | ClientError::TimedOut { .. } => {
             Exit::Unreachable
         }
-        ClientError::Busy { .. } => Exit::Busy,
+        ClientError::Busy { .. } | ClientError::NotWitnessed => Exit::Busy,
         // The server answered, and the answer is no: nothing was proved, nothing disproved.
         ClientError::NotFound { .. } => Exit::Undecided,
         ClientError::Status { .. }
@@ -83,6 +119,8 @@ mod tests {
             (ClientError::Unreachable { server: server(), why: server() }, Exit::Unreachable),
             (ClientError::TimedOut { server: server(), secs: 1 }, Exit::Unreachable),
             (ClientError::Busy { retry_after_secs: None }, Exit::Busy),
+            (ClientError::NotWitnessed, Exit::Busy),
+            (ClientError::NoWitnesses, Exit::Usage),
             (ClientError::NotFound { text: server() }, Exit::Undecided),
             (ClientError::NoService { url: server() }, Exit::Usage),
             (ClientError::Status { status: 500, text: server() }, Exit::Fault),

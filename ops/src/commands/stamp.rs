@@ -10,6 +10,8 @@
 //! Evidence is never overwritten. A file whose evidence is there, of its present content, under the policy asked for and
 //! from this service's ledger, is done already (exit 0, so that a folder can be stamped again and again); a token without a
 //! proof, left by a crash between steps 3 and 4, gets its proof; other evidence is left alone, said, and makes the exit 64.
+//! With `--witnessed`, step 4 waits for a quorum of the ledger's witnesses; a file that has its token and no such proof is one
+//! that got only as far as step 3 (exit 75), and after the first of these nobody waits for the others.
 //! Signatures are judged by `semper verify`, which has the trust anchors; this command has none.
 
 mod one;
@@ -60,9 +62,15 @@ pub(crate) fn run(args: Stamp, json: bool) -> Exit {
             return error.exit();
         }
     };
-    let service =
-        OnTheWire { remote: &remote, path: if args.rsa { "/tsa/rsa" } else { "/tsa" }, origin: OnceLock::new() };
-    let wanted = Wanted { algorithm: algorithm(args.hash), policy };
+    let wait = args.witnesses.wait();
+    let service = OnTheWire {
+        remote: &remote,
+        path: if args.rsa { "/tsa/rsa" } else { "/tsa" },
+        origin: OnceLock::new(),
+        wait,
+        gave_up: AtomicBool::new(false),
+    };
+    let wanted = Wanted { algorithm: algorithm(args.hash), policy, witnessed: wait.is_some() };
     let progress = Progress::new(json, "stamping", Some(plan.jobs.len() as u64));
     let results = stamp_all(&plan.jobs, &wanted, &service, &OsEntropy, &progress);
     progress.finish();

@@ -4,6 +4,7 @@ use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use semper_api::client::{ClientError, Form, Which};
@@ -20,7 +21,7 @@ use semper_ttp::verify::TokenReading;
 
 use super::super::atomic::write_new;
 use super::super::hashing::imprint_of_file;
-use super::super::remote::{Remote, exit_of};
+use super::super::remote::{Remote, exit_of, is_cosigned};
 use super::walk::Job;
 use crate::exit::Exit;
 
@@ -36,6 +37,8 @@ const WAIT_SECS_MAX: u64 = 30;
 pub(super) struct Wanted {
     pub(super) algorithm: ImprintAlgorithm,
     pub(super) policy: Option<PolicyId>,
+    /// The proof must bear a cosignature.
+    pub(super) witnessed: bool,
 }
 
 /// The server, as far as this command needs it.
@@ -57,6 +60,10 @@ pub(super) struct OnTheWire<'a> {
     pub(super) path: &'static str,
     /// Asked for once, and only if evidence is there already.
     pub(super) origin: OnceLock<Result<String, ClientError>>,
+    /// How long to wait for witnesses, if they are asked for.
+    pub(super) wait: Option<Duration>,
+    /// That was in vain for one file. For all of a folder, it would take hours.
+    pub(super) gave_up: AtomicBool,
 }
 
 impl Service for OnTheWire<'_> {
@@ -66,7 +73,15 @@ impl Service for OnTheWire<'_> {
 
     fn proof(&self, digest: Digest) -> Result<Vec<u8>, ClientError> {
         let which = Which::Digest(digest);
-        self.remote.call(async |client| client.inclusion(which, Form::TlogProof).await).map(Into::into)
+        let Some(wait) = self.wait else {
+            return self.remote.call(async |client| client.inclusion(which, Form::TlogProof).await).map(Into::into);
+        };
+        if self.gave_up.load(Ordering::Relaxed) {
+            return Err(ClientError::NotWitnessed);
+        }
+        let proof = self.remote.witnessed(which, wait);
+        self.gave_up.fetch_or(proof == Err(ClientError::NotWitnessed), Ordering::Relaxed);
+        proof
     }
 
     fn origin(&self) -> Result<String, ClientError> {
@@ -132,6 +147,9 @@ pub(super) enum Failure {
     /// There is evidence, but not of this file as it is now.
     #[error("{} is there already and {why}; nothing was overwritten: move it away or choose --out", path.display())]
     Occupied { path: PathBuf, why: &'static str },
+    /// The token is there, and its proof is not.
+    #[error("its timestamp is kept, but {0}; run the same command again to get its proof")]
+    Unproven(ClientError),
     /// No answer.
     #[error(transparent)]
     Server(#[from] ClientError),
@@ -155,7 +173,7 @@ impl Failure {
         match self {
             Failure::Read { .. } | Failure::Occupied { .. } => Exit::Usage,
             Failure::Write { .. } | Failure::Entropy | Failure::Answer(_) => Exit::Fault,
-            Failure::Server(error) => exit_of(error),
+            Failure::Server(error) | Failure::Unproven(error) => exit_of(error),
             // It will not become better by trying again.
             Failure::Rejected { text, .. } if *text == Refusal::Halted.to_string() => Exit::Unreachable,
             Failure::Rejected { fail_info, .. } => {
@@ -183,6 +201,8 @@ impl Failure {
         match self {
             Failure::Server(error) => !matches!(error, ClientError::NotFound { .. } | ClientError::Broken { .. }),
             Failure::Rejected { .. } | Failure::Entropy => true,
+            // The others get their tokens.
+            Failure::Unproven(_) => false,
             Failure::Read { .. } | Failure::Write { .. } | Failure::Occupied { .. } | Failure::Answer(_) => false,
         }
     }
@@ -205,14 +225,25 @@ pub(super) fn stamp_one(
     if let Some(proof) = read_if_there(&job.proof)? {
         let occupied = |why| Failure::Occupied { path: job.proof.clone(), why };
         let place = check_proof(&proof, token.digest);
-        let (index, origin) = place.map_err(|_| occupied("is not of the token beside it"))?;
+        let Place { index, origin, cosigned } = place.map_err(|_| occupied("is not of the token beside it"))?;
         if origin != service.origin()? {
             return Err(occupied("is from the ledger of another service than this"));
         }
+        if wanted.witnessed && !cosigned {
+            return Err(occupied("bears no witness's cosignature"));
+        }
         return Ok(Kept { done: Done::Already, time: token.gen_time, digest: token.digest, index });
     }
-    let proof = patiently(service, || Ok(service.proof(token.digest)?))?;
-    let (index, _) = check_proof(&proof, token.digest).map_err(|why| Failure::Answer(why.to_owned()))?;
+    let ask = || match service.proof(token.digest) {
+        Err(error @ (ClientError::NotWitnessed | ClientError::NoWitnesses)) => Err(Failure::Unproven(error)),
+        answer => Ok(answer?),
+    };
+    let proof = patiently(service, ask)?;
+    let place = check_proof(&proof, token.digest).map_err(|why| Failure::Answer(why.to_owned()))?;
+    if wanted.witnessed && !place.cosigned {
+        return Err(Failure::Answer("the proof bears no cosignature, and was asked for with some".to_owned()));
+    }
+    let index = place.index;
     write(&job.proof, &proof)?;
     let done = if had_token { Done::Completed } else { Done::Stamped };
     Ok(Kept { done, time: token.gen_time, digest: token.digest, index })
@@ -281,15 +312,24 @@ fn check_answer(request: &Request, token: &TokenReading) -> Result<(), &'static 
     Ok(())
 }
 
-/// The index and the ledger's name, if the proof is of the entry with this digest. Whether it proves anything is for
-/// `semper verify`.
-fn check_proof(proof: &[u8], digest: Digest) -> Result<(u64, String), &'static str> {
+/// Where a proof says that an entry stands.
+struct Place {
+    index: u64,
+    /// The ledger's name.
+    origin: String,
+    /// Whether somebody else has signed the checkpoint, too.
+    cosigned: bool,
+}
+
+/// What a proof says, if it is of the entry with this digest. Whether it proves anything is for `semper verify`.
+fn check_proof(proof: &[u8], digest: Digest) -> Result<Place, &'static str> {
     let text = std::str::from_utf8(proof).map_err(|_| "the proof is not text")?;
     let proof = TlogProof::parse(text).map_err(|_| "the proof is no tlog-proof")?;
     let entry = proof.extra.as_deref().and_then(|bytes| Entry::decode(bytes).ok());
     let entry = entry.ok_or("the proof carries no entry")?;
-    let origin = origin_of(&proof.checkpoint).to_owned();
-    if entry.digest == digest.0 { Ok((proof.index, origin)) } else { Err("the proof is of another artefact") }
+    let place =
+        Place { index: proof.index, origin: origin_of(&proof.checkpoint).to_owned(), cosigned: is_cosigned(&proof) };
+    if entry.digest == digest.0 { Ok(place) } else { Err("the proof is of another artefact") }
 }
 
 /// The first line of a checkpoint.

@@ -53,7 +53,7 @@ impl Entropy for Sevens {
 }
 
 fn wanted() -> Wanted {
-    Wanted { algorithm: ImprintAlgorithm::Sha384, policy: Some("1.2.3".parse().unwrap()) }
+    Wanted { algorithm: ImprintAlgorithm::Sha384, policy: Some("1.2.3".parse().unwrap()), witnessed: false }
 }
 
 fn folder(files: usize) -> (tempfile::TempDir, Plan) {
