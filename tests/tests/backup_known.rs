@@ -205,6 +205,26 @@ fn the_settings_in_use_are_the_ones_that_count() {
     assert!(restored["settings"].as_str().is_some_and(|file| file.ends_with("/settings-in-use.toml")), "{restored}");
 }
 
+/// The passphrase of the server and that of the backup's own unit lie where each of them can read it, and in no backup.
+#[test]
+fn no_passphrase_gets_into_a_backup() {
+    let (vault, data) = (Vault::new(), Data::demo());
+    let text = fs::read_to_string(data.path().join("passphrase")).unwrap();
+    for name in ["certs/server-secret", "trust/unit-secret"] {
+        let path = data.path().join(name);
+        fs::write(&path, &text).unwrap();
+        fs::set_permissions(&path, std::os::unix::fs::PermissionsExt::from_mode(0o600)).unwrap();
+    }
+    data.set("keys.passphrase_file", "\"certs/server-secret\"");
+    let mut backup = vault.backup_command(&data, None);
+    backup.arg("--passphrase-file").arg(data.path().join("trust/unit-secret"));
+    run_command(backup).expect(0);
+    vault.restore(&data, "new", &["--anchor", &anchor_of(&data)]).expect(0);
+    let new = vault.path("new");
+    assert!(new.join("certs").is_dir() && !new.join("certs/server-secret").exists());
+    assert!(!new.join("trust/unit-secret").exists() && !new.join("passphrase").exists());
+}
+
 /// Two folders with an anchor each would both start, and both sign.
 #[test]
 fn the_old_folder_does_not_start_again() {

@@ -44,6 +44,9 @@ pub(crate) struct BackupRun {
     /// The server's settings; without it, the copy that `semper init` made in the data folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// The passphrase of the key files, which seals the backup, in place of what the settings name.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
     /// The server's admin listener, in place of that of the settings.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) admin: Option<SocketAddr>,

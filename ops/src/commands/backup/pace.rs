@@ -19,6 +19,9 @@ pub(crate) const BESIDE_A_SERVER: u64 = 64 << 20;
 /// Credit that is kept: after a pause, such as a slow sync, at most so much passes at once.
 const BURST: Duration = Duration::from_millis(50);
 
+/// The shortest sleep.
+const SLEEP_MIN: Duration = Duration::from_millis(5);
+
 /// Bytes after which what was written is sent to the disk, without waiting for it.
 const WRITTEN_BYTES_MAX: u64 = 4 << 20;
 
@@ -40,7 +43,8 @@ impl Pace {
     /// These bytes have passed; waits until more may.
     pub(crate) fn passed(&mut self, bytes: usize) {
         let wait = self.wait(self.begun.elapsed(), bytes);
-        if !wait.is_zero() {
+        // Short ones add up; a thousand wakings a second would be the server's to pay.
+        if wait >= SLEEP_MIN {
             std::thread::sleep(wait);
         }
     }

@@ -29,7 +29,7 @@ use super::sealed;
 use crate::cli;
 use crate::commands::running::Failed;
 use crate::commands::say;
-use crate::config::Config;
+use crate::config::{Config, Keys};
 use crate::data::{BACKUP_INDEX, DataFolder};
 use crate::exit::Exit;
 use crate::progress::Progress;
@@ -88,7 +88,16 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
             args.data.display()
         )));
     }
-    let config = folder.config(args.config.as_deref())?;
+    let mut config = folder.config(args.config.as_deref())?;
+    // Wherever one lies, none goes into a backup.
+    let secrets: Vec<_> = [&config.keys.passphrase_file, &args.passphrase_file]
+        .into_iter()
+        .flatten()
+        .filter_map(|file| file.canonicalize().ok())
+        .collect();
+    if let Some(file) = &args.passphrase_file {
+        config.keys = Keys { passphrase_file: Some(file.clone()), passphrase_env: None };
+    }
     let passphrase = config.keys.passphrase(|name| std::env::var_os(name)).map_err(|error| Failed::usage(&error))?;
     let passphrase = Passphrase::new(passphrase.expose().to_owned());
     let identity = folder.log_identity()?;
@@ -110,7 +119,7 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
     // 3.
     let beside = if copy.is_of_server() { BESIDE_A_SERVER } else { 0 };
     let mut pace = Pace::new(args.rate.unwrap_or(beside));
-    let sources = sources(&folder, &copy, &config, args.config.as_deref())?;
+    let sources = sources(&folder, &copy, &config, args.config.as_deref(), &secrets)?;
     let progress = Progress::new(as_json, "backing up", Some(sources.len() as u64));
     let index_path = folder.path(BACKUP_INDEX);
     let mut index = Index::load(&index_path);
@@ -195,6 +204,7 @@ fn sources(
     copy: &Copy,
     config: &Config,
     in_use: Option<&Path>,
+    secrets: &[PathBuf],
 ) -> Result<Vec<(String, PathBuf)>, Failed> {
     let mut sources = Vec::new();
     for name in FILES {
@@ -211,7 +221,6 @@ fn sources(
         }
         sources.push((WITNESS_POLICY.to_owned(), file.clone()));
     }
-    let passphrase = config.keys.passphrase_file.as_ref().and_then(|file| file.canonicalize().ok());
     for (name, _) in FOLDERS {
         let from = if name == "store" { copy.path.clone() } else { folder.path(name) };
         let files =
@@ -225,7 +234,7 @@ fn sources(
                 "people" => file.ends_with(".p12"),
                 _ => !file.starts_with('.'),
             };
-            if wanted && (passphrase.is_none() || path.canonicalize().ok() != passphrase) {
+            if wanted && !path.canonicalize().is_ok_and(|path| secrets.contains(&path)) {
                 sources.push((format!("{name}/{file}"), path));
             }
         }

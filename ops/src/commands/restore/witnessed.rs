@@ -80,8 +80,8 @@ impl Vouched {
 impl Vouched {
     /// What is to be said of a new anchor for which no quorum vouched.
     pub(in crate::commands) fn warning(&self) -> Option<String> {
-        let look = "look for a larger size before you serve (a mirror, a monitor, the newest proof of a client), and delete this if \
-                    you find one";
+        let look = "look for a larger size before you serve (a mirror, a monitor, the newest proof of a client), and do not serve \
+                    if you find one";
         (!self.quorum).then(|| format!("nobody vouches for this being the newest state: {FORKS}; {look}"))
     }
 }
