@@ -101,7 +101,7 @@ pub enum NotAnEntry {
     /// Not one complete CBOR item of the entry's shape.
     #[error("not a CBOR array [1, role, kind, time_ms, digest, tags]")]
     Shape,
-    /// The first element is another number than 1.
+    /// The first element is another number than 1: what follows it, and how long it is, is for that version to say.
     #[error("entry version {0} is not known")]
     Version(u64),
     /// The same content has another, shorter or ordered encoding, which alone is allowed.
@@ -153,14 +153,14 @@ impl Entry {
 
     /// The same by a reader of all CBOR, with what is wrong.
     fn judge(bytes: &[u8]) -> Result<Self, NotAnEntry> {
-        if bytes.len() > ENTRY_BYTES_MAX {
-            return Err(NotAnEntry::Shape);
-        }
         let mut cbor = Decoder::from(bytes);
-        expect(&mut cbor, Header::Array(Some(6)))?;
+        let Ok(Header::Array(Some(elements))) = cbor.pull() else { return Err(NotAnEntry::Shape) };
         let version = number(&mut cbor)?;
         if version != VERSION {
             return Err(NotAnEntry::Version(version));
+        }
+        if elements != 6 || bytes.len() > ENTRY_BYTES_MAX {
+            return Err(NotAnEntry::Shape);
         }
         let (role, kind, time_ms) = (number(&mut cbor)?, number(&mut cbor)?, number(&mut cbor)?);
         let digest = hash(&mut cbor)?;
@@ -273,7 +273,14 @@ mod tests {
         assert_eq!(Entry::decode(&good), Ok(entry(2)));
         assert_eq!(Entry::decode(&good[..good.len() - 1]), Err(NotAnEntry::Shape));
         assert_eq!(Entry::decode(&[&good[..], &[0]].concat()), Err(NotAnEntry::NotDeterministic), "trailing byte");
-        assert_eq!(Entry::decode(&[0x86, 0x02]), Err(NotAnEntry::Version(2)));
+        // A later version may be of any shape, and is not to be held against whoever writes it.
+        let long = [&[0x98, 0x18, 0x19, 0x01, 0x00][..], &[0; 400]].concat();
+        for (bytes, version) in [(&[0x86, 0x02][..], 2), (&[0x87, 0x02, 0xf6], 2), (&[0x81, 0x00], 0), (&long, 256)] {
+            assert_eq!(Entry::decode(bytes), Err(NotAnEntry::Version(version)), "{bytes:x?}");
+        }
+        for bytes in [&[0x87, 0x01, 0, 0, 0, 0, 0][..], &[0x80], &[0xa1, 0x02, 0], &[0x9f, 0x02, 0xff], &[0x86, 0x21]] {
+            assert_eq!(Entry::decode(bytes), Err(NotAnEntry::Shape), "{bytes:x?}");
+        }
         assert_eq!(Entry::decode(&[]), Err(NotAnEntry::Shape));
         let mut long_form = vec![0x86, 0x18, 0x01]; // 1 in two bytes
         long_form.extend_from_slice(&good[2..]);
