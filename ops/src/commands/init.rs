@@ -335,7 +335,8 @@ impl Plan {
         write_new(&trust.join("root.pem"), 0o644, certificate_pem(Authority::Root.name()).as_bytes())?;
         write_new(&trust.join("tsa-chain.pem"), 0o644, chain.as_bytes())?;
         write_new(&trust.join("ledger.vkey"), 0o644, format!("{vkey}\n").as_bytes())?;
-        let promise = LedgerPromise { mmd_ms: self.config.ledger.mmd_ms() };
+        let origin = Some(log_identity.origin().to_owned());
+        let promise = LedgerPromise { mmd_ms: self.config.ledger.mmd_ms(), origin };
         write_new(&trust.join("ledger.json"), 0o644, promise.to_text().as_bytes())?;
         write_new(&trust.join("receipt.pem"), 0o644, receipt.as_bytes())?;
 

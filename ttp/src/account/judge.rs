@@ -123,7 +123,8 @@ pub struct Owed {
 /// It was not, or a certificate is missing to tell.
 pub fn owed(token: &[u8], trust: &Trust) -> Result<Owed, Judgement> {
     let anchors = Anchors { log_keys: trust.log_keys(), trust: Some(trust) };
-    let (_, owed) = Court { anchors: &anchors, against: "" }.owed(token)?;
+    // Whichever log it is: whether the promise is that log's is for the judge of a proof.
+    let (_, owed) = Court { anchors: &anchors, against: "" }.owed(token, trust.mmd_millis())?;
     Ok(owed)
 }
 
@@ -324,23 +325,28 @@ impl Court<'_> {
 
     /// The ledger's own promise: what is usual convicts nobody.
     fn promised_ms(&self) -> Result<u64, Doubt> {
-        let unknown = "the trust folder holds no ledger.json, which says within what time the ledger promised an entry";
-        self.trust()?.promised_millis().ok_or_else(|| Doubt::Open(unknown.to_owned()))
+        let unknown = || {
+            Doubt::Open(format!(
+                "the trust folder holds no ledger.json of the log {}, which says within what time it promised an entry",
+                self.against
+            ))
+        };
+        self.trust()?.promised_millis(self.against).ok_or_else(unknown)
     }
 
-    fn owed(&self, token: &[u8]) -> Result<(TokenReading, Owed), Doubt> {
+    fn owed(&self, token: &[u8], promised_ms: u64) -> Result<(TokenReading, Owed), Doubt> {
         let (reading, _) = self.genuine(token, None)?;
         let trust = self.trust()?;
         let unknown = || Doubt::Open("the certificates that the token was issued with are not all known".to_owned());
         let released = released(token, trust).ok_or_else(unknown)?;
         let from_ms = reading.gen_time.millis();
-        let until_ms = from_ms.saturating_add(self.promised_ms()?);
+        let until_ms = from_ms.saturating_add(promised_ms);
         let (unit, digests) = (released.unit.0, released.forms.map(|digest| digest.0));
         Ok((reading, Owed { from_ms, until_ms, unit, digests }))
     }
 
     fn omission(&self, issue: &TlogProof, token: &[u8], stretch: &Stretch) -> Found {
-        let (reading, owed) = self.owed(token)?;
+        let (reading, owed) = self.owed(token, self.promised_ms()?)?;
         self.is_its_unit(issue, &owed.unit)?;
         let checkpoint = self.checkpoint(&stretch.checkpoint)?;
         let leaves: Vec<Hash> = stretch.entries.iter().map(|entry| leaf_hash(entry)).collect();
@@ -375,7 +381,7 @@ impl Court<'_> {
 
     fn out_of_time(&self, issue: &TlogProof, token: &[u8], entry: &TlogProof) -> Found {
         let (reading, report) = self.genuine(token, Some(entry))?;
-        let (_, owed) = self.owed(token)?;
+        let (_, owed) = self.owed(token, self.promised_ms()?)?;
         self.is_its_unit(issue, &owed.unit)?;
         let (index, placed) = self.entry(entry)?;
         for check in [Check::EntryDigest, Check::EntryKind, Check::ProofCheckpoint, Check::ProofInclusion] {

@@ -17,6 +17,7 @@ use crate::asn1::decode_strict;
 use crate::crypto::{LogSigner, SignatureAlgorithm, SoftKey, der_to_raw, negate_s, raw_to_der};
 use crate::digest::Digest;
 use crate::testing::{self, GEN_TIME, LOG, ORIGIN, token, trust};
+use crate::verify::LedgerPromise;
 use crate::x509::encode;
 
 /// A log of up to 256 entries that signs whatever it likes.
@@ -330,6 +331,13 @@ fn without_what_is_needed_to_judge_a_token_nothing_is_proven() {
     let found = judge(&proof, &Anchors { log_keys: trust.log_keys(), trust: Some(&trust) });
     assert_eq!(found.verdict, Verdict::Open, "{}", found.reason);
     assert!(found.reason.contains("ledger.json"), "{}", found.reason);
+    // Nor is what another one promised.
+    for (origin, verdict) in [("log.example/2", Verdict::Open), (ORIGIN, Verdict::Proven)] {
+        let promise = LedgerPromise { mmd_ms: 5_000, origin: Some(origin.to_owned()) };
+        let trust = trust.clone().with_promise(&promise.to_text()).unwrap();
+        let found = judge(&proof, &Anchors { log_keys: trust.log_keys(), trust: Some(&trust) });
+        assert_eq!(found.verdict, verdict, "{}", found.reason);
+    }
     // Without the chain the form with certificates cannot be made from a token that has none.
     let trust = crate::verify::Trust::from_texts(&root, &unit, &LOG.verifier_key().to_string()).unwrap();
     let trust = trust.with_mmd_millis(5_000);

@@ -304,7 +304,8 @@ fn the_ledgers_promise_bounds_the_entrys_time() {
     let at = |millis, trust: &Trust| failed(&verify(&good, Some(&proof(&entry_after(millis))), trust));
     let patient = trust().with_promise(r#"{"mmd_ms": 20000, "of a later version": 1}"#).unwrap();
     assert_eq!((at(20_000, &patient), at(20_001, &patient)), (vec![], vec![Check::EntryTime]));
-    let strict = trust().with_promise(&serde_json::to_string(&LedgerPromise { mmd_ms: 100 }).unwrap()).unwrap();
+    let strict =
+        trust().with_promise(&serde_json::to_string(&LedgerPromise { mmd_ms: 100, origin: None }).unwrap()).unwrap();
     assert_eq!((at(100, &strict), at(101, &strict)), (vec![], vec![Check::EntryTime]));
     assert!(matches!(trust().with_promise("{}"), Err(TrustFault::Promise(_))));
 }

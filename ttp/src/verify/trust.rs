@@ -23,22 +23,25 @@ pub struct Trust {
     pub(super) witnesses: Option<Policy>,
     pub(super) policies: Vec<PolicyId>,
     /// What its ledger promised, if a file says so.
-    pub(super) promised_millis: Option<u64>,
+    promise: Option<LedgerPromise>,
 }
 
 /// `ledger.json` of the trust folder: what the ledger promised in its genesis entry, as far as a verifier must know it.
 /// Reaches disk: fields are only added, as `Option`, and unknown ones are passed over.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct LedgerPromise {
     /// How much later than the decision an entry may be, milliseconds.
     pub mmd_ms: u64,
+    /// Of which log; without it, of the one whose key lies beside.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub origin: Option<String>,
 }
 
 impl LedgerPromise {
     /// The file, to the byte: `init` writes it and `fsck` compares with it.
     #[must_use]
     pub fn to_text(&self) -> String {
-        serde_json::to_string(self).expect("a promise is a number") + "\n"
+        serde_json::to_string(self).expect("a number and a text") + "\n"
     }
 }
 
@@ -91,15 +94,7 @@ impl Trust {
         };
         let chain = certificates(chain_pem).ok_or(TrustFault::Chain)?;
         let log_keys = log_keys(vkeys)?;
-        Ok(Self {
-            root,
-            chain,
-            log_keys,
-            receipt_key: None,
-            witnesses: None,
-            policies: Vec::new(),
-            promised_millis: None,
-        })
+        Ok(Self { root, chain, log_keys, receipt_key: None, witnesses: None, policies: Vec::new(), promise: None })
     }
 
     /// Accepts tokens of these policies only; with none, of every policy but the test policy
@@ -142,19 +137,26 @@ impl Trust {
     pub fn with_promise(self, json: &str) -> Result<Self, TrustFault> {
         let promise: LedgerPromise =
             serde_json::from_str(json).map_err(|error| TrustFault::Promise(error.to_string()))?;
-        Ok(self.with_mmd_millis(promise.mmd_ms))
+        Ok(Self { promise: Some(promise), ..self })
     }
 
     /// The largest span between decision and entry, milliseconds.
     #[must_use]
     pub fn mmd_millis(&self) -> u64 {
-        self.promised_millis.unwrap_or(MMD_MILLIS)
+        self.promise.as_ref().map_or(MMD_MILLIS, |promise| promise.mmd_ms)
     }
 
-    /// The same if it is known to be this ledger's: to convict it, what ledgers usually promise is not enough.
+    /// The same if it is known to be what the log of this origin promised: to convict it, neither what is usual nor another log's
+    /// promise is enough.
     #[must_use]
-    pub fn promised_millis(&self) -> Option<u64> {
-        self.promised_millis
+    pub fn promised_millis(&self, origin: &str) -> Option<u64> {
+        let promise = self.promise.as_ref()?;
+        let of = match (&promise.origin, self.log_keys.as_slice()) {
+            (Some(of), _) => of,
+            (None, [key]) => key.name(),
+            (None, _) => return None,
+        };
+        (of == origin).then_some(promise.mmd_ms)
     }
 
     /// The keys of the logs that are accepted.
@@ -165,8 +167,7 @@ impl Trust {
 
     /// Another largest span between decision and entry, milliseconds.
     #[must_use]
-    pub fn with_mmd_millis(mut self, mmd_millis: u64) -> Self {
-        self.promised_millis = Some(mmd_millis);
-        self
+    pub fn with_mmd_millis(self, mmd_millis: u64) -> Self {
+        Self { promise: Some(LedgerPromise { mmd_ms: mmd_millis, origin: None }), ..self }
     }
 }

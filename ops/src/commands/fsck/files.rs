@@ -154,8 +154,8 @@ impl Check<'_> {
                 self.wrong(file, "it is not the key that genesis names");
             }
         }
-        let promise = self.bytes("trust/ledger.json");
-        if promise.is_some_and(|bytes| bytes != LedgerPromise { mmd_ms: genesis.mmd_ms }.to_text().as_bytes()) {
+        let due = LedgerPromise { mmd_ms: genesis.mmd_ms, origin: Some(genesis.origin.clone()) };
+        if self.bytes("trust/ledger.json").is_some_and(|bytes| bytes != due.to_text().as_bytes()) {
             self.wrong("trust/ledger.json", "it does not promise what genesis does");
         }
         let digests = self.pem_certificates("trust/root.pem");

@@ -474,8 +474,8 @@ fn the_trust_folder_is_what_a_verifier_reads() {
         semper_ttp::verify::Trust::from_texts(&trust("root.pem"), &trust("tsa-chain.pem"), &trust("ledger.vkey"))
             .is_ok()
     );
-    assert_eq!(trust("ledger.json"), "{\"mmd_ms\":5000}\n");
     let log = demo().log_identity().unwrap();
+    assert_eq!(trust("ledger.json"), format!("{{\"mmd_ms\":5000,\"origin\":\"{}\"}}\n", log.origin()));
     let none = [0; 64];
     assert!(!LogVerifier.verify(semper_ledger::port::Algorithm::Es256, &log.receipt_key, b"", &none));
     let spki = pem::decode("PUBLIC KEY", &trust("receipt.pem")).unwrap();
