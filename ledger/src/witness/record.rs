@@ -1,7 +1,8 @@
 //! What a witness remembers: for each origin the newest checkpoint that it cosigned, in a file of its own.
 //!
 //! ```text
-//! DIR/ <hex SHA-256(origin)>/record         the note, with the log's signatures and our cosignature: two slots
+//! DIR/ memory                               says that this is a witness's memory
+//!      <hex SHA-256(origin)>/record         the note, with the log's signatures and our cosignature: two slots
 //!      <hex SHA-256(origin)>/checkpoint     a copy of it, for readers: [`Records::publish`]
 //!      evidence/<hex>.request               requests that a log signed and that do not continue what was cosigned
 //!      evidence/convicts-<hex>.pom.json     proofs that a log signed two histories, for anybody to judge
@@ -45,6 +46,10 @@ use crate::{
     port::{SigningFailed, Verifier},
 };
 
+/// The file without which a folder is nobody's memory: an empty one that was made by hand is none.
+const MARK: &str = "memory";
+const MARK_TEXT: &[u8] =
+    b"What a witness has cosigned. Put no older copy in its place, and make no new one under the same key.\n";
 /// The folder of kept requests.
 const EVIDENCE: &str = "evidence";
 /// How the names of what convicts its log begin.
@@ -123,6 +128,13 @@ pub enum RecordsError {
     /// The disk.
     #[error(transparent)]
     Disk(#[from] DiskFault),
+    /// There are none.
+    #[error(
+        "there is no memory of a witness in {}: a witness that has lost it may cosign a second history, so its key must be given up: \
+         make a new witness (semper witness init) and tell the logs that it witnessed",
+        .0.display()
+    )]
+    Lost(PathBuf),
     /// Another process has them.
     #[error("the witness's records in {} are in use by another process", .0.display())]
     Locked(PathBuf),
@@ -158,7 +170,16 @@ pub enum NotCosigned {
 }
 
 impl Records {
-    /// Opens the records in `folder`, which must exist; every one of them must bear the signature of `own`, and no wrong
+    /// Makes the memory of a new witness.
+    ///
+    /// # Errors
+    /// The disk.
+    pub fn create(folder: &Path) -> Result<(), DiskFault> {
+        disk::make_folder(folder)?;
+        disk::replace(&folder.join(MARK), MARK_TEXT)
+    }
+
+    /// Opens the records in `folder`, which [`Records::create`] made; every one of them must bear the signature of `own`, and no wrong
     /// one of its log.
     ///
     /// # Errors
@@ -169,6 +190,9 @@ impl Records {
         logs: &[WitnessedLog],
         verifier: &dyn Verifier,
     ) -> Result<Self, RecordsError> {
+        if !folder.join(MARK).try_exists().map_err(fault("look into", folder))? {
+            return Err(RecordsError::Lost(folder.to_owned()));
+        }
         let lock = File::open(folder).map_err(fault("open", folder))?;
         match lock.try_lock() {
             Err(TryLockError::WouldBlock) => return Err(RecordsError::Locked(folder.to_owned())),
@@ -185,11 +209,14 @@ impl Records {
             // Without a file a crash came before it, and nothing was answered.
             let newest = file::read(&folder)?.map_or(Err(()), |found| newest(found, &read));
             let newest = newest.map_err(|()| RecordsError::Damaged(folder.clone()))?;
-            let Some((sequence, Cosigned { checkpoint, note, secs })) = newest else { continue };
-            file::publish(&folder, &note)?;
+            let Some((mut sequence, Cosigned { checkpoint, note, secs })) = newest else { continue };
+            // What was read may be in the page cache only: of a write that was killed before its sync, or whose sync failed. Written
+            // anew it is on the disk before anybody sees it, also if the same checkpoint is asked for again.
+            sequence += 1;
+            file::write(&folder, sequence, &note)?;
             let turn = Mutex::new(Turn { in_doubt: false, sequence, written_secs: secs });
             let newest = RwLock::new(Some((checkpoint, note)));
-            origins.insert(hash, Arc::new(Record { turn, newest, stale: AtomicBool::new(false) }));
+            origins.insert(hash, Arc::new(Record { turn, newest, stale: AtomicBool::new(true) }));
         }
         let evidence = folder.join(EVIDENCE);
         disk::make_folder(&evidence)?;
@@ -329,8 +356,8 @@ struct Cosigned {
 /// be lost.
 fn newest(found: file::Found, read: &dyn Fn(&[u8]) -> Option<Cosigned>) -> Result<Option<(u64, Cosigned)>, ()> {
     let Some((sequence, note)) = found.record else {
-        // A copy alone: it was put there by hand, out of the folder that a web server had.
-        return found.copy.map(|copy| Ok((0, read(&copy).ok_or(())?))).transpose();
+        // A copy alone may be a second old, and a witness whose memory is a second old can be made to forget.
+        return if found.copy.is_none() { Ok(None) } else { Err(()) };
     };
     let newest = read(&note).ok_or(())?;
     // The copy is never ahead, unless a slot was damaged after it was answered.
@@ -377,6 +404,9 @@ mod tests {
     }
 
     fn open(folder: &Path) -> Result<Records, RecordsError> {
+        if fs::read_dir(folder).unwrap().next().is_none() {
+            Records::create(folder).unwrap();
+        }
         Records::open(folder, cosigner().verifier_key(), &known(), &TestVerifier)
     }
 
@@ -535,6 +565,7 @@ mod tests {
                 copied.map_or_else(|| fs::remove_file(&copy).unwrap(), |bytes| fs::write(&copy, bytes).unwrap());
                 let records = open(dir.path()).unwrap();
                 assert_eq!(size(&records), Some(9), "cut after {cut}");
+                records.publish().unwrap();
                 assert_eq!(fs::read(&copy).unwrap(), served);
                 submit(&records, 9, 13).unwrap();
                 drop(records);
@@ -542,6 +573,19 @@ mod tests {
                 fs::write(&copy, &served).unwrap();
             }
         }
+    }
+
+    /// What a start finds may not be on the disk yet (killed between write and sync), and it is shown from the first moment on.
+    #[test]
+    fn a_start_writes_what_it_found_once_more() {
+        let dir = tempfile::tempdir().unwrap();
+        submit(&open(dir.path()).unwrap(), 0, 5).unwrap();
+        let sequence = || file::read(record_file(dir.path()).parent().unwrap()).unwrap().unwrap().record.unwrap().0;
+        assert_eq!(sequence(), 1);
+        let records = open(dir.path()).unwrap();
+        assert_eq!(sequence(), 2);
+        submit_at(&records, 5, 5, 1_001).unwrap();
+        assert_eq!((sequence(), size(&records)), (2, Some(5)));
     }
 
     /// A log with many keys: its notes outgrow the slots.
@@ -556,6 +600,18 @@ mod tests {
             assert_eq!(found.record, Some((sequence, note.into_bytes())));
         }
         assert_eq!(fs::metadata(file).unwrap().len(), 2 * 131_072);
+    }
+
+    #[test]
+    fn an_empty_folder_is_no_memory() {
+        let dir = tempfile::tempdir().unwrap();
+        let folder = dir.path().join("cosigned");
+        let open = || Records::open(&folder, cosigner().verifier_key(), &known(), &TestVerifier);
+        assert!(matches!(open(), Err(RecordsError::Lost(_))));
+        fs::create_dir(&folder).unwrap();
+        assert!(matches!(open(), Err(RecordsError::Lost(_))));
+        Records::create(&folder).unwrap();
+        submit(&open().unwrap(), 0, 5).unwrap();
     }
 
     #[test]
@@ -589,14 +645,11 @@ mod tests {
         let stranger = SmallLog::new(30);
         file::write(file.parent().unwrap(), 7, &stranger.head.note(&stranger.identity).to_string()).unwrap();
         assert!(matches!(open(dir.path()), Err(RecordsError::Damaged(_))));
-        // A copy alone serves, if it is one.
+        // A copy alone may be older than what was answered.
         fs::remove_file(&file).unwrap();
-        fs::write(&copy, &served[1..]).unwrap();
-        assert!(matches!(open(dir.path()), Err(RecordsError::Damaged(_))));
         fs::write(&copy, &served).unwrap();
-        let records = open(dir.path()).unwrap();
-        submit(&records, 9, 10).unwrap();
-        drop(records);
+        assert!(matches!(open(dir.path()), Err(RecordsError::Damaged(_))));
+        fs::write(&file, good).unwrap();
         // Another origin's record, under this one's name.
         let other = dir.path().join(hex::encode(sha256(b"other")));
         fs::create_dir(&other).unwrap();

@@ -6,8 +6,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use semper_ledger::cosignature::Cosigner;
+use semper_ledger::disk::DiskFault;
 use semper_ledger::note::{BadKey, VerifierKey};
 use semper_ledger::witness::log_list::{self, ListedLog};
+use semper_ledger::witness::record::Records;
 use semper_ttp::crypto::{
     CryptoFault, Entropy as _, EntropyFault, KeyFileFault, LogSigner, OsEntropy, Passphrase, SignatureAlgorithm,
     SoftKey, seal_key_pem,
@@ -19,7 +21,7 @@ use crate::cli::WitnessInit;
 use crate::commands::init::PASSPHRASE_CHARS_MIN;
 use crate::commands::say;
 use crate::config::{ConfigError, Secret, SecretError, WitnessConfig};
-use crate::data::{DataError, INCOMPLETE, make_folder, sync_folder, write_new};
+use crate::data::{DataError, INCOMPLETE, sync_folder, write_new};
 use crate::exit::Exit;
 
 /// The settings of a demonstration.
@@ -82,6 +84,8 @@ enum InitError {
     #[error(transparent)]
     Data(#[from] DataError),
     #[error(transparent)]
+    Memory(#[from] DiskFault),
+    #[error(transparent)]
     Crypto(#[from] CryptoFault),
     #[error(transparent)]
     KeyFile(#[from] KeyFileFault),
@@ -103,7 +107,7 @@ impl InitError {
             | Self::Config(_)
             | Self::Secret(_) => Exit::Usage,
             Self::Data(error) => error.exit(),
-            Self::Crypto(_) | Self::KeyFile(_) | Self::Entropy(_) | Self::Io { .. } => Exit::Fault,
+            Self::Memory(_) | Self::Crypto(_) | Self::KeyFile(_) | Self::Entropy(_) | Self::Io { .. } => Exit::Fault,
         }
     }
 }
@@ -152,7 +156,7 @@ fn make(args: &WitnessInit) -> Result<VerifierKey, InitError> {
     write_new(&folder.path(SETTINGS), 0o644, &settings)?;
     write_new(&folder.path(LOGS), 0o644, log_list::write(&logs).as_bytes())?;
     write_new(&folder.path(VKEY), 0o644, format!("{vkey}\n").as_bytes())?;
-    make_folder(&folder.path(COSIGNED), 0o755)?;
+    Records::create(&folder.path(COSIGNED))?;
     sync_folder(&folder.0)?;
     let marker = folder.path(INCOMPLETE);
     fs::remove_file(&marker).map_err(|error| InitError::Io { path: marker, error })?;

@@ -63,7 +63,7 @@ fn serve(args: &WitnessServe, as_json: bool) -> Result<(), Failed> {
     let records = Records::open(&folder.path(COSIGNED), cosigner.verifier_key(), &judged, &LogVerifier);
     let records = records.map_err(|error| match error {
         RecordsError::Locked(_) => Failed(Exit::Busy, error.to_string()),
-        RecordsError::Disk(_) | RecordsError::Damaged(_) => Failed::fault(&error),
+        RecordsError::Disk(_) | RecordsError::Damaged(_) | RecordsError::Lost(_) => Failed::fault(&error),
     })?;
     if logs.is_empty() {
         tracing::warn!(list = %folder.path(LOGS).display(), "the list names no log: nothing will be cosigned");
