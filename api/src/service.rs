@@ -281,6 +281,11 @@ impl Service {
         why
     }
 
+    /// The witnesses of the ledger, if there are any.
+    pub fn witnesses(&self) -> Option<&Arc<Witnesses>> {
+        self.witnesses.as_ref()
+    }
+
     /// The reading half of the ledger.
     pub fn reader(&self) -> &Arc<semper_ledger::reader::Reader> {
         self.ledger.reader()

@@ -54,6 +54,9 @@ const PAUSE_MOST: Duration = Duration::from_secs(30);
 /// The longest that a witness is left alone because it wishes so.
 const BUSY_MOST: Duration = Duration::from_secs(3600);
 
+/// How long the end of a service may take until a quorum of witnesses has seen it.
+const LAST_SHOWN_WITHIN: Duration = Duration::from_secs(5);
+
 /// How far a cosignature's time may lie from our own, either way, seconds: more, and one of the two clocks is no clock.
 const SECONDS_OFF_MAX: u64 = 3600;
 
@@ -96,6 +99,8 @@ pub struct Witnesses {
     target: watch::Sender<Option<Arc<GroupHead>>>,
     newest: watch::Sender<Option<Arc<Witnessed>>>,
     demand: Notify,
+    /// Held while the newest is written.
+    keeping: Mutex<()>,
 }
 
 /// A witness that has an address.
@@ -187,6 +192,7 @@ impl Witnesses {
             target: watch::Sender::new(None),
             newest: watch::Sender::new(kept.map(Arc::new)),
             demand: Notify::new(),
+            keeping: Mutex::new(()),
         }))
     }
 
@@ -352,7 +358,18 @@ impl Witnesses {
                     *last = 0;
                     return self.adopt(asked, last, now, &claim).await;
                 }
-                Ok(Cosigned::Conflict { size }) => *last = size,
+                Ok(Cosigned::Conflict { size }) => {
+                    if size < *last {
+                        tracing::error!(
+                            witness = asked.name,
+                            cosigned = *last,
+                            remembers = size,
+                            "THE WITNESS HAS FORGOTTEN what it cosigned: it may cosign a second history of any log, and its operator \
+                             must give up its key"
+                        );
+                    }
+                    *last = size;
+                }
                 Err(ClientError::Status { status: 422, text }) => {
                     *last = 0;
                     return self.adopt(asked, last, now, &format!("refuses the proof from size {from}: {text}")).await;
@@ -420,18 +437,35 @@ impl Witnesses {
         self.newest.send_replace(Some(Arc::new(Witnessed { head: head.clone(), note: note.to_string() })));
     }
 
+    /// Shows the newest checkpoint of a ledger that ends, and keeps what comes of it: whoever restores it without its anchor asks the
+    /// witnesses what was newest, and its export bears their cosignatures. `false` if no quorum came in time.
+    pub async fn show_last(&self) -> bool {
+        let Some(last) = self.reader.size().checked_sub(1) else { return true };
+        let shown = tokio::time::timeout(LAST_SHOWN_WITHIN, self.wait_for(last)).await.ok().flatten();
+        if shown.is_some() {
+            // On a thread that has nothing else to do any more.
+            tokio::task::block_in_place(|| self.keep());
+        }
+        shown.is_some()
+    }
+
+    /// Writes the newest witnessed checkpoint.
+    fn keep(&self) {
+        let _one_at_a_time = self.keeping.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(witnessed) = self.newest() else { return };
+        if let Err(fault) = disk::replace(&self.settings.kept, witnessed.note.as_bytes()) {
+            tracing::warn!(%fault, "the witnessed checkpoint was not kept");
+        }
+    }
+
     /// Keeps the newest witnessed checkpoint over a restart: one write at a time, always the newest, and no more often than
     /// witnesses are asked without need. Whoever waits for a witnessed proof has the disk for itself.
     async fn keep_newest(self: Arc<Self>) {
         let mut newest = self.newest.subscribe();
         while newest.changed().await.is_ok() {
-            let Some(witnessed) = newest.borrow_and_update().clone() else { continue };
-            let kept = self.settings.kept.clone();
-            let written = tokio::task::spawn_blocking(move || disk::replace(&kept, witnessed.note.as_bytes())).await;
-            // A panic was printed.
-            if let Ok(Err(fault)) = written {
-                tracing::warn!(%fault, "the witnessed checkpoint was not kept");
-            }
+            newest.mark_unchanged();
+            let witnesses = self.clone();
+            let _ = tokio::task::spawn_blocking(move || witnesses.keep()).await; // a panic was printed
             tokio::time::sleep(self.settings.interval).await;
         }
     }

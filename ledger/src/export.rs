@@ -67,6 +67,9 @@ pub struct Export<'a> {
     /// The newest checkpoint that may leave: the anchored one. A store may be one group ahead after a power cut; that
     /// group has been given to nobody, and is not given away here either.
     pub anchored: &'a Anchored,
+    /// The newest checkpoint that witnesses have cosigned, if one is kept: it leaves in the place of ours if it is the same with
+    /// more lines.
+    pub cosigned: Option<&'a str>,
     /// The folder; made if it is missing.
     pub out: &'a Path,
     /// Called after each file with files done and files in all.
@@ -215,7 +218,7 @@ impl Export<'_> {
         // 1.
         self.resources(&tree, &mut folder)?;
         // 2. and 3. One of the same size stays as it is: it may carry cosignatures that ours does not.
-        let note = head.note(self.identity).to_string();
+        let note = self.signed(&head);
         let written = folder.publish((previous != Some(head.size)).then_some(note.as_str()))?;
         let (size, root) = (head.size, head.root);
         Ok(Exported {
@@ -244,6 +247,16 @@ impl Export<'_> {
         let key = keys::number(size);
         let head = read(self.store, Table::Group, &key)?.map(|row| parse_head(&key, &row)).transpose()?;
         head.filter(|head| head.root == self.anchored.root).ok_or(OpenError::Forked { size }.into())
+    }
+
+    /// The checkpoint of this group, with cosignatures where there are some.
+    fn signed(&self, head: &GroupHead) -> String {
+        let own = head.note(self.identity);
+        let same = |note: &&str| {
+            Note::parse(note).is_ok_and(|note| note.text == own.text)
+                && Checkpoint::verify(note, std::slice::from_ref(&self.identity.note_key), self.verifier).is_ok()
+        };
+        self.cosigned.filter(same).map_or_else(|| own.to_string(), ToOwned::to_owned)
     }
 
     /// Judges the checkpoint that is in the folder; gives its size.

@@ -68,6 +68,9 @@ pub(crate) const INCOMPLETE: &str = "INCOMPLETE";
 /// What backups have stored where; written last, so its age is that of the newest backup.
 pub(crate) const BACKUP_INDEX: &str = "backup.index";
 
+/// The newest checkpoint that a quorum of witnesses has cosigned.
+pub(crate) const WITNESSED: &str = "witnessed";
+
 /// The folder of copies of the store. On the store's file system, since they link its files.
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 

@@ -145,7 +145,7 @@ impl Ledger {
     fn export(&self, out: &Path, progress: &dyn Fn(u64, u64)) -> Result<Exported, ExportError> {
         let anchored = self.anchor.load().expect("the anchor").expect("a checkpoint");
         let (store, identity, verifier) = (&self.store, &self.identity, &LogVerifier);
-        Export { store, identity, verifier, anchored: &anchored, out, progress }.run()
+        Export { store, identity, verifier, anchored: &anchored, cosigned: None, out, progress }.run()
     }
 
     /// The size of the log in the folder, all of which must be there and lead to the signed root.

@@ -285,6 +285,27 @@ fn slow_and_lying_witnesses_hold_up_nobody() {
     }
 }
 
+/// Whoever restores a ledger without its anchor asks the witnesses what was newest: they have seen its very end, and its export
+/// says so.
+#[test]
+fn the_end_of_a_service_is_shown_to_its_witnesses() {
+    let data = Data::own();
+    let (_witness, running) = witness_of(&data);
+    let world = World::new(data, &[(_witness.vkey(), running.http())], 1);
+    // Asked once an hour: at the end it is because of the end.
+    world.data.set("witnesses.interval_ms", "3600000");
+    let server = world.data.serve();
+    token(&server, b"the last");
+    server.stop();
+    let out = world.data.path().with_file_name("public");
+    world.data.export(&out).expect(0);
+    let note = fs::read_to_string(out.join("checkpoint")).expect("a checkpoint");
+    let judged = world.policy().judge(&note, &LogVerifier).expect("a checkpoint");
+    assert!(judged.quorum, "{note}");
+    let shown = get(running.http(), &monitoring_path(world.data.log_key().name())).text();
+    assert_eq!(checkpoint_size(&shown), judged.checkpoint.size);
+}
+
 /// A witness whose memory was put back from a copy is shown the way from there; it cannot make us fork.
 #[test]
 fn a_witness_that_was_set_back_catches_up() {

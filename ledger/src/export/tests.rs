@@ -83,6 +83,7 @@ impl Log {
             identity: &self.identity,
             verifier: &TestVerifier,
             anchored: &self.anchored(),
+            cosigned: None,
             out,
             progress,
         }
@@ -502,7 +503,7 @@ fn a_wrong_row_stops_the_export_before_it_leaves() {
 
 fn export_from(store: &MemoryStore, anchored: &Anchored, out: &Path) -> Result<Exported, ExportError> {
     let (identity, verifier) = (&world::identity(), &TestVerifier);
-    Export { store, identity, verifier, anchored, out, progress: &|_, _| () }.run()
+    Export { store, identity, verifier, anchored, cosigned: None, out, progress: &|_, _| () }.run()
 }
 
 #[test]

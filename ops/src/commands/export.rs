@@ -13,15 +13,17 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use semper_ledger::anchor::{Anchor as _, AnchorError, Anchored};
+use semper_ledger::disk;
 use semper_ledger::export::{Export, ExportError, Exported};
 use semper_ledger::ledger::{self, OpenError};
+use semper_ledger::note::NOTE_BYTES_MAX;
 use semper_ledger::store::rocks;
 use semper_ttp::crypto::LogVerifier;
 use serde_json::{Value, json};
 
 use super::{fsck, say};
 use crate::cli;
-use crate::data::{DataError, DataFolder, ReadOnly, StoreLock};
+use crate::data::{DataError, DataFolder, ReadOnly, StoreLock, WITNESSED};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -120,6 +122,8 @@ fn export(args: &cli::Export, json: bool) -> Result<Done, Failed> {
         }
     };
     let anchored = anchored.ok_or(ExportError::Ledger(OpenError::AnchorEmpty))?;
+    let cosigned = disk::read_at_most(&folder.path(WITNESSED), NOTE_BYTES_MAX).map_err(ExportError::Disk)?;
+    let cosigned = cosigned.and_then(|note| String::from_utf8(note).ok());
     let progress = Progress::new(json, "exporting", Some(0));
     let advance = |done, total| {
         progress.set_total(total);
@@ -130,6 +134,7 @@ fn export(args: &cli::Export, json: bool) -> Result<Done, Failed> {
         identity: &identity,
         verifier: &LogVerifier,
         anchored: &anchored,
+        cosigned: cosigned.as_deref(),
         out: &args.out,
         progress: &advance,
     }

@@ -258,6 +258,11 @@ async fn listen(
     if let Ok(Err(error)) = recorded {
         tracing::warn!(%error, "the end of the service got no ledger entry");
     }
+    if let Some(witnesses) = service.witnesses()
+        && !witnesses.show_last().await
+    {
+        tracing::warn!("no quorum of witnesses cosigned the last checkpoint: only the anchor and exports know of it");
+    }
     Ok(Exit::Ok)
 }
 

@@ -9,7 +9,7 @@ use semper_ledger::reader::Reader;
 
 use crate::commands::running::Failed;
 use crate::config;
-use crate::data::{DataError, DataFolder};
+use crate::data::{DataError, DataFolder, WITNESSED};
 
 /// The folder of checkpoints that contradict this ledger.
 const EVIDENCE: &str = "evidence";
@@ -75,7 +75,7 @@ pub(super) fn witnesses(
         wait_max: Duration::from_millis(settings.wait_max_ms),
         demands_max: settings.demands_max,
         monitoring_urls: settings.monitoring_urls.clone(),
-        kept: folder.path("witnessed"),
+        kept: folder.path(WITNESSED),
         evidence: folder.path(EVIDENCE),
     };
     Witnesses::new(policy, reader.clone(), settings).map_err(|error| match error {
