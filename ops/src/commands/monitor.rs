@@ -14,7 +14,7 @@ mod lists;
 mod telling;
 
 use std::path::Path;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use semper_api::client::ClientError;
@@ -199,13 +199,17 @@ async fn rounds(
 }
 
 async fn one_round(follower: &mut Follower, expected: &mut Expectations, json: bool) -> Result<Round, RoundError> {
-    let progress = Progress::new(json, "reading entries", Some(0));
+    // Only where there is something to read: most rounds find nothing new.
+    let progress = OnceLock::new();
     let advance = |done, total| {
+        let progress = progress.get_or_init(|| Progress::new(json, "reading entries", Some(total)));
         progress.set_total(total);
         progress.set(done);
     };
     let ended = follower.round(wall_ms(), &advance).await;
-    progress.finish();
+    if let Some(progress) = progress.get() {
+        progress.finish();
+    }
     let mut round = ended?;
     if round.misbehaviour.is_none() && round.older.is_none() {
         round.misbehaviour = expected.look(follower).await?;

@@ -148,8 +148,8 @@ pub(super) enum Failure {
     #[error("{} is there already and {why}; nothing was overwritten: move it away or choose --out", path.display())]
     Occupied { path: PathBuf, why: &'static str },
     /// The token is there, and its proof is not.
-    #[error("its timestamp is kept, but {0}; run the same command again to get its proof")]
-    Unproven(ClientError),
+    #[error("its timestamp is kept, but {why}; {} to get its proof", again(.why))]
+    Unproven { why: ClientError },
     /// No answer.
     #[error(transparent)]
     Server(#[from] ClientError),
@@ -164,6 +164,13 @@ pub(super) enum Failure {
     Entropy,
 }
 
+fn again(why: &ClientError) -> &'static str {
+    match why {
+        ClientError::NoWitnesses => "run the command without --witnessed",
+        _ => "run the same command again",
+    }
+}
+
 fn names(fail_info: &[FailInfo]) -> String {
     fail_info.iter().map(|info| format!("{}: ", info.name())).collect()
 }
@@ -173,7 +180,7 @@ impl Failure {
         match self {
             Failure::Read { .. } | Failure::Occupied { .. } => Exit::Usage,
             Failure::Write { .. } | Failure::Entropy | Failure::Answer(_) => Exit::Fault,
-            Failure::Server(error) | Failure::Unproven(error) => exit_of(error),
+            Failure::Server(error) | Failure::Unproven { why: error } => exit_of(error),
             // It will not become better by trying again.
             Failure::Rejected { text, .. } if *text == Refusal::Halted.to_string() => Exit::Unreachable,
             Failure::Rejected { fail_info, .. } => {
@@ -201,8 +208,8 @@ impl Failure {
         match self {
             Failure::Server(error) => !matches!(error, ClientError::NotFound { .. } | ClientError::Broken { .. }),
             Failure::Rejected { .. } | Failure::Entropy => true,
-            // The others get their tokens.
-            Failure::Unproven(_) => false,
+            // The others get their tokens, unless these would be of no use to the caller either.
+            Failure::Unproven { why } => matches!(why, ClientError::NoWitnesses),
             Failure::Read { .. } | Failure::Write { .. } | Failure::Occupied { .. } | Failure::Answer(_) => false,
         }
     }
@@ -235,7 +242,7 @@ pub(super) fn stamp_one(
         return Ok(Kept { done: Done::Already, time: token.gen_time, digest: token.digest, index });
     }
     let ask = || match service.proof(token.digest) {
-        Err(error @ (ClientError::NotWitnessed | ClientError::NoWitnesses)) => Err(Failure::Unproven(error)),
+        Err(why @ (ClientError::NotWitnessed | ClientError::NoWitnesses)) => Err(Failure::Unproven { why }),
         answer => Ok(answer?),
     };
     let proof = patiently(service, ask)?;
