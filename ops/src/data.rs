@@ -6,7 +6,7 @@
 //!      semper.toml      settings that are read when no --config is given
 //!      store/           the ledger (RocksDB)
 //!      anchor           its newest checkpoint (settings may move it to another volume)
-//!      anchor.retired   only where a restore took the anchor over for another folder
+//!      anchor.retired   only where a restore took the anchor over for another folder; anchor.retired.txt says for which
 //!      erasures         what was erased (beside the anchor, where settings move that)
 //!      keys/            <id>.p8      encrypted private keys, 0600 in a folder of 0700
 //!      certs/           <name>.cer   certificates, DER
@@ -60,7 +60,7 @@ pub(crate) use keys::{open_key, seal_key};
 pub(crate) use loaded::{Loaded, Opened, authority_purpose};
 pub(crate) use lock::StoreLock;
 pub(crate) use read_only::ReadOnly;
-pub(crate) use retired::{retire, retired_beside};
+pub(crate) use retired::{Retired, TakenOver, before_retired, is_retired, retire, retired_beside};
 
 /// The file that stands in a folder which `init` has not finished.
 pub(crate) const INCOMPLETE: &str = "INCOMPLETE";

@@ -202,14 +202,11 @@ fn without_the_newest_state_nothing_goes_on() {
     // Another log's anchor.
     let stranger = Data::own();
     vault.restore(&data, "new", &["--anchor", &anchor_of(&stranger)]).expect(1);
-    // Not the one that the settings name, which would know more.
-    let kept = vault.path("kept");
-    fs::copy(data.path().join("anchor"), &kept).unwrap();
+    // It is where the settings have it.
     let settings = vault.path("settings.toml");
     let text = fs::read_to_string(data.path().join("semper.toml")).unwrap();
     fs::write(&settings, format!("{text}\n[ledger]\nanchor_path = {:?}\n", data.path().join("anchor"))).unwrap();
-    let (kept, settings) = (kept.to_str().unwrap(), settings.to_str().unwrap());
-    vault.restore(&data, "new", &["--config", settings, "--anchor", kept]).expect(1);
+    let settings = settings.to_str().unwrap();
     vault.restore(&data, "new", &["--config", settings, "--new-anchor", "--unwitnessed"]).expect(1);
     // A folder with something in it.
     vault.restore(&data, ".", &["--anchor", &anchor_of(&data)]).expect(64);

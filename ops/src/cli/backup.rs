@@ -174,7 +174,8 @@ pub(crate) struct Restore {
     /// There is no journal, because nothing was ever erased; refused if the ledger says otherwise.
     #[arg(long, conflicts_with = "journal")]
     pub(crate) no_erasures: bool,
-    /// The anchor that is at hand, such as that of the folder moved away; without it, the one where the settings have it.
+    /// The anchor that is at hand, such as that of the folder moved away. The one where the settings have it is asked, too, and the larger
+    /// counts.
     #[arg(long, value_name = "FILE", conflicts_with = "new_anchor")]
     pub(crate) anchor: Option<PathBuf>,
     /// The anchor is lost: ask the witnesses, and make a new one. Becomes an entry of the ledger.

@@ -95,7 +95,7 @@ fn remake(args: &cli::AnchorRemake, as_json: bool) -> Result<Remade, Failed> {
         let store = RocksStore::open_read_only(&folder.path("store"), &rocks_settings(&config.ledger));
         let reader = ledger::judge(Arc::new(store.map_err(DataError::from)?), keys.identity(), &LogVerifier)?;
         let outside = Outside { config: &config, policy: policy.as_ref(), unwitnessed: args.unwitnessed };
-        let verdict = known::judge(&outside, None, &sources, false, &folder, &reader)?;
+        let verdict = known::judge(&outside, &[], &sources, false, &folder, &reader)?;
         (verdict, reader.size(), hex::encode(reader.newest().edge().root()))
     };
     let vouched = match &verdict {

@@ -20,12 +20,14 @@
 //!    changed yet.
 //! 4. Every entry, fact and artefact is checked.
 //! 5. What was erased stays erased: every erasure of the ledger is in the journal.
-//! 6. The anchor: carried over, or made anew with its entry; or the mark of a folder that is for reading only.
-//! 7. All synced; an anchor that was carried over is retired at its old place, so that the old folder does not start again; the
-//!    marker goes.
+//! 6. The mark of a folder that is for reading only; or a new anchor with its entry.
+//! 7. All synced; an anchor at hand is carried over, and every anchor but that one retired, so that no old folder starts again; the
+//!    marker goes. A crash in between leaves the anchor at its new place, or under its retired name, where a rerun that names its
+//!    old one finds it. A folder for reading only takes no anchor over.
 //!
 //! A restore that fails takes away what it made; one that is killed leaves a folder that is to be deleted.
 
+pub(super) mod at_hand;
 mod completed;
 mod erasures;
 pub(super) mod known;
@@ -46,6 +48,7 @@ use semper_ledger::store::rocks::RocksStore;
 use semper_ttp::crypto::LogVerifier;
 use serde_json::json;
 
+use self::at_hand::Anchors;
 use self::known::{Known, Outside, Verdict};
 use self::make::NewFolder;
 use self::settings::Settings;
@@ -55,7 +58,7 @@ use super::running::Failed;
 use super::serve::read_policy;
 use super::{fsck, say};
 use crate::cli;
-use crate::data::{DataError, DataFolder, ReadOnly, retire, rocks_settings};
+use crate::data::{DataError, DataFolder, ReadOnly, Retired, rocks_settings};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -90,8 +93,8 @@ struct Restored {
     settings: Option<PathBuf>,
     /// Where the settings have the witnesses' policy, and where it lies.
     policy: Option<(PathBuf, PathBuf)>,
-    /// What the anchor at the old place is called now.
-    retired: Option<PathBuf>,
+    /// The anchors at other places, and what they are called now.
+    retired: Vec<Retired>,
     /// What can still go wrong.
     warning: Option<String>,
 }
@@ -102,7 +105,8 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
     let passphrase = settings::passphrase(&named)?;
     let backup = Backup::open(&args.from, &args.identity, args.backup.as_deref(), Some(&passphrase))?;
     let settings = Settings::of_backup(args, &backup)?;
-    let anchor = known::anchor_at_hand(args, &settings.config)?;
+    let anchors = Anchors::find(args, &settings.config, &backup.manifest().origin)?;
+    let anchor = anchors.largest();
 
     // 2.
     let made = NewFolder::begin(&args.data)?;
@@ -115,7 +119,7 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
 
     // 3.
     let origin = keys.identity().origin().to_owned();
-    let journal = erasures::read(args, &origin, anchor.as_ref().map(|at_hand| &*at_hand.path))?;
+    let journal = erasures::read(args, &origin, anchor.map(|at_hand| &*at_hand.path))?;
     let key = &keys.identity().note_key;
     let source = args.complete_from.as_ref().map(|place| Source::open("--complete-from", place, key)).transpose()?;
     let witnesses = read_policy(&config.witnesses)?;
@@ -133,10 +137,9 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
         }
         let last_ms = reader.newest().head().map_or(0, |head| head.time_ms);
         let outside = Outside { config: &config, policy: witnesses.as_ref(), unwitnessed: args.unwitnessed };
-        let known_anchor = anchor.as_ref().map(|at_hand| &at_hand.anchor);
-        let verdict = known::judge(&outside, known_anchor, source.as_slice(), source.is_some(), &folder, &reader)?;
+        let verdict = known::judge(&outside, anchors.all(), source.as_slice(), source.is_some(), &folder, &reader)?;
         if let (Verdict::Older(known), None, false) = (&verdict, &source, args.read_only) {
-            return Err(older::refused(args, &backup, file.as_deref(), anchor.as_ref(), known, last_ms));
+            return Err(older::refused(args, &backup, file.as_deref(), anchor, known, last_ms));
         }
         // What the anchor vouches for, or what is completed up to it, lacks no erasure that is not noticed below.
         let journal = journal.settle(&*store, anchor.is_some() && !args.stays_older(&verdict))?;
@@ -170,16 +173,12 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
         known.keep(&folder);
         folder.mark_read_only(mark)?;
     }
-    let mut carried = None;
     let mut warning = None;
-    match (&verdict, &anchor) {
-        (_, Some(anchor)) => {
-            let moved = make::carry_anchor(anchor, &folder.anchor_file(&config.ledger))?;
-            carried = Some(&anchor.path).filter(|_| moved && read_only.is_none());
-        }
-        (Verdict::Older(_), None) if read_only.is_some() => {}
+    match &verdict {
+        _ if anchor.is_some() => {}
+        Verdict::Older(_) if read_only.is_some() => {}
         // Of an older one that was completed: what a witness knew is there again, and nobody else knows more.
-        (Verdict::Reaches { vouched, .. } | Verdict::Older(Known { vouched, .. }), None) => {
+        Verdict::Reaches { vouched, .. } | Verdict::Older(Known { vouched, .. }) => {
             make::new_anchor(&folder, &config, keys, vouched)?;
             warning = vouched.warning();
         }
@@ -202,10 +201,21 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
         not_checked: sound.not_checked,
         settings: file,
         policy,
-        retired: None,
+        retired: Vec::new(),
         warning,
     };
-    restored.retired = made.finish(|| Ok(carried.map(|path| retire(path)).transpose()?))?;
+    let to = folder.anchor_file(&config.ledger);
+    restored.retired = made.finish(|| match restored.read_only {
+        None => anchors.take_over(&to, &args.data),
+        // Not where the settings have it: there it would stand in for one that knows more.
+        Some(_) => anchors.copy(&folder.path("anchor")).map(|()| Vec::new()),
+    })?;
+    for retired in &restored.retired {
+        // That the folder is complete says the same, for as long as it stays where it is.
+        if let Err(error) = retired.finished() {
+            say::trouble(false, format_args!("restore: it is done, but for a note: {error}"));
+        }
+    }
     Ok(restored)
 }
 
@@ -222,7 +232,8 @@ impl Restored {
             return say::json(&json!({
                 "backup": self.id, "data": args.data, "origin": self.origin, "size": self.size, "root": self.root,
                 "compared": self.known, "completed": self.completed, "read_only": self.read_only, "not_checked": self.not_checked, "seconds": seconds,
-                "retired": self.retired, "warning": self.warning, "settings": self.settings, "witness_policy": self.policy.as_ref().map(|(_, kept)| kept),
+                "retired": self.retired.iter().map(|retired| &retired.now).collect::<Vec<_>>(),
+                "warning": self.warning, "settings": self.settings, "witness_policy": self.policy.as_ref().map(|(_, kept)| kept),
             }));
         }
         say::out(format!(
@@ -240,10 +251,10 @@ impl Restored {
             say::out(format!("READ-ONLY: {mark}"));
         }
         self.warning.iter().for_each(|what| say::trouble(false, format_args!("WARNING: {what}")));
-        if let Some(retired) = &self.retired {
+        for Retired { was, now, .. } in &self.retired {
+            let (was, now) = (was.display(), now.display());
             say::out(format!(
-                "the anchor is the new folder's now; the old one is called {}, so that the old folder does not start again",
-                retired.display()
+                "the new folder goes on; the anchor {was} is called {now} now, so that no other folder starts with it"
             ));
         }
         if let Some((named, kept)) = &self.policy {

@@ -21,6 +21,7 @@ use semper_ttp::evidence::{ArchiveKind, Kind};
 
 use crate::cli;
 use crate::commands::running::Failed;
+use crate::data::before_retired;
 use crate::exit::Exit;
 
 fn refused(what: impl std::fmt::Display) -> Failed {
@@ -53,6 +54,8 @@ pub(super) fn read(args: &cli::Restore, origin: &str, anchor: Option<&Path>) -> 
         return parse(format!("--journal {}", path.display()), path, false);
     }
     let beside = anchor.into_iter().flat_map(|anchor| {
+        // The journal keeps its name.
+        let anchor = before_retired(anchor);
         let mut name = anchor.as_os_str().to_owned();
         name.push(".erasures");
         [anchor.with_file_name("erasures"), name.into()]

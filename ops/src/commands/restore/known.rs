@@ -5,11 +5,10 @@
 //! that is not of the store's history, or two of one size that differ, are a fork or damage: refused, and shown.
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use semper_api::witnesses::{self, Contradiction};
-use semper_ledger::anchor::file::FileAnchor;
-use semper_ledger::anchor::{Anchor as _, AnchorError};
+use semper_ledger::anchor::Anchor as _;
 use semper_ledger::checkpoint::Checkpoint;
 use semper_ledger::ledger::{OpenError, compare_anchor};
 use semper_ledger::note::Note;
@@ -17,20 +16,14 @@ use semper_ledger::policy::Policy;
 use semper_ledger::reader::Reader;
 use semper_ttp::time::Timestamp;
 
+use super::at_hand::AtHand;
 use super::source::Source;
 use super::witnessed::{self, Vouched};
-use crate::cli;
 use crate::commands::backup::Manifest;
 use crate::commands::running::Failed;
 use crate::config::Config;
-use crate::data::{DataError, DataFolder, ReadOnly, retired_beside};
+use crate::data::{DataError, DataFolder, ReadOnly};
 use crate::exit::Exit;
-
-/// The anchor that is at hand, locked: no server runs on the ledger while it is restored.
-pub(super) struct AtHand {
-    pub(super) path: PathBuf,
-    pub(super) anchor: FileAnchor,
-}
 
 /// A state of the log that was answered for.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -95,58 +88,6 @@ impl Verdict {
     }
 }
 
-/// The anchor that was named, else the one where the settings have it; `None` if a new one is to be made.
-///
-/// # Errors
-/// There is none and none was asked for; there is one and a new one was asked for; a server has it.
-pub(super) fn anchor_at_hand(args: &cli::Restore, config: &Config) -> Result<Option<AtHand>, Failed> {
-    let of_settings = config.ledger.anchor_path.clone().filter(|path| path.exists());
-    if args.new_anchor {
-        return match of_settings {
-            Some(path) => Err(Failed(
-                Exit::Falsified,
-                format!(
-                    "there is an anchor at {}, so it is not lost, and it may know more than the witnesses: restore without \
-                     --new-anchor. (If an earlier restore was killed just when it had made that one, the folder that it left says \
-                     INCOMPLETE: delete both.)",
-                    path.display()
-                ),
-            )),
-            None => Ok(None),
-        };
-    }
-    // Two that differ: the one that the server was given counts, and an older one that somebody kept must not stand in for it.
-    if let (Some(named), Some(used)) = (&args.anchor, &of_settings)
-        && named.canonicalize().ok() != used.canonicalize().ok()
-    {
-        let (named, used) = (named.display(), used.display());
-        let why = format!("there is an anchor at {used}, where the settings have it: that one counts, and not {named}");
-        return Err(Failed(Exit::Falsified, why));
-    }
-    let path = args.anchor.clone().or(of_settings).ok_or_else(|| {
-        Failed(
-            Exit::Falsified,
-            "there is no anchor at hand, so nobody here knows whether this backup is the newest state. Name it with --anchor \
-             (on the same machine it lies in the old data folder, or where ledger.anchor_path has it); if it is lost, ask the \
-             witnesses and make a new one: --new-anchor"
-                .to_owned(),
-        )
-    })?;
-    let anchor = FileAnchor::open(&path).map_err(|error| match error {
-        AnchorError::Missing(path) => {
-            let moved = retired_beside(&path).map(|retired| {
-                format!(
-                    ". An earlier restore took it over and left {}: if that one did not finish, name this",
-                    retired.display()
-                )
-            });
-            Failed::usage(&format!("--anchor: there is no file {}{}", path.display(), moved.unwrap_or_default()))
-        }
-        error => DataError::from(error).into(),
-    })?;
-    Ok(Some(AtHand { path, anchor }))
-}
-
 /// Whom to ask about a store that has no anchor.
 pub(in crate::commands) struct Outside<'a> {
     pub(in crate::commands) config: &'a Config,
@@ -155,13 +96,13 @@ pub(in crate::commands) struct Outside<'a> {
     pub(in crate::commands) unwitnessed: bool,
 }
 
-/// Applies the rules. With `completes`, the store is to be completed up to what is known, and then go on.
+/// Applies the rules, with the anchors that are at hand. With `completes`, the store is to be completed up to what is known, and then go on.
 ///
 /// # Errors
 /// What is known contradicts the store; or too few were there to say.
 pub(in crate::commands) fn judge(
     outside: &Outside<'_>,
-    anchor: Option<&FileAnchor>,
+    anchors: &[AtHand],
     sources: &[Source],
     completes: bool,
     folder: &DataFolder,
@@ -173,36 +114,36 @@ pub(in crate::commands) fn judge(
     }
     known.extend(kept_in(folder, reader)?);
     let (mut anchored, mut vouched) = (None, Vouched::default());
-    match anchor {
-        Some(anchor) => match compare_anchor(reader, anchor) {
-            Ok(found) => anchored = Some(found.size),
+    for (at, AtHand { path, anchor, .. }) in anchors.iter().enumerate() {
+        let by = if at == 0 { "the anchor".to_owned() } else { format!("the anchor at {}", path.display()) };
+        match compare_anchor(reader, anchor) {
+            Ok(found) => anchored = anchored.max(Some(found.size)),
             Err(OpenError::RolledBack { .. }) => {
                 let found = anchor.load().map_err(DataError::from)?.ok_or(OpenError::AnchorEmpty)?;
-                known.push(Shown {
-                    size: found.size,
-                    root: hex::encode(found.root),
-                    time_ms: Some(found.time_ms),
-                    by: "the anchor".to_owned(),
-                    note: None,
-                });
+                let (size, root, time_ms) = (found.size, hex::encode(found.root), Some(found.time_ms));
+                known.push(Shown { size, root, time_ms, by, note: None });
             }
             Err(OpenError::Forked { size }) => {
                 let what = format!(
-                    "the ledger has another root at size {size} than its anchor: corruption or a fork. Keep both, they are the \
-                     evidence"
+                    "the ledger has another root at size {size} than its anchor {}: corruption or a fork. Keep both, they are the \
+                     evidence",
+                    path.display()
                 );
                 return Err(Failed(Exit::Falsified, what));
             }
             Err(error @ OpenError::AnchorOrigin) => return Err(Failed(Exit::Falsified, error.to_string())),
-            Err(error) => return Err(error.into()),
-        },
-        None => {
-            let (shown, who) = witnessed::ask(outside, reader)?;
-            known.extend(shown);
-            vouched = who;
-            if known.is_empty() || completes {
-                vouched.suffices(outside)?;
+            Err(error) => {
+                let Failed(exit, why) = Failed::from(error);
+                return Err(Failed(exit, format!("the anchor {}: {why}", path.display())));
             }
+        }
+    }
+    if anchors.is_empty() {
+        let (shown, who) = witnessed::ask(outside, reader)?;
+        known.extend(shown);
+        vouched = who;
+        if known.is_empty() || completes {
+            vouched.suffices(outside)?;
         }
     }
     known.sort_by_key(|shown| shown.size);

@@ -15,7 +15,7 @@ use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{Envelope, LedgerFact, Recorded as _};
 use semper_ttp::time::Timestamp;
 
-use super::known::{AtHand, folder_of};
+use super::known::folder_of;
 use super::witnessed::Vouched;
 use super::{parent_of, remove_tree};
 use crate::clock::{Kernel, Readings as _, SystemReadings};
@@ -103,23 +103,20 @@ impl Drop for NewFolder {
     }
 }
 
-/// Brings the anchor to where the settings have it, if it is not there: both slots as they are. True if it was not.
+/// The name beside `path` that a file has until it is whole; what an interrupted run left there is taken away.
 ///
 /// # Errors
-/// Another file is there, or the disk.
-pub(super) fn carry_anchor(at_hand: &AtHand, to: &Path) -> Result<bool, Failed> {
-    if at_hand.path.canonicalize().ok().is_some_and(|from| to.canonicalize().ok() == Some(from)) {
-        return Ok(false);
+/// The disk.
+pub(super) fn part_for(path: &Path) -> Result<PathBuf, Failed> {
+    let mut name = path.file_name().unwrap_or_default().to_owned();
+    name.push(".part");
+    let part = path.with_file_name(name);
+    match fs::remove_file(&part) {
+        Err(error) if error.kind() != ErrorKind::NotFound => {
+            Err(DataError::Io { action: "remove", path: part, error }.into())
+        }
+        _ => Ok(part),
     }
-    let read = |error| DataError::Io { action: "read", path: at_hand.path.clone(), error };
-    let bytes = fs::read(&at_hand.path).map_err(read)?;
-    if to.exists() {
-        let why = format!("there is a file {} already, where the anchor is to be", to.display());
-        return Err(Failed(Exit::Usage, why));
-    }
-    write_new(to, 0o600, &bytes)?;
-    sync_folder(&parent_of(to))?;
-    Ok(true)
 }
 
 /// Makes a new anchor at the store's newest checkpoint, and gives that its entry. It gets its name last, so that there is never an
@@ -137,15 +134,7 @@ pub(in crate::commands) fn new_anchor(
         Failed(Exit::Busy, format!("the new anchor is an entry, and the kernel does not vouch for the clock ({why})"))
     })?;
     let path = folder.anchor_file(&config.ledger);
-    let mut name = path.file_name().unwrap_or_default().to_owned();
-    name.push(".part");
-    let part = path.with_file_name(name);
-    match fs::remove_file(&part) {
-        Err(error) if error.kind() != ErrorKind::NotFound => {
-            return Err(DataError::Io { action: "remove", path: part, error }.into());
-        }
-        _ => {}
-    }
+    let part = part_for(&path)?;
     let anchor = FileAnchor::create(&part).map_err(DataError::from)?;
     let make = || {
         append(folder, config, keys, vouched, anchor)?;

@@ -5,7 +5,8 @@ use std::path::{Path, PathBuf};
 
 use semper_ttp::time::Timestamp;
 
-use super::known::{AtHand, Known};
+use super::at_hand::AtHand;
+use super::known::Known;
 use crate::cli;
 use crate::commands::backup::Backup;
 use crate::commands::running::Failed;
