@@ -202,3 +202,19 @@ fn a_place_without_room_leaves_the_old_anchor() {
     assert_eq!(fs::read(&volume.anchor).unwrap(), fs::read(format!("{anchor}.retired")).unwrap());
     assert!(!vault.path("volume/anchor.part").exists());
 }
+
+#[test]
+fn the_anchor_of_another_ledger_is_not_taken_for_damaged() {
+    let (vault, data, stranger) = (Vault::new(), Data::demo(), Data::own());
+    let remake = |options: &[&str]| {
+        let mut remake = command(&["anchor", "remake", "--json", "--unwitnessed", "--data"]);
+        remake.arg(data.path()).args(options);
+        run_command(remake)
+    };
+    let (ours, theirs) = (data.log_key().name().to_owned(), stranger.log_key().name().to_owned());
+    let settings = settings(&vault, &data, Path::new(&anchor_of(&stranger)));
+    refused(&remake(&["--config", &settings]), 1, &["that of another ledger", &ours, &theirs]);
+    fs::copy(anchor_of(&stranger), anchor_of(&data)).unwrap();
+    refused(&remake(&[]), 1, &["that of another ledger", &ours, "SHA-256"]);
+    assert!(!data.path().join("anchor.damaged").exists());
+}

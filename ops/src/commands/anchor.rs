@@ -17,8 +17,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use semper_ledger::anchor::AnchorError;
 use semper_ledger::anchor::file::{FileAnchor, Slot};
+use semper_ledger::anchor::{Anchor as _, AnchorError};
 use semper_ledger::ledger;
 use semper_ledger::merkle::sha256;
 use semper_ledger::store::rocks::RocksStore;
@@ -26,6 +26,7 @@ use semper_ttp::crypto::{LogVerifier, Passphrase};
 use serde_json::json;
 
 use super::backup::SETTINGS_IN_USE;
+use super::restore::at_hand::of_another;
 use super::restore::known::{self, Outside, Verdict};
 use super::restore::make::new_anchor;
 use super::restore::source::Source;
@@ -131,7 +132,7 @@ fn remake(args: &cli::AnchorRemake, as_json: bool) -> Result<Remade, Failed> {
 /// The anchor at `path` is lost: `false` if there is none, `true` if there is one that holds nothing.
 ///
 /// # Errors
-/// It is there; or one of this log is elsewhere, or was taken over by another folder.
+/// It is there, or another ledger's is; or one of this log is elsewhere, or was taken over by another folder.
 fn is_lost(folder: &DataFolder, path: &Path, origin: &str) -> Result<bool, Failed> {
     let found = |at: &Path| match FileAnchor::open(at) {
         Ok(anchor) => {
@@ -145,6 +146,17 @@ fn is_lost(folder: &DataFolder, path: &Path, origin: &str) -> Result<bool, Faile
         Err(AnchorError::Missing(_)) => Ok(None),
         Err(error) => Err(Failed::from(DataError::from(error))),
     };
+    if let Ok(anchor) = FileAnchor::open(path)
+        && let Some(other) = anchor.load().map_err(DataError::from)?
+        && other.origin_hash != sha256(origin.as_bytes())
+    {
+        let why = format!(
+            "{}. Were it damaged, a new one would take its place: move it to where it belongs, or name the settings that are right \
+             with --config",
+            of_another(path, &other.origin_hash, origin)
+        );
+        return Err(Failed(Exit::Falsified, why));
+    }
     let damaged = match found(path)? {
         Some(Some(size)) => {
             let why = format!("the anchor at {} is not lost: it knows {size} entries", path.display());
