@@ -286,6 +286,12 @@ fn an_older_backup_wants_the_journal() {
         refused.expect(64);
         assert!(refused.stdout.contains("--journal") && refused.stdout.contains("--no-erasures"), "{refused:#?}");
     }
+    // The refusal of what is older says so before it is asked for: what is read wants it, what is completed does not.
+    let refused = restore("new", &["--anchor", &anchor]);
+    refused.expect(1);
+    let said = json(&refused)["error"].as_str().unwrap_or_default().to_owned();
+    assert!(said.contains(" --journal FILE|--no-erasures --read-only"), "{said}");
+    assert!(!said.contains("--no-erasures --complete-from"), "{said}");
     // One that lies beside the anchor is the newest there is, and is looked for: this one tells of what never was.
     let beside = data.path().join("erasures");
     let origin = data.log_key().name().to_owned();

@@ -218,3 +218,22 @@ fn the_anchor_of_another_ledger_is_not_taken_for_damaged() {
     refused(&remake(&[]), 1, &["that of another ledger", &ours, "SHA-256"]);
     assert!(!data.path().join("anchor.damaged").exists());
 }
+
+/// The line to serve with works only with a passphrase, which no backup holds.
+#[test]
+fn the_end_says_what_is_missing() {
+    let (vault, data) = (Vault::new(), Data::demo());
+    vault.backup_at_rest(&data);
+    let restored = json(vault.restore(&data, "new", &["--new-anchor", "--unwitnessed"]).expect(0));
+    let missing = restored["missing"].as_str().expect("a sentence");
+    assert!(missing.contains(vault.path("new/passphrase").to_str().unwrap()), "{missing}");
+    assert!(missing.contains("--config FILE"), "{missing}");
+    let look = restored["look"].as_str().expect("a sentence");
+    assert!(look.contains("exports, mirrors and monitors"), "{look}");
+    vault.restored(&data, "new").serve().stop();
+    let volume = Volume::new(&vault, &data);
+    let anchor = anchor_of(&data);
+    let options = volume.options(&["--anchor", &anchor]);
+    let restored = json(vault.restore(&data, "other", &options).expect(0));
+    assert_eq!((&restored["missing"], &restored["look"]), (&Value::Null, &Value::Null));
+}

@@ -62,6 +62,10 @@ use crate::data::{DataError, DataFolder, ReadOnly, Retired, rocks_settings};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
+/// Witnesses see a checkpoint after it was answered for.
+const LOOK: &str = "before you serve, compare with your exports, mirrors and monitors: witnesses may lag behind by the last seconds, \
+and none of those may know more entries than this";
+
 /// Runs the command.
 pub(crate) fn run(args: cli::Restore, json: bool) -> Exit {
     let started = Instant::now();
@@ -95,6 +99,10 @@ struct Restored {
     policy: Option<(PathBuf, PathBuf)>,
     /// The anchors at other places, and what they are called now.
     retired: Vec<Retired>,
+    /// What to look at before it is served, where the anchor is new.
+    look: Option<String>,
+    /// What is missing before it can be served: where the settings have the passphrase.
+    missing: Option<String>,
     /// What can still go wrong.
     warning: Option<String>,
 }
@@ -114,7 +122,7 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
     backup.unpack(&args.data, &progress)?;
     progress.finish();
     let folder = DataFolder::at(&args.data);
-    let Settings { config, file, policy } = settings.in_folder(&folder, named)?;
+    let Settings { config, file, policy, missing } = settings.in_folder(&folder, named)?;
     let keys = folder.log_keys(&folder.identity()?, &passphrase)?;
 
     // 3.
@@ -139,7 +147,7 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
         let outside = Outside { config: &config, policy: witnesses.as_ref(), unwitnessed: args.unwitnessed };
         let verdict = known::judge(&outside, anchors.all(), source.as_slice(), source.is_some(), &folder, &reader)?;
         if let (Verdict::Older(known), None, false) = (&verdict, &source, args.read_only) {
-            return Err(older::refused(args, &backup, file.as_deref(), anchor, known, last_ms));
+            return Err(older::refused(args, &backup, file.as_deref(), anchor, &journal, known, last_ms));
         }
         // What the anchor vouches for, or what is completed up to it, lacks no erasure that is not noticed below.
         let journal = journal.settle(&*store, anchor.is_some() && !args.stays_older(&verdict))?;
@@ -173,7 +181,7 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
         known.keep(&folder);
         folder.mark_read_only(mark)?;
     }
-    let mut warning = None;
+    let (mut warning, mut look) = (None, None);
     match &verdict {
         _ if anchor.is_some() => {}
         Verdict::Older(_) if read_only.is_some() => {}
@@ -181,6 +189,7 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
         Verdict::Reaches { vouched, .. } | Verdict::Older(Known { vouched, .. }) => {
             make::new_anchor(&folder, &config, keys, vouched)?;
             warning = vouched.warning();
+            look = Some(LOOK.to_owned());
         }
     }
 
@@ -202,6 +211,8 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
         settings: file,
         policy,
         retired: Vec::new(),
+        look,
+        missing,
         warning,
     };
     let to = folder.anchor_file(&config.ledger);
@@ -232,7 +243,7 @@ impl Restored {
             return say::json(&json!({
                 "backup": self.id, "data": args.data, "origin": self.origin, "size": self.size, "root": self.root,
                 "compared": self.known, "completed": self.completed, "read_only": self.read_only, "not_checked": self.not_checked, "seconds": seconds,
-                "retired": self.retired.iter().map(|retired| &retired.now).collect::<Vec<_>>(),
+                "retired": self.retired.iter().map(|retired| &retired.now).collect::<Vec<_>>(), "look": self.look, "missing": self.missing,
                 "warning": self.warning, "settings": self.settings, "witness_policy": self.policy.as_ref().map(|(_, kept)| kept),
             }));
         }
@@ -251,6 +262,7 @@ impl Restored {
             say::out(format!("READ-ONLY: {mark}"));
         }
         self.warning.iter().for_each(|what| say::trouble(false, format_args!("WARNING: {what}")));
+        self.look.iter().for_each(say::out);
         for Retired { was, now, .. } in &self.retired {
             let (was, now) = (was.display(), now.display());
             say::out(format!(
@@ -264,7 +276,9 @@ impl Restored {
             ));
         }
         let config = self.settings.as_ref().map(|file| format!(" --config {}", file.display())).unwrap_or_default();
-        say::out(format!("next: semper serve --data {}{config}", args.data.display()));
+        self.missing.iter().for_each(say::out);
+        let first = if self.missing.is_some() { "then" } else { "next" };
+        say::out(format!("{first}: semper serve --data {}{config}", args.data.display()));
     }
 }
 

@@ -32,7 +32,7 @@ fn refused(what: impl std::fmt::Display) -> Failed {
 pub(super) struct Journal {
     pub(super) lines: Vec<Line>,
     /// It was brought, or found beside the anchor, or it was said that there is none.
-    known: bool,
+    pub(super) known: bool,
 }
 
 /// The journal that was named; else the one beside the anchor at hand, if there is one.

@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 use semper_ttp::time::Timestamp;
 
 use super::at_hand::AtHand;
+use super::erasures::Journal;
 use super::known::Known;
 use crate::cli;
 use crate::commands::backup::Backup;
@@ -18,6 +19,7 @@ pub(super) fn refused(
     backup: &Backup,
     settings: Option<&Path>,
     anchor: Option<&AtHand>,
+    journal: &Journal,
     known: &Known,
     last_ms: u64,
 ) -> Failed {
@@ -35,6 +37,9 @@ pub(super) fn refused(
         (None, None) => String::new(),
     };
     let again = again(args);
+    // Without an anchor the completed ledger does not know either what was erased.
+    let wanted = if journal.known { "" } else { " --journal FILE|--no-erasures" };
+    let (to_complete, to_read) = (if anchor.is_some() { "" } else { wanted }, wanted);
     Failed(
         Exit::Falsified,
         format!(
@@ -45,9 +50,9 @@ pub(super) fn refused(
              \x20  semper backup run --data {old}{config} --to {}{recipients}\n\
              2. the public entries, from a mirror, an export, or a server that still shows them. The ledger is whole then and goes \
              on; what these {} entries were about (tokens) is lost here, and stays with whoever holds it:\n\
-             \x20  {again} --complete-from URL|DIR\n\
+             \x20  {again}{to_complete} --complete-from URL|DIR\n\
              3. neither: for reading only. Nothing more is signed, and a new origin must follow:\n\
-             \x20  {again} --read-only",
+             \x20  {again}{to_read} --read-only",
             moment(last_ms),
             newest.by,
             newest.size,

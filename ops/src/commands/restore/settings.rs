@@ -5,7 +5,7 @@
 //! of `--config`, or the environment. What the seal covers is believed then: the settings with which the server ran
 //! (`settings-in-use.toml`, else the folder's own) say where the anchor is and who the witnesses are.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use semper_ttp::crypto::Passphrase;
 
@@ -48,6 +48,8 @@ pub(super) struct Settings {
     pub(super) file: Option<PathBuf>,
     /// Where the settings have the witnesses' policy, and where the restored one lies, if the former is not there.
     pub(super) policy: Option<(PathBuf, PathBuf)>,
+    /// What `serve` will miss: the passphrase where the settings have it, one sentence.
+    pub(super) missing: Option<String>,
 }
 
 impl Settings {
@@ -58,7 +60,7 @@ impl Settings {
     pub(super) fn of_backup(args: &cli::Restore, backup: &Backup) -> Result<Self, Failed> {
         if let Some(file) = &args.config {
             let config = Config::load(Some(file)).map_err(|error| Failed::usage(&error))?;
-            return Ok(Self { config, file: Some(file.clone()), policy: None });
+            return Ok(Self { config, file: Some(file.clone()), policy: None, missing: None });
         }
         let text = |name| Ok::<_, Failed>(backup.small(name)?.and_then(|bytes| String::from_utf8(bytes).ok()));
         let parse = |name: &str, text: &str| {
@@ -74,7 +76,7 @@ impl Settings {
                     path.display()
                 )));
             }
-            return Ok(Self { config, file: Some(args.data.join(SETTINGS_IN_USE)), policy: None });
+            return Ok(Self { config, file: Some(args.data.join(SETTINGS_IN_USE)), policy: None, missing: None });
         }
         let text = text("semper.toml")?;
         let text = text.ok_or_else(|| Failed::usage(&"the backup holds no settings: name them with --config"))?;
@@ -82,7 +84,7 @@ impl Settings {
         for path in [&mut config.keys.passphrase_file, &mut config.ledger.anchor_path].into_iter().flatten() {
             *path = args.data.join(&*path);
         }
-        Ok(Self { config, file: None, policy: None })
+        Ok(Self { config, file: None, policy: None, missing: None })
     }
 
     /// The same once the folder is there, which must be of the service that they name. The policy of the witnesses is the one
@@ -92,14 +94,34 @@ impl Settings {
     /// They are another service's, or do not hold together.
     pub(super) fn in_folder(self, folder: &DataFolder, keys: Keys) -> Result<Self, Failed> {
         let mut config = folder.config(self.file.as_deref())?;
+        let missing = unreadable(&config.keys, &folder.config_file(self.file.as_deref()));
         config.keys = keys;
         config.verify().map_err(|error| Failed::usage(&error))?;
         let kept = folder.path(WITNESS_POLICY);
-        let missing = config.witnesses.policy_path.clone().filter(|named| !named.exists() && kept.exists());
-        let policy = missing.map(|named| {
+        let elsewhere = config.witnesses.policy_path.clone().filter(|named| !named.exists() && kept.exists());
+        let policy = elsewhere.map(|named| {
             config.witnesses.policy_path = Some(kept.clone());
             (named, kept)
         });
-        Ok(Self { config, policy, ..self })
+        Ok(Self { config, policy, missing, ..self })
     }
+}
+
+/// What to do where the settings have no passphrase that can be read. No backup holds one.
+fn unreadable(keys: &Keys, settings: &Path) -> Option<String> {
+    let error = keys.passphrase(|name| std::env::var_os(name)).err()?;
+    let mend = match (&keys.passphrase_file, &keys.passphrase_env) {
+        (Some(file), _) if file.starts_with("/run/credentials") => {
+            "systemd puts it there for the unit: start that, in place of the line below".to_owned()
+        }
+        (Some(file), _) if !file.exists() => {
+            format!("put the passphrase of the key files into {}, mode 0600 (no backup holds it)", file.display())
+        }
+        (Some(_), _) => "mend that".to_owned(),
+        (None, _) => "set it for the server".to_owned(),
+    };
+    Some(format!(
+        "first: {error}: {mend}; or serve with settings that name another passphrase_file, in place of {}: --config FILE",
+        settings.display()
+    ))
 }
