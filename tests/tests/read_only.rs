@@ -6,8 +6,9 @@ use std::path::Path;
 
 use semper_ledger::checkpoint::Checkpoint;
 use semper_tests::http::get;
-use semper_tests::server::{Data, Finished, copy_folder, run};
+use semper_tests::server::{Data, Finished, command, copy_folder, run, run_command};
 use semper_tests::stamp::stamp_many;
+use semper_tests::vault::Vault;
 use semper_tests::witness::TestLog;
 use semper_ttp::account::Proof;
 use serde_json::{Value, json};
@@ -133,6 +134,20 @@ fn a_sound_store_beside_a_proof_against_its_ledger() {
         said.contains("PROVEN: the log") && said.contains("The store is sound, and what lies in evidence/"),
         "{said}"
     );
+    // No other command passes over it, and none publishes this history.
+    let refused = data.export(&exported.path().join("again"));
+    assert!(refused.expect(1).stdout.contains("evidence/a.pom.json: PROVEN"), "{refused:#?}");
+    assert!(!exported.path().join("again/checkpoint").exists());
+    let mut export = command(&["export", "--as-evidence", "--data"]);
+    let kept = run_command({
+        export.arg(data.path()).arg("--out").arg(exported.path().join("kept"));
+        export
+    });
+    assert!(kept.expect(0).stderr.contains("WARNING: what lies in evidence/"), "{kept:#?}");
+    let audited = data.audit();
+    assert!(audited.expect(0).stderr.contains("WARNING: what lies in evidence/"), "{audited:#?}");
+    let backup = run_command(Vault::new().backup_command(&data, None));
+    assert!(backup.expect(0).stderr.contains("WARNING: what lies in evidence/"), "{backup:#?}");
     // The checkpoint alone, as a witness showed it.
     fs::rename(evidence.join("a.pom.json"), exported.path().join("a.pom.json")).expect("the proof");
     fs::write(evidence.join("b.checkpoint"), &forked).expect("the checkpoint");
@@ -143,6 +158,7 @@ fn a_sound_store_beside_a_proof_against_its_ledger() {
     fs::write(evidence.join("b.checkpoint"), &note).expect("the checkpoint");
     fs::write(evidence.join("c.pom.json"), "{}").expect("a file");
     fs::write(evidence.join("d.pom.json"), Proof::two_roots(owner.origin(), &note, &note).to_json()).expect("a file");
+    data.export(&exported.path().join("again")).expect(0);
     let told = json_of(&fsck(&data), 0);
     let not_checked = told["not_checked"].to_string();
     assert!(not_checked.contains("c.pom.json") && not_checked.contains("d.pom.json"), "{told}");

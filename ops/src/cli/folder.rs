@@ -69,8 +69,8 @@ fn rfc3339(text: &str) -> Result<Timestamp, String> {
 ///
 /// Checkpoint, tiles and entries; no facts, no artefacts, no keys. Every byte is checked against the signed root on its
 /// way out. A second export into the same folder writes only what is new. What stands in the folder and contradicts this
-/// ledger is left as it is, named, and ends the export with exit code 1. The server must not be running on the data
-/// folder.
+/// ledger is left as it is, named, and ends the export with exit code 1, as does evidence against it. The server must not be
+/// running on the data folder.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  semper export --data /var/lib/semper/data --out /srv/www/ledger")]
 pub(crate) struct Export {
@@ -84,4 +84,8 @@ pub(crate) struct Export {
     /// Settings, for the place of the anchor; without it, the copy that `semper init` made in the data folder.
     #[arg(long, value_name = "FILE")]
     pub(crate) config: Option<PathBuf>,
+    /// Export although what lies in the data folder's `evidence/` convicts this ledger: for a folder that is kept as evidence, and
+    /// not for a web server.
+    #[arg(long)]
+    pub(crate) as_evidence: bool,
 }

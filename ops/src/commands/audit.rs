@@ -37,17 +37,21 @@ use crate::progress::Progress;
 /// Runs the command.
 pub(crate) fn run(args: cli::Audit, json: bool) -> Exit {
     let started = Instant::now();
-    let ended = Opened::open(&args).and_then(|opened| match args.tokens {
-        true => tokens::list(&opened, &args, json),
-        false => {
-            let audited = audit(&opened, &args, json)?;
-            let seconds = started.elapsed().as_secs_f64();
-            if json {
-                say::json(&output::as_json(&audited, seconds));
-            } else {
-                say::out(output::as_text(&audited, seconds));
+    let ended = Opened::open(&args).and_then(|opened| {
+        // Decisions may follow the rules in a ledger that was forked.
+        opened.convicted.iter().for_each(|what| say::trouble(false, format_args!("WARNING: {what}")));
+        match args.tokens {
+            true => tokens::list(&opened, &args, json),
+            false => {
+                let audited = audit(&opened, &args, json)?;
+                let seconds = started.elapsed().as_secs_f64();
+                if json {
+                    say::json(&output::as_json(&audited, seconds));
+                } else {
+                    say::out(output::as_text(&audited, seconds));
+                }
+                Ok(audited.exit())
             }
-            Ok(audited.exit())
         }
     });
     ended.unwrap_or_else(|why| {
@@ -107,6 +111,8 @@ struct Opened {
     reader: Reader,
     config: Config,
     read_only: Option<ReadOnly>,
+    /// What others have shown of it.
+    convicted: Option<String>,
     _lock: StoreLock,
 }
 
@@ -134,11 +140,13 @@ impl Opened {
         if let Some(mark) = &read_only {
             mark.check(&path, &reader)?;
         }
+        let again = || ledger::judge(store.clone(), &identity, &LogVerifier).map_err(|error| error.to_string());
+        let convicted = fsck::outside::against(&folder, &identity, read_only.as_ref(), again);
         // Without genesis, which is then a difference, decisions are held to the usual delay.
         if let Ok(genesis) = read_genesis(&*store) {
             keep_promises(&mut config, &genesis)?;
         }
-        Ok(Self { store, reader, config, read_only, _lock: lock })
+        Ok(Self { store, reader, config, read_only, convicted, _lock: lock })
     }
 
     fn store(&self) -> &dyn Store {

@@ -1,7 +1,7 @@
 //! `semper export`: the public half of the ledger as a folder for any web server.
 //!
 //! All reading, checking and writing is `semper_ledger::export`; this file opens the data folder and tells what came out.
-//! It ends with 0 (exported), 1 (the ledger, or what stands in the folder, is wrong: the text is the evidence), 2 (could
+//! It ends with 0 (exported), 1 (the ledger, or what stands in the folder, is wrong, or what lies in `evidence/` says so: the text is the evidence), 2 (could
 //! not tell: there is no anchor), 75 (a server runs on the data folder, or another export into this one).
 //!
 //! The store is opened read-only under the anchor's lock, as `fsck` does. Of a folder that is marked read-only, all that it holds
@@ -63,6 +63,9 @@ enum Failed {
     /// The data folder.
     #[error(transparent)]
     Data(#[from] DataError),
+    /// What others have shown of it: nobody is to be given this history once more.
+    #[error("{0}. --as-evidence writes it all the same, for a folder that nobody is served from")]
+    Convicted(String),
     /// The export.
     #[error(transparent)]
     Export(#[from] ExportError),
@@ -72,6 +75,7 @@ impl Failed {
     fn exit(&self) -> Exit {
         match self {
             Self::Out(_) => Exit::Usage,
+            Self::Convicted(_) => Exit::Falsified,
             Self::Data(error) => match error {
                 DataError::Anchor(AnchorError::Locked(_)) | DataError::Store(rocks::OpenError::Locked(_)) => Exit::Busy,
                 DataError::Store(rocks::OpenError::LostTables { .. }) => Exit::Falsified,
@@ -111,6 +115,13 @@ fn export(args: &cli::Export, json: bool) -> Result<Done, Failed> {
     };
     let _lock = StoreLock::take(&path)?;
     let store = Arc::new(fsck::open_store(&folder, &config).map_err(DataError::from)?);
+    let reader = || ledger::judge(store.clone(), &identity, &LogVerifier).map_err(|error| error.to_string());
+    if let Some(why) = fsck::outside::against(&folder, &identity, read_only.as_ref(), reader) {
+        if !args.as_evidence {
+            return Err(Failed::Convicted(why));
+        }
+        say::trouble(false, format_args!("WARNING: {why}"));
+    }
     let anchored = match (&anchor, &read_only) {
         (Some(anchor), _) => anchor.load().map_err(DataError::from)?,
         (None, None) => None,

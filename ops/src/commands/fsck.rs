@@ -10,7 +10,7 @@
 //! store can be sound and its ledger convicted.
 
 mod files;
-mod outside;
+pub(super) mod outside;
 
 use std::time::Instant;
 

@@ -28,7 +28,7 @@ use super::place::{Place, PlaceFault};
 use super::sealed;
 use crate::cli;
 use crate::commands::running::Failed;
-use crate::commands::say;
+use crate::commands::{fsck, say};
 use crate::config::{Config, Keys};
 use crate::data::{BACKUP_INDEX, DataFolder};
 use crate::exit::Exit;
@@ -46,18 +46,22 @@ struct Taken {
     /// Files that were there, and their plain bytes.
     found: (u64, u64),
     removed: usize,
+    /// What others have shown of the ledger. It is in the backup, and is told all the same.
+    convicted: Option<String>,
 }
 
 /// Runs the command.
 pub(super) fn run(args: &cli::BackupRun, as_json: bool) -> Result<Exit, Failed> {
     let started = Instant::now();
-    let Taken { manifest, stored, found, removed } = take(args, as_json)?;
+    let Taken { manifest, stored, found, removed, convicted } = take(args, as_json)?;
+    convicted.iter().for_each(|what| say::trouble(false, format_args!("WARNING: {what}")));
     let seconds = started.elapsed().as_secs_f64();
     if as_json {
         say::json(&json!({
             "id": manifest.id, "previous": manifest.previous, "origin": manifest.origin, "size": manifest.size,
             "root": manifest.root, "files_stored": stored.0, "bytes_stored": stored.1, "files_found": found.0,
-            "bytes_found": found.1, "files_removed": removed, "seconds": seconds,
+            "bytes_found": found.1, "files_removed": removed, "convicted": convicted,
+            "seconds": seconds,
         }));
     } else {
         say::out(format!(
@@ -114,7 +118,7 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
     let reader = copy.judge(&config, &identity)?;
     let (newest, checkpoint) = (reader.newest(), reader.checkpoint().unwrap_or_default());
     let (size, root) = (newest.edge().size(), hex::encode(newest.edge().root()));
-    drop(reader);
+    let convicted = fsck::outside::against(&folder, &identity, None, || Ok(reader));
 
     // 3.
     let beside = if copy.is_of_server() { BESIDE_A_SERVER } else { 0 };
@@ -187,7 +191,7 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
     known.newest = Some(manifest.id.clone());
     index.put(place.id.clone(), known, &index_path).map_err(|fault| Failed::fault(&fault))?;
     let removed = place.sweep().map_err(of_place)?;
-    Ok(Taken { manifest, stored, found, removed })
+    Ok(Taken { manifest, stored, found, removed, convicted })
 }
 
 /// The stored file is what it was, and so is its source.

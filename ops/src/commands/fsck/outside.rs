@@ -14,6 +14,7 @@ use semper_ledger::fsck::{Grade, Report};
 use semper_ledger::ledger;
 use semper_ledger::note::Note;
 use semper_ledger::reader::Reader;
+use semper_ledger::receipt::LogIdentity;
 use semper_ttp::account::{Anchors, POM_BYTES_MAX, Proof, Verdict, judge};
 use semper_ttp::crypto::LogVerifier;
 
@@ -51,19 +52,11 @@ pub(super) fn mark(mark: &ReadOnly, anchored: Option<u64>, files: &mut Files, re
 
 /// Judges every file of evidence.
 pub(super) fn evidence(folder: &DataFolder, config: &Config, mark: Option<&ReadOnly>, files: &mut Files) {
-    let Ok(found) = fs::read_dir(folder.path(EVIDENCE)) else { return };
-    let mut found: Vec<_> = found.flatten().map(|file| file.path()).collect();
-    found.sort();
-    for path in found {
-        let name = path.file_name().unwrap_or_default().to_string_lossy().into_owned();
-        let said = if name.ends_with(".pom.json") {
-            proof(folder, &path, files)
-        } else if name.ends_with(".checkpoint") {
-            checkpoint(folder, config, mark, &path, files)
-        } else {
-            continue;
-        };
-        let file = format!("{EVIDENCE}/{name}");
+    let reader = || {
+        let store = open_store(folder, config).map_err(|error| error.to_string())?;
+        ledger::judge(Arc::new(store), &files.identity, &LogVerifier).map_err(|error| error.to_string())
+    };
+    for (file, said) in said(folder, &files.identity, mark, reader) {
         match said {
             Ok(None) => {}
             Ok(Some(what)) => files.findings.push(FileFinding { grade: Grade::False, file, what }),
@@ -72,16 +65,64 @@ pub(super) fn evidence(folder: &DataFolder, config: &Config, mark: Option<&ReadO
     }
 }
 
+/// What in `evidence/` convicts this ledger, or shows more of it than there is here: for commands that are about something else and
+/// must not pass over it. `reader` is asked for only where a checkpoint lies there.
+pub(in crate::commands) fn against(
+    folder: &DataFolder,
+    identity: &LogIdentity,
+    mark: Option<&ReadOnly>,
+    reader: impl FnOnce() -> Result<Reader, String>,
+) -> Option<String> {
+    let said = said(folder, identity, mark, reader).into_iter();
+    let said: Vec<_> = said.filter_map(|(file, said)| Some(format!("{file}: {}", said.ok()??))).collect();
+    (!said.is_empty()).then(|| {
+        format!(
+            "what lies in evidence/ says that this ledger is not sound (semper fsck says more): {}",
+            said.join("; ")
+        )
+    })
+}
+
+/// A file of evidence, and what it says; an error where it says nothing that counts.
+type Said = (String, Result<Option<String>, String>);
+
+fn said(
+    folder: &DataFolder,
+    identity: &LogIdentity,
+    mark: Option<&ReadOnly>,
+    reader: impl FnOnce() -> Result<Reader, String>,
+) -> Vec<Said> {
+    let Ok(found) = fs::read_dir(folder.path(EVIDENCE)) else { return Vec::new() };
+    let mut found: Vec<_> = found.flatten().map(|file| file.path()).collect();
+    found.sort();
+    let is = |path: &Path, ending: &str| path.file_name().is_some_and(|name| name.to_string_lossy().ends_with(ending));
+    let reader = found.iter().any(|path| is(path, ".checkpoint")).then(reader);
+    let said = found.iter().filter_map(|path| {
+        let said = if is(path, ".pom.json") {
+            proof(folder, identity, path)
+        } else if is(path, ".checkpoint") {
+            match reader.as_ref()? {
+                Ok(reader) => checkpoint(reader, mark, path),
+                Err(why) => Err(why.clone()),
+            }
+        } else {
+            return None;
+        };
+        Some((format!("{EVIDENCE}/{}", path.file_name()?.to_string_lossy()), said))
+    });
+    said.collect()
+}
+
 /// How many findings are of files of evidence.
 pub(super) fn count(files: &Files) -> u64 {
     files.findings.iter().filter(|finding| finding.file.starts_with(EVIDENCE)).count() as u64
 }
 
 /// What a proof of misbehaviour proves of this ledger.
-fn proof(folder: &DataFolder, path: &Path, files: &Files) -> Result<Option<String>, String> {
+fn proof(folder: &DataFolder, identity: &LogIdentity, path: &Path) -> Result<Option<String>, String> {
     let proof = Proof::parse(&read(path)?).map_err(|error| error.to_string())?;
     let trust = read_trust(&folder.path("trust")).ok().map(|(trust, _)| trust);
-    let keys = std::slice::from_ref(&files.identity.note_key);
+    let keys = std::slice::from_ref(&identity.note_key);
     let judged = judge(&proof, &Anchors { log_keys: keys, trust: trust.as_ref() });
     match judged.verdict {
         Verdict::Proven => Ok(Some(format!("PROVEN: {}", judged.reason))),
@@ -91,15 +132,8 @@ fn proof(folder: &DataFolder, path: &Path, files: &Files) -> Result<Option<Strin
 }
 
 /// What a checkpoint that somebody showed says against this store.
-fn checkpoint(
-    folder: &DataFolder,
-    config: &Config,
-    mark: Option<&ReadOnly>,
-    path: &Path,
-    files: &Files,
-) -> Result<Option<String>, String> {
-    let note = read(path)?;
-    let found = witnesses::compare(&reader(folder, config, files)?, &note)?;
+fn checkpoint(reader: &Reader, mark: Option<&ReadOnly>, path: &Path) -> Result<Option<String>, String> {
+    let found = witnesses::compare(reader, &read(path)?)?;
     let Some(found) = found else { return Ok(None) };
     // What a folder that is marked has lost, others may show.
     let size =
@@ -108,11 +142,6 @@ fn checkpoint(
         return Ok(None);
     }
     Ok(Some(format!("somebody outside {}, signed by this ledger's own key", found.what)))
-}
-
-fn reader(folder: &DataFolder, config: &Config, files: &Files) -> Result<Reader, String> {
-    let store = open_store(folder, config).map_err(|error| error.to_string())?;
-    ledger::judge(Arc::new(store), &files.identity, &LogVerifier).map_err(|error| error.to_string())
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, String> {
