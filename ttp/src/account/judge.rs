@@ -353,7 +353,18 @@ impl Court<'_> {
         let stands = range_root(stretch.first, &leaves, checkpoint.size, &stretch.path);
         let stands = stands.and_then(|root| if root == checkpoint.root { Ok(()) } else { Err(Unproven::Root) });
         stands.or_else(|fault| unfounded(format!("the entries do not stand in the tree: {fault}")))?;
-        let entries = stretch.entries.iter().map(|bytes| Entry::decode(bytes)).collect::<Result<Vec<_>, _>>();
+        let entries: Vec<_> = stretch.entries.iter().map(|bytes| Entry::decode(bytes)).collect();
+        let newer = entries.iter().position(|entry| matches!(entry, Err(NotAnEntry::Version(_))));
+        if let Some(at) = newer {
+            if entries.iter().flatten().any(|entry| owed.digests.contains(&entry.digest)) {
+                return unfounded("the timestamp is recorded");
+            }
+            return Err(Doubt::Open(format!(
+                "entry {} is of a version that this program does not know: a newer one may see that it records the timestamp",
+                stretch.first + at as u64
+            )));
+        }
+        let entries = entries.into_iter().collect::<Result<Vec<_>, _>>();
         let entries = entries.or_else(|fault| unfounded(format!("one of the entries is none: {fault}")))?;
 
         // Times never fall along a log.

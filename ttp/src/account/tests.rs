@@ -276,6 +276,26 @@ fn a_token_that_was_not_recorded() {
     }
 }
 
+/// An entry of a later program's may be that of the token: a log that is run by one is not convicted by an older verifier.
+#[test]
+fn an_entry_of_a_newer_version_may_be_the_tokens() {
+    let token = token(testing::ec(), true);
+    for at in 1..=4 {
+        let mut log = around(&[]);
+        log.0[at][1] = 2;
+        let (verdict, reason) = judged(&Proof::omission(ORIGIN, service(testing::ec()), &token, log.stretch(1, 4)));
+        assert_eq!(verdict, Verdict::Open, "{reason}");
+        assert!(reason.contains(&format!("entry {at} is of a version")), "{reason}");
+    }
+    let mut log = around(&[(MADE + 3, Digest::of(&token).0)]);
+    log.0[2][1] = 2;
+    unfounded(&Proof::omission(ORIGIN, service(testing::ec()), &token, log.stretch(1, 5)));
+    // What is no entry of any version is no excuse, and no proof of this kind.
+    let mut log = around(&[]);
+    log.0[2] = b"anything".to_vec();
+    unfounded(&Proof::omission(ORIGIN, service(testing::ec()), &token, log.stretch(1, 4)));
+}
+
 /// Whoever holds an honest token cannot convict its service by writing it in another way.
 #[test]
 fn an_honest_token_in_another_dress() {
