@@ -342,11 +342,12 @@ impl Follower {
             };
             let above = block_in_place(|| monitor.take(target, index, &fetched.bundle, &fetched.tile, &mut visit))?;
             for (id, ours) in above {
-                let theirs = self.source.tile(id, TILE_WIDTH as usize).await?;
-                self.check(id, &ours, &theirs)?;
+                let theirs = fetched.above.iter().find(|(fetched, _)| *fetched == id);
+                self.check(id, &ours, theirs.map_or(&[], |(_, theirs)| theirs))?;
             }
             // Not before: what is saved is not compared again.
             if self.monitor.is_due() {
+            // Nothing is waited for between taking and checking: what was taken is not looked at again.
                 block_in_place(|| {
                     self.past.save()?;
                     self.monitor.save(self.watch.notes())
@@ -393,7 +394,7 @@ impl Follower {
     }
 }
 
-/// A bundle with the log's own hashes of it.
+/// A bundle with the log's own hashes of it, and the tiles above that are complete with it.
 struct Fetched {
     bundle: Bytes,
     tile: Vec<Hash>,
@@ -403,12 +404,27 @@ struct Fetched {
 struct Fetching(JoinHandle<Result<Fetched, SourceError>>);
 
 impl Fetching {
+    above: Vec<(TileId, Vec<Hash>)>,
+}
+
+/// The tiles above level 0 that are full once bundle `index` is: 256 bundles fill one of level 1, and so on.
+fn full_with(index: u64, size: u64) -> impl Iterator<Item = TileId> {
+    let mut bundles = if size / TILE_WIDTH > index { index + 1 } else { 1 };
+    (1..).map_while(move |level| {
+        let is_full = bundles.is_multiple_of(TILE_WIDTH);
+        bundles /= TILE_WIDTH;
+        is_full.then(|| TileId { level, index: bundles - 1 })
+    })
     fn begin(source: Arc<LogSource>, index: u64, size: u64) -> Self {
         Self(tokio::spawn(async move {
             let id = TileId { level: 0, index };
             let width = tile_width(size, id) as usize;
             let (bundle, tile) = tokio::join!(source.bundle(index, width), source.tile(id, width));
-            Ok(Fetched { bundle: bundle?, tile: tile? })
+            let mut above = Vec::new();
+            for id in full_with(index, size) {
+                above.push((id, source.tile(id, TILE_WIDTH as usize).await?));
+            }
+            Ok(Fetched { bundle: bundle?, tile: tile?, above })
         }))
     }
 
@@ -420,5 +436,34 @@ impl Fetching {
 impl Drop for Fetching {
     fn drop(&mut self) {
         self.0.abort();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::HashSet;
+
+    use semper_ledger::merkle::Edge;
+
+    use super::*;
+
+    #[test]
+    fn tiles_above_are_those_that_the_edge_hands_out() {
+        for size in [255, 256, 65_535, 65_536, 131_100] {
+            let mut full = HashSet::new();
+            let mut edge = Edge::default();
+            (0..size).for_each(|_| {
+                edge.push([0; 32], |id, _| {
+                    full.insert(id);
+                })
+            });
+            full.retain(|id| id.level > 0);
+            let fetched: Vec<_> = (0..u64::div_ceil(size, 256)).flat_map(|index| full_with(index, size)).collect();
+            assert_eq!((fetched.len(), fetched.into_iter().collect()), (full.len(), full), "{size}");
+        }
+        // Level 2 comes with the last of 65,536 bundles.
+        let ids: Vec<_> = full_with(65_535, 1 << 24).map(|id| (id.level, id.index)).collect();
+        assert_eq!(ids, [(1, 255), (2, 0)]);
+        assert_eq!(full_with(65_535, (1 << 24) - 1).count(), 0);
     }
 }

@@ -405,6 +405,45 @@ fn a_monitor_that_is_killed_goes_on() {
 }
 
 /// The owner of the database and of the log's key rewrites one old entry and signs again. He can make everything new but what
+/// A tile that cannot be had for a while is looked at when it can.
+#[test]
+fn a_tile_that_comes_late_is_checked() {
+    let watched = Watched::new(&[]);
+    watched.publish(&entries(66_000));
+    let path = watched.path().join("tile/1/000");
+    let tile = fs::read(&path).expect("the tile");
+    fs::remove_file(&path).expect("the tile");
+    let mut monitor = watched.state.follow(&watched.place(), &[]);
+    let admin = monitor.admin();
+    assert!(monitor.line().contains("following"));
+    let failed = |reason: &str| {
+        while get(admin, "/metrics").text().contains(&format!("reason=\"{reason}\"}} 0")) {}
+    };
+    failed("source");
+    let mut garbage = tile.clone();
+    garbage[77] ^= 1;
+    fs::write(&path, garbage).expect("the tile");
+    failed("data");
+    assert!(get(admin, "/readyz").text().contains("the tile 0 of level 1"));
+    fs::write(&path, tile).expect("the tile");
+    assert!(monitor.line().contains(": 66000 entries verified, 66000 of them new"));
+    assert_eq!(monitor.stop().code, Some(0));
+}
+
+/// Killed at any moment of its first start, too.
+#[test]
+fn a_folder_that_is_half_made_is_made_anew() {
+    let watched = Watched::new(&[]);
+    watched.publish(&entries(10));
+    for wait_ms in (0..120).step_by(6) {
+        let state = MonitorState::new(watched.log.key());
+        let monitor = state.follow(&watched.place(), &[]);
+        std::thread::sleep(std::time::Duration::from_millis(wait_ms));
+        monitor.kill9();
+        assert_eq!(state.expect(&watched.place(), &[], 0)["size"], 10, "{wait_ms} ms");
+    }
+}
+
 /// somebody outside remembers.
 #[test]
 fn the_owner_of_database_and_key_is_convicted() {
