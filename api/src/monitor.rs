@@ -32,7 +32,7 @@ use tokio::{
 };
 
 use self::{
-    notice::Notice,
+    notice::{Notice, Over},
     past::Row,
     watch::{Digests, Watch},
 };
@@ -82,6 +82,8 @@ pub struct Round {
     pub new: u64,
     /// What the operator is told.
     pub notices: Vec<Notice>,
+    /// What the operator was told, and is over.
+    pub over: Vec<Over>,
     /// What convicts the log. Nothing further is read of it.
     pub misbehaviour: Option<Proof>,
     /// The log showed an older checkpoint than before; nothing was read.
@@ -217,6 +219,7 @@ impl Follower {
         let proof = found.map(|found| self.proof_of(found));
         let mut round = Round { recovered, ..self.comes_to(before, proof) };
         round.notices = self.watch.settle(now_ms);
+        round.over = self.watch.over();
         let ahead_ms = self.monitor.last_time_ms().saturating_sub(now_ms);
         let ahead = (ahead_ms > self.settings.ahead_ms).then_some(Notice::Ahead { ahead_ms });
         let unwitnessed = match &self.policy {
@@ -231,6 +234,8 @@ impl Follower {
         let lasting = [self.watch.newer(), ahead, unwitnessed];
         let kinds = lasting.iter().flatten().map(Notice::kind).collect();
         let before = std::mem::replace(&mut self.standing, kinds);
+        let ended = Notice::KINDS.iter().filter(|kind| before.contains(*kind) && !self.standing.contains(*kind));
+        round.over.extend(ended.map(|kind| Over { kind, entry: None }));
         round.notices.extend(lasting.into_iter().flatten().filter(|notice| !before.contains(notice.kind())));
         Ok(round)
     }
@@ -264,7 +269,8 @@ impl Follower {
     fn comes_to(&self, before: u64, misbehaviour: Option<Proof>) -> Round {
         let size = self.verified_size();
         let root = self.monitor.verified().map_or(EMPTY_ROOT, |seen| seen.checkpoint.root);
-        Round { size, root, new: size - before, notices: Vec::new(), misbehaviour, older: None, recovered: false }
+        let (notices, over) = Default::default();
+        Round { size, root, new: size - before, notices, over, misbehaviour, older: None, recovered: false }
     }
 
     fn older(&mut self, older: &Signed, now_ms: u64) -> Round {
@@ -341,13 +347,13 @@ impl Follower {
                 watch.see(seen.index, &row);
             };
             let above = block_in_place(|| monitor.take(target, index, &fetched.bundle, &fetched.tile, &mut visit))?;
+            // Nothing is waited for between taking and checking: what was taken is not looked at again.
             for (id, ours) in above {
                 let theirs = fetched.above.iter().find(|(fetched, _)| *fetched == id);
                 self.check(id, &ours, theirs.map_or(&[], |(_, theirs)| theirs))?;
             }
             // Not before: what is saved is not compared again.
             if self.monitor.is_due() {
-            // Nothing is waited for between taking and checking: what was taken is not looked at again.
                 block_in_place(|| {
                     self.past.save()?;
                     self.monitor.save(self.watch.notes())
@@ -398,12 +404,6 @@ impl Follower {
 struct Fetched {
     bundle: Bytes,
     tile: Vec<Hash>,
-}
-
-/// One that is on its way; dropped, it is given up.
-struct Fetching(JoinHandle<Result<Fetched, SourceError>>);
-
-impl Fetching {
     above: Vec<(TileId, Vec<Hash>)>,
 }
 
@@ -415,6 +415,12 @@ fn full_with(index: u64, size: u64) -> impl Iterator<Item = TileId> {
         bundles /= TILE_WIDTH;
         is_full.then(|| TileId { level, index: bundles - 1 })
     })
+}
+
+/// One that is on its way; dropped, it is given up.
+struct Fetching(JoinHandle<Result<Fetched, SourceError>>);
+
+impl Fetching {
     fn begin(source: Arc<LogSource>, index: u64, size: u64) -> Self {
         Self(tokio::spawn(async move {
             let id = TileId { level: 0, index };

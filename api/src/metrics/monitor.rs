@@ -37,8 +37,13 @@ impl MonitorMetrics {
             &["kind"],
         );
         let alerts = register(&registry, alerts);
-        let misbehaviour =
-            IntGaugeVec::new(own("semper_monitor_misbehaviour", "1 once the log is convicted, by kind"), &["kind"]);
+        let misbehaviour = IntGaugeVec::new(
+            own(
+                "semper_monitor_misbehaviour",
+                "1 once the log is convicted, by kind; of rollback, as long as it lasts",
+            ),
+            &["kind"],
+        );
         let misbehaviour = register(&registry, misbehaviour);
         let failures = IntCounterVec::new(
             own("semper_monitor_round_failures_total", "Rounds that came to nothing, by what stood in the way"),
@@ -83,6 +88,11 @@ impl MonitorMetrics {
     /// The log is convicted.
     pub fn convicted(&self, kind: account::Kind) {
         self.misbehaviour.with_label_values(&[kind.name()]).set(1);
+    }
+
+    /// A log that was rolled back is in order again.
+    pub fn recovered(&self) {
+        self.misbehaviour.with_label_values(&[account::Kind::Rollback.name()]).set(0);
     }
 
     /// A round came to nothing.

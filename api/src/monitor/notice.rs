@@ -36,6 +36,20 @@ pub enum Notice {
         /// The first one's version.
         version: u64,
     },
+    /// An expected timestamp is not found, and so many entries stand between that no proof can hold them.
+    Stuffed {
+        /// The token's file.
+        name: String,
+        /// How many stand there, at least.
+        entries: u64,
+    },
+    /// Whether the log owes an expected timestamp cannot be told.
+    Unclear {
+        /// The token's file.
+        name: String,
+        /// The rest of a sentence.
+        why: String,
+    },
     /// The newest entry's time lies ahead of this machine's clock: one of the two is wrong.
     Ahead {
         /// By so much, milliseconds.
@@ -46,6 +60,15 @@ pub enum Notice {
         /// Its size.
         size: u64,
     },
+}
+
+/// What was told, and is so no longer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Over {
+    /// The kind of the notice.
+    pub kind: &'static str,
+    /// Of what entry; `None` for what is told of the log as a whole.
+    pub entry: Option<Noted>,
 }
 
 /// An entry as it is told.
@@ -93,11 +116,13 @@ impl Notice {
             Self::Watched { .. } | Self::WatchedMore { .. } => "watched",
             Self::Unknown(_) | Self::UnknownMore { .. } => "unknown",
             Self::Newer { .. } => "newer",
+            Self::Stuffed { .. } => "stuffed",
+            Self::Unclear { .. } => "unclear",
             Self::Ahead { .. } => "clock",
             Self::Unwitnessed { .. } => "unwitnessed",
         }
     }
 
     /// All names.
-    pub const KINDS: [&'static str; 5] = ["watched", "unknown", "newer", "clock", "unwitnessed"];
+    pub const KINDS: [&'static str; 7] = ["watched", "unknown", "newer", "stuffed", "unclear", "clock", "unwitnessed"];
 }

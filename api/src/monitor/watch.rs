@@ -15,7 +15,7 @@ use semper_ttp::evidence;
 use serde::{Deserialize, Serialize};
 
 use super::{
-    notice::{Noted, Notice},
+    notice::{Noted, Notice, Over},
     past::{Past, Row, What},
 };
 
@@ -94,6 +94,8 @@ pub struct Watch {
     looks_back: bool,
     notes: Notes,
     told: Told,
+    /// What was told, and is over.
+    over: Vec<Over>,
 }
 
 /// What this process has told; after a start everything that stands is told again.
@@ -155,8 +157,8 @@ impl Watch {
     /// With the digests to watch for, and which entries must be known.
     #[must_use]
     pub fn new(watched: Digests, known: Option<Known>) -> Self {
-        let (list, notes, told) = Default::default();
-        Self { watched, known, list, looks_back: true, notes, told }
+        let (list, notes, told, over) = Default::default();
+        Self { watched, known, list, looks_back: true, notes, told, over }
     }
 
     /// The list of known digests as it is now.
@@ -206,21 +208,27 @@ impl Watch {
         let waiting: HashMap<u64, Option<u64>> =
             self.notes.waiting.iter().map(|(noted, since)| (noted.index, *since)).collect();
         let mut notes = Notes { lists, ..Notes::default() };
+        let mut over = Vec::new();
         past.each(|index, row| {
             if let What::Newer(version) = row.what {
                 notes.newer.see(index, version);
             }
             if self.watched.names.contains_key(&row.digest) {
                 notes.watched.add(row.noted(index));
+            } else if self.told.watched.contains(&index) {
+                over.push(Over { kind: "watched", entry: Some(row.noted(index)) });
             }
             if self.is_unknown(row) {
                 match waiting.get(&index) {
                     Some(since) => notes.waiting.push_back((row.noted(index), *since)),
                     None => notes.unknown.add(row.noted(index)),
                 }
+            } else if self.told.unknown.contains(&index) {
+                over.push(Over { kind: "unknown", entry: Some(row.noted(index)) });
             }
         })?;
         self.notes = notes;
+        self.over.append(&mut over);
         self.told.watched.retain(|index| self.notes.watched.first.contains_key(index));
         self.told.unknown.retain(|index| self.notes.unknown.first.contains_key(index));
         self.looks_back = false;
@@ -270,6 +278,11 @@ impl Watch {
         }
         (told.watched_more, told.unknown_more) = (notes.watched.more, notes.unknown.more);
         notices
+    }
+
+    /// What was told, and is over since this was asked last.
+    pub(super) fn over(&mut self) -> Vec<Over> {
+        std::mem::take(&mut self.over)
     }
 
     /// What this program cannot read of the log, for as long as it stands there.

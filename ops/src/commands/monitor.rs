@@ -26,7 +26,7 @@ use semper_api::monitor::{Follower, Health, Round, RoundError, Settings};
 use semper_ledger::monitor::{Genesis, MemoryError, Monitor};
 use semper_ledger::note::VerifierKey;
 use semper_ledger::policy::Policy;
-use semper_ttp::account;
+use semper_ttp::account::{self, Anchors, Verdict};
 use semper_ttp::crypto::LogVerifier;
 use semper_ttp::evidence::{Kind, LedgerKind};
 use semper_ttp::time::Timestamp;
@@ -84,7 +84,8 @@ fn follow(args: &cli::Monitor, json: bool) -> Result<Exit, Failed> {
     };
 
     let folder = StateFolder::at(&args.state);
-    if let Some(evidence) = folder.evidence()? {
+    let anchors = Anchors { log_keys: std::slice::from_ref(&key), trust: trust.as_ref().map(|(trust, _)| trust) };
+    if let Some(evidence) = folder.evidence(&anchors)? {
         let text = format!(
             "the log was convicted before: {}. A monitor that goes on needs a new folder; keep this one as evidence",
             evidence.display()
@@ -118,7 +119,6 @@ fn follow(args: &cli::Monitor, json: bool) -> Result<Exit, Failed> {
             let mut follower = Follower::new(source, monitor, past, watch, policy, settings);
             let verified = follower.monitor().verified().map_or(0, |seen| seen.checkpoint.size);
             outlets.teller.begins(&args.log, verified, args.interval_secs);
-            outlets.teller.passed_over(&expected);
             rounds(&mut follower, args, &mut lists, &mut expected, &outlets).await
         };
         // Whatever is interrupted is read again.
@@ -181,12 +181,16 @@ async fn rounds(
 ) -> Result<Exit, Failed> {
     loop {
         lists.hand_over(follower);
-        match one_round(follower, expected, outlets.json).await {
+        if let Some(trust) = outlets.teller.trust() {
+            expected.read_again(trust);
+            outlets.teller.passed_over(expected);
+        }
+        match one_round(follower, expected, outlets).await {
             Ok(round) => {
-                let exit = told(follower, expected, outlets, &round)?;
+                let (exit, convicted) = told(follower, expected, outlets, &round)?;
                 // An older checkpoint may come from a cache, for a while.
                 let last = round.older.as_ref().is_none_or(|older| older.rollback.is_some());
-                if round.misbehaviour.is_some() || (args.once && last) {
+                if convicted || (args.once && last) {
                     return Ok(exit);
                 }
             }
@@ -198,11 +202,15 @@ async fn rounds(
     }
 }
 
-async fn one_round(follower: &mut Follower, expected: &mut Expectations, json: bool) -> Result<Round, RoundError> {
+async fn one_round(
+    follower: &mut Follower,
+    expected: &mut Expectations,
+    outlets: &Outlets<'_>,
+) -> Result<Round, RoundError> {
     // Only where there is something to read: most rounds find nothing new.
     let progress = OnceLock::new();
     let advance = |done, total| {
-        let progress = progress.get_or_init(|| Progress::new(json, "reading entries", Some(total)));
+        let progress = progress.get_or_init(|| Progress::new(outlets.json, "reading entries", Some(total)));
         progress.set_total(total);
         progress.set(done);
     };
@@ -212,48 +220,60 @@ async fn one_round(follower: &mut Follower, expected: &mut Expectations, json: b
     }
     let mut round = ended?;
     if round.misbehaviour.is_none() && round.older.is_none() {
-        round.misbehaviour = expected.look(follower).await?;
+        let judge = |proof: &account::Proof| outlets.teller.judge(proof);
+        round.misbehaviour = expected.look(follower, &judge, &mut round.notices).await?;
     }
     Ok(round)
 }
 
-/// The operator is told; the exit code if this is all.
+/// The operator is told; the exit code if this is all, and whether the log is convicted.
 fn told(
     follower: &mut Follower,
     expected: &Expectations,
     outlets: &Outlets<'_>,
     round: &Round,
-) -> Result<Exit, Failed> {
+) -> Result<(Exit, bool), Failed> {
     let Outlets { teller, metrics, health, .. } = outlets;
+    round.notices.iter().for_each(|notice| metrics.alert(notice.kind()));
+    let verdict = teller.round(round, expected)?;
+    let convicted = round.misbehaviour.is_some() && verdict == Some(Verdict::Proven);
+    if round.recovered {
+        metrics.recovered();
+    }
     let mut unready = Vec::new();
     match (&round.misbehaviour, &round.older) {
-        (Some(proof), _) => unready.push(format!("the log is convicted: {}", proof.kind.name())),
+        (Some(proof), _) if convicted => unready.push(format!("the log is convicted: {}", proof.kind.name())),
+        (Some(_), _) => {
+            unready.push("what is held against the log does not convict it: a fault of this program".to_owned())
+        }
         (None, Some(_)) => unready.push("the log shows an older checkpoint than before".to_owned()),
         (None, None) => metrics.checked(round.size, Timestamp::from_millis(wall_ms())),
     }
     health.set(unready);
-    round.notices.iter().for_each(|notice| metrics.alert(notice.kind()));
-    teller.round(round, expected)?;
     follower.told().map_err(|fault| Failed::fault(&fault))?;
     if let Some(proof) = &round.misbehaviour {
-        metrics.convicted(proof.kind);
-        return Ok(Exit::Falsified);
+        if convicted {
+            metrics.convicted(proof.kind);
+        }
+        return Ok((if convicted { Exit::Falsified } else { Exit::Undecided }, convicted));
     }
     if round.older.as_ref().is_some_and(|older| older.rollback.is_some()) {
-        // Until somebody has looked and starts the monitor again.
+        // Until it is in order again.
         metrics.convicted(account::Kind::Rollback);
-        return Ok(Exit::Falsified);
+        return Ok((Exit::Falsified, false));
     }
     let exit = round.notices.iter().map(|notice| match notice {
         Notice::Watched { .. } | Notice::WatchedMore { .. } | Notice::Unknown(_) | Notice::UnknownMore { .. } => {
             Exit::Falsified
         }
-        Notice::Unwitnessed { .. } | Notice::Newer { .. } => Exit::Undecided,
+        Notice::Unwitnessed { .. } | Notice::Newer { .. } | Notice::Stuffed { .. } | Notice::Unclear { .. } => {
+            Exit::Undecided
+        }
         Notice::Ahead { .. } => Exit::Ok,
     });
     // One that is not found yet, or does not read, leaves a single round undecided.
     let owed = if expected.is_settled() { Exit::Ok } else { Exit::Undecided };
-    Ok(exit.fold(owed, Exit::and))
+    Ok((exit.fold(owed, Exit::and), false))
 }
 
 fn exit_of_round(error: &RoundError) -> Exit {

@@ -16,6 +16,7 @@ use crate::{
 };
 
 /// A start that failed: the sentence for the operator, and the exit code.
+#[derive(Debug)]
 pub(in crate::commands) struct Failed(pub(in crate::commands) Exit, pub(in crate::commands) String);
 
 impl Failed {

@@ -201,3 +201,30 @@ fn notes_of_another_format_are_made_anew() {
         assert_eq!(indexes(&watch.settle(0)), [2]);
     }
 }
+
+/// Whoever was told of an entry is told when it no longer stands, and only then.
+#[test]
+fn what_is_over_is_told_once() {
+    let mut world = World::new(&[3], known(0));
+    (1..=3).for_each(|digest| world.see(Some(TOKEN), digest));
+    world.settle(0);
+    assert_eq!(world.watch.over(), []);
+    world.watch.know(list(&[2]));
+    world.watch.watch_for(list(&[1]));
+    world.settle(0);
+    let over: Vec<_> =
+        world.watch.over().into_iter().map(|over| (over.kind, over.entry.map(|entry| entry.index))).collect();
+    assert_eq!(over, [("unknown", Some(1)), ("watched", Some(2))]);
+    world.settle(0);
+    assert_eq!(world.watch.over(), []);
+    // Others come before it among those that are told each by itself: it stands all the same.
+    let mut world = World::new(&[], known(0));
+    world.watch.know(list(&[1]));
+    (0..STANDING_MAX).for_each(|_| world.see(Some(TOKEN), 1));
+    world.see(Some(TOKEN), 2);
+    world.settle(0);
+    world.settle(0);
+    world.watch.know(list(&[]));
+    world.settle(0);
+    assert_eq!((world.watch.over(), world.watch.notes.unknown.more), (vec![], 1));
+}

@@ -50,7 +50,7 @@ struct List {
 }
 
 /// Length and time of change; `None` where there is no file.
-type Stamp = Option<(u64, SystemTime)>;
+pub(super) type Stamp = Option<(u64, SystemTime)>;
 
 impl List {
     fn read(path: PathBuf) -> Result<Self, Failed> {
@@ -74,7 +74,7 @@ impl List {
     }
 }
 
-fn stamp(path: &Path) -> Stamp {
+pub(super) fn stamp(path: &Path) -> Stamp {
     fs::metadata(path).and_then(|file| Ok((file.len(), file.modified()?))).ok()
 }
 
