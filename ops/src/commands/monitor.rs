@@ -208,9 +208,9 @@ async fn one_round(
     outlets: &Outlets<'_>,
 ) -> Result<Round, RoundError> {
     // Only where there is something to read: most rounds find nothing new.
-    let progress = OnceLock::new();
+    let (progress, json) = (OnceLock::new(), outlets.json);
     let advance = |done, total| {
-        let progress = progress.get_or_init(|| Progress::new(outlets.json, "reading entries", Some(total)));
+        let progress = progress.get_or_init(|| Progress::new(json, "reading entries", Some(total)));
         progress.set_total(total);
         progress.set(done);
     };

@@ -9,7 +9,7 @@ use semper_ledger::receipt::tlog_proof::TlogProof;
 
 use super::{Item, Kind, Prefix, Proof, Stretch};
 use crate::crypto::LogVerifier;
-use crate::evidence::{CaKind, Kind as EntryKind, LedgerKind};
+use crate::evidence::{CaKind, Kind as EntryKind, LedgerKind, TimestampKind};
 use crate::time::Timestamp;
 use crate::verify::{Check, Document, Evidence, Outcome, Report, TokenReading, Trust, released, verify_timestamp};
 
@@ -115,6 +115,15 @@ pub struct Owed {
     pub unit: Hash,
     /// What the entry may be of: the forms in which the token may have been released.
     pub digests: [Hash; 2],
+}
+
+impl Owed {
+    /// The entry is what is owed, whenever it was made: one of another kind, which anybody may have had made, pays nothing.
+    #[must_use]
+    pub fn is_recorded_by(&self, entry: &Entry) -> bool {
+        let token = Some(EntryKind::Timestamp(TimestampKind::Token));
+        self.digests.contains(&entry.digest) && EntryKind::from_codes(entry.role, entry.kind) == token
+    }
 }
 
 /// What is owed to a token that was genuinely issued.
@@ -356,7 +365,7 @@ impl Court<'_> {
         let entries: Vec<_> = stretch.entries.iter().map(|bytes| Entry::decode(bytes)).collect();
         let newer = entries.iter().position(|entry| matches!(entry, Err(NotAnEntry::Version(_))));
         if let Some(at) = newer {
-            if entries.iter().flatten().any(|entry| owed.digests.contains(&entry.digest)) {
+            if entries.iter().flatten().any(|entry| owed.is_recorded_by(entry)) {
                 return unfounded("the timestamp is recorded");
             }
             return Err(Doubt::Open(format!(
@@ -375,7 +384,7 @@ impl Court<'_> {
         if entries.last().is_none_or(|entry| entry.time_ms <= owed.until_ms) {
             return Err(Doubt::Open("the ledger's time to record the timestamp is not shown to be over".to_owned()));
         }
-        if entries.iter().any(|entry| owed.digests.contains(&entry.digest)) {
+        if entries.iter().any(|entry| owed.is_recorded_by(entry)) {
             return unfounded("the timestamp is recorded");
         }
         Ok(format!(

@@ -265,6 +265,12 @@ fn a_token_that_was_not_recorded() {
             let mut gap = log.stretch(1, 4);
             gap.entries.remove(1);
             unfounded(&Proof::omission(ORIGIN, service(unit), &token, gap));
+            // Its digest under another kind: nobody gets a receipt of a timestamp from that.
+            let mut other = around(&[(MADE + 3, Digest::of(&token).0)]);
+            let mut entry = Entry::decode(&other.0[3]).unwrap();
+            (entry.role, entry.kind) = (6, 1);
+            other.0[3] = entry.encode();
+            proven(&Proof::omission(ORIGIN, service(unit), &token, other.stretch(1, 5)));
             // Recorded, but too late: that is an omission too.
             proven(&Proof::omission(
                 ORIGIN,
