@@ -463,7 +463,6 @@ impl Witnesses {
     async fn keep_newest(self: Arc<Self>) {
         let mut newest = self.newest.subscribe();
         while newest.changed().await.is_ok() {
-            newest.mark_unchanged();
             let witnesses = self.clone();
             let _ = tokio::task::spawn_blocking(move || witnesses.keep()).await; // a panic was printed
             tokio::time::sleep(self.settings.interval).await;

@@ -74,6 +74,14 @@ pub(crate) const WITNESSED: &str = "witnessed";
 /// The folder of copies of the store. On the store's file system, since they link its files.
 pub(crate) const CHECKPOINTS: &str = "checkpoints";
 
+/// A folder on which no server runs.
+pub(crate) struct Held {
+    /// `None` where the folder is marked.
+    pub(crate) anchor: Option<FileAnchor>,
+    pub(crate) read_only: Option<ReadOnly>,
+    pub(crate) lock: StoreLock,
+}
+
 /// The folder of `--data`.
 #[derive(Clone, Debug)]
 pub(crate) struct DataFolder {
@@ -386,6 +394,20 @@ impl DataFolder {
             },
             error => error.into(),
         })
+    }
+
+    /// Takes the locks under which the store may be read, by whoever is no server. The anchor's first: a server that runs holds it,
+    /// and its store must not be read under it. One that serves a folder that is marked read-only holds the store's alone.
+    ///
+    /// # Errors
+    /// As [`DataFolder::open_anchor`]; a server runs; the mark does not read.
+    pub(crate) fn hold(&self, settings: &Ledger) -> Result<Held, DataError> {
+        let read_only = self.read_only()?;
+        let anchor = match &read_only {
+            None => Some(self.open_anchor(settings)?),
+            Some(_) => None,
+        };
+        Ok(Held { anchor, read_only, lock: StoreLock::take(&self.path("store"))? })
     }
 
     /// Who this service is.

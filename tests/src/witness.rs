@@ -63,6 +63,12 @@ impl WitnessData {
         VerifierKey::parse(text.trim()).expect("a key")
     }
 
+    /// A policy (c2sp.org/tlog-policy) of `log` with this one witness, which runs.
+    #[must_use]
+    pub fn sole_policy(&self, log: &VerifierKey, running: &Witness) -> String {
+        format!("log {log}\nwitness W {} http://{}\nquorum W\n", self.vkey(), running.http())
+    }
+
     /// Starts it.
     ///
     /// # Panics

@@ -373,8 +373,7 @@ fn a_witness_that_has_seen_more_refuses_a_new_anchor() {
     let remembers = WitnessData::new(&[&log]);
     let witness: Witness = remembers.serve();
     let policy = vault.path("policy");
-    let words = format!("log {log}\nwitness W {} http://{}\nquorum W\n", remembers.vkey(), witness.http());
-    fs::write(&policy, words).unwrap();
+    fs::write(&policy, remembers.sole_policy(&log, &witness)).unwrap();
     data.set("witnesses.policy_path", &format!("{policy:?}")).set("witnesses.interval_ms", "50");
     let server = data.serve();
     stamp_many(server.http(), 30);

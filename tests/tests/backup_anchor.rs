@@ -87,8 +87,7 @@ fn an_old_folder_gets_no_new_anchor() {
     let witness = WitnessData::new(&[&log]);
     let running = witness.serve();
     let policy = data.path().with_file_name("policy");
-    let words = format!("log {log}\nwitness W {} http://{}\nquorum W\n", witness.vkey(), running.http());
-    fs::write(&policy, words).unwrap();
+    fs::write(&policy, witness.sole_policy(&log, &running)).unwrap();
     let old = data.path().with_file_name("old");
     copy_folder(data.path(), &old);
     let old = Data::at(&old);

@@ -92,8 +92,7 @@ fn a_mirror_that_is_ahead_of_the_witnesses_is_not_forked_over() {
     let witness = WitnessData::new(&[&log]);
     let running = witness.serve();
     let policy = vault.path("policy");
-    let words = format!("log {log}\nwitness W {} http://{}\nquorum W\n", witness.vkey(), running.http());
-    fs::write(&policy, words).unwrap();
+    fs::write(&policy, witness.sole_policy(&log, &running)).unwrap();
     data.set("witnesses.policy_path", &format!("{policy:?}")).set("witnesses.interval_ms", "50");
     let server = data.serve();
     stamp_many(server.http(), 10);
@@ -161,8 +160,7 @@ fn the_settings_in_use_are_the_ones_that_count() {
     let witness = WitnessData::new(&[&log]);
     let running = witness.serve();
     let policy = vault.path("policy");
-    let words = format!("log {log}\nwitness W {} http://{}\nquorum W\n", witness.vkey(), running.http());
-    fs::write(&policy, words).unwrap();
+    fs::write(&policy, witness.sole_policy(&log, &running)).unwrap();
     // `--config` in place of the folder's own, whose passphrase is a path in that folder.
     let settings = vault.path("settings.toml");
     let text = fs::read_to_string(data.path().join("semper.toml")).unwrap();

@@ -209,10 +209,10 @@ impl Records {
             // Without a file a crash came before it, and nothing was answered.
             let newest = file::read(&folder)?.map_or(Err(()), |found| newest(found, &read));
             let newest = newest.map_err(|()| RecordsError::Damaged(folder.clone()))?;
-            let Some((mut sequence, Cosigned { checkpoint, note, secs })) = newest else { continue };
+            let Some((found, Cosigned { checkpoint, note, secs })) = newest else { continue };
             // What was read may be in the page cache only: of a write that was killed before its sync, or whose sync failed. Written
             // anew it is on the disk before anybody sees it, also if the same checkpoint is asked for again.
-            sequence += 1;
+            let sequence = found + 1;
             file::write(&folder, sequence, &note)?;
             let turn = Mutex::new(Turn { in_doubt: false, sequence, written_secs: secs });
             let newest = RwLock::new(Some((checkpoint, note)));

@@ -5,7 +5,8 @@
 //! (could not tell: something is missing or does not read), 75 (a server runs on the folder).
 //!
 //! The entries are hashed up to the root of the newest checkpoint, whose signature is checked first: what is audited is what
-//! was published. A folder that is marked read-only is audited as far as it goes; its anchor, which knows more, is not asked. Whether tiles, indexes and earlier checkpoints are sound, `fsck --full` says.
+//! was published. A folder that is marked read-only is audited as far as it goes; its anchor, which knows more, is not
+//! asked. Whether tiles, indexes and earlier checkpoints are sound, `fsck --full` says.
 
 mod evidence;
 mod output;
@@ -30,7 +31,7 @@ use semper_ttp::digest::Digest;
 use super::{fsck, say};
 use crate::cli;
 use crate::config::{Config, ENDPOINTS, endpoint_settings};
-use crate::data::{DataError, DataFolder, ReadOnly, StoreLock, keep_promises, policy_hash, read_genesis};
+use crate::data::{DataError, DataFolder, Held, ReadOnly, StoreLock, keep_promises, policy_hash, read_genesis};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -122,14 +123,7 @@ impl Opened {
         let mut config = folder.config(args.config.as_deref())?;
         config.verify().map_err(DataError::from)?;
         let identity = folder.log_identity()?;
-        let (read_only, path) = (folder.read_only()?, folder.path("store"));
-        // The anchor's lock first: a server that runs holds it, and its store must not be read under it. One that serves a
-        // folder that is marked read-only holds the store's alone.
-        let anchor = match &read_only {
-            None => Some(folder.open_anchor(&config.ledger)?),
-            Some(_) => None,
-        };
-        let lock = StoreLock::take(&path)?;
+        let Held { anchor, read_only, lock } = folder.hold(&config.ledger)?;
         let store = Arc::new(fsck::open_store(&folder, &config).map_err(DataError::from)?);
         let journal = folder.journal(&config.ledger, identity.origin());
         let reader = match &anchor {
@@ -138,7 +132,7 @@ impl Opened {
         };
         let reader = reader.map_err(Failed::Ledger)?;
         if let Some(mark) = &read_only {
-            mark.check(&path, &reader)?;
+            mark.check(&folder.path("store"), &reader)?;
         }
         let again = || ledger::judge(store.clone(), &identity, &LogVerifier).map_err(|error| error.to_string());
         let convicted = fsck::outside::against(&folder, &identity, read_only.as_ref(), again);

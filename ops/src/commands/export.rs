@@ -1,8 +1,8 @@
 //! `semper export`: the public half of the ledger as a folder for any web server.
 //!
 //! All reading, checking and writing is `semper_ledger::export`; this file opens the data folder and tells what came out.
-//! It ends with 0 (exported), 1 (the ledger, or what stands in the folder, is wrong, or what lies in `evidence/` says so: the text is the evidence), 2 (could
-//! not tell: there is no anchor), 75 (a server runs on the data folder, or another export into this one).
+//! It ends with 0 (exported), 1 (the ledger, or what stands in the folder, is wrong, or what lies in `evidence/` says so: the
+//! text is the evidence), 2 (could not tell: there is no anchor), 75 (a server runs on the data folder, or another export into this one).
 //!
 //! The store is opened read-only under the anchor's lock, as `fsck` does. Of a folder that is marked read-only, all that it holds
 //! is exported: the anchor knows more, and what is here was published before.
@@ -23,7 +23,7 @@ use serde_json::{Value, json};
 
 use super::{fsck, say};
 use crate::cli;
-use crate::data::{DataError, DataFolder, ReadOnly, StoreLock, WITNESSED};
+use crate::data::{DataError, DataFolder, Held, ReadOnly, WITNESSED};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -106,14 +106,7 @@ fn export(args: &cli::Export, json: bool) -> Result<Done, Failed> {
     check_place(&args.out, &args.data)?;
     let config = folder.config(args.config.as_deref())?;
     let identity = folder.log_identity()?;
-    let (read_only, path) = (folder.read_only()?, folder.path("store"));
-    // The anchor's lock first: a server that runs holds it, and its store must not be read under it. One that serves a folder
-    // that is marked read-only holds the store's alone.
-    let anchor = match &read_only {
-        None => Some(folder.open_anchor(&config.ledger)?),
-        Some(_) => None,
-    };
-    let _lock = StoreLock::take(&path)?;
+    let Held { anchor, read_only, lock: _lock } = folder.hold(&config.ledger)?;
     let store = Arc::new(fsck::open_store(&folder, &config).map_err(DataError::from)?);
     let reader = || ledger::judge(store.clone(), &identity, &LogVerifier).map_err(|error| error.to_string());
     if let Some(why) = fsck::outside::against(&folder, &identity, read_only.as_ref(), reader) {
@@ -127,7 +120,7 @@ fn export(args: &cli::Export, json: bool) -> Result<Done, Failed> {
         (None, None) => None,
         (None, Some(mark)) => {
             let reader = ledger::judge(store.clone(), &identity, &LogVerifier).map_err(ExportError::Ledger)?;
-            mark.check(&path, &reader)?;
+            mark.check(&folder.path("store"), &reader)?;
             let (size, root) = (reader.size(), reader.newest().edge().root());
             Some(Anchored { size, root, ..Anchored::empty(identity.origin()) })
         }

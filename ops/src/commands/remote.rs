@@ -79,10 +79,15 @@ const ASK_AGAIN: Duration = Duration::from_secs(1);
 /// How long an answer may take, however little time is left.
 const ASK_FOR: Duration = Duration::from_secs(2);
 
+/// The first line of a checkpoint.
+pub(crate) fn origin_of(checkpoint: &str) -> &str {
+    checkpoint.lines().next().unwrap_or_default()
+}
+
 /// Whether the checkpoint of a proof bears a signature by somebody else than its log. By whom, and whether it is good, is for
 /// `semper verify`, which has the policy.
 pub(crate) fn is_cosigned(proof: &TlogProof) -> bool {
-    let origin = proof.checkpoint.lines().next().unwrap_or_default();
+    let origin = origin_of(&proof.checkpoint);
     Note::parse(&proof.checkpoint).is_ok_and(|note| note.signatures.iter().any(|line| line.name != origin))
 }
 

@@ -21,7 +21,7 @@ use semper_ttp::verify::TokenReading;
 
 use super::super::atomic::write_new;
 use super::super::hashing::imprint_of_file;
-use super::super::remote::{Remote, exit_of, is_cosigned};
+use super::super::remote::{Remote, exit_of, is_cosigned, origin_of};
 use super::walk::Job;
 use crate::exit::Exit;
 
@@ -337,11 +337,6 @@ fn check_proof(proof: &[u8], digest: Digest) -> Result<Place, &'static str> {
     let place =
         Place { index: proof.index, origin: origin_of(&proof.checkpoint).to_owned(), cosigned: is_cosigned(&proof) };
     if entry.digest == digest.0 { Ok(place) } else { Err("the proof is of another artefact") }
-}
-
-/// The first line of a checkpoint.
-fn origin_of(checkpoint: &str) -> &str {
-    checkpoint.lines().next().unwrap_or_default()
 }
 
 /// Asks again when the server is busy, as long as it wishes within [`WAIT_SECS_MAX`].
