@@ -33,7 +33,7 @@ use tokio::{
 
 use self::{
     notice::{Notice, Over},
-    past::Row,
+    past::{Row, Unshown},
     watch::{Digests, Watch},
 };
 use crate::log_source::{LogSource, SourceTiles};
@@ -286,8 +286,30 @@ impl Follower {
     }
 
     /// Reads again what is missing in what is kept of the entries, such as all of them in a folder that an earlier program
-    /// made; then compares everything with lists that are new.
+    /// made, or what the disk forgot; then compares everything with lists that are new.
     async fn recall(&mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), RoundError> {
+        let mut anew_from = None;
+        loop {
+            self.complete(progress).await?;
+            self.past.save()?;
+            match block_in_place(|| self.watch.look_back(&self.past)) {
+                Ok(()) => return Ok(()),
+                Err(Unshown::Fault(fault)) => return Err(fault.into()),
+                // A disk that damages the same again shall not make this read the log for ever.
+                Err(Unshown::Damaged(index)) if anew_from.is_some_and(|from| index >= from) => {
+                    let what = format!("what is kept of entry {index} was written anew and does not read");
+                    return Err(Fault::Storage(what).into());
+                }
+                Err(Unshown::Damaged(index)) => {
+                    tracing::warn!(index, "the file `entries` is damaged; what follows is read from the log again");
+                    self.past.truncate(index)?;
+                    anew_from = Some(index);
+                }
+            }
+        }
+    }
+
+    async fn complete(&mut self, progress: &(dyn Fn(u64, u64) + Sync)) -> Result<(), RoundError> {
         self.past.truncate(self.monitor.staged())?;
         if self.past.len() < self.monitor.staged() {
             // What is not verified cannot be compared with anything: it is read anew.
@@ -304,13 +326,7 @@ impl Follower {
                 progress(self.past.len(), size);
             }
         }
-        block_in_place(|| self.look_back())?;
         Ok(())
-    }
-
-    fn look_back(&mut self) -> Result<(), Fault> {
-        self.past.save()?;
-        self.watch.look_back(&self.past)
     }
 
     /// Everything is read.
@@ -328,7 +344,7 @@ impl Follower {
         self.monitor.begin(target)?;
         if self.monitor.staged() < self.past.len() {
             self.forget_staged()?;
-            block_in_place(|| self.look_back())?;
+            self.recall(progress).await?;
         }
         let bundles = self.monitor.staged() / TILE_WIDTH..size.div_ceil(TILE_WIDTH);
         let mut ahead: VecDeque<Fetching> = VecDeque::with_capacity(AHEAD);

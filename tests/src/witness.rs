@@ -1,6 +1,7 @@
 //! A running witness, and a log whose key the test holds: it can sign what no honest log would.
 
 use std::ffi::OsStr;
+use std::fs;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -9,6 +10,7 @@ use rustix::process::Signal;
 use semper_ledger::checkpoint::Checkpoint;
 use semper_ledger::merkle::{Hash, Tile, TileId, leaf_hash, root_of, sha256};
 use semper_ledger::note::{Note, NoteSigner, VerifierKey};
+use semper_ledger::policy::Policy;
 use semper_ledger::proof;
 use semper_ledger::witness::AddCheckpoint;
 use semper_ttp::account::{Anchors, Judgement, Proof, judge};
@@ -17,6 +19,7 @@ use tempfile::TempDir;
 
 use crate::http::{Connection, Response};
 use crate::process::{Finished, Process, command, run};
+use crate::server::Data;
 
 /// A running witness. Dropping it kills it.
 pub struct Witness {
@@ -321,4 +324,55 @@ impl proof::Tiles for TestLog {
     fn tile(&self, _: TileId, _: usize) -> Result<Arc<Tile>, Self::Error> {
         Ok(Arc::new(Tile::new(&self.leaves)))
     }
+}
+
+/// A service, and the policy that it and its verifiers go by.
+pub struct World {
+    /// The service's.
+    pub data: Data,
+    /// A tlog-policy.
+    pub policy: String,
+}
+
+impl World {
+    /// `witnesses` with their addresses, and the quorum's threshold.
+    ///
+    /// # Panics
+    /// The folder cannot be written.
+    #[must_use]
+    pub fn new(data: Data, witnesses: &[(VerifierKey, SocketAddr)], threshold: usize) -> Self {
+        let mut policy = format!("log {}\n", data.log_key());
+        let mut names = String::new();
+        for (n, (key, address)) in witnesses.iter().enumerate() {
+            policy += &format!("witness W{n} {key} http://{address}\n");
+            names += &format!(" W{n}");
+        }
+        policy += &format!("group G {threshold}{names}\nquorum G\n");
+        let file = data.path().join("witnesses.policy");
+        fs::write(&file, &policy).expect("the policy");
+        data.set("witnesses.policy_path", &format!("{file:?}"))
+            .set("witnesses.interval_ms", "50")
+            .set("witnesses.wait_max_ms", "5000");
+        Self { data, policy }
+    }
+
+    /// The same, read.
+    ///
+    /// # Panics
+    /// It is none.
+    #[must_use]
+    pub fn policy(&self) -> Policy {
+        Policy::parse(self.policy.as_bytes()).expect("a policy")
+    }
+}
+
+/// A witness of this service's log alone, running.
+///
+/// # Panics
+/// It does not start.
+#[must_use]
+pub fn witness_of(data: &Data) -> (WitnessData, Witness) {
+    let witness = WitnessData::new(&[&data.log_key()]);
+    let running = witness.serve();
+    (witness, running)
 }

@@ -195,7 +195,7 @@ fn without_the_newest_state_nothing_goes_on() {
     vault.backup_at_rest(&data);
     // Nobody knows whether it is the newest.
     let refused = vault.restore(&data, "new", &[]);
-    refused.expect(1);
+    refused.expect(2);
     assert!(refused.stdout.contains("--new-anchor"), "{refused:#?}");
     // No witnesses to ask.
     vault.restore(&data, "new", &["--new-anchor"]).expect(2);
@@ -208,6 +208,13 @@ fn without_the_newest_state_nothing_goes_on() {
     fs::write(&settings, format!("{text}\n[ledger]\nanchor_path = {:?}\n", data.path().join("anchor"))).unwrap();
     let settings = settings.to_str().unwrap();
     vault.restore(&data, "new", &["--config", settings, "--new-anchor", "--unwitnessed"]).expect(1);
+    // A volume that is not mounted may have one.
+    let elsewhere = vault.path("elsewhere.toml");
+    let away = vault.path("volume").join("anchor");
+    fs::write(&elsewhere, format!("{text}\n[ledger]\nanchor_path = {away:?}\n")).unwrap();
+    let options = ["--config", elsewhere.to_str().unwrap(), "--new-anchor", "--unwitnessed"];
+    let refused = vault.restore(&data, "new", &options);
+    assert!(refused.expect(2).stdout.contains("is its volume mounted"), "{refused:#?}");
     // A folder with something in it.
     vault.restore(&data, ".", &["--anchor", &anchor_of(&data)]).expect(64);
     // The wrong passphrase, and none at all.
@@ -354,7 +361,16 @@ fn an_older_backup_is_completed_from_the_public_copy() {
     let checked = run(&args(&["fsck", "--full", "--data"], &[new.path()]));
     checked.expect(0);
     assert!(checked.stdout.contains("are lost since a restore, which is known"), "{checked:#?}");
+    // Each by its digest, under which its holder can prove it.
+    let listed = run(&args(&["audit", "--json", "--tokens", "--data"], &[new.path()]));
+    let listed: Vec<Value> =
+        listed.expect(2).stdout.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect();
+    let lost: Vec<_> = listed.iter().filter(|line| line["lost"] == true).collect();
+    assert!(lost.len() >= 500 && listed.len() - lost.len() >= 300, "{} of {}", lost.len(), listed.len());
+    assert!(lost.iter().all(|line| line["index"].as_u64() >= made["size"].as_u64()), "{lost:#?}");
+    let digest = lost.first().and_then(|line| line["digest"].as_str()).expect("a digest");
     let server = new.serve();
+    assert_eq!(get(server.http(), &format!("/ledger/proof/inclusion?digest={digest}")).status, 200);
     assert!(granted_by(server.http()));
     let path = format!("/ledger/proof/consistency?from={}&to={}", restored["size"], shown(&server).0);
     assert_eq!(get(server.http(), &path).status, 200);

@@ -287,6 +287,15 @@ fn lists_of_digests() {
     let found: Vec<_> = again["notices"].as_array().expect("a list").iter().map(|notice| &notice["entry"]).collect();
     assert_eq!(found.iter().map(|entry| entry["index"].as_u64()).collect::<Vec<_>>(), [Some(300), Some(555)]);
     assert_eq!((&found[0]["kind"], &found[0]["digest"]), (&"timestamp.token".into(), &digest(300).into()));
+    // Nor does a disk that forgets hide one.
+    let kept = watched.state.path().join("entries");
+    let mut bytes = fs::read(&kept).expect("what is kept of the entries");
+    let at = bytes.windows(8).position(|window| window == 444_u64.to_be_bytes()).expect("the digest of entry 444");
+    bytes[at + 7] ^= 1;
+    fs::write(&kept, bytes).expect("the same, damaged");
+    let later = list("later", vec![digest(444)]);
+    let again = watched.state.expect(&watched.place(), &["--known", &whole, "--watch", &later], 1);
+    assert_eq!((count(&again), &again["notices"][0]["entry"]["index"]), (Some(1), &444.into()));
     // Only kinds that were named.
     let other = MonitorState::new(watched.log.key());
     let none = list("none", vec![]);

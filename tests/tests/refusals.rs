@@ -3,6 +3,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
 use std::path::Path;
 
@@ -144,6 +145,21 @@ fn a_start_that_finds_the_anchor_in_use_changes_no_byte_of_the_store() {
     assert!(files(&store) == before, "the store was opened");
     drop(anchor);
     assert!(granted_by(data.serve().http()));
+}
+
+/// A start at an address where somebody listens leaves nothing behind, not even the entry that tells of a start.
+#[test]
+fn a_start_that_finds_its_address_taken_changes_no_byte_of_the_store() {
+    let data = Data::demo();
+    let (free, taken) = ("127.0.0.1:0", TcpListener::bind("127.0.0.1:0").expect("a port"));
+    let taken = taken.local_addr().map(|address| (taken, address.to_string())).expect("its address");
+    let before = files(&data.path().join("store"));
+    for (http, admin) in [(&*taken.1, free), (free, &*taken.1)] {
+        let folder = data.path().to_str().expect("a path in UTF-8");
+        let end = run(&["serve", "--data", folder, "--http", http, "--admin", admin]);
+        assert!(end.expect(75).stderr.contains(&format!("cannot listen on {}", taken.1)), "{end:#?}");
+        assert!(files(&data.path().join("store")) == before, "the store was opened");
+    }
 }
 
 /// Settings that name another anchor do not open the store of a running server.

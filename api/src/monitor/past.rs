@@ -2,13 +2,14 @@
 //! entries, too.
 //!
 //! ```text
-//! row i, 40 bytes: digest of entry i (32) ‖ what it is, u16 BE ‖ its time in ms, or its version, 48 bits BE
+//! row i, 44 bytes: digest of entry i (32) ‖ what it is, u16 BE ‖ its time in ms, or its version, 48 bits BE
+//!                  ‖ CRC-32 of i (u64 BE) and of all these, BE
 //! ```
 //!
 //! It is appended to only, and as long as the log. To read the bundles again instead would cost the log its whole size for
 //! every line that somebody adds to a list, and a log may have stopped serving them. Nothing depends on the file: what is
 //! missing in it is read again from the log, once, and compared with the tiles ([`super::Follower`]). Out of scope: the
-//! lists ([`super::watch`]).
+//! lists ([`super::watch`]), and whoever writes into the folder: the checksums find a disk that forgets, not an attacker.
 
 use std::{
     fs::File,
@@ -27,8 +28,10 @@ use semper_ttp::{evidence, time::Timestamp};
 
 use super::notice::Noted;
 
-const ROW_BYTES: usize = 40;
-/// Rows that are read at a time: 640 KiB.
+const ROW_BYTES: usize = 44;
+/// Of these, what the checksum is of.
+const SUMMED_BYTES: usize = ROW_BYTES - 4;
+/// Rows that are read at a time: 704 KiB.
 const ROWS_AT_ONCE: u64 = 16_384;
 
 /// What an entry is; the codes of kinds are below these.
@@ -90,7 +93,8 @@ impl Row {
         Noted { index, digest: self.digest, says }
     }
 
-    fn encode(&self) -> [u8; ROW_BYTES] {
+    /// The row of entry `index`.
+    fn encode(&self, index: u64) -> [u8; ROW_BYTES] {
         let (code, number) = match self.what {
             What::Other => (OTHER, 0),
             What::Newer(version) => (NEWER, version),
@@ -101,14 +105,21 @@ impl Row {
         let mut row = [0; ROW_BYTES];
         row[..32].copy_from_slice(&self.digest);
         // 48 bits of milliseconds last for 8,900 years.
-        row[32..].copy_from_slice(&number.min((1 << 48) - 1).to_be_bytes());
+        row[32..SUMMED_BYTES].copy_from_slice(&number.min((1 << 48) - 1).to_be_bytes());
         row[32..34].copy_from_slice(&code.to_be_bytes());
+        let sum = checksum(index, &row[..SUMMED_BYTES]);
+        row[SUMMED_BYTES..].copy_from_slice(&sum.to_be_bytes());
         row
     }
 
-    fn decode(row: &[u8; ROW_BYTES]) -> Self {
-        let (digest, rest) = row.split_first_chunk::<32>().expect("a row is longer");
-        let rest = rest.try_into().map_or(0, u64::from_be_bytes);
+    /// `None` if these are not the bytes that were written for entry `index`.
+    fn decode(index: u64, row: &[u8; ROW_BYTES]) -> Option<Self> {
+        let (summed, sum) = row.split_last_chunk::<4>()?;
+        if checksum(index, summed) != u32::from_be_bytes(*sum) {
+            return None;
+        }
+        let (digest, rest) = summed.split_first_chunk::<32>()?;
+        let rest = u64::from_be_bytes(rest.try_into().ok()?);
         let (code, number) = ((rest >> 48) as u16, rest & ((1 << 48) - 1));
         let what = match code {
             OTHER => What::Other,
@@ -116,7 +127,28 @@ impl Row {
             // A kind that is known to a later program is unknown to this one.
             code => What::Entry(evidence::Kind::from_packed(code.into()), number),
         };
-        Self { digest: *digest, what }
+        Some(Self { digest: *digest, what })
+    }
+}
+
+fn checksum(index: u64, summed: &[u8]) -> u32 {
+    let mut hasher = crc32fast::Hasher::new();
+    hasher.update(&index.to_be_bytes());
+    hasher.update(summed);
+    hasher.finalize()
+}
+
+/// Why what was kept cannot be shown.
+#[derive(Debug)]
+pub(super) enum Unshown {
+    /// The row of this entry is not what was written.
+    Damaged(u64),
+    Fault(Fault),
+}
+
+impl From<Fault> for Unshown {
+    fn from(fault: Fault) -> Self {
+        Self::Fault(fault)
     }
 }
 
@@ -154,7 +186,7 @@ impl Past {
 
     /// The next entry.
     pub(super) fn push(&mut self, row: &Row) {
-        self.unsaved.extend_from_slice(&row.encode());
+        self.unsaved.extend_from_slice(&row.encode(self.len()));
     }
 
     /// Forgets the entries from `size` on.
@@ -181,8 +213,8 @@ impl Past {
         Ok(())
     }
 
-    /// Shows every entry that is saved.
-    pub(super) fn each(&self, mut visit: impl FnMut(u64, &Row)) -> Result<(), Fault> {
+    /// Shows every entry that is saved, up to the first that is damaged.
+    pub(super) fn each(&self, mut visit: impl FnMut(u64, &Row)) -> Result<(), Unshown> {
         let mut bytes = Vec::new();
         let mut first = 0;
         while first < self.saved {
@@ -191,7 +223,9 @@ impl Past {
             let read = self.file.read_exact_at(&mut bytes, first * ROW_BYTES as u64);
             read.map_err(|error| fault("read", &self.path, &error))?;
             let (rows, _) = bytes.as_chunks::<ROW_BYTES>();
-            (first..).zip(rows).for_each(|(index, row)| visit(index, &Row::decode(row)));
+            for (index, row) in (first..).zip(rows) {
+                visit(index, &Row::decode(index, row).ok_or(Unshown::Damaged(index))?);
+            }
             first += count;
         }
         Ok(())
@@ -225,7 +259,7 @@ mod tests {
         all.extend([What::Other, What::Newer(2), What::Entry(None, 7), What::Entry(None, (1 << 48) - 1)]);
         for what in all {
             let row = Row { digest: [9; 32], what };
-            assert_eq!(Row::decode(&row.encode()), row);
+            assert_eq!(Row::decode(8, &row.encode(8)), Some(row));
         }
     }
 
@@ -265,7 +299,44 @@ mod tests {
         past.truncate(9).unwrap();
         assert_eq!(rows(&past), [0, 1, 2, 9].map(row));
         drop(past);
-        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(3 * 40 + 39).unwrap();
+        std::fs::OpenOptions::new().write(true).open(&path).unwrap().set_len(3 * 44 + 43).unwrap();
         assert_eq!(rows(&Past::open(&path).unwrap()), [0, 1, 2].map(row));
+    }
+
+    #[test]
+    fn no_damage_passes_for_an_entry() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("past");
+        let row = |n: u8| Row { digest: [n; 32], what: What::Entry(None, n.into()) };
+        let mut past = Past::open(&path).unwrap();
+        (0..4).for_each(|n| past.push(&row(n)));
+        past.save().unwrap();
+        let whole = std::fs::read(&path).unwrap();
+        let damaged_at = |bytes: &[u8]| {
+            std::fs::write(&path, bytes).unwrap();
+            let mut shown = 0;
+            let end = Past::open(&path).unwrap().each(|index, found| {
+                assert_eq!(*found, row(index as u8));
+                shown += 1;
+            });
+            match end {
+                Ok(()) => None,
+                Err(Unshown::Damaged(index)) => {
+                    assert_eq!(index, shown);
+                    Some(index)
+                }
+                Err(Unshown::Fault(fault)) => panic!("{fault}"),
+            }
+        };
+        for bit in 0..whole.len() * 8 {
+            let mut flipped = whole.clone();
+            flipped[bit / 8] ^= 1 << (bit % 8);
+            assert_eq!(damaged_at(&flipped), Some((bit / 8 / ROW_BYTES) as u64), "bit {bit}");
+        }
+        // A row that is gone, one twice, and zeros where a file was made longer.
+        assert_eq!(damaged_at(&whole[ROW_BYTES..]), Some(0));
+        assert_eq!(damaged_at(&[&whole[..ROW_BYTES], &whole[..]].concat()), Some(1));
+        assert_eq!(damaged_at(&[&whole[..], &[0; ROW_BYTES]].concat()), Some(4));
+        assert_eq!(damaged_at(&whole), None);
     }
 }

@@ -7,16 +7,13 @@
 
 use std::collections::{BTreeMap, HashMap, HashSet, VecDeque};
 
-use semper_ledger::{
-    merkle::{Hash, sha256},
-    store::Fault,
-};
+use semper_ledger::merkle::{Hash, sha256};
 use semper_ttp::evidence;
 use serde::{Deserialize, Serialize};
 
 use super::{
     notice::{Noted, Notice, Over},
-    past::{Past, Row, What},
+    past::{Past, Row, Unshown, What},
 };
 
 /// Entries that may wait for their line in the list of known ones; beyond, the oldest counts as unknown at once.
@@ -198,8 +195,8 @@ impl Watch {
     /// Compares all that is kept with the lists as they are now, if they are others than before.
     ///
     /// # Errors
-    /// Storage fails.
-    pub(super) fn look_back(&mut self, past: &Past) -> Result<(), Fault> {
+    /// Storage fails, or what is kept is damaged; then nothing was compared.
+    pub(super) fn look_back(&mut self, past: &Past) -> Result<(), Unshown> {
         let lists = self.lists();
         if !self.looks_back || self.notes.lists == lists {
             self.looks_back = false;

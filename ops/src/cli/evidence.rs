@@ -31,6 +31,11 @@ pub(crate) struct Stamp {
     /// Ask for this policy instead of the server's default.
     #[arg(long, value_name = "OID")]
     pub(crate) policy: Option<String>,
+    /// Judge all evidence by these trust anchors, as `verify` does: what is new before it is kept, and what is there already.
+    /// With a witnesses.policy among them, --witnessed is meant, and a proof that bears too few of the cosignatures that it
+    /// wants is replaced by one that does.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) trust: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) witnesses: Witnesses,
 }
@@ -39,7 +44,8 @@ pub(crate) struct Stamp {
 #[derive(Clone, Copy, Debug, Args)]
 pub(crate) struct Witnesses {
     /// Fetch the proof under a checkpoint that a quorum of the ledger's witnesses has cosigned, as somebody asks for who has a
-    /// witnesses.policy among his trust anchors. Exit code 75 if there is none in time.
+    /// witnesses.policy among his trust anchors. Exit code 75 if there is none in time. Who has cosigned is not judged here,
+    /// but by `verify`.
     #[arg(long)]
     pub(crate) witnessed: bool,
     /// How long to wait for that quorum, seconds.
@@ -48,9 +54,9 @@ pub(crate) struct Witnesses {
 }
 
 impl Witnesses {
-    /// How long to wait for them; `None` if nobody asks for them.
-    pub(crate) fn wait(self) -> Option<Duration> {
-        self.witnessed.then(|| Duration::from_secs(self.wait_secs))
+    /// How long to wait for them.
+    pub(crate) fn wait(self) -> Duration {
+        Duration::from_secs(self.wait_secs)
     }
 }
 

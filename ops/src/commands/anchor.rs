@@ -26,7 +26,7 @@ use semper_ttp::crypto::{LogVerifier, Passphrase};
 use serde_json::json;
 
 use super::backup::SETTINGS_IN_USE;
-use super::restore::at_hand::of_another;
+use super::restore::at_hand::{of_another, volume_of};
 use super::restore::known::{self, Outside, Verdict};
 use super::restore::make::new_anchor;
 use super::restore::source::Source;
@@ -73,7 +73,7 @@ fn remake(args: &cli::AnchorRemake, as_json: bool) -> Result<Remade, Failed> {
     let folder = DataFolder::open(&args.data)?;
     if let Some(mark) = folder.read_only()? {
         let why = format!("{} is for reading only and must not go on: {mark}", args.data.display());
-        return Err(Failed(Exit::Falsified, why));
+        return Err(Failed::usage(&why));
     }
     let mut config = folder.config(args.config.as_deref())?;
     if let Some(file) = &args.passphrase_file {
@@ -187,15 +187,8 @@ fn is_lost(folder: &DataFolder, path: &Path, origin: &str) -> Result<bool, Faile
             }
         }
     }
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty());
-    match parent.filter(|parent| !parent.is_dir()) {
-        Some(parent) => {
-            let why =
-                format!("there is no folder {}, where the anchor is to be: is its volume mounted?", parent.display());
-            Err(Failed::usage(&why))
-        }
-        None => Ok(damaged),
-    }
+    volume_of(path)?;
+    Ok(damaged)
 }
 
 impl Remade {
@@ -207,7 +200,10 @@ impl Remade {
             }));
         }
         let Self { anchor, size, root, known, .. } = self;
-        say::out(format!("{}: a new anchor of {size} entries, root {root}\n{known}", anchor.display()));
+        let anchor = anchor.display();
+        say::out(format!(
+            "{anchor}: a new anchor; the {size} entries that there were have root {root}, and entry {size} tells of it\n{known}"
+        ));
         self.not_checked.iter().for_each(|what| say::out(format!("not checked: {what}")));
         self.warning.iter().for_each(|what| say::trouble(false, format_args!("WARNING: {what}")));
         let config = args.config.as_ref().map(|file| format!(" --config {}", file.display())).unwrap_or_default();

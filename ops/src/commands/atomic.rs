@@ -1,4 +1,4 @@
-//! Writing evidence: whole or not at all, and never over what is there.
+//! Writing evidence: whole or not at all, and over what is there only where that is asked for.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
@@ -17,6 +17,24 @@ const PART: &str = ".semper-part";
 /// # Errors
 /// `AlreadyExists` if `path` exists with other bytes (nothing is changed then), or what the system said.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_with(path, bytes, |part| match rename_new(part, path) {
+        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs::read(path) {
+            Ok(found) if found == bytes => Ok(()),
+            Ok(_) | Err(_) => Err(error),
+        },
+        other => other,
+    })
+}
+
+/// The same over what is there: whoever sees `path` sees all of the old or all of the new.
+///
+/// # Errors
+/// What the system said; the old is there then.
+pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_with(path, bytes, |part| fs::rename(part, path))
+}
+
+fn write_with(path: &Path, bytes: &[u8], put: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -29,13 +47,7 @@ pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
     file.write_all(bytes)?;
     file.sync_all()?;
     drop(file);
-    match rename_new(&part.0, path) {
-        Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs::read(path) {
-            Ok(found) if found == bytes => Ok(()),
-            Ok(_) | Err(_) => Err(error),
-        },
-        other => other,
-    }?;
+    put(&part.0)?;
     File::open(folder)?.sync_all()
 }
 
@@ -98,6 +110,17 @@ mod tests {
         fs::create_dir(&taken).unwrap();
         assert!(write_new(&taken, b"x").is_err());
         assert!(taken.is_dir());
+    }
+
+    #[test]
+    fn replaces_where_that_is_asked_for() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.tlog-proof");
+        for bytes in [&b"first"[..], b"second"] {
+            replace(&path, bytes).unwrap();
+            assert_eq!(fs::read(&path).unwrap(), bytes);
+        }
+        assert_eq!(names(folder.path()), ["a.tlog-proof"]);
     }
 
     #[test]

@@ -35,7 +35,7 @@ pub(crate) fn run(args: Prove, json: bool) -> Exit {
     if form == Form::Cose && args.out.is_none() && !json && io::stdout().is_terminal() {
         return fail(Exit::Usage, &"a COSE Receipt is not text: name a file with --out");
     }
-    let wait = args.witnesses.wait();
+    let wait = args.witnesses.witnessed.then(|| args.witnesses.wait());
     if form == Form::Cose && wait.is_some() {
         return fail(Exit::Usage, &"a COSE Receipt carries no cosignatures: ask for --witnessed without --form cose");
     }
@@ -49,7 +49,7 @@ pub(crate) fn run(args: Prove, json: bool) -> Exit {
     };
     let proof = match wait {
         None => remote.call(async |client| client.inclusion(which, form).await.map(Vec::from)),
-        Some(wait) => remote.witnessed(which, wait),
+        Some(wait) => remote.witnessed(which, wait, |_| true),
     };
     let proof = match proof {
         Ok(proof) => proof,
@@ -87,7 +87,8 @@ pub(crate) fn run(args: Prove, json: bool) -> Exit {
     if json {
         say::json(&as_json(which, form, &proof, args.out.as_deref()));
     } else if let Some(path) = &args.out {
-        say::out(format!("{}: the proof, {} bytes", path.display(), proof.len()));
+        let cosigned = if wait.is_some() { "; whose cosignatures it bears, `semper verify` judges" } else { "" };
+        say::out(format!("{}: the proof, {} bytes{cosigned}", path.display(), proof.len()));
     } else {
         say::bytes(&proof);
     }

@@ -54,16 +54,24 @@ impl Remote {
     }
 
     /// The receipt of an entry under a checkpoint that a quorum of the ledger's witnesses has cosigned, asked for again and again
-    /// for `wait`.
+    /// for `wait` until it is `enough` for the caller; when that is over, the last one is returned.
     ///
     /// # Errors
-    /// [`ClientError::NotWitnessed`] when that is over, or what stands in the way.
-    pub(crate) fn witnessed(&self, which: Which, wait: Duration) -> Result<Vec<u8>, ClientError> {
+    /// [`ClientError::NotWitnessed`] when there was none in time, or what stands in the way.
+    pub(crate) fn witnessed(
+        &self,
+        which: Which,
+        wait: Duration,
+        enough: impl Fn(&[u8]) -> bool,
+    ) -> Result<Vec<u8>, ClientError> {
         let until = Instant::now() + wait;
         loop {
             let left = until.saturating_duration_since(Instant::now()).max(ASK_FOR);
-            let answer = self.call(async |client| client.witnessed(which, left).await.map(Into::into));
-            let again = matches!(answer, Err(ClientError::NotWitnessed | ClientError::Busy { .. }));
+            let answer = self.call(async |client| client.witnessed(which, left).await.map(Vec::from));
+            let again = match &answer {
+                Ok(proof) => !enough(proof),
+                Err(error) => matches!(error, ClientError::NotWitnessed | ClientError::Busy { .. }),
+            };
             if !again || Instant::now() + ASK_AGAIN >= until {
                 // The server would have waited longer than the caller does.
                 let waits = matches!(answer, Err(ClientError::TimedOut { .. })) && Instant::now() >= until;

@@ -48,7 +48,7 @@ use semper_ledger::store::rocks::RocksStore;
 use semper_ttp::crypto::LogVerifier;
 use serde_json::json;
 
-use self::at_hand::Anchors;
+use self::at_hand::{Anchors, volume_of};
 use self::known::{Known, Outside, Verdict};
 use self::make::NewFolder;
 use self::settings::Settings;
@@ -154,6 +154,9 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
         erasures::compare(&journal.lines, &*store, size)?;
         (verdict, journal.lines, last_ms)
     };
+    if !args.stays_older(&verdict) {
+        volume_of(&folder.anchor_file(&config.ledger))?;
+    }
     let (read_only, completed) = match (&verdict, &source) {
         (Verdict::Reaches { .. }, _) => (None, None),
         (Verdict::Older(known), Some(source)) => {

@@ -5,7 +5,10 @@ use std::{io::ErrorKind, net::SocketAddr, sync::Arc};
 use semper_api::{router::BodyLimits, server::Limits};
 use semper_ledger::ledger::OpenError;
 use serde_json::json;
-use tokio::{net::TcpListener, runtime::Runtime};
+use tokio::{
+    net::{TcpListener, TcpSocket},
+    runtime::Runtime,
+};
 
 use super::say;
 use crate::{
@@ -52,16 +55,42 @@ pub(in crate::commands) fn say_listening(http: SocketAddr, admin: SocketAddr, as
     }
 }
 
-/// Listens at an address.
-pub(in crate::commands) async fn bind(address: SocketAddr) -> Result<TcpListener, Failed> {
-    TcpListener::bind(address).await.map_err(|error| {
-        let what = format!("cannot listen on {address}: {error}");
-        match error.kind() {
-            // Another process goes, or an interface comes up: worth another try by whoever starts us.
-            ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => Failed(Exit::Busy, what),
-            _ => Failed::usage(&what),
-        }
-    })
+/// An address that is ours, at which nobody listens yet: who connects is refused.
+pub(in crate::commands) struct Reserved {
+    socket: TcpSocket,
+    address: SocketAddr,
+}
+
+/// Takes an address, before anything is written that a start leaves behind.
+pub(in crate::commands) fn reserve(address: SocketAddr) -> Result<Reserved, Failed> {
+    let take = || {
+        let socket = if address.is_ipv4() { TcpSocket::new_v4() } else { TcpSocket::new_v6() }?;
+        // A start right after an end finds its address free.
+        socket.set_reuseaddr(true)?;
+        socket.bind(address)?;
+        Ok(socket)
+    };
+    let socket = take().map_err(|error| not_at(address, &error))?;
+    Ok(Reserved { socket, address })
+}
+
+impl Reserved {
+    /// Listens there; on a runtime.
+    pub(in crate::commands) fn listen(self) -> Result<TcpListener, Failed> {
+        self.socket.listen(BACKLOG).map_err(|error| not_at(self.address, &error))
+    }
+}
+
+/// Connections that wait to be taken: what Tokio's listeners have.
+const BACKLOG: u32 = 1024;
+
+fn not_at(address: SocketAddr, error: &std::io::Error) -> Failed {
+    let what = format!("cannot listen on {address}: {error}");
+    match error.kind() {
+        // Another process goes, or an interface comes up: worth another try by whoever starts us.
+        ErrorKind::AddrInUse | ErrorKind::AddrNotAvailable => Failed(Exit::Busy, what),
+        _ => Failed::usage(&what),
+    }
 }
 
 /// Where it listens: the system may have chosen the port.

@@ -32,7 +32,9 @@ use semper_ttp::{
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::running::{Failed, address_of, bind, clock_of, half_of_the_cores, limits_of, say_listening, signals};
+use super::running::{
+    Failed, Reserved, address_of, clock_of, half_of_the_cores, limits_of, reserve, say_listening, signals,
+};
 pub(super) use outside::read_policy;
 
 use super::say;
@@ -77,6 +79,10 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     let clock = clock_of(config.clock.source, config.clock_settings(), clock_sink(happens))?;
     let read_only = folder.read_only()?;
     let policy = outside::read_policy(&config.witnesses)?.filter(|_| read_only.is_none());
+    let addresses = match args.check {
+        true => None,
+        false => Some((reserve(config.listen.http)?, reserve(config.listen.admin)?)),
+    };
     let storage = match &read_only {
         None => storage::open(&folder, &config, policy.as_ref())?,
         Some(mark) => storage::open_frozen(&folder, &config, mark)?,
@@ -151,7 +157,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         tracing::error!("READ-ONLY: {mark}");
         service.halt(&mark.to_string());
     }
-    if args.check {
+    let Some(addresses) = addresses else {
         clock.sample();
         look_at_disk(&service, &args.data, config.storage.disk_free_min_bytes);
         let (sentence, unready) = ("settings, keys, certificates and ledger are in order", service.unready());
@@ -162,7 +168,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
             unready.iter().for_each(|why| say::out(format!("it would not be ready now: {why}")));
         }
         return Ok(if unready.is_empty() { Exit::Ok } else { Exit::Falsified });
-    }
+    };
 
     let sampling = clock.start_sampling().map_err(|error| Failed::fault(&error))?;
     if clock.source_name() == "assumed" {
@@ -181,7 +187,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     if let Some(witnesses) = witnesses {
         runtime.spawn(witnesses.run(Arc::downgrade(&service)));
     }
-    let exit = runtime.block_on(listen(&config, &args.data, service.clone(), &metrics, &mut fatally, ready));
+    let exit = runtime.block_on(listen(&config, &args.data, service.clone(), &metrics, &mut fatally, addresses, ready));
     // Tasks that still hold the service, such as the renewal of CRLs, end with the runtime.
     runtime.shutdown_timeout(Duration::from_secs(5));
     sampling.stop();
@@ -198,9 +204,10 @@ async fn listen(
     service: Arc<Service>,
     metrics: &Arc<Metrics>,
     fatally: &mut watch::Receiver<bool>,
+    (http, admin): (Reserved, Reserved),
     ready: impl FnOnce(SocketAddr, SocketAddr),
 ) -> Result<Exit, Failed> {
-    let (http, admin) = (bind(config.listen.http).await?, bind(config.listen.admin).await?);
+    let (http, admin) = (http.listen()?, admin.listen()?);
     let (http_address, admin_address) = (address_of(&http)?, address_of(&admin)?);
 
     look_at_disk(&service, data, config.storage.disk_free_min_bytes);

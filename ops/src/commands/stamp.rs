@@ -7,13 +7,15 @@
 //! 3. compare the answer with what was asked (imprint, nonce, policy), and write FILE.tst;
 //! 4. fetch the receipt by the token's digest, see that it is of this token, and write FILE.tlog-proof.
 //!
-//! Evidence is never overwritten. A file whose evidence is there, of its present content, under the policy asked for and
+//! Evidence is never overwritten, but for a proof with too few cosignatures by one that was judged to have enough. A file whose evidence is there, of its present content, under the policy asked for and
 //! from this service's ledger, is done already (exit 0, so that a folder can be stamped again and again); a token without a
 //! proof, left by a crash between steps 3 and 4, gets its proof; other evidence is left alone, said, and makes the exit 64.
 //! With `--witnessed`, step 4 waits for a quorum of the ledger's witnesses; a file that has its token and no such proof is one
 //! that got only as far as step 3 (exit 75), and after the first of these nobody waits for the others.
-//! Signatures are judged by `semper verify`, which has the trust anchors; this command has none.
+//! Signatures are judged ([`judge`]) if the caller names his trust anchors by `--trust`, before anything new is kept; otherwise by
+//! `semper verify` later.
 
+mod judge;
 mod one;
 mod walk;
 
@@ -23,12 +25,14 @@ use std::sync::{Mutex, OnceLock, PoisonError};
 use semper_ttp::asn1::PolicyId;
 use semper_ttp::crypto::{Entropy, OsEntropy};
 use semper_ttp::digest::ImprintAlgorithm;
+use semper_ttp::verify::Trust;
 use serde_json::{Value, json};
 
 use self::one::{Done, Failure, Kept, OnTheWire, Service, Wanted, stamp_one};
 use self::walk::{Job, Plan, plan};
 use super::remote::Remote;
 use super::say;
+use super::verify::files::read_trust;
 use crate::cli::{Stamp, StampHash};
 use crate::exit::Exit;
 use crate::progress::Progress;
@@ -62,7 +66,15 @@ pub(crate) fn run(args: Stamp, json: bool) -> Exit {
             return error.exit();
         }
     };
-    let wait = args.witnesses.wait();
+    let trust = match args.trust.as_deref().map(read_trust).transpose() {
+        Ok(trust) => trust.map(|(trust, _)| trust.with_policies(policy.clone().into_iter().collect())),
+        Err(why) => {
+            say::trouble(json, format_args!("--trust: {why}"));
+            return Exit::Undecided;
+        }
+    };
+    let witnessed = args.witnesses.witnessed || trust.as_ref().is_some_and(Trust::needs_witnesses);
+    let wait = witnessed.then(|| args.witnesses.wait());
     let service = OnTheWire {
         remote: &remote,
         path: if args.rsa { "/tsa/rsa" } else { "/tsa" },
@@ -70,11 +82,11 @@ pub(crate) fn run(args: Stamp, json: bool) -> Exit {
         wait,
         gave_up: AtomicBool::new(false),
     };
-    let wanted = Wanted { algorithm: algorithm(args.hash), policy, witnessed: wait.is_some() };
+    let wanted = Wanted { algorithm: algorithm(args.hash), policy, witnessed, trust };
     let progress = Progress::new(json, "stamping", Some(plan.jobs.len() as u64));
     let results = stamp_all(&plan.jobs, &wanted, &service, &OsEntropy, &progress);
     progress.finish();
-    let report = Report { plan: &plan, results: &results };
+    let report = Report { plan: &plan, results: &results, wanted: &wanted };
     if json {
         say::json(&report.json());
     } else {
@@ -129,6 +141,7 @@ fn stamp_all(
 struct Report<'a> {
     plan: &'a Plan,
     results: &'a [Outcome],
+    wanted: &'a Wanted,
 }
 
 impl Report<'_> {
@@ -171,6 +184,7 @@ impl Report<'_> {
         let counts = [
             (self.done(Done::Stamped), "stamped"),
             (self.done(Done::Completed), "had a token and got the missing proof"),
+            (self.done(Done::Renewed), "had a proof without the cosignatures that you ask for and got one with them"),
             (self.done(Done::Already), "already stamped"),
             (self.count(|outcome| matches!(outcome, Some(Err(_)))), "failed"),
             (self.count(Option::is_none), "not tried"),
@@ -178,6 +192,12 @@ impl Report<'_> {
         ];
         let told: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
         lines.push(if told.is_empty() { "no files".to_owned() } else { told.join(", ") });
+        if self.wanted.witnessed && self.wanted.trust.is_none() && !told.is_empty() {
+            lines.push(
+                "whose cosignatures these are was not judged: --trust DIR does that here, or `semper verify`"
+                    .to_owned(),
+            );
+        }
         lines.join("\n")
     }
 
@@ -209,6 +229,7 @@ impl Report<'_> {
             .collect();
         json!({
             "files": files,
+            "judged": self.wanted.trust.is_some(),
             "passed_over": self.plan.skipped.iter().chain(&self.plan.lone).map(|skipped| path(skipped)).collect::<Vec<_>>(),
         })
     }

@@ -66,7 +66,7 @@ fn judge(args: &Verify) -> Result<(Report, Promise), NoJudgement> {
 }
 
 /// What a check asserts, in plain English.
-fn assertion(check: Check) -> &'static str {
+pub(super) fn assertion(check: Check) -> &'static str {
     match check {
         Check::TokenForm => "the timestamp has the form that the standard demands",
         Check::TokenImprint => "the timestamp is for exactly this document",

@@ -66,8 +66,7 @@ pub fn imprint_algorithm(token: &[u8]) -> Option<ImprintAlgorithm> {
 /// Makes every check that can be made.
 #[must_use]
 pub fn verify_timestamp(evidence: &Evidence<'_>, trust: &Trust) -> Report {
-    let asked_for_witnesses = trust.witnesses.as_ref().is_some_and(|policy| policy.needs_witnesses());
-    let mut report = Report { asked_for_witnesses, ..Report::default() };
+    let mut report = Report { asked_for_witnesses: trust.needs_witnesses(), ..Report::default() };
     let token = token::check(evidence, trust, &mut report);
     receipt::check(evidence, trust, token.as_ref(), &mut report);
     report.conclude();

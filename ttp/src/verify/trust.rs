@@ -159,6 +159,12 @@ impl Trust {
         (of == origin).then_some(promise.mmd_ms)
     }
 
+    /// Whether a checkpoint needs cosignatures to be enough.
+    #[must_use]
+    pub fn needs_witnesses(&self) -> bool {
+        self.witnesses.as_ref().is_some_and(Policy::needs_witnesses)
+    }
+
     /// The keys of the logs that are accepted.
     #[must_use]
     pub fn log_keys(&self) -> &[VerifierKey] {

@@ -1,7 +1,8 @@
 //! `--tokens`: which tokens were issued, by unit and time (EN 319 421 OVR-7.12), so that those of a doubtful unit or hour can
 //! be named (OVR-7.13).
 //!
-//! In the order of the ledger, which is that of time up to the maximum merge delay. Nothing is judged here.
+//! In the order of the ledger, which is that of time up to the maximum merge delay. Nothing is judged here. Of a token that a
+//! restore lost, only the entry is left: its digest and the entry's time are listed, whatever unit is asked for.
 
 use semper_ledger::complete;
 use semper_ledger::entry::Entry;
@@ -25,7 +26,7 @@ struct Wanted {
     to: Timestamp,
 }
 
-/// Lists them, a line each; ends with 2 if the facts of some do not read.
+/// Lists them, a line each; ends with 2 if the facts of some are lost or do not read.
 ///
 /// # Errors
 /// The store cannot be read to its end.
@@ -39,7 +40,7 @@ pub(super) fn list(opened: &Opened, args: &cli::Audit, json: bool) -> Result<Exi
     if !json {
         say::out("index\ttime\tserial number\tunit\tpolicy\tclock\thash\timprint\ttoken's digest");
     }
-    let mut exit = Exit::Ok;
+    let (mut exit, mut lost_tokens) = (Exit::Ok, 0_u64);
     let lost = complete::lost(store)?;
     while next < end {
         let chunk = rows::chunk(store, next, reader.size(), &lost)?;
@@ -49,6 +50,11 @@ pub(super) fn list(opened: &Opened, args: &cli::Audit, json: bool) -> Result<Exi
                 Listed::Line(line) => {
                     lines.push_str(&line);
                     lines.push('\n');
+                }
+                Listed::Lost(line) => {
+                    lines.push_str(&line);
+                    lines.push('\n');
+                    lost_tokens += 1;
                 }
                 Listed::Other => {}
                 Listed::Unread => {
@@ -60,11 +66,23 @@ pub(super) fn list(opened: &Opened, args: &cli::Audit, json: bool) -> Result<Exi
         say::bytes(lines.as_bytes());
         next += chunk.len();
     }
+    if lost_tokens > 0 {
+        say::trouble(
+            false,
+            format_args!(
+                "{lost_tokens} of these were lost and restored from a public copy: which unit signed them, and when exactly, only \
+                 whoever holds them can show; the time that is listed is the entry's"
+            ),
+        );
+        exit = Exit::Undecided;
+    }
     Ok(exit)
 }
 
 enum Listed {
     Line(String),
+    /// Its fact is gone with a machine.
+    Lost(String),
     /// No token, or none that is wanted.
     Other,
     Unread,
@@ -77,7 +95,11 @@ fn line(row: &Row<'_>, wanted: &Wanted, json: bool) -> Listed {
     else {
         return Listed::Other;
     };
-    let Stored::Kept(bytes) = row.fact else { return Listed::Unread };
+    let bytes = match row.fact {
+        Stored::Kept(bytes) => bytes,
+        Stored::Lost => return lost(row.index, &entry, wanted, json),
+        Stored::Absent | Stored::Unreadable => return Listed::Unread,
+    };
     let Ok(fact) = Fact::decode(bytes) else { return Listed::Unread };
     let Ok(TimestampFact::TokenIssued { serial, algorithm, policy, clock, key, .. }) = TimestampFact::from_fact(&fact)
     else {
@@ -110,5 +132,17 @@ fn line(row: &Row<'_>, wanted: &Wanted, json: bool) -> Listed {
         let imprint = imprint.unwrap_or_else(|| "-".to_owned());
         let (index, now, clock, hash) = (row.index, fact.now, clock.name(), algorithm.name());
         format!("{index}\t{now}\t{serial}\t{key}\t{policy}\t{clock}\t{hash}\t{imprint}\t{digest}")
+    })
+}
+
+fn lost(index: u64, entry: &Entry, wanted: &Wanted, json: bool) -> Listed {
+    let (made, digest) = (Timestamp::from_millis(entry.time_ms), hex::encode(entry.digest));
+    if made < wanted.from {
+        return Listed::Other; // no token is younger than its entry
+    }
+    Listed::Lost(if json {
+        json!({ "index": index, "lost": true, "entry_time": made, "digest": digest }).to_string()
+    } else {
+        format!("{index}\t{made}\tLOST\t-\t-\t-\t-\t-\t{digest}")
     })
 }

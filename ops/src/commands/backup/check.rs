@@ -9,7 +9,7 @@ use semper_ttp::time::Timestamp;
 use serde_json::json;
 
 use super::manifest::Header;
-use super::place::Place;
+use super::place::{Place, PlaceFault};
 use super::take::of_place;
 use super::unpack::Backup;
 use crate::cli;
@@ -38,12 +38,13 @@ pub(super) fn run(args: &cli::BackupVerify, as_json: bool) -> Result<Exit, Faile
     let looked = fsck::check_copy(&folder, &config, as_json)?;
     looked.matches(backup.manifest().size, &backup.manifest().root)?;
     let (manifest, seconds) = (backup.manifest(), started.elapsed().as_secs_f64());
+    let header = backup.has_its_header();
     let seal = if args.passphrase_file.is_some() { "its seal" } else { "not its seal (--passphrase-file)" };
     if as_json {
         say::json(&json!({
             "verdict": "whole", "id": manifest.id, "origin": manifest.origin, "size": manifest.size, "root": manifest.root,
             "made": Timestamp::from_millis(manifest.made_ms), "files": manifest.files.len(),
-            "seal_checked": args.passphrase_file.is_some(), "seconds": seconds,
+            "seal_checked": args.passphrase_file.is_some(), "header": header, "seconds": seconds,
         }));
     } else {
         say::out(format!(
@@ -57,7 +58,14 @@ pub(super) fn run(args: &cli::BackupVerify, as_json: bool) -> Result<Exit, Faile
             manifest.files.len(),
         ));
     }
-    Ok(Exit::Ok)
+    if !header && !as_json {
+        say::trouble(
+            false,
+            "its header.json is missing or damaged: it can be restored, but `backup list` tells wrong things of it, and nothing is \
+             removed here that no backup needs. Remove this backup when there is a newer one",
+        );
+    }
+    Ok(if header { Exit::Ok } else { Exit::Falsified })
 }
 
 /// The passphrase in a file.
@@ -91,6 +99,9 @@ impl Drop for Work {
 pub(super) fn list(args: &cli::BackupList, as_json: bool) -> Result<Exit, Failed> {
     let place = Place::read(&args.from).map_err(of_place)?;
     let (headers, others) = place.list().map_err(of_place)?;
+    if headers.is_empty() && others.is_empty() {
+        return Err(of_place(PlaceFault::Empty(args.from.clone())));
+    }
     let missing = |header: &Header| header.stored.iter().filter(|stored| !place.has(stored)).count();
     let bytes = |header: &Header| header.stored.iter().map(|stored| stored.bytes).sum::<u64>() + header.manifest_bytes;
     let mut exit = Exit::Ok;

@@ -87,11 +87,16 @@ impl Copy {
 
     fn of_server(admin: SocketAddr) -> Result<Self, Failed> {
         let refused = |error: &ClientError| {
+            // What is at that address may be anything.
+            let (exit, error) = match error {
+                ClientError::NotFound { .. } => (Exit::Unreachable, "what listens there knows no backups".to_owned()),
+                error => (exit_of(error), error.to_string()),
+            };
             let why = format!(
                 "a server has the store open, and its admin listener at {admin} made no copy of it: {error}. Is --admin, or \
                  listen.admin of these settings, where it listens?"
             );
-            Failed(exit_of(error), why)
+            Failed(exit, why)
         };
         let remote =
             Remote::new(&format!("http://{admin}")).map_err(|error| Failed(error.exit(), error.to_string()))?;

@@ -105,6 +105,17 @@ pub(crate) struct Header {
     pub(crate) manifest_sha256: Option<String>,
     /// The stored files that it needs.
     pub(crate) stored: Vec<Stored>,
+    /// [`Header::sum`] of these, so that a disk that forgets does not make the next run remove what this backup needs.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) stored_sha256: Option<String>,
+}
+
+impl Header {
+    /// SHA-256 over the names of the stored files, a line each; hex.
+    pub(crate) fn sum(stored: &[Stored]) -> String {
+        let names: String = stored.iter().flat_map(|stored| [&stored.name, "\n"]).collect();
+        Digest::of(names.as_bytes()).to_string()
+    }
 }
 
 /// The version of both.
@@ -183,15 +194,26 @@ impl Manifest {
 
     /// Its plain header; `sealed` is manifest.age.
     pub(crate) fn header(&self, sealed: &[u8]) -> Header {
+        let stored = self.stored();
+        Header {
+            version: VERSION,
+            id: self.id.clone(),
+            made_ms: self.made_ms,
+            size: self.size,
+            manifest_bytes: sealed.len() as u64,
+            manifest_sha256: Some(Digest::of(sealed).to_string()),
+            stored_sha256: Some(Header::sum(&stored)),
+            stored,
+        }
+    }
+
+    /// The stored files that it needs.
+    pub(crate) fn stored(&self) -> Vec<Stored> {
         let stored = self.files.iter().filter_map(|file| match &file.content {
             Content::Stored(stored) => Some(stored.clone()),
             Content::Inline(_) => None,
         });
-        let Self { id, made_ms, size, .. } = self;
-        let (id, stored) = (id.clone(), stored.collect());
-        let manifest_sha256 = Some(Digest::of(sealed).to_string());
-        let (made_ms, size, manifest_bytes) = (*made_ms, *size, sealed.len() as u64);
-        Header { version: VERSION, id, made_ms, size, manifest_bytes, manifest_sha256, stored }
+        stored.collect()
     }
 }
 

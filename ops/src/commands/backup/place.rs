@@ -259,7 +259,9 @@ impl Place {
         let path = self.root.join("backups").join(id).join("header.json");
         let bytes = disk::read_at_most(&path, HEADER_BYTES_MAX).ok().flatten();
         let header: Option<Header> = bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok());
-        header.filter(|header| header.id == id)
+        let whole =
+            |header: &Header| header.stored_sha256.as_ref().is_none_or(|sum| *sum == Header::sum(&header.stored));
+        header.filter(|header| header.id == id && whole(header))
     }
 
     /// Whether a manifest has the bytes that its header names; `None` where that cannot be told.
@@ -340,7 +342,9 @@ mod tests {
     fn header(place: &Place, id: &str, size: u64, stored: &[Stored]) {
         let manifest_sha256 = Some(semper_ttp::digest::Digest::of(b"m").to_string());
         let (id, stored) = (id.to_owned(), stored.to_vec());
-        let header = Header { version: 1, id, made_ms: 0, size, manifest_bytes: 1, manifest_sha256, stored };
+        let stored_sha256 = Some(Header::sum(&stored));
+        let header =
+            Header { version: 1, id, made_ms: 0, size, manifest_bytes: 1, manifest_sha256, stored, stored_sha256 };
         place.publish(&header, b"m").unwrap();
     }
 
@@ -374,7 +378,13 @@ mod tests {
         // What a killed run left goes; what a damaged header may need stays.
         fs::write(root.join("files/x.part"), b"").unwrap();
         fs::create_dir(root.join("backups/t3-11.part")).unwrap();
-        fs::write(root.join("backups/t2-9/header.json"), b"{").unwrap();
+        let path = root.join("backups/t2-9/header.json");
+        let header = fs::read_to_string(&path).unwrap();
+        fs::write(&path, header.replacen(&one.name, &two.name, 1)).unwrap();
+        assert_eq!(place.header("t2-9"), None, "it names a file that this backup does not need");
+        assert_eq!(place.sweep().unwrap(), 0);
+        assert!(place.has(&one));
+        fs::write(&path, b"{").unwrap();
         fs::write(root.join("files/stray"), b"").unwrap();
         drop(place);
         let place = Place::write(&root, &OsEntropy).unwrap();

@@ -282,8 +282,8 @@ fn apart(to: &Path, data: &Path) -> Result<(), Failed> {
 pub(super) fn of_place(fault: PlaceFault) -> Failed {
     let exit = match &fault {
         PlaceFault::Busy(_) => Exit::Busy,
-        PlaceFault::Taken(_) | PlaceFault::None(_) | PlaceFault::NoSuch(_) => Exit::Usage,
-        PlaceFault::Empty(_) => Exit::Undecided,
+        PlaceFault::Taken(_) | PlaceFault::NoSuch(_) => Exit::Usage,
+        PlaceFault::None(_) | PlaceFault::Empty(_) => Exit::Undecided,
         PlaceFault::Disk(_)
         | PlaceFault::Name { .. }
         | PlaceFault::ReadBack(_)

@@ -86,6 +86,13 @@ impl Backup {
         }
     }
 
+    /// Whether the header, which the next run and whoever copies the place go by, says what the manifest says.
+    pub(in crate::commands) fn has_its_header(&self) -> bool {
+        let (manifest, sealed) = (self.manifest(), self.place.is_as_stored(&self.manifest().id));
+        let stored = self.place.header(&manifest.id).map(|header| (header.size, header.made_ms, header.stored));
+        sealed == Some(true) && stored == Some((manifest.size, manifest.made_ms, manifest.stored()))
+    }
+
     /// The bytes of a small file that lies in the manifest itself.
     ///
     /// # Errors

@@ -9,7 +9,7 @@ use semper_api::monitor::{self, Health};
 use semper_api::server::{self, Limits, Served};
 use tokio::sync::watch;
 
-use crate::commands::running::{Failed, address_of, bind};
+use crate::commands::running::{Failed, address_of, reserve};
 use crate::commands::say;
 
 /// It is for a scraper or two.
@@ -33,7 +33,7 @@ impl Admin {
         health: Arc<Health>,
         json: bool,
     ) -> Result<Self, Failed> {
-        let listener = bind(address).await?;
+        let listener = reserve(address)?.listen()?;
         let at = address_of(&listener)?;
         let router = monitor::admin_routes(metrics.clone(), health);
         let served = Served { router, label: monitor::label, metrics: metrics.http().clone() };

@@ -71,7 +71,7 @@ impl Anchors {
             let why = "there is no anchor at hand, so nobody here knows whether this backup is the newest state. Name it with --anchor \
                        (on the same machine it lies in the old data folder, or where ledger.anchor_path has it); if it is lost, ask \
                        the witnesses and make a new one: --new-anchor";
-            return Err(Failed(Exit::Falsified, why.to_owned()));
+            return Err(Failed(Exit::Undecided, why.to_owned()));
         }
         Ok(Self(found))
     }
@@ -136,6 +136,22 @@ impl AtHand {
 fn rename(part: &Path, to: &Path) -> Result<(), Failed> {
     fs::rename(part, to).map_err(|error| DataError::Io { action: "rename to", path: to.to_owned(), error })?;
     Ok(sync_folder(folder_of(to))?)
+}
+
+/// Whether the folder is there in which an anchor is to be.
+///
+/// # Errors
+/// It is missing, and with it perhaps a volume on which an anchor lies.
+pub(in crate::commands) fn volume_of(anchor: &Path) -> Result<(), Failed> {
+    let folder = folder_of(anchor);
+    match folder.is_dir() {
+        true => Ok(()),
+        false => {
+            let why =
+                format!("there is no folder {}, where the anchor is to be: is its volume mounted?", folder.display());
+            Err(Failed(Exit::Undecided, why))
+        }
+    }
 }
 
 /// The file itself that was named with `--anchor`, under its retired name where a restore was killed after it gave it that.

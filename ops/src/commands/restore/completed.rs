@@ -94,7 +94,7 @@ pub(super) fn sentence(completed: &Completed) -> String {
         "the ledger is whole again: entries {first} to {} were taken from the public copy and lead to the signed root. What they \
          are about was private and is lost: {}. It cannot be shown again by this service; whoever holds it can still prove it. Receipts \
          that are asked for anew for these entries are signed anew: they prove the same, and are not the same bytes as those that \
-         were given out",
+         were given out. Each lost timestamp by its digest: semper audit --tokens",
         end - 1,
         kinds.collect::<Vec<_>>().join(", ")
     )

@@ -17,11 +17,12 @@ use semper_ttp::time::Timestamp;
 use semper_ttp::timestamp::request::{Imprint, Request};
 use semper_ttp::timestamp::response::{self, Response};
 use semper_ttp::timestamp::{FailInfo, Refusal};
-use semper_ttp::verify::TokenReading;
+use semper_ttp::verify::{TokenReading, Trust};
 
-use super::super::atomic::write_new;
+use super::super::atomic::{replace, write_new};
 use super::super::hashing::imprint_of_file;
 use super::super::remote::{Remote, exit_of, is_cosigned, origin_of};
+use super::judge::{Judged, judge};
 use super::walk::Job;
 use crate::exit::Exit;
 
@@ -39,14 +40,16 @@ pub(super) struct Wanted {
     pub(super) policy: Option<PolicyId>,
     /// The proof must bear a cosignature.
     pub(super) witnessed: bool,
+    /// What judges the evidence.
+    pub(super) trust: Option<Trust>,
 }
 
 /// The server, as far as this command needs it.
 pub(super) trait Service: Sync {
     /// TimeStampReq in, TimeStampResp out.
     fn timestamp(&self, query: Vec<u8>) -> Result<Vec<u8>, ClientError>;
-    /// The tlog-proof of the entry with this digest.
-    fn proof(&self, digest: Digest) -> Result<Vec<u8>, ClientError>;
+    /// The tlog-proof of the entry with this digest; where witnesses are waited for, until it is `enough` or time is over.
+    fn proof(&self, digest: Digest, enough: &dyn Fn(&[u8]) -> bool) -> Result<Vec<u8>, ClientError>;
     /// The name of its ledger: the first line of its checkpoint.
     fn origin(&self) -> Result<String, ClientError>;
     /// Lets a busy server rest.
@@ -71,7 +74,7 @@ impl Service for OnTheWire<'_> {
         self.remote.call(async |client| client.timestamp(self.path, query).await).map(Into::into)
     }
 
-    fn proof(&self, digest: Digest) -> Result<Vec<u8>, ClientError> {
+    fn proof(&self, digest: Digest, enough: &dyn Fn(&[u8]) -> bool) -> Result<Vec<u8>, ClientError> {
         let which = Which::Digest(digest);
         let Some(wait) = self.wait else {
             return self.remote.call(async |client| client.inclusion(which, Form::TlogProof).await).map(Into::into);
@@ -79,8 +82,12 @@ impl Service for OnTheWire<'_> {
         if self.gave_up.load(Ordering::Relaxed) {
             return Err(ClientError::NotWitnessed);
         }
-        let proof = self.remote.witnessed(which, wait);
-        self.gave_up.fetch_or(proof == Err(ClientError::NotWitnessed), Ordering::Relaxed);
+        let proof = self.remote.witnessed(which, wait, enough);
+        let in_vain = match &proof {
+            Ok(proof) => !enough(proof),
+            Err(error) => *error == ClientError::NotWitnessed,
+        };
+        self.gave_up.fetch_or(in_vain, Ordering::Relaxed);
         proof
     }
 
@@ -101,6 +108,8 @@ pub(super) enum Done {
     Stamped,
     /// The token was there, the proof is new.
     Completed,
+    /// Both were there, and the proof was replaced by one with the cosignatures that were asked for.
+    Renewed,
     /// Both were there, of this very content and from this service's ledger.
     Already,
 }
@@ -110,6 +119,7 @@ impl Done {
         match self {
             Done::Stamped => "stamped",
             Done::Completed => "proof fetched",
+            Done::Renewed => "proof with cosignatures fetched",
             Done::Already => "already stamped",
         }
     }
@@ -118,6 +128,7 @@ impl Done {
         match self {
             Done::Stamped => "stamped",
             Done::Completed => "completed",
+            Done::Renewed => "renewed",
             Done::Already => "already",
         }
     }
@@ -156,6 +167,18 @@ pub(super) enum Failure {
     /// The answer is no.
     #[error("the server refuses: {}{text}", names(.fail_info))]
     Rejected { fail_info: Vec<FailInfo>, text: String },
+    /// The trust anchors say so of what came, which was not kept, or of what is there, which was left.
+    #[error("by your trust anchors, {why}; {what}")]
+    False { why: String, what: String },
+    /// The trust anchors cannot tell. What came was kept.
+    #[error("its evidence is there, but your trust anchors leave something open: {0}")]
+    Open(String),
+    /// The token is there, and a proof that is enough for the trust anchors is not.
+    #[error(
+        "its timestamp is kept, but too few of the witnesses that you ask for have cosigned its place in the ledger; run \
+         the same command again to get its proof"
+    )]
+    TooFew,
     /// The answer is not an answer to what was asked. Nothing of it was kept.
     #[error("the answer was not kept: {0}")]
     Answer(String),
@@ -181,6 +204,9 @@ impl Failure {
             Failure::Read { .. } | Failure::Occupied { .. } => Exit::Usage,
             Failure::Write { .. } | Failure::Entropy | Failure::Answer(_) => Exit::Fault,
             Failure::Server(error) | Failure::Unproven { why: error } => exit_of(error),
+            Failure::False { .. } => Exit::Falsified,
+            Failure::Open(_) => Exit::Undecided,
+            Failure::TooFew => Exit::Busy,
             // It will not become better by trying again.
             Failure::Rejected { text, .. } if *text == Refusal::Halted.to_string() => Exit::Unreachable,
             Failure::Rejected { fail_info, .. } => {
@@ -211,8 +237,15 @@ impl Failure {
             // The others get their tokens, unless these would be of no use to the caller either.
             Failure::Unproven { why } => matches!(why, ClientError::NoWitnesses),
             Failure::Read { .. } | Failure::Write { .. } | Failure::Occupied { .. } | Failure::Answer(_) => false,
+            Failure::False { .. } | Failure::Open(_) | Failure::TooFew => false,
         }
     }
+}
+
+/// A token and what it says.
+struct Token {
+    bytes: Vec<u8>,
+    reading: TokenReading,
 }
 
 /// Does the whole of it.
@@ -229,31 +262,90 @@ pub(super) fn stamp_one(
         }
         None => (new_token(job, wanted, service, entropy)?, false),
     };
-    if let Some(proof) = read_if_there(&job.proof)? {
-        let occupied = |why| Failure::Occupied { path: job.proof.clone(), why };
-        let place = check_proof(&proof, token.digest);
-        let Place { index, origin, cosigned } = place.map_err(|_| occupied("is not of the token beside it"))?;
-        if origin != service.origin()? {
-            return Err(occupied("is from the ledger of another service than this"));
-        }
-        if wanted.witnessed && !cosigned {
-            return Err(occupied("bears no witness's cosignature"));
-        }
-        return Ok(Kept { done: Done::Already, time: token.gen_time, digest: token.digest, index });
+    let kept = |done, index| Ok(Kept { done, time: token.reading.gen_time, digest: token.reading.digest, index });
+    let old = read_if_there(&job.proof)?;
+    if let Some(proof) = &old
+        && let Some(index) = check_old_proof(job, wanted, service, &token, proof)?
+    {
+        return kept(Done::Already, index);
     }
-    let ask = || match service.proof(token.digest) {
+    let NewProof { proof, index, open } = new_proof(wanted, service, &token)?;
+    let done = match (old, had_token) {
+        (Some(_), _) => {
+            replace(&job.proof, &proof).map_err(|error| Failure::Write { path: job.proof.clone(), error })?;
+            Done::Renewed
+        }
+        (None, had_token) => {
+            write(&job.proof, &proof)?;
+            if had_token { Done::Completed } else { Done::Stamped }
+        }
+    };
+    open.map_or(kept(done, index), |why| Err(Failure::Open(why)))
+}
+
+/// The entry's index if the proof that is there is one that was asked for; `None` if it may be replaced.
+fn check_old_proof(
+    job: &Job,
+    wanted: &Wanted,
+    service: &dyn Service,
+    token: &Token,
+    proof: &[u8],
+) -> Result<Option<u64>, Failure> {
+    let occupied = |why| Failure::Occupied { path: job.proof.clone(), why };
+    let place = check_proof(proof, token.reading.digest);
+    let Place { index, origin, cosigned } = place.map_err(|_| occupied("is not of the token beside it"))?;
+    if origin != service.origin()? {
+        return Err(occupied("is from the ledger of another service than this"));
+    }
+    let judged = wanted.trust.as_ref().map(|trust| judge(trust, &token.bytes, &token.reading, Some(proof)));
+    match judged {
+        Some(Judged::False(why)) => {
+            let what = format!("{} was left as it is", job.proof.display());
+            Err(Failure::False { why, what })
+        }
+        Some(Judged::Open(why)) => Err(Failure::Open(why)),
+        Some(Judged::TooFew) => Ok(None),
+        Some(Judged::Good) if wanted.witnessed && !cosigned => Ok(None),
+        None if wanted.witnessed && !cosigned => {
+            Err(occupied("bears no witness's cosignature (with --trust DIR, one that verifies takes its place)"))
+        }
+        Some(Judged::Good) | None => Ok(Some(index)),
+    }
+}
+
+/// A proof that may be kept.
+struct NewProof {
+    proof: Vec<u8>,
+    /// The entry's.
+    index: u64,
+    /// What the trust anchors leave open.
+    open: Option<String>,
+}
+
+fn new_proof(wanted: &Wanted, service: &dyn Service, token: &Token) -> Result<NewProof, Failure> {
+    let judged = |proof: &[u8]| match &wanted.trust {
+        Some(trust) => judge(trust, &token.bytes, &token.reading, Some(proof)),
+        None => Judged::Good,
+    };
+    let ask = || match service.proof(token.reading.digest, &|proof| judged(proof) != Judged::TooFew) {
         Err(why @ (ClientError::NotWitnessed | ClientError::NoWitnesses)) => Err(Failure::Unproven { why }),
         answer => Ok(answer?),
     };
-    let proof = patiently(service, ask)?;
-    let place = check_proof(&proof, token.digest).map_err(|why| Failure::Answer(why.to_owned()))?;
+    // Who waits for witnesses has waited for a busy server, too.
+    let proof = if wanted.witnessed { ask() } else { patiently(service, ask) }?;
+    let place = check_proof(&proof, token.reading.digest).map_err(|why| Failure::Answer(why.to_owned()))?;
     if wanted.witnessed && !place.cosigned {
         return Err(Failure::Answer("the proof bears no cosignature, and was asked for with some".to_owned()));
     }
-    let index = place.index;
-    write(&job.proof, &proof)?;
-    let done = if had_token { Done::Completed } else { Done::Stamped };
-    Ok(Kept { done, time: token.gen_time, digest: token.digest, index })
+    let open = match judged(&proof) {
+        Judged::False(why) => {
+            return Err(Failure::False { why, what: "the proof that came was not kept".to_owned() });
+        }
+        Judged::TooFew => return Err(Failure::TooFew),
+        Judged::Open(why) => Some(why),
+        Judged::Good => None,
+    };
+    Ok(NewProof { proof, index: place.index, open })
 }
 
 fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
@@ -265,7 +357,7 @@ fn read_if_there(path: &Path) -> Result<Option<Vec<u8>>, Failure> {
 }
 
 /// A token that is there is good if it is of the file as it is now, and under the policy that is asked for.
-fn check_old_token(job: &Job, wanted: &Wanted, token: Vec<u8>) -> Result<TokenReading, Failure> {
+fn check_old_token(job: &Job, wanted: &Wanted, token: Vec<u8>) -> Result<Token, Failure> {
     let occupied = |why| Failure::Occupied { path: job.token.clone(), why };
     let reading = TokenReading::of(&token).map_err(|_| occupied("is no token that this program reads"))?;
     if hash_file(&job.file, reading.algorithm)? != reading.imprint {
@@ -274,32 +366,39 @@ fn check_old_token(job: &Job, wanted: &Wanted, token: Vec<u8>) -> Result<TokenRe
     if wanted.policy.as_ref().is_some_and(|policy| *policy != reading.policy) {
         return Err(occupied("is under another policy than is asked for"));
     }
-    Ok(reading)
+    let token = Token { bytes: token, reading };
+    check_token(wanted, &token, || format!("{} was left as it is", job.token.display()))?;
+    Ok(token)
 }
 
-fn new_token(
-    job: &Job,
-    wanted: &Wanted,
-    service: &dyn Service,
-    entropy: &dyn Entropy,
-) -> Result<TokenReading, Failure> {
+fn new_token(job: &Job, wanted: &Wanted, service: &dyn Service, entropy: &dyn Entropy) -> Result<Token, Failure> {
     let digest = hash_file(&job.file, wanted.algorithm)?;
     let mut nonce = [0; NONCE_BYTES];
     entropy.fill(&mut nonce).map_err(|_| Failure::Entropy)?;
     // The hasher gives as many octets as its algorithm has.
     let imprint = Imprint::new(wanted.algorithm, &digest).expect("the digest is of this algorithm");
     let request = Request::new(imprint, wanted.policy.clone(), Some(&nonce), true);
-    let token = patiently(service, || {
+    let bytes = patiently(service, || {
         let answer = service.timestamp(request.encode())?;
         match response::parse(&answer).map_err(|fault| Failure::Answer(fault.to_string()))? {
             Response::Granted(token) => Ok(token),
             Response::Rejected { fail_info, text, .. } => Err(Failure::Rejected { fail_info, text }),
         }
     })?;
-    let reading = TokenReading::of(&token).map_err(|why| Failure::Answer(why.to_owned()))?;
+    let reading = TokenReading::of(&bytes).map_err(|why| Failure::Answer(why.to_owned()))?;
     check_answer(&request, &reading).map_err(|why| Failure::Answer(why.to_owned()))?;
-    write(&job.token, &token)?;
-    Ok(reading)
+    let token = Token { bytes, reading };
+    check_token(wanted, &token, || "the timestamp that came was not kept".to_owned())?;
+    write(&job.token, &token.bytes)?;
+    Ok(token)
+}
+
+/// What the trust anchors say against a token. What they leave open is told when its proof is judged with it.
+fn check_token(wanted: &Wanted, token: &Token, what: impl FnOnce() -> String) -> Result<(), Failure> {
+    match wanted.trust.as_ref().map(|trust| judge(trust, &token.bytes, &token.reading, None)) {
+        Some(Judged::False(why)) => Err(Failure::False { why, what: what() }),
+        Some(Judged::Good | Judged::TooFew | Judged::Open(_)) | None => Ok(()),
+    }
 }
 
 /// RFC 3161 §2.2: the requester shall see that what was returned is what was asked for.

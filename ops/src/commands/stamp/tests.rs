@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::LazyLock;
 use std::time::Duration;
 
 use semper_api::client::ClientError;
@@ -30,7 +31,7 @@ impl Service for Scripted {
         self.answer.clone()
     }
 
-    fn proof(&self, _: Digest) -> Result<Vec<u8>, ClientError> {
+    fn proof(&self, _: Digest, _: &dyn Fn(&[u8]) -> bool) -> Result<Vec<u8>, ClientError> {
         self.answer.clone()
     }
 
@@ -53,7 +54,17 @@ impl Entropy for Sevens {
 }
 
 fn wanted() -> Wanted {
-    Wanted { algorithm: ImprintAlgorithm::Sha384, policy: Some("1.2.3".parse().unwrap()), witnessed: false }
+    Wanted {
+        algorithm: ImprintAlgorithm::Sha384,
+        policy: Some("1.2.3".parse().unwrap()),
+        witnessed: false,
+        trust: None,
+    }
+}
+
+fn told<'a>(plan: &'a Plan, results: &'a [Outcome]) -> Report<'a> {
+    static WANTED: LazyLock<Wanted> = LazyLock::new(wanted);
+    Report { plan, results, wanted: &WANTED }
 }
 
 fn folder(files: usize) -> (tempfile::TempDir, Plan) {
@@ -105,7 +116,7 @@ fn failures_write_nothing_and_have_their_exit() {
         let (folder, plan) = folder(1);
         let service = Scripted::new(answer.clone());
         let results = stamp(&plan, &service);
-        let report = Report { plan: &plan, results: &results };
+        let report = told(&plan, &results);
         assert_eq!(report.exit(), exit, "{answer:?}: {}", report.text());
         assert!(report.text().contains("FAILED") && report.text().ends_with("1 failed"), "{}", report.text());
         assert_eq!(report.json()["files"][0]["exit"], exit.code());
@@ -129,7 +140,7 @@ fn a_busy_server_is_asked_again_as_it_wishes_but_not_for_ever() {
         let (_folder, plan) = folder(1);
         let service = Scripted::new(answer.clone());
         let results = stamp(&plan, &service);
-        assert_eq!(Report { plan: &plan, results: &results }.exit(), Exit::Busy);
+        assert_eq!(told(&plan, &results).exit(), Exit::Busy);
         assert_eq!(*service.waited.lock().unwrap(), [waits; 7], "{answer:?}");
         assert_eq!(service.asked.lock().unwrap().len(), 8);
     }
@@ -138,7 +149,7 @@ fn a_busy_server_is_asked_again_as_it_wishes_but_not_for_ever() {
         let (_folder, plan) = folder(1);
         let service = Scripted::new(Ok(response::rejection(&refusal)));
         let results = stamp(&plan, &service);
-        assert_eq!(Report { plan: &plan, results: &results }.exit(), Exit::Busy);
+        assert_eq!(told(&plan, &results).exit(), Exit::Busy);
         assert!(service.waited.lock().unwrap().is_empty(), "{refusal}");
     }
 }
@@ -150,7 +161,7 @@ fn what_would_repeat_is_not_repeated() {
     let results = stamp(&plan, &service);
     let asked = service.asked.lock().unwrap().len();
     assert!((1..=IN_FLIGHT).contains(&asked), "{asked}");
-    let report = Report { plan: &plan, results: &results };
+    let report = told(&plan, &results);
     assert!(report.text().ends_with(&format!("{asked} failed, {} not tried", 200 - asked)), "{}", report.text());
 
     // An answer that is merely wrong for one file lets the others have their turn.
@@ -166,7 +177,7 @@ fn existing_evidence_is_left_alone_and_nothing_is_asked() {
         fs::write(folder.path().join(existing), b"precious").unwrap();
         let service = Scripted::new(Ok(Vec::new()));
         let results = stamp(&plan, &service);
-        let report = Report { plan: &plan, results: &results };
+        let report = told(&plan, &results);
         assert_eq!(report.exit(), Exit::Usage);
         let text = report.text();
         assert!(text.contains(says) && text.contains("nothing was overwritten"), "{text}");
@@ -181,7 +192,7 @@ fn a_file_that_went_away_is_said() {
     let (folder, plan) = folder(1);
     fs::remove_file(folder.path().join("f000")).unwrap();
     let results = stamp(&plan, &Scripted::new(Ok(Vec::new())));
-    let report = Report { plan: &plan, results: &results };
+    let report = told(&plan, &results);
     assert!(report.exit() == Exit::Usage && report.text().contains("cannot read"), "{}", report.text());
 }
 
@@ -202,7 +213,7 @@ fn the_summary_counts_every_kind() {
         Some(Err(Failure::Rejected { fail_info: vec![FailInfo::SystemFailure], text: "full".into() })),
         None,
     ];
-    let report = Report { plan: &plan, results: &results };
+    let report = told(&plan, &results);
     let text = report.text();
     let mut lines = text.lines();
     let first = lines.next().unwrap();
@@ -225,8 +236,8 @@ fn the_summary_counts_every_kind() {
 fn many_files_are_summed_up() {
     let (_folder, plan) = folder(LINES_MAX + 1);
     let results: Vec<_> = plan.jobs.iter().map(|_| kept(Done::Already, 1)).collect();
-    let report = Report { plan: &plan, results: &results };
+    let report = told(&plan, &results);
     assert_eq!(report.text(), "25 already stamped");
     assert_eq!(report.exit(), Exit::Ok);
-    assert_eq!(Report { plan: &Plan::default(), results: &[] }.text(), "no files");
+    assert_eq!(told(&Plan::default(), &[]).text(), "no files");
 }

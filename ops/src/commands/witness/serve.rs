@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use super::{COSIGNED, KEY, LOGS, SETTINGS, VKEY, WitnessFolder};
 use crate::cli::WitnessServe;
 use crate::commands::running::{
-    Failed, address_of, bind, clock_of, half_of_the_cores, limits_of, say_listening, signals,
+    Failed, address_of, clock_of, half_of_the_cores, limits_of, reserve, say_listening, signals,
 };
 use crate::commands::say;
 use crate::config::WitnessConfig;
@@ -85,7 +85,7 @@ fn serve(args: &WitnessServe, as_json: bool) -> Result<(), Failed> {
     let runtime = half_of_the_cores()?;
     let drain = config.shutdown.drain();
     let ended = runtime.block_on(async {
-        let (http, admin) = (bind(config.listen.http).await?, bind(config.listen.admin).await?);
+        let (http, admin) = (reserve(config.listen.http)?.listen()?, reserve(config.listen.admin)?.listen()?);
         let (http_address, admin_address) = (address_of(&http)?, address_of(&admin)?);
         let served = |router| Served { router, label: witness::label, metrics: metrics.http().clone() };
         let (stop, stopped) = watch::channel(false);
