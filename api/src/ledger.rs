@@ -1,17 +1,17 @@
 //! The ledger's read side: C2SP tlog-tiles under `/ledger/`, and proofs by digest or index.
 
-use std::{fmt::Write as _, io::Write as _, sync::Arc};
+use std::{fmt::Write as _, sync::Arc};
 
 use axum::{
     body::Body,
     extract::{Query, State},
     response::{IntoResponse, Response},
 };
-use flate2::{Compression, write::GzEncoder};
 use http::{HeaderMap, HeaderName, HeaderValue, Uri, header};
 use semper_ledger::{merkle::Hash, reader::Reader, receipt::cose, store::Fault, tile::Resource};
 
 use crate::{
+    gzip::gzip,
     problem::{NO_WITNESSES, Problem},
     router::App,
 };
@@ -224,12 +224,6 @@ fn weight_of(text: &str) -> u32 {
         ("1", 0..=3, Ok(0)) => 1_000,
         _ => 0,
     }
-}
-
-fn gzip(bytes: &[u8]) -> Vec<u8> {
-    // Hashes do not compress; what is gained lies between them, and the fast level finds it.
-    let mut encoder = GzEncoder::new(Vec::with_capacity(bytes.len()), Compression::fast());
-    encoder.write_all(bytes).and_then(|()| encoder.finish()).expect("writing to memory cannot fail")
 }
 
 fn varying(mut response: Response) -> Response {

@@ -9,6 +9,7 @@ mod authorities;
 pub mod backup;
 mod body;
 pub mod client;
+mod gzip;
 mod ledger;
 pub mod log_source;
 pub mod metrics;

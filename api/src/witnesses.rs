@@ -27,7 +27,7 @@ pub use evidence::{Contradiction, compare, keep_evidence};
 use semper_ledger::{
     checkpoint::Checkpoint,
     cosignature, disk,
-    merkle::sha256,
+    merkle::{Hash, sha256},
     note::{NOTE_BYTES_MAX, Note, SignatureLine, VerifierKey},
     policy::Policy,
     reader::Reader,
@@ -99,6 +99,8 @@ pub struct Witnesses {
     target: watch::Sender<Option<Arc<GroupHead>>>,
     newest: watch::Sender<Option<Arc<Witnessed>>>,
     demand: Notify,
+    /// The last proof between two sizes: most witnesses have cosigned the same, and one serves them all.
+    proof: tokio::sync::Mutex<Option<((u64, u64), Vec<Hash>)>>,
     /// Held while the newest is written.
     keeping: Mutex<()>,
 }
@@ -192,6 +194,7 @@ impl Witnesses {
             target: watch::Sender::new(None),
             newest: watch::Sender::new(kept.map(Arc::new)),
             demand: Notify::new(),
+            proof: tokio::sync::Mutex::new(None),
             keeping: Mutex::new(()),
         }))
     }
@@ -324,6 +327,23 @@ impl Witnesses {
         }
     }
 
+    async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Hash>, String> {
+        let mut last = self.proof.lock().await;
+        if let Some((sizes, proof)) = &*last
+            && *sizes == (from, to)
+        {
+            return Ok(proof.clone());
+        }
+        let reader = self.reader.clone();
+        let proof = match tokio::task::spawn_blocking(move || reader.consistency(from, to)).await {
+            Ok(Ok(proof)) => proof.ok_or("the ledger is smaller than what the witness cosigned")?,
+            Ok(Err(error)) => return Err(error.to_string()),
+            Err(panic) => return Err(panic.to_string()),
+        };
+        *last = Some(((from, to), proof.clone()));
+        Ok(proof)
+    }
+
     /// Shows `head` to a witness; `last` is the size that it gave last.
     async fn ask(&self, asked: &Asked, head: &GroupHead, last: &mut u64, now: Timestamp) -> Told {
         let fault = |why: &dyn std::fmt::Display| Told::Fault(why.to_string());
@@ -332,15 +352,12 @@ impl Witnesses {
             if *last > head.size {
                 return self.adopt(asked, last, now, "has been shown a later checkpoint").await;
             }
-            let (reader, from, to) = (self.reader.clone(), *last, head.size);
-            let proof = tokio::task::spawn_blocking(move || reader.consistency(from, to)).await;
-            let proof = match proof {
-                Ok(Ok(Some(proof))) => proof,
-                Ok(Ok(None)) => return fault(&"the ledger is smaller than what the witness cosigned"),
-                Ok(Err(error)) => return fault(&error),
-                Err(panic) => return fault(&panic),
+            let proof = match self.consistency(*last, head.size).await {
+                Ok(proof) => proof,
+                Err(why) => return fault(&why),
             };
-            let request = AddCheckpoint { old: *last, proof, note: note.to_string() };
+            let old = *last;
+            let request = AddCheckpoint { old, proof, note: note.to_string() };
             match asked.client.add_checkpoint(&request).await {
                 Ok(Cosigned::Lines(lines)) => {
                     return match verified(&note, &lines, &asked.key, now) {
@@ -372,7 +389,7 @@ impl Witnesses {
                 }
                 Err(ClientError::Status { status: 422, text }) => {
                     *last = 0;
-                    return self.adopt(asked, last, now, &format!("refuses the proof from size {from}: {text}")).await;
+                    return self.adopt(asked, last, now, &format!("refuses the proof from size {old}: {text}")).await;
                 }
                 Err(ClientError::Busy { retry_after_secs }) => return Told::Busy(retry_after_secs.unwrap_or(1)),
                 Err(error) => return fault(&error),

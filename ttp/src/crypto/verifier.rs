@@ -58,9 +58,12 @@ impl PublicKey {
     /// # Errors
     /// [`PublicKeyFault::Malformed`] if they are no key.
     pub fn from_ed25519(raw: &[u8; 32]) -> Result<Self, PublicKeyFault> {
+        // Not by way of DER: libcrypto's decoders cost more than the verification for which the key is read.
+        let key = PKey::public_key_from_raw_bytes(raw, Id::ED25519).map_err(|_| PublicKeyFault::Malformed)?;
         // SubjectPublicKeyInfo of RFC 8410 §4: a fixed head, then the key.
         let head = [0x30, 0x2A, 0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70, 0x03, 0x21, 0x00];
-        Self::from_spki_der(&[&head[..], raw].concat())
+        let spki_der = [&head[..], raw].concat();
+        Ok(Self { algorithm: SignatureAlgorithm::Ed25519, ec: None, key, spki_der })
     }
 
     /// Reads an uncompressed P-256 point of 65 octets.
