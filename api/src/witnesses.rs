@@ -100,7 +100,7 @@ pub struct Witnesses {
     newest: watch::Sender<Option<Arc<Witnessed>>>,
     demand: Notify,
     /// The last proof between two sizes: most witnesses have cosigned the same, and one serves them all.
-    proof: tokio::sync::Mutex<Option<((u64, u64), Vec<Hash>)>>,
+    proof: tokio::sync::Mutex<Option<Proved>>,
     /// Held while the newest is written.
     keeping: Mutex<()>,
 }
@@ -114,6 +114,13 @@ struct Asked {
     client: Client,
     /// Its monitoring prefix.
     shows: Client,
+}
+
+/// That a tree continues an earlier one.
+struct Proved {
+    from: u64,
+    to: u64,
+    path: Vec<Hash>,
 }
 
 /// What has come for one target.
@@ -329,19 +336,17 @@ impl Witnesses {
 
     async fn consistency(&self, from: u64, to: u64) -> Result<Vec<Hash>, String> {
         let mut last = self.proof.lock().await;
-        if let Some((sizes, proof)) = &*last
-            && *sizes == (from, to)
-        {
-            return Ok(proof.clone());
+        if let Some(proved) = last.as_ref().filter(|proved| (proved.from, proved.to) == (from, to)) {
+            return Ok(proved.path.clone());
         }
         let reader = self.reader.clone();
-        let proof = match tokio::task::spawn_blocking(move || reader.consistency(from, to)).await {
-            Ok(Ok(proof)) => proof.ok_or("the ledger is smaller than what the witness cosigned")?,
+        let path = match tokio::task::spawn_blocking(move || reader.consistency(from, to)).await {
+            Ok(Ok(path)) => path.ok_or("the ledger is smaller than what the witness cosigned")?,
             Ok(Err(error)) => return Err(error.to_string()),
             Err(panic) => return Err(panic.to_string()),
         };
-        *last = Some(((from, to), proof.clone()));
-        Ok(proof)
+        *last = Some(Proved { from, to, path: path.clone() });
+        Ok(path)
     }
 
     /// Shows `head` to a witness; `last` is the size that it gave last.
