@@ -410,3 +410,48 @@ fn slips_are_told_from_faults() {
     assert!(refused.stdout.contains("/no/such/policy"), "{refused:#?}");
     fs::write(&settings, kept).unwrap();
 }
+
+/// What a place says of itself, where that is missing, empty or damaged.
+#[test]
+fn a_place_without_what_it_should_have() {
+    let (vault, data) = (Vault::new(), Data::demo());
+    let list = |place: &Path| run(&args(&["backup", "list", "--from"], &[place]));
+    let place = vault.path("place");
+    for made in [false, true] {
+        if made {
+            fs::create_dir(&place).unwrap();
+            fs::write(place.join("backups.json"), r#"{"version":1,"id":"00"}"#).unwrap();
+        }
+        let none = list(&place);
+        assert!(none.expect(2).stderr.contains(place.to_str().unwrap()), "{none:#?}");
+    }
+    fs::remove_dir_all(&place).unwrap();
+    let made = vault.backup_at_rest(&data);
+    list(&place).expect(0);
+    // A header is for whoever copies the place: the backup is whole without it, and says so.
+    let header = place.join("backups").join(made["id"].as_str().unwrap()).join("header.json");
+    let text = fs::read_to_string(&header).unwrap();
+    let name = &vault.stored()[0].file_name().unwrap().to_str().unwrap().to_owned();
+    let damaged = [text.replace(name.as_str(), &"0".repeat(64)), "{".to_owned()];
+    for text in damaged {
+        fs::write(&header, text).unwrap();
+        let told = vault.verify(&[]);
+        assert_eq!((&json(told.expect(1))["verdict"], &json(&told)["header"]), (&"whole".into(), &false.into()));
+        assert!(list(&place).expect(1).stdout.contains("no header that reads"));
+    }
+    // Nor is anything removed from such a place.
+    let before = vault.stored().len();
+    vault.backup_at_rest(&data);
+    assert!(vault.stored().len() >= before);
+    vault.verify(&["--backup", made["id"].as_str().unwrap()]).expect(1);
+    fs::write(&header, text).unwrap();
+    vault.verify(&["--backup", made["id"].as_str().unwrap()]).expect(0);
+
+    // Another service's admin listener: it has no such store.
+    let server = data.serve();
+    let other = Data::own();
+    let asked = WitnessData::new(&[&other.log_key()]);
+    let running = asked.serve();
+    let refused = run_command(vault.backup_command(server.data(), Some(&running.http().to_string())));
+    assert!(refused.expect(69).stdout.contains("what listens there knows no backups"), "{refused:#?}");
+}

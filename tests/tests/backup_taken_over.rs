@@ -193,9 +193,13 @@ fn a_place_without_room_leaves_the_old_anchor() {
     vault.backup_at_rest(&data);
     let (volume, anchor) = (Volume::new(&vault, &data), anchor_of(&data));
     fs::remove_dir(vault.path("volume")).unwrap();
-    vault.restore(&data, "new", &volume.options(&["--anchor", &anchor])).expect(70);
+    vault.restore(&data, "new", &volume.options(&["--anchor", &anchor])).expect(2);
     assert!(Path::new(&anchor).exists() && !vault.path("new").exists());
     fs::create_dir(vault.path("volume")).unwrap();
+    fs::create_dir(vault.path("volume/anchor.part")).unwrap(); // no file can be written there
+    vault.restore(&data, "new", &volume.options(&["--anchor", &anchor])).expect(70);
+    assert!(Path::new(&anchor).exists() && !vault.path("new").exists());
+    fs::remove_dir(vault.path("volume/anchor.part")).unwrap();
     // What a crash left there, half written.
     fs::write(vault.path("volume/anchor.part"), b"half").unwrap();
     json(vault.restore(&data, "new", &volume.options(&["--anchor", &anchor])).expect(0));

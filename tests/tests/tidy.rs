@@ -410,7 +410,7 @@ fn root() -> PathBuf {
 
 /// Every text file below the root, except what git ignores.
 fn files() -> Vec<File> {
-    let ignored = ["target", ".git", "__pycache__", "corpus", "artifacts"];
+    let ignored = ["target", ".git", ".cargo", "__pycache__", "corpus", "artifacts"];
     let (mut files, mut folders) = (Vec::new(), vec![PathBuf::new()]);
     while let Some(folder) = folders.pop() {
         for found in fs::read_dir(root().join(&folder)).unwrap() {

@@ -23,7 +23,7 @@
 //! 6. The mark of a folder that is for reading only; or a new anchor with its entry.
 //! 7. All synced; an anchor at hand is carried over, and every anchor but that one retired, so that no old folder starts again; the
 //!    marker goes. A crash in between leaves the anchor at its new place, or under its retired name, where a rerun that names its
-//!    old one finds it. A folder for reading only takes no anchor over.
+//!    old one finds it; just before the marker goes, it is refused there until somebody gives it its old name. A folder for reading only takes no anchor over.
 //!
 //! A restore that fails takes away what it made; one that is killed leaves a folder that is to be deleted.
 
@@ -219,17 +219,21 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
         warning,
     };
     let to = folder.anchor_file(&config.ledger);
-    restored.retired = made.finish(|| match restored.read_only {
-        None => anchors.take_over(&to, &args.data),
-        // Not where the settings have it: there it would stand in for one that knows more.
-        Some(_) => anchors.copy(&folder.path("anchor")).map(|()| Vec::new()),
-    })?;
-    for retired in &restored.retired {
-        // That the folder is complete says the same, for as long as it stays where it is.
-        if let Err(error) = retired.finished() {
-            say::trouble(false, format_args!("restore: it is done, but for a note: {error}"));
+    restored.retired = made.finish(|| {
+        if restored.read_only.is_some() {
+            // Not where the settings have it: there it would stand in for one that knows more.
+            return anchors.copy(&folder.path("anchor")).map(|()| Vec::new());
         }
-    }
+        let retired = anchors.take_over(&to, &args.data)?;
+        // Before the folder can be used, and moved to where nobody finds it: a crash now leaves old anchors that are refused.
+        for retired in &retired {
+            // That the folder is complete says the same, for as long as it stays where it is.
+            if let Err(error) = retired.finished() {
+                say::trouble(false, format_args!("restore: a note could not be written: {error}"));
+            }
+        }
+        Ok(retired)
+    })?;
     Ok(restored)
 }
 
