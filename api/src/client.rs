@@ -93,7 +93,7 @@ pub enum ClientError {
     #[error("no quorum of the ledger's witnesses has cosigned it yet")]
     NotWitnessed,
     /// Witnesses were asked for, and the ledger has none.
-    #[error("this ledger has no witnesses whose cosignatures could be had")]
+    #[error("this service has no witnesses whose cosignatures could be had (nor has one for reading only)")]
     NoWitnesses,
     /// Status 404: the server does not have it.
     #[error("the server does not have it, or its URL is another: {text}")]

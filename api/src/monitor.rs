@@ -54,6 +54,8 @@ pub struct Follower {
     watch: Watch,
     policy: Option<Policy>,
     settings: Settings,
+    /// Entries under the newest checkpoint that the log showed.
+    shown: u64,
     /// Since when only older checkpoints are shown, milliseconds.
     older_since: Option<u64>,
     /// That was told as a rollback.
@@ -174,8 +176,9 @@ impl Follower {
     ) -> Self {
         watch.restore(monitor.notes());
         watch.forget_from(monitor.staged());
-        let (older_since, rolled_back, standing) = Default::default();
-        Self { source: Arc::new(source), monitor, past, watch, policy, settings, older_since, rolled_back, standing }
+        let (shown, older_since, rolled_back, standing) = Default::default();
+        let source = Arc::new(source);
+        Self { source, monitor, past, watch, policy, settings, shown, older_since, rolled_back, standing }
     }
 
     /// What it remembers.
@@ -198,11 +201,12 @@ impl Follower {
         let note = self.source.checkpoint().await?;
         let target = match self.monitor.judge(&note)? {
             Judged::Same => None,
-            Judged::Older(older) => return Ok(self.older(&older, now_ms)),
+            Judged::Older(older) => return Ok(self.older(&older, now_ms)?),
             Judged::Misbehaved(found) => return Ok(self.comes_to(before, Some(self.proof_of(*found)))),
             Judged::Newer(target) => Some(target),
         };
         self.older_since = None;
+        self.shown = target.as_ref().map_or(before, |target| target.checkpoint.size);
         let mut found = None;
         if let Some(target) = &target {
             let tiles = SourceTiles { source: &self.source, size: target.checkpoint.size, runtime: Handle::current() };
@@ -218,17 +222,19 @@ impl Follower {
         let recovered = std::mem::take(&mut self.rolled_back) && found.is_none();
         let proof = found.map(|found| self.proof_of(found));
         let mut round = Round { recovered, ..self.comes_to(before, proof) };
-        round.notices = self.watch.settle(now_ms);
+        // From here on nothing fails: what is said to have been told must be told.
+        round.notices = self.watch.settle(now_ms, round.size);
         round.over = self.watch.over();
         let ahead_ms = self.monitor.last_time_ms().saturating_sub(now_ms);
         let ahead = (ahead_ms > self.settings.ahead_ms).then_some(Notice::Ahead { ahead_ms });
         let unwitnessed = match &self.policy {
             None => None,
             Some(policy) => {
-                // The note shown now: of an unchanged tree too, since cosignatures come later.
+                // The note shown now: of an unchanged tree too, since cosignatures come later. Of one with a line that only looks like
+                // a witness's, nobody else is to believe the cosignatures either.
                 let judged = policy.judge_of(&[self.monitor.key().clone()], &note, &LogVerifier);
-                let judged = judged.map_err(|bad| RoundError::Checkpoint(bad.into()))?;
-                (!judged.quorum).then_some(Notice::Unwitnessed { size: judged.checkpoint.size })
+                let quorum = judged.is_ok_and(|judged| judged.quorum);
+                (!quorum).then_some(Notice::Unwitnessed { size: self.shown })
             }
         };
         let lasting = [self.watch.newer(), ahead, unwitnessed];
@@ -273,7 +279,31 @@ impl Follower {
         Round { size, root, new: size - before, notices, over, misbehaviour, older: None, recovered: false }
     }
 
-    fn older(&mut self, older: &Signed, now_ms: u64) -> Round {
+    /// What can be told of what was verified although a round came to nothing: an entry whose line does not come.
+    ///
+    /// # Errors
+    /// Storage fails.
+    pub fn overdue(&mut self, now_ms: u64) -> Result<Round, Fault> {
+        // Lists that are new can be compared as long as nothing is missing.
+        if self.past.len() >= self.monitor.staged() {
+            self.past.truncate(self.monitor.staged())?;
+            self.past.save()?;
+            match block_in_place(|| self.watch.look_back(&self.past)) {
+                Err(Unshown::Fault(fault)) => return Err(fault),
+                // The next round reads it again.
+                Ok(()) | Err(Unshown::Damaged(_)) => {}
+            }
+        }
+        let mut round = self.comes_to(self.verified_size(), None);
+        if !self.watch.looks_back() {
+            round.notices = self.watch.settle(now_ms, round.size);
+            round.over = self.watch.over();
+        }
+        Ok(round)
+    }
+
+    fn older(&mut self, older: &Signed, now_ms: u64) -> Result<Round, Fault> {
+        let round = self.overdue(now_ms)?;
         let begins = self.older_since.is_none();
         let since = *self.older_since.get_or_insert(now_ms);
         let for_good = !self.rolled_back && now_ms.saturating_sub(since) >= self.settings.rollback_ms;
@@ -282,7 +312,7 @@ impl Follower {
         let rollback = seen.map(|seen| Proof::rollback(against, &seen.note, &older.note));
         self.rolled_back |= rollback.is_some();
         let older = Older { size: older.checkpoint.size, begins, rollback };
-        Round { older: Some(older), ..self.comes_to(self.verified_size(), None) }
+        Ok(Round { older: Some(older), ..round })
     }
 
     /// Reads again what is missing in what is kept of the entries, such as all of them in a folder that an earlier program

@@ -19,7 +19,10 @@ mod start;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{Arc, Mutex, PoisonError, Weak},
+    sync::{
+        Arc, Mutex, PoisonError, Weak,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Duration,
 };
 
@@ -114,6 +117,8 @@ struct Asked {
     client: Client,
     /// Its monitoring prefix.
     shows: Client,
+    /// It remembered less than it had cosigned; not counted yet.
+    forgot: AtomicBool,
 }
 
 /// That a tree continues an earlier one.
@@ -186,7 +191,7 @@ impl Witnesses {
             let (name, key) = (witness.name.clone(), witness.key.clone());
             let client = client_of(&name, url)?;
             let shows = client_of(&name, settings.monitoring_urls.get(&name).unwrap_or(url))?;
-            asked.push(Asked { place, name, key, client, shows });
+            asked.push(Asked { place, name, key, client, shows, forgot: AtomicBool::new(false) });
         }
         if !policy.is_met(|place| asked.iter().any(|asked| asked.place == place)) {
             return Err(WitnessesError::Unreachable);
@@ -297,6 +302,9 @@ impl Witnesses {
                 Told::Ahead(_) => "ahead",
             };
             service.metrics.witness_told(&asked.name, outcome);
+            if asked.forgot.swap(false, Ordering::Relaxed) {
+                service.metrics.witness_told(&asked.name, "forgotten");
+            }
             match told {
                 Told::Cosigned | Told::Later => {
                     if failures > 0 {
@@ -382,6 +390,7 @@ impl Witnesses {
                 }
                 Ok(Cosigned::Conflict { size }) => {
                     if size < *last {
+                        asked.forgot.store(true, Ordering::Relaxed);
                         tracing::error!(
                             witness = asked.name,
                             cosigned = *last,
@@ -460,15 +469,17 @@ impl Witnesses {
     }
 
     /// Shows the newest checkpoint of a ledger that ends, and keeps what comes of it: whoever restores it without its anchor asks the
-    /// witnesses what was newest, and its export bears their cosignatures. `false` if no quorum came in time.
+    /// witnesses what was newest, and its export bears their cosignatures. `false` if a quorum is wanted and none came in time.
     pub async fn show_last(&self) -> bool {
-        let Some(last) = self.reader.size().checked_sub(1) else { return true };
-        let shown = tokio::time::timeout(LAST_SHOWN_WITHIN, self.wait_for(last)).await.ok().flatten();
+        let Some(last) = self.reader.size().checked_sub(1).filter(|_| !self.asked.is_empty()) else { return true };
+        // Where no quorum is wanted, as long as one request may take: nobody misses a witness that does not answer.
+        let within = if self.needed() { LAST_SHOWN_WITHIN } else { ROUND };
+        let shown = tokio::time::timeout(within, self.wait_for(last)).await.ok().flatten();
         if shown.is_some() {
             // On a thread that has nothing else to do any more.
             tokio::task::block_in_place(|| self.keep());
         }
-        shown.is_some()
+        shown.is_some() || !self.needed()
     }
 
     /// Writes the newest witnessed checkpoint.

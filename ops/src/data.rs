@@ -60,7 +60,7 @@ pub(crate) use keys::{open_key, seal_key};
 pub(crate) use loaded::{Loaded, Opened, authority_purpose};
 pub(crate) use lock::StoreLock;
 pub(crate) use read_only::ReadOnly;
-pub(crate) use retired::{Retired, TakenOver, before_retired, is_retired, retire, retired_beside};
+pub(crate) use retired::{Retired, TakenOver, before_retired, is_retired, resolved, retire, retired_beside};
 
 /// The file that stands in a folder which `init` has not finished.
 pub(crate) const INCOMPLETE: &str = "INCOMPLETE";
@@ -345,9 +345,9 @@ impl DataFolder {
         self.path("certs").join(format!("{name}.cer"))
     }
 
-    /// The anchor's file: where the settings say, else in the folder.
+    /// The anchor's file: where the settings say, else in the folder. Not a link to it.
     pub(crate) fn anchor_file(&self, settings: &Ledger) -> PathBuf {
-        settings.anchor_path.clone().unwrap_or_else(|| self.path("anchor"))
+        resolved(&settings.anchor_path.clone().unwrap_or_else(|| self.path("anchor")))
     }
 
     /// The lock of backups of this folder, which a backup holds for as long as it runs; `None` while another has it.

@@ -207,6 +207,62 @@ fn a_place_without_room_leaves_the_old_anchor() {
     assert!(!vault.path("volume/anchor.part").exists());
 }
 
+/// An anchor that knows less than its backup was put aside before that was made, whatever it is called.
+#[test]
+fn an_old_copy_of_the_anchor_is_none() {
+    let (vault, data) = (Vault::new(), Data::demo());
+    let copy = vault.path("anchor.copy");
+    fs::copy(anchor_of(&data), &copy).unwrap();
+    stamp(&data, 3);
+    vault.backup_at_rest(&data);
+    let copy = copy.to_str().unwrap();
+    for more in [&[][..], &["--read-only"]] {
+        let options = [&["--anchor", copy], more].concat();
+        refused(&vault.restore(&data, "new", &options), 1, &["is an old copy", "--new-anchor"]);
+    }
+    // Nor is the copy that a folder for reading only has, from which the service has gone on.
+    stamp(&data, 3);
+    json(vault.restore(&data, "frozen", &["--anchor", &anchor_of(&data), "--read-only"]).expect(0));
+    let frozen = vault.path("frozen/anchor");
+    let options = ["--anchor", frozen.to_str().unwrap()];
+    refused(&vault.restore(&data, "new", &options), 64, &["for a folder that is for reading only"]);
+    vault.backup_at_rest(&data);
+    json(vault.restore(&data, "new", &["--anchor", &anchor_of(&data)]).expect(0));
+}
+
+/// A link that is left of an anchor that was taken over, or whose volume is away, is not a lost anchor.
+#[test]
+fn a_link_is_followed_to_where_it_leads_nowhere() {
+    let (vault, data) = (Vault::new(), Data::demo());
+    vault.backup_at_rest(&data);
+    let (link, target) = (anchor_of(&data), vault.path("volume/anchor"));
+    fs::create_dir(vault.path("volume")).unwrap();
+    fs::rename(&link, &target).unwrap();
+    symlink(&target, &link).unwrap();
+    let away = vault.path("away");
+    fs::rename(vault.path("volume"), &away).unwrap();
+    let remake = || {
+        let mut remake = command(&["anchor", "remake", "--json", "--unwitnessed", "--data"]);
+        remake.arg(data.path());
+        run_command(remake)
+    };
+    refused(&remake(), 2, &["is its volume mounted"]);
+    let settings = settings(&vault, &data, Path::new(&link));
+    let options = ["--config", &*settings, "--new-anchor", "--unwitnessed"];
+    refused(&vault.restore(&data, "new", &options), 2, &["is its volume mounted"]);
+    fs::rename(&away, vault.path("volume")).unwrap();
+    json(vault.restore(&data, "new", &["--anchor", &link]).expect(0));
+    assert!(vault.path("volume/anchor.retired").exists());
+    does_not_start(&data);
+    refused(&remake(), 1, &["took it over for another folder"]);
+    // One whose restore was killed is found by the link, too.
+    let note = vault.path("volume/anchor.retired.txt");
+    let said = fs::read_to_string(&note).unwrap();
+    fs::write(&note, said.replace("finished: yes", "finished: no")).unwrap();
+    fs::remove_dir_all(vault.path("new")).unwrap();
+    json(vault.restore(&data, "new", &["--anchor", &link]).expect(0));
+}
+
 #[test]
 fn the_anchor_of_another_ledger_is_not_taken_for_damaged() {
     let (vault, data, stranger) = (Vault::new(), Data::demo(), Data::own());

@@ -140,6 +140,26 @@ fn a_timestamp_that_is_not_recorded_convicts() {
     assert!(state.once(&released.log(), &[]).expect(1).stdout.contains("convicted before"));
 }
 
+/// What a round found is told, although the expected timestamps could not be looked for in it.
+#[test]
+fn a_round_that_is_half_done_is_told() {
+    let released = Released::new();
+    let state = released.state();
+    let all: Vec<_> = released.all.iter().map(Entry::encode).collect();
+    released.publish(&all);
+    assert_eq!(counts(&released.look(&state, 0)), [3, 0, 0]);
+    fs::remove_dir_all(Path::new(&released.log()).join("tile/entries")).expect("the bundles");
+    let watch = released.folder.path().join("watch");
+    fs::write(&watch, format!("{}  mine\n", hex::encode(released.all[7].digest))).expect("a list");
+    let (watch, tokens) = (watch.display().to_string(), released.tokens().display().to_string());
+    let options = ["--expect", &*tokens, "--trust", &released.trust, "--watch", &watch];
+    let mut monitor = state.follow(&released.log(), &options);
+    let _ = monitor.admin();
+    assert!(monitor.line().contains("following"));
+    while !monitor.line().contains("ALERT watched: entry 7 ") {}
+    assert_eq!(monitor.stop().code, Some(0));
+}
+
 /// An entry that comes too late, or bears an earlier time than the token, is not what was promised.
 #[test]
 fn a_timestamp_that_is_recorded_out_of_time_convicts() {

@@ -226,7 +226,9 @@ impl Follower {
     pub(super) async fn entries(&self, index: u64) -> Result<Vec<Read>, RoundError> {
         let id = TileId { level: 0, index };
         let width = tile_width(self.verified_size(), id) as usize;
-        let bundle: Bytes = self.source.bundle(index, width).await?;
+        // As wide as the log's newest checkpoint has it: nobody must keep narrower ones.
+        let shown = tile_width(self.shown.max(self.verified_size()), id) as usize;
+        let bundle: Bytes = self.source.bundle(index, shown).await?;
         let ours = block_in_place(|| self.monitor.tile(id, width))?;
         let entries: Option<Vec<&[u8]>> = bundle_entries(&bundle).take(width).collect();
         let entries = entries.filter(|entries| entries.len() == width).ok_or(Unfit::Bundle { index, width })?;

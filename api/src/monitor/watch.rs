@@ -242,13 +242,13 @@ impl Watch {
         sha256(&bytes)
     }
 
-    /// At the end of a round: what is to be told now, as it was not told before.
-    pub(super) fn settle(&mut self, now_ms: u64) -> Vec<Notice> {
+    /// What is to be told now of the first `verified` entries, as it was not told before.
+    pub(super) fn settle(&mut self, now_ms: u64, verified: u64) -> Vec<Notice> {
         let grace_ms = self.known.as_ref().map_or(0, |known| known.grace_ms);
         let Notes { waiting, unknown, .. } = &mut self.notes;
         waiting.retain_mut(|(noted, since)| {
             let since = *since.get_or_insert(now_ms);
-            let over = now_ms.saturating_sub(since) >= grace_ms;
+            let over = noted.index < verified && now_ms.saturating_sub(since) >= grace_ms;
             if over {
                 unknown.add(noted.clone());
             }
@@ -256,25 +256,33 @@ impl Watch {
         });
         let Self { notes, told, watched, .. } = self;
         let mut notices = Vec::new();
-        for (index, noted) in &notes.watched.first {
+        for (index, noted) in notes.watched.first.range(..verified) {
             if told.watched.insert(*index) {
                 let name = watched.names.get(&noted.digest).cloned().unwrap_or_default();
                 notices.push(Notice::Watched { entry: noted.clone(), name });
             }
         }
-        if notes.watched.more > told.watched_more {
-            notices.push(Notice::WatchedMore { count: notes.watched.more });
+        // Where the others stand is not kept: their number is told when all are verified.
+        let watched_more = if notes.watched.end <= verified { notes.watched.more } else { told.watched_more };
+        let unknown_more = if notes.unknown.end <= verified { notes.unknown.more } else { told.unknown_more };
+        if watched_more > told.watched_more {
+            notices.push(Notice::WatchedMore { count: watched_more });
         }
-        for (index, noted) in &notes.unknown.first {
+        for (index, noted) in notes.unknown.first.range(..verified) {
             if told.unknown.insert(*index) {
                 notices.push(Notice::Unknown(noted.clone()));
             }
         }
-        if notes.unknown.more > told.unknown_more {
-            notices.push(Notice::UnknownMore { count: notes.unknown.more });
+        if unknown_more > told.unknown_more {
+            notices.push(Notice::UnknownMore { count: unknown_more });
         }
-        (told.watched_more, told.unknown_more) = (notes.watched.more, notes.unknown.more);
+        (told.watched_more, told.unknown_more) = (watched_more, unknown_more);
         notices
+    }
+
+    /// The lists are to be compared with what is kept before anything is told.
+    pub(super) fn looks_back(&self) -> bool {
+        self.looks_back
     }
 
     /// What was told, and is over since this was asked last.

@@ -135,6 +135,14 @@ pub enum RecordsError {
         .0.display()
     )]
     Lost(PathBuf),
+    /// There are records, and the mark is missing.
+    #[error(
+        "{} holds checkpoints that this witness cosigned, and the file {MARK} is missing in it, which an earlier program did \
+         not write. Only if you know that this is the newest state, and no older copy of it, make that file (touch) and start \
+         again; else give up the key: make a new witness (semper witness init) and tell the logs that it witnessed",
+        .0.display()
+    )]
+    Unmarked(PathBuf),
     /// Another process has them.
     #[error("the witness's records in {} are in use by another process", .0.display())]
     Locked(PathBuf),
@@ -191,7 +199,7 @@ impl Records {
         verifier: &dyn Verifier,
     ) -> Result<Self, RecordsError> {
         if !folder.join(MARK).try_exists().map_err(fault("look into", folder))? {
-            return Err(RecordsError::Lost(folder.to_owned()));
+            return Err(without_mark(folder, own, verifier));
         }
         let lock = File::open(folder).map_err(fault("open", folder))?;
         match lock.try_lock() {
@@ -209,15 +217,17 @@ impl Records {
             // Without a file a crash came before it, and nothing was answered.
             let newest = file::read(&folder)?.map_or(Err(()), |found| newest(found, &read));
             let newest = newest.map_err(|()| RecordsError::Damaged(folder.clone()))?;
-            let Some((found, Cosigned { checkpoint, note, secs })) = newest else { continue };
-            // What was read may be in the page cache only: of a write that was killed before its sync, or whose sync failed. Written
-            // anew it is on the disk before anybody sees it, also if the same checkpoint is asked for again.
-            let sequence = found + 1;
+            let Some((sequence, Cosigned { checkpoint, note, secs })) = newest else { continue };
+            // What was read, and the name under which it was found, may be in the page cache only: of a write that was killed before
+            // its sync, or whose sync failed. Written anew it is on the disk before anybody sees it, also if the same checkpoint is
+            // asked for again. Into its own slot, with the same bytes: the other one may hold the newest that was answered.
             file::write(&folder, sequence, &note)?;
+            disk::sync_folder(&folder)?;
             let turn = Mutex::new(Turn { in_doubt: false, sequence, written_secs: secs });
             let newest = RwLock::new(Some((checkpoint, note)));
             origins.insert(hash, Arc::new(Record { turn, newest, stale: AtomicBool::new(true) }));
         }
+        disk::sync_folder(folder)?;
         let evidence = folder.join(EVIDENCE);
         disk::make_folder(&evidence)?;
         let mut kept = [0; 3];
@@ -341,6 +351,20 @@ impl Records {
 impl Drop for Records {
     fn drop(&mut self) {
         let _ = self.publish(); // the next start does
+    }
+}
+
+/// Why a folder without the mark is refused.
+fn without_mark(folder: &Path, own: &VerifierKey, verifier: &dyn Verifier) -> RecordsError {
+    let is_ours = |name: std::ffi::OsString| {
+        let hash: Hash = hex::decode(name.to_str()?).ok()?.try_into().ok()?;
+        let (_, note) = file::read(&folder.join(name)).ok()??.record?;
+        cosigned(&note, &hash, own, None, verifier)
+    };
+    let entries = fs::read_dir(folder).into_iter().flatten().flatten();
+    match entries.map(|entry| entry.file_name()).find_map(is_ours) {
+        Some(_) => RecordsError::Unmarked(folder.to_owned()),
+        None => RecordsError::Lost(folder.to_owned()),
     }
 }
 
@@ -580,12 +604,16 @@ mod tests {
     fn a_start_writes_what_it_found_once_more() {
         let dir = tempfile::tempdir().unwrap();
         submit(&open(dir.path()).unwrap(), 0, 5).unwrap();
-        let sequence = || file::read(record_file(dir.path()).parent().unwrap()).unwrap().unwrap().record.unwrap().0;
-        assert_eq!(sequence(), 1);
+        submit(&open(dir.path()).unwrap(), 5, 9).unwrap();
+        let path = record_file(dir.path());
+        let bytes = fs::read(&path).unwrap();
+        fs::File::open(&path).unwrap().set_modified(std::time::UNIX_EPOCH).unwrap();
         let records = open(dir.path()).unwrap();
-        assert_eq!(sequence(), 2);
-        submit_at(&records, 5, 5, 1_001).unwrap();
-        assert_eq!((sequence(), size(&records)), (2, Some(5)));
+        assert!(fs::metadata(&path).unwrap().modified().unwrap() > std::time::UNIX_EPOCH, "not written");
+        // Were it written into the other slot, a cut would spoil what may be the newest that was answered.
+        assert_eq!(fs::read(&path).unwrap(), bytes);
+        submit_at(&records, 9, 9, 1_001).unwrap();
+        assert_eq!((fs::read(&path).unwrap(), size(&records)), (bytes, Some(9)));
     }
 
     /// A log with many keys: its notes outgrow the slots.
@@ -612,6 +640,11 @@ mod tests {
         assert!(matches!(open(), Err(RecordsError::Lost(_))));
         Records::create(&folder).unwrap();
         submit(&open().unwrap(), 0, 5).unwrap();
+        // Records of a witness that had no mark.
+        fs::remove_file(folder.join(MARK)).unwrap();
+        assert!(matches!(open(), Err(RecordsError::Unmarked(_))));
+        fs::write(folder.join(MARK), b"").unwrap();
+        assert_eq!(size(&open().unwrap()), Some(5));
     }
 
     #[test]

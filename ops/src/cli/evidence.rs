@@ -28,7 +28,8 @@ pub(crate) struct Stamp {
     /// Use the RSA key, for verifiers that know no elliptic curves. Evidence that is there already stays as it is.
     #[arg(long)]
     pub(crate) rsa: bool,
-    /// Ask for this policy instead of the server's default.
+    /// Ask for this policy instead of the server's default. With --trust, it is also the only one that is accepted, and the way to
+    /// have a trial server's timestamps judged.
     #[arg(long, value_name = "OID")]
     pub(crate) policy: Option<String>,
     /// Judge all evidence by these trust anchors, as `verify` does: what is new before it is kept, and what is there already.
@@ -48,15 +49,27 @@ pub(crate) struct Witnesses {
     /// but by `verify`.
     #[arg(long)]
     pub(crate) witnessed: bool,
-    /// How long to wait for that quorum, seconds.
-    #[arg(long, value_name = "N", default_value_t = 30, requires = "witnessed", value_parser = clap::value_parser!(u64).range(1..=3600))]
-    pub(crate) wait_secs: u64,
+    /// How long to wait for that quorum, seconds; without this option, 30.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u64).range(1..=3600))]
+    pub(crate) wait_secs: Option<u64>,
 }
 
+/// The usual wait for witnesses.
+const WAIT_SECS: u64 = 30;
+
 impl Witnesses {
-    /// How long to wait for them.
-    pub(crate) fn wait(self) -> Duration {
-        Duration::from_secs(self.wait_secs)
+    /// How long to wait for them; `None` where they are not `asked` for.
+    ///
+    /// # Errors
+    /// A wait was named, and nobody is waited for.
+    pub(crate) fn wait(self, asked: bool) -> Result<Option<Duration>, &'static str> {
+        match (asked, self.wait_secs) {
+            (true, secs) => Ok(Some(Duration::from_secs(secs.unwrap_or(WAIT_SECS)))),
+            (false, None) => Ok(None),
+            (false, Some(_)) => {
+                Err("--wait-secs is how long to wait for witnesses, and none are asked for: --witnessed")
+            }
+        }
     }
 }
 

@@ -35,7 +35,7 @@ use super::serve::read_policy;
 use super::{fsck, say};
 use crate::cli::{self, AnchorCommand};
 use crate::config::{Config, Keys};
-use crate::data::{DataError, DataFolder, StoreLock, retired_beside, rocks_settings};
+use crate::data::{DataError, DataFolder, StoreLock, resolved, retired_beside, rocks_settings};
 use crate::exit::Exit;
 
 /// Ends the name of an anchor both of whose slots are damaged.
@@ -172,6 +172,7 @@ fn is_lost(folder: &DataFolder, path: &Path, origin: &str) -> Result<bool, Faile
         elsewhere.extend(place.map(|place| (folder.path("").join(place), folder.path(name).display().to_string())));
     }
     for (at, by) in elsewhere {
+        let at = resolved(&at);
         if let Some(Some(size)) = found(&at)? {
             let why = format!(
                 "the anchor is not lost: there is one at {}, where {by} has it, and it knows {size} entries. These settings look \

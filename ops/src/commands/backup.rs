@@ -58,16 +58,20 @@ fn keygen(args: &cli::BackupKeygen, as_json: bool) -> Result<Exit, Failed> {
     let make = || Identity::generate(&OsEntropy).and_then(|identity| Ok((identity.recipient()?, identity)));
     let (recipient, identity) = make().map_err(|fault| Failed::fault(&fault))?;
     let text = zeroize::Zeroizing::new(format!("# recipient: {recipient}\n{}\n", *identity.expose()));
+    let parent = args.to.parent().filter(|parent| !parent.as_os_str().is_empty());
+    if let Some(parent) = parent.filter(|parent| !parent.is_dir()) {
+        return Err(Failed::usage(&format!("there is no folder {}: is its volume mounted?", parent.display())));
+    }
     if args.to.exists() {
         return Err(Failed::usage(&format!("{} is there already, and nothing is ever overwritten", args.to.display())));
     }
     write_new(&args.to, 0o600, text.as_bytes())?;
-    let parent = args.to.parent().filter(|parent| !parent.as_os_str().is_empty());
     sync_folder(parent.unwrap_or(std::path::Path::new(".")))?;
     if as_json {
         say::json(&json!({ "identity": args.to, "recipient": recipient.to_string() }));
     } else {
         say::out(recipient.to_string());
+        say::trouble(false, format_args!("{} opens every backup: keep it away from the server", args.to.display()));
     }
     Ok(Exit::Ok)
 }

@@ -187,15 +187,18 @@ fn as_text(args: &cli::Export, done: &Done, seconds: f64) -> String {
         Some(size) if size == exported.size => "the checkpoint that was there".to_owned(),
         Some(size) => format!("{} entries more than before", exported.size - size),
     };
+    let use_of_it = match args.as_evidence {
+        true => format!("keep {} with the rest of the evidence, and serve nobody from it", args.out.display()),
+        false => format!("any web server can serve {} as this log", args.out.display()),
+    };
     format!(
         "{mark}{origin}: {} entries, root {}\n{before}; {} files written ({} bytes), {} were there, in {seconds:.1} s\n\
-         any web server can serve {} as this log",
+         {use_of_it}",
         exported.size,
         hex::encode(exported.root),
         exported.written,
         exported.written_bytes,
         exported.found,
-        args.out.display(),
     )
 }
 

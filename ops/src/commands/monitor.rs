@@ -186,8 +186,10 @@ async fn rounds(
             outlets.teller.passed_over(expected);
         }
         match one_round(follower, expected, outlets).await {
-            Ok(round) => {
+            Ok((_, Some(error))) if args.once => return Err(Failed(exit_of_round(&error), error.to_string())),
+            Ok((round, failed)) => {
                 let (exit, convicted) = told(follower, expected, outlets, &round)?;
+                failed.iter().for_each(|error| outlets.failed(error));
                 // An older checkpoint may come from a cache, for a while.
                 let last = round.older.as_ref().is_none_or(|older| older.rollback.is_some());
                 if convicted || (args.once && last) {
@@ -196,17 +198,26 @@ async fn rounds(
             }
             Err(RoundError::Fault(fault)) => return Err(Failed::fault(&fault)),
             Err(error) if args.once => return Err(Failed(exit_of_round(&error), error.to_string())),
-            Err(error) => outlets.failed(&error),
+            Err(error) => {
+                outlets.failed(&error);
+                let overdue = follower.overdue(wall_ms()).map_err(|fault| Failed::fault(&fault))?;
+                if !overdue.notices.is_empty() || !overdue.over.is_empty() {
+                    overdue.notices.iter().for_each(|notice| outlets.metrics.alert(notice.kind()));
+                    outlets.teller.round(&overdue, expected)?;
+                    follower.told().map_err(|fault| Failed::fault(&fault))?;
+                }
+            }
         }
         tokio::time::sleep(pause(args)).await;
     }
 }
 
+/// A round, and why the expected timestamps could not be looked for in it.
 async fn one_round(
     follower: &mut Follower,
     expected: &mut Expectations,
     outlets: &Outlets<'_>,
-) -> Result<Round, RoundError> {
+) -> Result<(Round, Option<RoundError>), RoundError> {
     // Only where there is something to read: most rounds find nothing new.
     let (progress, json) = (OnceLock::new(), outlets.json);
     let advance = |done, total| {
@@ -221,9 +232,14 @@ async fn one_round(
     let mut round = ended?;
     if round.misbehaviour.is_none() && round.older.is_none() {
         let judge = |proof: &account::Proof| outlets.teller.judge(proof);
-        round.misbehaviour = expected.look(follower, &judge, &mut round.notices).await?;
+        match expected.look(follower, &judge, &mut round.notices).await {
+            Ok(misbehaviour) => round.misbehaviour = misbehaviour,
+            Err(RoundError::Fault(fault)) => return Err(fault.into()),
+            // What the round found has been found, and is told.
+            Err(error) => return Ok((round, Some(error))),
+        }
     }
-    Ok(round)
+    Ok((round, None))
 }
 
 /// The operator is told; the exit code if this is all, and whether the log is convicted.

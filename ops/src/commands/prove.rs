@@ -35,7 +35,10 @@ pub(crate) fn run(args: Prove, json: bool) -> Exit {
     if form == Form::Cose && args.out.is_none() && !json && io::stdout().is_terminal() {
         return fail(Exit::Usage, &"a COSE Receipt is not text: name a file with --out");
     }
-    let wait = args.witnesses.witnessed.then(|| args.witnesses.wait());
+    let wait = match args.witnesses.wait(args.witnesses.witnessed) {
+        Ok(wait) => wait,
+        Err(why) => return fail(Exit::Usage, &why),
+    };
     if form == Form::Cose && wait.is_some() {
         return fail(Exit::Usage, &"a COSE Receipt carries no cosignatures: ask for --witnessed without --form cose");
     }
@@ -54,7 +57,7 @@ pub(crate) fn run(args: Prove, json: bool) -> Exit {
     let proof = match proof {
         Ok(proof) => proof,
         Err(error @ ClientError::NotWitnessed) => {
-            let (exit, secs) = (exit_of(&error), args.witnesses.wait_secs);
+            let (exit, secs) = (exit_of(&error), wait.unwrap_or_default().as_secs());
             let what = "the entry is in the ledger, and its proof without them can be had without --witnessed";
             return fail(
                 exit,
@@ -160,7 +163,7 @@ mod tests {
             index,
             token: token.map(Into::into),
             form: ProofForm::TlogProof,
-            witnesses: Witnesses { witnessed: false, wait_secs: 30 },
+            witnesses: Witnesses { witnessed: false, wait_secs: None },
             out: None,
         }
     }

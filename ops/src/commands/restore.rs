@@ -146,6 +146,7 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
         let last_ms = reader.newest().head().map_or(0, |head| head.time_ms);
         let outside = Outside { config: &config, policy: witnesses.as_ref(), unwitnessed: args.unwitnessed };
         let verdict = known::judge(&outside, anchors.all(), source.as_slice(), source.is_some(), &folder, &reader)?;
+        anchors.refuse_older_than(manifest)?;
         if let (Verdict::Older(known), None, false) = (&verdict, &source, args.read_only) {
             return Err(older::refused(args, &backup, file.as_deref(), anchor, &journal, known, last_ms));
         }
@@ -276,16 +277,17 @@ impl Restored {
                 "the new folder goes on; the anchor {was} is called {now} now, so that no other folder starts with it"
             ));
         }
-        if let Some((named, kept)) = &self.policy {
+        let policy = self.policy.as_ref().map(|(named, kept)| {
             let (named, kept) = (named.display(), kept.display());
-            say::out(format!(
-                "the settings have the witnesses' policy at {named}, which is not there: copy it from {kept}"
-            ));
-        }
+            format!("the settings have the witnesses' policy at {named}, which is not there: copy it from {kept}")
+        });
         let config = self.settings.as_ref().map(|file| format!(" --config {}", file.display())).unwrap_or_default();
-        self.missing.iter().for_each(say::out);
-        let first = if self.missing.is_some() { "then" } else { "next" };
-        say::out(format!("{first}: semper serve --data {}{config}", args.data.display()));
+        let serve = format!("semper serve --data {}{config}", args.data.display());
+        let steps: Vec<_> = policy.into_iter().chain(self.missing.clone()).chain([serve]).collect();
+        match steps.as_slice() {
+            [only] => say::out(format!("next: {only}")),
+            steps => (1..).zip(steps).for_each(|(number, step)| say::out(format!("next, {number}.: {step}"))),
+        }
     }
 }
 

@@ -74,7 +74,13 @@ pub(crate) fn run(args: Stamp, json: bool) -> Exit {
         }
     };
     let witnessed = args.witnesses.witnessed || trust.as_ref().is_some_and(Trust::needs_witnesses);
-    let wait = witnessed.then(|| args.witnesses.wait());
+    let wait = match args.witnesses.wait(witnessed) {
+        Ok(wait) => wait,
+        Err(why) => {
+            say::trouble(json, why);
+            return Exit::Usage;
+        }
+    };
     let service = OnTheWire {
         remote: &remote,
         path: if args.rsa { "/tsa/rsa" } else { "/tsa" },
@@ -192,7 +198,10 @@ impl Report<'_> {
         ];
         let told: Vec<_> = counts.iter().filter(|(n, _)| *n > 0).map(|(n, what)| format!("{n} {what}")).collect();
         lines.push(if told.is_empty() { "no files".to_owned() } else { told.join(", ") });
-        if self.wanted.witnessed && self.wanted.trust.is_none() && !told.is_empty() {
+        if self.wanted.witnessed
+            && self.wanted.trust.is_none()
+            && self.count(|outcome| matches!(outcome, Some(Ok(_)))) > 0
+        {
             lines.push(
                 "whose cosignatures these are was not judged: --trust DIR does that here, or `semper verify`"
                     .to_owned(),

@@ -158,7 +158,7 @@ fn is_test(report: &Report) -> bool {
 }
 
 /// What is missing, and for a trial how to go on.
-fn gap(result: &CheckResult) -> String {
+pub(super) fn gap(result: &CheckResult) -> String {
     match &result.outcome {
         Outcome::NotChecked(_) if result.check == Check::TokenPolicy => format!(
             "it was made under the test policy {TEST_POLICY}, whose timestamps prove nothing \

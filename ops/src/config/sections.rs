@@ -62,8 +62,10 @@ impl Default for Listen {
 
 impl Listen {
     pub(super) fn verify(&self, faults: &mut Faults) {
-        if self.http == self.admin && self.http.port() != 0 {
-            faults.add("listen.admin", format!("{} is also listen.http", self.admin));
+        let [http, admin] = [self.http, self.admin].map(|address| address.ip());
+        let meet = http == admin || http.is_unspecified() || admin.is_unspecified();
+        if meet && self.http.port() == self.admin.port() && self.http.port() != 0 {
+            faults.add("listen.admin", format!("{} is also listen.http, {}", self.admin, self.http));
         }
     }
 }

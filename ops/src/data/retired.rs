@@ -61,6 +61,20 @@ pub(crate) fn retired_beside(path: &Path) -> Option<PathBuf> {
     all_beside(path).max().map(|(_, found)| found)
 }
 
+/// What a symbolic link names in the end, also where nothing is there: an anchor that was retired, or whose volume is missing, must not
+/// look like one that is lost because a link to it is left.
+pub(crate) fn resolved(path: &Path) -> PathBuf {
+    let mut path = path.to_owned();
+    for _ in 0..LINKS_MAX {
+        let Ok(target) = fs::read_link(&path) else { break };
+        path = folder_of(&path).join(target);
+    }
+    path
+}
+
+/// As many as Linux follows.
+const LINKS_MAX: usize = 40;
+
 /// The path that the anchor had before it was retired; itself, if it was not.
 pub(crate) fn before_retired(path: &Path) -> PathBuf {
     parse(path).map_or_else(|| path.to_owned(), |(before, _)| before)

@@ -8,6 +8,7 @@ use std::time::{Duration, Instant};
 
 use semper_api::backup::{Checkpoint, look_at_copy, make_copy, remove_copy};
 use semper_api::client::{Client, ClientError};
+use semper_ledger::anchor::Anchor as _;
 use semper_ledger::ledger;
 use semper_ledger::reader::Reader;
 use semper_ledger::receipt::LogIdentity;
@@ -29,6 +30,8 @@ pub(super) struct Copy {
     pub(super) path: PathBuf,
     /// When it was made, ms since 1970.
     pub(super) made_ms: u64,
+    /// Entries that the anchor knew, where no server sees to it that it knows all.
+    pub(super) anchored: Option<u64>,
     maker: Maker,
 }
 
@@ -72,7 +75,12 @@ impl Copy {
 
     fn ours(folder: &DataFolder, config: &Config) -> Result<Self, Failed> {
         // Judged by the anchor before it is opened, as at every start.
-        let (store, _anchor) = folder.open_storage(&config.ledger, &folder.log_identity()?, |_| Ok(()))?;
+        let opened = folder.open_storage(&config.ledger, &folder.log_identity()?, |_| Ok(()));
+        let (store, anchor) = opened.map_err(|error| match error {
+            // Whether this is the newest state, nobody knows without it.
+            DataError::AnchorLost(_) => Failed(Exit::Undecided, error.to_string()),
+            error => error.into(),
+        })?;
         let copies = folder.path(CHECKPOINTS);
         let failed = |error: &dyn std::fmt::Display| Failed::fault(&format!("{}: {error}", copies.display()));
         match fs::remove_dir_all(&copies) {
@@ -80,7 +88,8 @@ impl Copy {
             _ => {}
         }
         fs::create_dir_all(&copies).map_err(|error| failed(&error))?;
-        let copy = Self { path: copies.join("own"), made_ms: wall_ms(), maker: Maker::Us };
+        let anchored = anchor.load().map_err(DataError::from)?.map(|anchored| anchored.size);
+        let copy = Self { path: copies.join("own"), made_ms: wall_ms(), anchored, maker: Maker::Us };
         store.checkpoint(&copy.path).map_err(|error| failed(&error))?;
         Ok(copy)
     }
@@ -109,7 +118,7 @@ impl Copy {
             });
         }
         let Checkpoint { id, path, time_ms, .. } = made.map_err(|error| refused(&error))?;
-        Ok(Self { path, made_ms: time_ms, maker: Maker::Server { remote: Box::new(remote), id } })
+        Ok(Self { path, made_ms: time_ms, anchored: None, maker: Maker::Server { remote: Box::new(remote), id } })
     }
 
     /// Opens the copy for reading, judges it, and waits until all that it holds was published.

@@ -43,6 +43,10 @@ pub(crate) struct Manifest {
     pub(crate) size: u64,
     /// Their root, hex.
     pub(crate) root: String,
+    /// Entries that the anchor knew then: all, but for those of a server that was killed between store and anchor. An anchor that
+    /// knows fewer is an old copy.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub(crate) anchored: Option<u64>,
     /// The signed checkpoint over them.
     pub(crate) checkpoint: String,
     /// Every file.
@@ -274,6 +278,7 @@ mod tests {
             made_ms: 5,
             size: 7,
             root: "cd".repeat(32),
+            anchored: Some(7),
             checkpoint: "log.example\n7\n…".to_owned(),
             files: vec![
                 file("identity.json", Content::Inline("e30=".to_owned())),

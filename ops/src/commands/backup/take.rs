@@ -45,6 +45,8 @@ struct Taken {
     stored: (u64, u64),
     /// Files that were there, and their plain bytes.
     found: (u64, u64),
+    /// Files that should have been there and were missing, or not what they were.
+    damaged: u64,
     removed: usize,
     /// What others have shown of the ledger. It is in the backup, and is told all the same.
     convicted: Option<String>,
@@ -53,14 +55,24 @@ struct Taken {
 /// Runs the command.
 pub(super) fn run(args: &cli::BackupRun, as_json: bool) -> Result<Exit, Failed> {
     let started = Instant::now();
-    let Taken { manifest, stored, found, removed, convicted } = take(args, as_json)?;
+    let Taken { manifest, stored, found, damaged, removed, convicted } = take(args, as_json)?;
     convicted.iter().for_each(|what| say::trouble(false, format_args!("WARNING: {what}")));
+    if damaged > 0 {
+        say::trouble(
+            false,
+            format_args!(
+                "WARNING: of what earlier backups stored in {}, {damaged} of the files that are needed now were damaged or missing, and \
+                 are stored anew: earlier backups may not restore (backup verify), and that disk may be failing",
+                args.to.display()
+            ),
+        );
+    }
     let seconds = started.elapsed().as_secs_f64();
     if as_json {
         say::json(&json!({
             "id": manifest.id, "previous": manifest.previous, "origin": manifest.origin, "size": manifest.size,
             "root": manifest.root, "files_stored": stored.0, "bytes_stored": stored.1, "files_found": found.0,
-            "bytes_found": found.1, "files_removed": removed, "convicted": convicted,
+            "bytes_found": found.1, "files_damaged": damaged, "files_removed": removed, "convicted": convicted,
             "seconds": seconds,
         }));
     } else {
@@ -128,7 +140,7 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
     let index_path = folder.path(BACKUP_INDEX);
     let mut index = Index::load(&index_path);
     let mut known = index.take(&place.id, &recipients);
-    let (mut stored, mut found, mut files) = ((0, 0), (0, 0), Vec::new());
+    let (mut stored, mut found, mut files, mut damaged) = ((0, 0), (0, 0), Vec::new(), 0);
     let mut now_known = std::collections::BTreeMap::new();
     for (path, source) in sources {
         let failed = |error: std::io::Error| Failed::fault(&format!("cannot read {}: {error}", source.display()));
@@ -144,14 +156,15 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
             continue;
         }
         let (length, changed_ns) = stamp_of(&metadata);
-        let earlier = known.files.remove(&path).filter(|earlier| {
-            is_table
-                && (earlier.bytes, earlier.changed_ns) == (length, changed_ns)
-                && if args.thorough {
-                    is_whole(&place, earlier, &source, &mut pace)
-                } else {
-                    place.has(&earlier.stored)
-                }
+        let earlier = known.files.remove(&path);
+        let earlier = earlier.filter(|earlier| is_table && (earlier.bytes, earlier.changed_ns) == (length, changed_ns));
+        let earlier = earlier.filter(|earlier| {
+            let whole = match args.thorough {
+                true => is_whole(&place, earlier, &source, &mut pace),
+                false => place.has(&earlier.stored),
+            };
+            damaged += u64::from(!whole);
+            whole
         });
         let file = match earlier {
             Some(earlier) => {
@@ -171,7 +184,7 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
         }
         progress.add(1);
     }
-    let made_ms = copy.made_ms;
+    let (made_ms, anchored) = (copy.made_ms, Some(copy.anchored.unwrap_or(size)));
     drop(copy);
 
     // 4.
@@ -179,7 +192,7 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
     let origin = identity.origin().to_owned();
     let previous = known.newest.take();
     let manifest =
-        Manifest { version: manifest::VERSION, id, previous, origin, made_ms, size, root, checkpoint, files };
+        Manifest { version: manifest::VERSION, id, previous, origin, made_ms, size, root, anchored, checkpoint, files };
     let plain = manifest.encode(&passphrase, &OsEntropy).map_err(|fault| Failed::fault(&fault))?;
     let mut bytes = Vec::new();
     sealed::seal(&*plain, &mut bytes, &recipients, &OsEntropy).map_err(|fault| Failed::fault(&fault))?;
@@ -191,7 +204,7 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
     known.newest = Some(manifest.id.clone());
     index.put(place.id.clone(), known, &index_path).map_err(|fault| Failed::fault(&fault))?;
     let removed = place.sweep().map_err(of_place)?;
-    Ok(Taken { manifest, stored, found, removed, convicted })
+    Ok(Taken { manifest, stored, found, damaged, removed, convicted })
 }
 
 /// The stored file is what it was, and so is its source.

@@ -40,8 +40,7 @@ impl StateFolder {
         self.0.join("trust")
     }
 
-    /// What convicts the log and is there already. A rollback does not: a log may be followed on after it. Nor does what
-    /// these anchors do not prove.
+    /// What convicts the log and is there already. A rollback does not: a log may be followed on after it.
     pub(super) fn evidence(&self, anchors: &Anchors<'_>) -> Result<Option<PathBuf>, Failed> {
         let folder = self.0.join("evidence");
         let mut found: Vec<_> = match fs::read_dir(&folder) {
@@ -135,13 +134,13 @@ impl StateFolder {
     }
 }
 
-/// What does not read counts as a conviction, and so does what needs a trust folder that was not given: nothing is lost by that
-/// but a start.
+/// What does not read counts as a conviction, and so does what these anchors leave open, or no trust folder was given for: it was
+/// proven when it was kept, and nothing is lost by that but a start.
 fn convicts(path: &Path, anchors: &Anchors<'_>) -> bool {
     let Some(proof) = fs::read(path).ok().and_then(|bytes| Proof::parse(&bytes).ok()) else { return true };
     match judge(&proof, anchors).verdict {
         Verdict::Proven => true,
-        Verdict::Open => proof.kind != Kind::Rollback && anchors.trust.is_none(),
+        Verdict::Open => proof.kind != Kind::Rollback,
         Verdict::Unfounded => false,
     }
 }

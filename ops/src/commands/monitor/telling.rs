@@ -178,7 +178,14 @@ impl Teller {
                 Verdict::Open => "ALARM",
                 Verdict::Unfounded => "OUR FAULT, THIS DOES NOT CONVICT",
             };
-            lines.push(format!("\n{word}: {}.", kept.judgement.reason));
+            let what = match &round.older {
+                Some(older) => format!(
+                    "the log is ROLLED BACK, or shows it: {} entries, and it showed {} before. {}",
+                    older.size, round.size, kept.judgement.reason
+                ),
+                None => kept.judgement.reason.clone(),
+            };
+            lines.push(format!("\n{now}  {word}: {what}."));
             lines.push(format!("Evidence   {}", kept.file));
             let trust = self.trust.as_ref().map_or_else(|| self.folder.trust(), |(_, folder)| folder.clone());
             lines.push(format!("Judge it   semper verify {} --trust {}", kept.file, trust.display()));

@@ -16,11 +16,12 @@ use semper_ledger::merkle::{Hash, sha256};
 use super::known::folder_of;
 use super::make::part_for;
 use crate::cli;
+use crate::commands::backup::Manifest;
 use crate::commands::running::Failed;
 use crate::config::Config;
 use crate::data::{
-    DataError, DataFolder, Retired, TakenOver, before_retired, is_retired, retire, retired_beside, sync_folder,
-    write_new,
+    DataError, DataFolder, Retired, TakenOver, before_retired, is_retired, resolved, retire, retired_beside,
+    sync_folder, write_new,
 };
 use crate::exit::Exit;
 
@@ -42,7 +43,7 @@ impl Anchors {
     /// There is none and none was asked for; there is one and a new one was asked for; one is another ledger's, or was taken over
     /// by another folder; a server has it.
     pub(super) fn find(args: &cli::Restore, config: &Config, origin: &str) -> Result<Self, Failed> {
-        let of_settings = config.ledger.anchor_path.as_deref().map(|path| match path.canonicalize() {
+        let of_settings = config.ledger.anchor_path.as_deref().map(|path| match resolved(path).canonicalize() {
             Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
             found => found.map(Some).map_err(|error| Failed::usage(&format!("the anchor {}: {error}", path.display()))),
         });
@@ -84,6 +85,26 @@ impl Anchors {
     /// The one that the restored folder goes on with.
     pub(super) fn largest(&self) -> Option<&AtHand> {
         self.0.first()
+    }
+
+    /// Refuses what cannot be the service's anchor.
+    ///
+    /// # Errors
+    /// The largest knows less than the service's own did when this backup was made, so it is an old copy.
+    pub(super) fn refuse_older_than(&self, backup: &Manifest) -> Result<(), Failed> {
+        let anchored = backup.anchored.unwrap_or(backup.size);
+        match self.largest().filter(|largest| largest.size < anchored) {
+            Some(AtHand { path, size, .. }) => Err(Failed(
+                Exit::Falsified,
+                format!(
+                    "the anchor at {} is an old copy: it knows {size} entries, and the service's own knew {anchored} when this backup \
+                     was made, and may know more since. Name the service's own; if that is lost, ask the witnesses and make a new one: \
+                     --new-anchor",
+                    path.display()
+                ),
+            )),
+            None => Ok(()),
+        }
     }
 
     /// Brings the largest to where the settings have it, both slots as they are, and retires it at its old place, and the others.
@@ -157,8 +178,9 @@ pub(in crate::commands) fn volume_of(anchor: &Path) -> Result<(), Failed> {
 /// The file itself that was named with `--anchor`, under its retired name where a restore was killed after it gave it that.
 ///
 /// # Errors
-/// There is none, or a folder that may have gone on took it over.
+/// There is none.
 fn locate(path: &Path) -> Result<PathBuf, Failed> {
+    let path = &resolved(path);
     let found = match path.canonicalize() {
         Err(error) if error.kind() == ErrorKind::NotFound => {
             let none = || Failed::usage(&format!("--anchor: there is no file {}", path.display()));
@@ -167,17 +189,32 @@ fn locate(path: &Path) -> Result<PathBuf, Failed> {
         }
         found => found,
     };
-    let found = found.map_err(|error| Failed::usage(&format!("--anchor {}: {error}", path.display())))?;
-    if !is_retired(&found) {
-        return Ok(found);
+    found.map_err(|error| Failed::usage(&format!("--anchor {}: {error}", path.display())))
+}
+
+/// Refuses an anchor that grows old while another goes on.
+///
+/// # Errors
+/// A folder that may have gone on took it over; it is the copy in a folder that is for reading only.
+fn refuse_stale(found: &Path) -> Result<(), Failed> {
+    let around = DataFolder::at(folder_of(found));
+    if around.read_only()?.is_some() {
+        return Err(Failed::usage(&format!(
+            "--anchor: {} is a copy, which was made for a folder that is for reading only. It grows old while the service goes \
+             on: name the service's own",
+            found.display()
+        )));
     }
-    let (name, old) = (found.display(), before_retired(&found));
+    if !is_retired(found) {
+        return Ok(());
+    }
+    let (name, old) = (found.display(), before_retired(found));
     let unlock = format!(
         "Only if that folder is gone and never served, this one may be used: give it its old name, {}, and name that",
         old.display()
     );
-    match TakenOver::of(&found) {
-        Some(taken) if !taken.is_service() => Ok(found),
+    match TakenOver::of(found) {
+        Some(taken) if !taken.is_service() => Ok(()),
         Some(taken) => Err(Failed::usage(&format!(
             "--anchor: {name} is stale: semper restore took it over for the folder {}, which is the service now. Its \
              anchor knows what was answered since; going on from this one, too, would fork the log. Name the anchor of that folder; if \
@@ -194,6 +231,8 @@ fn locate(path: &Path) -> Result<PathBuf, Failed> {
 /// Opens and locks an anchor of this ledger. Whether it holds anything, and agrees with the backup, is judged with the store.
 fn open(path: PathBuf, origin: &str) -> Result<AtHand, Failed> {
     let anchor = FileAnchor::open(&path).map_err(DataError::from)?;
+    // Under its lock: a restore that took it over held that to its end.
+    refuse_stale(&path)?;
     let found = anchor.load().map_err(DataError::from)?;
     if let Some(other) = found.as_ref().filter(|found| found.origin_hash != sha256(origin.as_bytes())) {
         return Err(Failed(Exit::Falsified, of_another(&path, &other.origin_hash, origin)));

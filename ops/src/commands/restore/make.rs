@@ -45,6 +45,12 @@ impl NewFolder {
         let was_there = match fs::read_dir(root) {
             Ok(mut found) => match found.next() {
                 None => true,
+                Some(_) if root.join(INCOMPLETE).exists() => {
+                    return Err(Failed::usage(&format!(
+                        "a restore did not finish in {}: delete that folder, and type the same again",
+                        root.display()
+                    )));
+                }
                 Some(_) => {
                     return Err(Failed::usage(&format!(
                         "{} is not empty; semper restore never overwrites anything: move it away (its anchor is needed: \

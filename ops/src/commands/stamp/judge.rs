@@ -4,7 +4,7 @@ use semper_ttp::verify::{
     Check, CheckResult, Document, Evidence, Outcome, Report, TokenReading, Trust, Verdict, verify_timestamp,
 };
 
-use super::super::verify::assertion;
+use super::super::verify::{assertion, gap};
 
 /// What the trust anchors say.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -43,12 +43,6 @@ fn open(report: &Report, with_proof: bool) -> Judged {
     match gaps.as_slice() {
         [] => Judged::Good,
         [only] if only.check == Check::ProofWitnesses => Judged::TooFew,
-        [first, ..] => {
-            let why = match &first.outcome {
-                Outcome::NotChecked(why) | Outcome::Failed(why) => why.as_str(),
-                Outcome::Ok => "",
-            };
-            Judged::Open(format!("it was not checked that {} ({why})", assertion(first.check)))
-        }
+        [first, ..] => Judged::Open(gap(first)),
     }
 }

@@ -159,8 +159,8 @@ pub(super) enum Failure {
     #[error("{} is there already and {why}; nothing was overwritten: move it away or choose --out", path.display())]
     Occupied { path: PathBuf, why: &'static str },
     /// The token is there, and its proof is not.
-    #[error("its timestamp is kept, but {why}; {} to get its proof", again(.why))]
-    Unproven { why: ClientError },
+    #[error("its timestamp is kept, but {why}; {then} to get its proof")]
+    Unproven { why: ClientError, then: &'static str },
     /// No answer.
     #[error(transparent)]
     Server(#[from] ClientError),
@@ -171,12 +171,12 @@ pub(super) enum Failure {
     #[error("by your trust anchors, {why}; {what}")]
     False { why: String, what: String },
     /// The trust anchors cannot tell. What came was kept.
-    #[error("its evidence is there, but your trust anchors leave something open: {0}")]
+    #[error("its evidence is kept, but by your trust anchors it cannot be told: {0}")]
     Open(String),
     /// The token is there, and a proof that is enough for the trust anchors is not.
     #[error(
-        "its timestamp is kept, but too few of the witnesses that you ask for have cosigned its place in the ledger; run \
-         the same command again to get its proof"
+        "its timestamp is kept, but too few of the witnesses that you ask for have cosigned its place in the ledger (one that was \
+         away cosigns the next entry's); run the same command again to get its proof"
     )]
     TooFew,
     /// The answer is not an answer to what was asked. Nothing of it was kept.
@@ -187,9 +187,12 @@ pub(super) enum Failure {
     Entropy,
 }
 
-fn again(why: &ClientError) -> &'static str {
-    match why {
-        ClientError::NoWitnesses => "run the command without --witnessed",
+fn again(why: &ClientError, wanted: &Wanted) -> &'static str {
+    match (why, &wanted.trust) {
+        (ClientError::NoWitnesses, Some(trust)) if trust.needs_witnesses() => {
+            "run the command without --trust, or with trust anchors whose witnesses.policy asks for none,"
+        }
+        (ClientError::NoWitnesses, _) => "run the command without --witnessed",
         _ => "run the same command again",
     }
 }
@@ -203,7 +206,7 @@ impl Failure {
         match self {
             Failure::Read { .. } | Failure::Occupied { .. } => Exit::Usage,
             Failure::Write { .. } | Failure::Entropy | Failure::Answer(_) => Exit::Fault,
-            Failure::Server(error) | Failure::Unproven { why: error } => exit_of(error),
+            Failure::Server(error) | Failure::Unproven { why: error, .. } => exit_of(error),
             Failure::False { .. } => Exit::Falsified,
             Failure::Open(_) => Exit::Undecided,
             Failure::TooFew => Exit::Busy,
@@ -235,7 +238,7 @@ impl Failure {
             Failure::Server(error) => !matches!(error, ClientError::NotFound { .. } | ClientError::Broken { .. }),
             Failure::Rejected { .. } | Failure::Entropy => true,
             // The others get their tokens, unless these would be of no use to the caller either.
-            Failure::Unproven { why } => matches!(why, ClientError::NoWitnesses),
+            Failure::Unproven { why, .. } => matches!(why, ClientError::NoWitnesses),
             Failure::Read { .. } | Failure::Write { .. } | Failure::Occupied { .. } | Failure::Answer(_) => false,
             Failure::False { .. } | Failure::Open(_) | Failure::TooFew => false,
         }
@@ -328,7 +331,9 @@ fn new_proof(wanted: &Wanted, service: &dyn Service, token: &Token) -> Result<Ne
         None => Judged::Good,
     };
     let ask = || match service.proof(token.reading.digest, &|proof| judged(proof) != Judged::TooFew) {
-        Err(why @ (ClientError::NotWitnessed | ClientError::NoWitnesses)) => Err(Failure::Unproven { why }),
+        Err(why @ (ClientError::NotWitnessed | ClientError::NoWitnesses)) => {
+            Err(Failure::Unproven { then: again(&why, wanted), why })
+        }
         answer => Ok(answer?),
     };
     // Who waits for witnesses has waited for a busy server, too.
@@ -361,7 +366,15 @@ fn check_old_token(job: &Job, wanted: &Wanted, token: Vec<u8>) -> Result<Token, 
     let occupied = |why| Failure::Occupied { path: job.token.clone(), why };
     let reading = TokenReading::of(&token).map_err(|_| occupied("is no token that this program reads"))?;
     if hash_file(&job.file, reading.algorithm)? != reading.imprint {
-        return Err(occupied("is of other content than the file has now"));
+        let other = "is of other content than the file has now";
+        return Err(match wanted.trust {
+            None => occupied(other),
+            // Who asks for a judgement gets one, as by `verify`.
+            Some(_) => Failure::False {
+                why: format!("{} {other}", job.token.display()),
+                what: "it was left as it is".to_owned(),
+            },
+        });
     }
     if wanted.policy.as_ref().is_some_and(|policy| *policy != reading.policy) {
         return Err(occupied("is under another policy than is asked for"));

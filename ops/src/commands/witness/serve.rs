@@ -63,6 +63,7 @@ fn serve(args: &WitnessServe, as_json: bool) -> Result<(), Failed> {
     let records = Records::open(&folder.path(COSIGNED), cosigner.verifier_key(), &judged, &LogVerifier);
     let records = records.map_err(|error| match error {
         RecordsError::Locked(_) => Failed(Exit::Busy, error.to_string()),
+        RecordsError::Unmarked(_) => Failed::usage(&error),
         RecordsError::Disk(_) | RecordsError::Damaged(_) | RecordsError::Lost(_) => Failed::fault(&error),
     })?;
     if logs.is_empty() {
