@@ -175,6 +175,11 @@ impl Metrics {
         self.crl_next_update.with_label_values(&[authority]).set(next_update.map_or(0, unix_secs));
     }
 
+    /// A witness that will be asked. From zero on: what happens once is a rise that an alert sees.
+    pub(crate) fn witness(&self, witness: &str) {
+        self.witness_told.with_label_values(&[witness, "forgotten"]).inc_by(0);
+    }
+
     /// A witness was asked, and this came.
     pub(crate) fn witness_told(&self, witness: &str, outcome: &str) {
         self.witness_told.with_label_values(&[witness, outcome]).inc();
@@ -347,6 +352,7 @@ mod tests {
         let metrics = MonitorMetrics::new("log");
         metrics.checked(7, Timestamp::from_secs(8));
         metrics.alert("unknown");
+        metrics.unknown(3);
         metrics.convicted(semper_ttp::account::Kind::SplitView);
         metrics.http().answered("/metrics", 200);
         let text = metrics.render();
@@ -357,6 +363,7 @@ mod tests {
             "semper_monitor_misbehaviour{kind=\"split-view\",origin=\"log\"} 1",
             "semper_monitor_misbehaviour{kind=\"rollback\",origin=\"log\"} 0",
             "semper_monitor_tree_size{origin=\"log\"} 7",
+            "semper_monitor_unknown_entries{origin=\"log\"} 3",
             "semper_monitor_checked_timestamp_seconds{origin=\"log\"} 8",
             "semper_monitor_round_failures_total{origin=\"log\",reason=\"data\"} 0",
         ] {

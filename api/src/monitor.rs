@@ -258,6 +258,12 @@ impl Follower {
         block_in_place(|| self.monitor.save(notes))
     }
 
+    /// How many entries must be known and are not in the list, their time of grace over.
+    #[must_use]
+    pub fn unknown(&self) -> u64 {
+        self.watch.unknown()
+    }
+
     /// The list of known digests as it is now. It is compared with every entry, those that were read before, too.
     pub fn know(&mut self, list: Digests) {
         self.watch.know(list);

@@ -287,6 +287,9 @@ impl Witnesses {
     /// One witness, one request in flight, always the newest target.
     async fn keep_asking(self: Arc<Self>, at: usize, service: Weak<Service>) {
         let asked = &self.asked[at];
+        if let Some(service) = service.upgrade() {
+            service.metrics.witness(&asked.name);
+        }
         let (mut targets, mut last, mut failures) = (self.target.subscribe(), 0, 0_u32);
         let mut last_why = String::new();
         while targets.changed().await.is_ok() {

@@ -292,6 +292,12 @@ fn a_witness_that_was_set_back_catches_up() {
     fs::rename(&copy, &memory).expect("one file system");
     let running = witness.serve_at(address);
     quorum(&world, &witnessed_receipt(&server, &token(&server, b"third")));
+    // It is told, and counted: a witness without its memory is none.
+    let metrics = get(server.admin(), "/metrics").text();
+    let counted =
+        metrics.lines().find(|line| line.contains("outcome=\"forgotten\"") && line.contains("witness=\"W0\""));
+    assert!(counted.is_some_and(|line| line.ends_with(" 1")), "{counted:?}");
+    assert!(server.stderr().contains("THE WITNESS HAS FORGOTTEN"));
     let shown = get(running.http(), &monitoring_path(world.data.log_key().name()));
     assert!(shown.status == 200 && world.policy().judge(&shown.text(), &LogVerifier).expect("a checkpoint").quorum);
 }

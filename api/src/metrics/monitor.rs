@@ -18,6 +18,7 @@ pub struct MonitorMetrics {
     alerts: IntCounterVec,
     misbehaviour: IntGaugeVec,
     size: IntGauge,
+    unknown: IntGauge,
     checked: IntGauge,
     failures: IntCounterVec,
     http: Arc<HttpMetrics>,
@@ -55,6 +56,7 @@ impl MonitorMetrics {
         account::Kind::ALL.iter().for_each(|kind| misbehaviour.with_label_values(&[kind.name()]).set(0));
         REASONS.iter().for_each(|reason| failures.with_label_values(&[*reason]).inc_by(0));
         let size = own("semper_monitor_tree_size", "Entries under the newest checkpoint that was verified");
+        let unknown = own("semper_monitor_unknown_entries", "Entries that must be known and are not in the list");
         let checked =
             own("semper_monitor_checked_timestamp_seconds", "Unix time at which the newest round ended well; 0 before");
         Self {
@@ -62,6 +64,7 @@ impl MonitorMetrics {
             misbehaviour,
             failures,
             size: register(&registry, IntGauge::with_opts(size)),
+            unknown: register(&registry, IntGauge::with_opts(unknown)),
             checked: register(&registry, IntGauge::with_opts(checked)),
             http: Arc::new(HttpMetrics::new(&registry)),
             registry,
@@ -72,6 +75,11 @@ impl MonitorMetrics {
     #[must_use]
     pub fn http(&self) -> &Arc<HttpMetrics> {
         &self.http
+    }
+
+    /// So many entries must be known and are not.
+    pub fn unknown(&self, entries: u64) {
+        self.unknown.set(entries.try_into().unwrap_or(i64::MAX));
     }
 
     /// A round ended well.

@@ -290,6 +290,14 @@ impl Watch {
         std::mem::take(&mut self.over)
     }
 
+    /// Entries that must be known, are not, and were told or wait to be.
+    pub(super) fn unknown(&self) -> u64 {
+        match self.known {
+            Some(_) => self.notes.unknown.first.len() as u64 + self.notes.unknown.more,
+            None => 0,
+        }
+    }
+
     /// What this program cannot read of the log, for as long as it stands there.
     pub(super) fn newer(&self) -> Option<Notice> {
         let Newer { count, first, version, .. } = self.notes.newer;

@@ -201,6 +201,7 @@ async fn rounds(
             Err(error) => {
                 outlets.failed(&error);
                 let overdue = follower.overdue(wall_ms()).map_err(|fault| Failed::fault(&fault))?;
+                outlets.metrics.unknown(follower.unknown());
                 if !overdue.notices.is_empty() || !overdue.over.is_empty() {
                     overdue.notices.iter().for_each(|notice| outlets.metrics.alert(notice.kind()));
                     outlets.teller.round(&overdue, expected)?;
@@ -251,6 +252,7 @@ fn told(
 ) -> Result<(Exit, bool), Failed> {
     let Outlets { teller, metrics, health, .. } = outlets;
     round.notices.iter().for_each(|notice| metrics.alert(notice.kind()));
+    metrics.unknown(follower.unknown());
     let verdict = teller.round(round, expected)?;
     let convicted = round.misbehaviour.is_some() && verdict == Some(Verdict::Proven);
     if round.recovered {
