@@ -6,20 +6,26 @@ use std::path::PathBuf;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_tests::process::Finished;
 use semper_tests::server::{Data, Server, copy_folder, run};
-use semper_tests::witness::{WitnessData, World, witness_of};
+use semper_tests::witness::{Witness, WitnessData, World, witness_of};
 use semper_ttp::asn1::TEST_POLICY;
 use semper_ttp::crypto::LogVerifier;
 use tempfile::TempDir;
 
+/// A service with one witness, both running.
+fn witnessed_service() -> (World, Server, WitnessData, Witness) {
+    let data = Data::demo();
+    let (witness, running) = witness_of(&data);
+    let world = World::new(data, &[(witness.vkey(), running.http())], 1);
+    world.data.set("witnesses.wait_max_ms", "1000");
+    let server = world.data.serve();
+    (world, server, witness, running)
+}
+
 /// The commands wait for the quorum, within bounds, and say when there is none.
 #[test]
 fn stamp_and_prove_fetch_witnessed_proofs() {
-    let data = Data::demo();
-    let (witness, running) = witness_of(&data);
+    let (world, server, witness, running) = witnessed_service();
     let address = running.http();
-    let world = World::new(data, &[(witness.vkey(), address)], 1);
-    world.data.set("witnesses.wait_max_ms", "1000");
-    let server = world.data.serve();
     let folder = tempfile::tempdir().expect("a temporary folder");
     let path = |name: &str| folder.path().join(name).to_str().expect("a path in UTF-8").to_owned();
     let cosigned = |name: &str| {
@@ -137,12 +143,7 @@ fn stamps_are_judged_before_they_are_kept() {
 /// and never by a worse.
 #[test]
 fn a_proof_gets_the_cosignatures_that_the_policy_wants() {
-    let data = Data::demo();
-    let (witness, running) = witness_of(&data);
-    let address = running.http();
-    let world = World::new(data, &[(witness.vkey(), address)], 1);
-    world.data.set("witnesses.wait_max_ms", "1000");
-    let server = world.data.serve();
+    let (world, server, _witness, running) = witnessed_service();
     let desk = Desk::new(&["a", "b"]);
     desk.trust("plain", &server);
     let trust = desk.trust("trust", &server);

@@ -11,6 +11,7 @@ use rasn_cms::{CertificateChoices, ContentInfo, SignedData};
 use super::Trust;
 use super::token::{Token, find_signer};
 use crate::asn1::decode_strict;
+use crate::crypto::{PublicKey, SignatureAlgorithm, Verifier as _};
 use crate::digest::Digest;
 use crate::x509::{Certificate, encode};
 
@@ -23,15 +24,20 @@ pub struct Released {
     pub forms: [Digest; 2],
 }
 
-/// The forms of a token that verifies under `trust`; `None` if the certificates of its unit are not all known, so that the
-/// second form cannot be made.
+/// The forms of a token that verifies under `trust`; `None` if the certificates of its unit are not all known, or more of them
+/// than can be, so that the second form cannot be made.
 #[must_use]
 pub fn released(token: &[u8], trust: &Trust) -> Option<Released> {
     let read = Token::parse(token).ok()?;
     let (_, signer) = find_signer(&read, trust).ok()?;
+    // A CA that was rolled over has several certificates under one name: the one that signed. Of one key that was certified twice
+    // nobody can tell which certificate the unit sent along.
     let issuer_of = |certificate: &Certificate| {
-        let mut helpers = trust.chain.iter().chain(&read.certificates);
-        helpers.find(|helper| helper.is_ca() && helper.subject() == certificate.issuer())
+        let helpers = trust.chain.iter().chain(&read.certificates);
+        let mut found: Vec<&Certificate> = helpers.filter(|helper| is_issued_by(certificate, helper)).collect();
+        found.sort_by_key(|helper| helper.der());
+        found.dedup_by_key(|helper| helper.der());
+        <[&Certificate; 1]>::try_from(found).ok().map(|[only]| only)
     };
     let mut set = vec![signer];
     let mut last = signer;
@@ -45,6 +51,17 @@ pub fn released(token: &[u8], trust: &Trust) -> Option<Released> {
 
 /// Certificates between a unit and the root, the unit included; a loop of issuers ends here.
 const CHAIN_MAX: usize = 8;
+
+/// By name and signature.
+fn is_issued_by(certificate: &Certificate, issuer: &Certificate) -> bool {
+    let signed = certificate.decoded();
+    issuer.is_ca()
+        && issuer.subject() == certificate.issuer()
+        && PublicKey::from_spki_der(&issuer.spki_der()).is_ok_and(|key| {
+            SignatureAlgorithm::from_identifier_der(&encode(&signed.signature_algorithm)) == Some(key.algorithm())
+                && key.verify(&encode(&signed.tbs_certificate), signed.signature_value.as_raw_slice())
+        })
+}
 
 /// The same token with these certificates.
 fn rebuild(token: &[u8], certificates: &[&Certificate]) -> Option<Vec<u8>> {

@@ -14,6 +14,9 @@ use semper_ledger::receipt::{GroupHead, LogIdentity, cose};
 
 use super::*;
 use crate::asn1::{TEST_POLICY, pem};
+use crate::ca::certificate::Issuer;
+use crate::ca::name::tests::subject;
+use crate::ca::profile::Profile;
 use crate::crypto::{LogSigner, SignatureAlgorithm, Signer, SoftKey};
 use crate::digest::Digest;
 use crate::role::Role;
@@ -70,6 +73,28 @@ fn a_good_timestamp_is_verified() {
     // Without a proof nothing fails, but it is not known to be logged.
     let report = verify(&token(testing::ec(), true), None, &trust);
     assert_eq!((report.verdict, failed(&report)), (Verdict::Undecided, vec![]));
+}
+
+/// The second form of a token is made with the certificate of the CA that signed, whatever else has its name.
+#[test]
+fn the_released_forms_of_a_unit_whose_ca_was_rolled_over() {
+    let ca = |key: &SoftKey, years| {
+        let signer = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let root = Issuer::self_signed(&subject("Root"), signer.spki_der(), signer.algorithm()).unwrap();
+        testing::issue(&testing::template(Profile::IssuingCa, "TSU CA", key, years), &root, &signer)
+    };
+    let tokens = [false, true].map(|cert_req| token(testing::ec(), cert_req));
+    let mut trust = trust();
+    let before = tokens.each_ref().map(|token| released(token, &trust).unwrap());
+    assert_eq!([before[0].forms[0], before[1].forms[1]], tokens.each_ref().map(|token| Digest::of(token)));
+    // Another key under the same name, in front and behind.
+    let other = ca(&SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap(), 10);
+    trust.chain.insert(0, other.clone());
+    trust.chain.push(other);
+    assert_eq!(tokens.each_ref().map(|token| released(token, &trust).unwrap()), before);
+    // The same key, certified twice.
+    trust.chain.push(ca(&PKI.ca_key, 11));
+    assert_eq!(released(&tokens[0], &trust), None);
 }
 
 #[test]
