@@ -201,7 +201,7 @@ impl Follower {
         let note = self.source.checkpoint().await?;
         let target = match self.monitor.judge(&note)? {
             Judged::Same => None,
-            Judged::Older(older) => return Ok(self.older(&older, now_ms)?),
+            Judged::Older(older) => return Ok(self.older(&older, now_ms)),
             Judged::Misbehaved(found) => return Ok(self.comes_to(before, Some(self.proof_of(*found)))),
             Judged::Newer(target) => Some(target),
         };
@@ -285,7 +285,8 @@ impl Follower {
         Round { size, root, new: size - before, notices, over, misbehaviour, older: None, recovered: false }
     }
 
-    /// What can be told of what was verified although a round came to nothing: an entry whose line does not come.
+    /// What can be told of what was verified although a round came to nothing, or the log shows an older checkpoint: an entry whose
+    /// line does not come.
     ///
     /// # Errors
     /// Storage fails.
@@ -308,8 +309,7 @@ impl Follower {
         Ok(round)
     }
 
-    fn older(&mut self, older: &Signed, now_ms: u64) -> Result<Round, Fault> {
-        let round = self.overdue(now_ms)?;
+    fn older(&mut self, older: &Signed, now_ms: u64) -> Round {
         let begins = self.older_since.is_none();
         let since = *self.older_since.get_or_insert(now_ms);
         let for_good = !self.rolled_back && now_ms.saturating_sub(since) >= self.settings.rollback_ms;
@@ -318,7 +318,7 @@ impl Follower {
         let rollback = seen.map(|seen| Proof::rollback(against, &seen.note, &older.note));
         self.rolled_back |= rollback.is_some();
         let older = Older { size: older.checkpoint.size, begins, rollback };
-        Ok(Round { older: Some(older), ..round })
+        Round { older: Some(older), ..self.comes_to(self.verified_size(), None) }
     }
 
     /// Reads again what is missing in what is kept of the entries, such as all of them in a folder that an earlier program

@@ -307,6 +307,21 @@ fn lists_of_digests() {
     assert!(other.once(&watched.place(), &["--watch", &bad]).expect(64).stdout.contains("line 1"));
 }
 
+/// A log need not keep what it showed of a bundle before that was full.
+#[test]
+fn old_entries_are_read_at_the_width_of_now() {
+    let watched = Watched::new(&[]);
+    watched.publish(&entries(27));
+    let _ = watched.state.expect(&watched.place(), &[], 0);
+    fs::remove_file(watched.state.path().join("entries")).expect("what is kept of the entries");
+    fs::remove_dir_all(watched.path()).expect("the log");
+    watched.publish(&entries(31));
+    let list = watched.folder.path().join("watch");
+    fs::write(&list, hex::encode([&25_u64.to_be_bytes()[..], &[0; 24]].concat())).expect("a list");
+    let told = watched.state.expect(&watched.place(), &["--watch", &list.display().to_string()], 1);
+    assert_eq!((&told["size"], &told["notices"][0]["entry"]["index"]), (&31.into(), &25.into()), "{told}");
+}
+
 /// Their owners add to the lists while a monitor runs.
 #[test]
 fn lists_that_change_are_read_again() {
@@ -344,6 +359,12 @@ fn lists_that_change_are_read_again() {
     write("watch", vec![format!("{}  mine", digest(301))]);
     next("no longer watched: entry 300 ");
     next("ALERT watched: entry 301 ");
+    // Or while it shows an older checkpoint.
+    watched.publish(&entries(590));
+    next("shows 590 entries, and 601 were verified before");
+    write("watch", vec![format!("{}  mine", digest(302))]);
+    next("no longer watched: entry 301 ");
+    next("ALERT watched: entry 302 ");
     assert_eq!(monitor.stop().code, Some(0));
 }
 

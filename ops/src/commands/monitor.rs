@@ -195,22 +195,31 @@ async fn rounds(
                 if convicted || (args.once && last) {
                     return Ok(exit);
                 }
+                if round.older.is_some() && !args.once {
+                    overdue(follower, expected, outlets)?;
+                }
             }
             Err(RoundError::Fault(fault)) => return Err(Failed::fault(&fault)),
             Err(error) if args.once => return Err(Failed(exit_of_round(&error), error.to_string())),
             Err(error) => {
                 outlets.failed(&error);
-                let overdue = follower.overdue(wall_ms()).map_err(|fault| Failed::fault(&fault))?;
-                outlets.metrics.unknown(follower.unknown());
-                if !overdue.notices.is_empty() || !overdue.over.is_empty() {
-                    overdue.notices.iter().for_each(|notice| outlets.metrics.alert(notice.kind()));
-                    outlets.teller.round(&overdue, expected)?;
-                    follower.told().map_err(|fault| Failed::fault(&fault))?;
-                }
+                overdue(follower, expected, outlets)?;
             }
         }
         tokio::time::sleep(pause(args)).await;
     }
+}
+
+/// The operator is told of what was verified before, in a round that found nothing.
+fn overdue(follower: &mut Follower, expected: &Expectations, outlets: &Outlets<'_>) -> Result<(), Failed> {
+    let round = follower.overdue(wall_ms()).map_err(|fault| Failed::fault(&fault))?;
+    outlets.metrics.unknown(follower.unknown());
+    if round.notices.is_empty() && round.over.is_empty() {
+        return Ok(());
+    }
+    round.notices.iter().for_each(|notice| outlets.metrics.alert(notice.kind()));
+    outlets.teller.round(&round, expected)?;
+    follower.told().map_err(|fault| Failed::fault(&fault))
 }
 
 /// A round, and why the expected timestamps could not be looked for in it.
