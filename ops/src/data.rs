@@ -60,7 +60,7 @@ pub(crate) use keys::{open_key, seal_key};
 pub(crate) use loaded::{Loaded, Opened, authority_purpose};
 pub(crate) use lock::StoreLock;
 pub(crate) use read_only::ReadOnly;
-pub(crate) use retired::{Retired, TakenOver, before_retired, is_retired, resolved, retire, retired_beside};
+pub(crate) use retired::{Retired, TakenOver, before_retired, folder_of, is_retired, resolved, retire, retired_beside};
 
 /// The file that stands in a folder which `init` has not finished.
 pub(crate) const INCOMPLETE: &str = "INCOMPLETE";

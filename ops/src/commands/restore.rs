@@ -23,7 +23,8 @@
 //! 6. The mark of a folder that is for reading only; or a new anchor with its entry.
 //! 7. All synced; an anchor at hand is carried over, and every anchor but that one retired, so that no old folder starts again; the
 //!    marker goes. A crash in between leaves the anchor at its new place, or under its retired name, where a rerun that names its
-//!    old one finds it; just before the marker goes, it is refused there until somebody gives it its old name. A folder for reading only takes no anchor over.
+//!    old one finds it; just before the marker goes, it is refused there until somebody gives it its old name. A folder for reading
+//!    only takes no anchor over.
 //!
 //! A restore that fails takes away what it made; one that is killed leaves a folder that is to be deleted.
 

@@ -13,14 +13,13 @@ use semper_ledger::anchor::Anchor as _;
 use semper_ledger::anchor::file::FileAnchor;
 use semper_ledger::merkle::{Hash, sha256};
 
-use super::known::folder_of;
 use super::make::part_for;
 use crate::cli;
 use crate::commands::backup::Manifest;
 use crate::commands::running::Failed;
 use crate::config::Config;
 use crate::data::{
-    DataError, DataFolder, Retired, TakenOver, before_retired, is_retired, resolved, retire, retired_beside,
+    DataError, DataFolder, Retired, TakenOver, before_retired, folder_of, is_retired, resolved, retire, retired_beside,
     sync_folder, write_new,
 };
 use crate::exit::Exit;

@@ -5,7 +5,6 @@
 //! that is not of the store's history, or two of one size that differ, are a fork or damage: refused, and shown.
 
 use std::fs;
-use std::path::Path;
 
 use semper_api::witnesses::{self, Contradiction};
 use semper_ledger::anchor::Anchor as _;
@@ -222,9 +221,4 @@ impl Known {
             known_by: self.newest.by.clone(),
         }
     }
-}
-
-/// The folder that a file lies in.
-pub(super) fn folder_of(path: &Path) -> &Path {
-    path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }

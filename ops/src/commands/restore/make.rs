@@ -15,7 +15,6 @@ use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{Envelope, LedgerFact, Recorded as _};
 use semper_ttp::time::Timestamp;
 
-use super::known::folder_of;
 use super::witnessed::Vouched;
 use super::{parent_of, remove_tree};
 use crate::clock::{Kernel, Readings as _, SystemReadings};
@@ -23,7 +22,8 @@ use crate::commands::init::{FirstClock, judge_clock};
 use crate::commands::running::Failed;
 use crate::config::Config;
 use crate::data::{
-    DataError, DataFolder, INCOMPLETE, policy_hash, rocks_settings, sequencer_settings, sync_folder, write_new,
+    DataError, DataFolder, INCOMPLETE, folder_of, policy_hash, rocks_settings, sequencer_settings, sync_folder,
+    write_new,
 };
 use crate::exit::Exit;
 
