@@ -272,6 +272,22 @@ fn check_says_ok_and_starts_nothing() {
     assert!(end.stderr.contains("tsu-ec"), "{end:#?}");
 }
 
+/// A folder that an earlier program made does not say of which log its promise is; nor can a backup of it be changed.
+#[test]
+fn an_older_promise_is_sound() {
+    let data = Data::demo();
+    let file = data.trust_folder().join("ledger.json");
+    for (text, code) in [
+        ("{\"mmd_ms\":5000}\n", 0),
+        ("{\"mmd_ms\":4999}\n", 1),
+        ("{\"mmd_ms\":5000,\"origin\":\"another.example\"}\n", 1),
+        ("{\n", 1),
+    ] {
+        fs::write(&file, text).expect("trust/ledger.json");
+        let _ = data.fsck().expect(code);
+    }
+}
+
 #[test]
 fn init_overwrites_nothing() {
     let data = Data::demo();

@@ -274,6 +274,24 @@ fn the_end_of_a_service_is_shown_to_its_witnesses() {
 }
 
 /// A witness whose memory was put back from a copy is shown the way from there; it cannot make us fork.
+/// Where no quorum is wanted, none is missed.
+#[test]
+fn the_end_of_a_service_waits_for_nobody_whom_it_does_not_need() {
+    let data = Data::demo();
+    let (witness, running) = witness_of(&data);
+    let policy = data.path().join("witnesses.policy");
+    let words = format!("log {}\nwitness W {} http://{}\n", data.log_key(), witness.vkey(), running.http());
+    running.kill9();
+    for asked in [words, format!("log {}\n", data.log_key())] {
+        fs::write(&policy, asked + "quorum none\n").expect("the policy");
+        data.set("witnesses.policy_path", &format!("{policy:?}"));
+        let server = data.serve();
+        server.terminate();
+        let (end, _) = server.wait();
+        assert!(!end.expect(0).stderr.contains("no quorum of witnesses"), "{end:#?}");
+    }
+}
+
 #[test]
 fn a_witness_that_was_set_back_catches_up() {
     let data = Data::demo();

@@ -181,6 +181,7 @@ fn values_out_of_bounds_are_refused_by_name() {
         ("[keys]\npassphrase_env = \"A\"\npassphrase_file = \"b\"", "keys.passphrase_env"),
         ("[shutdown]\ndrain_secs = 3601", "shutdown.drain_secs"),
         ("[listen]\nhttp = \"127.0.0.1:9464\"", "listen.admin"),
+        ("[listen]\nhttp = \"0.0.0.0:9464\"", "listen.admin"),
     ];
     for (text, key) in table {
         let text = if text.contains("[tsa]") {
