@@ -6,10 +6,9 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use semper_ttp::asn1::oid;
 use semper_ttp::ca::Authority;
 use semper_ttp::ca::certificate::{self, CertificateSerial, Issuer, Template};
-use semper_ttp::ca::name::Subject;
+use semper_ttp::ca::name::{AlternativeNames, Subject};
 use semper_ttp::ca::profile::Profile;
 use semper_ttp::crypto::{Entropy, OsEntropy, SignatureAlgorithm, Signer, SoftKey};
 use semper_ttp::digest::{Digest, ImprintAlgorithm};
@@ -95,28 +94,32 @@ fn endpoint(start: Timestamp) -> (Endpoint, SoftKey) {
         organization_identifier: "NTRFR-123456789".to_owned(),
         common_name: common_name.to_owned(),
     };
+    let key_period = Period { not_before: start, not_after: start.plus_secs(YEAR_SECS) };
     let issue = |profile, name, key: &SoftKey, years, issuer: &Issuer, signer: &SoftKey| -> Certificate {
         let mut random = [0; 16];
         OsEntropy.fill(&mut random).unwrap();
+        let profile = Profile::named(profile);
         let template = Template {
+            policies: profile.policies().to_vec(),
+            key_period: profile.key_life_days().map(|_| key_period),
             profile,
-            subject: subject(name),
+            subject: (&subject(name)).into(),
+            alternative_names: AlternativeNames::default(),
             spki_der: key.spki_der().to_vec(),
             serial: CertificateSerial::from_random(random),
             validity: Period { not_before: start, not_after: start.plus_secs(years * YEAR_SECS) },
             base_url: "http://pki.example".to_owned(),
-            policies: vec![oid::ANY_POLICY.into()],
+            partition: 0,
         };
         let unsigned = certificate::prepare(&template, issuer).unwrap();
         unsigned.finish(&signer.sign(unsigned.message()).unwrap()).unwrap()
     };
     let itself = Issuer::self_signed(&subject("Root"), root_key.spki_der(), root_key.algorithm()).unwrap();
-    let root = issue(Profile::Root, "Root", &root_key, 20, &itself, &root_key);
+    let root = issue("root", "Root", &root_key, 20, &itself, &root_key);
     let by_root = Issuer::new(Authority::Root, &root, root_key.algorithm()).unwrap();
-    let ca = issue(Profile::IssuingCa, "TSU CA", &ca_key, 10, &by_root, &root_key);
+    let ca = issue("issuing-ca", "TSU CA", &ca_key, 10, &by_root, &root_key);
     let by_ca = Issuer::new(Authority::Tsu, &ca, ca_key.algorithm()).unwrap();
-    let key_period = Period { not_before: start, not_after: start.plus_secs(YEAR_SECS) };
-    let tsu = issue(Profile::Tsu { key_period }, "TSU 1", &tsu_key, 4, &by_ca, &ca_key);
+    let tsu = issue("tsu", "TSU 1", &tsu_key, 4, &by_ca, &ca_key);
 
     let id = KeyId::new(KeyPurpose::TsuEc, 1);
     let chain = [ca.der().to_vec()];

@@ -13,6 +13,7 @@ mod log;
 #[cfg(test)]
 pub(crate) mod oracle;
 mod pkcs12;
+mod possession;
 mod soft;
 mod verifier;
 
@@ -27,6 +28,7 @@ pub use hash::{ImprintHasher, hmac_sha256, imprint_of, sha1};
 pub use key_file::{KeyFileFault, Passphrase, mac_of_passphrase, open_key_pem, seal_key_pem};
 pub use log::{LogSigner, LogVerifier, p256_point};
 pub use pkcs12::build_pkcs12;
+pub use possession::{KeyKind, verify_possession};
 pub use soft::SoftKey;
 pub use verifier::{PublicKey, PublicKeyFault};
 

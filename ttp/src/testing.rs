@@ -7,7 +7,7 @@ use semper_ledger::note::NoteSigner;
 use crate::asn1::pem;
 use crate::ca::Authority;
 use crate::ca::certificate::{CertificateSerial, Issuer, Template, prepare};
-use crate::ca::name::tests::subject;
+use crate::ca::name::{AlternativeNames, tests::subject};
 use crate::ca::profile::Profile;
 use crate::crypto::{LogSigner, SignatureAlgorithm, Signer, SoftKey};
 use crate::digest::{Digest, ImprintAlgorithm};
@@ -34,10 +34,10 @@ pub(crate) struct Pki {
 pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| {
     let root_key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
     let issuer = Issuer::self_signed(&subject("Root"), root_key.spki_der(), root_key.algorithm()).unwrap();
-    let root = issue(&template(Profile::Root, "Root", &root_key, 20), &issuer, &root_key);
+    let root = issue(&template("root", "Root", &root_key, 20), &issuer, &root_key);
     let ca_key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
     let issuer = Issuer::new(Authority::Root, &root, root_key.algorithm()).unwrap();
-    let ca = issue(&template(Profile::IssuingCa, "TSU CA", &ca_key, 10), &issuer, &root_key);
+    let ca = issue(&template("issuing-ca", "TSU CA", &ca_key, 10), &issuer, &root_key);
     Pki { root, ca_key, ca }
 });
 
@@ -45,16 +45,20 @@ pub(crate) fn start() -> Timestamp {
     GEN_TIME.whole_secs().minus_millis(1000)
 }
 
-pub(crate) fn template(profile: Profile, name: &str, key: &SoftKey, years: u64) -> Template {
-    let policies = if profile == Profile::Root { vec![] } else { vec![crate::asn1::oid::ANY_POLICY.into()] };
+/// By the profile of this name that comes with the program.
+pub(crate) fn template(profile: &str, name: &str, key: &SoftKey, years: u64) -> Template {
+    let profile = Profile::named(profile);
     Template {
+        policies: profile.policies().to_vec(),
+        key_period: profile.key_life_days().map(|_| key_period()),
         profile,
-        subject: subject(name),
+        subject: (&subject(name)).into(),
+        alternative_names: AlternativeNames::default(),
         spki_der: key.spki_der().to_vec(),
         serial: CertificateSerial::from_random([name.len() as u8 | 0x80; 16]),
         validity: Period { not_before: start(), not_after: start().plus_secs(years * YEAR_SECS) },
         base_url: "http://pki.example".to_owned(),
-        policies,
+        partition: 0,
     }
 }
 
@@ -84,7 +88,7 @@ pub(crate) struct Unit {
 impl Unit {
     fn new(purpose: KeyPurpose, algorithm: SignatureAlgorithm) -> Self {
         let key = SoftKey::generate(algorithm).unwrap();
-        let template = template(Profile::Tsu { key_period: key_period() }, purpose.name(), &key, 4);
+        let template = template("tsu", purpose.name(), &key, 4);
         let issuer = Issuer::new(Authority::Tsu, &PKI.ca, PKI.ca_key.algorithm()).unwrap();
         let certificate = issue(&template, &issuer, &PKI.ca_key);
         let id = KeyId::new(purpose, 1);

@@ -44,6 +44,10 @@ impl KeyUsage {
     pub const DIGITAL_SIGNATURE: Self = Self(1);
     /// Bit 1, also called contentCommitment.
     pub const NON_REPUDIATION: Self = Self(1 << 1);
+    /// Bit 2.
+    pub const KEY_ENCIPHERMENT: Self = Self(1 << 2);
+    /// Bit 4.
+    pub const KEY_AGREEMENT: Self = Self(1 << 4);
     /// Bit 5.
     pub const KEY_CERT_SIGN: Self = Self(1 << 5);
     /// Bit 6.
@@ -174,6 +178,12 @@ impl Certificate {
     #[must_use]
     pub fn spki_der(&self) -> Vec<u8> {
         encode(&self.decoded.tbs_certificate.subject_public_key_info)
+    }
+
+    /// The bits of the public key, as key identifiers are made from.
+    #[must_use]
+    pub fn key_bits(&self) -> &[u8] {
+        self.decoded.tbs_certificate.subject_public_key_info.subject_public_key.as_raw_slice()
     }
 
     /// The subject.

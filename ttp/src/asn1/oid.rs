@@ -50,6 +50,16 @@ oids! {
     AUTHORITY_INFO_ACCESS = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 1 . 1;
     /// caIssuers, §4.2.2.1.
     CA_ISSUERS = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 48 . 2;
+    /// id-ad-ocsp, §4.2.2.1.
+    AD_OCSP = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 48 . 1;
+    /// id-pkix-ocsp-nocheck, RFC 6960 §4.2.2.2.1.
+    OCSP_NOCHECK = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 48 . 1 . 5;
+    /// issuingDistributionPoint, RFC 5280 §5.2.5.
+    ISSUING_DISTRIBUTION_POINT = 2 . 5 . 29 . 28;
+    /// qcStatements, RFC 3739 §3.2.6.
+    QC_STATEMENTS = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 1 . 3;
+    /// extensionRequest, RFC 2985 §5.4.2.
+    EXTENSION_REQUEST = 1 . 2 . 840 . 113549 . 1 . 9 . 14;
     /// anyPolicy, §4.2.1.4.
     ANY_POLICY = 2 . 5 . 29 . 32 . 0;
 
@@ -57,17 +67,37 @@ oids! {
     KP_SERVER_AUTH = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 3 . 1;
     /// id-kp-clientAuth.
     KP_CLIENT_AUTH = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 3 . 2;
+    /// id-kp-OCSPSigning.
+    KP_OCSP_SIGNING = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 3 . 9;
+    /// id-kp-dvcs, RFC 3029 §9.
+    KP_DVCS = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 3 . 10;
+    /// id-kp-documentSigning, RFC 9336.
+    KP_DOCUMENT_SIGNING = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 3 . 36;
     /// id-kp-timeStamping.
     KP_TIME_STAMPING = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 3 . 8;
 
     /// commonName.
     COMMON_NAME = 2 . 5 . 4 . 3;
+    /// surname.
+    SURNAME = 2 . 5 . 4 . 4;
+    /// serialNumber.
+    SERIAL_NUMBER = 2 . 5 . 4 . 5;
     /// countryName.
     COUNTRY = 2 . 5 . 4 . 6;
+    /// localityName.
+    LOCALITY = 2 . 5 . 4 . 7;
+    /// stateOrProvinceName.
+    STATE_OR_PROVINCE = 2 . 5 . 4 . 8;
     /// organizationName.
     ORGANIZATION = 2 . 5 . 4 . 10;
     /// organizationalUnitName.
     ORGANIZATIONAL_UNIT = 2 . 5 . 4 . 11;
+    /// title.
+    TITLE = 2 . 5 . 4 . 12;
+    /// givenName.
+    GIVEN_NAME = 2 . 5 . 4 . 42;
+    /// pseudonym.
+    PSEUDONYM = 2 . 5 . 4 . 65;
     /// organizationIdentifier, ETSI EN 319 412-1 §5.1.4.
     ORGANIZATION_IDENTIFIER = 2 . 5 . 4 . 97;
 }

@@ -27,7 +27,7 @@ impl Auditor {
             Ok(stated) => stated,
             Err(outcome) => return outcome,
         };
-        let CaFact::CertificateIssued { profile, .. } = stated else {
+        let CaFact::CertificateIssued { issuer, profile, .. } = stated else {
             return case.ends("its fact is not of a certificate");
         };
         let artefact = match given.artefact() {
@@ -38,8 +38,7 @@ impl Auditor {
             Ok(certificate) => certificate,
             Err(fault) => return case.ends(format!("its artefact is no certificate: {fault}")),
         };
-        let issuer = profile.issuer();
-        let again = issued(profile, &certificate).into_fact(&Envelope {
+        let again = issued(issuer, profile, &certificate).into_fact(&Envelope {
             aggregate: certificate_aggregate(issuer, &certificate.serial()),
             seq: 0,
             event_digest: Digest::of(&encode(&certificate.decoded().tbs_certificate)),
@@ -47,6 +46,9 @@ impl Auditor {
         });
         if let Some(what) = difference_of(given.fact, &again) {
             case.differs(what);
+        }
+        if !profile.may_be_issued_by(issuer) {
+            case.differs(format!("{} issues no certificates of this class", issuer.name()));
         }
         let fits = profile::check(&certificate, profile);
         if let Err(fault) = fits {
@@ -64,9 +66,7 @@ impl Auditor {
         }
         let root = match profile {
             ProfileCode::Root => Some(certificate.der()),
-            ProfileCode::IssuingCa | ProfileCode::Tsu | ProfileCode::Operator | ProfileCode::Officer => {
-                self.keys.authority(Authority::Root).map(Certificate::der)
-            }
+            _ => self.keys.authority(Authority::Root).map(Certificate::der),
         };
         let (Some(root), Some(chain)) = (root, self.keys.chain(issuer)) else {
             return Outcome::Not(Reason::NoCertificate);
@@ -74,7 +74,9 @@ impl Auditor {
         let purpose = match profile {
             ProfileCode::Root | ProfileCode::IssuingCa => Purpose::Any,
             ProfileCode::Tsu => Purpose::Timestamping,
-            ProfileCode::Operator | ProfileCode::Officer => Purpose::Client,
+            ProfileCode::Operator | ProfileCode::Officer | ProfileCode::Party | ProfileCode::Client => Purpose::Client,
+            ProfileCode::Server => Purpose::Server,
+            ProfileCode::OcspResponder | ProfileCode::Role => Purpose::Any,
         };
         if let Err(fault) = verify_chain(certificate.der(), &chain, root, given.fact.now, purpose) {
             return case.ends(format!("the certificate does not lead to the root: {fault}"));

@@ -130,7 +130,13 @@ impl Keys {
         let spki = certificate.spki_der();
         let key = self.by_public_key.get(&Digest::of(&spki)).copied();
         match profile {
-            ProfileCode::Operator | ProfileCode::Officer => return Ok(()),
+            ProfileCode::Operator
+            | ProfileCode::Officer
+            | ProfileCode::OcspResponder
+            | ProfileCode::Party
+            | ProfileCode::Server
+            | ProfileCode::Client
+            | ProfileCode::Role => return Ok(()),
             ProfileCode::Root | ProfileCode::IssuingCa => {
                 let key = key.ok_or("it is for a key whose making is not recorded")?;
                 let authority = Authority::ALL.into_iter().find(|one| one.key_purpose() == key.purpose);

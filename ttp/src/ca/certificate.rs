@@ -1,11 +1,15 @@
 //! Building certificates: `prepare` gives the bytes to be signed, `finish` the certificate, judged by its own profile.
 
+use std::sync::Arc;
+
 use rasn::prelude::*;
 use rasn_pkix::{AlgorithmIdentifier, Name, SubjectPublicKeyInfo, TbsCertificate, Validity, Version};
 
 use super::Authority;
-use super::name::{Subject, SubjectFault};
-use super::profile::{self, Inputs, Profile, ProfileFault};
+use super::lint::{self, Lint};
+use super::name::{AlternativeNameFault, AlternativeNames, DistinguishedName, Subject, SubjectFault};
+use super::profile::extensions::{Inputs, extensions};
+use super::profile::{self, Profile, ProfileFault};
 use crate::asn1::{self, der};
 use crate::crypto::{SignatureAlgorithm, sha1};
 use crate::x509::{Certificate, CertificateFault, Period, encode, to_time};
@@ -34,6 +38,7 @@ impl CertificateSerial {
 #[derive(Clone, Debug)]
 pub struct Issuer {
     authority: Authority,
+    generation: u32,
     name: Name,
     key_id: Vec<u8>,
     algorithm: SignatureAlgorithm,
@@ -72,6 +77,7 @@ impl Issuer {
         let key_id = certificate.subject_key_identifier().ok_or(ProfileFault::SubjectKeyIdentifier)?;
         Ok(Self {
             authority,
+            generation: 1,
             name: certificate.subject().clone(),
             key_id: key_id.to_vec(),
             algorithm,
@@ -87,6 +93,7 @@ impl Issuer {
         let spki: SubjectPublicKeyInfo = asn1::decode_strict(spki_der).ok_or(IssuerFault::Key)?;
         Ok(Self {
             authority: Authority::Root,
+            generation: 1,
             name: subject.to_name()?,
             key_id: sha1(spki.subject_public_key.as_raw_slice()).to_vec(),
             algorithm,
@@ -100,6 +107,25 @@ impl Issuer {
         self.authority
     }
 
+    /// The one of this generation: 1 is the first of its line, and the names of the others say which they are.
+    #[must_use]
+    pub fn of_generation(mut self, generation: u32) -> Self {
+        self.generation = generation;
+        self
+    }
+
+    /// Which of its line it is.
+    #[must_use]
+    pub const fn generation(&self) -> u32 {
+        self.generation
+    }
+
+    /// Its name in URLs: `/ca/<place>.cer`, `/crl/<place>.crl`.
+    #[must_use]
+    pub fn place(&self) -> String {
+        self.authority.place(self.generation)
+    }
+
     pub(super) fn name(&self) -> &Name {
         &self.name
     }
@@ -111,15 +137,22 @@ impl Issuer {
     pub(super) const fn algorithm(&self) -> SignatureAlgorithm {
         self.algorithm
     }
+
+    /// When it may sign; `None` for a root that has no certificate yet.
+    pub(super) const fn validity(&self) -> Option<Period> {
+        self.validity
+    }
 }
 
 /// What is to be certified.
 #[derive(Clone, Debug)]
 pub struct Template {
     /// The kind of certificate.
-    pub profile: Profile,
+    pub profile: Arc<Profile>,
     /// Whose.
-    pub subject: Subject,
+    pub subject: DistinguishedName,
+    /// What else it names.
+    pub alternative_names: AlternativeNames,
     /// Its public key, SubjectPublicKeyInfo DER.
     pub spki_der: Vec<u8>,
     /// Fresh.
@@ -130,23 +163,33 @@ pub struct Template {
     pub base_url: String,
     /// Certificate policies; at least one but for the root, which has none.
     pub policies: Vec<ObjectIdentifier>,
+    /// When its private key may sign, for a timestamping unit.
+    pub key_period: Option<Period>,
+    /// Which of its issuer's lists would revoke it: 0 is the one of all, the others are shards.
+    pub partition: u32,
 }
 
 /// Why a certificate is not made.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum BuildFault {
-    /// This kind is issued by another authority.
-    #[error("certificates of this profile are issued by {}", .issuer.name())]
+    /// This kind is issued by other authorities.
+    #[error("certificates of this profile are not issued by {}", .issuer.name())]
     OtherIssuer {
-        /// Which.
+        /// Which was asked.
         issuer: Authority,
     },
     /// The subject's name.
     #[error("{0}")]
     Subject(#[from] SubjectFault),
+    /// An alternative name.
+    #[error("{0}")]
+    AlternativeName(#[from] AlternativeNameFault),
     /// The public key is no SubjectPublicKeyInfo.
     #[error("the public key is malformed")]
     Key,
+    /// The lint has an error.
+    #[error("the lint stops it: {0}")]
+    Lint(Lint),
     /// The validity is empty, or reaches outside that of the issuer.
     #[error("the validity is empty or not inside that of the issuer")]
     Validity,
@@ -170,16 +213,18 @@ pub struct Unsigned {
     kind: profile::ProfileCode,
     algorithm: SignatureAlgorithm,
     tbs_der: Vec<u8>,
+    lint: Lint,
 }
 
-/// The bytes that `issuer` has to sign for a certificate.
+/// The bytes that `issuer` has to sign for a certificate, with what the lint says of them.
 ///
 /// # Errors
-/// [`BuildFault`].
+/// [`BuildFault`]; findings of the lint are none yet, so that they can be recorded.
 pub fn prepare(template: &Template, issuer: &Issuer) -> Result<Unsigned, BuildFault> {
-    let kind = template.profile.code();
-    if kind.issuer() != issuer.authority {
-        return Err(BuildFault::OtherIssuer { issuer: kind.issuer() });
+    let Template { profile, .. } = template;
+    let kind = profile.code();
+    if !profile.issuers().contains(&issuer.authority) {
+        return Err(BuildFault::OtherIssuer { issuer: issuer.authority });
     }
     check_base_url(&template.base_url)?;
     if template.policies.is_empty() && kind != profile::ProfileCode::Root {
@@ -194,12 +239,17 @@ pub fn prepare(template: &Template, issuer: &Issuer) -> Result<Unsigned, BuildFa
         return Err(BuildFault::Validity);
     }
     let spki: SubjectPublicKeyInfo = asn1::decode_strict(&template.spki_der).ok_or(BuildFault::Key)?;
-    let extensions = profile::extensions(&Inputs {
-        profile: &template.profile,
+    let place = issuer.place();
+    let extensions = extensions(&Inputs {
+        profile,
         subject_key_id: sha1(spki.subject_public_key.as_raw_slice()),
         authority_key_id: &issuer.key_id,
         base_url: &template.base_url,
+        issuer: &place,
+        crl: &list_place(&place, template.partition),
         policies: &template.policies,
+        alternative_names: template.alternative_names.to_general_names()?,
+        key_period: template.key_period,
     });
     let serial = u128::from_be_bytes(template.serial.0);
     let tbs = TbsCertificate {
@@ -214,7 +264,15 @@ pub fn prepare(template: &Template, issuer: &Issuer) -> Result<Unsigned, BuildFa
         subject_unique_id: None,
         extensions: Some(extensions.into()),
     };
-    Ok(Unsigned { kind, algorithm: issuer.algorithm, tbs_der: encode(&tbs) })
+    let tbs_der = encode(&tbs);
+    let lint = lint::lint(&tbs_der, profile, issuer);
+    Ok(Unsigned { kind, algorithm: issuer.algorithm, tbs_der, lint })
+}
+
+/// The name of a list in URLs: that of its issuer for partition 0, a shard below it for the others.
+#[must_use]
+pub fn list_place(place: &str, partition: u32) -> String {
+    if partition == 0 { place.to_owned() } else { format!("{place}/{partition}") }
 }
 
 impl Unsigned {
@@ -224,12 +282,21 @@ impl Unsigned {
         &self.tbs_der
     }
 
-    /// The certificate with its signature, after its profile was judged. The caller verifies the chain, because only it
+    /// What the lint found.
+    #[must_use]
+    pub const fn lint(&self) -> &Lint {
+        &self.lint
+    }
+
+    /// The certificate with its signature, after its class was judged. The caller verifies the chain, because only it
     /// knows the issuer's certificate.
     ///
     /// # Errors
-    /// [`BuildFault::Certificate`], [`BuildFault::Profile`].
+    /// [`BuildFault::Lint`] where the lint has an error, [`BuildFault::Certificate`], [`BuildFault::Profile`].
     pub fn finish(&self, signature: &[u8]) -> Result<Certificate, BuildFault> {
+        if self.lint.stops() {
+            return Err(BuildFault::Lint(self.lint.clone()));
+        }
         let certificate = Certificate::from_der(&signed(&self.tbs_der, self.algorithm, signature))?;
         profile::check(&certificate, self.kind)?;
         Ok(certificate)
@@ -261,7 +328,7 @@ mod tests {
     use crate::ca::name::tests::subject;
     use crate::ca::profile::{ProfileCode, check};
     use crate::crypto::{Passphrase, Purpose, Signer, SoftKey, build_pkcs12, oracle, verify_chain};
-    use crate::testing::{self, PKI, YEAR_SECS, issue, key_period, start, template};
+    use crate::testing::{self, PKI, YEAR_SECS, issue, start, template};
     use crate::x509::KeyUsage;
 
     fn issuer(authority: Authority) -> Issuer {
@@ -271,8 +338,7 @@ mod tests {
 
     fn officer() -> (SoftKey, Certificate) {
         let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
-        let certificate =
-            issue(&template(Profile::Officer, "Officer", &key, 2), &issuer(Authority::Party), &PKI.ca_key);
+        let certificate = issue(&template("officer", "Officer", &key, 2), &issuer(Authority::Party), &PKI.ca_key);
         (key, certificate)
     }
 
@@ -304,9 +370,9 @@ mod tests {
     #[test]
     fn an_issuing_ca_makes_no_ca() {
         let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
-        let template = template(Profile::IssuingCa, "CA 2", &key, 2);
+        let template = template("issuing-ca", "CA 2", &key, 2);
         let fault = prepare(&template, &issuer(Authority::Tsu)).err();
-        assert_eq!(fault, Some(BuildFault::OtherIssuer { issuer: Authority::Root }));
+        assert_eq!(fault, Some(BuildFault::OtherIssuer { issuer: Authority::Tsu }));
         // Even if one is made by force, its leaves do not verify.
         let rogue = testing::reissue(&PKI.ca, |tbs| tbs.issuer = PKI.ca.subject().clone());
         assert!(verify_chain(&rogue, &[PKI.ca.der().to_vec()], PKI.root.der(), start(), Purpose::Any).is_err());
@@ -361,8 +427,10 @@ mod tests {
         assert_eq!(value(tsu, oid::PRIVATE_KEY_USAGE_PERIOD), period);
         let url = hex::encode("http://pki.example/crl/ca-tsu.crl");
         assert_eq!(value(tsu, oid::CRL_DISTRIBUTION_POINTS), format!("30293027a025a0238621{url}"));
+        let ocsp = format!("302306082b060105050730018617{}", hex::encode("http://pki.example/ocsp"));
         let url = hex::encode("http://pki.example/ca/ca-tsu.cer");
-        assert_eq!(value(tsu, oid::AUTHORITY_INFO_ACCESS), format!("302e302c06082b060105050730028620{url}"));
+        let access = format!("3053{ocsp}302c06082b060105050730028620{url}");
+        assert_eq!(value(tsu, oid::AUTHORITY_INFO_ACCESS), access);
         let ca_key = PKI.ca.subject_key_identifier().unwrap();
         assert_eq!(value(tsu, oid::AUTHORITY_KEY_IDENTIFIER), format!("30168014{}", hex::encode(&ca_key)));
         assert_eq!(tsu.key_usage().unwrap().value, KeyUsage::DIGITAL_SIGNATURE);
@@ -372,7 +440,7 @@ mod tests {
     #[test]
     fn what_cannot_be_issued_is_named() {
         let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
-        let good = template(Profile::Tsu { key_period: key_period() }, "T", &key, 4);
+        let good = template("tsu", "T", &key, 4);
         let year = |n| start().plus_secs(n * YEAR_SECS);
         let table = [
             (good.clone(), None),
@@ -392,8 +460,8 @@ mod tests {
                 Some(BuildFault::Validity),
             ),
             (
-                Template { subject: subject(""), ..good },
-                Some(BuildFault::Subject(SubjectFault::Text { attribute: "common name" })),
+                Template { subject: (&subject("")).into(), ..good },
+                Some(BuildFault::Subject(SubjectFault::Text { attribute: "common name", max: 64 })),
             ),
         ];
         for (template, fault) in table {
@@ -406,9 +474,13 @@ mod tests {
         let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
         // A key period longer than the certificate is only seen in the finished certificate.
         let long = Period { not_before: start(), not_after: start().plus_secs(5 * YEAR_SECS) };
-        let unsigned =
-            prepare(&template(Profile::Tsu { key_period: long }, "T", &key, 4), &issuer(Authority::Tsu)).unwrap();
-        assert!(matches!(unsigned.finish(&[1; 70]), Err(BuildFault::Profile(ProfileFault::Tsu(_)))));
+        let template = Template { key_period: Some(long), ..template("tsu", "T", &key, 4) };
+        let unsigned = prepare(&template, &issuer(Authority::Tsu)).unwrap();
+        let Err(BuildFault::Lint(lint)) = unsigned.finish(&[1; 70]) else { panic!("it was not stopped") };
+        assert_eq!(lint.to_string(), "private_key_usage_period (EN 319 421 7.6.7, profile)");
+        // Without the lint its class would stop it.
+        let whole = Certificate::from_der(&signed(unsigned.message(), unsigned.algorithm, &[1; 70])).unwrap();
+        assert!(matches!(check(&whole, ProfileCode::Tsu), Err(ProfileFault::Tsu(_))));
         let tsu = testing::ec().tsu.certificate();
         for kind in ProfileCode::ALL {
             assert_eq!(check(tsu, kind).is_ok(), kind == ProfileCode::Tsu, "{kind:?}");

@@ -22,9 +22,12 @@ pub mod crl;
 mod decide;
 mod event;
 mod fact;
+pub mod key;
+pub mod lint;
 pub mod name;
 pub mod profile;
 mod refusal;
+pub mod request;
 mod state;
 
 pub use event::CrlEvent;
@@ -89,6 +92,12 @@ impl Authority {
         Self::ALL.into_iter().find(|a| a.name() == name)
     }
 
+    /// The name in URLs of one of its line: the first has the bare one, `ca-party`, the second is `ca-party.2`.
+    #[must_use]
+    pub fn place(self, generation: u32) -> String {
+        if generation == 1 { self.name().to_owned() } else { format!("{}.{generation}", self.name()) }
+    }
+
     /// What the key is for that it signs with.
     #[must_use]
     pub const fn key_purpose(self) -> KeyPurpose {
@@ -129,9 +138,9 @@ pub fn certificate_aggregate(issuer: Authority, serial: &[u8]) -> Aggregate {
 
 /// What is recorded of a certificate: a certificate says all that its fact does.
 #[must_use]
-pub fn issued(profile: profile::ProfileCode, certificate: &Certificate) -> CaFact {
+pub fn issued(issuer: Authority, profile: profile::ProfileCode, certificate: &Certificate) -> CaFact {
     CaFact::CertificateIssued {
-        issuer: profile.issuer(),
+        issuer,
         profile,
         serial: certificate.serial(),
         public_key: Digest::of(&certificate.spki_der()),

@@ -16,7 +16,6 @@ use super::*;
 use crate::asn1::{TEST_POLICY, pem};
 use crate::ca::certificate::Issuer;
 use crate::ca::name::tests::subject;
-use crate::ca::profile::Profile;
 use crate::crypto::{LogSigner, SignatureAlgorithm, Signer, SoftKey};
 use crate::digest::Digest;
 use crate::role::Role;
@@ -81,7 +80,7 @@ fn the_released_forms_of_a_unit_whose_ca_was_rolled_over() {
     let ca = |key: &SoftKey, years| {
         let signer = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
         let root = Issuer::self_signed(&subject("Root"), signer.spki_der(), signer.algorithm()).unwrap();
-        testing::issue(&testing::template(Profile::IssuingCa, "TSU CA", key, years), &root, &signer)
+        testing::issue(&testing::template("issuing-ca", "TSU CA", key, years), &root, &signer)
     };
     let tokens = [false, true].map(|cert_req| token(testing::ec(), cert_req));
     let mut trust = trust();

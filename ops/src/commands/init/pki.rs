@@ -11,8 +11,8 @@ use semper_ledger::store::FORMAT;
 use semper_ttp::asn1::PolicyId;
 use semper_ttp::ca::certificate::{self, BuildFault, CertificateSerial, Issuer, IssuerFault, Template};
 use semper_ttp::ca::crl::{self, CrlFault};
-use semper_ttp::ca::name::{Subject, SubjectFault};
-use semper_ttp::ca::profile::Profile;
+use semper_ttp::ca::name::{AlternativeNames, Subject, SubjectFault};
+use semper_ttp::ca::profile::{Profile, ProfileCode};
 use semper_ttp::ca::{Authority, Crl, CrlEffect, CrlEvent, CrlRefusal, certificate_aggregate, issued};
 use semper_ttp::crypto::{
     ChainFault, CryptoFault, Entropy, EntropyFault, Purpose, SignError, SignatureAlgorithm, Signer, SoftKey,
@@ -33,17 +33,7 @@ use crate::progress::Progress;
 /// The version that opens every entry (ledger.md §3).
 const ENTRY_VERSION: u64 = 1;
 
-// Lives. The root outlives its CAs, and these their certificates. A unit's key signs for one year and its certificate
-// can be verified for three more (EN 319 421 §7.6.7). People renew theirs every other year.
-const ROOT_YEARS: u64 = 25;
-const ISSUING_CA_YEARS: u64 = 15;
-const TSU_YEARS: u64 = 4;
-const TSU_KEY_YEARS: u64 = 1;
-const PERSON_YEARS: u64 = 2;
-const YEAR_SECS: u64 = 365 * 24 * 3600;
-
-/// anyPolicy (RFC 5280 §4.2.1.4): these certificates claim no certificate policy of anybody's.
-const ANY_POLICY: &str = "2.5.29.32.0";
+const DAY_SECS: u64 = 24 * 3600;
 
 /// Why keys, certificates or facts were not made.
 #[derive(Debug, thiserror::Error)]
@@ -205,7 +195,8 @@ impl Pki {
 struct Issued {
     name: String,
     certificate: Certificate,
-    profile: Profile,
+    issuer: Authority,
+    profile: ProfileCode,
     /// SHA-256 of what was signed: the event of the fact.
     request: Digest,
 }
@@ -224,35 +215,34 @@ impl Maker<'_> {
         let root_key = keys.get(KeyPurpose::CaRoot);
         let root_subject = subject(identity, common_name(Authority::Root));
         let itself = Issuer::self_signed(&root_subject, root_key.spki_der(), root_key.algorithm())?;
-        self.issue(Profile::Root, "root", common_name(Authority::Root), root_key, ROOT_YEARS, &itself)?;
+        self.issue("root", "root", common_name(Authority::Root), root_key, &itself)?;
         let root = self.issuer(Authority::Root)?;
         for authority in Authority::ISSUING {
             let key = keys.get(authority_purpose(authority));
             let name = common_name(authority);
-            self.issue(Profile::IssuingCa, authority.name(), name, key, ISSUING_CA_YEARS, &root)?;
+            self.issue("issuing-ca", authority.name(), name, key, &root)?;
         }
         let tsu_ca = self.issuer(Authority::Tsu)?;
-        let key_period = self.period(TSU_KEY_YEARS);
         for (purpose, name) in
             [(KeyPurpose::TsuEc, "Timestamping Unit EC 1"), (KeyPurpose::TsuRsa, "Timestamping Unit RSA 1")]
         {
             let file = KeyId::new(purpose, 1).to_string();
-            self.issue(Profile::Tsu { key_period }, &file, name, keys.get(purpose), TSU_YEARS, &tsu_ca)?;
+            self.issue("tsu", &file, name, keys.get(purpose), &tsu_ca)?;
         }
         let party_ca = self.issuer(Authority::Party)?;
-        let mut person = |file: &'static str, name: &str, profile| {
+        let mut person = |file: &'static str, name: &str| {
             let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256)?;
-            self.issue(profile, file, name, &key, PERSON_YEARS, &party_ca)?;
+            self.issue(file, file, name, &key, &party_ca)?;
             Ok::<_, PkiFault>((file, key))
         };
-        let operator = person("operator", &init.operator, Profile::Operator)?;
-        let officer = person("officer", &init.officer, Profile::Officer)?;
+        let operator = person("operator", &init.operator)?;
+        let officer = person("officer", &init.officer)?;
         Ok([operator, officer])
     }
 
-    fn period(&self, years: u64) -> Period {
+    fn period(&self, days: u32) -> Period {
         let not_before = self.setting.now.whole_secs();
-        Period { not_before, not_after: not_before.plus_secs(years * YEAR_SECS) }
+        Period { not_before, not_after: not_before.plus_secs(u64::from(days) * DAY_SECS) }
     }
 
     fn certificate(&self, name: &str) -> &Certificate {
@@ -265,58 +255,52 @@ impl Maker<'_> {
         Issuer::new(authority, self.certificate(authority.name()), key.algorithm())
     }
 
-    fn issue(
-        &mut self,
-        profile: Profile,
-        file: &str,
-        name: &str,
-        key: &SoftKey,
-        years: u64,
-        issuer: &Issuer,
-    ) -> Result<(), PkiFault> {
+    fn issue(&mut self, profile: &str, file: &str, name: &str, key: &SoftKey, issuer: &Issuer) -> Result<(), PkiFault> {
         let mut random = [0; 16];
         self.setting.entropy.fill(&mut random)?;
-        let is_ca = matches!(profile, Profile::Root | Profile::IssuingCa);
-        let policy = if self.setting.test && !is_ca { TEST_POLICY } else { ANY_POLICY };
-        let policy = policy.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn());
-        let policy = policy.expect("both are object identifiers with small arcs");
+        let profile = Profile::named(profile);
+        let code = profile.code();
+        let test = TEST_POLICY.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn());
+        let test = test.expect("an object identifier with small arcs");
         let template = Template {
+            policies: if self.setting.test && !code.is_ca() { vec![test] } else { profile.policies().to_vec() },
+            validity: self.period(profile.life_days()),
+            key_period: profile.key_life_days().map(|days| self.period(days)),
             profile,
-            subject: subject(self.setting.identity, name),
+            subject: (&subject(self.setting.identity, name)).into(),
+            alternative_names: AlternativeNames::default(),
             spki_der: key.spki_der().to_vec(),
             serial: CertificateSerial::from_random(random),
-            validity: self.period(years),
             base_url: self.setting.identity.public_url.clone(),
-            policies: if profile == Profile::Root { Vec::new() } else { vec![policy] },
+            partition: 0,
         };
         let build = |fault| PkiFault::Build { name: file.to_owned(), fault };
         let unsigned = certificate::prepare(&template, issuer).map_err(build)?;
         let signing = self.setting.keys.get(authority_purpose(issuer.authority()));
         let certificate = unsigned.finish(&signing.sign(unsigned.message())?).map_err(build)?;
-        self.verify(&profile, file, &certificate, issuer.authority())?;
+        let issuer = issuer.authority();
+        self.verify(code, file, &certificate, issuer)?;
         let request = Digest::of(unsigned.message());
-        self.issued.push(Issued { name: file.to_owned(), certificate, profile, request });
+        self.issued.push(Issued { name: file.to_owned(), certificate, issuer, profile: code, request });
         Ok(())
     }
 
     /// libcrypto's strict verifier is the second opinion before anything is published.
     fn verify(
         &self,
-        profile: &Profile,
+        profile: ProfileCode,
         name: &str,
         certificate: &Certificate,
         issuer: Authority,
     ) -> Result<(), PkiFault> {
         let purpose = match profile {
-            Profile::Root | Profile::IssuingCa => Purpose::Any,
-            Profile::Tsu { .. } => Purpose::Timestamping,
-            Profile::Operator | Profile::Officer => Purpose::Client,
+            ProfileCode::Tsu => Purpose::Timestamping,
+            ProfileCode::Operator | ProfileCode::Officer => Purpose::Client,
+            _ => Purpose::Any,
         };
         let root = match profile {
-            Profile::Root => certificate,
-            Profile::IssuingCa | Profile::Tsu { .. } | Profile::Operator | Profile::Officer => {
-                self.certificate(Authority::Root.name())
-            }
+            ProfileCode::Root => certificate,
+            _ => self.certificate(Authority::Root.name()),
         };
         let middle = match issuer {
             Authority::Root => Vec::new(),
@@ -368,10 +352,9 @@ impl Maker<'_> {
 
     fn record_certificates(&mut self) -> Result<(), PkiFault> {
         for at in 0..self.issued.len() {
-            let Issued { certificate, profile, request, .. } = &self.issued[at];
-            let (request, der) = (*request, certificate.der().to_vec());
-            let issuer = profile.code().issuer();
-            let fact = issued(profile.code(), certificate);
+            let Issued { certificate, issuer, profile, request, .. } = &self.issued[at];
+            let (issuer, request, der) = (*issuer, *request, certificate.der().to_vec());
+            let fact = issued(issuer, *profile, certificate);
             let aggregate = certificate_aggregate(issuer, &certificate.serial());
             let tag = Tag::new(TagSpace::Certificate, certificate.digest().as_bytes(), 0);
             let tags = Tags::new(vec![tag]).expect("one tag is not too many");

@@ -190,7 +190,11 @@ impl World {
     }
 
     pub(super) fn certify(&mut self, profile: ProfileCode, certificate: &Certificate) {
-        let issuer = profile.issuer();
+        let issuer = match profile {
+            ProfileCode::Root | ProfileCode::IssuingCa => Authority::Root,
+            ProfileCode::Tsu => Authority::Tsu,
+            other => unreachable!("nothing of the class {other:?} is in this world"),
+        };
         let fact = CaFact::CertificateIssued {
             issuer,
             profile,
