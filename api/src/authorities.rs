@@ -1,11 +1,17 @@
-//! Our own CAs as the shell sees them: certificates and newest CRLs to serve, keys to renew the CRLs with.
+//! Our own CAs as the shell sees them: certificates and newest lists to serve, keys to issue and to renew the lists with.
 
-use std::sync::Arc;
+use std::{
+    collections::BTreeMap,
+    sync::{
+        Arc, RwLock,
+        atomic::{AtomicBool, Ordering},
+    },
+};
 
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use semper_ttp::{
-    ca::{Authority, LastCrl, certificate::Issuer},
+    ca::{CaId, LastCrl, ListId, certificate::Issuer},
     crypto::Signer,
     time::Timestamp,
 };
@@ -13,15 +19,17 @@ use semper_ttp::{
 /// One CA whose key this process holds.
 pub struct AuthorityKey {
     /// Which.
-    pub authority: Authority,
+    pub ca: CaId,
     /// Its certificate, DER.
     pub certificate: Vec<u8>,
     /// Name, key identifier and algorithm, for what it signs.
     pub issuer: Issuer,
     /// Its key.
     pub signer: Arc<dyn Signer>,
-    /// From thisUpdate to nextUpdate of its CRLs, seconds.
+    /// From thisUpdate to nextUpdate of its lists, seconds.
     pub crl_life_secs: u32,
+    /// Into how many shards what it issues from now on is divided; 0 for the one list of all.
+    pub shards: u32,
 }
 
 /// All CAs.
@@ -29,10 +37,19 @@ pub struct Authorities(Vec<Held>);
 
 pub(crate) struct Held {
     pub(crate) key: AuthorityKey,
-    pub(crate) crl: ArcSwapOption<NewestCrl>,
+    /// By partition: the list of all, and every shard that there is or was.
+    lists: RwLock<BTreeMap<u32, Arc<HeldList>>>,
 }
 
-/// The CRL that is served.
+/// One of a CA's lists.
+pub(crate) struct HeldList {
+    pub(crate) id: ListId,
+    pub(crate) newest: ArcSwapOption<NewestCrl>,
+    /// Something was revoked that the newest does not name.
+    stale: AtomicBool,
+}
+
+/// The list that is served.
 pub(crate) struct NewestCrl {
     pub(crate) der: Bytes,
     pub(crate) this_update: Timestamp,
@@ -45,35 +62,75 @@ impl NewestCrl {
     }
 }
 
+impl HeldList {
+    fn new(id: ListId) -> Arc<Self> {
+        Arc::new(Self { id, newest: ArcSwapOption::empty(), stale: AtomicBool::new(false) })
+    }
+
+    /// Until when the newest is good.
+    pub(crate) fn next_update(&self) -> Option<Timestamp> {
+        self.newest.load().as_ref().map(|crl| crl.next_update)
+    }
+
+    /// From now on the newest is not enough.
+    pub(crate) fn mark_stale(&self) {
+        self.stale.store(true, Ordering::Release);
+    }
+
+    /// Whether it is to be issued before its time. Asked before what is revoked is read, so that a revocation between the two is
+    /// never forgotten.
+    pub(crate) fn take_stale(&self) -> bool {
+        self.stale.swap(false, Ordering::AcqRel)
+    }
+}
+
 impl Held {
-    /// Until when the newest CRL is good.
-    pub(crate) fn crl_next_update(&self) -> Option<Timestamp> {
-        self.crl.load().as_ref().map(|crl| crl.next_update)
+    fn new(key: AuthorityKey) -> Self {
+        let lists = (0..=key.shards).map(|partition| (partition, HeldList::new(ListId { ca: key.ca, partition })));
+        Self { lists: RwLock::new(lists.collect()), key }
+    }
+
+    /// Its lists, that of all first.
+    pub(crate) fn lists(&self) -> Vec<Arc<HeldList>> {
+        self.lists.read().expect("no panic holds this lock").values().cloned().collect()
+    }
+
+    /// One of them.
+    pub(crate) fn list(&self, partition: u32) -> Option<Arc<HeldList>> {
+        self.lists.read().expect("no panic holds this lock").get(&partition).cloned()
+    }
+
+    /// A shard of a time when there were more of them: it is renewed for as long as anybody may ask.
+    pub(crate) fn add_list(&self, partition: u32) -> Arc<HeldList> {
+        let id = ListId { ca: self.key.ca, partition };
+        let mut lists = self.lists.write().expect("no panic holds this lock");
+        lists.entry(partition).or_insert_with(|| HeldList::new(id)).clone()
     }
 }
 
 impl Authorities {
     /// The CAs of this service.
     pub fn new(keys: Vec<AuthorityKey>) -> Self {
-        Self(keys.into_iter().map(|key| Held { key, crl: ArcSwapOption::empty() }).collect())
+        Self(keys.into_iter().map(Held::new).collect())
     }
 
     pub(crate) fn all(&self) -> &[Held] {
         &self.0
     }
 
-    fn by_name(&self, name: &str) -> Option<&Held> {
-        let authority = Authority::from_name(name)?;
-        self.0.iter().find(|held| held.key.authority == authority)
+    pub(crate) fn get(&self, ca: CaId) -> Option<&Held> {
+        self.0.iter().find(|held| held.key.ca == ca)
     }
 
-    /// The certificate at `/ca/<name>.cer`.
-    pub(crate) fn certificate(&self, name: &str) -> Option<Bytes> {
-        self.by_name(name).map(|held| Bytes::copy_from_slice(&held.key.certificate))
+    /// The certificate at `/ca/<place>.cer`.
+    pub(crate) fn certificate(&self, place: &str) -> Option<Bytes> {
+        self.get(CaId::from_place(place)?).map(|held| Bytes::copy_from_slice(&held.key.certificate))
     }
 
-    /// The newest CRL at `/crl/<name>.crl`, and when it was issued.
-    pub(crate) fn crl(&self, name: &str) -> Option<(Bytes, Timestamp)> {
-        self.by_name(name)?.crl.load_full().map(|crl| (crl.der.clone(), crl.this_update))
+    /// The newest list at `/crl/<place>.crl`, and when it was issued.
+    pub(crate) fn crl(&self, place: &str) -> Option<(Bytes, Timestamp)> {
+        let id = ListId::from_place(place)?;
+        let list = self.get(id.ca)?.list(id.partition)?;
+        list.newest.load_full().map(|crl| (crl.der.clone(), crl.this_update))
     }
 }

@@ -38,7 +38,7 @@ pub fn plain(app: Arc<App>) -> Router {
         .route("/ledger/proof/inclusion", get(ledger::inclusion))
         .route("/ledger/proof/consistency", get(ledger::consistency))
         .route("/ca/{file}", get(well_known::certificate))
-        .route("/crl/{file}", get(well_known::crl))
+        .route("/crl/{*file}", get(well_known::crl))
         .route("/.well-known/semper", get(well_known::semper))
         .fallback(not_found)
         .with_state(app)

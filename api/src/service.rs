@@ -7,6 +7,7 @@
 //!
 //! A signature that was not committed dies with the memory it lies in.
 
+mod crl;
 mod token;
 mod upkeep;
 
@@ -20,24 +21,20 @@ use semper_ledger::{
     sequencer::{Draft, Refused},
 };
 use semper_ttp::{
-    ca::Crl,
     clock::Health,
     crypto::{Entropy, Signer},
     digest::Digest,
-    evidence::{Aggregate, Envelope, Fact, SERIAL_COUNTER},
+    evidence::{Aggregate, Envelope, Fact, SERIAL_COUNTER, names},
     role::{Snapshot, decode_snapshot, fold},
     time::Timestamp,
     timestamp::{self, ClockVerdict},
 };
 
+use tokio::sync::Notify;
+
 use self::token::{FIRST_USE_STEP, FirstUse};
 use crate::{
-    authorities::{Authorities, NewestCrl},
-    backup::Checkpoints,
-    metrics::Metrics,
-    pool::Pool,
-    quota::Quota,
-    witnesses::Witnesses,
+    authorities::Authorities, backup::Checkpoints, metrics::Metrics, pool::Pool, quota::Quota, witnesses::Witnesses,
 };
 
 /// The clock as the service asks it: the only one there is.
@@ -97,6 +94,8 @@ pub struct ServiceParts {
     pub policy_hash: Digest,
     /// What `/.well-known/semper` says besides.
     pub description: serde_json::Value,
+    /// `http://host[:port]`, as certificates name it.
+    pub base_url: String,
 }
 
 /// The running service.
@@ -119,6 +118,10 @@ pub struct Service {
     draining: AtomicBool,
     /// Why nothing may be signed any more.
     halted: OnceLock<String>,
+    /// Something was revoked.
+    revoked: Notify,
+    /// `http://host[:port]` under which lists are served.
+    base_url: String,
 }
 
 /// Why the service itself could not act; its log has the details.
@@ -155,20 +158,14 @@ impl Service {
     /// A service on an open ledger. Serves the newest CRLs at once; [`Service::renew_crls`] renews them.
     pub fn new(parts: ServiceParts) -> Result<Arc<Self>, ServiceFault> {
         let ServiceParts { ledger, endpoints, authorities, time, entropy, metrics, quota, .. } = parts;
-        let ServiceParts { witnesses, checkpoints, policy_hash, description, .. } = parts;
+        let ServiceParts { witnesses, checkpoints, policy_hash, description, base_url, .. } = parts;
         let serial = AtomicU64::new(ledger.reader().counter(SERIAL_COUNTER)?);
-        for held in authorities.all() {
-            let newest = ledger.reader().last_step(&held.key.authority.crl_aggregate().0)?;
-            let crl = newest.map(|(_, index)| ledger.reader().artefact(index)).transpose()?.flatten();
-            let last = load::<Crl>(ledger.reader(), &held.key.authority.crl_aggregate())?.state.last;
-            held.crl.store(crl.zip(last).map(|(der, last)| Arc::new(NewestCrl::new(der, last))));
-        }
         for endpoint in &endpoints {
             let aggregate = Aggregate::of_key(endpoint.endpoint.tsu().key());
             let last = ledger.reader().last_step(&aggregate.0)?;
             endpoint.first_use.found(last.is_some_and(|(step, _)| step >= FIRST_USE_STEP));
         }
-        Ok(Arc::new(Self {
+        let service = Arc::new(Self {
             ledger,
             endpoints,
             authorities,
@@ -184,7 +181,11 @@ impl Service {
             disk_open: AtomicBool::new(true),
             draining: AtomicBool::new(false),
             halted: OnceLock::new(),
-        }))
+            revoked: Notify::new(),
+            base_url,
+        });
+        service.load_lists()?;
+        Ok(service)
     }
 
     /// What is around a fact of the service's own, with a new salt; `event` is what led to it.
@@ -269,13 +270,15 @@ impl Service {
             }
         }
         for held in self.authorities.all() {
-            let name = held.key.authority.name();
-            match held.crl_next_update() {
-                None => why.push(format!("crl: {name} has none")),
-                Some(next_update) if next_update < now => {
-                    why.push(format!("crl: the newest of {name} was good until {next_update}"));
+            for list in held.lists() {
+                let name = list.id.place();
+                match list.next_update() {
+                    None => why.push(format!("crl: {name} has none")),
+                    Some(next_update) if next_update < now => {
+                        why.push(format!("crl: the newest of {name} was good until {next_update}"));
+                    }
+                    Some(_) => {}
                 }
-                Some(_) => {}
             }
         }
         why
@@ -304,7 +307,8 @@ fn draft(fact: &Fact, artefact: Option<Vec<u8>>) -> Draft {
         Some(artefact) => Draft::with_artefact(role, kind, bytes, artefact),
         None => Draft::of_fact(role, kind, bytes),
     };
-    Draft { step: fact.step().map(|(aggregate, seq)| (aggregate.0, seq)), ..draft }
+    let step = fact.step().map(|(aggregate, seq)| (aggregate.0, seq));
+    Draft { step, names: names::of(fact), ..draft }
 }
 
 /// The state of an aggregate: its snapshot row, or the fold of its facts where that row is of another version.

@@ -59,7 +59,7 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
             },
         },
         "authorities": service.authorities.all().iter().map(|held| {
-            let name = held.key.authority.name();
+            let name = held.key.ca.place();
             json!({ "name": name, "certificate": format!("/ca/{name}.cer"), "crl": format!("/crl/{name}.crl") })
         }).collect::<Vec<_>>(),
     });

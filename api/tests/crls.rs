@@ -20,7 +20,7 @@ use semper_ledger::{
     store::memory::MemoryStore,
 };
 use semper_ttp::{
-    ca::{Authority, certificate::Issuer, name::Subject},
+    ca::{Authority, CaId, certificate::Issuer, name::Subject},
     clock::{Health, State},
     crypto::{LogSigner, LogVerifier, OsEntropy, SignatureAlgorithm, Signer, SoftKey},
     digest::Digest,
@@ -99,7 +99,8 @@ fn authority(authority: Authority, crl_life_secs: u32) -> AuthorityKey {
         common_name: authority.name().to_owned(),
     };
     let issuer = Issuer::self_signed(&subject, key.spki_der(), key.algorithm()).unwrap();
-    AuthorityKey { authority, certificate: Vec::new(), issuer, signer: Arc::new(key), crl_life_secs }
+    let ca = CaId::first(authority);
+    AuthorityKey { ca, certificate: Vec::new(), issuer, signer: Arc::new(key), crl_life_secs, shards: 0 }
 }
 
 #[test]
@@ -120,6 +121,7 @@ fn a_ca_that_fails_does_not_stop_the_next_and_a_stale_crl_is_said() {
         checkpoints: None,
         policy_hash: Digest::of(b"policy"),
         description: serde_json::json!({}),
+        base_url: "http://pki.example".to_owned(),
     })
     .unwrap();
     let (root, tsu) = (Authority::Root.name(), Authority::Tsu.name());

@@ -72,7 +72,7 @@ pub trait Facts: Sync {
 }
 
 /// What a fact must have in common with other rows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct FactView {
     /// The role in its entry.
     pub role: u64,
@@ -84,6 +84,8 @@ pub struct FactView {
     pub step: Option<(Hash, u64)>,
     /// The counter that the fact drew from, and the number drawn.
     pub counter: Option<(&'static str, u64)>,
+    /// What else the fact is found by.
+    pub names: Vec<Vec<u8>>,
 }
 
 /// What a full check needs besides.

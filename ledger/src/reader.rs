@@ -245,6 +245,43 @@ impl Reader {
         Ok(Some((step, index.ok_or_else(|| Fault::corrupt(Table::Aggregate, &key, "not an index"))?)))
     }
 
+    /// The entry that is found by this name.
+    pub fn named(&self, name: &[u8]) -> Result<Option<u64>, Fault> {
+        let Some(row) = read(&*self.store, Table::Name, name)? else { return Ok(None) };
+        let index = keys::parse_number(&row);
+        index.map(Some).ok_or_else(|| Fault::corrupt(Table::Name, name, "not an index"))
+    }
+
+    /// Every name that begins with `prefix`, from `from` on and in order, with its entry, until `visit` breaks or fails: one
+    /// consistent moment.
+    pub fn names<E: From<Fault>>(
+        &self,
+        prefix: &[u8],
+        from: &[u8],
+        mut visit: impl FnMut(&[u8], u64) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        let view = self.store.view();
+        scan(&*view, Table::Name, from.max(prefix), Direction::Up, |name, row| {
+            if !name.starts_with(prefix) {
+                return Ok(ControlFlow::Break(()));
+            }
+            let index = keys::parse_number(row).ok_or_else(|| Fault::corrupt(Table::Name, name, "not an index"))?;
+            visit(name, index)
+        })
+    }
+
+    /// The last name in order that begins with `prefix`, and its entry.
+    pub fn last_name(&self, prefix: &[u8]) -> Result<Option<(Vec<u8>, u64)>, Fault> {
+        // Behind every name of the prefix stands the prefix with its last octet counted up; none of ours ends in 0xFF alone.
+        let past = [prefix, &[0xFF; 200][..]].concat();
+        let Some((name, row)) = first(&*self.store, Table::Name, &past, Direction::Down)? else { return Ok(None) };
+        if !name.starts_with(prefix) {
+            return Ok(None);
+        }
+        let index = keys::parse_number(&row).ok_or_else(|| Fault::corrupt(Table::Name, &name, "not an index"))?;
+        Ok(Some((name, index)))
+    }
+
     /// A counter as last written; 0 before its first use.
     pub fn counter(&self, name: &str) -> Result<u64, Fault> {
         read_counter(&*self.store, name)

@@ -48,19 +48,30 @@ pub struct Draft {
     pub artefact: Option<Vec<u8>>,
     /// The aggregate and the step of its history that this fact is. A step is taken once.
     pub step: Option<(Hash, u64)>,
+    /// What else it is found by ([`Table::Name`]); each at most 200 octets, and no other fact has it.
+    pub names: Vec<Vec<u8>>,
 }
 
 impl Draft {
     /// A fact that releases or accepts `artefact`.
     pub fn with_artefact(role: u64, kind: u64, fact: Vec<u8>, artefact: Vec<u8>) -> Self {
         let digest = sha256(&artefact);
-        Self { role, kind, digest, tags: Tags::default(), fact, artefact: Some(artefact), step: None }
+        Self {
+            role,
+            kind,
+            digest,
+            tags: Tags::default(),
+            fact,
+            artefact: Some(artefact),
+            step: None,
+            names: Vec::new(),
+        }
     }
 
     /// A fact that stands for itself.
     pub fn of_fact(role: u64, kind: u64, fact: Vec<u8>) -> Self {
         let digest = sha256(&fact);
-        Self { role, kind, digest, tags: Tags::default(), fact, artefact: None, step: None }
+        Self { role, kind, digest, tags: Tags::default(), fact, artefact: None, step: None, names: Vec::new() }
     }
 }
 
@@ -122,7 +133,8 @@ impl Commit {
     }
 
     pub(crate) fn bytes(&self) -> usize {
-        let draft = |draft: &Draft| draft.fact.len() + draft.artefact.as_ref().map_or(0, Vec::len) + 256;
+        let names = |draft: &Draft| draft.names.iter().map(|name| name.len() + 16).sum::<usize>();
+        let draft = |draft: &Draft| draft.fact.len() + draft.artefact.as_ref().map_or(0, Vec::len) + names(draft) + 256;
         let row = |row: &RoleRow| match row {
             RoleRow::Snapshot { bytes, .. } => bytes.len() + 64,
             RoleRow::Counter { .. } => 64,
@@ -587,6 +599,9 @@ fn write_draft(batch: &mut Batch, index: u64, draft: &Draft) {
     }
     if let Some((aggregate, step)) = &draft.step {
         batch.put(Table::Aggregate, &keys::hash_number(aggregate, *step), &key);
+    }
+    for name in &draft.names {
+        batch.put(Table::Name, name, &key);
     }
 }
 

@@ -13,6 +13,7 @@
 //!
 //! `deploy/semper.toml` is the commented sample; a test holds it to [`Config::default`] field by field.
 
+mod ca;
 mod endpoints;
 mod identity;
 mod secret;
@@ -26,6 +27,7 @@ use std::path::{Path, PathBuf};
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
+pub(crate) use ca::Ca;
 pub(crate) use endpoints::{ENDPOINTS, endpoint_settings};
 pub(crate) use identity::{Identity, IdentityIncomplete};
 pub(crate) use secret::{Secret, SecretError};
@@ -47,6 +49,7 @@ pub(crate) struct Config {
     pub(crate) ledger: Ledger,
     pub(crate) witnesses: Witnesses,
     pub(crate) tsa: Tsa,
+    pub(crate) ca: Ca,
     pub(crate) clock: ClockSection,
     pub(crate) storage: Storage,
     pub(crate) log: Log,
@@ -133,6 +136,7 @@ impl Config {
         self.limits.verify(&mut faults);
         self.ledger.verify(&mut faults);
         self.witnesses.verify(&mut faults);
+        self.ca.verify(&mut faults);
         self.tsa.verify(&mut faults);
         self.clock.verify(&mut faults);
         self.storage.verify(&mut faults);

@@ -188,7 +188,7 @@ fn what_is_changed_on_the_disk_afterwards_is_found() {
     batch.put(Table::Fact, &keys::number(b), &Fact { event_digest: Digest::of(b"another"), ..later }.encode());
     batch.put(Table::Artefact, &keys::number(c), &row(Table::Artefact, c + 1));
     batch.delete(Table::Fact, &keys::number(d));
-    let list = semper_ttp::ca::Authority::Root.crl_aggregate();
+    let list = semper_ttp::ca::ListId::first(semper_ttp::ca::Authority::Root).aggregate();
     batch.put(Table::Snapshot, &list.0, &[0x80]);
     opened.commit(&batch).expect("written");
     drop(opened);

@@ -22,7 +22,7 @@ use semper_ledger::{
     receipt::{GroupHead, LogIdentity, Receipt, cose, tlog_proof::TlogProof},
 };
 use semper_ttp::{
-    ca::{Authority, CaFact, profile::ProfileCode},
+    ca::{Authority, CaFact, CaId, Grounds, ListId, crl::Reason, profile::ProfileCode},
     crypto::{LogSigner, LogVerifier, SoftKey},
     digest::{Digest, ImprintAlgorithm},
     evidence::{
@@ -337,18 +337,69 @@ fn facts() -> Vec<Fact> {
         not_before: Timestamp::from_secs(1_772_366_400),
         not_after: Timestamp::from_secs(1_898_596_800),
         serial: serial.clone(),
+        grounds: None,
     };
-    stored(issued, semper_ttp::ca::certificate_aggregate(Authority::Tsu, &serial), &mut facts);
+    stored(issued, CaId::first(Authority::Tsu).certificate(&serial), &mut facts);
     let list = CaFact::CrlIssued {
-        authority: Authority::Tsu,
+        list: ListId::first(Authority::Tsu),
         number: 1,
         this_update: Timestamp::from_secs(1_772_366_400),
         next_update: Timestamp::from_secs(1_772_971_200),
         entries: 0,
     };
-    stored(list, Authority::Tsu.crl_aggregate(), &mut facts);
+    stored(list, ListId::first(Authority::Tsu).aggregate(), &mut facts);
     let anchor = LedgerFact::AnchorRemade { size: 300, root: digest("root"), asked: 3, vouched: 2, quorum: true };
     stored(anchor, LedgerFact::anchors(), &mut facts);
+
+    let ca = CaId { authority: Authority::Party, generation: 2 };
+    let (serial, shard) = (vec![0x41; 16], ListId { ca, partition: 7 });
+    let (not_before, not_after) = (Timestamp::from_secs(1_772_366_400), Timestamp::from_secs(1_835_438_399));
+    let grounds = Grounds {
+        generation: 2,
+        partition: 7,
+        profile: digest("profile"),
+        lint_version: 1,
+        findings: vec![40],
+        registration: vec![5; 16],
+        request: digest("certification request"),
+    };
+    let issued = CaFact::CertificateIssued {
+        issuer: Authority::Party,
+        profile: ProfileCode::Party,
+        serial: serial.clone(),
+        public_key: digest("public key"),
+        not_before,
+        not_after,
+        grounds: Some(grounds),
+    };
+    stored(issued, ca.certificate(&serial), &mut facts);
+    let revoked = CaFact::CertificateRevoked {
+        list: shard,
+        serial: serial.clone(),
+        at: Timestamp::from_secs(1_772_366_500),
+        reason: Reason::KeyCompromise,
+        not_after,
+        public_key: digest("public key"),
+        certificate: digest("certificate"),
+        officer: digest("certificate of an officer"),
+    };
+    stored(revoked, ca.certificate(&serial), &mut facts);
+    let list = CaFact::CrlIssued {
+        list: shard,
+        number: 1_772_366_501,
+        this_update: Timestamp::from_secs(1_772_366_501),
+        next_update: Timestamp::from_secs(1_772_539_301),
+        entries: 1,
+    };
+    stored(list, shard.aggregate(), &mut facts);
+    let refused = CaFact::IssueRefused {
+        profile: digest("profile"),
+        reason: 0,
+        lint_version: 1,
+        findings: vec![5, 8],
+        registration: vec![5; 16],
+    };
+    stored(refused, Aggregate::of("issue-refused", &[5; 16]), &mut facts);
     facts
 }
 

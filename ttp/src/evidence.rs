@@ -21,6 +21,7 @@
 mod key;
 mod kind;
 mod ledger;
+pub mod names;
 mod ops;
 
 pub use key::{KeyId, KeyPurpose, ParseKeyIdError};

@@ -151,7 +151,7 @@ pub fn fold_snapshot(facts: &[Fact]) -> Result<Option<Vec<u8>>, FoldError> {
             | Kind::Ops(_)
             | Kind::Timestamp(_)
             | Kind::Archive(_)
-            | Kind::Ca(CaKind::CertificateIssued | CaKind::CertificateRevoked),
+            | Kind::Ca(CaKind::CertificateIssued | CaKind::CertificateRevoked | CaKind::IssueRefused),
         )
         | None => Ok(None),
     }

@@ -359,6 +359,9 @@ impl<'f, 'a> Worker<'f, 'a> {
                     if let (Some(steps), Some((aggregate, step))) = (&mut expected.steps, view.step) {
                         steps.add(self.hasher, &keys::hash_number(&aggregate, step), index);
                     }
+                    if let Some(names) = &mut expected.names {
+                        view.names.iter().for_each(|name| names.add(self.hasher, name, index));
+                    }
                     if let Some((name, least)) = view.counter {
                         let held = expected.counters.entry(name).or_default();
                         *held = (*held).max(least);

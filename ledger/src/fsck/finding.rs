@@ -102,6 +102,7 @@ fn meaning(table: Table, key: &[u8]) -> Option<String> {
             let (aggregate, step) = keys::parse_hash_number(key)?;
             format!("step {step} of aggregate {}…", hash(&aggregate))
         }
+        Table::Name => format!("a name of kind {}", key.first()?),
         Table::Snapshot if key.len() == 32 => format!("the state of aggregate {}…", hash(key)),
         Table::Tag | Table::Dedup | Table::Snapshot => return None,
     })

@@ -11,9 +11,9 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-use super::{Fsck, entry::View, finding::Findings, scan::Outcome};
+use super::{FactView, Fsck, entry::View, finding::Findings, scan::Outcome};
 use crate::{
-    merkle::{Hash, TILE_WIDTH},
+    merkle::TILE_WIDTH,
     store::{Table, keys, read},
     tile::bundle_entries,
 };
@@ -64,6 +64,8 @@ pub(super) struct Expected {
     pub(super) digests: Option<Sums>,
     /// With `--full`.
     pub(super) steps: Option<Sums>,
+    /// With `--full`.
+    pub(super) names: Option<Sums>,
     /// The least that each counter must be.
     pub(super) counters: BTreeMap<&'static str, u64>,
     /// Every fact could be read; if not, there may be more steps and counters.
@@ -73,13 +75,16 @@ pub(super) struct Expected {
 impl Expected {
     pub(super) fn new(full: bool) -> Self {
         let sums = || full.then(Sums::new);
-        Self { tags: Sums::new(), digests: sums(), steps: sums(), counters: BTreeMap::new(), facts_whole: true }
+        let (digests, steps, names) = (sums(), sums(), sums());
+        Self { tags: Sums::new(), digests, steps, names, counters: BTreeMap::new(), facts_whole: true }
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
         self.tags.merge(&other.tags);
         self.facts_whole &= other.facts_whole;
-        for (mine, theirs) in [(&mut self.digests, &other.digests), (&mut self.steps, &other.steps)] {
+        for (mine, theirs) in
+            [(&mut self.digests, &other.digests), (&mut self.steps, &other.steps), (&mut self.names, &other.names)]
+        {
             if let (Some(mine), Some(theirs)) = (mine, theirs) {
                 mine.merge(theirs);
             }
@@ -97,6 +102,7 @@ enum Index {
     Tag,
     Digest,
     Aggregate,
+    Name,
 }
 
 impl Index {
@@ -105,6 +111,7 @@ impl Index {
             Self::Tag => Table::Tag,
             Self::Digest => Table::Digest,
             Self::Aggregate => Table::Aggregate,
+            Self::Name => Table::Name,
         }
     }
 
@@ -114,6 +121,7 @@ impl Index {
             Self::Tag => keys::parse_number(value).filter(|_| key.len() == 32),
             Self::Digest => keys::parse_hash_number(key).map(|(_, index)| index).filter(|_| value.is_empty()),
             Self::Aggregate => keys::parse_number(value).filter(|_| key.len() == 40),
+            Self::Name => keys::parse_number(value).filter(|_| !key.is_empty()),
         }
     }
 
@@ -123,6 +131,7 @@ impl Index {
             Self::Tag => "tag",
             Self::Digest => "digest",
             Self::Aggregate => "step",
+            Self::Name => "name",
         }
     }
 }
@@ -130,9 +139,10 @@ impl Index {
 /// Compares every index with what the entries say.
 pub(super) fn check(fsck: &Fsck<'_>, findings: &Findings, size: u64, expected: &Expected, hasher: &RandomState) {
     check_one(fsck, findings, size, Index::Tag, &expected.tags, hasher);
-    if let (Some(digests), Some(steps)) = (&expected.digests, &expected.steps) {
+    if let (Some(digests), Some(steps), Some(names)) = (&expected.digests, &expected.steps, &expected.names) {
         check_one(fsck, findings, size, Index::Digest, digests, hasher);
         check_one(fsck, findings, size, Index::Aggregate, steps, hasher);
+        check_one(fsck, findings, size, Index::Name, names, hasher);
     }
 }
 
@@ -252,10 +262,12 @@ impl<'f, 'a> Source<'f, 'a> {
     /// Calls `each` with every key of entry `entry`. False if entry or fact cannot be read, which was told where they were
     /// walked: nothing is known of its keys then.
     fn keys_of(&mut self, entry: u64, mut each: impl FnMut(&[u8])) -> bool {
-        if self.index == Index::Aggregate {
-            let Some(step) = self.step_of(entry) else { return false };
-            if let Some((aggregate, step)) = step {
-                each(&keys::hash_number(&aggregate, step));
+        if matches!(self.index, Index::Aggregate | Index::Name) {
+            let Some(view) = self.fact_of(entry) else { return false };
+            match (self.index, view.step) {
+                (Index::Name, _) => view.names.iter().for_each(|name| each(name)),
+                (_, Some((aggregate, step))) => each(&keys::hash_number(&aggregate, step)),
+                (_, None) => {}
             }
             return true;
         }
@@ -269,14 +281,14 @@ impl<'f, 'a> Source<'f, 'a> {
         let Some(view) = View::decode(bytes) else { return false };
         match self.index {
             Index::Digest => each(&keys::hash_number(view.digest, entry)),
-            Index::Tag | Index::Aggregate => view.tags().for_each(|tag| each(tag)),
+            Index::Tag | Index::Aggregate | Index::Name => view.tags().for_each(|tag| each(tag)),
         }
         true
     }
 
-    /// The step that a fact is, if it is one; `None` if it cannot be read.
-    fn step_of(&self, entry: u64) -> Option<Option<(Hash, u64)>> {
+    /// What the fact of an entry must have in other tables; `None` if it cannot be read.
+    fn fact_of(&self, entry: u64) -> Option<FactView> {
         let fact = read(self.fsck.store, Table::Fact, &keys::number(entry)).ok()??;
-        Some(self.fsck.full.as_ref()?.facts.read(&fact).ok()?.step)
+        self.fsck.full.as_ref()?.facts.read(&fact).ok()
     }
 }

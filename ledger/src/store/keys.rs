@@ -32,11 +32,14 @@ pub enum Table {
     Snapshot = 11,
     /// Name → a number that only grows.
     Counter = 12,
+    /// A name under which a fact is found, as `ttp` composes it → entry index. Stores from before it have none, and no
+    /// fact that had a name.
+    Name = 13,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 13] = [
         Self::Meta,
         Self::Bundle,
         Self::Tile,
@@ -49,6 +52,7 @@ impl Table {
         Self::Aggregate,
         Self::Snapshot,
         Self::Counter,
+        Self::Name,
     ];
 
     /// The name on disk.
@@ -66,6 +70,7 @@ impl Table {
             Self::Aggregate => "aggregate",
             Self::Snapshot => "snapshot",
             Self::Counter => "counter",
+            Self::Name => "name",
         }
     }
 }

@@ -86,8 +86,9 @@ impl RocksStore {
 
     /// Opens the store in `path`. All tables must be there: one that is lost is not made anew, since it had rows.
     pub fn open(path: &Path, settings: &RocksSettings) -> Result<Self, OpenError> {
-        let options = database(settings);
+        let mut options = database(settings);
         check_tables(path, &options)?;
+        options.create_missing_column_families(true);
         Self::open_with(path, options, settings)
     }
 
@@ -96,8 +97,9 @@ impl RocksStore {
     /// [`Store::commit`] fails. Takes no lock: whoever reads must hold the anchor's.
     pub fn open_read_only(path: &Path, settings: &RocksSettings) -> Result<Self, OpenError> {
         let options = database(settings);
-        check_tables(path, &options)?;
-        let db = DB::open_cf_descriptors_read_only(&options, path, tables(settings), false);
+        let there = check_tables(path, &options)?;
+        let there = tables(settings).into_iter().filter(|table| there.iter().any(|one| one.name() == table.name()));
+        let db = DB::open_cf_descriptors_read_only(&options, path, there, false);
         Ok(Self { db: db.map_err(|error| failed(path, &error))?, sync: WriteOptions::default() })
     }
 
@@ -112,7 +114,9 @@ impl RocksStore {
         options.set_info_logger(InfoLogger::new_callback_logger(LogLevel::Warn, move |_, line| {
             hear.lock().expect("no panic holds this lock").push(line.trim().to_owned());
         }));
-        let error = DB::open_cf_descriptors_read_only(&options, path, tables(settings), false).err()?;
+        let there = check_tables(path, &options).ok()?;
+        let there = tables(settings).into_iter().filter(|table| there.iter().any(|one| one.name() == table.name()));
+        let error = DB::open_cf_descriptors_read_only(&options, path, there, false).err()?;
         // The error has no place; what was told on the way names the file and how many bytes are not read.
         let said = said.lock().expect("no panic holds this lock");
         let told: Vec<_> =
@@ -127,8 +131,9 @@ impl RocksStore {
         Ok(Self { db, sync })
     }
 
-    fn table(&self, table: Table) -> &ColumnFamily {
-        self.db.cf_handle(table.name()).expect("every table is created when the store is opened")
+    /// `None` only for a table that came later than the store, opened for reading.
+    fn table(&self, table: Table) -> Option<&ColumnFamily> {
+        self.db.cf_handle(table.name())
     }
 
     /// Makes a copy of the store as it is at this moment in `path`, which must not exist and must lie on the same file
@@ -143,20 +148,21 @@ impl RocksStore {
 
     /// Bytes on disk of all tables, by RocksDB's own count.
     pub fn disk_bytes(&self) -> u64 {
-        let bytes = |table| self.db.property_int_value_cf(self.table(table), "rocksdb.total-sst-files-size");
-        Table::ALL.into_iter().filter_map(|table| bytes(table).ok().flatten()).sum()
+        let tables = Table::ALL.into_iter().filter_map(|table| self.table(table));
+        let bytes = |table| self.db.property_int_value_cf(table, "rocksdb.total-sst-files-size");
+        tables.filter_map(|table| bytes(table).ok().flatten()).sum()
     }
 
     /// Merges all levels of every table: what a long quiet night would do.
     pub fn compact(&self) {
-        for table in Table::ALL {
-            self.db.compact_range_cf(self.table(table), None::<&[u8]>, None::<&[u8]>);
+        for table in Table::ALL.into_iter().filter_map(|table| self.table(table)) {
+            self.db.compact_range_cf(table, None::<&[u8]>, None::<&[u8]>);
         }
     }
 }
 
-/// The store is there and has exactly the tables that this program knows.
-fn check_tables(path: &Path, options: &Options) -> Result<(), OpenError> {
+/// The store is there and has exactly the tables that this program knows; gives those that it has.
+fn check_tables(path: &Path, options: &Options) -> Result<Vec<Table>, OpenError> {
     if !path.join("CURRENT").exists() {
         return Err(OpenError::Missing(path.to_owned()));
     }
@@ -167,11 +173,15 @@ fn check_tables(path: &Path, options: &Options) -> Result<(), OpenError> {
     if !unknown.is_empty() {
         return Err(OpenError::UnknownTables { path: path.to_owned(), tables: unknown.join(", ") });
     }
-    let lost: Vec<_> = known.into_iter().filter(|name| !found.iter().any(|found| found == name)).collect();
+    let is_there = |table: Table| found.iter().any(|found| found == table.name());
+    let lost = Table::ALL.into_iter().filter(|table| !is_there(*table));
+    // A table that came later: a store from before it has none, and nothing that it would hold. It is made when the store is
+    // opened for writing; fsck finds what is missing in it.
+    let lost: Vec<_> = lost.filter(|table| *table != Table::Name).map(Table::name).collect();
     if !lost.is_empty() {
         return Err(OpenError::LostTables { path: path.to_owned(), tables: lost.join(", ") });
     }
-    Ok(())
+    Ok(Table::ALL.into_iter().filter(|table| is_there(*table)).collect())
 }
 
 /// A line of RocksDB's log without the place in its source that it begins with.
@@ -199,7 +209,7 @@ fn database(settings: &RocksSettings) -> Options {
     options.set_track_and_verify_wals_in_manifest(true);
     options.set_paranoid_checks(true);
     options.set_db_write_buffer_size(settings.write_buffer_bytes);
-    // Twelve tables share one log; it is cut back once the oldest memtable is this far behind.
+    // All tables share one log; it is cut back once the oldest memtable is this far behind.
     options.set_max_total_wal_size(2 * settings.write_buffer_bytes as u64);
     options.set_max_open_files(512);
     options.set_max_background_jobs(2);
@@ -278,15 +288,18 @@ fn scan_options() -> ReadOptions {
 
 impl Read for RocksStore {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-        self.db.get_cf(self.table(table), key).map_err(storage)
+        let Some(table) = self.table(table) else { return Ok(None) };
+        self.db.get_cf(table, key).map_err(storage)
     }
 
     fn scan(&self, table: Table, from: &[u8], direction: Direction, visit: &mut Visit<'_>) -> Result<(), Fault> {
-        scan(self.db.iterator_cf_opt(self.table(table), scan_options(), mode(from, direction)), visit)
+        let Some(table) = self.table(table) else { return Ok(()) };
+        scan(self.db.iterator_cf_opt(table, scan_options(), mode(from, direction)), visit)
     }
 
     fn first(&self, table: Table, from: &[u8], direction: Direction) -> Result<Option<KeyAndRow>, Fault> {
-        let mut rows = self.db.raw_iterator_cf(self.table(table));
+        let Some(table) = self.table(table) else { return Ok(None) };
+        let mut rows = self.db.raw_iterator_cf(table);
         match direction {
             Direction::Up => rows.seek(from),
             Direction::Down => rows.seek_for_prev(from),
@@ -305,9 +318,10 @@ impl Store for RocksStore {
     fn commit(&self, batch: &Batch) -> Result<(), Fault> {
         let mut rows = WriteBatch::with_capacity_bytes(batch.bytes() + 16 * batch.len());
         for (table, key, value) in batch.rows() {
+            let table = self.table(table).expect("every table is made when the store is opened for writing");
             match value {
-                Some(value) => rows.put_cf(self.table(table), key, value),
-                None => rows.delete_cf(self.table(table), key),
+                Some(value) => rows.put_cf(table, key, value),
+                None => rows.delete_cf(table, key),
             }
         }
         self.db.write_opt(rows, &self.sync).map_err(storage)
@@ -321,12 +335,13 @@ struct View<'a> {
 
 impl Read for View<'_> {
     fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, Fault> {
-        self.snapshot.get_cf(self.store.table(table), key).map_err(storage)
+        let Some(table) = self.store.table(table) else { return Ok(None) };
+        self.snapshot.get_cf(table, key).map_err(storage)
     }
 
     fn scan(&self, table: Table, from: &[u8], direction: Direction, visit: &mut Visit<'_>) -> Result<(), Fault> {
-        let mode = mode(from, direction);
-        scan(self.snapshot.iterator_cf_opt(self.store.table(table), scan_options(), mode), visit)
+        let Some(table) = self.store.table(table) else { return Ok(()) };
+        scan(self.snapshot.iterator_cf_opt(table, scan_options(), mode(from, direction)), visit)
     }
 }
 
@@ -368,6 +383,38 @@ mod tests {
             let refused = error(open(&path, &settings));
             assert!(matches!(&refused, OpenError::LostTables { tables, .. } if tables == "tag"), "{refused}");
         }
+    }
+
+    /// A store of a program that had no names: it is read as it is, and gets the table when it is opened for writing.
+    #[test]
+    fn a_table_that_came_later_is_made() {
+        let dir = tempfile::tempdir().unwrap();
+        let (path, settings) = (dir.path().join("store"), RocksSettings::default());
+        let store = RocksStore::create(&path, &settings).unwrap();
+        let put = |store: &RocksStore, table| {
+            let mut batch = Batch::default();
+            batch.put(table, b"key", b"value");
+            store.commit(&batch).unwrap();
+        };
+        put(&store, Table::Fact);
+        drop(store);
+        let mut db = DB::open_cf(&Options::default(), &path, Table::ALL.map(Table::name)).unwrap();
+        db.drop_cf(Table::Name.name()).unwrap();
+        drop(db);
+        let old = RocksStore::open_read_only(&path, &settings).unwrap();
+        assert!(old.get(Table::Fact, b"key").unwrap().is_some());
+        for table in [Table::Name, Table::Tag] {
+            assert_eq!(old.get(table, b"key").unwrap(), None);
+            assert_eq!(old.first(table, b"", Direction::Up).unwrap(), None);
+            old.scan(table, b"", Direction::Up, &mut |_, _| panic!("a row where none is")).unwrap();
+            assert_eq!(old.view().get(table, b"key").unwrap(), None);
+        }
+        drop(old);
+        assert_eq!(RocksStore::log_damage(&path, &settings), None);
+        let store = RocksStore::open(&path, &settings).unwrap();
+        put(&store, Table::Name);
+        drop(store);
+        assert!(RocksStore::open_read_only(&path, &settings).unwrap().get(Table::Name, b"key").unwrap().is_some());
     }
 
     #[test]

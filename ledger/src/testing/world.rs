@@ -132,7 +132,13 @@ fn draft(n: u64, i: u64, now_ms: u64, step: Option<u64>) -> Draft {
             Tags::new((0..1 + i % 4).map(|t| Tag(sha256(format!("{n} {i} {t}").as_bytes()))).collect()).unwrap();
     }
     draft.step = step.map(|step| (aggregate(aggregate_number), step));
+    draft.names = names(i, n);
     draft
+}
+
+/// Some facts have a name.
+fn names(kind: u64, salt: u64) -> Vec<Vec<u8>> {
+    if kind % 4 == 3 { vec![format!("name {salt} {kind}").into_bytes()] } else { Vec::new() }
 }
 
 /// What toy facts mean.
@@ -142,12 +148,12 @@ impl Facts for ToyFacts {
     fn read(&self, fact: &[u8]) -> Result<FactView, String> {
         let text = std::str::from_utf8(fact).map_err(|e| e.to_string())?;
         let numbers: Result<Vec<u64>, _> = text.split(' ').map(str::parse).collect();
-        let Ok([role, kind, now_ms, named, step, counter, _]) = numbers.as_deref() else {
+        let Ok([role, kind, now_ms, named, step, counter, salt]) = numbers.as_deref() else {
             return Err("not seven numbers".to_owned());
         };
         let step = named.checked_sub(1).map(|i| (aggregate(i), *step));
         let counter = (*counter > 0).then_some(("toy", *counter));
-        Ok(FactView { role: *role, kind: *kind, now_ms: *now_ms, step, counter })
+        Ok(FactView { role: *role, kind: *kind, now_ms: *now_ms, step, counter, names: names(*kind, *salt) })
     }
 
     fn fold(&self, facts: &[Vec<u8>]) -> Result<Option<Vec<u8>>, String> {

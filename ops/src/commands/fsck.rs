@@ -21,7 +21,7 @@ use semper_ledger::ledger;
 use semper_ledger::store::Fault;
 use semper_ledger::store::rocks::{OpenError, RocksStore};
 use semper_ttp::crypto::LogVerifier;
-use semper_ttp::evidence::Fact;
+use semper_ttp::evidence::{Fact, names};
 use semper_ttp::role::fold_snapshot;
 use serde_json::{Value, json};
 
@@ -274,6 +274,7 @@ impl Facts for StoredFacts {
             now_ms: fact.now.millis(),
             step: fact.step().map(|(aggregate, seq)| (aggregate.0, seq)),
             counter: fact.counter(),
+            names: names::of(&fact),
         })
     }
 

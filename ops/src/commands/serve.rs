@@ -151,6 +151,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
             "utc_laboratories": config.clock.utc_laboratories,
             "version": env!("CARGO_PKG_VERSION"),
         }),
+        base_url: loaded.identity.public_url.clone(),
     })
     .map_err(|error| Failed::fault(&error))?;
     if let Some(mark) = &read_only {
@@ -223,7 +224,7 @@ async fn listen(
             Err(fault) if fault.is_of_time() => None,
             Err(fault) => return Err(Failed::fault(&fault)),
         };
-        tokio::spawn(service.clone().keep_crls_fresh(next_crls));
+        tokio::spawn(service.clone().keep_crls_fresh(next_crls, config.ca.crl_delay()));
         look_at_keys(&service).await;
         tokio::spawn(watch_keys(service.clone()));
     }

@@ -39,7 +39,7 @@ fn the_smallest_files() {
 #[test]
 fn the_sample_states_every_default() {
     let sample = Config::from_toml(SAMPLE).unwrap();
-    let Config { service, init, listen, limits, ledger, witnesses, tsa, clock, storage, log, keys, shutdown } =
+    let Config { service, init, listen, limits, ledger, witnesses, tsa, ca, clock, storage, log, keys, shutdown } =
         Config::default();
     assert_eq!(sample.service, service);
     assert_eq!(sample.init, init);
@@ -48,6 +48,7 @@ fn the_sample_states_every_default() {
     assert_eq!(sample.ledger, ledger);
     assert_eq!(sample.witnesses, witnesses);
     assert_eq!(sample.tsa, tsa);
+    assert_eq!(sample.ca, ca);
     assert_eq!(sample.clock, clock);
     assert_eq!(sample.storage, storage);
     assert_eq!(sample.log, log);

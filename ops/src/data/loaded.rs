@@ -9,8 +9,8 @@ use semper_ledger::reader::Reader;
 use semper_ledger::sequencer::LogKeys;
 use semper_ledger::store::rocks::RocksStore;
 use semper_ttp::asn1::PolicyId;
-use semper_ttp::ca::Authority;
 use semper_ttp::ca::certificate::Issuer;
+use semper_ttp::ca::{Authority, CaId};
 use semper_ttp::crypto::{LogSigner, Passphrase, Signer};
 use semper_ttp::evidence::KeyPurpose;
 use semper_ttp::timestamp::Tsu;
@@ -72,7 +72,8 @@ impl DataFolder {
         let passphrase = Passphrase::new(passphrase.expose().to_owned());
         let identity = self.identity()?;
         let log_keys = self.log_keys(&identity, &passphrase)?;
-        let authorities = Authority::ALL.into_iter().map(|authority| self.authority(authority, &passphrase));
+        let authorities =
+            Authority::ALL.into_iter().map(|authority| self.authority(authority, &passphrase, config.ca.crl_shards));
         let authorities = authorities.collect::<Result<_, _>>()?;
         let units = [KeyPurpose::TsuEc, KeyPurpose::TsuRsa].into_iter().map(|purpose| self.unit(purpose, &passphrase));
         let units: Vec<_> = units.collect::<Result<_, _>>()?;
@@ -121,7 +122,12 @@ impl DataFolder {
         Ok(LogKeys::new(note, signer(KeyPurpose::LogReceipt)?, &identity.public_url))
     }
 
-    fn authority(&self, authority: Authority, passphrase: &Passphrase) -> Result<AuthorityKey, DataError> {
+    fn authority(
+        &self,
+        authority: Authority,
+        passphrase: &Passphrase,
+        crl_shards: u32,
+    ) -> Result<AuthorityKey, DataError> {
         let unfit = |reason: String| DataError::Unfit { path: self.certificate_file(authority.name()), reason };
         let certificate = self.certificate(authority.name())?;
         let (id, key) = open_key(self, authority_purpose(authority), passphrase)?;
@@ -130,11 +136,13 @@ impl DataFolder {
         }
         let issuer = Issuer::new(authority, &certificate, key.algorithm()).map_err(|fault| unfit(fault.to_string()))?;
         Ok(AuthorityKey {
-            authority,
+            ca: CaId { authority, generation: id.generation },
             certificate: certificate.der().to_vec(),
             issuer,
             signer: Arc::new(key),
             crl_life_secs: authority.crl_life_secs(),
+            // The root issues a handful of certificates.
+            shards: if authority == Authority::Root { 0 } else { crl_shards },
         })
     }
 

@@ -5,13 +5,15 @@ use semper_ledger::entry::{Tag, TagSpace};
 
 use super::{Auditor, Case, Given, Outcome, Reason, difference_of, recorded};
 use crate::asn1::{decode_strict, oid};
-use crate::ca::crl::{self, CrlContent};
+use crate::ca::credential::{CertificateState, Credential, CredentialEvent, Revoke};
+use crate::ca::crl::{self, CrlContent, Revoked};
 use crate::ca::profile::{self, ProfileCode};
-use crate::ca::{Authority, CaFact, Crl, CrlEffect, CrlEvent, certificate_aggregate, issued};
+use crate::ca::{Authority, CaFact, CaId, Crl, CrlEffect, CrlEvent, Grounds, ListId, issued, lint};
 use crate::crypto::{Purpose, verify_chain, verify_crl};
 use crate::digest::Digest;
-use crate::evidence::{Envelope, Fact, Recorded};
+use crate::evidence::{Envelope, Fact, Recorded, names};
 use crate::role::Role;
+use crate::timestamp::ClockVerdict;
 use crate::x509::{Certificate, encode, from_time};
 
 /// What is around a fact that is made again, where the fact itself is the only one to say it.
@@ -21,15 +23,18 @@ fn envelope_of(fact: &Fact) -> Envelope {
 }
 
 impl Auditor {
-    /// A certificate says all that its fact does: the event was what was signed.
+    /// A certificate says all that its fact does, but for its grounds: the event was what was signed.
     pub(super) fn judge_certificate(&mut self, given: &Given<'_>, case: &mut Case) -> Outcome {
         let stated = match recorded::<CaFact>(given.fact, case) {
             Ok(stated) => stated,
             Err(outcome) => return outcome,
         };
-        let CaFact::CertificateIssued { issuer, profile, .. } = stated else {
+        let CaFact::CertificateIssued { issuer: authority, profile, grounds, .. } = stated.clone() else {
             return case.ends("its fact is not of a certificate");
         };
+        let state = self.credentials.entry(given.fact.aggregate).or_default();
+        Credential::apply(state, &stated);
+        let ca = CaId { authority, generation: grounds.as_ref().map_or(1, |grounds| grounds.generation) };
         let artefact = match given.artefact() {
             Ok(artefact) => artefact,
             Err(outcome) => return outcome,
@@ -38,8 +43,8 @@ impl Auditor {
             Ok(certificate) => certificate,
             Err(fault) => return case.ends(format!("its artefact is no certificate: {fault}")),
         };
-        let again = issued(issuer, profile, &certificate).into_fact(&Envelope {
-            aggregate: certificate_aggregate(issuer, &certificate.serial()),
+        let again = issued(authority, profile, &certificate, grounds.clone()).into_fact(&Envelope {
+            aggregate: ca.certificate(&certificate.serial()),
             seq: 0,
             event_digest: Digest::of(&encode(&certificate.decoded().tbs_certificate)),
             ..envelope_of(given.fact)
@@ -47,8 +52,8 @@ impl Auditor {
         if let Some(what) = difference_of(given.fact, &again) {
             case.differs(what);
         }
-        if !profile.may_be_issued_by(issuer) {
-            case.differs(format!("{} issues no certificates of this class", issuer.name()));
+        if !profile.may_be_issued_by(authority) {
+            case.differs(format!("{} issues no certificates of this class", authority.name()));
         }
         let fits = profile::check(&certificate, profile);
         if let Err(fault) = fits {
@@ -66,51 +71,154 @@ impl Auditor {
         }
         let root = match profile {
             ProfileCode::Root => Some(certificate.der()),
-            _ => self.keys.authority(Authority::Root).map(Certificate::der),
+            _ => self.keys.root().map(Certificate::der),
         };
-        let (Some(root), Some(chain)) = (root, self.keys.chain(issuer)) else {
+        let (Some(root), Some(chain)) = (root, self.keys.chain(ca)) else {
             return Outcome::Not(Reason::NoCertificate);
         };
         let purpose = match profile {
-            ProfileCode::Root | ProfileCode::IssuingCa => Purpose::Any,
             ProfileCode::Tsu => Purpose::Timestamping,
-            ProfileCode::Operator | ProfileCode::Officer | ProfileCode::Party | ProfileCode::Client => Purpose::Client,
+            ProfileCode::Operator | ProfileCode::Officer | ProfileCode::Client => Purpose::Client,
             ProfileCode::Server => Purpose::Server,
-            ProfileCode::OcspResponder | ProfileCode::Role => Purpose::Any,
+            ProfileCode::Root
+            | ProfileCode::IssuingCa
+            | ProfileCode::Party
+            | ProfileCode::OcspResponder
+            | ProfileCode::Role => Purpose::Any,
         };
         if let Err(fault) = verify_chain(certificate.der(), &chain, root, given.fact.now, purpose) {
             return case.ends(format!("the certificate does not lead to the root: {fault}"));
         }
+        if let Some(grounds) = &grounds {
+            self.judge_grounds(&certificate, profile, ca, grounds, case);
+        }
         // What has not the profile judges nothing after it.
         if fits.is_ok()
-            && let Err(why) = self.keys.certified(profile, &certificate, &self.rules.endpoints)
+            && let Err(why) = self.keys.certified(ca, profile, &certificate, &self.rules.endpoints)
         {
             case.differs(why);
         }
         Outcome::Same
     }
 
-    /// A list is decided again from the state that the lists before it left.
+    /// The profile that the fact names is one that the ledger has, and the lint says again what it said.
+    fn judge_grounds(
+        &self,
+        certificate: &Certificate,
+        class: ProfileCode,
+        ca: CaId,
+        grounds: &Grounds,
+        case: &mut Case,
+    ) {
+        let Some(profile) = self.profiles.get(&grounds.profile) else {
+            return case.differs("its profile is none that this ledger or this program has");
+        };
+        if profile.code() != class {
+            case.differs(format!("its profile {} is for certificates of another class", profile.name()));
+        }
+        let Some((issuer, own)) = self.keys.issuer(ca) else { return };
+        let of_issuer = CaId::first(Authority::Root).certificate(&own.serial());
+        let issuer_state = self.credentials.get(&of_issuer).and_then(CertificateState::issued);
+        if issuer_state.is_some_and(|state| state.revoked.is_some()) {
+            case.differs("its issuer had been revoked");
+        }
+        let lint = lint::judge(certificate, profile, &issuer);
+        if lint.stops() {
+            case.differs(format!("the lint would have stopped it: {lint}"));
+        } else if grounds.lint_version == lint::LINT_VERSION && lint.numbers() != grounds.findings {
+            case.differs(format!("the lint finds something else than was recorded: {lint}"));
+        }
+    }
+
+    /// A revocation is decided again from the certificate's own history.
+    pub(super) fn judge_revocation(&mut self, given: &Given<'_>, case: &mut Case) -> Outcome {
+        let fact = given.fact;
+        let stated = match recorded::<CaFact>(fact, case) {
+            Ok(stated) => stated,
+            Err(outcome) => return outcome,
+        };
+        let CaFact::CertificateRevoked { list, ref serial, reason, certificate, officer, .. } = stated else {
+            return case.ends("its fact is not of a revocation");
+        };
+        if fact.aggregate != list.ca.certificate(serial) {
+            return case.ends("its fact lies in the history of another certificate");
+        }
+        let state = self.credentials.entry(fact.aggregate).or_default();
+        let before = state.clone();
+        Credential::apply(state, &stated);
+        self.revoked.extend(names::of(fact).into_iter().filter(|name| names::read_revoked(name).is_some()));
+        let revoked = Tag::new(TagSpace::Certificate, certificate.as_bytes(), 1);
+        if !given.entry.tags.as_slice().contains(&revoked) {
+            case.differs("its entry does not bear the tag of the revoked certificate");
+        }
+        // Whatever let it pass: nothing is decided by a clock in doubt.
+        let event = CredentialEvent::Revoke(Revoke { reason, certificate, officer, clock: ClockVerdict::Synced });
+        match Credential::decide(&before, &event, fact.now) {
+            Err(refusal) => return case.ends(format!("decided again, nothing is revoked: {refusal}")),
+            Ok((facts, _)) => {
+                let envelope = Envelope { event_digest: event.digest(), ..envelope_of(fact) };
+                let again = facts.into_iter().next().map(|again| again.into_fact(&envelope));
+                if let Some(what) = again.and_then(|again| difference_of(fact, &again)) {
+                    case.differs(what);
+                }
+            }
+        }
+        Outcome::Same
+    }
+
+    /// What was not issued is not there to be built again.
+    pub(super) fn judge_refusal(&self, given: &Given<'_>, case: &mut Case) -> Outcome {
+        match recorded::<CaFact>(given.fact, case) {
+            Ok(CaFact::IssueRefused { .. }) => Outcome::Not(Reason::Request),
+            Ok(_) => case.ends("its fact is not of a refusal"),
+            Err(outcome) => outcome,
+        }
+    }
+
+    /// Everything that a list may name, at this moment of the ledger.
+    fn revoked_for(&self, list: ListId, is_scoped: bool) -> Vec<Revoked> {
+        let prefix = if is_scoped { names::revoked(list) } else { names::revoked_by(list.ca) };
+        let all = self.revoked.range(prefix.clone()..).take_while(|name| name.starts_with(&prefix));
+        all.filter_map(|name| names::read_revoked(name)).map(Revoked::from).collect()
+    }
+
+    /// A list is decided again from the state that the lists before it left, and from everything that was revoked.
     pub(super) fn judge_crl(&mut self, given: &Given<'_>, case: &mut Case) -> Outcome {
         let fact = given.fact;
         let stated = match recorded::<CaFact>(fact, case) {
             Ok(stated) => stated,
             Err(outcome) => return outcome,
         };
-        let CaFact::CrlIssued { authority, this_update, next_update, .. } = stated else {
+        let CaFact::CrlIssued { list: id, this_update, next_update, .. } = stated else {
             return case.ends("its fact is not of a list");
         };
-        if fact.aggregate != authority.crl_aggregate() {
-            return case.ends(format!("its fact is of {} and lies in the history of something else", authority.name()));
+        if fact.aggregate != id.aggregate() {
+            return case.ends(format!("its fact is of {} and lies in the history of something else", id.place()));
         }
-        let snapshot = self.crls.entry(authority).or_default();
+        let snapshot = self.crls.entry(id).or_default();
         let state = snapshot.state.clone();
         // The state is the fold of what is stored, whatever is found to be wrong with it.
         Crl::apply(&mut snapshot.state, &stated);
         snapshot.next_seq = fact.seq.saturating_add(1);
+        let artefact = match given.artefact() {
+            Ok(artefact) => artefact,
+            Err(outcome) => return outcome,
+        };
+        let Some(list) = decode_strict::<CertificateList>(artefact) else {
+            return case.ends("its artefact is no list in strict DER");
+        };
 
         let life_secs = u32::try_from(next_update.secs().saturating_sub(this_update.secs())).unwrap_or(0);
-        let event = [false, true].map(|force| CrlEvent::Issue { authority, life_secs, force });
+        // Where a list is served is a setting, and stands in the list alone.
+        let distribution_point = crl::distribution_point_of(&list);
+        let revoked = self.revoked_for(id, distribution_point.is_some());
+        let event = [false, true].map(|force| CrlEvent::Issue {
+            list: id,
+            life_secs,
+            force,
+            revoked: revoked.clone(),
+            distribution_point: distribution_point.clone(),
+        });
         let event = event.into_iter().find(|event| Digest::of(&event.encode()) == fact.event_digest);
         let content = match event.as_ref().map(|event| Crl::decide(&state, event, fact.now)) {
             None => None,
@@ -127,15 +235,8 @@ impl Auditor {
                 })
             }
         };
-        let artefact = match given.artefact() {
-            Ok(artefact) => artefact,
-            Err(outcome) => return outcome,
-        };
-        let Some((issuer, certificate)) = self.keys.issuer(authority) else {
+        let Some((issuer, certificate)) = self.keys.issuer(id.ca) else {
             return Outcome::Not(Reason::NoCertificate);
-        };
-        let Some(list) = decode_strict::<CertificateList>(artefact) else {
-            return case.ends("its artefact is no list in strict DER");
         };
         if let Err(fault) = verify_crl(artefact, certificate.der()) {
             case.differs(format!("the list is not by its authority: {fault}"));

@@ -4,9 +4,9 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use crate::asn1::pem;
-use crate::ca::Authority;
 use crate::ca::certificate::Issuer;
 use crate::ca::profile::ProfileCode;
+use crate::ca::{Authority, CaId};
 use crate::crypto::{PublicKey, Verifier};
 use crate::digest::Digest;
 use crate::evidence::{Genesis, KeyId, KeyPurpose};
@@ -39,7 +39,7 @@ pub(super) struct History {
 pub(super) struct Keys {
     histories: BTreeMap<KeyId, History>,
     by_public_key: BTreeMap<Digest, KeyId>,
-    authorities: BTreeMap<Authority, Certificate>,
+    authorities: BTreeMap<CaId, Certificate>,
     units: BTreeMap<KeyId, Unit>,
 }
 
@@ -98,20 +98,25 @@ impl Keys {
         self.units.values()
     }
 
-    pub(super) fn authority(&self, authority: Authority) -> Option<&Certificate> {
-        self.authorities.get(&authority)
+    pub(super) fn authority(&self, ca: CaId) -> Option<&Certificate> {
+        self.authorities.get(&ca)
+    }
+
+    pub(super) fn root(&self) -> Option<&Certificate> {
+        self.authority(CaId::first(Authority::Root))
     }
 
     /// The authority as the issuer of lists, with its certificate.
-    pub(super) fn issuer(&self, authority: Authority) -> Option<(Issuer, &Certificate)> {
-        let certificate = self.authorities.get(&authority)?;
+    pub(super) fn issuer(&self, ca: CaId) -> Option<(Issuer, &Certificate)> {
+        let certificate = self.authorities.get(&ca)?;
         let key = PublicKey::from_spki_der(&certificate.spki_der()).ok()?;
-        Some((Issuer::new(authority, certificate, key.algorithm()).ok()?, certificate))
+        let issuer = Issuer::new(ca.authority, certificate, key.algorithm()).ok()?;
+        Some((issuer.of_generation(ca.generation), certificate))
     }
 
     /// The certificates between one of this issuer's and the root.
-    pub(super) fn chain(&self, issuer: Authority) -> Option<Vec<Vec<u8>>> {
-        match issuer {
+    pub(super) fn chain(&self, issuer: CaId) -> Option<Vec<Vec<u8>>> {
+        match issuer.authority {
             Authority::Root => Some(Vec::new()),
             Authority::Party | Authority::Server | Authority::Tsu => Some(vec![self.authority(issuer)?.der().to_vec()]),
         }
@@ -123,6 +128,7 @@ impl Keys {
     /// Why a unit cannot be made of it.
     pub(super) fn certified(
         &mut self,
+        issuer: CaId,
         profile: ProfileCode,
         certificate: &Certificate,
         endpoints: &[(KeyPurpose, Settings)],
@@ -141,12 +147,13 @@ impl Keys {
                 let key = key.ok_or("it is for a key whose making is not recorded")?;
                 let authority = Authority::ALL.into_iter().find(|one| one.key_purpose() == key.purpose);
                 let authority = authority.ok_or_else(|| format!("it makes a CA of the key {key}"))?;
-                self.authorities.insert(authority, certificate.clone());
+                let ca = CaId { authority, generation: key.generation };
+                self.authorities.insert(ca, certificate.clone());
             }
             ProfileCode::Tsu => {
                 let key = key.ok_or("it is for a key whose making is not recorded")?;
                 let public = PublicKey::from_spki_der(&spki).map_err(|fault| fault.to_string())?;
-                let (Some(root), Some(chain)) = (self.authority(Authority::Root), self.chain(Authority::Tsu)) else {
+                let (Some(root), Some(chain)) = (self.root(), self.chain(issuer)) else {
                     return Err("its issuers do not stand in the ledger before it".to_owned());
                 };
                 let tsu = Tsu::load(key, public.algorithm(), &spki, certificate.der(), &chain, root.der());
@@ -163,8 +170,9 @@ impl Keys {
     pub(super) fn trust(&self, genesis: &Genesis) -> Option<Trust> {
         let text = |certificate: &Certificate| pem::encode("CERTIFICATE", certificate.der());
         let units = self.units().map(|unit| text(unit.tsu.certificate()));
-        let chain: String = units.chain(self.authority(Authority::Tsu).map(text)).collect();
-        let trust = Trust::from_texts(&text(self.authority(Authority::Root)?), &chain, &genesis.vkey).ok()?;
+        let issuers = self.authorities.iter().filter(|(ca, _)| ca.authority == Authority::Tsu);
+        let chain: String = units.chain(issuers.map(|(_, certificate)| text(certificate))).collect();
+        let trust = Trust::from_texts(&text(self.root()?), &chain, &genesis.vkey).ok()?;
         Some(trust.with_mmd_millis(genesis.mmd_ms))
     }
 }

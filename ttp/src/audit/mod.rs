@@ -39,7 +39,7 @@ mod service;
 mod tests;
 mod token;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use semper_ledger::entry::{Entry, Tag};
@@ -49,7 +49,9 @@ pub use report::{About, Count, DIFFERENCES_MAX, Difference, Lead, Reason, Report
 use self::keys::Keys;
 use self::marks::Marks;
 use self::report::Outcome;
-use crate::ca::{Authority, Crl, CrlState};
+use crate::ca::credential::CertificateState;
+use crate::ca::profile::{Profile, builtin};
+use crate::ca::{Crl, CrlState, ListId};
 use crate::crypto::{PublicKey, Verifier};
 use crate::digest::Digest;
 use crate::evidence::{
@@ -134,7 +136,13 @@ pub struct Auditor {
     keys: Keys,
     /// The step that comes next in each history.
     steps: BTreeMap<Aggregate, u64>,
-    crls: BTreeMap<Authority, Snapshot<CrlState>>,
+    crls: BTreeMap<ListId, Snapshot<CrlState>>,
+    /// Certificates, by what their histories are called.
+    credentials: BTreeMap<Aggregate, CertificateState>,
+    /// The names of all revocations, which are in the order of lists.
+    revoked: BTreeSet<Vec<u8>>,
+    /// Profiles that the ledger holds as policies.
+    profiles: BTreeMap<Digest, Arc<Profile>>,
     serial_counters: Marks,
     seconds_with_tokens: Marks,
     /// The entry before: its index and time.
@@ -210,6 +218,9 @@ impl Auditor {
             keys: Keys::default(),
             steps: BTreeMap::new(),
             crls: BTreeMap::new(),
+            credentials: BTreeMap::new(),
+            revoked: BTreeSet::new(),
+            profiles: builtin().iter().map(|profile| (profile.digest(), profile.clone())).collect(),
             serial_counters: Marks::default(),
             seconds_with_tokens: Marks::default(),
             before: None,
@@ -261,14 +272,14 @@ impl Auditor {
     }
 
     fn folded(&self, aggregate: Aggregate) -> Option<Vec<u8>> {
-        let authority = Authority::ALL.into_iter().find(|authority| authority.crl_aggregate() == aggregate)?;
-        self.crls.get(&authority).map(encode_snapshot::<Crl>)
+        let (_, snapshot) = self.crls.iter().find(|(list, _)| list.aggregate() == aggregate)?;
+        Some(encode_snapshot::<Crl>(snapshot))
     }
 
     /// After the last entry, signature and snapshot row.
     #[must_use]
     pub fn finish(mut self) -> Report {
-        for aggregate in self.crls.keys().map(|authority| authority.crl_aggregate()).collect::<Vec<_>>() {
+        for aggregate in self.crls.keys().map(|list| list.aggregate()).collect::<Vec<_>>() {
             if !self.compared.contains(&aggregate) {
                 self.snapshot(aggregate, Stored::Absent);
             }
@@ -344,7 +355,9 @@ impl Auditor {
             Kind::Timestamp(TimestampKind::Token) => self.judge_token(&given, case),
             Kind::Ca(CaKind::CertificateIssued) => self.judge_certificate(&given, case),
             Kind::Ca(CaKind::CrlIssued) => self.judge_crl(&given, case),
-            Kind::Ca(CaKind::CertificateRevoked) | Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),
+            Kind::Ca(CaKind::CertificateRevoked) => self.judge_revocation(&given, case),
+            Kind::Ca(CaKind::IssueRefused) => self.judge_refusal(&given, case),
+            Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),
         }
     }
 
@@ -399,14 +412,15 @@ const fn has_artefact(kind: Kind) -> bool {
     match kind {
         Kind::Ledger(LedgerKind::Genesis)
         | Kind::Timestamp(TimestampKind::Token)
-        | Kind::Ca(CaKind::CertificateIssued | CaKind::CertificateRevoked | CaKind::CrlIssued)
+        | Kind::Ops(OpsKind::PolicyChanged)
+        | Kind::Ca(CaKind::CertificateIssued | CaKind::CrlIssued)
         | Kind::Archive(ArchiveKind::Erased) => true,
         Kind::Ledger(LedgerKind::AnchorRemade)
+        | Kind::Ca(CaKind::CertificateRevoked | CaKind::IssueRefused)
         | Kind::Ops(
             OpsKind::KeyMade
             | OpsKind::KeyFirstUse
             | OpsKind::KeyEnded
-            | OpsKind::PolicyChanged
             | OpsKind::ClockSynchronised
             | OpsKind::ClockSuspect
             | OpsKind::ClockLost

@@ -8,7 +8,7 @@ pub(super) fn apply(state: &mut CrlState, fact: &CaFact) {
         CaFact::CrlIssued { number, this_update, next_update, .. } => {
             state.last = Some(LastCrl { number: *number, this_update: *this_update, next_update: *next_update });
         }
-        // A certificate's own aggregate; it changes nothing in a list until it is revoked.
-        CaFact::CertificateIssued { .. } => {}
+        // Certificates have histories of their own.
+        CaFact::CertificateIssued { .. } | CaFact::CertificateRevoked { .. } | CaFact::IssueRefused { .. } => {}
     }
 }

@@ -2,12 +2,14 @@
 
 use rasn::prelude::*;
 use rasn_pkix::{
-    AuthorityKeyIdentifier, CertificateList, CrlReason, Extension, RevokedCertificate, TbsCertList, Version,
+    AuthorityKeyIdentifier, CertificateList, CrlReason, DistributionPointName, Extension, GeneralName,
+    IssuingDistributionPoint, RevokedCertificate, TbsCertList, Version,
 };
 
 use super::certificate::{Issuer, algorithm_identifier, signed};
 use crate::asn1::{self, oid};
 use crate::crypto::SignatureAlgorithm;
+use crate::evidence::names::RevokedName;
 use crate::time::Timestamp;
 use crate::x509::{encode, to_time};
 
@@ -22,6 +24,8 @@ pub struct CrlContent {
     pub next_update: Timestamp,
     /// What is revoked; the field is absent when there is none.
     pub revoked: Vec<Revoked>,
+    /// Where it is served, if it is a list of those certificates only that name this place: a shard (§5.2.5).
+    pub distribution_point: Option<String>,
 }
 
 /// A revoked certificate.
@@ -33,19 +37,73 @@ pub struct Revoked {
     pub at: Timestamp,
     /// Why; `unspecified` is left out.
     pub reason: Reason,
+    /// When it would have expired; it stays in the list until one was issued after that.
+    pub not_after: Timestamp,
 }
 
-/// reasonCode, RFC 5280 §5.3.1; certificateHold and removeFromCRL are not used.
+impl From<RevokedName> for Revoked {
+    fn from(RevokedName { serial, at, reason, not_after, .. }: RevokedName) -> Self {
+        Self { serial, at, reason, not_after }
+    }
+}
+
+/// reasonCode, RFC 5280 §5.3.1, with its numbers; certificateHold and removeFromCRL are not used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[allow(missing_docs)]
+#[repr(u8)]
 pub enum Reason {
-    Unspecified,
-    KeyCompromise,
-    CaCompromise,
-    AffiliationChanged,
-    Superseded,
-    CessationOfOperation,
-    PrivilegeWithdrawn,
+    Unspecified = 0,
+    KeyCompromise = 1,
+    CaCompromise = 2,
+    AffiliationChanged = 3,
+    Superseded = 4,
+    CessationOfOperation = 5,
+    PrivilegeWithdrawn = 9,
+}
+
+impl Reason {
+    /// All of them.
+    pub const ALL: [Self; 7] = [
+        Self::Unspecified,
+        Self::KeyCompromise,
+        Self::CaCompromise,
+        Self::AffiliationChanged,
+        Self::Superseded,
+        Self::CessationOfOperation,
+        Self::PrivilegeWithdrawn,
+    ];
+
+    /// The number of RFC 5280, stored.
+    #[must_use]
+    pub const fn code(self) -> u64 {
+        self as u64
+    }
+
+    /// The one with this number.
+    #[must_use]
+    pub fn from_code(code: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.code() == code)
+    }
+
+    /// The name of RFC 5280.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Unspecified => "unspecified",
+            Self::KeyCompromise => "keyCompromise",
+            Self::CaCompromise => "cACompromise",
+            Self::AffiliationChanged => "affiliationChanged",
+            Self::Superseded => "superseded",
+            Self::CessationOfOperation => "cessationOfOperation",
+            Self::PrivilegeWithdrawn => "privilegeWithdrawn",
+        }
+    }
+
+    /// The one with this name.
+    #[must_use]
+    pub fn from_name(name: &str) -> Option<Self> {
+        Self::ALL.into_iter().find(|reason| reason.name() == name)
+    }
 }
 
 /// A list that lacks its signature.
@@ -69,10 +127,17 @@ pub fn prepare(content: &CrlContent, issuer: &Issuer) -> Result<UnsignedCrl, Crl
         key_identifier: Some(OctetString::from(issuer.key_id())),
         ..AuthorityKeyIdentifier::default()
     };
-    let extensions = vec![
+    let mut extensions = vec![
         extension(oid::AUTHORITY_KEY_IDENTIFIER, &authority),
         extension(oid::CRL_NUMBER, &Integer::from(content.number)),
     ];
+    if let Some(url) = &content.distribution_point {
+        extensions.push(Extension {
+            extn_id: oid::ISSUING_DISTRIBUTION_POINT.into(),
+            critical: true,
+            extn_value: OctetString::from(distribution_point(url)),
+        });
+    }
     let tbs = TbsCertList {
         version: Version::V2,
         signature: algorithm_identifier(issuer.algorithm()),
@@ -83,6 +148,28 @@ pub fn prepare(content: &CrlContent, issuer: &Issuer) -> Result<UnsignedCrl, Crl
         crl_extensions: Some(extensions.into()),
     };
     Ok(UnsignedCrl { algorithm: issuer.algorithm(), tbs_der: encode(&tbs) })
+}
+
+/// IssuingDistributionPoint of certificates that are no CAs' (spec §11): `[0] { [0] { [6] url } }, [1] TRUE`.
+fn distribution_point(url: &str) -> Vec<u8> {
+    let name = asn1::der::tlv(0x86, url.as_bytes());
+    let point = asn1::der::tlv(asn1::der::CONTEXT_0, &asn1::der::tlv(asn1::der::CONTEXT_0, &name));
+    asn1::der::sequence(&[&point, &[0x81, 1, 0xFF]])
+}
+
+/// The place that a list names as the one whose certificates it is for; `None` for the list of all.
+#[must_use]
+pub fn distribution_point_of(list: &CertificateList) -> Option<String> {
+    let extensions = list.tbs_cert_list.crl_extensions.iter().flat_map(|all| all.iter());
+    let found = extensions.into_iter().find(|one| *one.extn_id == *oid::ISSUING_DISTRIBUTION_POINT)?;
+    let point: IssuingDistributionPoint = asn1::decode_strict(&found.extn_value)?;
+    match point.distribution_point? {
+        DistributionPointName::FullName(names) => names.into_iter().find_map(|name| match name {
+            GeneralName::Uri(uri) => String::from_utf8(uri.as_iso646_bytes().to_vec()).ok(),
+            _ => None,
+        }),
+        DistributionPointName::NameRelativeToCrlIssuer(_) => None,
+    }
 }
 
 impl UnsignedCrl {
@@ -139,7 +226,8 @@ mod tests {
     }
 
     fn content(revoked: Vec<Revoked>) -> CrlContent {
-        CrlContent { number: start().secs(), this_update: start(), next_update: start().plus_secs(86_400), revoked }
+        let (this_update, next_update) = (start(), start().plus_secs(86_400));
+        CrlContent { number: start().secs(), this_update, next_update, revoked, distribution_point: None }
     }
 
     #[test]
@@ -170,7 +258,7 @@ mod tests {
     #[test]
     fn strangers_read_it() {
         let unit = testing::ec().tsu.certificate();
-        let entry = |serial: Vec<u8>, reason| Revoked { serial, at: start(), reason };
+        let entry = |serial: Vec<u8>, reason| Revoked { serial, at: start(), reason, not_after: start() };
         let list = [
             content(vec![]),
             content(vec![entry(unit.serial(), Reason::KeyCompromise), entry(vec![0x01], Reason::Unspecified)]),
@@ -191,7 +279,8 @@ mod tests {
     fn a_serial_that_is_no_positive_number_is_refused() {
         let issuer = Issuer::new(Authority::Tsu, &PKI.ca, PKI.ca_key.algorithm()).unwrap();
         for serial in [vec![], vec![0x80], vec![0x00, 0x01]] {
-            let content = content(vec![Revoked { serial, at: start(), reason: Reason::Unspecified }]);
+            let content =
+                content(vec![Revoked { serial, at: start(), reason: Reason::Unspecified, not_after: start() }]);
             assert_eq!(prepare(&content, &issuer).err(), Some(CrlFault));
         }
     }

@@ -1,6 +1,6 @@
 //! The certificate authority: certificates and CRLs (RFC 5280, ETSI EN 319 412).
 //!
-//! Who asks: operators at `semper init`, and the timer that renews CRLs; parties come with the CA's own issue. What is
+//! Who asks: operators at `semper init`, the timer that renews CRLs, officers who approved an application or revoke. What is
 //! promised: a certificate has the profile of its kind and nothing else; a CRL number never falls; both are ledger
 //! entries before anyone sees them.
 //!
@@ -10,14 +10,15 @@
 //!      └─ ca-tsu ── tsu-ec, tsu-rsa
 //! ```
 //!
-//! [`certificate`] and [`crl`] build and judge artefacts and decide nothing; the role [`Crl`] decides when a list is
-//! issued and under which number. Each artefact is made in two steps, `prepare` (the bytes to be signed) and `finish`
+//! [`certificate`], [`crl`] and their neighbours build and judge artefacts and decide nothing; the role [`Crl`] decides when a list
+//! is issued and under which number, the role [`credential`] about each certificate. Each artefact is made in two steps, `prepare` (the bytes to be signed) and `finish`
 //! (with the signature), so that signing runs where the shell wants it.
 //!
-//! Out of scope here: requests of parties, revocation, OCSP, ACME (later issues), and which key signs (the shell).
+//! Out of scope here: applications and who decides them, ACME (later issues), and which key signs (the shell).
 
 mod apply;
 pub mod certificate;
+pub mod credential;
 pub mod crl;
 mod decide;
 mod event;
@@ -25,19 +26,21 @@ mod fact;
 pub mod key;
 pub mod lint;
 pub mod name;
+mod place;
 pub mod profile;
 mod refusal;
 pub mod request;
 mod state;
 
 pub use event::CrlEvent;
-pub use fact::CaFact;
+pub use fact::{CaFact, Grounds};
+pub use place::{CaId, ListId};
 pub use refusal::CrlRefusal;
 pub use state::{CrlState, LastCrl};
 
 use crate::cbor::{self, Reader, Writer};
 use crate::digest::Digest;
-use crate::evidence::{Aggregate, KeyPurpose};
+use crate::evidence::KeyPurpose;
 use crate::role::{Decided, Folded, Role};
 use crate::time::Timestamp;
 use crate::x509::Certificate;
@@ -120,25 +123,16 @@ impl Authority {
             Self::Party | Self::Server | Self::Tsu => 2 * DAY,
         }
     }
-
-    /// The aggregate of its CRL.
-    #[must_use]
-    pub fn crl_aggregate(self) -> Aggregate {
-        Aggregate::of("crl", self.name().as_bytes())
-    }
 }
 
-/// The aggregate of a certificate that `issuer` issued: its serial number's content octets.
+/// What is recorded of a certificate. All but the grounds stands in the certificate itself.
 #[must_use]
-pub fn certificate_aggregate(issuer: Authority, serial: &[u8]) -> Aggregate {
-    let mut name = vec![issuer as u8];
-    name.extend_from_slice(serial);
-    Aggregate::of("certificate", &name)
-}
-
-/// What is recorded of a certificate: a certificate says all that its fact does.
-#[must_use]
-pub fn issued(issuer: Authority, profile: profile::ProfileCode, certificate: &Certificate) -> CaFact {
+pub fn issued(
+    issuer: Authority,
+    profile: profile::ProfileCode,
+    certificate: &Certificate,
+    grounds: Option<Grounds>,
+) -> CaFact {
     CaFact::CertificateIssued {
         issuer,
         profile,
@@ -146,6 +140,7 @@ pub fn issued(issuer: Authority, profile: profile::ProfileCode, certificate: &Ce
         public_key: Digest::of(&certificate.spki_der()),
         not_before: certificate.validity().not_before,
         not_after: certificate.validity().not_after,
+        grounds,
     }
 }
 

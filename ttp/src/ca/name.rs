@@ -282,7 +282,7 @@ pub struct AlternativeNames {
     pub dns: Vec<String>,
     /// IP addresses.
     #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub ip: Vec<std::net::IpAddr>,
+    pub ip: Vec<core::net::IpAddr>,
     /// Mail addresses (rfc822Name).
     #[serde(skip_serializing_if = "Vec::is_empty")]
     pub email: Vec<String>,
@@ -353,9 +353,9 @@ impl AlternativeNames {
     pub fn to_general_names(&self) -> Result<Vec<GeneralName>, AlternativeNameFault> {
         self.check()?;
         let ascii = |text: &String| Ia5String::try_from(text.as_str()).expect("checked to be ASCII");
-        let octets = |address: &std::net::IpAddr| match address {
-            std::net::IpAddr::V4(address) => OctetString::from(address.octets().to_vec()),
-            std::net::IpAddr::V6(address) => OctetString::from(address.octets().to_vec()),
+        let octets = |address: &core::net::IpAddr| match address {
+            core::net::IpAddr::V4(address) => OctetString::from(address.octets().to_vec()),
+            core::net::IpAddr::V6(address) => OctetString::from(address.octets().to_vec()),
         };
         let dns = self.dns.iter().map(|name| GeneralName::DnsName(ascii(name)));
         let ip = self.ip.iter().map(|address| GeneralName::IpAddress(octets(address)));

@@ -115,8 +115,10 @@ codes! {
         CertificateIssued = 0 "certificate-issued",
         /// A CRL was issued; the entry's digest is that of its DER.
         CrlIssued = 1 "crl-issued",
-        /// A certificate was revoked (later).
+        /// A certificate was revoked.
         CertificateRevoked = 2 "certificate-revoked",
+        /// A certificate was not issued.
+        IssueRefused = 3 "issue-refused",
     }
 }
 
@@ -256,6 +258,7 @@ mod tests {
                 "3.0 ca.certificate-issued",
                 "3.1 ca.crl-issued",
                 "3.2 ca.certificate-revoked",
+                "3.3 ca.issue-refused",
                 "6.0 archive.erased",
             ]
         );

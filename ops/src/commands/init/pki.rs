@@ -13,14 +13,14 @@ use semper_ttp::ca::certificate::{self, BuildFault, CertificateSerial, Issuer, I
 use semper_ttp::ca::crl::{self, CrlFault};
 use semper_ttp::ca::name::{AlternativeNames, Subject, SubjectFault};
 use semper_ttp::ca::profile::{Profile, ProfileCode};
-use semper_ttp::ca::{Authority, Crl, CrlEffect, CrlEvent, CrlRefusal, certificate_aggregate, issued};
+use semper_ttp::ca::{Authority, CaId, Crl, CrlEffect, CrlEvent, CrlRefusal, Grounds, ListId, issued, lint};
 use semper_ttp::crypto::{
     ChainFault, CryptoFault, Entropy, EntropyFault, Purpose, SignError, SignatureAlgorithm, Signer, SoftKey,
     verify_chain,
 };
 use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{
-    Aggregate, Envelope, FACT_VERSION, Formats, Genesis, KeyId, KeyPurpose, LedgerFact, OpsFact, Recorded,
+    Aggregate, Envelope, FACT_VERSION, Formats, Genesis, KeyId, KeyPurpose, LedgerFact, OpsFact, Recorded, names,
 };
 use semper_ttp::role::{Snapshot, encode_snapshot, step};
 use semper_ttp::time::Timestamp;
@@ -197,6 +197,7 @@ struct Issued {
     certificate: Certificate,
     issuer: Authority,
     profile: ProfileCode,
+    grounds: Grounds,
     /// SHA-256 of what was signed: the event of the fact.
     request: Digest,
 }
@@ -281,7 +282,14 @@ impl Maker<'_> {
         let issuer = issuer.authority();
         self.verify(code, file, &certificate, issuer)?;
         let request = Digest::of(unsigned.message());
-        self.issued.push(Issued { name: file.to_owned(), certificate, issuer, profile: code, request });
+        let grounds = Grounds {
+            generation: 1,
+            profile: template.profile.digest(),
+            lint_version: lint::LINT_VERSION,
+            findings: unsigned.lint().numbers(),
+            ..Grounds::default()
+        };
+        self.issued.push(Issued { name: file.to_owned(), certificate, issuer, profile: code, grounds, request });
         Ok(())
     }
 
@@ -352,10 +360,10 @@ impl Maker<'_> {
 
     fn record_certificates(&mut self) -> Result<(), PkiFault> {
         for at in 0..self.issued.len() {
-            let Issued { certificate, issuer, profile, request, .. } = &self.issued[at];
+            let Issued { certificate, issuer, profile, grounds, request, .. } = &self.issued[at];
             let (issuer, request, der) = (*issuer, *request, certificate.der().to_vec());
-            let fact = issued(issuer, *profile, certificate);
-            let aggregate = certificate_aggregate(issuer, &certificate.serial());
+            let fact = issued(issuer, *profile, certificate, Some(grounds.clone()));
+            let aggregate = CaId::first(issuer).certificate(&certificate.serial());
             let tag = Tag::new(TagSpace::Certificate, certificate.digest().as_bytes(), 0);
             let tags = Tags::new(vec![tag]).expect("one tag is not too many");
             self.record(fact, aggregate, request, Some(der), tags)?;
@@ -367,7 +375,8 @@ impl Maker<'_> {
     fn crls(&mut self) -> Result<(), PkiFault> {
         for authority in Authority::ALL {
             let mut snapshot = Snapshot::default();
-            let event = CrlEvent::Issue { authority, life_secs: authority.crl_life_secs(), force: true };
+            let (list, life_secs) = (ListId::first(authority), authority.crl_life_secs());
+            let event = CrlEvent::Issue { list, life_secs, force: true, revoked: Vec::new(), distribution_point: None };
             let (facts, effects) = step::<Crl>(&mut snapshot.state, &event, self.setting.now).map_err(PkiFault::Crl)?;
             snapshot.next_seq = facts.len() as u64;
             let issuer = self.issuer(authority)?;
@@ -376,7 +385,7 @@ impl Maker<'_> {
                 CrlEffect::Sign(content) => Some(content),
                 CrlEffect::WakeAt(_) => None, // `serve` looks at every list when it starts
             });
-            let aggregate = authority.crl_aggregate();
+            let aggregate = list.aggregate();
             for (fact, content) in facts.into_iter().zip(lists) {
                 let unsigned = crl::prepare(content, &issuer)?;
                 let der = unsigned.finish(&key.sign(unsigned.message())?)?;
@@ -405,7 +414,7 @@ impl Maker<'_> {
             Some(artefact) => Draft::with_artefact(role, kind, bytes, artefact),
             None => Draft::of_fact(role, kind, bytes),
         };
-        self.drafts.push(Draft { tags, step: Some((aggregate.0, 0)), ..draft });
+        self.drafts.push(Draft { tags, step: Some((aggregate.0, 0)), names: names::of(&fact), ..draft });
         Ok(())
     }
 }

@@ -115,8 +115,8 @@ fn the_ledger_tells_everything_that_was_made() {
                     assert_eq!(certificate.der(), artefact.unwrap());
                     assert_eq!(certificate.serial(), serial);
                 }
-                CaFact::CrlIssued { authority, number, this_update, .. } => {
-                    assert_eq!(verify_crl(&artefact.unwrap(), &der(authority.name())), Ok(()));
+                CaFact::CrlIssued { list, number, this_update, .. } => {
+                    assert_eq!(verify_crl(&artefact.unwrap(), &der(&list.ca.place())), Ok(()));
                     assert_eq!(number, this_update.secs());
                     // `serve` goes on from here: the snapshot is the fold, and the next list is not due.
                     let row = reader.snapshot(&fact.aggregate.0).unwrap().unwrap();
@@ -125,6 +125,7 @@ fn the_ledger_tells_everything_that_was_made() {
                     assert_eq!((state.next_seq, state.state.last.unwrap().number), (1, number));
                     assert_eq!(Crl::STATE_VERSION, 1);
                 }
+                other => panic!("init does not do this: {other:?}"),
             },
         }
     }

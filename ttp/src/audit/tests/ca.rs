@@ -6,11 +6,13 @@ use semper_ledger::entry::Tags;
 use super::world::signed_list;
 use super::*;
 use crate::asn1::oid;
-use crate::ca::CaFact;
+use crate::ca::certificate::{Issuer, Template};
 use crate::ca::crl::{self, CrlContent};
 use crate::ca::profile::ProfileCode;
-use crate::testing::reissue;
-use crate::x509::Certificate;
+use crate::ca::{Authority, CaFact, Grounds, ListId, lint};
+use crate::crypto::{SignatureAlgorithm, Signer, SoftKey};
+use crate::testing::{PKI, reissue};
+use crate::x509::{Certificate, Period};
 
 fn certified(at: usize) -> usize {
     World::lived().all(Kind::Ca(CaKind::CertificateIssued))[at]
@@ -21,13 +23,16 @@ fn certificates_that_are_not_their_facts() {
     let at = certified(2);
     let world = spoilt(|world| {
         let fact = world.lines[at].fact.clone().unwrap();
-        let CaFact::CertificateIssued { issuer, profile, serial, public_key, not_before, not_after } =
+        let CaFact::CertificateIssued { issuer, profile, serial, public_key, not_before, not_after, grounds } =
             CaFact::from_fact(&fact).unwrap()
         else {
             panic!("a certificate")
         };
         let not_after = not_after.plus_secs(1);
-        world.rewrite(at, CaFact::CertificateIssued { issuer, profile, serial, public_key, not_before, not_after });
+        world.rewrite(
+            at,
+            CaFact::CertificateIssued { issuer, profile, serial, public_key, not_before, not_after, grounds },
+        );
     });
     finds(&world, &format!("entry {at} (ca.certificate-issued): decided again, its fact has another body"));
     let world = spoilt(|world| world.fact(at).event_digest.0[0] ^= 1);
@@ -99,18 +104,19 @@ fn second_list() -> usize {
 fn other_list(change: fn(&mut CrlContent), in_fact: bool) -> Vec<String> {
     let at = second_list();
     let world = spoilt(|world| {
-        let CaFact::CrlIssued { authority, number, this_update, next_update, .. } =
+        let CaFact::CrlIssued { list, number, this_update, next_update, .. } =
             CaFact::from_fact(world.lines[at].fact.as_ref().unwrap()).unwrap()
         else {
             panic!("a list")
         };
-        let mut content = CrlContent { number, this_update, next_update, revoked: Vec::new() };
+        let mut content =
+            CrlContent { number, this_update, next_update, revoked: Vec::new(), distribution_point: None };
         change(&mut content);
         world.lines[at].artefact = Some(signed_list(&content));
-        let CrlContent { number, this_update, next_update, revoked } = content;
+        let CrlContent { number, this_update, next_update, revoked, .. } = content;
         if in_fact {
             let entries = revoked.len() as u64;
-            world.rewrite(at, CaFact::CrlIssued { authority, number, this_update, next_update, entries });
+            world.rewrite(at, CaFact::CrlIssued { list, number, this_update, next_update, entries });
         }
         world.reseal(at);
     });
@@ -140,6 +146,7 @@ fn lists_that_are_not_what_was_decided() {
             serial: vec![1],
             at: content.this_update,
             reason: crl::Reason::Superseded,
+            not_after: content.next_update,
         });
     };
     assert_eq!(other_list(revoke, false), ["decided again, the list has another number of entries"]);
@@ -155,12 +162,12 @@ fn a_list_before_its_time() {
         let at = second_list();
         let fact = world.lines[at].fact.clone().unwrap();
         // As if the first one had been issued an hour before.
-        let CaFact::CrlIssued { authority, .. } = CaFact::from_fact(&fact).unwrap() else { panic!("a list") };
+        let CaFact::CrlIssued { list, .. } = CaFact::from_fact(&fact).unwrap() else { panic!("a list") };
         let first = world.all(Kind::Ca(CaKind::CrlIssued))[0];
         let recent = fact.now.whole_secs().minus_millis(3_600_000);
         let number = recent.secs();
         let next_update = recent.plus_secs(2 * 24 * 3600);
-        world.rewrite(first, CaFact::CrlIssued { authority, number, this_update: recent, next_update, entries: 0 });
+        world.rewrite(first, CaFact::CrlIssued { list, number, this_update: recent, next_update, entries: 0 });
     });
     let found = world.audit().differences;
     assert!(
@@ -184,7 +191,7 @@ fn a_list_by_somebody_else() {
 
 #[test]
 fn snapshots() {
-    let aggregate = Authority::Tsu.crl_aggregate();
+    let aggregate = ListId::first(Authority::Tsu).aggregate();
     let name = format!("the state of aggregate {}…", hex::encode(&aggregate.0[..8]));
     let world = spoilt(|world| *world.snapshots.get_mut(&aggregate).unwrap().last_mut().unwrap() ^= 1);
     finds(&world, &format!("{name}: the snapshot is not the fold of the facts"));
@@ -207,7 +214,7 @@ fn artefacts_and_histories_of_something_else() {
         assert_eq!(world.audit().differences.into_iter().map(|found| found.what).collect::<Vec<_>>(), [due]);
     }
     let at = second_list();
-    let world = spoilt(|world| world.fact(at).aggregate = Authority::Root.crl_aggregate());
+    let world = spoilt(|world| world.fact(at).aggregate = ListId::first(Authority::Root).aggregate());
     let found: Vec<_> = world.audit().differences.into_iter().map(|found| found.what).collect();
     assert_eq!(
         found,
@@ -217,4 +224,82 @@ fn artefacts_and_histories_of_something_else() {
             "the snapshot is not the fold of the facts",
         ]
     );
+}
+
+/// A responder's certificate, issued on a profile that the program has.
+fn responder() -> (Certificate, Grounds) {
+    let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+    let template = testing::template("ocsp-responder", "Responder", &key, 1);
+    let validity = Period { not_before: testing::start(), not_after: testing::start().plus_secs(7 * 86_400 - 1) };
+    let template = Template { validity, ..template };
+    let issuer = Issuer::new(Authority::Tsu, &PKI.ca, PKI.ca_key.algorithm()).unwrap();
+    let grounds = Grounds {
+        generation: 1,
+        profile: template.profile.digest(),
+        lint_version: lint::LINT_VERSION,
+        ..Grounds::default()
+    };
+    (testing::issue(&template, &issuer, &PKI.ca_key), grounds)
+}
+
+const REVOKED: Kind = Kind::Ca(CaKind::CertificateRevoked);
+
+/// Issued, revoked and listed, with something changed before the list.
+fn revoked_world(change: impl FnOnce(&mut World, usize)) -> Vec<String> {
+    let (certificate, grounds) = responder();
+    let mut world = World::lived();
+    let at = |secs: u64| testing::GEN_TIME.plus_secs(90_010 + secs);
+    world.certify_on(ProfileCode::OcspResponder, &certificate, Some(grounds), at(0));
+    world.revoke(&certificate, crl::Reason::KeyCompromise, at(1));
+    let revocation = world.lines.len() - 1;
+    change(&mut world, revocation);
+    world.list(true, at(2));
+    world.audit().differences.into_iter().map(|found| found.what).collect()
+}
+
+#[test]
+fn revocations_are_decided_again() {
+    assert_eq!(revoked_world(|_, _| {}), [""; 0]);
+    let found = revoked_world(|world, at| world.lines[at].entry.tags = Tags::default());
+    assert_eq!(found, ["its entry does not bear the tag of the revoked certificate"]);
+    let found = revoked_world(|world, at| {
+        let CaFact::CertificateRevoked { list, serial, at: when, not_after, public_key, certificate, officer, .. } =
+            CaFact::from_fact(world.lines[at].fact.as_ref().unwrap()).unwrap()
+        else {
+            panic!("a revocation")
+        };
+        let (reason, when) = (crl::Reason::Superseded, when.minus_millis(5_000));
+        let other =
+            CaFact::CertificateRevoked { list, serial, at: when, reason, not_after, public_key, certificate, officer };
+        world.rewrite(at, other);
+    });
+    // The list was made from the revocation as it was.
+    assert_eq!(found.len(), 1, "{found:?}");
+    assert_eq!(found[0], "decided again, its fact has another event, another body");
+    // Hidden: the list names what nobody revoked.
+    let found = revoked_world(|world, at| drop(world.lines.remove(at)));
+    assert_eq!(found, [""; 0], "its event names another set of entries, so it is not decided again");
+    let kinds = World::lived().all(REVOKED);
+    assert_eq!(kinds, [0; 0]);
+}
+
+#[test]
+fn grounds_are_judged() {
+    let (certificate, good) = responder();
+    let found = |grounds: Grounds| -> Vec<String> {
+        let world = spoilt(|world| {
+            let now = testing::GEN_TIME.plus_secs(90_010);
+            world.certify_on(ProfileCode::OcspResponder, &certificate, Some(grounds), now);
+        });
+        world.audit().differences.into_iter().map(|found| found.what).collect()
+    };
+    assert_eq!(found(good.clone()), [""; 0]);
+    let unknown = found(Grounds { profile: Digest([7; 32]), ..good.clone() });
+    assert_eq!(unknown, ["its profile is none that this ledger or this program has"]);
+    let other = found(Grounds { profile: Profile::named("party-legal").digest(), ..good.clone() });
+    assert_eq!(other[0], "its profile party-legal is for certificates of another class");
+    assert!(other[1].starts_with("the lint would have stopped it: key_usage"), "{other:?}");
+    let findings = found(Grounds { findings: vec![40], ..good.clone() });
+    assert_eq!(findings, ["the lint finds something else than was recorded: nothing found"]);
+    assert_eq!(found(Grounds { findings: vec![40], lint_version: 0, ..good }), [""; 0]);
 }

@@ -2,6 +2,7 @@
 
 use super::world::audit_rows;
 use super::*;
+use crate::ca::Authority;
 
 #[test]
 fn what_is_no_entry() {
@@ -60,7 +61,7 @@ fn facts_that_are_missing_or_others() {
         let other = world.lines[stopped].fact.clone();
         world.lines[stopped - 1].fact = other;
     });
-    let state = hex::encode(&Authority::Tsu.crl_aggregate().0[..8]);
+    let state = hex::encode(&ListId::first(Authority::Tsu).aggregate().0[..8]);
     finds_all(
         &world,
         &[

@@ -6,14 +6,18 @@ use semper_ledger::entry::{Entry, Tag, TagSpace, Tags};
 
 use super::super::*;
 use crate::ca::certificate::Issuer;
+use crate::ca::credential::{CertificateState, Credential, CredentialEvent, Revoke};
+use crate::ca::crl::{Reason, Revoked};
 use crate::ca::profile::ProfileCode;
-use crate::ca::{CaFact, CrlEffect, CrlEvent, certificate_aggregate, crl};
+use crate::ca::{Authority, CaFact, CaId, CrlEffect, CrlEvent, Grounds, ListId, crl};
 use crate::crypto::Signer;
-use crate::evidence::{Envelope, Formats, LedgerFact, OpsFact};
+use crate::evidence::{Envelope, Formats, LedgerFact, OpsFact, names};
 use crate::role::{Role as _, step};
 use crate::testing::{self, GEN_TIME, LOG, ORIGIN, PKI, Unit};
 use crate::timestamp::token::{TokenContent, prepare};
-use crate::timestamp::{Endpoint, Stamp, TimestampAuthority, TimestampEffect, TimestampFact, TokenSerial};
+use crate::timestamp::{
+    ClockVerdict, Endpoint, Stamp, TimestampAuthority, TimestampEffect, TimestampFact, TokenSerial,
+};
 use crate::x509::{Certificate, encode};
 
 /// Two seconds before the first token, and within the units' period.
@@ -32,6 +36,7 @@ pub(super) struct World {
     pub(super) lines: Vec<Line>,
     pub(super) snapshots: BTreeMap<Aggregate, Vec<u8>>,
     crl: Snapshot<CrlState>,
+    revoked: Vec<Revoked>,
 }
 
 pub(super) fn key(purpose: KeyPurpose) -> KeyId {
@@ -83,7 +88,8 @@ pub(super) fn signed_by(
 impl World {
     /// Genesis, keys, certificates, the first list.
     pub(super) fn new() -> Self {
-        let mut world = Self { lines: Vec::new(), snapshots: BTreeMap::new(), crl: Snapshot::default() };
+        let (lines, snapshots, revoked) = (Vec::new(), BTreeMap::new(), Vec::new());
+        let mut world = Self { lines, snapshots, crl: Snapshot::default(), revoked };
         let note = PublicKey::from_ed25519(LOG.verifier_key().key().try_into().unwrap()).unwrap();
         let receipt = testing::p256_spki(&[4; 65]);
         let (ec, rsa) = (testing::ec(), testing::rsa());
@@ -190,9 +196,20 @@ impl World {
     }
 
     pub(super) fn certify(&mut self, profile: ProfileCode, certificate: &Certificate) {
+        self.certify_on(profile, certificate, None, BEGIN);
+    }
+
+    /// With what it was issued on.
+    pub(super) fn certify_on(
+        &mut self,
+        profile: ProfileCode,
+        certificate: &Certificate,
+        grounds: Option<Grounds>,
+        now: Timestamp,
+    ) {
         let issuer = match profile {
             ProfileCode::Root | ProfileCode::IssuingCa => Authority::Root,
-            ProfileCode::Tsu => Authority::Tsu,
+            ProfileCode::Tsu | ProfileCode::OcspResponder => Authority::Tsu,
             other => unreachable!("nothing of the class {other:?} is in this world"),
         };
         let fact = CaFact::CertificateIssued {
@@ -202,11 +219,12 @@ impl World {
             public_key: Digest::of(&certificate.spki_der()),
             not_before: certificate.validity().not_before,
             not_after: certificate.validity().not_after,
+            grounds,
         };
         let fact = fact.into_fact(&Envelope {
-            aggregate: certificate_aggregate(issuer, &certificate.serial()),
+            aggregate: CaId::first(issuer).certificate(&certificate.serial()),
             seq: 0,
-            now: BEGIN,
+            now,
             salt: [3; 16],
             policy_hash: Digest::of(b"policy"),
             event_digest: Digest::of(&encode(&certificate.decoded().tbs_certificate)),
@@ -215,13 +233,40 @@ impl World {
         self.push(fact, Some(certificate.der().to_vec()), vec![tag]);
     }
 
+    /// A certificate of the timestamping CA, revoked in its next list.
+    pub(super) fn revoke(&mut self, certificate: &Certificate, reason: Reason, now: Timestamp) {
+        let aggregate = CaId::first(Authority::Tsu).certificate(&certificate.serial());
+        let officer = Digest::of(b"officer");
+        let event = Revoke { reason, certificate: certificate.digest(), officer, clock: ClockVerdict::Synced };
+        let event = CredentialEvent::Revoke(event);
+        let mut state = CertificateState::None;
+        let history =
+            self.lines.iter().filter_map(|line| line.fact.as_ref()).filter(|fact| fact.aggregate == aggregate);
+        for fact in history {
+            Credential::apply(&mut state, &CaFact::from_fact(fact).unwrap());
+        }
+        let (mut facts, _) = step::<Credential>(&mut state, &event, now).unwrap();
+        let fact = facts.remove(0).into_fact(&Envelope {
+            aggregate,
+            seq: 1,
+            now,
+            salt: [4; 16],
+            policy_hash: Digest::of(b"policy"),
+            event_digest: event.digest(),
+        });
+        self.revoked.extend(names::of(&fact).iter().filter_map(|name| names::read_revoked(name)).map(Revoked::from));
+        let tag = Tag::new(TagSpace::Certificate, certificate.digest().as_bytes(), 1);
+        self.push(fact, None, vec![tag]);
+    }
+
     /// The timestamping CA's next list.
     pub(super) fn list(&mut self, force: bool, now: Timestamp) {
-        let event = CrlEvent::Issue { authority: Authority::Tsu, life_secs: 2 * 24 * 3600, force };
+        let (id, revoked) = (ListId::first(Authority::Tsu), self.revoked.clone());
+        let event = CrlEvent::Issue { list: id, life_secs: 2 * 24 * 3600, force, revoked, distribution_point: None };
         let (mut facts, mut effects) = step::<Crl>(&mut self.crl.state, &event, now).unwrap();
         let CrlEffect::Sign(content) = effects.remove(0) else { panic!("the first effect") };
         let list = signed_list(&content);
-        let aggregate = Authority::Tsu.crl_aggregate();
+        let aggregate = id.aggregate();
         self.record(facts.remove(0), aggregate, self.crl.next_seq, &event.encode(), now, Some(list));
         self.crl.next_seq += 1;
         self.snapshots.insert(aggregate, encode_snapshot::<Crl>(&self.crl));

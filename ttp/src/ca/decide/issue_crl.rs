@@ -2,7 +2,7 @@
 
 use super::super::crl::CrlContent;
 use super::super::state::{CrlState, LastCrl};
-use super::super::{Authority, CaFact, Crl, CrlEffect, CrlRefusal};
+use super::super::{Authority, CaFact, Crl, CrlEffect, CrlEvent, CrlRefusal};
 use crate::role::Decided;
 use crate::time::Timestamp;
 
@@ -12,14 +12,9 @@ const LIFE_SECS_MAX: u32 = 10 * 24 * 3600;
 /// That of the root's list (ARL) at most 12 months on.
 const ROOT_LIFE_SECS_MAX: u32 = 365 * 24 * 3600;
 
-pub(super) fn issue_crl(
-    state: &CrlState,
-    authority: Authority,
-    life_secs: u32,
-    force: bool,
-    now: Timestamp,
-) -> Result<Decided<Crl>, CrlRefusal> {
-    let max = if authority == Authority::Root { ROOT_LIFE_SECS_MAX } else { LIFE_SECS_MAX };
+pub(super) fn issue_crl(state: &CrlState, event: &CrlEvent, now: Timestamp) -> Result<Decided<Crl>, CrlRefusal> {
+    let CrlEvent::Issue { list, life_secs, force, ref revoked, ref distribution_point } = *event;
+    let max = if list.ca.authority == Authority::Root { ROOT_LIFE_SECS_MAX } else { LIFE_SECS_MAX };
     if life_secs == 0 || life_secs > max {
         return Err(CrlRefusal::Life { life_secs, max });
     }
@@ -38,8 +33,12 @@ pub(super) fn issue_crl(
     // A restored backup knows an old number; the seconds of the clock are above every number that was ever published,
     // as long as fewer than one list a second is issued (spec §11).
     let number = state.last.map_or(0, |last| last.number.saturating_add(1)).max(now.secs());
-    let fact = CaFact::CrlIssued { authority, number, this_update, next_update, entries: 0 };
-    let content = CrlContent { number, this_update, next_update, revoked: Vec::new() };
+    // An entry stays until a list was issued after its certificate expired (RFC 5280 §3.3).
+    let is_over = |not_after: Timestamp| state.last.is_some_and(|last| not_after < last.this_update);
+    let revoked: Vec<_> = revoked.iter().filter(|one| !is_over(one.not_after)).cloned().collect();
+    let fact = CaFact::CrlIssued { list, number, this_update, next_update, entries: revoked.len() as u64 };
+    let distribution_point = distribution_point.clone();
+    let content = CrlContent { number, this_update, next_update, revoked, distribution_point };
     let wake_at = this_update.plus_millis(u64::from(life_secs) * 500);
     Ok((vec![fact], vec![CrlEffect::Sign(content), CrlEffect::WakeAt(wake_at)]))
 }
@@ -47,6 +46,8 @@ pub(super) fn issue_crl(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ca::ListId;
+    use crate::ca::crl::{Reason, Revoked};
     use crate::cbor;
     use crate::digest::Digest;
     use crate::evidence::{Envelope, Fact, Recorded};
@@ -56,6 +57,11 @@ mod tests {
 
     fn at(secs: u64) -> Timestamp {
         Timestamp::from_secs(secs)
+    }
+
+    fn event(authority: Authority, life_secs: u32, force: bool) -> CrlEvent {
+        let (list, revoked) = (ListId::first(authority), Vec::new());
+        CrlEvent::Issue { list, life_secs, force, revoked, distribution_point: None }
     }
 
     fn last(number: u64, this_update: u64, next_update: u64) -> CrlState {
@@ -113,14 +119,15 @@ mod tests {
             ("the root may live longer", none, Authority::Root, 365 * DAY, true, t, Ok(t)),
         ];
         for (what, state, authority, life, force, now, expected) in table {
-            let decided = issue_crl(&state, authority, life, force, at(now));
+            let decided = issue_crl(&state, &event(authority, life, force), at(now));
             match (decided, expected) {
                 (Ok((facts, effects)), Ok(number)) => {
                     let (this, next) = (at(now), at(now + u64::from(life)));
-                    let fact =
-                        CaFact::CrlIssued { authority, number, this_update: this, next_update: next, entries: 0 };
+                    let list = ListId::first(authority);
+                    let fact = CaFact::CrlIssued { list, number, this_update: this, next_update: next, entries: 0 };
                     assert_eq!(facts, [fact], "{what}");
-                    let content = CrlContent { number, this_update: this, next_update: next, revoked: Vec::new() };
+                    let (this_update, next_update, revoked) = (this, next, Vec::new());
+                    let content = CrlContent { number, this_update, next_update, revoked, distribution_point: None };
                     assert_eq!(effects[0], CrlEffect::Sign(content), "{what}");
                     assert_eq!(effects[1], CrlEffect::WakeAt(this.plus_millis(u64::from(life) * 500)), "{what}");
                 }
@@ -129,13 +136,49 @@ mod tests {
         }
     }
 
+    /// A certificate that has expired is named once more, and then no longer.
+    #[test]
+    fn entries_go_after_their_certificates_expired() {
+        let revoked = |not_after| Revoked {
+            serial: vec![0x41; 16],
+            at: at(50),
+            reason: Reason::Superseded,
+            not_after: at(not_after),
+        };
+        let list = ListId { partition: 3, ..ListId::first(Authority::Party) };
+        let revoked = vec![revoked(99), revoked(100), revoked(5_000)];
+        let point = Some("http://a.example/crl/ca-party/3.crl".to_owned());
+        let event = CrlEvent::Issue {
+            list,
+            life_secs: DAY,
+            force: true,
+            revoked: revoked.clone(),
+            distribution_point: point.clone(),
+        };
+        let named = |state: &CrlState| {
+            let (facts, effects) = issue_crl(state, &event, at(300)).unwrap();
+            let CrlEffect::Sign(content) = &effects[0] else { panic!("a list is signed first") };
+            let CaFact::CrlIssued { entries, .. } = facts[0] else { panic!("a list is one fact") };
+            assert_eq!((content.revoked.len() as u64, &content.distribution_point), (entries, &point));
+            content.revoked.clone()
+        };
+        assert_eq!(named(&CrlState::default()), revoked);
+        assert_eq!(named(&last(1, 100, 200)), revoked[1..]);
+        assert_eq!(named(&last(1, 250, 900)), revoked[2..]);
+        // Other entries are another event.
+        let revoked = revoked[..2].to_vec();
+        let other = CrlEvent::Issue { list, life_secs: DAY, force: true, revoked, distribution_point: point };
+        assert_ne!(other.encode(), event.encode());
+        assert_eq!(hex::encode(self::event(Authority::Tsu, DAY, true).encode()), "83031a00015180f5");
+    }
+
     #[test]
     fn numbers_rise_for_ever_and_facts_fold_to_the_snapshot() {
         let mut state = CrlState::default();
         let mut facts: Vec<Fact> = Vec::new();
         let mut number = 0;
         for secs in [100, 100, 100, 104, 90_000] {
-            let event = crate::ca::CrlEvent::Issue { authority: Authority::Tsu, life_secs: DAY, force: true };
+            let event = event(Authority::Tsu, DAY, true);
             let (new, _) = step::<Crl>(&mut state, &event, at(secs)).unwrap();
             let issued = state.last.unwrap().number;
             assert!(issued > number && issued >= secs);
@@ -143,7 +186,7 @@ mod tests {
             for fact in new {
                 let seq = facts.len() as u64;
                 facts.push(fact.into_fact(&Envelope {
-                    aggregate: Authority::Tsu.crl_aggregate(),
+                    aggregate: ListId::first(Authority::Tsu).aggregate(),
                     seq,
                     now: at(secs),
                     salt: [0; 16],

@@ -7,9 +7,5 @@ use crate::role::Decided;
 use crate::time::Timestamp;
 
 pub(super) fn decide(state: &CrlState, event: &CrlEvent, now: Timestamp) -> Result<Decided<Crl>, CrlRefusal> {
-    match *event {
-        CrlEvent::Issue { authority, life_secs, force } => {
-            issue_crl::issue_crl(state, authority, life_secs, force, now)
-        }
-    }
+    issue_crl::issue_crl(state, event, now)
 }

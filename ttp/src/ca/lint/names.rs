@@ -1,6 +1,6 @@
 //! Names in a certificate, read back by type as a stranger would.
 
-use std::net::IpAddr;
+use core::net::IpAddr;
 
 use rasn::prelude::*;
 use rasn_pkix::{GeneralName, Name};
