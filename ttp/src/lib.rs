@@ -11,6 +11,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`time`], [`digest`] | the moment and the hash, in the only form that we use |
+//! | [`json`], [`b64u`] | what strangers write, read so that it has one meaning and one spelling |
 //! | [`evidence`] | facts byte for byte as they are stored, the names of roles and kinds |
 //! | [`role`] | the `Role` trait, `step`, folding facts into state and its snapshot |
 //! | [`crypto`] | ports `Signer`, `Verifier`, `Entropy`, and soft keys behind them; the one place naming openssl |
@@ -25,12 +26,14 @@
 pub mod account;
 pub mod asn1;
 pub mod audit;
+pub mod b64u;
 pub mod ca;
 pub mod cbor;
 pub mod clock;
 pub mod crypto;
 pub mod digest;
 pub mod evidence;
+pub mod json;
 pub mod role;
 #[cfg(test)]
 mod testing;
