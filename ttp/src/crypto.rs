@@ -8,6 +8,7 @@ mod chain;
 mod ecdsa;
 mod entropy;
 mod hash;
+pub mod jose;
 mod key_file;
 mod log;
 #[cfg(test)]

@@ -15,6 +15,13 @@ const ORDER: [u8; 32] = [
     0xAD, 0xA7, 0x17, 0x9E, 0x84, 0xF3, 0xB9, 0xCA, 0xC2, 0xFC, 0x63, 0x25, 0x51,
 ];
 
+/// n of P-384 (SEC 2 §2.5.1).
+const ORDER_P384: [u8; 48] = [
+    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xFF,
+    0xFF, 0xFF, 0xFF, 0xFF, 0xFF, 0xC7, 0x63, 0x4D, 0x81, 0xF4, 0x37, 0x2D, 0xDF, 0x58, 0x1A, 0x0D, 0xB2, 0x48, 0xB0,
+    0xA7, 0x7A, 0xEC, 0xEC, 0x19, 0x6A, 0xCC, 0xC5, 0x29, 0x73,
+];
+
 /// r ‖ s, 64 octets, from DER; `None` unless the DER is minimal and both numbers fit.
 #[must_use]
 pub fn der_to_raw(der: &[u8]) -> Option<[u8; 64]> {
@@ -53,10 +60,25 @@ pub(super) fn make_low_s(raw: &mut [u8; 64]) {
     }
 }
 
+/// The same for r ‖ s of P-384.
+pub(super) fn make_low_s_p384(raw: &mut [u8; 96]) {
+    let s = &mut raw[48..];
+    let high = s.to_vec();
+    negate(s, &ORDER_P384);
+    // n is odd: one of s and n − s is smaller, and that is the one of at most n/2.
+    if high.as_slice() <= &*s {
+        s.copy_from_slice(&high);
+    }
+}
+
 /// Replaces s by n − s, which verifies as well.
 pub(crate) fn negate_s(raw: &mut [u8; 64]) {
+    negate(&mut raw[32..], &ORDER);
+}
+
+fn negate(s: &mut [u8], order: &[u8]) {
     let mut borrow = 0;
-    for (digit, order) in raw[32..].iter_mut().zip(ORDER).rev() {
+    for (digit, order) in s.iter_mut().zip(order).rev() {
         let (difference, first) = order.overflowing_sub(*digit);
         let (difference, second) = difference.overflowing_sub(borrow);
         *digit = difference;
@@ -119,6 +141,19 @@ mod tests {
         assert_eq!(half, before);
         assert!(is_low_s(&raw_to_der(&half)));
         assert!(!is_low_s(&raw_to_der(&[0; 64])));
+    }
+
+    #[test]
+    fn high_s_of_p384_becomes_low() {
+        let mut one = [0; 96];
+        one[95] = 1;
+        let mut raw = one;
+        make_low_s_p384(&mut raw);
+        assert_eq!(raw, one);
+        raw[48..].copy_from_slice(&ORDER_P384);
+        raw[95] -= 1; // s = n − 1
+        make_low_s_p384(&mut raw);
+        assert_eq!(raw, one);
     }
 
     #[test]
