@@ -17,6 +17,7 @@
 //! | [`crypto`] | ports `Signer`, `Verifier`, `Entropy`, and soft keys behind them; the one place naming openssl |
 //! | [`timestamp`] | the timestamping authority (RFC 3161, ETSI EN 319 422) |
 //! | [`ca`] | certificates and CRLs (RFC 5280) |
+//! | [`statement`] | what parties and third parties sign: JWS in a narrow profile, one type for each kind |
 //! | [`verify`] | offline verification of what the others made; shares only formats with them |
 //! | [`audit`] | every fact folded, and what can be decided again decided again |
 //! | [`account`] | proofs of misbehaviour: bytes that convict a third party, and their judgement |
@@ -35,6 +36,7 @@ pub mod digest;
 pub mod evidence;
 pub mod json;
 pub mod role;
+pub mod statement;
 #[cfg(test)]
 mod testing;
 pub mod time;
