@@ -10,6 +10,7 @@ mod jwk;
 use std::fmt;
 use std::ops::RangeInclusive;
 use std::str::FromStr;
+use std::sync::LazyLock;
 
 use openssl::bn::BigNum;
 use openssl::ec::{EcGroup, EcKey, EcPoint};
@@ -241,8 +242,8 @@ impl Key {
 
     fn new(numbers: &Numbers) -> Result<Self, KeyFault> {
         let lib = match numbers {
-            Numbers::P256(point) => Lib::P256(ec_key(Nid::X9_62_PRIME256V1, point).ok_or(KeyFault::NotOnCurve)?),
-            Numbers::P384(point) => Lib::P384(ec_key(Nid::SECP384R1, point).ok_or(KeyFault::NotOnCurve)?),
+            Numbers::P256(point) => Lib::P256(ec_key(&P256, point).ok_or(KeyFault::NotOnCurve)?),
+            Numbers::P384(point) => Lib::P384(ec_key(&P384, point).ok_or(KeyFault::NotOnCurve)?),
             Numbers::Ed25519(point) if jwk::is_weak(point) => return Err(KeyFault::WeakPoint),
             Numbers::Ed25519(point) => {
                 Lib::Ed25519(PKey::public_key_from_raw_bytes(point, Id::ED25519).map_err(|_| KeyFault::NotOnCurve)?)
@@ -318,13 +319,18 @@ impl fmt::Debug for Key {
     }
 }
 
+// Made once: setting up a group costs more than reading a point. libcrypto has both curves in every build that we support.
+static P256: LazyLock<EcGroup> =
+    LazyLock::new(|| EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("libcrypto has P-256"));
+static P384: LazyLock<EcGroup> =
+    LazyLock::new(|| EcGroup::from_curve_name(Nid::SECP384R1).expect("libcrypto has P-384"));
+
 /// `None` if the octets are no point of the curve. Both curves have cofactor 1, so every point but infinity, which has no
 /// uncompressed form, is a key.
-fn ec_key(curve: Nid, point: &[u8]) -> Option<EcKey<Public>> {
-    let group = EcGroup::from_curve_name(curve).ok()?;
+fn ec_key(group: &EcGroup, point: &[u8]) -> Option<EcKey<Public>> {
     let mut context = openssl::bn::BigNumContext::new().ok()?;
-    let point = EcPoint::from_bytes(&group, point, &mut context).ok()?;
-    EcKey::from_public_key(&group, &point).ok()
+    let point = EcPoint::from_bytes(group, point, &mut context).ok()?;
+    EcKey::from_public_key(group, &point).ok()
 }
 
 fn rsa_key(n: &[u8], e: &[u8]) -> Result<PKey<Public>, ErrorStack> {
