@@ -3,7 +3,7 @@
 #
 #   ops/setup.sh build    what a build needs: a C++ compiler, libclang (bindgen for RocksDB), OpenSSL's headers, ccache
 #   ops/setup.sh test     the foreign programs that judge our output: openssl, a JDK, BouncyCastle, osslsigncode, age, FUSE,
-#                         faketime, promtool, and a Python venv with tests/strangers/requirements.txt; where there is a
+#                         faketime, SoftHSM, promtool, and a Python venv with tests/strangers/requirements.txt; where there is a
 #                         Python of 3.12 or newer, another one with tests/strangers/witness-requirements.txt
 #   ops/setup.sh all      both (the default)
 #
@@ -55,6 +55,15 @@ missing_for_build() {
     have ccache || echo ccache
 }
 
+has_softhsm() {
+    have softhsm2-util || return 1
+    local pattern
+    for pattern in '/usr/lib/softhsm/libsofthsm2.so' '/usr/lib/*/softhsm/libsofthsm2.so' '/usr/local/lib/softhsm/libsofthsm2.so'; do
+        any_file "$pattern" && return 0
+    done
+    return 1
+}
+
 missing_for_test() {
     have openssl || echo openssl
     if ! { have java && have javac && have jarsigner && have keytool; }; then echo default-jdk-headless; fi
@@ -65,6 +74,8 @@ missing_for_test() {
     have age || echo age
     # A clock that jumps, for a whole server.
     any_file '/usr/lib/*/faketime/libfaketimeMT.so.1' || echo faketime
+    # Keys in a PKCS#11 token, without the token.
+    has_softhsm || echo softhsm2
     # Without the device (most containers) the power-cut test says loudly that it did not run.
     if [ -e /dev/fuse ] && ! have fusermount3; then echo fuse3; fi
     if ! venv_complete && ! find_python "$python_min" >/dev/null; then

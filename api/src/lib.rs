@@ -10,6 +10,7 @@ pub mod backup;
 mod body;
 pub mod client;
 mod gzip;
+pub mod hsm;
 mod ledger;
 pub mod log_source;
 pub mod metrics;

@@ -21,7 +21,7 @@ mod verifier;
 pub use chain::{ChainFault, Purpose, verify_chain, verify_crl};
 #[cfg(test)]
 pub(crate) use ecdsa::negate_s;
-pub use ecdsa::{der_to_raw, is_low_s, raw_to_der};
+pub use ecdsa::{der_to_raw, is_low_s, make_low_s, raw_to_der};
 #[cfg(any(test, feature = "test-util"))]
 pub use entropy::SeededEntropy;
 pub use entropy::{Entropy, EntropyFault, OsEntropy};
@@ -95,7 +95,7 @@ impl SignatureAlgorithm {
     }
 }
 
-/// Signs with one private key. A soft key, or later one in a PKCS#11 token.
+/// Signs with one private key: a soft one, or one in a PKCS#11 token (`semper-api`).
 ///
 /// The call blocks (RSA-3072 for 3 ms): the shell runs it in the bounded pool of that key.
 pub trait Signer: Send + Sync + fmt::Debug {

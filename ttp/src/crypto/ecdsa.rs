@@ -53,8 +53,8 @@ pub fn is_low_s(der: &[u8]) -> bool {
     der_to_raw(der).is_some_and(|raw| raw[32..] <= HALF_ORDER[..] && raw[32..] != [0; 32])
 }
 
-/// Replaces s by n − s where s > n/2.
-pub(super) fn make_low_s(raw: &mut [u8; 64]) {
+/// Replaces s by n − s where s > n/2: for those who get r ‖ s from elsewhere, such as a token.
+pub fn make_low_s(raw: &mut [u8; 64]) {
     if raw[32..] > HALF_ORDER[..] {
         negate_s(raw);
     }
