@@ -1,5 +1,5 @@
-//! Formats that several modules read or write and that no crate of ours brings: a few lines of DER, ESS
-//! SigningCertificateV2 (RFC 5035), and numbers that rasn would turn into big integers.
+//! Formats that several modules read or write and that no crate of ours brings: a few lines of DER, read and written,
+//! ESS SigningCertificateV2 (RFC 5035), and numbers that rasn would turn into big integers.
 //!
 //! Nothing here decides or signs, so both producers and [`crate::verify`] may use it.
 
@@ -7,6 +7,7 @@ pub mod der;
 pub mod oid;
 pub mod pem;
 mod policy;
+pub mod read;
 
 pub use policy::{ParsePolicyError, PolicyId, TEST_POLICY};
 
@@ -27,14 +28,7 @@ impl RawOid {
     /// True for content octets that X.690 §8.19 permits: not empty, each arc complete and without leading zero bits.
     #[must_use]
     pub fn is_well_formed(&self) -> bool {
-        let mut arc_begins = true;
-        for octet in self.0.iter() {
-            if arc_begins && *octet == 0x80 {
-                return false;
-            }
-            arc_begins = *octet < 0x80;
-        }
-        arc_begins && !self.0.is_empty()
+        read::is_oid(&self.0)
     }
 }
 
