@@ -16,7 +16,7 @@
 //! | [`role`] | the `Role` trait, `step`, folding facts into state and its snapshot |
 //! | [`crypto`] | ports `Signer`, `Verifier`, `Entropy`, and soft keys behind them; the one place naming openssl |
 //! | [`timestamp`] | the timestamping authority (RFC 3161, ETSI EN 319 422) |
-//! | [`ca`] | certificates and CRLs (RFC 5280) |
+//! | [`ca`] | certificates and CRLs (RFC 5280), OCSP (RFC 6960) |
 //! | [`statement`] | what parties and third parties sign: JWS in a narrow profile, one type for each kind |
 //! | [`verify`] | offline verification of what the others made; shares only formats with them |
 //! | [`audit`] | every fact folded, and what can be decided again decided again |

@@ -76,6 +76,16 @@ pub(crate) fn reissue(good: &Certificate, change: impl FnOnce(&mut rasn_pkix::Tb
     crate::ca::certificate::signed(&tbs, PKI.ca_key.algorithm(), &signature)
 }
 
+/// Who signs OCSP responses for [`PKI`]'s CA: a key with its certificate.
+pub(crate) static OCSP: LazyLock<(SoftKey, Certificate)> = LazyLock::new(|| {
+    let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+    let validity = Period { not_before: start(), not_after: start().plus_secs(7 * 24 * 3600) };
+    let template = Template { validity, ..template("ocsp-responder", "OCSP", &key, 1) };
+    let issuer = Issuer::new(Authority::Tsu, &PKI.ca, PKI.ca_key.algorithm()).unwrap();
+    let certificate = issue(&template, &issuer, &PKI.ca_key);
+    (key, certificate)
+});
+
 pub(crate) fn key_period() -> Period {
     Period { not_before: start(), not_after: start().plus_secs(YEAR_SECS) }
 }

@@ -76,6 +76,13 @@ oids! {
     /// id-kp-timeStamping.
     KP_TIME_STAMPING = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 3 . 8;
 
+    /// id-pkix-ocsp-basic, RFC 6960 §4.2.1.
+    OCSP_BASIC = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 48 . 1 . 1;
+    /// id-pkix-ocsp-nonce, RFC 9654 §2.1.
+    OCSP_NONCE = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 48 . 1 . 2;
+    /// id-pkix-ocsp-extended-revoke, RFC 6960 §4.4.8.
+    OCSP_EXTENDED_REVOKE = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 48 . 1 . 9;
+
     /// commonName.
     COMMON_NAME = 2 . 5 . 4 . 3;
     /// surname.

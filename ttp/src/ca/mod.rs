@@ -26,6 +26,7 @@ mod fact;
 pub mod key;
 pub mod lint;
 pub mod name;
+pub mod ocsp;
 mod place;
 pub mod profile;
 mod refusal;

@@ -92,7 +92,7 @@ pub fn verify_crl(crl: &[u8], issuer: &[u8]) -> Result<(), ChainFault> {
     }
 }
 
-fn store_for(root: X509, at: Timestamp, purpose: Purpose) -> Result<X509Store, openssl::error::ErrorStack> {
+pub(super) fn store_for(root: X509, at: Timestamp, purpose: Purpose) -> Result<X509Store, openssl::error::ErrorStack> {
     let mut param = X509VerifyParam::new()?;
     // A time that does not fit cannot occur: Timestamp ends in the year 9999.
     param.set_time(at.secs() as i64);

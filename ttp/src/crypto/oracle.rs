@@ -3,12 +3,16 @@
 use openssl::ec::{EcGroup, EcKey};
 use openssl::hash::MessageDigest;
 use openssl::nid::Nid;
+use openssl::ocsp::{OcspCertId, OcspFlag, OcspRequest, OcspResponse, OcspResponseStatus};
 use openssl::pkcs12::{ParsedPkcs12_2, Pkcs12};
 use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
+use openssl::stack::Stack;
 use openssl::x509::{CrlStatus, X509, X509Crl, X509NameBuilder, X509Req};
 
-use super::KeyKind;
+use super::chain::store_for;
+use super::{KeyKind, Purpose};
+use crate::time::Timestamp;
 
 /// How many entries a list has, whether it has a nextUpdate, and whether it revokes `certificate`.
 pub(crate) fn read_crl(crl: &[u8], certificate: &[u8]) -> (usize, bool, bool) {
@@ -63,4 +67,60 @@ pub(crate) fn certification_request(kind: KeyKind) -> (Vec<u8>, Vec<u8>) {
 /// One whose signature proves nothing any more.
 pub(crate) fn request_signed_with_sha1() -> Vec<u8> {
     request(&ec(Nid::X9_62_PRIME256V1), MessageDigest::sha1())
+}
+
+/// A request about these certificates of `issuer`, all in DER.
+pub(crate) fn ocsp_request(certificates: &[&[u8]], issuer: &[u8], sha256: bool) -> Vec<u8> {
+    let mut request = OcspRequest::new().unwrap();
+    for certificate in certificates {
+        request.add_id(ocsp_cert_id(certificate, issuer, sha256)).unwrap();
+    }
+    request.to_der().unwrap()
+}
+
+/// What a response says of a certificate.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct OcspFound {
+    /// 0 good, 1 revoked, 2 unknown.
+    pub(crate) status: i32,
+    /// CRLReason; −1 for none.
+    pub(crate) reason: i32,
+    /// revocationTime, thisUpdate and nextUpdate in libcrypto's form.
+    pub(crate) times: [Option<String>; 3],
+}
+
+/// Verifies a response at this moment by `root` alone, its signer's issuer at hand, and finds the answer about
+/// `certificate` of `issuer`; `None` if it does not verify or has none.
+pub(crate) fn ocsp_find(
+    response: &[u8],
+    certificate: &[u8],
+    issuer: &[u8],
+    sha256: bool,
+    root: &[u8],
+    at: Timestamp,
+) -> Option<OcspFound> {
+    let response = OcspResponse::from_der(response).ok()?;
+    assert_eq!(response.status(), OcspResponseStatus::SUCCESSFUL);
+    let basic = response.basic().ok()?;
+    let store = store_for(X509::from_der(root).unwrap(), at, Purpose::Any).unwrap();
+    let mut known = Stack::new().unwrap();
+    known.push(X509::from_der(issuer).unwrap()).unwrap();
+    basic.verify(&known, &store, OcspFlag::empty()).ok()?;
+    let found = basic.find_status(&ocsp_cert_id(certificate, issuer, sha256))?;
+    let next_update = found.next_update().map(ToString::to_string);
+    Some(OcspFound {
+        status: found.status.as_raw(),
+        reason: found.reason.as_raw(),
+        times: [found.revocation_time.map(ToString::to_string), Some(found.this_update.to_string()), next_update],
+    })
+}
+
+/// The responseStatus of a response.
+pub(crate) fn ocsp_status(response: &[u8]) -> Option<i32> {
+    OcspResponse::from_der(response).ok().map(|response| response.status().as_raw())
+}
+
+fn ocsp_cert_id(certificate: &[u8], issuer: &[u8], sha256: bool) -> OcspCertId {
+    let digest = if sha256 { MessageDigest::sha256() } else { MessageDigest::sha1() };
+    OcspCertId::from_cert(digest, &X509::from_der(certificate).unwrap(), &X509::from_der(issuer).unwrap()).unwrap()
 }
