@@ -11,9 +11,10 @@ use std::{
 use arc_swap::ArcSwapOption;
 use bytes::Bytes;
 use semper_ttp::{
-    ca::{CaId, LastCrl, ListId, certificate::Issuer},
+    ca::{Authority, CaId, LastCrl, ListId, certificate::Issuer},
     crypto::Signer,
     time::Timestamp,
+    x509::Certificate,
 };
 
 /// One CA whose key this process holds.
@@ -37,6 +38,10 @@ pub struct Authorities(Vec<Held>);
 
 pub(crate) struct Held {
     pub(crate) key: AuthorityKey,
+    /// Its certificate as read; `None` only for what is no certificate.
+    pub(crate) certificate: Option<Certificate>,
+    /// It was revoked: it signs no certificate more.
+    revoked: AtomicBool,
     /// By partition: the list of all, and every shard that there is or was.
     lists: RwLock<BTreeMap<u32, Arc<HeldList>>>,
 }
@@ -87,7 +92,22 @@ impl HeldList {
 impl Held {
     fn new(key: AuthorityKey) -> Self {
         let lists = (0..=key.shards).map(|partition| (partition, HeldList::new(ListId { ca: key.ca, partition })));
-        Self { lists: RwLock::new(lists.collect()), key }
+        let certificate = Certificate::from_der(&key.certificate).ok();
+        Self { lists: RwLock::new(lists.collect()), certificate, revoked: AtomicBool::new(false), key }
+    }
+
+    pub(crate) fn is_revoked(&self) -> bool {
+        self.revoked.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn mark_revoked(&self) {
+        self.revoked.store(true, Ordering::Release);
+    }
+
+    /// Whether its own certificate is this one of this CA.
+    pub(crate) fn is_certified_by(&self, ca: CaId, serial: &[u8]) -> bool {
+        let by_root = ca.authority == Authority::Root && self.key.ca.authority != Authority::Root;
+        by_root && self.certificate.as_ref().is_some_and(|own| own.serial() == serial)
     }
 
     /// Its lists, that of all first.

@@ -15,6 +15,7 @@ mod ledger;
 pub mod log_source;
 pub mod metrics;
 pub mod monitor;
+mod ocsp;
 pub mod pool;
 mod problem;
 pub mod quota;
@@ -28,4 +29,7 @@ pub mod witness;
 pub mod witnesses;
 
 pub use authorities::{Authorities, AuthorityKey};
-pub use service::{Endpoint, Service, ServiceParts, TimeSource};
+pub use service::{
+    CredentialFault, Endpoint, IssuedCertificate, KnownCertificate, ResponderKey, Service, ServiceParts, TimeSource,
+    ToIssue,
+};

@@ -8,7 +8,7 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::{ledger, problem::Problem, service::Service, timestamp, well_known};
+use crate::{ledger, ocsp, problem::Problem, service::Service, timestamp, well_known};
 
 /// What handlers share.
 pub struct App {
@@ -38,6 +38,8 @@ pub fn plain(app: Arc<App>) -> Router {
         .route("/ledger/proof/inclusion", get(ledger::inclusion))
         .route("/ledger/proof/consistency", get(ledger::consistency))
         .route("/ca/{file}", get(well_known::certificate))
+        .route("/ocsp", post(ocsp::post))
+        .route("/ocsp/{*request}", get(ocsp::get))
         .route("/crl/{*file}", get(well_known::crl))
         .route("/.well-known/semper", get(well_known::semper))
         .fallback(not_found)
@@ -53,6 +55,7 @@ pub fn label(path: &str) -> &'static str {
         "/ledger/vkey" => "/ledger/vkey",
         "/ledger/proof/inclusion" => "/ledger/proof/inclusion",
         "/ledger/proof/consistency" => "/ledger/proof/consistency",
+        "/ocsp" => "/ocsp",
         "/.well-known/semper" => "/.well-known/semper",
         "/metrics" => "/metrics",
         "/healthz" => "/healthz",
@@ -60,6 +63,7 @@ pub fn label(path: &str) -> &'static str {
         "/backup" => "/backup",
         _ if path.starts_with("/backup/") => "/backup",
         _ if path.starts_with("/ledger/tile/") => "/ledger/tile",
+        _ if path.starts_with("/ocsp/") => "/ocsp",
         _ if path.starts_with("/ca/") => "/ca",
         _ if path.starts_with("/crl/") => "/crl",
         _ => "other",

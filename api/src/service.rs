@@ -7,7 +7,9 @@
 //!
 //! A signature that was not committed dies with the memory it lies in.
 
+mod credential;
 mod crl;
+mod ocsp;
 mod token;
 mod upkeep;
 
@@ -16,11 +18,18 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
+pub(crate) use self::ocsp::{Answer as OcspAnswer, Answered as OcspAnswered};
+pub use self::{
+    credential::{CredentialFault, IssuedCertificate, KnownCertificate, ToIssue},
+    ocsp::ResponderKey,
+};
 use semper_ledger::{
     ledger::Ledger,
     sequencer::{Draft, Refused},
 };
 use semper_ttp::{
+    asn1::{ObjectIdentifier, PolicyId, TEST_POLICY},
+    ca::{Authority, CaId, name::Subject},
     clock::Health,
     crypto::{Entropy, Signer},
     digest::Digest,
@@ -32,7 +41,10 @@ use semper_ttp::{
 
 use tokio::sync::Notify;
 
-use self::token::{FIRST_USE_STEP, FirstUse};
+use self::{
+    ocsp::Responders,
+    token::{FIRST_USE_STEP, FirstUse},
+};
 use crate::{
     authorities::Authorities, backup::Checkpoints, metrics::Metrics, pool::Pool, quota::Quota, witnesses::Witnesses,
 };
@@ -70,6 +82,10 @@ impl Endpoint {
     }
 }
 
+/// Signatures that one address may have in a minute about certificates that do not exist: a client that errs asks a few times, one
+/// that tries serial numbers gets an unsigned answer from then on.
+const UNKNOWN_PER_MINUTE: u32 = 60;
+
 /// Everything a service is given.
 pub struct ServiceParts {
     /// The ledger.
@@ -96,6 +112,12 @@ pub struct ServiceParts {
     pub description: serde_json::Value,
     /// `http://host[:port]`, as certificates name it.
     pub base_url: String,
+    /// Keys that answer OCSP.
+    pub responders: Vec<ResponderKey>,
+    /// Our organisation, as certificates of our own name it.
+    pub subject: Subject,
+    /// True if nobody vouches for the clock: certificates then bear the test policy alone.
+    pub test: bool,
 }
 
 /// The running service.
@@ -122,6 +144,11 @@ pub struct Service {
     revoked: Notify,
     /// `http://host[:port]` under which lists are served.
     base_url: String,
+    responders: Responders,
+    /// Signatures about certificates that do not exist, per address.
+    unknown_quota: Quota,
+    /// Instead of the policies of profiles.
+    test_policy: Option<ObjectIdentifier>,
 }
 
 /// Why the service itself could not act; its log has the details.
@@ -142,6 +169,12 @@ pub enum ServiceFault {
     /// A CRL could not be made.
     #[error("a CRL could not be made: {0}")]
     Crl(String),
+    /// A key did not sign.
+    #[error("{0}")]
+    Signing(String),
+    /// An OCSP responder could not be set up.
+    #[error("OCSP: {0}")]
+    Responder(String),
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] semper_ttp::crypto::EntropyFault),
@@ -159,6 +192,10 @@ impl Service {
     pub fn new(parts: ServiceParts) -> Result<Arc<Self>, ServiceFault> {
         let ServiceParts { ledger, endpoints, authorities, time, entropy, metrics, quota, .. } = parts;
         let ServiceParts { witnesses, checkpoints, policy_hash, description, base_url, .. } = parts;
+        let ServiceParts { responders, subject, test, .. } = parts;
+        let cas = authorities.all().iter().filter_map(|held| Some((held.key.ca, held.certificate.clone()?)));
+        let responders = Responders::new(cas.collect(), &responders, subject);
+        let test_policy = TEST_POLICY.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn()).filter(|_| test);
         let serial = AtomicU64::new(ledger.reader().counter(SERIAL_COUNTER)?);
         for endpoint in &endpoints {
             let aggregate = Aggregate::of_key(endpoint.endpoint.tsu().key());
@@ -183,9 +220,30 @@ impl Service {
             halted: OnceLock::new(),
             revoked: Notify::new(),
             base_url,
+            responders,
+            unknown_quota: Quota::new(UNKNOWN_PER_MINUTE, false),
+            test_policy,
         });
         service.load_lists()?;
+        service.load_revoked_cas()?;
         Ok(service)
+    }
+
+    /// One reading that asserts nothing.
+    pub(crate) fn now(&self) -> Timestamp {
+        self.time.now()
+    }
+
+    /// CAs of ours that were revoked sign nothing.
+    fn load_revoked_cas(&self) -> Result<(), ServiceFault> {
+        for held in self.authorities.all().iter().filter(|held| held.key.ca.authority != Authority::Root) {
+            let Some(own) = &held.certificate else { continue };
+            let (state, _) = self.certificate_state(&CaId::first(Authority::Root).certificate(&own.serial()))?;
+            if state.issued().is_some_and(|status| status.revoked.is_some()) {
+                held.mark_revoked();
+            }
+        }
+        Ok(())
     }
 
     /// What is around a fact of the service's own, with a new salt; `event` is what led to it.
@@ -198,8 +256,13 @@ impl Service {
     ) -> Result<Envelope, semper_ttp::crypto::EntropyFault> {
         let mut salt = [0; 16];
         self.entropy.fill(&mut salt)?;
-        let event_digest = Digest::of(event);
-        Ok(Envelope { aggregate, seq, now, salt, policy_hash: self.policy_hash, event_digest })
+        Ok(Envelope { event_digest: Digest::of(event), ..self.envelope_with(aggregate, seq, now, salt) })
+    }
+
+    /// The same with a salt that was drawn already, and no event yet.
+    fn envelope_with(&self, aggregate: Aggregate, seq: u64, now: Timestamp, salt: [u8; 16]) -> Envelope {
+        let Self { policy_hash, .. } = *self;
+        Envelope { aggregate, seq, now, salt, policy_hash, event_digest: Digest::default() }
     }
 
     /// True while there is room to write.

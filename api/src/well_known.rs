@@ -111,7 +111,7 @@ fn cached(
     let etag = format!("\"{}\"", semper_ttp::digest::Digest::of(&der));
     let modified = modified.map(|at| at.to_chrono().format("%a, %d %b %Y %H:%M:%S GMT").to_string());
     let known = match headers.get(header::IF_NONE_MATCH) {
-        Some(tags) => names(tags, &etag),
+        Some(tags) => names_etag(tags, &etag),
         // The very date that was sent: whoever kept a copy sends it back, and no other can be trusted to the second.
         None => {
             headers.get(header::IF_MODIFIED_SINCE).is_some_and(|at| modified.as_deref().is_some_and(|due| at == due))
@@ -132,7 +132,7 @@ fn cached(
 }
 
 /// Whether an If-None-Match names `etag`: any, or a list that holds it. A weak tag of the same bytes is as good.
-fn names(tags: &HeaderValue, etag: &str) -> bool {
+pub(crate) fn names_etag(tags: &HeaderValue, etag: &str) -> bool {
     let tags = tags.to_str().unwrap_or_default();
     tags.trim() == "*" || tags.split(',').any(|tag| tag.trim().trim_start_matches("W/") == etag)
 }
@@ -143,7 +143,7 @@ mod tests {
 
     #[test]
     fn a_client_names_what_it_has() {
-        let named = |text: &'static str| names(&HeaderValue::from_static(text), "\"ab\"");
+        let named = |text: &'static str| names_etag(&HeaderValue::from_static(text), "\"ab\"");
         for tags in ["\"ab\"", "*", " * ", "\"cd\", \"ab\"", "W/\"ab\"", "\"cd\",W/\"ab\""] {
             assert!(named(tags), "{tags}");
         }

@@ -90,15 +90,18 @@ fn ledger(now: &Arc<Now>) -> Ledger {
     .unwrap()
 }
 
-fn authority(authority: Authority, crl_life_secs: u32) -> AuthorityKey {
-    let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
-    let subject = Subject {
+fn subject(common_name: &str) -> Subject {
+    Subject {
         country: "FR".to_owned(),
         organization: "Example".to_owned(),
         organization_identifier: "NTRFR-000000000".to_owned(),
-        common_name: authority.name().to_owned(),
-    };
-    let issuer = Issuer::self_signed(&subject, key.spki_der(), key.algorithm()).unwrap();
+        common_name: common_name.to_owned(),
+    }
+}
+
+fn authority(authority: Authority, crl_life_secs: u32) -> AuthorityKey {
+    let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+    let issuer = Issuer::self_signed(&subject(authority.name()), key.spki_der(), key.algorithm()).unwrap();
     let ca = CaId::first(authority);
     AuthorityKey { ca, certificate: Vec::new(), issuer, signer: Arc::new(key), crl_life_secs, shards: 0 }
 }
@@ -122,6 +125,9 @@ fn a_ca_that_fails_does_not_stop_the_next_and_a_stale_crl_is_said() {
         policy_hash: Digest::of(b"policy"),
         description: serde_json::json!({}),
         base_url: "http://pki.example".to_owned(),
+        responders: Vec::new(),
+        subject: subject("Example"),
+        test: true,
     })
     .unwrap();
     let (root, tsu) = (Authority::Root.name(), Authority::Tsu.name());

@@ -234,6 +234,14 @@ impl Reader {
         Ok(facts)
     }
 
+    /// The entry of one step of an aggregate.
+    pub fn step_index(&self, aggregate: &Hash, step: u64) -> Result<Option<u64>, Fault> {
+        let key = keys::hash_number(aggregate, step);
+        let Some(row) = read(&*self.store, Table::Aggregate, &key)? else { return Ok(None) };
+        let index = keys::parse_number(&row);
+        index.map(Some).ok_or_else(|| Fault::corrupt(Table::Aggregate, &key, "not an index"))
+    }
+
     /// The newest step of an aggregate and the index of its entry.
     pub fn last_step(&self, aggregate: &Hash) -> Result<Option<(u64, u64)>, Fault> {
         let row = first(&*self.store, Table::Aggregate, &keys::hash_number(aggregate, u64::MAX), Direction::Down)?;

@@ -56,7 +56,7 @@ use crate::exit::Exit;
 
 pub(crate) use files::{make_folder, sync_folder, write_new};
 pub(crate) use genesis::{keep_promises, read_genesis};
-pub(crate) use keys::{open_key, seal_key};
+pub(crate) use keys::{has_key, open_key, seal_key};
 pub(crate) use loaded::{Loaded, Opened, authority_purpose};
 pub(crate) use lock::StoreLock;
 pub(crate) use read_only::ReadOnly;

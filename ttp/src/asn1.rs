@@ -11,6 +11,8 @@ pub mod read;
 
 pub use policy::{ParsePolicyError, PolicyId, TEST_POLICY};
 
+pub use rasn::types::ObjectIdentifier;
+
 use rasn::prelude::*;
 use rasn_pkix::{AlgorithmIdentifier, GeneralNames};
 

@@ -105,6 +105,11 @@ pub trait Signer: Send + Sync + fmt::Debug {
     /// The public key as SubjectPublicKeyInfo DER.
     fn spki_der(&self) -> &[u8];
 
+    /// True if a signature costs so little that whoever wants one may wait for it in place: some 30 µs of this processor.
+    fn is_quick(&self) -> bool {
+        false
+    }
+
     /// Signs `message` (which is hashed here). ECDSA gives DER with s ≤ n/2.
     ///
     /// # Errors

@@ -40,7 +40,7 @@ pub(super) use outside::read_policy;
 use super::say;
 use crate::{
     cli,
-    config::{Config, ENDPOINTS, endpoint_settings},
+    config::{ClockSource, Config, ENDPOINTS, endpoint_settings},
     data::{self, BACKUP_INDEX, DataFolder, keep_promises, read_genesis, sequencer_settings},
     disk,
     exit::Exit,
@@ -83,6 +83,9 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         true => None,
         false => Some((reserve(config.listen.http)?, reserve(config.listen.admin)?)),
     };
+    if read_only.is_none() && !args.check {
+        folder.make_responder_keys(&config, &OsEntropy)?;
+    }
     let storage = match &read_only {
         None => storage::open(&folder, &config, policy.as_ref())?,
         Some(mark) => storage::open_frozen(&folder, &config, mark)?,
@@ -152,6 +155,9 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
             "version": env!("CARGO_PKG_VERSION"),
         }),
         base_url: loaded.identity.public_url.clone(),
+        responders: loaded.responders,
+        subject: loaded.identity.subject(""),
+        test: config.clock.source == ClockSource::Assumed,
     })
     .map_err(|error| Failed::fault(&error))?;
     if let Some(mark) = &read_only {
@@ -224,6 +230,7 @@ async fn listen(
             Err(fault) if fault.is_of_time() => None,
             Err(fault) => return Err(Failed::fault(&fault)),
         };
+        renew_responders(&service).await;
         tokio::spawn(service.clone().keep_crls_fresh(next_crls, config.ca.crl_delay()));
         look_at_keys(&service).await;
         tokio::spawn(watch_keys(service.clone()));
@@ -318,7 +325,16 @@ async fn watch_keys(service: Arc<Service>) {
     loop {
         tokio::time::sleep(KEYS_INTERVAL).await;
         look_at_keys(&service).await;
+        renew_responders(&service).await;
     }
+}
+
+/// New certificates for OCSP responders whose own has lived half its life, which is days before it ends; with the clock in doubt,
+/// at the next look.
+async fn renew_responders(service: &Arc<Service>) {
+    let service = service.clone();
+    // Logged where it failed.
+    let _ = tokio::task::spawn_blocking(move || service.renew_responders()).await;
 }
 
 async fn watch_disk(service: Arc<Service>, data: std::path::PathBuf, min: u64) {

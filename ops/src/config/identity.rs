@@ -3,6 +3,7 @@
 
 use std::fmt;
 
+use semper_ttp::ca::name::Subject;
 use serde::{Deserialize, Serialize};
 
 use super::{Config, Faults, Ledger, Service};
@@ -37,6 +38,16 @@ impl fmt::Display for IdentityIncomplete {
 impl std::error::Error for IdentityIncomplete {}
 
 impl Identity {
+    /// The organisation's names with another common name, as certificates of our own have them.
+    pub(crate) fn subject(&self, common_name: &str) -> Subject {
+        Subject {
+            country: self.country.clone(),
+            organization: self.organisation.clone(),
+            organization_identifier: self.organisation_identifier.clone(),
+            common_name: common_name.to_owned(),
+        }
+    }
+
     /// The identity that the configuration states.
     ///
     /// # Errors

@@ -48,6 +48,18 @@ pub(crate) fn open_key(
     Ok((id, key))
 }
 
+/// Whether there is a key of this purpose.
+///
+/// # Errors
+/// The disk.
+pub(crate) fn has_key(folder: &DataFolder, purpose: KeyPurpose) -> Result<bool, DataError> {
+    match newest(folder, purpose) {
+        Ok(_) => Ok(true),
+        Err(DataError::NoKey { .. }) => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// The highest generation that has a file.
 fn newest(folder: &DataFolder, purpose: KeyPurpose) -> Result<KeyId, DataError> {
     let keys = folder.path("keys");

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use semper_api::AuthorityKey;
+use semper_api::{AuthorityKey, ResponderKey};
 use semper_ledger::anchor::file::FileAnchor;
 use semper_ledger::note::NoteSigner;
 use semper_ledger::reader::Reader;
@@ -11,12 +11,12 @@ use semper_ledger::store::rocks::RocksStore;
 use semper_ttp::asn1::PolicyId;
 use semper_ttp::ca::certificate::Issuer;
 use semper_ttp::ca::{Authority, CaId};
-use semper_ttp::crypto::{LogSigner, Passphrase, Signer};
-use semper_ttp::evidence::KeyPurpose;
+use semper_ttp::crypto::{Entropy, KeyFileFault, LogSigner, Passphrase, SignatureAlgorithm, Signer, SoftKey};
+use semper_ttp::evidence::{KeyId, KeyPurpose};
 use semper_ttp::timestamp::Tsu;
 use semper_ttp::x509::Certificate;
 
-use super::{DataError, DataFolder, files, open_key};
+use super::{DataError, DataFolder, files, has_key, open_key, seal_key};
 use crate::config::{ClockSource, Config, Identity, TEST_POLICY};
 
 /// Everything that a running service has from its folder. Store and anchor are locked while it lives.
@@ -25,6 +25,8 @@ pub(crate) struct Loaded {
     pub(crate) log_keys: LogKeys,
     /// In the order of [`Authority::ALL`].
     pub(crate) authorities: Vec<AuthorityKey>,
+    /// Keys that answer OCSP, one for each line of issuing CAs.
+    pub(crate) responders: Vec<ResponderKey>,
     /// The timestamping units with their keys: P-256, then RSA.
     pub(crate) units: Vec<(Tsu, Arc<dyn Signer>)>,
     pub(crate) store: Arc<RocksStore>,
@@ -36,6 +38,7 @@ pub(crate) struct Opened {
     pub(crate) identity: Identity,
     pub(crate) log_keys: LogKeys,
     pub(crate) authorities: Vec<AuthorityKey>,
+    pub(crate) responders: Vec<ResponderKey>,
     pub(crate) units: Vec<(Tsu, Arc<dyn Signer>)>,
 }
 
@@ -58,9 +61,9 @@ impl DataFolder {
         config: &Config,
         further: impl FnOnce(&Reader) -> Result<(), DataError>,
     ) -> Result<Loaded, DataError> {
-        let Opened { identity, log_keys, authorities, units } = self.open_keys(config)?;
+        let Opened { identity, log_keys, authorities, responders, units } = self.open_keys(config)?;
         let (store, anchor) = self.open_storage(&config.ledger, log_keys.identity(), further)?;
-        Ok(Loaded { identity, log_keys, authorities, units, store, anchor })
+        Ok(Loaded { identity, log_keys, authorities, responders, units, store, anchor })
     }
 
     /// Keys and certificates.
@@ -78,7 +81,9 @@ impl DataFolder {
         let units = [KeyPurpose::TsuEc, KeyPurpose::TsuRsa].into_iter().map(|purpose| self.unit(purpose, &passphrase));
         let units: Vec<_> = units.collect::<Result<_, _>>()?;
         self.check_policies(config, &units)?;
-        Ok(Opened { identity, log_keys, authorities, units })
+        let responders = Authority::ISSUING.into_iter().filter_map(|authority| self.responder(authority, &passphrase));
+        let responders = responders.collect::<Result<_, _>>()?;
+        Ok(Opened { identity, log_keys, authorities, responders, units })
     }
 
     /// A unit that was certified for a trial makes no timestamps that look real: whoever reads the token alone would take
@@ -144,6 +149,35 @@ impl DataFolder {
             // The root issues a handful of certificates.
             shards: if authority == Authority::Root { 0 } else { crl_shards },
         })
+    }
+
+    /// `None` for a line whose folder is from before there was OCSP, until [`Self::make_responder_keys`] was called.
+    fn responder(&self, authority: Authority, passphrase: &Passphrase) -> Option<Result<ResponderKey, DataError>> {
+        match open_key(self, authority.responder_purpose()?, passphrase) {
+            Ok((key, signer)) => Some(Ok(ResponderKey { authority, key, signer: Arc::new(signer) })),
+            Err(DataError::NoKey { .. }) => None,
+            Err(error) => Some(Err(error)),
+        }
+    }
+
+    /// Makes the keys of OCSP responders that are not there yet. Their making becomes an entry when the service runs.
+    ///
+    /// # Errors
+    /// The disk, the passphrase, libcrypto.
+    pub(crate) fn make_responder_keys(&self, config: &Config, entropy: &dyn Entropy) -> Result<(), DataError> {
+        let passphrase = config.keys.passphrase(|name| std::env::var_os(name))?;
+        let passphrase = Passphrase::new(passphrase.expose().to_owned());
+        for authority in Authority::ISSUING {
+            let Some(purpose) = authority.responder_purpose() else { continue };
+            if has_key(self, purpose)? {
+                continue;
+            }
+            let id = KeyId::new(purpose, 1);
+            let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256);
+            let key = key.map_err(|fault| DataError::Key { id, fault: KeyFileFault::from(fault) })?;
+            seal_key(self, id, &key, &passphrase, entropy)?;
+        }
+        Ok(())
     }
 
     fn unit(&self, purpose: KeyPurpose, passphrase: &Passphrase) -> Result<(Tsu, Arc<dyn Signer>), DataError> {

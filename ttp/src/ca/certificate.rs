@@ -139,7 +139,8 @@ impl Issuer {
     }
 
     /// When it may sign; `None` for a root that has no certificate yet.
-    pub(super) const fn validity(&self) -> Option<Period> {
+    #[must_use]
+    pub const fn validity(&self) -> Option<Period> {
         self.validity
     }
 }

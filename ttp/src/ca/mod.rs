@@ -113,6 +113,17 @@ impl Authority {
         }
     }
 
+    /// What the key is for that answers OCSP for it. The root's few certificates are in its list alone.
+    #[must_use]
+    pub const fn responder_purpose(self) -> Option<KeyPurpose> {
+        match self {
+            Self::Root => None,
+            Self::Party => Some(KeyPurpose::OcspParty),
+            Self::Server => Some(KeyPurpose::OcspServer),
+            Self::Tsu => Some(KeyPurpose::OcspTsu),
+        }
+    }
+
     /// From thisUpdate to nextUpdate of its lists, seconds; the next is issued at half of it. Two days give a new list
     /// every 24 hours (EN 319 411-1 CSS-6.3.9-05). The root's list changes only when an issuing CA is revoked, and may
     /// live for 12 months (BR 4.9.7): 60 days leave a month to bring an ailing root key back.

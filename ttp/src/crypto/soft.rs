@@ -123,6 +123,10 @@ impl Signer for SoftKey {
         &self.spki_der
     }
 
+    fn is_quick(&self) -> bool {
+        self.algorithm != SignatureAlgorithm::RsaPkcs1Sha256
+    }
+
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
         if let Some(ec) = &self.ec {
             return sign_p256(ec, message).ok_or(SignError { reason: "libcrypto refused to sign with P-256" });

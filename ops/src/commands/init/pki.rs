@@ -11,7 +11,7 @@ use semper_ledger::store::FORMAT;
 use semper_ttp::asn1::PolicyId;
 use semper_ttp::ca::certificate::{self, BuildFault, CertificateSerial, Issuer, IssuerFault, Template};
 use semper_ttp::ca::crl::{self, CrlFault};
-use semper_ttp::ca::name::{AlternativeNames, Subject, SubjectFault};
+use semper_ttp::ca::name::{AlternativeNames, SubjectFault};
 use semper_ttp::ca::profile::{Profile, ProfileCode};
 use semper_ttp::ca::{Authority, CaId, Crl, CrlEffect, CrlEvent, CrlRefusal, Grounds, ListId, issued, lint};
 use semper_ttp::crypto::{
@@ -79,13 +79,16 @@ pub(super) struct Keys(BTreeMap<KeyId, Arc<SoftKey>>);
 
 impl Keys {
     /// What is made, and how each signs.
-    pub(super) const PURPOSES: [(KeyPurpose, SignatureAlgorithm); 8] = [
+    pub(super) const PURPOSES: [(KeyPurpose, SignatureAlgorithm); 11] = [
         (KeyPurpose::LogNote, SignatureAlgorithm::Ed25519),
         (KeyPurpose::LogReceipt, SignatureAlgorithm::EcdsaP256Sha256),
         (KeyPurpose::CaRoot, SignatureAlgorithm::EcdsaP256Sha256),
         (KeyPurpose::CaParty, SignatureAlgorithm::EcdsaP256Sha256),
         (KeyPurpose::CaServer, SignatureAlgorithm::EcdsaP256Sha256),
         (KeyPurpose::CaTsu, SignatureAlgorithm::EcdsaP256Sha256),
+        (KeyPurpose::OcspParty, SignatureAlgorithm::EcdsaP256Sha256),
+        (KeyPurpose::OcspServer, SignatureAlgorithm::EcdsaP256Sha256),
+        (KeyPurpose::OcspTsu, SignatureAlgorithm::EcdsaP256Sha256),
         (KeyPurpose::TsuEc, SignatureAlgorithm::EcdsaP256Sha256),
         (KeyPurpose::TsuRsa, SignatureAlgorithm::RsaPkcs1Sha256),
     ];
@@ -147,19 +150,9 @@ pub(super) struct Pki {
     pub(super) rows: Vec<RoleRow>,
 }
 
-/// The organisation's names with another common name.
-fn subject(identity: &Identity, common_name: &str) -> Subject {
-    Subject {
-        country: identity.country.clone(),
-        organization: identity.organisation.clone(),
-        organization_identifier: identity.organisation_identifier.clone(),
-        common_name: common_name.to_owned(),
-    }
-}
-
 /// Judges every name that will stand in a certificate, before anything is made.
 pub(super) fn check_names(identity: &Identity, init: &Init) -> Result<(), SubjectFault> {
-    [&init.operator, &init.officer].into_iter().try_for_each(|name| subject(identity, name).to_name().map(drop))
+    [&init.operator, &init.officer].into_iter().try_for_each(|name| identity.subject(name).to_name().map(drop))
 }
 
 const fn common_name(authority: Authority) -> &'static str {
@@ -214,7 +207,7 @@ impl Maker<'_> {
     fn certificates(&mut self) -> Result<[(&'static str, SoftKey); 2], PkiFault> {
         let Setting { identity, init, keys, .. } = self.setting;
         let root_key = keys.get(KeyPurpose::CaRoot);
-        let root_subject = subject(identity, common_name(Authority::Root));
+        let root_subject = identity.subject(common_name(Authority::Root));
         let itself = Issuer::self_signed(&root_subject, root_key.spki_der(), root_key.algorithm())?;
         self.issue("root", "root", common_name(Authority::Root), root_key, &itself)?;
         let root = self.issuer(Authority::Root)?;
@@ -268,7 +261,7 @@ impl Maker<'_> {
             validity: self.period(profile.life_days()),
             key_period: profile.key_life_days().map(|days| self.period(days)),
             profile,
-            subject: (&subject(self.setting.identity, name)).into(),
+            subject: (&self.setting.identity.subject(name)).into(),
             alternative_names: AlternativeNames::default(),
             spki_der: key.spki_der().to_vec(),
             serial: CertificateSerial::from_random(random),

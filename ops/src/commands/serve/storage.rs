@@ -32,8 +32,12 @@ pub(super) enum Guard {
 /// The usual way: everything is judged, by the witnesses too, before a byte changes.
 pub(super) fn open(folder: &DataFolder, config: &Config, policy: Option<&Policy>) -> Result<Storage, DataError> {
     let loaded = folder.load_judged(config, |reader| outside::ask(folder, policy, &config.witnesses, reader))?;
-    let Loaded { identity, log_keys, authorities, units, store, anchor } = loaded;
-    Ok(Storage { opened: Opened { identity, log_keys, authorities, units }, store, guard: Guard::Anchor(anchor) })
+    let Loaded { identity, log_keys, authorities, responders, units, store, anchor } = loaded;
+    Ok(Storage {
+        opened: Opened { identity, log_keys, authorities, responders, units },
+        store,
+        guard: Guard::Anchor(anchor),
+    })
 }
 
 /// A folder that is marked read-only: not a byte of the store changes, and it must be the one that was marked.

@@ -1,0 +1,371 @@
+//! Certificates: issued, revoked, looked up. Each has a history of its own, so all of this runs in parallel.
+
+use std::sync::Arc;
+
+use semper_ledger::{
+    entry::{Tag, TagSpace, Tags},
+    sequencer::{Appended, Commit, Draft, Refused},
+};
+use semper_ttp::{
+    ca::{
+        CaFact, CaId, Grounds, ListId,
+        certificate::{self, BuildFault, CertificateSerial, Template},
+        credential::{CertificateState, Credential, CredentialEvent, CredentialRefusal, Issue, IssueRefusal, Revoke},
+        crl::Reason,
+        lint::LINT_VERSION,
+        name::{AlternativeNames, DistinguishedName},
+        profile::Profile,
+    },
+    digest::Digest,
+    evidence::{Aggregate, Fact, Recorded, names},
+    role::Role,
+    time::Timestamp,
+    x509::{Certificate, Period},
+};
+
+use super::{Service, ServiceFault, draft};
+use crate::authorities::Held;
+
+/// How often a decision is made anew because its commit group came too late, or somebody else was faster.
+const ATTEMPTS_MAX: usize = 3;
+
+const DAY_SECS: u64 = 24 * 3600;
+
+/// A certificate to be issued. What stands in it was approved, or is the service's own.
+#[derive(Clone, Debug)]
+pub struct ToIssue {
+    /// By whom.
+    pub ca: CaId,
+    /// By which profile.
+    pub profile: Arc<Profile>,
+    /// For whom.
+    pub subject: DistinguishedName,
+    /// What else it names.
+    pub alternative_names: AlternativeNames,
+    /// The key, SubjectPublicKeyInfo DER.
+    pub spki_der: Vec<u8>,
+    /// Drawn when the application was approved; `None` draws one now.
+    pub serial: Option<[u8; 16]>,
+    /// The approved application; empty for the service's own keys.
+    pub registration: Vec<u8>,
+    /// SHA-256 of the certification request.
+    pub request: Digest,
+}
+
+/// A certificate that was issued, and stands in the ledger.
+#[derive(Clone, Debug)]
+pub struct IssuedCertificate {
+    /// The certificate.
+    pub certificate: Certificate,
+    /// Its entry.
+    pub index: u64,
+}
+
+/// Why a certificate was not issued or revoked.
+#[derive(Debug, thiserror::Error)]
+pub enum CredentialFault {
+    /// The rules say no.
+    #[error(transparent)]
+    Refused(#[from] CredentialRefusal),
+    /// It cannot be built.
+    #[error("the certificate cannot be built: {0}")]
+    Build(#[from] BuildFault),
+    /// This service has no such CA.
+    #[error("this service has no CA {0}")]
+    NoCa(String),
+    /// Too much waits.
+    #[error("too many commits are waiting")]
+    Busy,
+    /// The service itself.
+    #[error(transparent)]
+    Fault(#[from] ServiceFault),
+}
+
+impl From<Refused> for CredentialFault {
+    fn from(refused: Refused) -> Self {
+        match refused {
+            Refused::Busy => Self::Busy,
+            refused => Self::Fault(refused.into()),
+        }
+    }
+}
+
+impl From<semper_ledger::store::Fault> for CredentialFault {
+    fn from(fault: semper_ledger::store::Fault) -> Self {
+        Self::Fault(fault.into())
+    }
+}
+
+/// A certificate as the ledger knows it.
+#[derive(Clone, Debug)]
+pub struct KnownCertificate {
+    /// Who issued it.
+    pub ca: CaId,
+    /// What is known of it.
+    pub state: CertificateState,
+    /// The entry of its issue.
+    pub issued_at: u64,
+    /// The entry of its revocation.
+    pub revoked_at: Option<u64>,
+}
+
+/// Signed and decided, but not yet in the ledger.
+struct Prepared {
+    certificate: Certificate,
+    commit: Commit,
+}
+
+impl Service {
+    /// Issues a certificate; blocks until it is in the ledger.
+    ///
+    /// # Errors
+    /// [`CredentialFault`]. A refusal is recorded.
+    pub fn issue(&self, wanted: &ToIssue) -> Result<IssuedCertificate, CredentialFault> {
+        for _ in 0..ATTEMPTS_MAX {
+            let Prepared { certificate, commit } = self.prepare_certificate(wanted)?;
+            match self.ledger.append(commit) {
+                Ok(appended) => return Ok(IssuedCertificate { certificate, index: appended.first }),
+                Err(Refused::Stale { .. }) => {}
+                Err(Refused::StepTaken { .. }) => return Err(CredentialRefusal::SerialTaken.into()),
+                Err(refused) => return Err(refused.into()),
+            }
+        }
+        Err(CredentialFault::Busy)
+    }
+
+    /// The same without waiting: `done` is called once, when the certificate is in the ledger or is not. What is signed is
+    /// released by `done` alone.
+    pub fn issue_then(
+        &self,
+        wanted: &ToIssue,
+        done: impl FnOnce(Result<IssuedCertificate, CredentialFault>) + Send + 'static,
+    ) {
+        match self.prepare_certificate(wanted) {
+            Err(fault) => done(Err(fault)),
+            Ok(Prepared { certificate, commit }) => self.ledger.submit(commit, move |outcome| {
+                done(match outcome {
+                    Ok(Appended { first, .. }) => Ok(IssuedCertificate { certificate, index: first }),
+                    Err(refused) => Err(refused.into()),
+                });
+            }),
+        }
+    }
+
+    /// Builds, lints, decides and signs.
+    fn prepare_certificate(&self, wanted: &ToIssue) -> Result<Prepared, CredentialFault> {
+        let held = self.authorities.get(wanted.ca).ok_or_else(|| CredentialFault::NoCa(wanted.ca.place()))?;
+        let mut random = [0; 32];
+        self.entropy.fill(&mut random).map_err(ServiceFault::from)?;
+        let (drawn, salt) = random.split_at(16);
+        let drawn: [u8; 16] = drawn.try_into().expect("half of 32");
+        let serial = CertificateSerial::from_random(wanted.serial.unwrap_or(drawn));
+        let (now, clock) = self.time.check();
+        let list = list_for(held, &serial);
+        let (template, issuer_validity) = self.template(held, wanted, serial, list.partition, now);
+        let unsigned = certificate::prepare(&template, &held.key.issuer)?;
+        let public_key = Digest::of(&wanted.spki_der);
+        let grounds = Grounds {
+            generation: list.ca.generation,
+            partition: list.partition,
+            profile: wanted.profile.digest(),
+            lint_version: LINT_VERSION,
+            findings: unsigned.lint().numbers(),
+            registration: wanted.registration.clone(),
+            request: wanted.request,
+        };
+        let aggregate = list.ca.certificate(serial.as_bytes());
+        // One that was drawn now cannot have been given before; one that was drawn at an approval may have been.
+        let state = match wanted.serial {
+            None => CertificateState::None,
+            Some(_) => self.certificate_state(&aggregate)?.0,
+        };
+        let event = CredentialEvent::Issue(Box::new(Issue {
+            list,
+            class: wanted.profile.code(),
+            serial: serial.as_bytes().to_vec(),
+            public_key,
+            validity: template.validity,
+            issuer_validity,
+            to_be_signed: Digest::of(unsigned.message()),
+            grounds,
+            lint_stops: unsigned.lint().stops(),
+            key_compromised: self.reader().last_name(&names::compromised(&public_key))?.is_some(),
+            issuer_revoked: held.is_revoked(),
+            clock,
+        }));
+        let facts = match Credential::decide(&state, &event, now) {
+            Ok((facts, _)) => facts,
+            Err(refusal) => {
+                if let CredentialRefusal::Issue(reason) = refusal {
+                    tracing::warn!(profile = wanted.profile.name(), %refusal, lint = %unsigned.lint(), "not issued");
+                    self.record_refusal(wanted, &event, reason, now)?;
+                }
+                return Err(refusal.into());
+            }
+        };
+        let [fact] = facts.as_slice() else { unreachable!("an issue is one fact") };
+        let signature = held.key.signer.sign(unsigned.message());
+        let signature = signature.map_err(|error| ServiceFault::Signing(error.to_string()))?;
+        let certificate = unsigned.finish(&signature)?;
+        let mut envelope = self.envelope_with(aggregate, 0, now, salt.try_into().expect("half of 32"));
+        envelope.event_digest = event.digest();
+        let fact = fact.clone().into_fact(&envelope);
+        let tag = Tag::new(TagSpace::Certificate, certificate.digest().as_bytes(), 0);
+        let draft = tagged(draft(&fact, Some(certificate.der().to_vec())), tag);
+        Ok(Prepared { certificate, commit: Commit::one(now.millis(), draft) })
+    }
+
+    fn template(
+        &self,
+        held: &Held,
+        wanted: &ToIssue,
+        serial: CertificateSerial,
+        partition: u32,
+        now: Timestamp,
+    ) -> (Template, Period) {
+        let profile = &wanted.profile;
+        let not_before = now.whole_secs();
+        // Both ends are included, so a life of a day ends a second before it is over.
+        let end = |days: u32| not_before.plus_secs((u64::from(days) * DAY_SECS).saturating_sub(1));
+        let issuer = held.key.issuer.validity().unwrap_or(Period { not_before, not_after: end(profile.life_days()) });
+        let not_after = end(profile.life_days()).min(issuer.not_after);
+        let key_period = profile.key_life_days().map(|days| Period { not_before, not_after: end(days).min(not_after) });
+        let template = Template {
+            profile: profile.clone(),
+            subject: wanted.subject.clone(),
+            alternative_names: wanted.alternative_names.clone(),
+            spki_der: wanted.spki_der.clone(),
+            serial,
+            validity: Period { not_before, not_after },
+            base_url: self.base_url.clone(),
+            policies: match &self.test_policy {
+                Some(test) if !profile.code().is_ca() => vec![test.clone()],
+                _ => profile.policies().to_vec(),
+            },
+            key_period,
+            partition,
+        };
+        (template, issuer)
+    }
+
+    /// What was not issued is a fact, too.
+    fn record_refusal(
+        &self,
+        wanted: &ToIssue,
+        event: &CredentialEvent,
+        reason: IssueRefusal,
+        now: Timestamp,
+    ) -> Result<(), CredentialFault> {
+        let CredentialEvent::Issue(issue) = event else { unreachable!("only an issue is refused so") };
+        let fact = CaFact::IssueRefused {
+            profile: wanted.profile.digest(),
+            reason: reason.code(),
+            lint_version: issue.grounds.lint_version,
+            findings: issue.grounds.findings.clone(),
+            registration: wanted.registration.clone(),
+        };
+        // By what would have been its serial number: each refusal is a history of its own.
+        let aggregate = Aggregate::of("issue-refused", &issue.serial);
+        let mut envelope = self.envelope(aggregate, 0, now, &[]).map_err(ServiceFault::from)?;
+        envelope.event_digest = event.digest();
+        self.ledger.append(Commit::one(now.millis(), draft(&fact.into_fact(&envelope), None)))?;
+        Ok(())
+    }
+
+    /// Revokes a certificate for `officer` (SHA-256 of the certificate of who asks); blocks until that is in the ledger, and OCSP
+    /// says so from then on. Gives the revocation's entry and time.
+    ///
+    /// # Errors
+    /// [`CredentialFault`].
+    pub fn revoke(
+        &self,
+        ca: CaId,
+        serial: &[u8],
+        reason: Reason,
+        officer: Digest,
+    ) -> Result<(u64, Timestamp), CredentialFault> {
+        let aggregate = ca.certificate(serial);
+        for _ in 0..ATTEMPTS_MAX {
+            let (state, index) = self.certificate_state(&aggregate)?;
+            let der = index.map(|index| self.reader().artefact(index)).transpose()?.flatten();
+            let certificate = Digest::of(der.as_deref().unwrap_or_default());
+            let (now, clock) = self.time.check();
+            let event = CredentialEvent::Revoke(Revoke { reason, certificate, officer, clock });
+            let (facts, _) = Credential::decide(&state, &event, now)?;
+            let [fact @ CaFact::CertificateRevoked { list, at, .. }] = facts.as_slice() else {
+                unreachable!("a revocation is one fact")
+            };
+            let mut envelope = self.envelope(aggregate, 1, now, &[]).map_err(ServiceFault::from)?;
+            envelope.event_digest = event.digest();
+            let fact = fact.clone().into_fact(&envelope);
+            let tag = Tag::new(TagSpace::Certificate, certificate.as_bytes(), 1);
+            match self.ledger.append(Commit::one(now.millis(), tagged(draft(&fact, None), tag))) {
+                Ok(appended) => {
+                    self.after_revocation(*list, serial);
+                    return Ok((appended.first, *at));
+                }
+                // Somebody was faster: decided anew, it says so.
+                Err(Refused::Stale { .. } | Refused::StepTaken { .. } | Refused::TagSeen { .. }) => {}
+                Err(refused) => return Err(refused.into()),
+            }
+        }
+        Err(CredentialFault::Busy)
+    }
+
+    /// What is served forgets what it knew of the certificate.
+    fn after_revocation(&self, list: ListId, serial: &[u8]) {
+        self.responders.forget(list.ca, serial);
+        if let Some(held) = self.authorities.get(list.ca) {
+            if let Some(stale) = held.list(list.partition) {
+                stale.mark_stale();
+            }
+            self.revoked.notify_one();
+        }
+        // A CA of ours signs no more from this moment on.
+        if let Some(own) = self.authorities.all().iter().find(|held| held.is_certified_by(list.ca, serial)) {
+            own.mark_revoked();
+        }
+    }
+
+    /// The state of one certificate, and the entry of its issue.
+    pub(super) fn certificate_state(
+        &self,
+        aggregate: &Aggregate,
+    ) -> Result<(CertificateState, Option<u64>), ServiceFault> {
+        let mut state = CertificateState::default();
+        let facts = self.reader().facts_of(&aggregate.0, 0)?;
+        for bytes in &facts {
+            let fact = Fact::decode(bytes).and_then(|fact| CaFact::from_fact(&fact));
+            Credential::apply(&mut state, &fact.map_err(|error| ServiceFault::Facts(error.to_string()))?);
+        }
+        let index = if facts.is_empty() { None } else { self.reader().step_index(&aggregate.0, 0)? };
+        Ok((state, index))
+    }
+
+    /// The certificate with this serial number by any of our CAs: serial numbers are random, so there is one.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn find_certificate(&self, serial: &[u8]) -> Result<Option<KnownCertificate>, ServiceFault> {
+        for held in self.authorities.all() {
+            let (ca, aggregate) = (held.key.ca, held.key.ca.certificate(serial));
+            let (state, index) = self.certificate_state(&aggregate)?;
+            if let Some(issued_at) = index {
+                let revoked_at = self.reader().step_index(&aggregate.0, 1)?;
+                return Ok(Some(KnownCertificate { ca, state, issued_at, revoked_at }));
+            }
+        }
+        Ok(None)
+    }
+}
+
+/// The list that is written into a new certificate: one of the shards by its serial number, whose lowest bits are random.
+fn list_for(held: &Held, serial: &CertificateSerial) -> ListId {
+    let low = u32::from_be_bytes(serial.as_bytes()[12..].try_into().expect("the last four of sixteen"));
+    let partition = if held.key.shards == 0 { 0 } else { 1 + low % held.key.shards };
+    ListId { ca: held.key.ca, partition }
+}
+
+fn tagged(draft: Draft, tag: Tag) -> Draft {
+    Draft { tags: Tags::new(vec![tag]).expect("one tag is not too many"), ..draft }
+}

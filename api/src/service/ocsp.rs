@@ -1,0 +1,393 @@
+//! The status of certificates, signed: one responder for each issuing CA, whose certificate renews itself, and a cache of responses
+//! that hold for everybody who asks without a nonce.
+//!
+//! A response follows from the ledger and is no entry. A cached one is forgotten at the moment at which its certificate's revocation
+//! is durable, before whoever revoked is answered.
+
+use std::{
+    collections::HashMap,
+    net::IpAddr,
+    ops::ControlFlow,
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    time::Instant,
+};
+
+use arc_swap::ArcSwapOption;
+use bytes::Bytes;
+use quick_cache::{Weighter, sync::Cache};
+use semper_ledger::{sequencer::Commit, store::Fault};
+use semper_ttp::{
+    ca::{
+        Authority, CaId,
+        credential::CertificateState,
+        name::{AlternativeNames, Subject},
+        ocsp::{CertId, ErrorStatus, IssuerHashes, OcspRequest, Responder, Single, Status},
+        profile::{Profile, ProfileCode},
+    },
+    crypto::Signer,
+    digest::Digest,
+    evidence::{Aggregate, KeyId, OpsFact, Recorded, names},
+    time::Timestamp,
+    x509::Certificate,
+};
+
+use super::{Service, ServiceFault, ToIssue, draft};
+
+/// From thisUpdate to nextUpdate, seconds: 8 hours to 7 days are allowed (spec §10).
+const LIFE_SECS: u64 = 24 * 3600;
+
+/// Bytes of cached responses: some 30,000 of them.
+const CACHE_BYTES: u64 = 32 << 20;
+
+/// Locks of the cache, so that a response is kept only if nothing was revoked while it was made.
+const STRIPES: usize = 64;
+
+/// The key of one responder.
+pub struct ResponderKey {
+    /// For whose certificates: all CAs of the line.
+    pub authority: Authority,
+    /// Its name.
+    pub key: KeyId,
+    /// The key.
+    pub signer: Arc<dyn Signer>,
+}
+
+/// The responders of all CAs, and what they have answered.
+pub(crate) struct Responders {
+    of: Vec<OfCa>,
+    subject: Subject,
+    cache: Cache<CertificateKey, Arc<Answers>, AnswersWeight>,
+    /// How often something was forgotten, by stripe.
+    stripes: Vec<Mutex<u64>>,
+}
+
+struct OfCa {
+    ca: CaId,
+    /// The CA's certificate.
+    certificate: Certificate,
+    issuer: IssuerHashes,
+    key: KeyId,
+    signer: Arc<dyn Signer>,
+    /// None until its certificate is in the ledger.
+    responder: ArcSwapOption<Responder>,
+}
+
+/// One certificate: which of our CAs, and its serial number.
+type CertificateKey = (u16, Vec<u8>);
+
+/// What was answered about one certificate: one response for each spelling of its CertID.
+#[derive(Default)]
+struct Answers(Mutex<HashMap<Vec<u8>, Arc<Answer>>>);
+
+/// Spellings kept of one certificate's CertID: two hashes, with and without parameters.
+const SPELLINGS_MAX: usize = 4;
+
+/// A response that holds for everybody who asks without a nonce.
+#[derive(Debug)]
+pub(crate) struct Answer {
+    pub(crate) der: Bytes,
+    pub(crate) this_update: Timestamp,
+    pub(crate) next_update: Timestamp,
+    pub(crate) etag: String,
+}
+
+#[derive(Clone)]
+struct AnswersWeight;
+
+impl Weighter<CertificateKey, Arc<Answers>> for AnswersWeight {
+    fn weight(&self, _: &CertificateKey, _: &Arc<Answers>) -> u64 {
+        // Two spellings of a kilobyte and what is around them; more are rare.
+        2_600
+    }
+}
+
+/// What a request gets.
+#[derive(Debug)]
+pub(crate) enum Answered {
+    /// For everybody.
+    Cached(Arc<Answer>),
+    /// For this request alone: it has a nonce, or asks about more than one certificate, or about one that does not exist.
+    Once(Vec<u8>),
+    /// An error, unsigned.
+    Error(ErrorStatus),
+}
+
+impl Responders {
+    /// `cas` are all issuing CAs with their certificates; a CA whose line has no key has no responder.
+    pub(crate) fn new(cas: Vec<(CaId, Certificate)>, keys: &[ResponderKey], subject: Subject) -> Self {
+        let of = cas.into_iter().filter_map(|(ca, certificate)| {
+            let ResponderKey { key, signer, .. } = keys.iter().find(|key| key.authority == ca.authority)?;
+            let issuer = IssuerHashes::of(&certificate);
+            let (key, signer, responder) = (*key, signer.clone(), ArcSwapOption::empty());
+            Some(OfCa { ca, certificate, issuer, key, signer, responder })
+        });
+        Self {
+            of: of.collect(),
+            subject,
+            cache: Cache::with_weighter((CACHE_BYTES / 2_600) as usize, CACHE_BYTES, AnswersWeight),
+            stripes: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
+        }
+    }
+
+    fn position(&self, id: &CertId) -> Option<u16> {
+        self.of.iter().position(|of| of.issuer.matches(id)).map(|at| at as u16)
+    }
+
+    fn stripe(&self, key: &CertificateKey) -> MutexGuard<'_, u64> {
+        let at = key.1.last().map_or(0, |octet| usize::from(*octet) % STRIPES);
+        // A poisoned lock still guards a number.
+        self.stripes[at].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Forgets what was answered about a certificate.
+    pub(super) fn forget(&self, ca: CaId, serial: &[u8]) {
+        let Some(at) = self.of.iter().position(|of| of.ca == ca) else { return };
+        let key = (at as u16, serial.to_vec());
+        let mut forgotten = self.stripe(&key);
+        *forgotten += 1;
+        self.cache.remove(&key);
+    }
+
+    /// Forgets everything: responders have other certificates.
+    fn forget_all(&self) {
+        for stripe in &self.stripes {
+            *stripe.lock().unwrap_or_else(PoisonError::into_inner) += 1;
+        }
+        self.cache.clear();
+    }
+}
+
+impl Answers {
+    fn get(&self, id: &CertId) -> Option<Arc<Answer>> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id.der()).cloned()
+    }
+
+    fn put(&self, id: &CertId, answer: Arc<Answer>) {
+        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if held.len() >= SPELLINGS_MAX && !held.contains_key(id.der()) {
+            held.clear();
+        }
+        held.insert(id.der().to_vec(), answer);
+    }
+}
+
+impl Service {
+    /// Answers a request. `may_say_unknown` tells whether this client may have another signature about a certificate that does not
+    /// exist. Blocks on the store and signs.
+    pub(crate) fn ocsp(&self, request: &OcspRequest, may_say_unknown: impl FnOnce() -> bool) -> Answered {
+        if self.is_halted() {
+            return Answered::Error(ErrorStatus::InternalError);
+        }
+        let ids = request.cert_ids();
+        let Some(at) = ids.first().and_then(|id| self.responders.position(id)) else {
+            return Answered::Error(ErrorStatus::Unauthorized);
+        };
+        // One signature is by one responder: all certificates must be of one CA.
+        let of = &self.responders.of[usize::from(at)];
+        if !ids.iter().all(|id| of.issuer.matches(id)) {
+            return Answered::Error(ErrorStatus::Unauthorized);
+        }
+        let (now, clock) = self.time.check();
+        if !clock.may_issue() {
+            return Answered::Error(ErrorStatus::TryLater);
+        }
+        if let ([id], None) = (ids, request.nonce()) {
+            return self.ocsp_for_everybody(at, id, now, may_say_unknown);
+        }
+        let statuses = ids.iter().map(|id| self.ocsp_status(of, id)).collect::<Result<Vec<_>, _>>();
+        let statuses = match statuses {
+            Ok(statuses) => statuses,
+            Err(fault) => return failed(&fault),
+        };
+        if statuses.contains(&Status::Unknown) && !may_say_unknown() {
+            return Answered::Error(ErrorStatus::Unauthorized);
+        }
+        let Some(responder) = of.responder.load_full() else { return Answered::Error(ErrorStatus::TryLater) };
+        let (this_update, next_update) = times(&responder, now);
+        let single = |(cert_id, status)| Single { cert_id, status, this_update, next_update };
+        let singles: Vec<_> = ids.iter().zip(statuses).map(single).collect();
+        let unsigned = responder.prepare(&singles, now, request.nonce());
+        match of.signer.sign(unsigned.message()) {
+            Ok(signature) => Answered::Once(unsigned.finish(&signature)),
+            Err(error) => failed(&error),
+        }
+    }
+
+    fn ocsp_for_everybody(
+        &self,
+        at: u16,
+        id: &CertId,
+        now: Timestamp,
+        may_say_unknown: impl FnOnce() -> bool,
+    ) -> Answered {
+        let responders = &self.responders;
+        let of = &responders.of[usize::from(at)];
+        let key = (at, id.serial().to_vec());
+        let cached = responders.cache.get(&key);
+        // Half of its life is left at the least (spec §10).
+        let is_fresh = |answer: &Answer| now < answer.this_update.plus_secs(LIFE_SECS / 2);
+        if let Some(answer) = cached.as_ref().and_then(|answers| answers.get(id)).filter(|answer| is_fresh(answer)) {
+            return Answered::Cached(answer);
+        }
+        let before = *responders.stripe(&key);
+        let status = match self.ocsp_status(of, id) {
+            Ok(status) => status,
+            Err(fault) => return failed(&fault),
+        };
+        if status == Status::Unknown && !may_say_unknown() {
+            return Answered::Error(ErrorStatus::Unauthorized);
+        }
+        let Some(responder) = of.responder.load_full() else { return Answered::Error(ErrorStatus::TryLater) };
+        let (this_update, next_update) = times(&responder, now);
+        let unsigned = responder.prepare(&[Single { cert_id: id, status, this_update, next_update }], now, None);
+        let der = match of.signer.sign(unsigned.message()) {
+            Ok(signature) => unsigned.finish(&signature),
+            Err(error) => return failed(&error),
+        };
+        // Serial numbers that do not exist are without number: they would drive out those that do.
+        if status == Status::Unknown {
+            return Answered::Once(der);
+        }
+        let etag = format!("\"{}\"", Digest::of(&der));
+        let answer = Arc::new(Answer { der: der.into(), this_update, next_update, etag });
+        let forgotten = responders.stripe(&key);
+        if *forgotten == before {
+            let answers = responders.cache.get(&key).unwrap_or_default();
+            answers.put(id, answer.clone());
+            responders.cache.insert(key.clone(), answers);
+        }
+        drop(forgotten);
+        Answered::Cached(answer)
+    }
+
+    /// Whether every responder's key signs so fast that it needs no thread of its own.
+    pub(crate) fn ocsp_is_quick(&self) -> bool {
+        self.responders.of.iter().all(|of| of.signer.is_quick())
+    }
+
+    /// Whether this address may have one more signature about a certificate that does not exist.
+    pub(crate) fn may_say_unknown(&self, peer: IpAddr) -> bool {
+        self.unknown_quota.take(peer, Instant::now()).is_ok()
+    }
+
+    fn ocsp_status(&self, of: &OfCa, id: &CertId) -> Result<Status, ServiceFault> {
+        let (state, _) = self.certificate_state(&of.ca.certificate(id.serial()))?;
+        Ok(match state {
+            // Never "good" for what was not issued (EN 319 411-1 OVR-6.6.3-02).
+            CertificateState::None => Status::Unknown,
+            CertificateState::Issued(status) => match status.revoked {
+                None => Status::Good,
+                Some(revoked) => Status::Revoked { at: revoked.at, reason: revoked.reason },
+            },
+        })
+    }
+
+    /// Sees to it that every responder has a certificate with half its life left; blocks on the disk.
+    ///
+    /// # Errors
+    /// What failed first, after every other had its turn.
+    pub fn renew_responders(&self) -> Result<(), ServiceFault> {
+        let mut failed = None;
+        for of in &self.responders.of {
+            if let Err(fault) = self.renew_responder(of) {
+                if !fault.is_of_time() {
+                    tracing::error!(ca = of.ca.place(), %fault, "an OCSP responder's certificate was not renewed");
+                }
+                failed.get_or_insert(fault);
+            }
+        }
+        failed.map_or(Ok(()), Err)
+    }
+
+    fn renew_responder(&self, of: &OfCa) -> Result<(), ServiceFault> {
+        let now = self.ledger_now()?;
+        if of.responder.load().as_ref().is_some_and(|responder| has_half(responder.certificate(), now)) {
+            return Ok(());
+        }
+        self.record_key_made(of.key, of.signer.spki_der(), now)?;
+        let certificate = match self.newest_responder_certificate(of)? {
+            Some(certificate) if has_half(&certificate, now) => certificate,
+            _ => self.issue_responder_certificate(of)?,
+        };
+        let responder = Responder::new(&of.certificate, Some(&certificate), of.signer.algorithm());
+        let responder = responder.map_err(|fault| ServiceFault::Responder(fault.to_string()))?;
+        of.responder.store(Some(Arc::new(responder)));
+        self.responders.forget_all();
+        Ok(())
+    }
+
+    fn issue_responder_certificate(&self, of: &OfCa) -> Result<Certificate, ServiceFault> {
+        let name = format!("OCSP responder of {}", of.ca.place());
+        let wanted = ToIssue {
+            ca: of.ca,
+            profile: Profile::named("ocsp-responder"),
+            subject: (&Subject { common_name: name, ..self.responders.subject.clone() }).into(),
+            alternative_names: AlternativeNames::default(),
+            spki_der: of.signer.spki_der().to_vec(),
+            serial: None,
+            registration: Vec::new(),
+            request: Digest::of(b""),
+        };
+        let issued = self.issue(&wanted).map_err(|fault| match fault {
+            super::CredentialFault::Fault(fault) => fault,
+            fault => ServiceFault::Responder(fault.to_string()),
+        })?;
+        tracing::info!(ca = of.ca.place(), not_after = %issued.certificate.validity().not_after, "a new OCSP certificate");
+        Ok(issued.certificate)
+    }
+
+    /// The certificate of this key by this CA that is valid longest, as the ledger has it.
+    fn newest_responder_certificate(&self, of: &OfCa) -> Result<Option<Certificate>, ServiceFault> {
+        let prefix = names::key(&Digest::of(of.signer.spki_der()));
+        let mut indexes = Vec::new();
+        self.reader().names::<Fault>(&prefix, &prefix, |_, index| {
+            indexes.push(index);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let mut newest: Option<Certificate> = None;
+        for index in indexes {
+            let Some(der) = self.reader().artefact(index)? else { continue };
+            let Ok(certificate) = Certificate::from_der(&der) else { continue };
+            let (state, _) = self.certificate_state(&of.ca.certificate(&certificate.serial()))?;
+            // By this very CA, for this purpose, and not revoked.
+            let is_ours = state.issued().is_some_and(|status| {
+                status.class == ProfileCode::OcspResponder && status.revoked.is_none() && status.list.ca == of.ca
+            });
+            let end = |certificate: &Certificate| certificate.validity().not_after;
+            if is_ours && newest.as_ref().is_none_or(|newest| end(newest) < end(&certificate)) {
+                newest = Some(certificate);
+            }
+        }
+        Ok(newest)
+    }
+
+    /// The entry of a key that was made after `semper init`.
+    fn record_key_made(&self, key: KeyId, spki_der: &[u8], now: Timestamp) -> Result<(), ServiceFault> {
+        let history = Aggregate::of_key(key);
+        if self.reader().last_step(&history.0)?.is_some() {
+            return Ok(());
+        }
+        let made = OpsFact::KeyMade { key, public_key: Digest::of(spki_der) };
+        let envelope = self.envelope(history, 0, now, &[])?;
+        self.ledger.append(Commit::one(now.millis(), draft(&made.into_fact(&envelope), None)))?;
+        Ok(())
+    }
+}
+
+/// thisUpdate and nextUpdate of a response made now: it does not outlive who signs it.
+fn times(responder: &Responder, now: Timestamp) -> (Timestamp, Timestamp) {
+    let this_update = now.whole_secs();
+    (this_update, this_update.plus_secs(LIFE_SECS).min(responder.certificate().validity().not_after))
+}
+
+/// Whether half of a certificate's life is left.
+fn has_half(certificate: &Certificate, now: Timestamp) -> bool {
+    let life = certificate.validity();
+    let half = life.not_after.secs().saturating_sub(life.not_before.secs()) / 2;
+    life.contains(now) && now.secs() < life.not_before.secs() + half
+}
+
+fn failed(error: &dyn std::fmt::Display) -> Answered {
+    tracing::error!(%error, "a status cannot be told");
+    Answered::Error(ErrorStatus::InternalError)
+}
