@@ -1,0 +1,351 @@
+//! A certificate's life: issued, answered for, revoked, listed; and what a restart knows of it.
+
+mod world;
+
+use std::{
+    net::{IpAddr, Ipv4Addr},
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use axum::{body::Body, extract::Request};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use http::{StatusCode, header};
+use http_body_util::BodyExt;
+use semper_api::{
+    CredentialFault, IssuedCertificate, Service, ToIssue,
+    router::{App, BodyLimits, plain},
+    server::{Peer, RequestId},
+};
+use semper_ttp::{
+    asn1::der,
+    ca::{
+        Authority, CaId, ListId,
+        credential::{CredentialRefusal, IssueRefusal},
+        crl::Reason,
+        name::{AlternativeNames, Attribute, DistinguishedName},
+        ocsp::{
+            HashAlgorithm, IssuerHashes,
+            response::{BasicResponse, ReadResponse, ReadStatus, read},
+        },
+        profile::Profile,
+    },
+    crypto::{PublicKey, Purpose, SignatureAlgorithm, Signer, SoftKey, Verifier, verify_chain, verify_crl},
+    digest::Digest,
+    evidence::{CaKind, Fact, Kind},
+    time::Timestamp,
+};
+use tower::ServiceExt;
+use world::{BASE_URL, DAY_SECS, Disk, Now, Pki, START};
+
+const CA: CaId = CaId::first(Authority::Party);
+
+fn wanted(key: &SoftKey, profile: &str) -> ToIssue {
+    let subject = [
+        (Attribute::Country, "FR"),
+        (Attribute::Organization, "Example"),
+        (Attribute::OrganizationIdentifier, "NTRFR-000000000"),
+        (Attribute::CommonName, "Example"),
+    ];
+    ToIssue {
+        ca: CA,
+        profile: Profile::named(profile),
+        subject: DistinguishedName(subject.map(|(attribute, text)| (attribute, text.to_owned())).into()),
+        alternative_names: AlternativeNames::default(),
+        spki_der: key.spki_der().to_vec(),
+        serial: None,
+        registration: vec![5; 16],
+        request: Digest::of(b"request"),
+    }
+}
+
+fn key() -> SoftKey {
+    SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap()
+}
+
+struct World {
+    disk: Disk,
+    now: Arc<Now>,
+    pki: Pki,
+    service: Arc<Service>,
+}
+
+impl World {
+    fn new(shards: u32) -> Self {
+        let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
+        let service = pki.service(&disk, &now, shards);
+        service.renew_crls().unwrap();
+        service.renew_responders().unwrap();
+        Self { disk, now, pki, service }
+    }
+
+    fn issue(&self) -> IssuedCertificate {
+        self.service.issue(&wanted(&key(), "party-legal")).unwrap()
+    }
+
+    fn restart(self, shards: u32) -> Self {
+        let Self { disk, now, pki, service } = self;
+        drop(service);
+        let service = pki.service(&disk, &now, shards);
+        service.renew_responders().unwrap();
+        Self { disk, now, pki, service }
+    }
+
+    async fn ask(&self, request: Request) -> (StatusCode, http::HeaderMap, Vec<u8>) {
+        let limits = BodyLimits { body_bytes_max: 1 << 16, body_read_timeout: Duration::from_secs(10) };
+        let app = Arc::new(App { service: self.service.clone(), limits });
+        let mut request = request;
+        request.extensions_mut().insert((Peer(IpAddr::V4(Ipv4Addr::LOCALHOST)), RequestId(1)));
+        let response = plain(app).oneshot(request).await.unwrap();
+        let (head, body) = response.into_parts();
+        (head.status, head.headers, body.collect().await.unwrap().to_bytes().to_vec())
+    }
+
+    /// OCSP by POST, with or without a nonce: the one answer, verified.
+    async fn status(&self, serial: &[u8], hash: HashAlgorithm, nonce: Option<&[u8]>) -> ReadStatus {
+        let request = Request::post("/ocsp").header(header::CONTENT_TYPE, "application/ocsp-request");
+        let request = request.body(Body::from(self.request(serial, hash, nonce))).unwrap();
+        let (status, headers, body) = self.ask(request).await;
+        assert_eq!((status, &headers[header::CACHE_CONTROL]), (StatusCode::OK, &"no-store".parse().unwrap()));
+        let response = self.verified(&body);
+        assert_eq!(response.nonce.is_some(), nonce.is_some());
+        response.singles[0].status
+    }
+
+    fn request(&self, serial: &[u8], hash: HashAlgorithm, nonce: Option<&[u8]>) -> Vec<u8> {
+        let id = IssuerHashes::of(&self.pki.ca).cert_id(hash, serial).unwrap();
+        let list = der::sequence(&[&der::sequence(&[id.der()])]);
+        let extensions = nonce.map_or(Vec::new(), |nonce| {
+            let value = der::tlv(der::OCTET_STRING, &der::tlv(der::OCTET_STRING, nonce));
+            let id = [6, 9, 0x2B, 6, 1, 5, 5, 7, 0x30, 1, 2];
+            der::tlv(0xA2, &der::sequence(&[&der::sequence(&[&id, &value])]))
+        });
+        der::sequence(&[&der::sequence(&[&list, &extensions])])
+    }
+
+    fn verified(&self, body: &[u8]) -> BasicResponse {
+        let ReadResponse::Basic(response) = read(body).unwrap() else { panic!("an error: {body:02x?}") };
+        let responder = &response.certificates[0];
+        let chain = [self.pki.ca.der().to_vec()];
+        let now = Timestamp::from_millis(self.now.0.load(Ordering::Relaxed));
+        verify_chain(responder.der(), &chain, self.pki.root.der(), now, Purpose::Any).expect("by the CA");
+        let by_responder = PublicKey::from_spki_der(&responder.spki_der()).unwrap();
+        assert!(by_responder.verify(&response.tbs_der, &response.signature));
+        *response
+    }
+
+    async fn list(&self, place: &str) -> Vec<u8> {
+        let (status, _, body) = self.ask(Request::get(format!("/crl/{place}.crl")).body(Body::empty()).unwrap()).await;
+        assert_eq!(status, StatusCode::OK, "{place}");
+        verify_crl(&body, self.pki.ca.der()).unwrap();
+        body
+    }
+}
+
+/// Whether a list names this serial number: 16 random octets stand nowhere else.
+fn names(list: &[u8], serial: &[u8]) -> bool {
+    list.windows(serial.len()).any(|window| window == serial)
+}
+
+#[tokio::test]
+async fn a_revocation_is_seen_at_once_in_every_form() {
+    let world = World::new(0);
+    let (first, other) = (world.issue(), world.issue());
+    let serial = first.certificate.serial();
+    // Also what was cached is forgotten.
+    for _ in 0..2 {
+        for hash in [HashAlgorithm::Sha1, HashAlgorithm::Sha256] {
+            assert_eq!(world.status(&serial, hash, None).await, ReadStatus::Good);
+            assert_eq!(world.status(&serial, hash, Some(&[7; 32])).await, ReadStatus::Good);
+        }
+    }
+    let officer = Digest::of(b"officer");
+    let (index, at) = world.service.revoke(CA, &serial, Reason::KeyCompromise, officer).unwrap();
+    for hash in [HashAlgorithm::Sha1, HashAlgorithm::Sha256] {
+        for nonce in [None, Some(&[7; 32][..])] {
+            let ReadStatus::Revoked { at: said, reason } = world.status(&serial, hash, nonce).await else {
+                panic!("revoked")
+            };
+            assert_eq!((said, reason.map(|reason| reason as u8)), (at, Some(1)));
+            assert_eq!(world.status(&other.certificate.serial(), hash, nonce).await, ReadStatus::Good);
+        }
+    }
+    // The list says so once it was renewed, which is due although it is fresh.
+    assert!(!names(&world.list("ca-party").await, &serial));
+    world.now.pass(1);
+    world.service.renew_crls().unwrap();
+    let list = world.list("ca-party").await;
+    assert!(names(&list, &serial) && !names(&list, &other.certificate.serial()));
+    assert_eq!(world.service.reader().fact(index).unwrap().map(|fact| Fact::decode(&fact).unwrap().kind), {
+        Some(Kind::Ca(CaKind::CertificateRevoked))
+    });
+    // Revoked once; an unknown one never.
+    let again = world.service.revoke(CA, &serial, Reason::Superseded, officer).unwrap_err();
+    let refused = CredentialRefusal::AlreadyRevoked { at, reason: Reason::KeyCompromise };
+    assert!(matches!(again, CredentialFault::Refused(found) if found == refused), "{again}");
+    let never = world.service.revoke(CA, &[0x41; 16], Reason::Superseded, officer).unwrap_err();
+    assert!(matches!(never, CredentialFault::Refused(CredentialRefusal::NotIssued)));
+}
+
+#[tokio::test]
+async fn what_was_never_issued_is_never_good() {
+    let world = World::new(0);
+    let serial = [0x41; 16];
+    for _ in 0..60 {
+        assert_eq!(world.status(&serial, HashAlgorithm::Sha256, None).await, ReadStatus::Unknown);
+    }
+    // From here on unsigned: 60 a minute are enough for whoever errs.
+    let unsigned = |body: Vec<u8>| assert_eq!(body, [0x30, 3, 0x0A, 1, 6]);
+    let post = |body: Vec<u8>| {
+        let request = Request::post("/ocsp").header(header::CONTENT_TYPE, "application/ocsp-request; a=b");
+        request.body(Body::from(body)).unwrap()
+    };
+    unsigned(world.ask(post(world.request(&serial, HashAlgorithm::Sha256, None))).await.2);
+    // Of an issuer that is none of ours, always.
+    let mut foreign = world.request(&serial, HashAlgorithm::Sha256, None);
+    let at = foreign.len() - 40;
+    foreign[at] ^= 1;
+    unsigned(world.ask(post(foreign)).await.2);
+    for bad in [vec![], vec![0x30], vec![0xFF; 300]] {
+        assert_eq!(world.ask(post(bad)).await.2, [0x30, 3, 0x0A, 1, 1]);
+    }
+    let (status, _, _) = world.ask(Request::post("/ocsp").body(Body::empty()).unwrap()).await;
+    assert_eq!(status, StatusCode::UNSUPPORTED_MEDIA_TYPE);
+}
+
+#[tokio::test]
+async fn get_is_for_caches() {
+    let world = World::new(0);
+    let issued = world.issue();
+    let encoded = STANDARD.encode(world.request(&issued.certificate.serial(), HashAlgorithm::Sha1, None));
+    let escaped = encoded.replace('+', "%2B").replace('/', "%2F").replace('=', "%3D");
+    let get = |path: &str, etag: Option<&str>| {
+        let request = Request::get(format!("/ocsp/{path}"));
+        let request = etag.into_iter().fold(request, |request, etag| request.header(header::IF_NONE_MATCH, etag));
+        request.body(Body::empty()).unwrap()
+    };
+    let (status, headers, body) = world.ask(get(&encoded, None)).await;
+    assert_eq!((status, world.verified(&body).singles[0].status), (StatusCode::OK, ReadStatus::Good));
+    assert_eq!(headers[header::CACHE_CONTROL], "max-age=3600, public, no-transform, must-revalidate");
+    assert_eq!(headers[header::LAST_MODIFIED], "Sun, 01 Mar 2026 12:00:00 GMT");
+    assert_eq!(headers[header::EXPIRES], "Mon, 02 Mar 2026 12:00:00 GMT");
+    let etag = headers[header::ETAG].to_str().unwrap();
+    assert_eq!(etag, format!("\"{}\"", Digest::of(&body)));
+    // The same octets in either spelling, and none for whoever has them.
+    assert_eq!(world.ask(get(&escaped, None)).await.2, body);
+    let (status, _, nothing) = world.ask(get(&escaped, Some(etag))).await;
+    assert_eq!((status, nothing.len()), (StatusCode::NOT_MODIFIED, 0));
+    let (_, headers, nonce) = world.ask(get("MAA=", None)).await;
+    assert_eq!((nonce, &headers[header::CACHE_CONTROL]), (vec![0x30, 3, 0x0A, 1, 1], &"no-store".parse().unwrap()));
+    // After half its life another one is made.
+    world.now.pass(DAY_SECS / 2);
+    let later = world.ask(get(&encoded, None)).await.2;
+    assert_ne!(later, body);
+    assert_eq!(world.verified(&later).singles[0].this_update, START.plus_secs(u64::from(DAY_SECS / 2)));
+}
+
+#[tokio::test]
+async fn shards_are_lists_of_their_own() {
+    let world = World::new(4);
+    let issued: Vec<_> = (0..12).map(|_| world.issue()).collect();
+    let list_of = |issued: &IssuedCertificate| {
+        let url = issued.certificate.crl_place().unwrap();
+        let place = url.strip_prefix(&format!("{BASE_URL}/crl/")).and_then(|rest| rest.strip_suffix(".crl")).unwrap();
+        (place.to_owned(), ListId::from_place(place).unwrap().partition)
+    };
+    assert!(issued.iter().all(|issued| (1..=4).contains(&list_of(issued).1)));
+    let (revoked, officer) = (&issued[0], Digest::of(b"officer"));
+    let serial = revoked.certificate.serial();
+    let before = world.service.reader().size();
+    world.service.revoke(CA, &serial, Reason::Superseded, officer).unwrap();
+    world.now.pass(1);
+    world.service.renew_crls().unwrap();
+    assert_eq!(world.service.reader().size(), before + 2, "one list for one revocation");
+    let (own, partition) = list_of(revoked);
+    for shard in 1..=4 {
+        let list = world.list(&format!("ca-party/{shard}")).await;
+        assert_eq!(names(&list, &serial), shard == partition);
+        // issuingDistributionPoint, critical, with the very place that certificates name.
+        let point = [&[0x55, 0x1D, 0x1C, 1, 1, 0xFF][..]].concat();
+        assert!(names(&list, &point) && names(&list, format!("{BASE_URL}/crl/ca-party/{shard}.crl").as_bytes()));
+    }
+    // The list of all has no such limit, and names it too when its time comes.
+    world.now.pass(DAY_SECS);
+    world.service.renew_crls().unwrap();
+    let all = world.list("ca-party").await;
+    assert!(names(&all, &serial) && !names(&all, &[0x55, 0x1D, 0x1C]));
+
+    // With fewer shards the old ones go on: certificates name them for as long as they live.
+    let world = world.restart(0);
+    assert!(names(&world.list(&own).await, &serial));
+    world.now.pass(DAY_SECS);
+    world.service.renew_crls().unwrap();
+    assert!(names(&world.list(&own).await, &serial));
+    let another = issued.iter().find(|issued| list_of(issued).0 == own && issued.certificate.serial() != serial);
+    if let Some(another) = another {
+        world.service.revoke(CA, &another.certificate.serial(), Reason::Superseded, officer).unwrap();
+        world.now.pass(1);
+        world.service.renew_crls().unwrap();
+        assert!(names(&world.list(&own).await, &another.certificate.serial()));
+    }
+    assert_eq!(list_of(&world.issue()).0, "ca-party");
+}
+
+/// A process that ends between a revocation and its list finds at its start that the list lacks something.
+#[tokio::test]
+async fn a_restart_forgets_no_revocation() {
+    let world = World::new(0);
+    let issued = world.issue();
+    let serial = issued.certificate.serial();
+    world.now.pass(5);
+    world.service.revoke(CA, &serial, Reason::CessationOfOperation, Digest::of(b"officer")).unwrap();
+    let responders = |world: &World| world.service.reader().size();
+    let size = responders(&world);
+    let world = world.restart(0);
+    assert_eq!(responders(&world), size, "a responder's certificate that is good is found again");
+    assert!(matches!(world.status(&serial, HashAlgorithm::Sha256, None).await, ReadStatus::Revoked { .. }));
+    world.service.renew_crls().unwrap();
+    assert!(names(&world.list("ca-party").await, &serial));
+    // Half way through its life it gets another one.
+    world.now.pass(4 * DAY_SECS);
+    world.service.renew_responders().unwrap();
+    assert_eq!(responders(&world), size + 2, "a list and a certificate");
+    assert!(matches!(world.status(&serial, HashAlgorithm::Sha256, None).await, ReadStatus::Revoked { .. }));
+}
+
+#[test]
+fn what_may_not_be_issued_is_recorded() {
+    let world = World::new(0);
+    let refused = |wanted: &ToIssue| match world.service.issue(wanted) {
+        Err(CredentialFault::Refused(CredentialRefusal::Issue(why))) => {
+            let newest = world.service.reader().size() - 1;
+            let fact = Fact::decode(&world.service.reader().fact(newest).unwrap().unwrap()).unwrap();
+            assert_eq!(fact.kind, Kind::Ca(CaKind::IssueRefused));
+            why
+        }
+        other => panic!("{other:?}"),
+    };
+    // A natural person without a name of his own.
+    assert_eq!(refused(&wanted(&key(), "party-natural")), IssueRefusal::Lint);
+    let stolen = key();
+    let issued = world.service.issue(&wanted(&stolen, "party-legal")).unwrap();
+    world.service.revoke(CA, &issued.certificate.serial(), Reason::KeyCompromise, Digest::of(b"officer")).unwrap();
+    assert_eq!(refused(&wanted(&stolen, "party-legal")), IssueRefusal::KeyCompromised);
+    // A serial number that an approval drew is given once.
+    let once = ToIssue { serial: Some([9; 16]), ..wanted(&key(), "party-legal") };
+    let issued = world.service.issue(&once).unwrap();
+    assert_eq!(issued.certificate.serial()[1..], [9; 15]);
+    let twice = world.service.issue(&once).unwrap_err();
+    assert!(matches!(twice, CredentialFault::Refused(CredentialRefusal::SerialTaken)), "{twice}");
+    let known = world.service.find_certificate(&issued.certificate.serial()).unwrap().unwrap();
+    assert_eq!((known.ca, known.issued_at, known.revoked_at), (CA, issued.index, None));
+    assert!(world.service.find_certificate(&[1; 16]).unwrap().is_none());
+    // A CA that was revoked signs nothing more, also after a restart.
+    let ca = world.pki.ca.serial();
+    let root = CaId::first(Authority::Root);
+    let unknown = world.service.revoke(root, &ca, Reason::CaCompromise, Digest::of(b"officer")).unwrap_err();
+    assert!(matches!(unknown, CredentialFault::Refused(CredentialRefusal::NotIssued)), "not in this ledger");
+}

@@ -1,0 +1,223 @@
+//! A service on a store in memory, with a clock and CAs of the test's own.
+
+#![allow(dead_code, reason = "each test uses its part")]
+
+use std::{
+    sync::{
+        Arc,
+        atomic::{AtomicU64, Ordering},
+    },
+    time::Duration,
+};
+
+use semper_api::{
+    Authorities, AuthorityKey, ResponderKey, Service, ServiceParts, TimeSource, metrics::Metrics, quota::Quota,
+};
+use semper_ledger::{
+    anchor::memory::MemoryAnchor,
+    erasure::MemoryJournal,
+    ledger::{Ledger, Parts, create},
+    note::NoteSigner,
+    sequencer::{Clock, LogKeys, SequencerSettings},
+    store::memory::MemoryStore,
+};
+use semper_ttp::{
+    ca::{
+        Authority, CaId,
+        certificate::{CertificateSerial, Issuer, Template, prepare},
+        name::{AlternativeNames, Subject},
+        profile::Profile,
+    },
+    clock::{Health, State},
+    crypto::{Entropy, LogSigner, LogVerifier, OsEntropy, SignatureAlgorithm, Signer, SoftKey},
+    digest::Digest,
+    evidence::{KeyId, KeyPurpose},
+    time::Timestamp,
+    timestamp::ClockVerdict,
+    x509::{Certificate, Period},
+};
+
+/// 2026-03-01T12:00:00Z.
+pub(crate) const START: Timestamp = Timestamp::from_millis(1_772_366_400_000);
+pub(crate) const DAY_SECS: u32 = 24 * 3600;
+
+pub(crate) struct Now(pub(crate) AtomicU64);
+
+impl Now {
+    pub(crate) fn pass(&self, secs: u32) {
+        self.0.fetch_add(u64::from(secs) * 1000, Ordering::Relaxed);
+    }
+}
+
+impl TimeSource for Now {
+    fn check(&self) -> (Timestamp, ClockVerdict) {
+        (self.now(), ClockVerdict::Synced)
+    }
+
+    fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+    }
+
+    fn health(&self) -> Health {
+        let bound = Some(Duration::from_millis(1));
+        Health { state: State::Synced, stopped_by: None, observation: None, bound, sample_age: None }
+    }
+
+    fn name(&self) -> &'static str {
+        "kernel"
+    }
+}
+
+impl Clock for Now {
+    fn now_ms(&self) -> u64 {
+        self.now().millis()
+    }
+
+    fn wait_ms(&self, _: u64) {}
+}
+
+/// What outlives a service: its store, anchor and log keys.
+pub(crate) struct Disk {
+    store: MemoryStore,
+    anchor: MemoryAnchor,
+    keys: [Arc<SoftKey>; 2],
+}
+
+impl Disk {
+    pub(crate) fn new() -> Self {
+        let key = |algorithm| Arc::new(SoftKey::generate(algorithm).unwrap());
+        let keys = [key(SignatureAlgorithm::Ed25519), key(SignatureAlgorithm::EcdsaP256Sha256)];
+        let disk = Self { store: MemoryStore::default(), anchor: MemoryAnchor::default(), keys };
+        create(&disk.store, &disk.anchor, disk.log_keys().identity()).unwrap();
+        disk
+    }
+
+    fn log_keys(&self) -> LogKeys {
+        let [note, receipt] = self.keys.each_ref().map(|key| Arc::new(LogSigner::new(key.clone()).unwrap()));
+        LogKeys::new(NoteSigner::new("log.example/test", note).unwrap(), receipt, "http://log.example")
+    }
+
+    pub(crate) fn ledger(&self, now: &Arc<Now>) -> Ledger {
+        Ledger::open(Parts {
+            store: Arc::new(self.store.clone()),
+            anchor: Arc::new(self.anchor.clone()),
+            journal: Arc::new(MemoryJournal::default()),
+            keys: self.log_keys(),
+            verifier: Arc::new(LogVerifier),
+            clock: now.clone(),
+            observer: Arc::new(()),
+            settings: SequencerSettings::default(),
+            tile_cache_bytes: 0,
+        })
+        .unwrap()
+    }
+}
+
+pub(crate) fn subject(common_name: &str) -> Subject {
+    Subject {
+        country: "FR".to_owned(),
+        organization: "Example".to_owned(),
+        organization_identifier: "NTRFR-000000000".to_owned(),
+        common_name: common_name.to_owned(),
+    }
+}
+
+pub(crate) fn authority(authority: Authority, crl_life_secs: u32) -> AuthorityKey {
+    let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+    let issuer = Issuer::self_signed(&subject(authority.name()), key.spki_der(), key.algorithm()).unwrap();
+    let ca = CaId::first(authority);
+    AuthorityKey { ca, certificate: Vec::new(), issuer, signer: Arc::new(key), crl_life_secs, shards: 0 }
+}
+
+/// A root and the CA for parties, as certificates.
+pub(crate) struct Pki {
+    pub(crate) root: Certificate,
+    pub(crate) ca: Certificate,
+    root_key: Arc<SoftKey>,
+    ca_key: Arc<SoftKey>,
+    responder_key: Arc<SoftKey>,
+}
+
+fn key() -> Arc<SoftKey> {
+    Arc::new(SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap())
+}
+
+impl Pki {
+    pub(crate) fn new() -> Self {
+        let (root_key, ca_key) = (key(), key());
+        let made = |profile: &str, name: &str, key: &SoftKey, by: &Issuer, signer: &SoftKey| {
+            let mut random = [0; 16];
+            OsEntropy.fill(&mut random).unwrap();
+            let profile = Profile::named(profile);
+            let template = Template {
+                policies: profile.policies().to_vec(),
+                validity: Period { not_before: START, not_after: START.plus_secs(9 * 365 * u64::from(DAY_SECS)) },
+                profile,
+                subject: (&subject(name)).into(),
+                alternative_names: AlternativeNames::default(),
+                spki_der: key.spki_der().to_vec(),
+                serial: CertificateSerial::from_random(random),
+                base_url: BASE_URL.to_owned(),
+                key_period: None,
+                partition: 0,
+            };
+            let unsigned = prepare(&template, by).unwrap();
+            unsigned.finish(&signer.sign(unsigned.message()).unwrap()).unwrap()
+        };
+        let itself = Issuer::self_signed(&subject("Root"), root_key.spki_der(), root_key.algorithm()).unwrap();
+        let root = made("root", "Root", &root_key, &itself, &root_key);
+        let by_root = Issuer::new(Authority::Root, &root, root_key.algorithm()).unwrap();
+        let ca = made("issuing-ca", "Party CA", &ca_key, &by_root, &root_key);
+        Self { root, ca, root_key, ca_key, responder_key: key() }
+    }
+
+    fn authorities(&self, shards: u32) -> Authorities {
+        let held = |authority, certificate: &Certificate, key: &Arc<SoftKey>, shards| AuthorityKey {
+            ca: CaId::first(authority),
+            certificate: certificate.der().to_vec(),
+            issuer: Issuer::new(authority, certificate, key.algorithm()).unwrap(),
+            signer: key.clone(),
+            crl_life_secs: 2 * DAY_SECS,
+            shards,
+        };
+        Authorities::new(vec![
+            held(Authority::Root, &self.root, &self.root_key, 0),
+            held(Authority::Party, &self.ca, &self.ca_key, shards),
+        ])
+    }
+
+    /// A service of these CAs.
+    pub(crate) fn service(&self, disk: &Disk, now: &Arc<Now>, shards: u32) -> Arc<Service> {
+        let key = KeyId::new(KeyPurpose::OcspParty, 1);
+        let responder = ResponderKey { authority: Authority::Party, key, signer: self.responder_key.clone() };
+        service(disk, now, self.authorities(shards), vec![responder])
+    }
+}
+
+pub(crate) const BASE_URL: &str = "http://pki.example";
+
+pub(crate) fn service(
+    disk: &Disk,
+    now: &Arc<Now>,
+    authorities: Authorities,
+    responders: Vec<ResponderKey>,
+) -> Arc<Service> {
+    Service::new(ServiceParts {
+        ledger: disk.ledger(now),
+        endpoints: Vec::new(),
+        authorities,
+        time: now.clone(),
+        entropy: Arc::new(OsEntropy),
+        metrics: Arc::new(Metrics::new("log.example/test")),
+        quota: Quota::new(1, true),
+        witnesses: None,
+        checkpoints: None,
+        policy_hash: Digest::of(b"policy"),
+        description: serde_json::json!({}),
+        base_url: BASE_URL.to_owned(),
+        responders,
+        subject: subject("Example"),
+        test: true,
+    })
+    .unwrap()
+}
