@@ -30,6 +30,6 @@ pub mod witnesses;
 
 pub use authorities::{Authorities, AuthorityKey};
 pub use service::{
-    CredentialFault, Endpoint, IssuedCertificate, KnownCertificate, ResponderKey, Service, ServiceParts, TimeSource,
-    ToIssue,
+    CredentialFault, Endpoint, IssuedCertificate, KnownCertificate, KnownList, ResponderKey, Service, ServiceParts,
+    TimeSource, ToIssue, ToRevoke,
 };

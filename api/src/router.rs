@@ -46,6 +46,12 @@ pub fn plain(app: Arc<App>) -> Router {
         .with_state(app)
 }
 
+/// Answers everything below `/ocsp/` with so many octets and does nothing else: what measuring compares with.
+pub fn bare(length: usize) -> Router {
+    let body = bytes::Bytes::from(vec![0; length]);
+    Router::new().route("/ocsp/{*request}", get(async move || body.clone()))
+}
+
 /// The label under which a path is counted: one of these few, whatever a client asks for.
 pub fn label(path: &str) -> &'static str {
     match path {

@@ -20,7 +20,7 @@ use std::sync::{
 
 pub(crate) use self::ocsp::{Answer as OcspAnswer, Answered as OcspAnswered};
 pub use self::{
-    credential::{CredentialFault, IssuedCertificate, KnownCertificate, ToIssue},
+    credential::{CredentialFault, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
     ocsp::ResponderKey,
 };
 use semper_ledger::{
@@ -229,8 +229,17 @@ impl Service {
         Ok(service)
     }
 
+    /// Appends a commit that was made elsewhere: measuring fills ledgers so.
+    pub fn submit(
+        &self,
+        commit: semper_ledger::sequencer::Commit,
+        done: impl FnOnce(Result<semper_ledger::sequencer::Appended, Refused>) + Send + 'static,
+    ) {
+        self.ledger.submit(commit, done);
+    }
+
     /// One reading that asserts nothing.
-    pub(crate) fn now(&self) -> Timestamp {
+    pub fn now(&self) -> Timestamp {
         self.time.now()
     }
 

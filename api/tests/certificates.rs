@@ -16,7 +16,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use http::{StatusCode, header};
 use http_body_util::BodyExt;
 use semper_api::{
-    CredentialFault, IssuedCertificate, Service, ToIssue,
+    CredentialFault, IssuedCertificate, Service, ToIssue, ToRevoke,
     router::{App, BodyLimits, plain},
     server::{Peer, RequestId},
 };
@@ -84,6 +84,15 @@ impl World {
 
     fn issue(&self) -> IssuedCertificate {
         self.service.issue(&wanted(&key(), "party-legal")).unwrap()
+    }
+
+    fn revoke(&self, serial: &[u8], reason: Reason) -> Result<u64, CredentialFault> {
+        self.revoke_by(CA, serial, reason)
+    }
+
+    fn revoke_by(&self, ca: CaId, serial: &[u8], reason: Reason) -> Result<u64, CredentialFault> {
+        let (serial, officer) = (serial.to_vec(), Digest::of(b"officer"));
+        self.service.revoke(&ToRevoke { ca, serial, reason, officer, idempotency: None })
     }
 
     fn restart(self, shards: u32) -> Self {
@@ -162,8 +171,8 @@ async fn a_revocation_is_seen_at_once_in_every_form() {
             assert_eq!(world.status(&serial, hash, Some(&[7; 32])).await, ReadStatus::Good);
         }
     }
-    let officer = Digest::of(b"officer");
-    let (index, at) = world.service.revoke(CA, &serial, Reason::KeyCompromise, officer).unwrap();
+    let at = START;
+    let index = world.revoke(&serial, Reason::KeyCompromise).unwrap();
     for hash in [HashAlgorithm::Sha1, HashAlgorithm::Sha256] {
         for nonce in [None, Some(&[7; 32][..])] {
             let ReadStatus::Revoked { at: said, reason } = world.status(&serial, hash, nonce).await else {
@@ -183,10 +192,10 @@ async fn a_revocation_is_seen_at_once_in_every_form() {
         Some(Kind::Ca(CaKind::CertificateRevoked))
     });
     // Revoked once; an unknown one never.
-    let again = world.service.revoke(CA, &serial, Reason::Superseded, officer).unwrap_err();
+    let again = world.revoke(&serial, Reason::Superseded).unwrap_err();
     let refused = CredentialRefusal::AlreadyRevoked { at, reason: Reason::KeyCompromise };
     assert!(matches!(again, CredentialFault::Refused(found) if found == refused), "{again}");
-    let never = world.service.revoke(CA, &[0x41; 16], Reason::Superseded, officer).unwrap_err();
+    let never = world.revoke(&[0x41; 16], Reason::Superseded).unwrap_err();
     assert!(matches!(never, CredentialFault::Refused(CredentialRefusal::NotIssued)));
 }
 
@@ -257,10 +266,10 @@ async fn shards_are_lists_of_their_own() {
         (place.to_owned(), ListId::from_place(place).unwrap().partition)
     };
     assert!(issued.iter().all(|issued| (1..=4).contains(&list_of(issued).1)));
-    let (revoked, officer) = (&issued[0], Digest::of(b"officer"));
+    let revoked = &issued[0];
     let serial = revoked.certificate.serial();
     let before = world.service.reader().size();
-    world.service.revoke(CA, &serial, Reason::Superseded, officer).unwrap();
+    world.revoke(&serial, Reason::Superseded).unwrap();
     world.now.pass(1);
     world.service.renew_crls().unwrap();
     assert_eq!(world.service.reader().size(), before + 2, "one list for one revocation");
@@ -286,7 +295,7 @@ async fn shards_are_lists_of_their_own() {
     assert!(names(&world.list(&own).await, &serial));
     let another = issued.iter().find(|issued| list_of(issued).0 == own && issued.certificate.serial() != serial);
     if let Some(another) = another {
-        world.service.revoke(CA, &another.certificate.serial(), Reason::Superseded, officer).unwrap();
+        world.revoke(&another.certificate.serial(), Reason::Superseded).unwrap();
         world.now.pass(1);
         world.service.renew_crls().unwrap();
         assert!(names(&world.list(&own).await, &another.certificate.serial()));
@@ -301,7 +310,7 @@ async fn a_restart_forgets_no_revocation() {
     let issued = world.issue();
     let serial = issued.certificate.serial();
     world.now.pass(5);
-    world.service.revoke(CA, &serial, Reason::CessationOfOperation, Digest::of(b"officer")).unwrap();
+    world.revoke(&serial, Reason::CessationOfOperation).unwrap();
     let responders = |world: &World| world.service.reader().size();
     let size = responders(&world);
     let world = world.restart(0);
@@ -332,7 +341,7 @@ fn what_may_not_be_issued_is_recorded() {
     assert_eq!(refused(&wanted(&key(), "party-natural")), IssueRefusal::Lint);
     let stolen = key();
     let issued = world.service.issue(&wanted(&stolen, "party-legal")).unwrap();
-    world.service.revoke(CA, &issued.certificate.serial(), Reason::KeyCompromise, Digest::of(b"officer")).unwrap();
+    world.revoke(&issued.certificate.serial(), Reason::KeyCompromise).unwrap();
     assert_eq!(refused(&wanted(&stolen, "party-legal")), IssueRefusal::KeyCompromised);
     // A serial number that an approval drew is given once.
     let once = ToIssue { serial: Some([9; 16]), ..wanted(&key(), "party-legal") };
@@ -346,6 +355,27 @@ fn what_may_not_be_issued_is_recorded() {
     // A CA that was revoked signs nothing more, also after a restart.
     let ca = world.pki.ca.serial();
     let root = CaId::first(Authority::Root);
-    let unknown = world.service.revoke(root, &ca, Reason::CaCompromise, Digest::of(b"officer")).unwrap_err();
+    let unknown = world.revoke_by(root, &ca, Reason::CaCompromise).unwrap_err();
     assert!(matches!(unknown, CredentialFault::Refused(CredentialRefusal::NotIssued)), "not in this ledger");
+}
+
+#[test]
+fn lists_around_a_moment() {
+    let world = World::new(0);
+    let list = ListId::first(Authority::Party);
+    for _ in 0..5 {
+        world.now.pass(DAY_SECS);
+        world.service.renew_crls().unwrap();
+    }
+    let day = |days: u64| START.plus_secs(days * u64::from(DAY_SECS));
+    let around = |at| {
+        let (before, after) = world.service.lists_around(list, at).unwrap();
+        (before.map(|list| list.this_update), after.map(|list| list.this_update))
+    };
+    assert_eq!(around(START.minus_millis(1)), (None, Some(START)));
+    assert_eq!(around(START), (Some(START), Some(day(1))));
+    assert_eq!(around(day(2).plus_secs(1)), (Some(day(2)), Some(day(3))));
+    assert_eq!(around(day(9)), (Some(day(5)), None));
+    let none = world.service.lists_around(ListId { partition: 3, ..list }, START).unwrap();
+    assert_eq!(none, (None, None));
 }

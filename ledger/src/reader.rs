@@ -14,7 +14,7 @@ use crate::{
     note::VerifierKey,
     proof,
     receipt::{GroupHead, LogIdentity, Receipt, cose},
-    sequencer::{Appended, Group, read_counter},
+    sequencer::{Appended, Group, decode_request, read_counter},
     store::{Direction, Fault, Store, Table, first, keys, read, scan},
     tile::{bundle_cut, bundle_entries},
 };
@@ -240,6 +240,14 @@ impl Reader {
         let Some(row) = read(&*self.store, Table::Aggregate, &key)? else { return Ok(None) };
         let index = keys::parse_number(&row);
         index.map(Some).ok_or_else(|| Fault::corrupt(Table::Aggregate, &key, "not an index"))
+    }
+
+    /// The first entry that answered the request of this idempotency key, and the hash of that request.
+    pub fn answered(&self, key: &Hash) -> Result<Option<(u64, Hash)>, Fault> {
+        let Some(row) = read(&*self.store, Table::Dedup, key)? else { return Ok(None) };
+        let (request, first, _) =
+            decode_request(&row).ok_or_else(|| Fault::corrupt(Table::Dedup, key, "not an answered request"))?;
+        Ok(Some((first, request)))
     }
 
     /// The newest step of an aggregate and the index of its entry.

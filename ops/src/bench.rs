@@ -7,6 +7,7 @@
 //! Out of scope: judging. A missed goal is shown, never an error; figures are for people (DESIGN §8).
 
 mod append;
+mod ca;
 mod callers;
 mod check;
 mod figure;
@@ -23,6 +24,7 @@ mod tsa;
 mod tsa_load;
 
 pub(crate) use append::measure as append;
+pub(crate) use ca::measure as ca;
 pub(crate) use figure::{Figure, Goal, json, table};
 pub(crate) use large::measure as large;
 pub(crate) use machine::{Machine, flush_micros};

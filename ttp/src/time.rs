@@ -74,6 +74,12 @@ impl Timestamp {
         DateTime::from_timestamp_millis(self.0 as i64).expect("every Timestamp lies in chrono's range")
     }
 
+    /// From RFC 3339 with any offset, cut to milliseconds; `None` for anything else, and before 1970 or after the year 9999.
+    #[must_use]
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        Self::from_chrono(&DateTime::parse_from_rfc3339(text).ok()?)
+    }
+
     /// From chrono's type, cut to milliseconds; `None` before 1970 or after the year 9999.
     #[must_use]
     pub fn from_chrono<Z: chrono::TimeZone>(time: &DateTime<Z>) -> Option<Self> {

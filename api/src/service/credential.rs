@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use semper_ledger::{
     entry::{Tag, TagSpace, Tags},
-    sequencer::{Appended, Commit, Draft, Refused},
+    sequencer::{Appended, Commit, Draft, Idempotency, Refused},
 };
 use semper_ttp::{
     ca::{
@@ -52,6 +52,21 @@ pub struct ToIssue {
     pub request: Digest,
 }
 
+/// A certificate to be revoked.
+#[derive(Clone, Debug)]
+pub struct ToRevoke {
+    /// Who issued it.
+    pub ca: CaId,
+    /// Content octets of its serial number.
+    pub serial: Vec<u8>,
+    /// Why.
+    pub reason: Reason,
+    /// SHA-256 of the certificate of who asks.
+    pub officer: Digest,
+    /// For a request that may be repeated.
+    pub idempotency: Option<Idempotency>,
+}
+
 /// A certificate that was issued, and stands in the ledger.
 #[derive(Clone, Debug)]
 pub struct IssuedCertificate {
@@ -73,6 +88,9 @@ pub enum CredentialFault {
     /// This service has no such CA.
     #[error("this service has no CA {0}")]
     NoCa(String),
+    /// The key under which a repetition would be known belongs to another request.
+    #[error("the idempotency key belongs to another request")]
+    KeyReused,
     /// Too much waits.
     #[error("too many commits are waiting")]
     Busy,
@@ -85,6 +103,7 @@ impl From<Refused> for CredentialFault {
     fn from(refused: Refused) -> Self {
         match refused {
             Refused::Busy => Self::Busy,
+            Refused::KeyReused { .. } => Self::KeyReused,
             refused => Self::Fault(refused.into()),
         }
     }
@@ -107,6 +126,19 @@ pub struct KnownCertificate {
     pub issued_at: u64,
     /// The entry of its revocation.
     pub revoked_at: Option<u64>,
+}
+
+/// A list that was issued.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KnownList {
+    /// Its entry.
+    pub index: u64,
+    /// cRLNumber.
+    pub number: u64,
+    /// thisUpdate.
+    pub this_update: Timestamp,
+    /// nextUpdate.
+    pub next_update: Timestamp,
 }
 
 /// Signed and decided, but not yet in the ledger.
@@ -272,18 +304,18 @@ impl Service {
         Ok(())
     }
 
-    /// Revokes a certificate for `officer` (SHA-256 of the certificate of who asks); blocks until that is in the ledger, and OCSP
-    /// says so from then on. Gives the revocation's entry and time.
+    /// Revokes a certificate; blocks until that is in the ledger, and OCSP says so from then on. Gives the revocation's entry. A
+    /// repetition gets that of the first time.
     ///
     /// # Errors
     /// [`CredentialFault`].
-    pub fn revoke(
-        &self,
-        ca: CaId,
-        serial: &[u8],
-        reason: Reason,
-        officer: Digest,
-    ) -> Result<(u64, Timestamp), CredentialFault> {
+    pub fn revoke(&self, wanted: &ToRevoke) -> Result<u64, CredentialFault> {
+        let ToRevoke { ca, ref serial, reason, officer, idempotency } = *wanted;
+        if let Some(Idempotency { key, request }) = idempotency
+            && let Some((first, asked)) = self.reader().answered(&key)?
+        {
+            return if asked == request { Ok(first) } else { Err(CredentialFault::KeyReused) };
+        }
         let aggregate = ca.certificate(serial);
         for _ in 0..ATTEMPTS_MAX {
             let (state, index) = self.certificate_state(&aggregate)?;
@@ -292,17 +324,18 @@ impl Service {
             let (now, clock) = self.time.check();
             let event = CredentialEvent::Revoke(Revoke { reason, certificate, officer, clock });
             let (facts, _) = Credential::decide(&state, &event, now)?;
-            let [fact @ CaFact::CertificateRevoked { list, at, .. }] = facts.as_slice() else {
+            let [fact @ CaFact::CertificateRevoked { list, .. }] = facts.as_slice() else {
                 unreachable!("a revocation is one fact")
             };
             let mut envelope = self.envelope(aggregate, 1, now, &[]).map_err(ServiceFault::from)?;
             envelope.event_digest = event.digest();
             let fact = fact.clone().into_fact(&envelope);
             let tag = Tag::new(TagSpace::Certificate, certificate.as_bytes(), 1);
-            match self.ledger.append(Commit::one(now.millis(), tagged(draft(&fact, None), tag))) {
+            let commit = Commit { idempotency, ..Commit::one(now.millis(), tagged(draft(&fact, None), tag)) };
+            match self.ledger.append(commit) {
                 Ok(appended) => {
                     self.after_revocation(*list, serial);
-                    return Ok((appended.first, *at));
+                    return Ok(appended.first);
                 }
                 // Somebody was faster: decided anew, it says so.
                 Err(Refused::Stale { .. } | Refused::StepTaken { .. } | Refused::TagSeen { .. }) => {}
@@ -340,6 +373,42 @@ impl Service {
         }
         let index = if facts.is_empty() { None } else { self.reader().step_index(&aggregate.0, 0)? };
         Ok((state, index))
+    }
+
+    /// The newest list of this name that was issued at `at` or before, and the first one after. Each revocation is in every list
+    /// that is issued later, so the second alone shows that nothing was revoked before it.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn lists_around(
+        &self,
+        list: ListId,
+        at: Timestamp,
+    ) -> Result<(Option<KnownList>, Option<KnownList>), ServiceFault> {
+        let Some((last, _)) = self.reader().last_step(&list.aggregate().0)? else { return Ok((None, None)) };
+        // thisUpdate never falls along the steps: the first one behind `at`.
+        let (mut low, mut high) = (0, last + 1);
+        while low < high {
+            let middle = low + (high - low) / 2;
+            match self.list_at(list, middle)? {
+                Some(found) if found.this_update > at => high = middle,
+                Some(_) => low = middle + 1,
+                None => return Err(ServiceFault::Facts(format!("list {middle} of {} is missing", list.place()))),
+            }
+        }
+        let before = low.checked_sub(1).map(|step| self.list_at(list, step)).transpose()?.flatten();
+        Ok((before, self.list_at(list, low)?))
+    }
+
+    fn list_at(&self, list: ListId, step: u64) -> Result<Option<KnownList>, ServiceFault> {
+        let Some(index) = self.reader().step_index(&list.aggregate().0, step)? else { return Ok(None) };
+        let facts = |error: &dyn std::fmt::Display| ServiceFault::Facts(error.to_string());
+        let Some(fact) = self.reader().fact(index)? else { return Ok(None) };
+        let fact = Fact::decode(&fact).and_then(|fact| CaFact::from_fact(&fact)).map_err(|error| facts(&error))?;
+        let CaFact::CrlIssued { number, this_update, next_update, .. } = fact else {
+            return Err(facts(&"a fact in the history of a list is of something else"));
+        };
+        Ok(Some(KnownList { index, number, this_update, next_update }))
     }
 
     /// The certificate with this serial number by any of our CAs: serial numbers are random, so there is one.

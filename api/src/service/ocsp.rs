@@ -213,6 +213,15 @@ impl Service {
         }
     }
 
+    /// An answer as octets, to whoever is in this process.
+    pub fn ocsp_response(&self, request: &OcspRequest) -> Vec<u8> {
+        match self.ocsp(request, || true) {
+            Answered::Cached(answer) => answer.der.to_vec(),
+            Answered::Once(der) => der,
+            Answered::Error(status) => status.der().to_vec(),
+        }
+    }
+
     fn ocsp_for_everybody(
         &self,
         at: u16,

@@ -20,6 +20,9 @@ pub(crate) struct Bench {
     /// Entries of the large ledger.
     #[arg(long, value_name = "N", default_value_t = 10_000_000)]
     pub(crate) entries: u64,
+    /// Revoked certificates of the large service.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub(crate) revoked: u64,
 }
 
 /// What can be measured alone.
@@ -28,6 +31,7 @@ pub(crate) enum BenchArea {
     Tsa,
     Ledger,
     Trust,
+    Ca,
 }
 
 /// Show the main job from beginning to end, on a service of its own, and stop.

@@ -25,7 +25,7 @@ fn measure(args: &cli::Bench, json: bool) -> Result<(), Failed> {
     let machine = Machine::read();
     let mut flushes = vec![bench::flush_micros(place.path())?];
     let mut figures = Vec::new();
-    for area in [BenchArea::Tsa, BenchArea::Ledger, BenchArea::Trust] {
+    for area in [BenchArea::Tsa, BenchArea::Ledger, BenchArea::Trust, BenchArea::Ca] {
         if args.area.is_some_and(|only| only != area) {
             continue;
         }
@@ -37,6 +37,9 @@ fn measure(args: &cli::Bench, json: bool) -> Result<(), Failed> {
                 figures
             }
             BenchArea::Trust => bench::trust(&place, args.entries, json)?,
+            BenchArea::Ca => {
+                with_progress(json, "measuring certificates", |progress| bench::ca(&place, args.revoked, progress))?
+            }
         });
         flushes.push(bench::flush_micros(place.path())?);
     }

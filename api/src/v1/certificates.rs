@@ -1,0 +1,167 @@
+//! Certificates: what their status is or was at any moment, with the entries that prove it; revocation.
+
+use std::sync::Arc;
+
+use axum::{
+    Json,
+    extract::{Path, Query, State},
+    response::{IntoResponse, Response},
+};
+use http::HeaderMap;
+use semper_ledger::{entry::Entry, sequencer::Idempotency};
+use semper_ttp::{
+    ca::{credential::Status, crl::Reason},
+    digest::Digest,
+    time::Timestamp,
+};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::{
+    Code,
+    body::{self, Body},
+    principal::Officer,
+    problem::Problem,
+};
+use crate::{
+    router::App,
+    service::{KnownCertificate, KnownList, ToRevoke},
+};
+
+/// Longest serial number, octets (RFC 5280 §4.1.2.2).
+const SERIAL_MAX: usize = 20;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct At {
+    at: Option<String>,
+}
+
+/// `GET /v1/certificates/{serial}/status?at=TIME`: open to everybody, as OCSP is: it names nobody.
+pub(super) async fn status(
+    State(app): State<Arc<App>>,
+    Path(serial): Path<String>,
+    Query(At { at }): Query<At>,
+) -> Result<Response, Problem> {
+    let serial = serial_of(&serial)?;
+    let now = app.service.now();
+    let at = at.map(|text| moment(&text)).transpose()?.unwrap_or(now);
+    if at > now {
+        return Err(Problem::new(Code::HttpMalformed, "at lies in the future: nobody knows yet"));
+    }
+    let known = find(&app, &serial)?;
+    let status = known.state.issued().ok_or_else(not_issued)?;
+    let (before, after) = app.service.lists_around(status.list, at).map_err(|fault| Problem::fault(&fault))?;
+    let revoked = status.revoked.filter(|revoked| revoked.at <= at);
+    let issued = entry(&app, known.issued_at)?;
+    let lists = json!({
+        "place": status.list.place(),
+        "before": before.map(|list| described(&app, list)).transpose()?,
+        "after": after.map(|list| described(&app, list)).transpose()?,
+    });
+    let word = match () {
+        () if at < status.not_before.whole_secs() => "not_issued_yet",
+        () if revoked.is_some() => "revoked",
+        () if at.whole_secs() > status.not_after => "expired",
+        () => "good",
+    };
+    Ok(Json(json!({
+        "serial": hex::encode(&serial),
+        "issuer": known.ca.place(),
+        "at": at.to_string(),
+        "status": word,
+        "not_before": status.not_before.to_string(),
+        "not_after": status.not_after.to_string(),
+        "issued": issued,
+        "revoked": revoked.map(|_| revocation(&app, &known, status)).transpose()?,
+        // Who is not revoked is in no list around that moment; who is, in every one after it.
+        "lists": lists,
+    }))
+    .into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct RevokeRequest {
+    reason: String,
+}
+
+/// `POST /v1/certificates/{serial}/revoke`: an officer's act.
+pub(super) async fn revoke(
+    State(app): State<Arc<App>>,
+    Path(serial): Path<String>,
+    Officer(officer): Officer,
+    headers: HeaderMap,
+    Body(bytes): Body,
+) -> Result<Response, Problem> {
+    let serial = serial_of(&serial)?;
+    let key = body::idempotency_key(&headers, &officer.digest())?;
+    let RevokeRequest { reason } = body::json(&bytes)?;
+    let reason = Reason::from_name(&reason).ok_or_else(|| {
+        let names = Reason::ALL.map(Reason::name).join(", ");
+        Problem::new(Code::HttpMalformed, format!("reason is one of {names}"))
+    })?;
+    let known = find(&app, &serial)?;
+    let request = Digest::of(&[b"revoke\0", &serial[..], &bytes].concat());
+    let idempotency = Some(Idempotency { key, request: request.0 });
+    let (service, ca, asked) = (app.service.clone(), known.ca, serial.clone());
+    let revoke = ToRevoke { ca, serial: asked, reason, officer: officer.digest(), idempotency };
+    body::blocking(move || service.revoke(&revoke)).await??;
+    let known = find(&app, &serial)?;
+    let status = known.state.issued().ok_or_else(not_issued)?;
+    Ok(Json(json!({
+        "serial": hex::encode(&serial),
+        "issuer": known.ca.place(),
+        "status": "revoked",
+        "revoked": revocation(&app, &known, status)?,
+    }))
+    .into_response())
+}
+
+fn not_issued() -> Problem {
+    Problem::new(Code::HttpNotFound, "no certificate with this serial number was issued here")
+}
+
+fn find(app: &App, serial: &[u8]) -> Result<KnownCertificate, Problem> {
+    app.service.find_certificate(serial).map_err(|fault| Problem::fault(&fault))?.ok_or_else(not_issued)
+}
+
+/// The content octets of a serial number, in hexadecimal.
+fn serial_of(text: &str) -> Result<Vec<u8>, Problem> {
+    let malformed = || Problem::new(Code::HttpMalformed, "a serial number is 2 to 40 hexadecimal digits");
+    let serial = hex::decode(text).map_err(|_| malformed())?;
+    if serial.is_empty() || serial.len() > SERIAL_MAX { Err(malformed()) } else { Ok(serial) }
+}
+
+/// RFC 3339.
+fn moment(text: &str) -> Result<Timestamp, Problem> {
+    Timestamp::from_rfc3339(text)
+        .ok_or_else(|| Problem::new(Code::HttpMalformed, "at is a time such as 2026-03-01T12:00:00Z (RFC 3339)"))
+}
+
+/// An entry, and where its proof is.
+fn entry(app: &App, index: u64) -> Result<Value, Problem> {
+    let bytes = app.service.reader().entry(index).map_err(|fault| Problem::fault(&fault))?.unwrap_or_default();
+    let entry = Entry::decode(&bytes).map_err(|fault| Problem::fault(&fault))?;
+    Ok(json!({
+        "index": index,
+        "time": Timestamp::from_millis(entry.time_ms).to_string(),
+        "digest": hex::encode(entry.digest),
+        "proof": format!("/ledger/proof/inclusion?index={index}"),
+    }))
+}
+
+fn described(app: &App, list: KnownList) -> Result<Value, Problem> {
+    Ok(json!({
+        "number": list.number,
+        "this_update": list.this_update.to_string(),
+        "next_update": list.next_update.to_string(),
+        "entry": entry(app, list.index)?,
+    }))
+}
+
+fn revocation(app: &App, known: &KnownCertificate, status: &Status) -> Result<Value, Problem> {
+    let Some(revoked) = status.revoked else { return Ok(Value::Null) };
+    let entry = known.revoked_at.map(|index| entry(app, index)).transpose()?;
+    Ok(json!({ "at": revoked.at.to_string(), "reason": revoked.reason.name(), "entry": entry }))
+}
