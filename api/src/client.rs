@@ -221,7 +221,7 @@ impl Client {
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(IDLE_SECS))
-            .build(tls::connector(connector).map_err(|fault| ClientError::Tls { why: fault.to_string() })?);
+            .build(tls::client::connector(connector).map_err(|fault| ClientError::Tls { why: fault.to_string() })?);
         let prefix = uri.path().trim_end_matches('/').to_owned();
         let answer_limit = Duration::from_secs(ANSWER_SECS);
         Ok(Self { http, scheme, server, prefix, answer_limit, answer_bytes_max: ANSWER_BYTES_MAX })

@@ -4,6 +4,7 @@
 mod clock;
 mod http;
 mod monitor;
+mod tls;
 mod witness;
 
 use std::sync::Arc;
@@ -21,6 +22,7 @@ use crate::service::TimeSource;
 use clock::ClockMetrics;
 pub use http::{ConnectionEnd, HttpMetrics};
 pub use monitor::MonitorMetrics;
+pub use tls::TlsMetrics;
 pub use witness::WitnessMetrics;
 
 /// Seconds from 50 µs to 10 s: a flush on fast storage lies at the low end, a stall at the high one.
@@ -54,6 +56,7 @@ pub struct Metrics {
     backup_last: IntGauge,
     clock: ClockMetrics,
     http: Arc<HttpMetrics>,
+    tls: Arc<TlsMetrics>,
     disk_free: IntGauge,
 }
 
@@ -147,6 +150,7 @@ impl Metrics {
             ))),
             clock: ClockMetrics::new(&registry),
             http: Arc::new(HttpMetrics::new(&registry)),
+            tls: Arc::new(TlsMetrics::new(&registry)),
             disk_free: register!(IntGauge::with_opts(bare("semper_disk_free_bytes", "Free space where the data lies"))),
             registry,
         }
@@ -204,6 +208,11 @@ impl Metrics {
     /// Those of the listeners.
     pub fn http(&self) -> &Arc<HttpMetrics> {
         &self.http
+    }
+
+    /// Those of the HTTPS listener.
+    pub fn tls(&self) -> &Arc<TlsMetrics> {
+        &self.tls
     }
 
     /// Free bytes where the data lies.

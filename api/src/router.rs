@@ -8,7 +8,7 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::{ledger, ocsp, problem::Problem, service::Service, timestamp, well_known};
+use crate::{ledger, ocsp, problem::Problem, service::Service, timestamp, v1, well_known};
 
 /// What handlers share.
 pub struct App {
@@ -29,6 +29,16 @@ pub struct BodyLimits {
 
 /// The plain listener.
 pub fn plain(app: Arc<App>) -> Router {
+    open_to_all().with_state(app)
+}
+
+/// The HTTPS listener: the same, and what only those may do whom their certificates name.
+pub fn secure(app: Arc<App>) -> Router {
+    open_to_all().nest("/v1", v1::routes()).with_state(app)
+}
+
+/// What anybody may ask for, who asks with or without TLS.
+fn open_to_all() -> Router<Arc<App>> {
     Router::new()
         .route("/tsa", post(timestamp::ec))
         .route("/tsa/rsa", post(timestamp::rsa))
@@ -42,8 +52,8 @@ pub fn plain(app: Arc<App>) -> Router {
         .route("/ocsp/{*request}", get(ocsp::get))
         .route("/crl/{*file}", get(well_known::crl))
         .route("/.well-known/semper", get(well_known::semper))
+        .route("/problems/{code}", get(v1::problem_page))
         .fallback(not_found)
-        .with_state(app)
 }
 
 /// Answers everything below `/ocsp/` with so many octets and does nothing else: what measuring compares with.
@@ -67,6 +77,9 @@ pub fn label(path: &str) -> &'static str {
         "/healthz" => "/healthz",
         "/readyz" => "/readyz",
         "/backup" => "/backup",
+        "/v1/me" => "/v1/me",
+        _ if path == "/v1" || path.starts_with("/v1/") => "/v1",
+        _ if path.starts_with("/problems/") => "/problems",
         _ if path.starts_with("/backup/") => "/backup",
         _ if path.starts_with("/ledger/tile/") => "/ledger/tile",
         _ if path.starts_with("/ocsp/") => "/ocsp",

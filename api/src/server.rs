@@ -1,5 +1,6 @@
 //! A listener that strangers may be rude to: bounded connections, in all and by address, and a bounded time for
-//! everything. `axum::serve` has no header timeout, so hyper's connection is driven here.
+//! everything. `axum::serve` has no header timeout, so hyper's connection is driven here. With TLS in front or without, all
+//! the rest is the same.
 
 use std::{
     collections::HashMap,
@@ -25,6 +26,7 @@ use hyper::{
 };
 use hyper_util::rt::{TokioIo, TokioTimer};
 use tokio::{
+    io::{AsyncReadExt as _, AsyncWriteExt as _},
     net::{TcpListener, TcpStream},
     sync::watch,
     time::{Instant as TokioInstant, Sleep},
@@ -34,6 +36,7 @@ use tower::ServiceExt;
 use crate::{
     metrics::{ConnectionEnd, HttpMetrics},
     quota::subscriber,
+    tls::{Acceptor, ClientCertificate},
 };
 
 /// Bounds of a listener.
@@ -59,6 +62,10 @@ const HEADERS_MAX: usize = 64;
 
 /// How long a connection that was in the backlog when the server was told to stop has for the first byte of its request.
 const FIRST_BYTES_WAIT: Duration = Duration::from_millis(100);
+
+/// How long the client of a failed TLS handshake has to read the alert, and how much of what it sent meanwhile is read.
+const LINGER: Duration = Duration::from_secs(1);
+const LINGER_BYTES_MAX: u64 = 64 << 10;
 
 /// Who asks; an IPv4 address is one, however the socket shows it.
 #[derive(Clone, Copy, Debug)]
@@ -94,12 +101,34 @@ pub struct Served {
 /// Serves on `listener` until `stop` turns true; then takes no new connection, lets every request that has
 /// begun finish, and returns when the last connection is gone.
 pub async fn serve(listener: TcpListener, served: Served, limits: Limits, stop: watch::Receiver<bool>) {
+    run(listener, None, served, limits, stop).await;
+}
+
+/// As [`serve`], over TLS: each connection shakes hands first, within the same bounds. The client's certificate, where there
+/// is one, is an extension of its requests ([`ClientCertificate`]).
+pub async fn serve_tls(
+    listener: TcpListener,
+    acceptor: Arc<Acceptor>,
+    served: Served,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+) {
+    run(listener, Some(acceptor), served, limits, stop).await;
+}
+
+async fn run(
+    listener: TcpListener,
+    acceptor: Option<Arc<Acceptor>>,
+    served: Served,
+    limits: Limits,
+    stop: watch::Receiver<bool>,
+) {
     let open = Arc::new(Open::new(limits, served.metrics.clone()));
     let take = |stream: TcpStream, address: SocketAddr| {
         let Some(guard) = open.admit(address.ip()) else {
             return open.metrics.connection_ended(ConnectionEnd::Refused);
         };
-        tokio::spawn(connection(stream, address, served.clone(), limits, stop.clone(), guard));
+        tokio::spawn(connection(stream, address, acceptor.clone(), served.clone(), limits, stop.clone(), guard));
     };
     let mut stopping = stop.clone();
     loop {
@@ -141,19 +170,62 @@ fn close(listener: TcpListener, max: usize) -> Vec<(TcpStream, SocketAddr)> {
 async fn connection(
     stream: TcpStream,
     address: SocketAddr,
+    acceptor: Option<Arc<Acceptor>>,
     served: Served,
     limits: Limits,
-    mut stop: watch::Receiver<bool>,
+    stop: watch::Receiver<bool>,
     guard: Guard,
 ) {
     let _ = stream.set_nodelay(true); // only latency is lost without it
-    if *stop.borrow() {
-        // Told to stop before it has read anything, hyper closes without an answer. What was sent already is read first.
-        let _ = tokio::time::timeout(FIRST_BYTES_WAIT, stream.readable()).await;
-    }
     let peer = Peer(address.ip().to_canonical());
-    let service = service_fn(move |request: http::Request<Incoming>| answer(served.clone(), request, peer));
+    let metrics = guard.open.metrics.clone();
+    // Below TLS, so that it is bytes of the connection that must move.
     let io = Watched::new(TokioIo::new(stream), limits.idle_timeout);
+    let Some(acceptor) = acceptor else {
+        await_first_bytes(io.stream.inner(), &stop).await;
+        return http(io, Caller { peer, certificate: None }, served, limits, stop, &metrics).await;
+    };
+    match acceptor.accept(io).await {
+        Ok((io, certificate)) => {
+            await_first_bytes(io.get_ref().stream.inner(), &stop).await;
+            http(io, Caller { peer, certificate }, served, limits, stop, &metrics).await;
+        }
+        Err(failed) => {
+            if let Some(mut failed) = failed {
+                linger(failed.get_mut().stream.inner_mut()).await;
+            }
+            metrics.connection_ended(ConnectionEnd::Handshake);
+        }
+    }
+}
+
+/// Told to stop before it has read anything, hyper closes without an answer. What was sent already is read first.
+async fn await_first_bytes(stream: &TcpStream, stop: &watch::Receiver<bool>) {
+    if *stop.borrow() {
+        let _ = tokio::time::timeout(FIRST_BYTES_WAIT, stream.peek(&mut [0])).await;
+    }
+}
+
+/// Reads what the client has sent already, until it goes: a socket that is closed with unread bytes resets the connection,
+/// and the alert that lies before the client would be lost.
+async fn linger(stream: &mut TcpStream) {
+    let reading = async {
+        stream.shutdown().await?;
+        tokio::io::copy(&mut stream.take(LINGER_BYTES_MAX), &mut tokio::io::sink()).await
+    };
+    let _ = tokio::time::timeout(LINGER, reading).await; // whoever is gone needs no alert
+}
+
+/// Requests and answers, until one side ends the connection.
+async fn http<S: Read + Write + Unpin + Send + 'static>(
+    io: S,
+    caller: Caller,
+    served: Served,
+    limits: Limits,
+    mut stop: watch::Receiver<bool>,
+    metrics: &HttpMetrics,
+) {
+    let service = service_fn(move |request: http::Request<Incoming>| answer(served.clone(), request, caller.clone()));
     let connection = http1::Builder::new()
         .timer(TokioTimer::new())
         .header_read_timeout(limits.header_read_timeout)
@@ -164,10 +236,17 @@ async fn connection(
     let mut connection = pin!(connection);
     tokio::select! {
         biased;
-        ended = connection.as_mut() => return note_end(ended, &guard.open.metrics),
+        ended = connection.as_mut() => return note_end(ended, metrics),
         _ = stop.wait_for(|stop| *stop) => connection.as_mut().graceful_shutdown(),
     }
-    note_end(connection.await, &guard.open.metrics);
+    note_end(connection.await, metrics);
+}
+
+/// Whose requests come on a connection.
+#[derive(Clone)]
+struct Caller {
+    peer: Peer,
+    certificate: Option<ClientCertificate>,
 }
 
 /// Hyper answers what is no HTTP itself, and tells us only by the error with which its connection ends.
@@ -196,7 +275,7 @@ fn timed_out(error: &hyper::Error) -> bool {
 async fn answer(
     Served { router, label, metrics }: Served,
     request: http::Request<Incoming>,
-    peer: Peer,
+    Caller { peer, certificate }: Caller,
 ) -> Result<http::Response<axum::body::Body>, std::convert::Infallible> {
     let id = RequestId::next();
     let start = Instant::now();
@@ -210,6 +289,9 @@ async fn answer(
     };
     let mut request = request.map(axum::body::Body::new);
     request.extensions_mut().insert((peer, id));
+    if let Some(certificate) = certificate {
+        request.extensions_mut().insert(certificate);
+    }
     let answered = {
         use tracing::Instrument as _;
         router.oneshot(request).instrument(span.clone())

@@ -208,7 +208,7 @@ const HOMES: [(&str, &[&str]); 6] = [
     ("rocksdb", &["ledger/src/store/rocks.rs"]),
     ("rs_merkle", &["ledger/src/merkle.rs"]),
     ("axum", &["api/src/"]),
-    ("openssl", &["ttp/src/crypto.rs", "ttp/src/crypto/", "api/src/tls.rs"]),
+    ("openssl", &["ttp/src/crypto.rs", "ttp/src/crypto/", "api/src/tls.rs", "api/src/tls/"]),
     ("prometheus", &["api/src/metrics.rs", "api/src/metrics/"]),
     ("cryptoki", &["api/src/hsm.rs", "api/src/hsm/"]),
 ];

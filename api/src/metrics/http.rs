@@ -11,6 +11,8 @@ pub enum ConnectionEnd {
     Closed,
     /// Beyond the limit of connections: closed before a byte was read.
     Refused,
+    /// The TLS handshake failed, before any HTTP; [`TlsMetrics`](super::TlsMetrics) tells why.
+    Handshake,
     /// No HTTP: answered 400.
     Malformed,
     /// A request line or headers beyond their bounds: answered 414 or 431.
@@ -29,9 +31,10 @@ pub enum ConnectionEnd {
 
 impl ConnectionEnd {
     /// All of them.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Closed,
         Self::Refused,
+        Self::Handshake,
         Self::Malformed,
         Self::TooLarge,
         Self::Http2,
@@ -46,6 +49,7 @@ impl ConnectionEnd {
         match self {
             Self::Closed => "closed",
             Self::Refused => "refused",
+            Self::Handshake => "handshake",
             Self::Malformed => "malformed",
             Self::TooLarge => "too-large",
             Self::Http2 => "http2",
