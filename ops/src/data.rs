@@ -434,7 +434,14 @@ impl DataFolder {
     pub(crate) fn config(&self, file: Option<&Path>) -> Result<Config, DataError> {
         let mut config = Config::load(Some(&self.config_file(file)))?;
         if file.is_none() {
-            for path in [&mut config.keys.passphrase_file, &mut config.ledger.anchor_path].into_iter().flatten() {
+            let listen = &mut config.listen;
+            let paths = [
+                &mut config.keys.passphrase_file,
+                &mut config.ledger.anchor_path,
+                &mut listen.https_certificate_path,
+                &mut listen.https_key_path,
+            ];
+            for path in paths.into_iter().flatten() {
                 *path = self.root.join(&*path);
             }
         }

@@ -88,6 +88,14 @@ pub fn run_command(command: Command) -> Finished {
     Process::spawn(command).expect_end()
 }
 
+/// Where a server says that it listens.
+pub(crate) struct Listening {
+    pub(crate) http: SocketAddr,
+    pub(crate) admin: SocketAddr,
+    /// A witness, and a service without a certificate for it, has none.
+    pub(crate) https: Option<SocketAddr>,
+}
+
 /// A child whose streams are collected. Dropping it kills it, by its own pid.
 pub(crate) struct Process {
     pub(crate) child: Child,
@@ -153,16 +161,17 @@ impl Process {
         Finished { code: status.code(), signal: status.signal(), stdout: self.stdout.clone(), stderr: self.stderr() }
     }
 
-    /// Waits for the line `listening http=… admin=…`; gives both addresses, or how the program ended before it.
-    pub(crate) fn listening(&mut self) -> Result<(SocketAddr, SocketAddr), Finished> {
+    /// Waits for the line `listening http=… admin=… https=…`; gives the addresses, or how the program ended before it.
+    pub(crate) fn listening(&mut self) -> Result<Listening, Finished> {
         let deadline = Instant::now() + DEADLINE;
         while let Some(line) = self.line(deadline) {
             let Some(addresses) = line.strip_prefix("listening ") else { continue };
-            let address = |name: &str| -> SocketAddr {
-                let found = addresses.split(' ').find_map(|part| part.strip_prefix(name)?.strip_prefix('='));
-                found.and_then(|text| text.parse().ok()).unwrap_or_else(|| panic!("no {name} address in: {line}"))
+            let found = |name: &str| -> Option<SocketAddr> {
+                let found = addresses.split(' ').find_map(|part| part.strip_prefix(name)?.strip_prefix('='))?;
+                Some(found.parse().unwrap_or_else(|error| panic!("{name}: {error}: {line}")))
             };
-            return Ok((address("http"), address("admin")));
+            let address = |name| found(name).unwrap_or_else(|| panic!("no {name} address in: {line}"));
+            return Ok(Listening { http: address("http"), admin: address("admin"), https: found("https") });
         }
         Err(self.end())
     }

@@ -21,8 +21,8 @@ use semper_ttp::asn1::TEST_POLICY;
 use semper_ttp::verify::Trust;
 use tempfile::TempDir;
 
-use crate::process::Process;
 pub use crate::process::{DEADLINE, Finished, binary, command, run, run_command};
+use crate::process::{Listening, Process};
 
 /// The data folder of a service.
 pub struct Data {
@@ -248,6 +248,7 @@ pub struct Server {
     data: Data,
     http: SocketAddr,
     admin: SocketAddr,
+    https: Option<SocketAddr>,
     url: String,
     admin_url: String,
     trust: PathBuf,
@@ -255,7 +256,8 @@ pub struct Server {
 
 fn serve(data: &Path, args: &[&str]) -> Command {
     let mut command = command(&["serve", "--data"]);
-    command.arg(data).args(["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]).args(args);
+    let free = ["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+    command.arg(data).args(free).args(args);
     command
 }
 
@@ -304,10 +306,10 @@ impl Server {
         let mut command = serve(&data.path, args);
         command.envs(environment.iter().copied());
         let mut process = Process::spawn(command);
-        let (http, admin) = process.listening()?;
+        let Listening { http, admin, https } = process.listening()?;
         let trust = data.trust_folder();
         let (url, admin_url) = (format!("http://{http}"), format!("http://{admin}"));
-        Ok(Self { process, data, http, admin, url, admin_url, trust })
+        Ok(Self { process, data, http, admin, https, url, admin_url, trust })
     }
 
     /// Starts a server and kills it before it can be ready, `after` this span: recovery itself is interrupted. Says
@@ -342,6 +344,21 @@ impl Server {
     #[must_use]
     pub fn admin(&self) -> SocketAddr {
         self.admin
+    }
+
+    /// The address of the HTTPS listener.
+    ///
+    /// # Panics
+    /// There is none.
+    #[must_use]
+    pub fn https(&self) -> SocketAddr {
+        self.https.expect("the server listens for HTTPS")
+    }
+
+    /// Whether it listens for HTTPS at all.
+    #[must_use]
+    pub fn has_https(&self) -> bool {
+        self.https.is_some()
     }
 
     /// The folder of trust anchors.

@@ -18,7 +18,7 @@ use semper_ttp::crypto::{LogSigner, Passphrase, SignatureAlgorithm, SoftKey, ope
 use tempfile::TempDir;
 
 use crate::http::{Connection, Response};
-use crate::process::{Finished, Process, command, run};
+use crate::process::{Finished, Listening, Process, command, run};
 use crate::server::Data;
 
 /// A running witness. Dropping it kills it.
@@ -102,7 +102,7 @@ impl WitnessData {
         let mut command = command(&["witness", "serve", "--admin", "127.0.0.1:0", "--http"]);
         command.arg(http.to_string()).arg("--data").arg(&self.path);
         let mut process = Process::spawn(command);
-        let (http, admin) = process.listening()?;
+        let Listening { http, admin, .. } = process.listening()?;
         Ok(Witness { process, http, admin })
     }
 

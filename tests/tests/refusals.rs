@@ -17,7 +17,7 @@ fn data_in_use_is_refused_and_the_first_server_goes_on() {
         let path = server.dir().to_str().expect("a path in UTF-8");
         let mut args = vec![command, "--data", path];
         if command == "serve" {
-            args.extend(["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
+            args.extend(["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0"]);
         }
         let end = run(&args);
         end.expect(75);
@@ -154,9 +154,9 @@ fn a_start_that_finds_its_address_taken_changes_no_byte_of_the_store() {
     let (free, taken) = ("127.0.0.1:0", TcpListener::bind("127.0.0.1:0").expect("a port"));
     let taken = taken.local_addr().map(|address| (taken, address.to_string())).expect("its address");
     let before = files(&data.path().join("store"));
-    for (http, admin) in [(&*taken.1, free), (free, &*taken.1)] {
+    for (http, https, admin) in [(&*taken.1, free, free), (free, &*taken.1, free), (free, free, &*taken.1)] {
         let folder = data.path().to_str().expect("a path in UTF-8");
-        let end = run(&["serve", "--data", folder, "--http", http, "--admin", admin]);
+        let end = run(&["serve", "--data", folder, "--http", http, "--https", https, "--admin", admin]);
         assert!(end.expect(75).stderr.contains(&format!("cannot listen on {}", taken.1)), "{end:#?}");
         assert!(files(&data.path().join("store")) == before, "the store was opened");
     }

@@ -81,7 +81,8 @@ impl Server {
     /// # Errors
     /// It does not start; its log is in the sentence.
     pub(crate) fn start(data: &Path) -> Result<Server, Failed> {
-        Server::start_with(["serve".into(), "--data".into(), data.into()], data)
+        let free = ["--https", "127.0.0.1:0"].map(OsString::from);
+        Server::start_with(["serve".into(), "--data".into(), data.into()].into_iter().chain(free), data)
     }
 
     /// As [`Server::start`], any command that listens; `beside` is where its log goes.
@@ -135,8 +136,9 @@ impl Drop for Server {
 }
 
 fn parse_listening(line: &str) -> Option<(SocketAddr, SocketAddr)> {
-    let (http, admin) = line.trim().strip_prefix("listening http=")?.split_once(" admin=")?;
-    Some((http.parse().ok()?, admin.parse().ok()?))
+    let addresses = line.trim().strip_prefix("listening ")?;
+    let address = |name| addresses.split(' ').find_map(|word| word.strip_prefix(name)?.parse().ok());
+    Some((address("http=")?, address("admin=")?))
 }
 
 #[cfg(test)]
@@ -145,7 +147,7 @@ mod tests {
 
     #[test]
     fn the_line_of_a_server_that_is_ready() {
-        let read = parse_listening("listening http=127.0.0.1:81 admin=127.0.0.1:82\n").unwrap();
+        let read = parse_listening("listening http=127.0.0.1:81 admin=127.0.0.1:82 https=127.0.0.1:83\n").unwrap();
         assert_eq!((read.0.port(), read.1.port()), (81, 82));
         assert_eq!(parse_listening(""), None);
         assert_eq!(parse_listening("listening http=127.0.0.1 admin=127.0.0.1:82"), None);

@@ -32,7 +32,8 @@ pub(crate) struct Init {
 
 /// Run the server.
 ///
-/// Prints one line `listening http=HOST:PORT admin=HOST:PORT` when it is ready. SIGTERM and SIGINT end it after every
+/// Prints one line `listening http=HOST:PORT admin=HOST:PORT https=HOST:PORT` when it is ready, without the last where it has
+/// no certificate for HTTPS. SIGTERM and SIGINT end it after every
 /// accepted request has its answer.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  semper serve --data /var/lib/semper --config /etc/semper/semper.toml")]
@@ -46,6 +47,9 @@ pub(crate) struct Serve {
     /// Listen here for plain HTTP instead; port 0 lets the system choose.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) http: Option<SocketAddr>,
+    /// Listen here for HTTPS instead; port 0 lets the system choose.
+    #[arg(long, value_name = "HOST:PORT")]
+    pub(crate) https: Option<SocketAddr>,
     /// Listen here for metrics and health instead; port 0 lets the system choose.
     #[arg(long, value_name = "HOST:PORT")]
     pub(crate) admin: Option<SocketAddr>,

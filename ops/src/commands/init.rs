@@ -30,7 +30,7 @@ use semper_ledger::sequencer::{Commit, LogKeys, Refused, SequencerSettings};
 use semper_ledger::store::rocks::RocksStore;
 use semper_ttp::asn1::pem;
 use semper_ttp::ca::Authority;
-use semper_ttp::ca::name::SubjectFault;
+use semper_ttp::ca::name::{AlternativeNameFault, AlternativeNames, SubjectFault};
 use semper_ttp::clock::{Clock, Verdict};
 use semper_ttp::crypto::{CryptoFault, Entropy, EntropyFault, LogSigner, LogVerifier, OsEntropy, Passphrase, Signer};
 use semper_ttp::evidence::KeyPurpose;
@@ -85,6 +85,9 @@ pub(crate) enum InitError {
     /// Certificates name CRLs over plain HTTP, so that no certificate is needed to check one (RFC 5280 §8).
     #[error("service.public_url must begin with http:// since certificates name their CRLs below it")]
     PublicUrl,
+    /// What the certificate of the HTTPS listener would name.
+    #[error("listen.https_names: {0}: state there what clients reach the HTTPS listener by")]
+    HttpsNames(#[from] AlternativeNameFault),
     /// A path that would mean another file when read from the data folder.
     #[error("{key} must be an absolute path: the data folder keeps a copy of this configuration")]
     RelativePath {
@@ -156,6 +159,7 @@ impl InitError {
             | Self::Config(_)
             | Self::Identity(_)
             | Self::PublicUrl
+            | Self::HttpsNames(_)
             | Self::RelativePath { .. }
             | Self::Secret(_)
             | Self::Subject(_) => Exit::Usage,
@@ -192,6 +196,8 @@ pub(crate) struct Plan {
     /// The bytes of `semper.toml`.
     settings: Vec<u8>,
     passphrase: Secret,
+    /// What the certificate of the HTTPS listener names.
+    https_names: AlternativeNames,
     /// Where the settings were read, unless it is a demonstration.
     file: Option<PathBuf>,
 }
@@ -233,9 +239,12 @@ impl Plan {
             return Err(InitError::PublicUrl);
         }
         pki::check_names(&identity, &config.init)?;
-        for (key, path) in
-            [("keys.passphrase_file", &config.keys.passphrase_file), ("ledger.anchor_path", &config.ledger.anchor_path)]
-        {
+        for (key, path) in [
+            ("keys.passphrase_file", &config.keys.passphrase_file),
+            ("ledger.anchor_path", &config.ledger.anchor_path),
+            ("listen.https_certificate_path", &config.listen.https_certificate_path),
+            ("listen.https_key_path", &config.listen.https_key_path),
+        ] {
             if path.as_ref().is_some_and(|path| path.is_relative()) {
                 return Err(InitError::RelativePath { key });
             }
@@ -247,7 +256,8 @@ impl Plan {
         if let Some(anchor) = &config.ledger.anchor_path {
             check_anchor_place(anchor)?;
         }
-        Ok(Plan { identity, config, settings, passphrase, file: Some(file.to_owned()) })
+        let https_names = config.listen.certificate_names(&identity.public_url)?;
+        Ok(Plan { identity, config, settings, passphrase, https_names, file: Some(file.to_owned()) })
     }
 
     fn demo(entropy: &dyn Entropy) -> Result<Plan, InitError> {
@@ -255,8 +265,10 @@ impl Plan {
         entropy.fill(&mut name)?;
         let config = Config::from_toml(DEMO_SETTINGS)?;
         config.verify()?;
+        let identity = Identity::demo(&hex::encode(name));
         Ok(Plan {
-            identity: Identity::demo(&hex::encode(name)),
+            https_names: config.listen.certificate_names(&identity.public_url)?,
+            identity,
             config,
             settings: DEMO_SETTINGS.into(),
             passphrase: Secret::from(people::passphrase(entropy)?),
@@ -308,6 +320,7 @@ impl Plan {
             identity: &self.identity,
             log: &log_identity,
             init: &self.config.init,
+            https_names: &self.https_names,
             keys: &keys,
             test: self.config.clock.source == ClockSource::Assumed,
             policy_hash: policy_hash(&self.config),

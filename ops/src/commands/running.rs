@@ -46,12 +46,25 @@ impl From<OpenError> for Failed {
     }
 }
 
-/// The one line that says that a server is ready.
-pub(in crate::commands) fn say_listening(http: SocketAddr, admin: SocketAddr, as_json: bool) {
+/// Where a server listens.
+pub(in crate::commands) struct Listening {
+    pub(in crate::commands) http: SocketAddr,
+    pub(in crate::commands) admin: SocketAddr,
+    pub(in crate::commands) https: Option<SocketAddr>,
+}
+
+/// The one line that says that a server is ready. New addresses stand at its end: old readers look for the first.
+pub(in crate::commands) fn say_listening(at: &Listening, as_json: bool) {
+    let Listening { http, admin, https } = at;
     if as_json {
-        say::json(&json!({ "listening": { "http": http, "admin": admin } }));
+        let mut listening = json!({ "http": http, "admin": admin });
+        if let Some(https) = https {
+            listening["https"] = json!(https);
+        }
+        say::json(&json!({ "listening": listening }));
     } else {
-        say::out(format!("listening http={http} admin={admin}"));
+        let https = https.map(|https| format!(" https={https}")).unwrap_or_default();
+        say::out(format!("listening http={http} admin={admin}{https}"));
     }
 }
 

@@ -1,11 +1,11 @@
 //! `semper serve`: wiring. Opens the data folder, starts clock, ledger and listeners, waits for the signal to stop, and
 //! stops in the order in which nothing accepted is lost: intake, answers, ledger.
 
+mod https;
 mod outside;
 mod storage;
 
 use std::{
-    net::SocketAddr,
     os::unix::fs::MetadataExt as _,
     path::Path,
     sync::{Arc, Weak},
@@ -19,6 +19,7 @@ use semper_api::{
     quota::Quota,
     router::{self, App},
     server::{self, Served},
+    tls::Acceptor,
 };
 use semper_ledger::{
     ledger::{Ledger, Parts},
@@ -33,7 +34,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::running::{
-    Failed, Reserved, address_of, clock_of, half_of_the_cores, limits_of, reserve, say_listening, signals,
+    Failed, Listening, Reserved, address_of, clock_of, half_of_the_cores, limits_of, reserve, say_listening, signals,
 };
 pub(super) use outside::read_policy;
 
@@ -70,6 +71,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     let folder = DataFolder::open(&args.data)?;
     let mut config = folder.config(args.config.as_deref())?;
     config.listen.http = args.http.unwrap_or(config.listen.http);
+    config.listen.https = args.https.unwrap_or(config.listen.https);
     config.listen.admin = args.admin.unwrap_or(config.listen.admin);
     config.verify().map_err(|error| Failed::usage(&error))?;
     logging::begin(&config.log).map_err(|error| Failed::usage(&error))?;
@@ -82,6 +84,10 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     let addresses = match args.check {
         true => None,
         false => Some((reserve(config.listen.http)?, reserve(config.listen.admin)?)),
+    };
+    let https_address = match addresses.is_some() && https::is_possible(&folder, &config)? {
+        true => Some(reserve(config.listen.https)?),
+        false => None,
     };
     if read_only.is_none() && !args.check {
         folder.make_responder_keys(&config, &OsEntropy)?;
@@ -133,6 +139,9 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         endpoints.push(Endpoint::new(endpoint, signer, pool));
     }
     let time: Arc<dyn TimeSource> = Arc::new(ServiceTime(clock.clone()));
+    let acceptor = loaded.https.as_ref();
+    let acceptor = acceptor.map(|shown| https::acceptor(shown, &loaded.authorities, &config, &metrics, time.now()));
+    let acceptor = acceptor.transpose()?;
     let witnesses = policy.map(|policy| outside::witnesses(policy, ledger.reader(), &config.witnesses, &folder));
     let witnesses = witnesses.transpose()?;
     let service = Service::new(ServiceParts {
@@ -164,7 +173,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         tracing::error!("READ-ONLY: {mark}");
         service.halt(&mark.to_string());
     }
-    let Some(addresses) = addresses else {
+    let Some((http, admin)) = addresses else {
         clock.sample();
         look_at_disk(&service, &args.data, config.storage.disk_free_min_bytes);
         let (sentence, unready) = ("settings, keys, certificates and ledger are in order", service.unready());
@@ -190,11 +199,12 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     .map_err(|error| Failed::fault(&error))?;
     // The other half of the processors is for the signers and the sequencer, which have threads of their own.
     let runtime = half_of_the_cores()?;
-    let ready = |http, admin| say_listening(http, admin, as_json);
+    let ready = |at: &Listening| say_listening(at, as_json);
+    let reserved = Addresses { http, admin, https: https_address.zip(acceptor) };
     if let Some(witnesses) = witnesses {
         runtime.spawn(witnesses.run(Arc::downgrade(&service)));
     }
-    let exit = runtime.block_on(listen(&config, &args.data, service.clone(), &metrics, &mut fatally, addresses, ready));
+    let exit = runtime.block_on(listen(&config, &args.data, service.clone(), &metrics, &mut fatally, reserved, ready));
     // Tasks that still hold the service, such as the renewal of CRLs, end with the runtime.
     runtime.shutdown_timeout(Duration::from_secs(5));
     sampling.stop();
@@ -205,17 +215,29 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     exit
 }
 
+/// What is listened at.
+struct Addresses {
+    http: Reserved,
+    admin: Reserved,
+    https: Option<(Reserved, Arc<Acceptor>)>,
+}
+
 async fn listen(
     config: &Config,
     data: &Path,
     service: Arc<Service>,
     metrics: &Arc<Metrics>,
     fatally: &mut watch::Receiver<bool>,
-    (http, admin): (Reserved, Reserved),
-    ready: impl FnOnce(SocketAddr, SocketAddr),
+    Addresses { http, admin, https }: Addresses,
+    ready: impl FnOnce(&Listening),
 ) -> Result<Exit, Failed> {
     let (http, admin) = (http.listen()?, admin.listen()?);
-    let (http_address, admin_address) = (address_of(&http)?, address_of(&admin)?);
+    let https = https.map(|(https, acceptor)| Ok::<_, Failed>((https.listen()?, acceptor))).transpose()?;
+    let at = Listening {
+        http: address_of(&http)?,
+        admin: address_of(&admin)?,
+        https: https.as_ref().map(|(https, _)| address_of(https)).transpose()?,
+    };
 
     look_at_disk(&service, data, config.storage.disk_free_min_bytes);
     // A ledger that takes nothing more gets no CRLs and no diary either.
@@ -241,14 +263,19 @@ async fn listen(
     let (stop, stopped) = watch::channel(false);
     let app = Arc::new(App { service: service.clone(), limits: body_limits });
     let served = |router| Served { router, label: router::label, metrics: metrics.http().clone() };
-    let http = tokio::spawn(server::serve(http, served(router::plain(app)), limits, stopped.clone()));
+    let https = https.map(|(https, acceptor)| {
+        let served = served(router::secure(app.clone()));
+        tokio::spawn(server::serve_tls(https, acceptor, served, limits, stopped.clone()))
+    });
+    let http = tokio::spawn(server::serve(http, served(router::plain(app)), limits, stopped));
     let (stop_admin, admin_stopped) = watch::channel(false);
     let admin = tokio::spawn(server::serve(admin, served(admin::routes(service.clone())), limits, admin_stopped));
 
     // Before the line: whoever waits for it may send SIGTERM at once, which without a listener kills the process.
     let signalled = signals();
-    ready(http_address, admin_address);
-    tracing::info!(http = %http_address, admin = %admin_address, "listening");
+    ready(&at);
+    let https_address = at.https.map(tracing::field::display);
+    tracing::info!(http = %at.http, admin = %at.admin, https = https_address, "listening");
     service.unready().iter().for_each(|why| tracing::warn!(why, "not ready"));
 
     let fatal = tokio::select! {
@@ -256,8 +283,14 @@ async fn listen(
         _ = fatally.wait_for(|fatal| *fatal) => true,
     };
     service.drain();
-    let _ = stop.send(true); // the listener is there, or gone already
-    if tokio::time::timeout(config.shutdown.drain(), http).await.is_err() {
+    let _ = stop.send(true); // the listeners are there, or gone already
+    let ended = async {
+        let _ = http.await; // a panic was printed
+        if let Some(https) = https {
+            let _ = https.await;
+        }
+    };
+    if tokio::time::timeout(config.shutdown.drain(), ended).await.is_err() {
         tracing::warn!("some connections did not end within shutdown.drain_secs");
     }
     let _ = stop_admin.send(true);

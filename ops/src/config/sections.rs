@@ -1,7 +1,6 @@
 //! The sections: fields, defaults, bounds. Comments here say why; what an operator needs to know stands in the sample
 //! `deploy/semper.toml`.
 
-use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -45,31 +44,6 @@ impl Default for Init {
     }
 }
 
-/// `[listen]`: where the server listens. Port 0 lets the system choose.
-#[derive(Clone, Debug, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Listen {
-    pub(crate) http: SocketAddr,
-    pub(crate) admin: SocketAddr,
-}
-
-impl Default for Listen {
-    fn default() -> Listen {
-        let loopback = |port| SocketAddr::from((Ipv4Addr::LOCALHOST, port));
-        Listen { http: loopback(8080), admin: loopback(9464) }
-    }
-}
-
-impl Listen {
-    pub(super) fn verify(&self, faults: &mut Faults) {
-        let [http, admin] = [self.http, self.admin].map(|address| address.ip());
-        let meet = http == admin || http.is_unspecified() || admin.is_unspecified();
-        if meet && self.http.port() == self.admin.port() && self.http.port() != 0 {
-            faults.add("listen.admin", format!("{} is also listen.http, {}", self.admin, self.http));
-        }
-    }
-}
-
 /// `[limits]`: what one peer may take.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
@@ -78,6 +52,7 @@ pub(crate) struct Limits {
     pub(crate) header_read_timeout_secs: u64,
     pub(crate) body_read_timeout_secs: u64,
     pub(crate) idle_timeout_secs: u64,
+    pub(crate) tls_handshake_timeout_secs: u64,
     pub(crate) connections_max: u32,
     pub(crate) connections_per_address_max: u32,
 }
@@ -89,6 +64,7 @@ impl Default for Limits {
             header_read_timeout_secs: 10,
             body_read_timeout_secs: 10,
             idle_timeout_secs: 60,
+            tls_handshake_timeout_secs: 10,
             connections_max: 4_096,
             connections_per_address_max: 256,
         }
@@ -102,6 +78,7 @@ impl Limits {
         faults.within("limits.header_read_timeout_secs", self.header_read_timeout_secs, 1, HOUR_SECS);
         faults.within("limits.body_read_timeout_secs", self.body_read_timeout_secs, 1, HOUR_SECS);
         faults.within("limits.idle_timeout_secs", self.idle_timeout_secs, 1, HOUR_SECS);
+        faults.within("limits.tls_handshake_timeout_secs", self.tls_handshake_timeout_secs, 1, HOUR_SECS);
         faults.within("limits.connections_max", self.connections_max, 1, 1_000_000);
         faults.within("limits.connections_per_address_max", self.connections_per_address_max, 1, 1_000_000);
     }
@@ -119,6 +96,11 @@ impl Limits {
     /// Time that no byte may move in either direction.
     pub(crate) fn idle_timeout(&self) -> Duration {
         Duration::from_secs(self.idle_timeout_secs)
+    }
+
+    /// Time a peer has for the TLS handshake.
+    pub(crate) fn tls_handshake_timeout(&self) -> Duration {
+        Duration::from_secs(self.tls_handshake_timeout_secs)
     }
 }
 

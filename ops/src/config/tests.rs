@@ -183,6 +183,13 @@ fn values_out_of_bounds_are_refused_by_name() {
         ("[shutdown]\ndrain_secs = 3601", "shutdown.drain_secs"),
         ("[listen]\nhttp = \"127.0.0.1:9464\"", "listen.admin"),
         ("[listen]\nhttp = \"0.0.0.0:9464\"", "listen.admin"),
+        ("[listen]\nhttp = \"127.0.0.1:8443\"", "listen.https"),
+        ("[listen]\nhttps = \"0.0.0.0:9464\"", "listen.admin"),
+        ("[listen]\nhttps_names = [\"localhost\"]", "listen.https_names"),
+        ("[listen]\nhttps_names = [\"a.example\", \"a.example\"]", "listen.https_names"),
+        ("[listen]\nhttps_key_path = \"/key.pem\"", "listen.https_key_path"),
+        ("[listen]\nhttps_certificate_path = \"/chain.pem\"", "listen.https_key_path"),
+        ("[limits]\ntls_handshake_timeout_secs = 0", "limits.tls_handshake_timeout_secs"),
     ];
     for (text, key) in table {
         let text = if text.contains("[tsa]") {
@@ -224,8 +231,9 @@ fn all_faults_are_told_at_once_and_read_well() {
 }
 
 #[test]
-fn port_zero_may_be_used_twice() {
-    assert_eq!(refused(&format!("[listen]\nhttp = \"127.0.0.1:0\"\nadmin = \"127.0.0.1:0\"\n{SMALLEST}")), [""; 0]);
+fn port_zero_may_be_used_again_and_again() {
+    let listen = ["http", "https", "admin"].map(|name| format!("{name} = \"127.0.0.1:0\"\n")).concat();
+    assert_eq!(refused(&format!("[listen]\n{listen}{SMALLEST}")), [""; 0]);
 }
 
 #[test]

@@ -1,10 +1,12 @@
 //! The settings of a witness: the same sections as a service's, as far as a witness has them. `deploy/witness.toml` is the
 //! commented sample.
 
+use std::net::SocketAddr;
 use std::path::Path;
 
 use serde::Deserialize;
 
+use super::listen::different;
 use super::{ClockSection, ConfigError, Faults, Keys, Limits, Listen, Log, Shutdown};
 
 /// What a cosignature promises of its time: it states whole seconds.
@@ -14,12 +16,53 @@ const ACCURACY_MS: u64 = 1_000;
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct WitnessConfig {
-    pub(crate) listen: Listen,
-    pub(crate) limits: Limits,
+    pub(crate) listen: WitnessListen,
+    pub(crate) limits: WitnessLimits,
     pub(crate) clock: ClockSection,
     pub(crate) log: Log,
     pub(crate) keys: Keys,
     pub(crate) shutdown: Shutdown,
+}
+
+/// `[listen]`: as a service's, without HTTPS: what a witness is told and tells is signed.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct WitnessListen {
+    pub(crate) http: SocketAddr,
+    pub(crate) admin: SocketAddr,
+}
+
+impl Default for WitnessListen {
+    fn default() -> WitnessListen {
+        let Listen { http, admin, .. } = Listen::default();
+        WitnessListen { http, admin }
+    }
+}
+
+/// `[limits]`: those of a service that concern a witness.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct WitnessLimits {
+    pub(crate) body_bytes_max: u64,
+    pub(crate) header_read_timeout_secs: u64,
+    pub(crate) body_read_timeout_secs: u64,
+    pub(crate) idle_timeout_secs: u64,
+    pub(crate) connections_max: u32,
+    pub(crate) connections_per_address_max: u32,
+}
+
+impl Default for WitnessLimits {
+    fn default() -> WitnessLimits {
+        let limits = Limits::default();
+        WitnessLimits {
+            body_bytes_max: limits.body_bytes_max,
+            header_read_timeout_secs: limits.header_read_timeout_secs,
+            body_read_timeout_secs: limits.body_read_timeout_secs,
+            idle_timeout_secs: limits.idle_timeout_secs,
+            connections_max: limits.connections_max,
+            connections_per_address_max: limits.connections_per_address_max,
+        }
+    }
 }
 
 impl WitnessConfig {
@@ -37,8 +80,8 @@ impl WitnessConfig {
     /// [`ConfigError::Refused`] with every fault found.
     pub(crate) fn verify(&self) -> Result<(), ConfigError> {
         let mut faults = Faults::default();
-        self.listen.verify(&mut faults);
-        self.limits.verify(&mut faults);
+        different(("listen.admin", self.listen.admin), ("listen.http", self.listen.http), &mut faults);
+        self.limits().verify(&mut faults);
         self.clock.verify(&mut faults);
         self.log.verify(&mut faults);
         self.keys.verify(&mut faults);
@@ -47,6 +90,27 @@ impl WitnessConfig {
             faults.add("clock", refused.to_string());
         }
         if faults.0.is_empty() { Ok(()) } else { Err(ConfigError::Refused(faults.0)) }
+    }
+
+    /// The bounds of connections and bodies.
+    pub(crate) fn limits(&self) -> Limits {
+        let WitnessLimits {
+            body_bytes_max,
+            header_read_timeout_secs,
+            body_read_timeout_secs,
+            idle_timeout_secs,
+            connections_max,
+            connections_per_address_max,
+        } = self.limits;
+        Limits {
+            body_bytes_max,
+            header_read_timeout_secs,
+            body_read_timeout_secs,
+            idle_timeout_secs,
+            connections_max,
+            connections_per_address_max,
+            ..Limits::default()
+        }
     }
 
     /// The settings of the clock's state machine.
@@ -79,7 +143,9 @@ mod tests {
         };
         let service = include_str!("../../deploy/semper.toml");
         for section in ["listen", "limits", "clock", "log", "keys", "shutdown"] {
-            assert_eq!(keys(SAMPLE, section), keys(service, section), "{section}");
+            let mut expected = keys(service, section);
+            expected.retain(|key| !key.starts_with("https") && !key.starts_with("tls"));
+            assert_eq!(keys(SAMPLE, section), expected, "{section}");
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
+use std::path::Path;
 
 use semper_ttp::crypto::{Entropy, Passphrase, SoftKey, open_key_pem, seal_key_pem};
 use semper_ttp::evidence::{KeyId, KeyPurpose};
@@ -37,21 +38,29 @@ pub(crate) fn open_key(
     passphrase: &Passphrase,
 ) -> Result<(KeyId, SoftKey), DataError> {
     let id = newest(folder, purpose)?;
-    let path = folder.key_file(id);
+    let pem = read_closed(&folder.key_file(id))?;
+    let key = open_key_pem(&String::from_utf8_lossy(&pem), passphrase).map_err(|fault| DataError::Key { id, fault })?;
+    Ok((id, key))
+}
+
+/// Reads a key file, closed to everybody else.
+///
+/// # Errors
+/// [`DataError::KeyReadable`], [`DataError::Io`].
+pub(super) fn read_closed(path: &Path) -> Result<Vec<u8>, DataError> {
+    let path = path.to_owned();
     let metadata = fs::metadata(&path).map_err(|error| DataError::Io { action: "read", path: path.clone(), error })?;
     let mode = metadata.permissions().mode() & 0o7777;
     if mode & OTHERS != 0 {
         return Err(DataError::KeyReadable { path, mode });
     }
-    let pem = files::read(&path)?;
-    let key = open_key_pem(&String::from_utf8_lossy(&pem), passphrase).map_err(|fault| DataError::Key { id, fault })?;
-    Ok((id, key))
+    files::read(&path)
 }
 
-/// Whether there is a key of this purpose.
+/// Whether there is a key of a purpose: folders of earlier versions lack those that came later.
 ///
 /// # Errors
-/// The disk.
+/// The folder of keys does not read.
 pub(crate) fn has_key(folder: &DataFolder, purpose: KeyPurpose) -> Result<bool, DataError> {
     match newest(folder, purpose) {
         Ok(_) => Ok(true),

@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 
+use semper_api::tls::{ServerIdentity, TlsFault};
 use semper_api::{AuthorityKey, ResponderKey};
 use semper_ledger::anchor::file::FileAnchor;
 use semper_ledger::note::NoteSigner;
@@ -16,7 +17,7 @@ use semper_ttp::evidence::{KeyId, KeyPurpose};
 use semper_ttp::timestamp::Tsu;
 use semper_ttp::x509::Certificate;
 
-use super::{DataError, DataFolder, files, has_key, open_key, seal_key};
+use super::{DataError, DataFolder, files, has_key, keys, open_key, seal_key};
 use crate::config::{ClockSource, Config, Identity, TEST_POLICY};
 
 /// Everything that a running service has from its folder. Store and anchor are locked while it lives.
@@ -29,6 +30,8 @@ pub(crate) struct Loaded {
     pub(crate) responders: Vec<ResponderKey>,
     /// The timestamping units with their keys: P-256, then RSA.
     pub(crate) units: Vec<(Tsu, Arc<dyn Signer>)>,
+    /// What the HTTPS listener shows of itself; `None` in a folder of an earlier version whose settings name no certificate.
+    pub(crate) https: Option<ServerIdentity>,
     pub(crate) store: Arc<RocksStore>,
     pub(crate) anchor: Arc<FileAnchor>,
 }
@@ -40,6 +43,7 @@ pub(crate) struct Opened {
     pub(crate) authorities: Vec<AuthorityKey>,
     pub(crate) responders: Vec<ResponderKey>,
     pub(crate) units: Vec<(Tsu, Arc<dyn Signer>)>,
+    pub(crate) https: Option<ServerIdentity>,
 }
 
 impl DataFolder {
@@ -61,9 +65,9 @@ impl DataFolder {
         config: &Config,
         further: impl FnOnce(&Reader) -> Result<(), DataError>,
     ) -> Result<Loaded, DataError> {
-        let Opened { identity, log_keys, authorities, responders, units } = self.open_keys(config)?;
+        let Opened { identity, log_keys, authorities, responders, units, https } = self.open_keys(config)?;
         let (store, anchor) = self.open_storage(&config.ledger, log_keys.identity(), further)?;
-        Ok(Loaded { identity, log_keys, authorities, responders, units, store, anchor })
+        Ok(Loaded { identity, log_keys, authorities, responders, units, https, store, anchor })
     }
 
     /// Keys and certificates.
@@ -83,7 +87,8 @@ impl DataFolder {
         self.check_policies(config, &units)?;
         let responders = Authority::ISSUING.into_iter().filter_map(|authority| self.responder(authority, &passphrase));
         let responders = responders.collect::<Result<_, _>>()?;
-        Ok(Opened { identity, log_keys, authorities, responders, units })
+        let https = self.https(config, &passphrase)?;
+        Ok(Opened { identity, log_keys, authorities, responders, units, https })
     }
 
     /// A unit that was certified for a trial makes no timestamps that look real: whoever reads the token alone would take
@@ -178,6 +183,29 @@ impl DataFolder {
             seal_key(self, id, &key, &passphrase, entropy)?;
         }
         Ok(())
+    }
+
+    /// The certificate that the settings name, else the one of our own CA.
+    fn https(&self, config: &Config, passphrase: &Passphrase) -> Result<Option<ServerIdentity>, DataError> {
+        let unfit = |path, reason: TlsFault| DataError::Unfit { path, reason: format!("serves no HTTPS: {reason}") };
+        let listen = &config.listen;
+        if let (Some(chain), Some(key)) = (&listen.https_certificate_path, &listen.https_key_path) {
+            let identity = ServerIdentity::from_pem(&files::read(chain)?, &keys::read_closed(key)?);
+            return identity.map(Some).map_err(|fault| {
+                let path = if matches!(fault, TlsFault::Key | TlsFault::Mismatch) { key } else { chain };
+                unfit(path.clone(), fault)
+            });
+        }
+        if !has_key(self, KeyPurpose::Tls)? {
+            return Ok(None);
+        }
+        let (id, key) = open_key(self, KeyPurpose::Tls, passphrase)?;
+        let pkcs8 = key
+            .to_pkcs8_der()
+            .map_err(|fault| DataError::Unfit { path: self.key_file(id), reason: fault.to_string() })?;
+        let (own, above) = (self.certificate(&id.to_string())?, self.certificate(Authority::Server.name())?);
+        let identity = ServerIdentity::from_der(&[own.der(), above.der()], &pkcs8);
+        identity.map(Some).map_err(|fault| unfit(self.certificate_file(&id.to_string()), fault))
     }
 
     fn unit(&self, purpose: KeyPurpose, passphrase: &Passphrase) -> Result<(Tsu, Arc<dyn Signer>), DataError> {

@@ -81,7 +81,7 @@ impl<'a> Story<'a> {
 
     fn start(&self, teller: &mut Teller, title: &str) -> Result<Server, Trouble> {
         teller.step(title);
-        let free = ["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        let free = ["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
         let args = words(&["serve", "--data"], &[&self.data], &free);
         teller.command(self.house.shown(&args));
         let server = self.house.serve(&args)?;
@@ -278,7 +278,7 @@ mod tests {
         let Command::Verify(verify) = Cli::parse_or_exit(args).unwrap().command else { panic!() };
         assert_eq!((verify.file, verify.token), (document.clone(), Some(story.token.clone())));
         assert_eq!(story.token, Path::new("evidence/contract.txt.tst"));
-        let free = ["--http", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
+        let free = ["--http", "127.0.0.1:0", "--https", "127.0.0.1:0", "--admin", "127.0.0.1:0"];
         for mut args in [
             words(&["init", "--demo", "--data"], &[&story.data], &[]),
             words(&["serve", "--data"], &[&story.data], &free),

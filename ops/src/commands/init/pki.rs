@@ -11,7 +11,7 @@ use semper_ledger::store::FORMAT;
 use semper_ttp::asn1::PolicyId;
 use semper_ttp::ca::certificate::{self, BuildFault, CertificateSerial, Issuer, IssuerFault, Template};
 use semper_ttp::ca::crl::{self, CrlFault};
-use semper_ttp::ca::name::{AlternativeNames, SubjectFault};
+use semper_ttp::ca::name::{AlternativeNames, Attribute, DistinguishedName, SubjectFault};
 use semper_ttp::ca::profile::{Profile, ProfileCode};
 use semper_ttp::ca::{Authority, CaId, Crl, CrlEffect, CrlEvent, CrlRefusal, Grounds, ListId, issued, lint};
 use semper_ttp::crypto::{
@@ -79,7 +79,7 @@ pub(super) struct Keys(BTreeMap<KeyId, Arc<SoftKey>>);
 
 impl Keys {
     /// What is made, and how each signs.
-    pub(super) const PURPOSES: [(KeyPurpose, SignatureAlgorithm); 11] = [
+    pub(super) const PURPOSES: [(KeyPurpose, SignatureAlgorithm); 12] = [
         (KeyPurpose::LogNote, SignatureAlgorithm::Ed25519),
         (KeyPurpose::LogReceipt, SignatureAlgorithm::EcdsaP256Sha256),
         (KeyPurpose::CaRoot, SignatureAlgorithm::EcdsaP256Sha256),
@@ -91,6 +91,7 @@ impl Keys {
         (KeyPurpose::OcspTsu, SignatureAlgorithm::EcdsaP256Sha256),
         (KeyPurpose::TsuEc, SignatureAlgorithm::EcdsaP256Sha256),
         (KeyPurpose::TsuRsa, SignatureAlgorithm::RsaPkcs1Sha256),
+        (KeyPurpose::Tls, SignatureAlgorithm::EcdsaP256Sha256),
     ];
 
     /// Makes them.
@@ -129,6 +130,8 @@ pub(super) struct Setting<'a> {
     pub(super) identity: &'a Identity,
     pub(super) log: &'a LogIdentity,
     pub(super) init: &'a Init,
+    /// What the certificate of the HTTPS listener names.
+    pub(super) https_names: &'a AlternativeNames,
     pub(super) keys: &'a Keys,
     /// True if nobody vouches for the clock: certificates then carry the test policy.
     pub(super) test: bool,
@@ -203,7 +206,7 @@ struct Maker<'a> {
 }
 
 impl Maker<'_> {
-    /// Root, issuing CAs, units, people.
+    /// Root, issuing CAs, units, the HTTPS listener, people.
     fn certificates(&mut self) -> Result<[(&'static str, SoftKey); 2], PkiFault> {
         let Setting { identity, init, keys, .. } = self.setting;
         let root_key = keys.get(KeyPurpose::CaRoot);
@@ -223,6 +226,12 @@ impl Maker<'_> {
             let file = KeyId::new(purpose, 1).to_string();
             self.issue("tsu", &file, name, keys.get(purpose), &tsu_ca)?;
         }
+        // Clients know a server by the address that they asked for, so it needs no name of its own (RFC 9525 §2).
+        let mut listener = DistinguishedName::from(&identity.subject(""));
+        listener.0.remove(&Attribute::CommonName);
+        let (file, names) = (KeyId::new(KeyPurpose::Tls, 1).to_string(), self.setting.https_names.clone());
+        let server_ca = self.issuer(Authority::Server)?;
+        self.issue_to(listener, names, ("service-tls", &file), keys.get(KeyPurpose::Tls), &server_ca)?;
         let party_ca = self.issuer(Authority::Party)?;
         let mut person = |file: &'static str, name: &str| {
             let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256)?;
@@ -249,7 +258,20 @@ impl Maker<'_> {
         Issuer::new(authority, self.certificate(authority.name()), key.algorithm())
     }
 
+    /// To the organisation, under another common name.
     fn issue(&mut self, profile: &str, file: &str, name: &str, key: &SoftKey, issuer: &Issuer) -> Result<(), PkiFault> {
+        let subject = (&self.setting.identity.subject(name)).into();
+        self.issue_to(subject, AlternativeNames::default(), (profile, file), key, issuer)
+    }
+
+    fn issue_to(
+        &mut self,
+        subject: DistinguishedName,
+        alternative_names: AlternativeNames,
+        (profile, file): (&str, &str),
+        key: &SoftKey,
+        issuer: &Issuer,
+    ) -> Result<(), PkiFault> {
         let mut random = [0; 16];
         self.setting.entropy.fill(&mut random)?;
         let profile = Profile::named(profile);
@@ -261,8 +283,8 @@ impl Maker<'_> {
             validity: self.period(profile.life_days()),
             key_period: profile.key_life_days().map(|days| self.period(days)),
             profile,
-            subject: (&self.setting.identity.subject(name)).into(),
-            alternative_names: AlternativeNames::default(),
+            subject,
+            alternative_names,
             spki_der: key.spki_der().to_vec(),
             serial: CertificateSerial::from_random(random),
             base_url: self.setting.identity.public_url.clone(),
@@ -297,6 +319,7 @@ impl Maker<'_> {
         let purpose = match profile {
             ProfileCode::Tsu => Purpose::Timestamping,
             ProfileCode::Operator | ProfileCode::Officer => Purpose::Client,
+            ProfileCode::Server => Purpose::Server,
             _ => Purpose::Any,
         };
         let root = match profile {

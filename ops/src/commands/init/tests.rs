@@ -50,8 +50,8 @@ fn der(name: &str) -> Vec<u8> {
     demo().certificate(name).unwrap().der().to_vec()
 }
 
-const CERTIFICATES: [&str; 8] =
-    ["root", "ca-party", "ca-server", "ca-tsu", "tsu-ec.1", "tsu-rsa.1", "operator", "officer"];
+const CERTIFICATES: [&str; 9] =
+    ["root", "ca-party", "ca-server", "ca-tsu", "tsu-ec.1", "tsu-rsa.1", "tls.1", "operator", "officer"];
 
 /// What `serve` loads opens the ledger, and every entry in it is what DESIGN §2 and ledger.md §3 say.
 #[test]
@@ -76,9 +76,9 @@ fn the_ledger_tells_everything_that_was_made() {
     })
     .unwrap();
     let reader = ledger.reader();
-    assert_eq!((reader.size(), DEMO.made.entries), (24, 24));
+    assert_eq!((reader.size(), DEMO.made.entries), (26, 26));
     // One group: no receipt is ever for a tree of one leaf.
-    assert_eq!(reader.group_of(0).unwrap().unwrap().size, 24);
+    assert_eq!(reader.group_of(0).unwrap().unwrap().size, 26);
 
     let mut kinds = Vec::new();
     let mut last_ms = None;
@@ -131,8 +131,8 @@ fn the_ledger_tells_everything_that_was_made() {
     }
     let times = |kind: &str, times| std::iter::repeat_n(kind.to_owned(), times);
     let expected: Vec<String> = times("ledger.genesis", 1)
-        .chain(times("ops.key-made", 11))
-        .chain(times("ca.certificate-issued", 8))
+        .chain(times("ops.key-made", 12))
+        .chain(times("ca.certificate-issued", 9))
         .chain(times("ca.crl-issued", 4))
         .collect();
     assert_eq!(kinds, expected);
@@ -142,7 +142,7 @@ fn check_genesis(fact: &Fact, artefact: &[u8], config: &Config) {
     let identity = demo().identity().unwrap();
     let genesis = Genesis::decode(artefact).unwrap();
     assert_eq!((&genesis.origin, &genesis.vkey), (&identity.origin, &DEMO.made.vkey));
-    assert_eq!((genesis.mmd_ms, genesis.keys.len(), genesis.policy), (5_000, 11, policy_hash(config)));
+    assert_eq!((genesis.mmd_ms, genesis.keys.len(), genesis.policy), (5_000, 12, policy_hash(config)));
     let LedgerFact::Genesis { origin_hash, log_receipt, root_certificate, mmd_ms, formats, .. } =
         LedgerFact::from_fact(fact).unwrap()
     else {
@@ -166,6 +166,7 @@ fn every_certificate_leads_to_the_root() {
         ("ca-tsu", None, Purpose::Any),
         ("tsu-ec.1", Some("ca-tsu"), Purpose::Timestamping),
         ("tsu-rsa.1", Some("ca-tsu"), Purpose::Timestamping),
+        ("tls.1", Some("ca-server"), Purpose::Server),
         ("operator", Some("ca-party"), Purpose::Client),
         ("officer", Some("ca-party"), Purpose::Client),
     ] {
@@ -244,7 +245,7 @@ fn secrets_are_where_they_belong() {
         };
         secrets.push((PathBuf::new(), secret.to_vec()));
     }
-    assert_eq!(secrets.len(), 14);
+    assert_eq!(secrets.len(), 15);
     let all = files(root);
     assert!(all.iter().any(|path| path.ends_with("store/CURRENT")));
     for path in &all {
@@ -262,7 +263,7 @@ fn secrets_are_where_they_belong() {
     for path in [files(&root.join("keys")), files(&root.join("people")), vec![root.join(DEMO_PASSPHRASE)]].concat() {
         assert_eq!(mode(&path), 0o600, "{}", path.display());
     }
-    assert_eq!(files(&root.join("keys")).len(), 11);
+    assert_eq!(files(&root.join("keys")).len(), 12);
 }
 
 #[test]

@@ -32,9 +32,9 @@ pub(super) enum Guard {
 /// The usual way: everything is judged, by the witnesses too, before a byte changes.
 pub(super) fn open(folder: &DataFolder, config: &Config, policy: Option<&Policy>) -> Result<Storage, DataError> {
     let loaded = folder.load_judged(config, |reader| outside::ask(folder, policy, &config.witnesses, reader))?;
-    let Loaded { identity, log_keys, authorities, responders, units, store, anchor } = loaded;
+    let Loaded { identity, log_keys, authorities, responders, units, https, store, anchor } = loaded;
     Ok(Storage {
-        opened: Opened { identity, log_keys, authorities, responders, units },
+        opened: Opened { identity, log_keys, authorities, responders, units, https },
         store,
         guard: Guard::Anchor(anchor),
     })

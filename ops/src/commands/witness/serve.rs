@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use super::{COSIGNED, KEY, LOGS, SETTINGS, VKEY, WitnessFolder};
 use crate::cli::WitnessServe;
 use crate::commands::running::{
-    Failed, address_of, clock_of, half_of_the_cores, limits_of, reserve, say_listening, signals,
+    Failed, Listening, address_of, clock_of, half_of_the_cores, limits_of, reserve, say_listening, signals,
 };
 use crate::commands::say;
 use crate::config::WitnessConfig;
@@ -77,7 +77,7 @@ fn serve(args: &WitnessServe, as_json: bool) -> Result<(), Failed> {
         tracing::warn!("the clock is assumed to be right: for a trial, not for a witness that others rely on");
     }
     let time: Arc<dyn TimeSource> = Arc::new(ServiceTime(clock.clone()));
-    let (limits, mut body_limits) = limits_of(&config.limits);
+    let (limits, mut body_limits) = limits_of(&config.limits());
     // What every witness must read: a checkpoint may carry many signatures, and long ones.
     body_limits.body_bytes_max = body_limits.body_bytes_max.max(REQUEST_BYTES_MAX);
     let metrics = Arc::new(WitnessMetrics::new(logs.iter().map(|log| log.origin.as_str())));
@@ -97,7 +97,7 @@ fn serve(args: &WitnessServe, as_json: bool) -> Result<(), Failed> {
         tokio::spawn(witness.clone().keep_copies());
         // Before the line: whoever waits for it may send SIGTERM at once.
         let signalled = signals();
-        say_listening(http_address, admin_address, as_json);
+        say_listening(&Listening { http: http_address, admin: admin_address, https: None }, as_json);
         tracing::info!(http = %http_address, admin = %admin_address, "listening");
         witness.unready().iter().for_each(|why| tracing::warn!(why, "not ready"));
         let signal = signalled.await;
