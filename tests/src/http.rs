@@ -7,8 +7,11 @@ use std::io::{self, BufRead as _, BufReader, Read as _, Write as _};
 use std::net::{SocketAddr, TcpStream};
 use std::time::{Duration, Instant};
 
+use openssl::ssl::{SslConnector, SslStream};
 use semper_ledger::entry::Entry;
 use semper_ledger::receipt::tlog_proof::TlogProof;
+
+use crate::tls;
 
 /// An answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -40,8 +43,48 @@ impl Response {
 
 /// A connection.
 pub struct Connection {
-    stream: BufReader<TcpStream>,
+    stream: BufReader<Line>,
     host: SocketAddr,
+}
+
+/// What a connection runs over.
+enum Line {
+    Plain(TcpStream),
+    Tls(Box<SslStream<TcpStream>>),
+}
+
+impl Line {
+    fn socket(&self) -> &TcpStream {
+        match self {
+            Self::Plain(stream) => stream,
+            Self::Tls(stream) => stream.get_ref(),
+        }
+    }
+}
+
+impl io::Read for Line {
+    fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.read(buffer),
+            Self::Tls(stream) => stream.read(buffer),
+        }
+    }
+}
+
+impl io::Write for Line {
+    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
+        match self {
+            Self::Plain(stream) => stream.write(bytes),
+            Self::Tls(stream) => stream.write(bytes),
+        }
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        match self {
+            Self::Plain(stream) => stream.flush(),
+            Self::Tls(stream) => stream.flush(),
+        }
+    }
 }
 
 /// How long a peer may be silent before a test gives it up: long for two busy cores.
@@ -53,11 +96,16 @@ impl Connection {
     /// # Errors
     /// As [`TcpStream::connect`].
     pub fn open(host: SocketAddr) -> io::Result<Self> {
-        let stream = TcpStream::connect_timeout(&host, SILENCE_MAX)?;
-        stream.set_read_timeout(Some(SILENCE_MAX))?;
-        stream.set_write_timeout(Some(SILENCE_MAX))?;
-        stream.set_nodelay(true)?;
-        Ok(Self { stream: BufReader::new(stream), host })
+        Ok(Self { stream: BufReader::new(Line::Plain(connect(host)?)), host })
+    }
+
+    /// Opens one over TLS.
+    ///
+    /// # Errors
+    /// As [`TcpStream::connect`], or the handshake failed.
+    pub fn open_tls(host: SocketAddr, client: &SslConnector) -> io::Result<Self> {
+        let stream = tls::shake_hands(client, host, connect(host)?)?;
+        Ok(Self { stream: BufReader::new(Line::Tls(Box::new(stream))), host })
     }
 
     /// Writes bytes as they are.
@@ -189,7 +237,7 @@ impl Connection {
     pub fn trickle_until_closed(&mut self, piece: &[u8], limit: Duration) -> io::Result<Option<(Vec<u8>, Duration)>> {
         let start = Instant::now();
         // The pause between two pieces is the time that we are ready to listen in.
-        self.stream.get_ref().set_read_timeout(Some(Duration::from_millis(50)))?;
+        self.stream.get_ref().socket().set_read_timeout(Some(Duration::from_millis(50)))?;
         let mut said = Vec::new();
         loop {
             let mut buffer = [0; 4096];
@@ -210,6 +258,14 @@ impl Connection {
             let _ = self.send(piece);
         }
     }
+}
+
+fn connect(host: SocketAddr) -> io::Result<TcpStream> {
+    let stream = TcpStream::connect_timeout(&host, SILENCE_MAX)?;
+    stream.set_read_timeout(Some(SILENCE_MAX))?;
+    stream.set_write_timeout(Some(SILENCE_MAX))?;
+    stream.set_nodelay(true)?;
+    Ok(stream)
 }
 
 /// The bytes of a request.

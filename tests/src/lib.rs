@@ -11,6 +11,8 @@
 //! | [`stamp`] | a client that keeps every token and proof, and judges them offline |
 //! | [`strangers`] | programs of others, and how they are run |
 //! | [`vault`] | where backups lie, and who can read them |
+//! | [`tls`] | a client's half of TLS, with and without a certificate |
+//! | [`realtime`] | servers in another time than ours |
 //! | [`dice`] | seeded randomness |
 //! | [`powercut`] | a file system that forgets what was not synced |
 //!
@@ -23,9 +25,11 @@ pub mod liar;
 pub mod monitor;
 pub mod powercut;
 pub mod process;
+pub mod realtime;
 pub mod server;
 pub mod stamp;
 pub mod strangers;
+pub mod tls;
 pub mod vault;
 pub mod witness;
 

@@ -61,6 +61,19 @@ pub fn run(command: &mut Command) -> Output {
     command.stdin(Stdio::null()).output().unwrap_or_else(|error| panic!("{program}: {error}: run ops/setup.sh"))
 }
 
+/// As [`run`], for one that reads its standard input.
+///
+/// # Panics
+/// It cannot be started.
+pub fn run_with(command: &mut Command, input: &[u8]) -> Output {
+    let program = command.get_program().to_string_lossy().into_owned();
+    let piped = command.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn();
+    let mut child = piped.unwrap_or_else(|error| panic!("{program}: {error}: run ops/setup.sh"));
+    // One that ends before it has read everything says why; the pipe's end alone would not.
+    let _ = child.stdin.take().map(|mut stdin| stdin.write_all(input));
+    child.wait_with_output().unwrap_or_else(|error| panic!("{program}: {error}"))
+}
+
 /// Runs a program that must find everything in order.
 ///
 /// # Panics

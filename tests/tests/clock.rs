@@ -7,6 +7,7 @@ use std::process::Command;
 use std::time::Instant;
 
 use semper_tests::http::{Connection, entries, get};
+use semper_tests::realtime::Realtime;
 use semper_tests::server::{DEADLINE, Data, Finished, Server, command, run, run_command};
 use semper_tests::source_folder;
 use semper_tests::stamp::{Answer, ask, granted_by, query};
@@ -130,48 +131,6 @@ fn a_clock_that_the_kernel_vouches_for() {
     fs::remove_file(&lost).expect("the file");
     wait_until_ready(&server);
     assert!(granted_by(server.http()));
-}
-
-/// Realtime as the tests set it for the servers that they start (libfaketime); monotonic time runs on.
-struct Realtime {
-    library: String,
-    folder: tempfile::TempDir,
-}
-
-impl Realtime {
-    fn new() -> Self {
-        let folders = fs::read_dir("/usr/lib").expect("/usr/lib").flatten();
-        let library = folders
-            .map(|folder| folder.path().join("faketime/libfaketimeMT.so.1"))
-            .find(|path| path.exists())
-            .and_then(|path| path.to_str().map(str::to_owned));
-        let library = library.expect("libfaketime is missing: run ops/setup.sh");
-        let realtime = Self { library, folder: tempfile::tempdir().expect("a temporary folder") };
-        realtime.set("+0");
-        realtime
-    }
-
-    fn offset_file(&self) -> PathBuf {
-        self.folder.path().join("offset")
-    }
-
-    /// Moves realtime to this many seconds from the true one. In one step: a reader never finds the file empty.
-    fn set(&self, offset: &str) {
-        let next = self.folder.path().join("next");
-        fs::write(&next, offset).expect("the offset");
-        fs::rename(&next, self.offset_file()).expect("one file system");
-    }
-
-    fn start(&self, data: &Data) -> Server {
-        let offset = self.offset_file();
-        let environment = [
-            ("LD_PRELOAD", self.library.as_str()),
-            ("FAKETIME_TIMESTAMP_FILE", offset.to_str().expect("a path in UTF-8")),
-            ("FAKETIME_NO_CACHE", "1"),
-            ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
-        ];
-        Server::start(data.path(), &[], &environment)
-    }
 }
 
 /// Asks again until the server says that it is ready.
