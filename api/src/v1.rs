@@ -1,8 +1,11 @@
 //! `/v1`: what parties and officers may do, whom their certificates name. Served over TLS alone ([`crate::router::secure`]).
 //!
-//! Nothing below `/v1` is answered to somebody without a certificate, and every error is problem details (RFC 9457), also one
+//! Nothing below `/v1` is done for somebody without a certificate, and nothing that names anybody is shown to him; every error is problem details (RFC 9457), also one
 //! that the router, an extractor or the body's bounds raise: [`problem::finish`] sees every answer last.
 
+mod body;
+mod certificates;
+mod principal;
 mod problem;
 
 use std::collections::BTreeMap;
@@ -10,7 +13,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::response::{IntoResponse, Response};
-use axum::routing::get;
+use axum::routing::{get, post};
 use axum::{Json, Router, middleware};
 use http::request::Parts;
 use http::{HeaderValue, header};
@@ -25,7 +28,12 @@ use problem::Problem;
 
 /// Its routes, without the prefix.
 pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new().route("/me", get(me)).fallback(unknown).layer(middleware::from_fn(problem::finish))
+    Router::new()
+        .route("/me", get(me))
+        .route("/certificates/{serial}/status", get(certificates::status))
+        .route("/certificates/{serial}/revoke", post(certificates::revoke))
+        .fallback(unknown)
+        .layer(middleware::from_fn(problem::finish))
 }
 
 /// `GET /problems/<code>`: what an error means, for whoever follows its `type`.

@@ -21,7 +21,8 @@ impl FromRequest<Arc<App>> for Body {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let found = request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
+        let found =
+            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
         if !found.split(';').next().is_some_and(|found| found.trim().eq_ignore_ascii_case("application/json")) {
             return Err(Problem::new(Code::HttpMediaType, "the body is application/json"));
         }
@@ -65,7 +66,9 @@ impl From<CredentialFault> for Problem {
             CredentialFault::Build(fault) => Self::new(Code::CaLint, fault.to_string()),
             CredentialFault::Busy => Self::new(Code::ServerBusy, "too many commits are waiting"),
             CredentialFault::NoCa(_) => Self::new(Code::HttpNotFound, fault.to_string()),
-            CredentialFault::Fault(fault) if fault.is_of_time() => Self::new(Code::ServerUnavailable, fault.to_string()),
+            CredentialFault::Fault(fault) if fault.is_of_time() => {
+                Self::new(Code::ServerUnavailable, fault.to_string())
+            }
             CredentialFault::Fault(fault) => Self::fault(&fault),
         }
     }

@@ -7,6 +7,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use semper_ttp::ca::credential::{CredentialRefusal, IssueRefusal};
 use serde_json::json;
 
 use crate::server::{Peer, RequestId};
@@ -37,6 +38,28 @@ pub enum Code {
     AuthRequired,
     /// Who asks may not.
     AuthForbidden,
+    /// The key under which a repetition is known belongs to another request.
+    HttpIdempotencyKey,
+    /// The lint of the certificate has an error.
+    CaLint,
+    /// A certificate for this key was revoked because the key was compromised.
+    CaKeyCompromised,
+    /// The issuing CA is not valid.
+    CaIssuer,
+    /// A certificate with this serial number was issued.
+    CaSerialTaken,
+    /// No such certificate was issued.
+    CaNotIssued,
+    /// The certificate was revoked before.
+    CaAlreadyRevoked,
+    /// The certificate has expired.
+    CaExpired,
+    /// The root is not revoked.
+    CaRoot,
+    /// The reason is not for certificates of this class.
+    CaReason,
+    /// The clock may assert no time.
+    CaClock,
     /// Too much to do.
     ServerBusy,
     /// Not now.
@@ -47,7 +70,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 11] = [
+    pub const ALL: [Self; 22] = [
         Self::HttpNotFound,
         Self::HttpMethod,
         Self::HttpTooLarge,
@@ -56,6 +79,17 @@ impl Code {
         Self::HttpMalformed,
         Self::AuthRequired,
         Self::AuthForbidden,
+        Self::HttpIdempotencyKey,
+        Self::CaLint,
+        Self::CaKeyCompromised,
+        Self::CaIssuer,
+        Self::CaSerialTaken,
+        Self::CaNotIssued,
+        Self::CaAlreadyRevoked,
+        Self::CaExpired,
+        Self::CaRoot,
+        Self::CaReason,
+        Self::CaClock,
         Self::ServerBusy,
         Self::ServerUnavailable,
         Self::ServerFault,
@@ -73,6 +107,17 @@ impl Code {
             Self::HttpMalformed => "http.malformed",
             Self::AuthRequired => "auth.required",
             Self::AuthForbidden => "auth.forbidden",
+            Self::HttpIdempotencyKey => "http.idempotency_key",
+            Self::CaLint => "ca.lint",
+            Self::CaKeyCompromised => "ca.key_compromised",
+            Self::CaIssuer => "ca.issuer",
+            Self::CaSerialTaken => "ca.serial_taken",
+            Self::CaNotIssued => "ca.not_issued",
+            Self::CaAlreadyRevoked => "ca.already_revoked",
+            Self::CaExpired => "ca.expired",
+            Self::CaRoot => "ca.root",
+            Self::CaReason => "ca.reason",
+            Self::CaClock => "ca.clock",
             Self::ServerBusy => "server.busy",
             Self::ServerUnavailable => "server.unavailable",
             Self::ServerFault => "server.fault",
@@ -91,6 +136,17 @@ impl Code {
             Self::HttpMalformed => StatusCode::BAD_REQUEST,
             Self::AuthRequired => StatusCode::UNAUTHORIZED,
             Self::AuthForbidden => StatusCode::FORBIDDEN,
+            Self::HttpIdempotencyKey => StatusCode::CONFLICT,
+            Self::CaLint => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::CaKeyCompromised => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::CaIssuer => StatusCode::SERVICE_UNAVAILABLE,
+            Self::CaSerialTaken => StatusCode::CONFLICT,
+            Self::CaNotIssued => StatusCode::NOT_FOUND,
+            Self::CaAlreadyRevoked => StatusCode::CONFLICT,
+            Self::CaExpired => StatusCode::CONFLICT,
+            Self::CaRoot => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::CaReason => StatusCode::UNPROCESSABLE_ENTITY,
+            Self::CaClock => StatusCode::SERVICE_UNAVAILABLE,
             Self::ServerBusy => StatusCode::TOO_MANY_REQUESTS,
             Self::ServerUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::ServerFault => StatusCode::INTERNAL_SERVER_ERROR,
@@ -108,6 +164,17 @@ impl Code {
             Self::HttpMalformed => "The request cannot be read",
             Self::AuthRequired => "Authentication is required",
             Self::AuthForbidden => "This is not permitted",
+            Self::HttpIdempotencyKey => "The Idempotency-Key was used for another request",
+            Self::CaLint => "The lint stops this certificate",
+            Self::CaKeyCompromised => "This key was compromised",
+            Self::CaIssuer => "The issuing CA does not sign",
+            Self::CaSerialTaken => "This certificate was issued already",
+            Self::CaNotIssued => "No such certificate was issued",
+            Self::CaAlreadyRevoked => "The certificate was revoked before",
+            Self::CaExpired => "The certificate has expired",
+            Self::CaRoot => "The root is not revoked",
+            Self::CaReason => "The reason is not for this certificate",
+            Self::CaClock => "The clock may assert no time",
             Self::ServerBusy => "Too much is waiting",
             Self::ServerUnavailable => "The service cannot do this now",
             Self::ServerFault => "The service is at fault",
@@ -117,8 +184,24 @@ impl Code {
     /// Seconds after which another try makes sense.
     const fn retry_after_secs(self) -> Option<u32> {
         match self {
-            Self::ServerBusy | Self::ServerUnavailable => Some(1),
+            Self::ServerBusy | Self::ServerUnavailable | Self::CaClock => Some(1),
             _ => None,
+        }
+    }
+
+    /// That of a role's refusal.
+    pub(super) const fn of_credential(refusal: &CredentialRefusal) -> Self {
+        match refusal {
+            CredentialRefusal::Issue(IssueRefusal::Lint) => Self::CaLint,
+            CredentialRefusal::Issue(IssueRefusal::KeyCompromised) => Self::CaKeyCompromised,
+            CredentialRefusal::Issue(IssueRefusal::Issuer) => Self::CaIssuer,
+            CredentialRefusal::SerialTaken => Self::CaSerialTaken,
+            CredentialRefusal::NotIssued => Self::CaNotIssued,
+            CredentialRefusal::AlreadyRevoked { .. } => Self::CaAlreadyRevoked,
+            CredentialRefusal::Expired { .. } => Self::CaExpired,
+            CredentialRefusal::Root => Self::CaRoot,
+            CredentialRefusal::Reason { .. } => Self::CaReason,
+            CredentialRefusal::Clock { .. } => Self::CaClock,
         }
     }
 
@@ -151,6 +234,18 @@ impl Problem {
     /// A problem, with what is special about it this time. Of a fault of ours the detail says nothing.
     pub(crate) fn new(code: Code, detail: impl Into<String>) -> Self {
         Self { code, detail: detail.into() }
+    }
+
+    /// Logs a fault of ours, and forgets it towards the client.
+    pub(crate) fn fault(error: &dyn std::fmt::Display) -> Self {
+        tracing::error!(%error, "a request failed");
+        Self::new(Code::ServerFault, Code::ServerFault.title())
+    }
+
+    /// What an answer means that somebody else has made.
+    pub(super) fn of(status: StatusCode) -> Self {
+        let code = Code::of(status);
+        Self::new(code, code.title())
     }
 }
 
@@ -222,6 +317,17 @@ macro_rules! pages {
 const PAGES: &[(&str, &str)] = pages![
     "auth.forbidden",
     "auth.required",
+    "ca.already_revoked",
+    "ca.clock",
+    "ca.expired",
+    "ca.issuer",
+    "ca.key_compromised",
+    "ca.lint",
+    "ca.not_issued",
+    "ca.reason",
+    "ca.root",
+    "ca.serial_taken",
+    "http.idempotency_key",
     "http.malformed",
     "http.media_type",
     "http.method",
@@ -270,8 +376,9 @@ mod tests {
 
     #[test]
     fn the_answers_of_others_are_named_by_their_status() {
-        for code in Code::ALL {
-            assert_eq!(Code::of(code.status()), code);
+        for code in Code::ALL.into_iter().filter(|code| !code.name().starts_with("ca.")) {
+            let by_status = Code::of(code.status());
+            assert!(by_status == code || code == Code::HttpIdempotencyKey && by_status == Code::HttpMalformed);
         }
         assert_eq!(Code::of(StatusCode::UNPROCESSABLE_ENTITY), Code::HttpMalformed);
         assert_eq!(Code::of(StatusCode::BAD_GATEWAY), Code::ServerFault);
