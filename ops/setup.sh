@@ -66,6 +66,7 @@ has_softhsm() {
 
 missing_for_test() {
     have openssl || echo openssl
+    have curl || echo curl
     if ! { have java && have javac && have jarsigner && have keytool; }; then echo default-jdk-headless; fi
     if ! { [ -e /usr/share/java/bcpkix.jar ] && [ -e /usr/share/java/bcprov.jar ] && [ -e /usr/share/java/bcutil.jar ]; }
     then echo libbcpkix-java; fi

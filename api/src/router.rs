@@ -34,7 +34,7 @@ pub fn plain(app: Arc<App>) -> Router {
 
 /// The HTTPS listener: the same, and what only those may do whom their certificates name.
 pub fn secure(app: Arc<App>) -> Router {
-    open_to_all().nest("/v1", v1::routes()).with_state(app)
+    open_to_all().merge(v1::routes()).with_state(app)
 }
 
 /// What anybody may ask for, who asks with or without TLS.

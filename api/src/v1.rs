@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequestParts, Path};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{get, post};
+use axum::routing::{any, get, post};
 use axum::{Json, Router, middleware};
 use http::request::Parts;
 use http::{HeaderValue, header};
@@ -26,14 +26,20 @@ use crate::tls::ClientCertificate;
 pub use problem::Code;
 use problem::Problem;
 
-/// Its routes, without the prefix.
+/// All of it.
 pub(crate) fn routes() -> Router<Arc<App>> {
-    Router::new()
-        .route("/me", get(me))
-        .route("/certificates/{serial}/status", get(certificates::status))
-        .route("/certificates/{serial}/revoke", post(certificates::revoke))
-        .fallback(unknown)
-        .layer(middleware::from_fn(problem::finish))
+    below(
+        Router::new()
+            .route("/me", get(me))
+            .route("/certificates/{serial}/status", get(certificates::status))
+            .route("/certificates/{serial}/revoke", post(certificates::revoke)),
+    )
+}
+
+/// Puts routes below `/v1`, with an answer for every other path there. What is nested does not get the bare `/v1/`.
+fn below<S: Clone + Send + Sync + 'static>(routes: Router<S>) -> Router<S> {
+    let all = Router::new().nest("/v1", routes.fallback(unknown)).route("/v1/", any(unknown));
+    all.layer(middleware::from_fn(problem::finish))
 }
 
 /// `GET /problems/<code>`: what an error means, for whoever follows its `type`.

@@ -186,6 +186,14 @@ pub(crate) enum DataError {
         /// Why.
         reason: String,
     },
+    /// Certificate or key for HTTPS, where the settings name them.
+    #[error("listen.https_certificate_path, listen.https_key_path: {}: {reason}", path.display())]
+    Https {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// The origin or vkey.
     #[error("the log's key: {0}")]
     LogKey(#[from] BadKey),
@@ -256,6 +264,7 @@ impl DataError {
             | Self::Secret(_)
             | Self::KeyReadable { .. }
             | Self::Witnesses(_)
+            | Self::Https { .. }
             // By far the most often a wrong passphrase; a damaged file cannot be told from it.
             | Self::Key { fault: KeyFileFault::NotOpened, .. }
             // This program is too old for the folder.

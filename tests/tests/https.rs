@@ -193,11 +193,15 @@ fn openssl_finds_what_it_should_and_nothing_older() {
     let said = s_client(&server, &["-alpn", "h2"]);
     assert!(said.contains("alert no application protocol"), "{said}");
     wait_for_failed(&server, "algorithms", 2);
-    // With the officer's .p12, as a person would.
-    let (p12, secret) = (server.dir().join("people/officer.p12"), server.dir().join("people/officer.passphrase"));
-    let secret = format!("file:{}", secret.display());
-    let p12 = p12.to_str().expect("a path in UTF-8");
-    let said = s_client(&server, &["-cert", p12, "-certform", "P12", "-key", p12, "-keyform", "P12", "-pass", &secret]);
+    // With the officer's .p12, as a person would who opens it.
+    let person = |ending: &str| server.dir().join(format!("people/officer.{ending}")).display().to_string();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let pem = folder.path().join("officer.pem").display().to_string();
+    let passphrase = format!("file:{}", person("passphrase"));
+    let mut pkcs12 = Command::new("openssl");
+    pkcs12.args(["pkcs12", "-nodes", "-passin", &passphrase, "-in", &person("p12"), "-out", &pem]);
+    strangers::judge(&mut pkcs12);
+    let said = s_client(&server, &["-cert", &pem, "-key", &pem]);
     assert!(said.contains("HTTP/1.1 200 OK") && said.contains("First Officer"), "{said}");
     // A client that does not know our root goes.
     let said = text(&strangers::run_with(
@@ -206,6 +210,23 @@ fn openssl_finds_what_it_should_and_nothing_older() {
     ));
     assert!(said.contains("verify error"), "{said}");
     wait_for_failed(&server, "alert", 1);
+}
+
+/// As the README has it.
+#[test]
+fn curl_opens_the_officers_file_itself() {
+    let server = Server::demo();
+    let person = |ending: &str| server.dir().join(format!("people/officer.{ending}"));
+    let passphrase = fs::read_to_string(person("passphrase")).expect("the passphrase");
+    let ask = |more: &[&str]| {
+        let mut curl = Command::new("curl");
+        curl.args(["--silent", "--show-error", "--cacert"]).arg(server.trust().join("root.pem")).args(more);
+        text(&strangers::run(curl.arg(format!("https://{}/v1/me", server.https()))))
+    };
+    let file = format!("{}:{}", person("p12").display(), passphrase.trim());
+    let said = ask(&["--cert-type", "P12", "--cert", &file]);
+    assert!(said.contains("\"common_name\":\"First Officer\""), "{said}");
+    assert!(ask(&[]).contains("\"code\":\"auth.required\""));
 }
 
 /// A client cannot shake hands anew within a connection.

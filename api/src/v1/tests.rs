@@ -10,7 +10,7 @@ use crate::server::{Peer, RequestId};
 async fn ask(method: Method, path: &str, router: Router) -> (Response, Value) {
     let mut request = Request::builder().method(method).uri(path).body(Body::empty()).unwrap();
     request.extensions_mut().insert((Peer([192, 0, 2, 1].into()), RequestId(7)));
-    let mut response = Router::new().nest("/v1", router).oneshot(request).await.unwrap();
+    let mut response = below(router).oneshot(request).await.unwrap();
     let body = to_bytes(std::mem::take(response.body_mut()), 1 << 20).await.unwrap();
     let json = serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body:?}"));
     (response, json)
@@ -25,8 +25,6 @@ fn router() -> Router {
         .route("/json", axum::routing::post(|_: Json<Value>| async {}))
         .route("/fault", get(async || (StatusCode::INTERNAL_SERVER_ERROR, "a secret")))
         .route("/busy", get(async || Problem::new(Code::ServerBusy, "the queue is full")))
-        .fallback(unknown)
-        .layer(middleware::from_fn(problem::finish))
 }
 
 #[tokio::test]

@@ -1,5 +1,6 @@
 //! What `serve` needs of the folder, judged before it is used: a wrong certificate must stop the start, not the customers.
 
+use std::path::Path;
 use std::sync::Arc;
 
 use semper_api::tls::{ServerIdentity, TlsFault};
@@ -187,25 +188,19 @@ impl DataFolder {
 
     /// The certificate that the settings name, else the one of our own CA.
     fn https(&self, config: &Config, passphrase: &Passphrase) -> Result<Option<ServerIdentity>, DataError> {
-        let unfit = |path, reason: TlsFault| DataError::Unfit { path, reason: format!("serves no HTTPS: {reason}") };
-        let listen = &config.listen;
-        if let (Some(chain), Some(key)) = (&listen.https_certificate_path, &listen.https_key_path) {
-            let identity = ServerIdentity::from_pem(&files::read(chain)?, &keys::read_closed(key)?);
-            return identity.map(Some).map_err(|fault| {
-                let path = if matches!(fault, TlsFault::Key | TlsFault::Mismatch) { key } else { chain };
-                unfit(path.clone(), fault)
-            });
+        if let (Some(chain), Some(key)) = (&config.listen.https_certificate_path, &config.listen.https_key_path) {
+            return named_identity(chain, key).map(Some);
         }
         if !has_key(self, KeyPurpose::Tls)? {
             return Ok(None);
         }
         let (id, key) = open_key(self, KeyPurpose::Tls, passphrase)?;
-        let pkcs8 = key
-            .to_pkcs8_der()
-            .map_err(|fault| DataError::Unfit { path: self.key_file(id), reason: fault.to_string() })?;
-        let (own, above) = (self.certificate(&id.to_string())?, self.certificate(Authority::Server.name())?);
+        let unfit = |path, reason: String| DataError::Unfit { path, reason };
+        let pkcs8 = key.to_pkcs8_der().map_err(|fault| unfit(self.key_file(id), fault.to_string()))?;
+        let name = id.to_string();
+        let (own, above) = (self.certificate(&name)?, self.certificate(Authority::Server.name())?);
         let identity = ServerIdentity::from_der(&[own.der(), above.der()], &pkcs8);
-        identity.map(Some).map_err(|fault| unfit(self.certificate_file(&id.to_string()), fault))
+        identity.map(Some).map_err(|fault| unfit(self.certificate_file(&name), format!("serves no HTTPS: {fault}")))
     }
 
     fn unit(&self, purpose: KeyPurpose, passphrase: &Passphrase) -> Result<(Tsu, Arc<dyn Signer>), DataError> {
@@ -218,6 +213,21 @@ impl DataFolder {
         let unfit = |reason| DataError::Unfit { path: self.certificate_file(&name), reason };
         Ok((tsu.map_err(|fault| unfit(fault.to_string()))?, Arc::new(key)))
     }
+}
+
+/// What the settings name, of another authority.
+fn named_identity(chain: &Path, key: &Path) -> Result<ServerIdentity, DataError> {
+    let refused = |path: &Path, reason: String| DataError::Https { path: path.to_owned(), reason };
+    let unread = |error: DataError| match error {
+        DataError::Io { path, error, .. } => refused(&path, error.to_string()),
+        other => other,
+    };
+    let identity =
+        ServerIdentity::from_pem(&files::read(chain).map_err(unread)?, &keys::read_closed(key).map_err(unread)?);
+    identity.map_err(|fault| {
+        let path = if matches!(fault, TlsFault::Key | TlsFault::Mismatch) { key } else { chain };
+        refused(path, fault.to_string())
+    })
 }
 
 /// The key that an authority signs with.
