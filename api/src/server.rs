@@ -63,6 +63,9 @@ const HEADERS_MAX: usize = 64;
 /// How long a connection that was in the backlog when the server was told to stop has for the first byte of its request.
 const FIRST_BYTES_WAIT: Duration = Duration::from_millis(100);
 
+/// How long handshakes have to come to their end when the server was told to stop: some round trips.
+const LAST_HANDSHAKES_WAIT: Duration = Duration::from_secs(1);
+
 /// How long the client of a failed TLS handshake has to read the alert, and how much of what it sent meanwhile is read.
 const LINGER: Duration = Duration::from_secs(1);
 const LINGER_BYTES_MAX: u64 = 64 << 10;
@@ -185,7 +188,16 @@ async fn connection(
         await_first_bytes(io.stream.inner(), &stop).await;
         return http(io, Caller { peer, certificate: None }, served, limits, stop, &metrics).await;
     };
-    match acceptor.accept(io).await {
+    let mut stopping = stop.clone();
+    let too_late = async {
+        let _ = stopping.wait_for(|stop| *stop).await;
+        tokio::time::sleep(LAST_HANDSHAKES_WAIT).await;
+    };
+    let shaken = tokio::select! {
+        shaken = acceptor.accept(io) => shaken,
+        () = too_late => Err(None),
+    };
+    match shaken {
         Ok((io, certificate)) => {
             await_first_bytes(io.get_ref().stream.inner(), &stop).await;
             http(io, Caller { peer, certificate }, served, limits, stop, &metrics).await;

@@ -331,6 +331,20 @@ fn a_request_that_has_begun_is_answered_when_the_server_stops() {
     data.fsck().expect(0);
 }
 
+/// Half of a handshake is no request: it gets a moment, not the time that handshakes have.
+#[test]
+fn a_half_open_handshake_does_not_hold_up_the_end() {
+    let server = Server::with(&[("limits.tls_handshake_timeout_secs", "3600"), ("shutdown.drain_secs", "3600")]);
+    let mut half = Connection::open(server.https()).expect("it listens");
+    half.send(&[0x16, 3, 1]).expect("sent");
+    // It was taken before the end began: connections are taken in order.
+    assert_eq!(over(&stranger(&server), &server, "/ledger/vkey").expect("an answer").status, 200);
+    server.terminate();
+    assert_eq!(half.until_closed().expect("it closes"), b"");
+    let (end, _data) = server.wait();
+    end.expect(0);
+}
+
 // ---- certificates -------------------------------------------------------------------------------------------------------
 
 /// A data folder that was made before there was a key for HTTPS.

@@ -308,3 +308,76 @@ fn context(identity: &ServerIdentity, client_issuers: &[X509]) -> Result<SslCont
     builder.set_verify(SslVerifyMode::PEER);
     Ok(builder.build().into_context())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::Pin;
+
+    use hyper_util::rt::TokioIo;
+    use openssl::asn1::Asn1Integer;
+    use openssl::bn::BigNum;
+    use openssl::ec::{EcGroup, EcKey};
+    use openssl::hash::MessageDigest;
+    use openssl::nid::Nid;
+    use openssl::ssl::SslConnector;
+    use openssl::symm::Cipher;
+
+    use super::*;
+    use crate::metrics::Metrics;
+
+    const END_SECS: u32 = 2_000_000_000;
+
+    /// A certificate that a key has signed for itself.
+    fn certified() -> (PKey<Private>, X509) {
+        let group = EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).unwrap();
+        let key = PKey::from_ec_key(EcKey::generate(&group).unwrap()).unwrap();
+        let mut builder = X509::builder().unwrap();
+        builder.set_version(2).unwrap();
+        builder.set_serial_number(&Asn1Integer::from_bn(&BigNum::from_u32(7).unwrap()).unwrap()).unwrap();
+        builder.set_not_before(&Asn1Time::from_unix(0).unwrap()).unwrap();
+        builder.set_not_after(&Asn1Time::from_unix(END_SECS.into()).unwrap()).unwrap();
+        builder.set_pubkey(&key).unwrap();
+        builder.sign(&key, MessageDigest::sha256()).unwrap();
+        (key, builder.build())
+    }
+
+    fn identity((key, certificate): &(PKey<Private>, X509)) -> Result<ServerIdentity, TlsFault> {
+        ServerIdentity::from_der(&[&certificate.to_der().unwrap()], &key.private_key_to_pkcs8().unwrap())
+    }
+
+    /// The certificate that a client sees.
+    async fn seen(acceptor: &Acceptor) -> Vec<u8> {
+        let (near, far) = tokio::io::duplex(1 << 16);
+        let mut client = SslConnector::builder(SslMethod::tls_client()).unwrap();
+        client.set_verify(SslVerifyMode::NONE);
+        let client = client.build().configure().unwrap().verify_hostname(false).into_ssl("tsa.example").unwrap();
+        let mut client = SslStream::new(client, TokioIo::new(near)).unwrap();
+        let (accepted, connected) = tokio::join!(acceptor.accept(TokioIo::new(far)), Pin::new(&mut client).connect());
+        connected.unwrap();
+        assert!(accepted.is_ok_and(|(_, certificate)| certificate.is_none()));
+        client.ssl().peer_certificate().unwrap().to_der().unwrap()
+    }
+
+    #[tokio::test]
+    async fn what_is_shown_can_be_replaced_while_it_listens() {
+        let (first, second) = (certified(), certified());
+        let metrics = Metrics::new("log").tls().clone();
+        let acceptor = Acceptor::new(&identity(&first).unwrap(), &[], Duration::from_secs(60), metrics).unwrap();
+        assert_eq!(seen(&acceptor).await, first.1.to_der().unwrap());
+        acceptor.replace(&identity(&second).unwrap()).unwrap();
+        assert_eq!(seen(&acceptor).await, second.1.to_der().unwrap());
+    }
+
+    #[test]
+    fn certificate_and_key_belong_together_and_read() {
+        let (one, other) = (certified(), certified());
+        assert_eq!(identity(&one).unwrap().not_after(), Some(Timestamp::from_secs(END_SECS.into())));
+        assert!(matches!(identity(&(other.0.clone(), one.1.clone())), Err(TlsFault::Mismatch)));
+        let (chain, key) = (one.1.to_pem().unwrap(), one.0.private_key_to_pem_pkcs8().unwrap());
+        assert!(ServerIdentity::from_pem(&chain, &key).is_ok());
+        let sealed = one.0.private_key_to_pem_pkcs8_passphrase(Cipher::aes_256_cbc(), b"secret").unwrap();
+        assert!(matches!(ServerIdentity::from_pem(&chain, &sealed), Err(TlsFault::Key)));
+        assert!(matches!(ServerIdentity::from_pem(b"", &key), Err(TlsFault::NoCertificate)));
+        assert!(matches!(ServerIdentity::from_der(&[b"x"], &[]), Err(TlsFault::Certificate | TlsFault::Key)));
+    }
+}
