@@ -11,6 +11,7 @@
 //! | module | what |
 //! |---|---|
 //! | [`time`], [`digest`] | the moment and the hash, in the only form that we use |
+//! | [`id`] | the names of parties and applications |
 //! | [`json`], [`b64u`] | what strangers write, read so that it has one meaning and one spelling |
 //! | [`evidence`] | facts byte for byte as they are stored, the names of roles and kinds |
 //! | [`role`] | the `Role` trait, `step`, folding facts into state and its snapshot |
@@ -34,6 +35,7 @@ pub mod clock;
 pub mod crypto;
 pub mod digest;
 pub mod evidence;
+pub mod id;
 pub mod json;
 pub mod role;
 pub mod statement;

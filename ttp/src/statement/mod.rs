@@ -34,4 +34,4 @@ pub use fault::{Part, StatementFault};
 pub use jws::{Jws, STATEMENT_BYTES_MAX};
 pub use payload::{Body, Common, Statement, media_type};
 pub use unsigned::Unsigned;
-pub use value::{Millis, Origin, PartyId, Salt, Shown, ShownDocument, ShownMode};
+pub use value::{Millis, Origin, Salt, Shown, ShownDocument, ShownMode};

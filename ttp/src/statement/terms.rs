@@ -5,9 +5,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Body, Origin, PartyId};
+use super::{Body, Origin};
 use crate::b64u::B64u32;
 use crate::crypto::jose::Thumbprint;
+use crate::id::PartyId;
 
 /// The body of `terms/accepted`, schema `schemas/statements/terms.accepted.json`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

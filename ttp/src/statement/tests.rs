@@ -11,6 +11,7 @@ use crate::b64u::{self, B64u, B64u32};
 use crate::crypto::jose::{Algorithm, Key, Thumbprint};
 use crate::crypto::{SignatureAlgorithm, Signer, SoftKey, negate_s};
 use crate::digest::Digest;
+use crate::id::PartyId;
 use crate::json::JsonFault;
 
 const TYP: &str = "semper.terms.accepted+jws";
@@ -22,7 +23,7 @@ fn accepted(key: Thumbprint) -> Statement<TermsAccepted> {
     let body = TermsAccepted {
         policy: Digest::of(b"terms").into(),
         service: Origin::new("ttp.example/log").unwrap(),
-        party: PartyId(B64u([9; 16])),
+        party: PartyId::from([9; 16]),
         key,
     };
     Statement { common, body }

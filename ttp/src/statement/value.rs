@@ -12,11 +12,6 @@ use crate::time::Timestamp;
 #[serde(transparent)]
 pub struct Salt(pub B64u<16>);
 
-/// A party: 128 random bits given at registration.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct PartyId(pub B64u<16>);
-
 /// Milliseconds since 1970-01-01T00:00:00Z, below 2^53. Claimed by whoever signs, so it may lie anywhere.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(try_from = "u64", into = "u64")]
@@ -168,7 +163,7 @@ mod tests {
         assert_eq!(serde_json::from_str::<Salt>(text).unwrap(), salt);
         for bad in ["\"\"", "\"_____________________x\"", "\"_____________________w==\"", "\"////////////////////_w\""]
         {
-            assert!(serde_json::from_str::<PartyId>(bad).is_err(), "{bad}");
+            assert!(serde_json::from_str::<Salt>(bad).is_err(), "{bad}");
         }
     }
 }
