@@ -23,13 +23,17 @@ use semper_ledger::{
     receipt::{GroupHead, LogIdentity, Receipt, cose, tlog_proof::TlogProof},
 };
 use semper_ttp::{
+    b64u::B64u,
     ca::{Authority, CaFact, CaId, Grounds, ListId, crl::Reason, profile::ProfileCode},
-    crypto::{LogSigner, LogVerifier, SoftKey},
+    crypto::{LogSigner, LogVerifier, SoftKey, jose::Thumbprint},
     digest::{Digest, ImprintAlgorithm},
     evidence::{
         Aggregate, ArchiveKind, CaKind, Envelope, Fact, Formats, Genesis, KeyId, KeyPurpose, Kind, LedgerFact,
         LedgerKind, OpsFact, OpsKind, Recorded, RoleCode, TimestampKind,
     },
+    id::{PartyId, RegistrationId},
+    party::{PartyFact, ReinstatementReason, SuspensionReason, UnbindReason},
+    registration::{RefusalReason, RefusedBy, RegistrationFact, RequestedKey},
     time::Timestamp,
     timestamp::{ClockVerdict, Refusal, TimestampFact, TokenSerial},
 };
@@ -401,7 +405,84 @@ fn facts() -> Vec<Fact> {
         registration: vec![5; 16],
     };
     stored(refused, Aggregate::of("issue-refused", &[5; 16]), &mut facts);
+    registration_facts(&mut facts);
+    party_facts(&mut facts);
     facts
+}
+
+fn registration_facts(facts: &mut Vec<Fact>) {
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let (id, at) = (RegistrationId::from([5; 16]), Timestamp::from_millis(TIME_MS));
+    let (officer, second) = (digest("certificate of an officer"), digest("certificate of another officer"));
+    let key = RequestedKey {
+        profile: digest("profile"),
+        class: ProfileCode::Party.code(),
+        request: digest("certification request"),
+        public_key: digest("public key"),
+    };
+    let applied = |applicant| RegistrationFact::Applied {
+        id,
+        at,
+        keys: vec![key],
+        subject: digest("application"),
+        applicant,
+        terms: digest("acceptance of the terms"),
+        officers_needed: 2,
+    };
+    for fact in [
+        applied(None),
+        applied(Some(PartyId::from([6; 16]))),
+        RegistrationFact::IdentityRecorded { id, at, record: digest("identity record"), officer },
+        RegistrationFact::Approved { id, at, officer, remaining: 1, serials: Vec::new(), party: None },
+        RegistrationFact::Approved {
+            id,
+            at,
+            officer: second,
+            remaining: 0,
+            serials: vec![[0x41; 16]],
+            party: Some(PartyId::from([6; 16])),
+        },
+        RegistrationFact::Refused {
+            id,
+            at,
+            reason: RefusalReason::EvidenceInsufficient,
+            by: RefusedBy::Officer(officer),
+        },
+        RegistrationFact::Refused { id, at, reason: RefusalReason::WithdrawnByApplicant, by: RefusedBy::Applicant },
+        RegistrationFact::Refused {
+            id,
+            at,
+            reason: RefusalReason::Expired,
+            by: RefusedBy::Age { life_secs: 2_592_000 },
+        },
+    ] {
+        stored(fact, id.aggregate(), facts);
+    }
+}
+
+fn party_facts(facts: &mut Vec<Fact>) {
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let (party, at) = (PartyId::from([6; 16]), Timestamp::from_millis(TIME_MS));
+    let officer = digest("certificate of an officer");
+    let thumbprint = Thumbprint(B64u(digest("key").0));
+    let ca = CaId { authority: Authority::Party, generation: 2 };
+    for fact in [
+        PartyFact::Registered { party, at, registration: [5; 16].into(), terms: digest("acceptance of the terms") },
+        PartyFact::KeyBound {
+            party,
+            at,
+            thumbprint,
+            certificate: digest("certificate"),
+            history: ca.certificate(&[0x41; 16]),
+            not_after: Timestamp::from_secs(1_835_438_399),
+        },
+        PartyFact::KeyUnbound { party, at, thumbprint, reason: UnbindReason::Superseded },
+        PartyFact::TermsAccepted { party, at, policy: digest("terms"), statement: digest("statement") },
+        PartyFact::Suspended { party, at, reason: SuspensionReason::KeysInDoubt, officer },
+        PartyFact::Reinstated { party, at, reason: ReinstatementReason::Settled, officer },
+    ] {
+        stored(fact, party.aggregate(), facts);
+    }
 }
 
 /// The document that is the artefact of entry 0.
@@ -433,7 +514,7 @@ fn stored(fact: impl Recorded, aggregate: Aggregate, facts: &mut Vec<Fact>) {
     facts.push(fact.into_fact(&envelope));
 }
 
-/// Diagnostic notation (RFC 8949 §8) of one item of the four forms that facts use.
+/// Diagnostic notation (RFC 8949 §8) of one item of the forms that facts use.
 fn diagnostic(bytes: &[u8]) -> String {
     fn item(bytes: &mut &[u8]) -> String {
         let head = bytes[0];
@@ -455,6 +536,7 @@ fn diagnostic(bytes: &[u8]) -> String {
             4 => format!("[{}]", (0..value).map(|_| item(bytes)).collect::<Vec<_>>().join(", ")),
             7 if value == 20 => "false".to_owned(),
             7 if value == 21 => "true".to_owned(),
+            7 if value == 22 => "null".to_owned(),
             other => panic!("facts hold no item of major type {other}"),
         }
     }
@@ -494,6 +576,17 @@ fn the_numbers_in_the_cddl_are_those_of_the_code() {
     let codes = |text, rule| choices(text, rule).into_values().collect::<BTreeSet<_>>();
     assert_eq!(codes(&fact, "clock-verdict"), ClockVerdict::ALL.iter().map(|verdict| verdict.code()).collect());
     assert_eq!(codes(&fact, "certificate-profile"), ProfileCode::ALL.iter().map(|profile| profile.code()).collect());
+    let named = |pairs: Vec<(&'static str, u64)>| -> BTreeMap<_, _> {
+        pairs.into_iter().map(|(name, code)| (name.replace('_', "-"), code)).collect()
+    };
+    let refusals = RefusalReason::ALL.iter().map(|reason| (reason.name(), reason.code()));
+    assert_eq!(choices(&fact, "refusal-reason"), named(refusals.collect()));
+    let unbound = UnbindReason::ALL.iter().map(|reason| (reason.name(), reason.code()));
+    assert_eq!(choices(&fact, "unbind-reason"), named(unbound.collect()));
+    let suspensions = SuspensionReason::ALL.iter().map(|reason| (reason.name(), reason.code()));
+    assert_eq!(choices(&fact, "suspension-reason"), named(suspensions.collect()));
+    let reinstatements = ReinstatementReason::ALL.iter().map(|reason| (reason.name(), reason.code()));
+    assert_eq!(choices(&fact, "reinstatement-reason"), named(reinstatements.collect()));
     for space in [TagSpace::Decision, TagSpace::Step, TagSpace::Certificate] {
         assert!(codes(&entry, "tag-space").contains(&(space as u64)));
     }

@@ -25,7 +25,8 @@ pub mod names;
 mod ops;
 
 pub use key::{KeyId, KeyPurpose, ParseKeyIdError};
-pub use kind::{ArchiveKind, CaKind, Kind, LedgerKind, OpsKind, RoleCode, TimestampKind};
+pub(crate) use kind::codes;
+pub use kind::{ArchiveKind, CaKind, Kind, LedgerKind, OpsKind, PartyKind, RoleCode, TimestampKind};
 pub use ledger::{Formats, Genesis, LedgerFact, NotGenesis};
 pub use ops::OpsFact;
 
@@ -136,7 +137,7 @@ impl Fact {
     pub fn counter(&self) -> Option<(&'static str, u64)> {
         match self.kind {
             Kind::Timestamp(_) => Some((SERIAL_COUNTER, self.seq)),
-            Kind::Ledger(_) | Kind::Ca(_) | Kind::Ops(_) | Kind::Archive(_) => None,
+            Kind::Ledger(_) | Kind::Ca(_) | Kind::Ops(_) | Kind::Archive(_) | Kind::Party(_) => None,
         }
     }
 
@@ -154,7 +155,7 @@ impl Fact {
         let rules = reader.uint()?;
         let aggregate = Aggregate(reader.fixed()?);
         let seq = reader.uint()?;
-        let now = reader.code(|ms| Some(Timestamp::from_millis(ms)).filter(|t| t.millis() == ms))?;
+        let now = read_time(&mut reader)?;
         let packed = reader.uint()?;
         let kind = Kind::from_packed(packed).ok_or(FactError::Kind { packed })?;
         let salt = reader.fixed()?;
@@ -164,6 +165,11 @@ impl Fact {
         reader.end()?;
         Ok(Self { rules, aggregate, seq, now, kind, salt, policy_hash, event_digest, body })
     }
+}
+
+/// A moment in milliseconds, in its one spelling: later ones than the last that a [`Timestamp`] can be are none.
+pub(crate) fn read_time(reader: &mut Reader<'_>) -> Result<Timestamp, cbor::Error> {
+    reader.code(|millis| Some(Timestamp::from_millis(millis)).filter(|time| time.millis() == millis))
 }
 
 /// Why stored bytes are no fact of ours.

@@ -123,7 +123,7 @@ pub enum FoldError {
 ///
 /// # Errors
 /// [`FoldError`]; a caller that trusted the rows has then lost certainty about what is on disk.
-pub fn fold<'a, R: Folded>(
+pub fn fold<'a, R: Role<State: Default, Fact: Recorded>>(
     mut snapshot: Snapshot<R::State>,
     facts: impl IntoIterator<Item = &'a Fact>,
 ) -> Result<Snapshot<R::State>, FoldError> {
@@ -138,7 +138,7 @@ pub fn fold<'a, R: Folded>(
 }
 
 /// The snapshot row that the facts of one aggregate, oldest first, must have left; `None` for an aggregate that has no
-/// state (tokens, keys, certificates). `fsck --full` compares it with the row in the store.
+/// snapshot (tokens, keys, certificates, applications, parties). `fsck --full` compares it with the row in the store.
 ///
 /// # Errors
 /// [`FoldError`], as [`fold`].
@@ -151,6 +151,7 @@ pub fn fold_snapshot(facts: &[Fact]) -> Result<Option<Vec<u8>>, FoldError> {
             | Kind::Ops(_)
             | Kind::Timestamp(_)
             | Kind::Archive(_)
+            | Kind::Party(_)
             | Kind::Ca(CaKind::CertificateIssued | CaKind::CertificateRevoked | CaKind::IssueRefused),
         )
         | None => Ok(None),

@@ -17,7 +17,7 @@ use crate::timestamp::ClockVerdict;
 use crate::x509::{Certificate, encode, from_time};
 
 /// What is around a fact that is made again, where the fact itself is the only one to say it.
-fn envelope_of(fact: &Fact) -> Envelope {
+pub(super) fn envelope_of(fact: &Fact) -> Envelope {
     let Fact { aggregate, seq, now, salt, policy_hash, event_digest, .. } = *fact;
     Envelope { aggregate, seq, now, salt, policy_hash, event_digest }
 }

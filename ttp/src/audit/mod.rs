@@ -32,6 +32,7 @@
 mod ca;
 mod keys;
 mod marks;
+mod party;
 mod report;
 mod request;
 mod service;
@@ -55,9 +56,11 @@ use crate::ca::{Crl, CrlState, ListId};
 use crate::crypto::{PublicKey, Verifier};
 use crate::digest::Digest;
 use crate::evidence::{
-    Aggregate, ArchiveKind, CaKind, Fact, FactError, Genesis, KeyId, KeyPurpose, Kind, LedgerKind, OpsKind, Recorded,
-    TimestampKind,
+    Aggregate, ArchiveKind, CaKind, Fact, FactError, Genesis, KeyId, KeyPurpose, Kind, LedgerKind, OpsKind, PartyKind,
+    Recorded, TimestampKind,
 };
+use crate::party::PartyState;
+use crate::registration::RegistrationState;
 use crate::role::{Snapshot, encode_snapshot};
 use crate::time::Timestamp;
 use crate::timestamp::Settings;
@@ -139,6 +142,10 @@ pub struct Auditor {
     crls: BTreeMap<ListId, Snapshot<CrlState>>,
     /// Certificates, by what their histories are called.
     credentials: BTreeMap<Aggregate, CertificateState>,
+    /// Applications, by what their histories are called.
+    registrations: BTreeMap<Aggregate, RegistrationState>,
+    /// The same for parties.
+    parties: BTreeMap<Aggregate, PartyState>,
     /// The names of all revocations, which are in the order of lists.
     revoked: BTreeSet<Vec<u8>>,
     /// Profiles that the ledger holds as policies.
@@ -219,6 +226,8 @@ impl Auditor {
             steps: BTreeMap::new(),
             crls: BTreeMap::new(),
             credentials: BTreeMap::new(),
+            registrations: BTreeMap::new(),
+            parties: BTreeMap::new(),
             revoked: BTreeSet::new(),
             profiles: builtin().iter().map(|profile| (profile.digest(), profile.clone())).collect(),
             serial_counters: Marks::default(),
@@ -358,6 +367,20 @@ impl Auditor {
             Kind::Ca(CaKind::CertificateRevoked) => self.judge_revocation(&given, case),
             Kind::Ca(CaKind::IssueRefused) => self.judge_refusal(&given, case),
             Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),
+            Kind::Party(
+                PartyKind::RegistrationApplied
+                | PartyKind::IdentityRecorded
+                | PartyKind::RegistrationApproved
+                | PartyKind::RegistrationRefused,
+            ) => self.judge_registration(&given, case),
+            Kind::Party(
+                PartyKind::Registered
+                | PartyKind::KeyBound
+                | PartyKind::KeyUnbound
+                | PartyKind::TermsAccepted
+                | PartyKind::Suspended
+                | PartyKind::Reinstated,
+            ) => self.judge_party(&given, case),
         }
     }
 
@@ -414,7 +437,8 @@ const fn has_artefact(kind: Kind) -> bool {
         | Kind::Timestamp(TimestampKind::Token)
         | Kind::Ops(OpsKind::PolicyChanged)
         | Kind::Ca(CaKind::CertificateIssued | CaKind::CrlIssued)
-        | Kind::Archive(ArchiveKind::Erased) => true,
+        | Kind::Archive(ArchiveKind::Erased)
+        | Kind::Party(PartyKind::RegistrationApplied | PartyKind::IdentityRecorded | PartyKind::TermsAccepted) => true,
         Kind::Ledger(LedgerKind::AnchorRemade)
         | Kind::Ca(CaKind::CertificateRevoked | CaKind::IssueRefused)
         | Kind::Ops(
@@ -428,6 +452,15 @@ const fn has_artefact(kind: Kind) -> bool {
             | OpsKind::OperatorAct
             | OpsKind::Started
             | OpsKind::Stopped,
+        )
+        | Kind::Party(
+            PartyKind::RegistrationApproved
+            | PartyKind::RegistrationRefused
+            | PartyKind::Registered
+            | PartyKind::KeyBound
+            | PartyKind::KeyUnbound
+            | PartyKind::Suspended
+            | PartyKind::Reinstated,
         ) => false,
     }
 }

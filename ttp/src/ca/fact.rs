@@ -217,7 +217,7 @@ impl Recorded for CaFact {
                     registration: r.bytes()?.to_vec(),
                 })
             }
-            Kind::Ledger(_) | Kind::Ops(_) | Kind::Timestamp(_) | Kind::Archive(_) => {
+            Kind::Ledger(_) | Kind::Ops(_) | Kind::Timestamp(_) | Kind::Archive(_) | Kind::Party(_) => {
                 Err(FactError::OtherKind { found: kind })
             }
         }

@@ -34,7 +34,7 @@ macro_rules! codes {
         }
     };
 }
-pub(super) use codes;
+pub(crate) use codes;
 
 codes! {
     /// Who wrote an entry: its `role` number.
@@ -57,7 +57,7 @@ codes! {
         Dispute = 7 "dispute",
         /// Holds and postings (later).
         Payment = 8 "payment",
-        /// Registration of parties (later).
+        /// Applications for certificates, and parties.
         Party = 9 "party",
     }
 }
@@ -130,6 +130,32 @@ codes! {
     }
 }
 
+codes! {
+    /// Kinds of role 9: the first four of applications, the others of parties.
+    PartyKind {
+        /// Somebody applied for certificates; the entry's digest is that of the application.
+        RegistrationApplied = 0 "registration-applied",
+        /// An officer recorded how the identity was proven; the entry's digest is that of the record.
+        IdentityRecorded = 1 "identity-recorded",
+        /// An officer approved.
+        RegistrationApproved = 2 "registration-approved",
+        /// An officer refused, the applicant withdrew, or it was left open too long.
+        RegistrationRefused = 3 "registration-refused",
+        /// A party was registered.
+        Registered = 4 "registered",
+        /// A certified key became a party's.
+        KeyBound = 5 "key-bound",
+        /// It is the party's no longer.
+        KeyUnbound = 6 "key-unbound",
+        /// A party accepted terms; the entry's digest is that of its statement.
+        TermsAccepted = 7 "terms-accepted",
+        /// An officer suspended a party.
+        Suspended = 8 "suspended",
+        /// An officer reinstated it.
+        Reinstated = 9 "reinstated",
+    }
+}
+
 /// A kind together with its role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -143,6 +169,8 @@ pub enum Kind {
     Ca(CaKind),
     /// Role 6.
     Archive(ArchiveKind),
+    /// Role 9.
+    Party(PartyKind),
 }
 
 impl Kind {
@@ -155,6 +183,7 @@ impl Kind {
             Self::Timestamp(_) => RoleCode::Timestamp,
             Self::Ca(_) => RoleCode::Ca,
             Self::Archive(_) => RoleCode::Archive,
+            Self::Party(_) => RoleCode::Party,
         }
     }
 
@@ -167,6 +196,7 @@ impl Kind {
             Self::Timestamp(kind) => kind.code(),
             Self::Ca(kind) => kind.code(),
             Self::Archive(kind) => kind.code(),
+            Self::Party(kind) => kind.code(),
         }
     }
 
@@ -179,7 +209,8 @@ impl Kind {
             RoleCode::Timestamp => TimestampKind::from_code(kind).map(Self::Timestamp),
             RoleCode::Ca => CaKind::from_code(kind).map(Self::Ca),
             RoleCode::Archive => ArchiveKind::from_code(kind).map(Self::Archive),
-            RoleCode::Notary | RoleCode::Exchange | RoleCode::Dispute | RoleCode::Payment | RoleCode::Party => None,
+            RoleCode::Party => PartyKind::from_code(kind).map(Self::Party),
+            RoleCode::Notary | RoleCode::Exchange | RoleCode::Dispute | RoleCode::Payment => None,
         }
     }
 
@@ -217,6 +248,7 @@ impl fmt::Display for Kind {
             Self::Timestamp(kind) => kind.name(),
             Self::Ca(kind) => kind.name(),
             Self::Archive(kind) => kind.name(),
+            Self::Party(kind) => kind.name(),
         };
         write!(f, "{}.{name}", self.role().name())
     }
@@ -260,6 +292,16 @@ mod tests {
                 "3.2 ca.certificate-revoked",
                 "3.3 ca.issue-refused",
                 "6.0 archive.erased",
+                "9.0 party.registration-applied",
+                "9.1 party.identity-recorded",
+                "9.2 party.registration-approved",
+                "9.3 party.registration-refused",
+                "9.4 party.registered",
+                "9.5 party.key-bound",
+                "9.6 party.key-unbound",
+                "9.7 party.terms-accepted",
+                "9.8 party.suspended",
+                "9.9 party.reinstated",
             ]
         );
         assert_eq!(Kind::all().count(), known.len());

@@ -9,12 +9,22 @@
 //!   2 expires       not_after secs u64 ‖ aggregate 32
 //!   3 key           SHA-256(SPKI) 32 ‖ aggregate 32
 //!   4 compromised   SHA-256(SPKI) 32 ‖ aggregate 32
+//!   5 applied       registration 16
+//!   6 decided       registration 16                  approved in full, or refused
+//!   7 registered    registration 16 ‖ party 16
+//!   8 party key     thumbprint 32 ‖ party 16
+//!   9 issued for    registration 16 ‖ serial
 //! ```
 
-use super::{CaKind, Fact, Kind, Recorded};
+use super::{CaKind, Fact, Kind, PartyKind, Recorded};
+use crate::b64u::B64u;
 use crate::ca::crl::Reason;
 use crate::ca::{CaFact, CaId, ListId};
+use crate::crypto::jose::Thumbprint;
 use crate::digest::Digest;
+use crate::id::{PartyId, RegistrationId};
+use crate::party::PartyFact;
+use crate::registration::RegistrationFact;
 use crate::time::Timestamp;
 
 /// Every name of a fact. What does not read as a fact of its kind has none: whoever walks the facts says so.
@@ -24,10 +34,23 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
         Kind::Ca(CaKind::CertificateIssued | CaKind::CertificateRevoked) => {
             CaFact::from_fact(fact).map_or(Vec::new(), |ca| of_certificate(fact, &ca))
         }
+        Kind::Party(
+            PartyKind::RegistrationApplied | PartyKind::RegistrationApproved | PartyKind::RegistrationRefused,
+        ) => RegistrationFact::from_fact(fact).map_or(Vec::new(), |fact| of_registration(&fact)),
+        Kind::Party(PartyKind::Registered | PartyKind::KeyBound) => {
+            PartyFact::from_fact(fact).map_or(Vec::new(), |fact| of_party(&fact))
+        }
         Kind::Ledger(_)
         | Kind::Ops(_)
         | Kind::Timestamp(_)
         | Kind::Archive(_)
+        | Kind::Party(
+            PartyKind::IdentityRecorded
+            | PartyKind::KeyUnbound
+            | PartyKind::TermsAccepted
+            | PartyKind::Suspended
+            | PartyKind::Reinstated,
+        )
         | Kind::Ca(CaKind::CrlIssued | CaKind::IssueRefused) => Vec::new(),
     }
 }
@@ -36,10 +59,17 @@ fn of_certificate(fact: &Fact, ca: &CaFact) -> Vec<Vec<u8>> {
     let aggregate = &fact.aggregate.0[..];
     match ca {
         // Those of the first form had no names when they were written.
-        CaFact::CertificateIssued { grounds: Some(_), not_after, public_key, .. } => vec![
-            [&[EXPIRES][..], &not_after.secs().to_be_bytes(), aggregate].concat(),
-            [&key(public_key)[..], aggregate].concat(),
-        ],
+        CaFact::CertificateIssued { grounds: Some(grounds), not_after, public_key, serial, .. } => {
+            let mut names = vec![
+                [&[EXPIRES][..], &not_after.secs().to_be_bytes(), aggregate].concat(),
+                [&key(public_key)[..], aggregate].concat(),
+            ];
+            // Empty for the service's own keys.
+            if let Ok(registration) = <[u8; 16]>::try_from(grounds.registration.as_slice()) {
+                names.push([&issued_for(registration.into())[..], serial].concat());
+            }
+            names
+        }
         CaFact::CertificateRevoked { list, serial, at, reason, not_after, public_key, .. } => {
             let when = [&at.secs().to_be_bytes()[..], &[reason.code() as u8], &not_after.secs().to_be_bytes()].concat();
             let mut names = vec![[&revoked(*list)[..], &when, serial].concat()];
@@ -52,10 +82,79 @@ fn of_certificate(fact: &Fact, ca: &CaFact) -> Vec<Vec<u8>> {
     }
 }
 
+fn of_registration(fact: &RegistrationFact) -> Vec<Vec<u8>> {
+    match fact {
+        RegistrationFact::Applied { id, .. } => vec![applied(*id)],
+        RegistrationFact::Approved { id, remaining: 0, .. } | RegistrationFact::Refused { id, .. } => {
+            vec![decided(*id)]
+        }
+        RegistrationFact::Approved { .. } | RegistrationFact::IdentityRecorded { .. } => Vec::new(),
+    }
+}
+
+fn of_party(fact: &PartyFact) -> Vec<Vec<u8>> {
+    match fact {
+        PartyFact::Registered { party, registration, .. } => {
+            vec![[&registered_by(*registration)[..], party.octets()].concat()]
+        }
+        PartyFact::KeyBound { party, thumbprint, .. } => {
+            vec![[&party_key(*thumbprint)[..], party.octets()].concat()]
+        }
+        PartyFact::KeyUnbound { .. }
+        | PartyFact::TermsAccepted { .. }
+        | PartyFact::Suspended { .. }
+        | PartyFact::Reinstated { .. } => Vec::new(),
+    }
+}
+
 const REVOKED: u8 = 1;
 const EXPIRES: u8 = 2;
 const KEY: u8 = 3;
 const COMPROMISED: u8 = 4;
+const APPLIED: u8 = 5;
+const DECIDED: u8 = 6;
+const REGISTERED: u8 = 7;
+const PARTY_KEY: u8 = 8;
+const ISSUED_FOR: u8 = 9;
+
+/// What the names of all applications begin with. Those that are not among the decided ones are open.
+pub const APPLICATIONS: [u8; 1] = [APPLIED];
+
+/// What the names of all decided applications begin with.
+pub const DECIDED_APPLICATIONS: [u8; 1] = [DECIDED];
+
+/// What the names of all parties begin with.
+pub const PARTIES: [u8; 1] = [REGISTERED];
+
+/// The name of an application.
+#[must_use]
+pub fn applied(registration: RegistrationId) -> Vec<u8> {
+    [&[APPLIED][..], registration.octets()].concat()
+}
+
+/// The name of an application's decision.
+#[must_use]
+pub fn decided(registration: RegistrationId) -> Vec<u8> {
+    [&[DECIDED][..], registration.octets()].concat()
+}
+
+/// What the name of the party begins with that was registered by this application.
+#[must_use]
+pub fn registered_by(registration: RegistrationId) -> Vec<u8> {
+    [&[REGISTERED][..], registration.octets()].concat()
+}
+
+/// What the names of parties begin with that this key was bound to, whether it still is or not.
+#[must_use]
+pub fn party_key(thumbprint: Thumbprint) -> Vec<u8> {
+    [&[PARTY_KEY][..], thumbprint.0.as_bytes()].concat()
+}
+
+/// What the names of certificates begin with that were issued for this application.
+#[must_use]
+pub fn issued_for(registration: RegistrationId) -> Vec<u8> {
+    [&[ISSUED_FOR][..], registration.octets()].concat()
+}
 
 /// What the names of everything begin with that one list revokes.
 #[must_use]
@@ -92,6 +191,40 @@ pub fn expires(at: Timestamp) -> Vec<u8> {
 pub fn read_expires(name: &[u8]) -> Option<(Timestamp, [u8; 32])> {
     let (secs, aggregate) = name.strip_prefix(&[EXPIRES])?.split_first_chunk::<8>()?;
     Some((Timestamp::from_secs(u64::from_be_bytes(*secs)), aggregate.try_into().ok()?))
+}
+
+/// Reads the name of an application.
+#[must_use]
+pub fn read_applied(name: &[u8]) -> Option<RegistrationId> {
+    Some(<[u8; 16]>::try_from(name.strip_prefix(&[APPLIED])?).ok()?.into())
+}
+
+/// Reads the name of an application's decision.
+#[must_use]
+pub fn read_decided(name: &[u8]) -> Option<RegistrationId> {
+    Some(<[u8; 16]>::try_from(name.strip_prefix(&[DECIDED])?).ok()?.into())
+}
+
+/// Reads the name of a party: by which application it was registered, and who it is.
+#[must_use]
+pub fn read_registered(name: &[u8]) -> Option<(RegistrationId, PartyId)> {
+    let (registration, party) = name.strip_prefix(&[REGISTERED])?.split_first_chunk::<16>()?;
+    Some(((*registration).into(), <[u8; 16]>::try_from(party).ok()?.into()))
+}
+
+/// Reads the name of a party's key: the key, and whose it is or was.
+#[must_use]
+pub fn read_party_key(name: &[u8]) -> Option<(Thumbprint, PartyId)> {
+    let (thumbprint, party) = name.strip_prefix(&[PARTY_KEY])?.split_first_chunk::<32>()?;
+    Some((Thumbprint(B64u(*thumbprint)), <[u8; 16]>::try_from(party).ok()?.into()))
+}
+
+/// Reads the name of a certificate that was issued for an application: which application, and the content octets of the serial
+/// number.
+#[must_use]
+pub fn read_issued_for(name: &[u8]) -> Option<(RegistrationId, &[u8])> {
+    let (registration, serial) = name.strip_prefix(&[ISSUED_FOR])?.split_first_chunk::<16>()?;
+    Some(((*registration).into(), serial))
 }
 
 /// A revocation as its name tells it.
@@ -137,8 +270,10 @@ mod tests {
     use crate::ca::profile::ProfileCode;
     use crate::ca::{Authority, Grounds};
     use crate::evidence::{Aggregate, Envelope};
+    use crate::party::UnbindReason;
+    use crate::registration::{RefusalReason, RefusedBy, RequestedKey};
 
-    fn stored(fact: CaFact) -> Fact {
+    fn stored(fact: impl Recorded) -> Fact {
         fact.into_fact(&Envelope {
             aggregate: Aggregate([7; 32]),
             seq: 0,
@@ -189,6 +324,78 @@ mod tests {
         assert_eq!(of(&stored(issued(None))), [[0; 0]; 0]);
         for name in [&[][..], &[1], &[1, 9], &names[0][..]] {
             assert_eq!(read_revoked(name), None);
+        }
+    }
+
+    #[test]
+    fn applications_and_parties_are_found() {
+        let (id, party, at) = (RegistrationId::from([5; 16]), PartyId::from([6; 16]), Timestamp::from_millis(7));
+        let hexed = |fact: Fact| of(&fact).iter().map(hex::encode).collect::<Vec<_>>();
+        let (registration, holder) = ("05".repeat(16), "06".repeat(16));
+        let key =
+            RequestedKey { profile: Digest([1; 32]), class: 6, request: Digest([2; 32]), public_key: Digest([3; 32]) };
+        let asked = RegistrationFact::Applied {
+            id,
+            at,
+            keys: vec![key],
+            subject: Digest([4; 32]),
+            applicant: None,
+            terms: Digest([5; 32]),
+            officers_needed: 2,
+        };
+        assert_eq!(hexed(stored(asked)), [format!("05{registration}")]);
+        let officer = Digest([9; 32]);
+        let approved = |remaining: u8| {
+            let serials = if remaining == 0 { vec![[0x41; 16]] } else { Vec::new() };
+            let party = (remaining == 0).then_some(party);
+            stored(RegistrationFact::Approved { id, at, officer, remaining, serials, party })
+        };
+        assert_eq!(hexed(approved(1)), [""; 0], "it is still open");
+        assert_eq!(hexed(approved(0)), [format!("06{registration}")]);
+        let (reason, by) = (RefusalReason::Duplicate, RefusedBy::Officer(officer));
+        assert_eq!(hexed(stored(RegistrationFact::Refused { id, at, reason, by })), [format!("06{registration}")]);
+        let recorded = RegistrationFact::IdentityRecorded { id, at, record: Digest([1; 32]), officer };
+        assert_eq!(hexed(stored(recorded)), [""; 0]);
+
+        let registered = stored(PartyFact::Registered { party, at, registration: id, terms: Digest([5; 32]) });
+        assert_eq!(hexed(registered.clone()), [format!("07{registration}{holder}")]);
+        assert_eq!(read_registered(&of(&registered)[0]), Some((id, party)));
+        let thumbprint = Thumbprint(B64u([8; 32]));
+        let bound = stored(PartyFact::KeyBound {
+            party,
+            at,
+            thumbprint,
+            certificate: Digest([1; 32]),
+            history: Aggregate([2; 32]),
+            not_after: at.whole_secs(),
+        });
+        assert_eq!(hexed(bound.clone()), [format!("08{}{holder}", "08".repeat(32))]);
+        assert!(of(&bound)[0].starts_with(&party_key(thumbprint)));
+        assert_eq!(read_party_key(&of(&bound)[0]), Some((thumbprint, party)));
+        let unbound = PartyFact::KeyUnbound { party, at, thumbprint, reason: UnbindReason::Revoked };
+        assert_eq!(hexed(stored(unbound)), [""; 0]);
+
+        let issued = |registration| CaFact::CertificateIssued {
+            issuer: Authority::Party,
+            profile: ProfileCode::Party,
+            serial: vec![0x41; 16],
+            public_key: Digest([9; 32]),
+            not_before: at,
+            not_after: at,
+            grounds: Some(Grounds { registration, ..Grounds::default() }),
+        };
+        let certified = of(&stored(issued(vec![5; 16])));
+        assert_eq!(hex::encode(&certified[2]), format!("09{registration}{}", "41".repeat(16)));
+        assert_eq!(read_issued_for(&certified[2]), Some((id, &[0x41; 16][..])));
+        assert_eq!(of(&stored(issued(Vec::new()))).len(), 2, "a key of the service's own");
+
+        assert_eq!((read_applied(&applied(id)), read_decided(&applied(id))), (Some(id), None));
+        assert_eq!((read_applied(&decided(id)), read_decided(&decided(id))), (None, Some(id)));
+        assert!(applied(id).starts_with(&APPLICATIONS) && decided(id).starts_with(&DECIDED_APPLICATIONS));
+        assert!(registered_by(id).starts_with(&PARTIES));
+        for short in [&[][..], &[5], &[5; 16], &[5; 18], &[7; 32], &[7; 34], &[8; 48], &[8; 50], &[9; 16]] {
+            let read = (read_applied(short), read_registered(short), read_party_key(short), read_issued_for(short));
+            assert_eq!(read, (None, None, None, None), "{short:?}");
         }
     }
 }
