@@ -3,6 +3,7 @@
 
 mod ca;
 mod frame;
+mod party;
 mod service;
 mod token;
 mod world;
