@@ -12,6 +12,8 @@ use crate::ca::{Authority, CaFact, CaId, Crl, CrlEffect, CrlEvent, Grounds, List
 use crate::crypto::{Purpose, verify_chain, verify_crl};
 use crate::digest::Digest;
 use crate::evidence::{Envelope, Fact, Recorded, names};
+use crate::id::RegistrationId;
+use crate::registration::RegistrationState;
 use crate::role::Role;
 use crate::timestamp::ClockVerdict;
 use crate::x509::{Certificate, encode, from_time};
@@ -101,7 +103,8 @@ impl Auditor {
         Outcome::Same
     }
 
-    /// The profile that the fact names is one that the ledger has, and the lint says again what it said.
+    /// The profile that the fact names is one that the ledger has, the application one that was approved for this certificate,
+    /// and the lint says again what it said.
     fn judge_grounds(
         &self,
         certificate: &Certificate,
@@ -116,6 +119,9 @@ impl Auditor {
         if profile.code() != class {
             case.differs(format!("its profile {} is for certificates of another class", profile.name()));
         }
+        if !grounds.registration.is_empty() && !self.is_approved(class, certificate, grounds) {
+            case.differs("no application was approved that asked for it");
+        }
         let Some((issuer, own)) = self.keys.issuer(ca) else { return };
         let of_issuer = CaId::first(Authority::Root).certificate(&own.serial());
         let issuer_state = self.credentials.get(&of_issuer).and_then(CertificateState::issued);
@@ -128,6 +134,22 @@ impl Auditor {
         } else if grounds.lint_version == lint::LINT_VERSION && lint.numbers() != grounds.findings {
             case.differs(format!("the lint finds something else than was recorded: {lint}"));
         }
+    }
+
+    /// Whether the application that the grounds name was approved with this key, request and profile under this serial number.
+    fn is_approved(&self, class: ProfileCode, certificate: &Certificate, grounds: &Grounds) -> bool {
+        let Ok(registration) = <[u8; 16]>::try_from(grounds.registration.as_slice()) else { return false };
+        let state = self.registrations.get(&RegistrationId::from(registration).aggregate());
+        let Some(RegistrationState::Approved(application, approval)) = state else { return false };
+        let (serial, public_key) = (certificate.serial(), Digest::of(&certificate.spki_der()));
+        let mut approved = application.keys.iter().zip(&approval.serials);
+        approved.any(|(key, drawn)| {
+            drawn[..] == serial[..]
+                && key.public_key == public_key
+                && key.request == grounds.request
+                && key.profile == grounds.profile
+                && key.class == class.code()
+        })
     }
 
     /// A revocation is decided again from the certificate's own history.

@@ -8,7 +8,7 @@
 //!
 //! Names are those of certificates ([`crate::ca::name`]): there is one vocabulary for what is asked, proven and certified.
 //!
-//! Out of scope: the requests' signatures ([`crate::ca::CertificationRequest`]), what a profile wants of a name, the signature
+//! Out of scope: the requests' signatures ([`crate::ca::request::CertificationRequest`]), what a profile wants of a name, the signature
 //! under the acceptance of the terms. The shell does these before it accepts.
 
 mod application;

@@ -227,7 +227,7 @@ fn artefacts_and_histories_of_something_else() {
 }
 
 /// A responder's certificate, issued on a profile that the program has.
-fn responder() -> (Certificate, Grounds) {
+pub(super) fn responder() -> (Certificate, Grounds) {
     let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
     let template = testing::template("ocsp-responder", "Responder", &key, 1);
     let validity = Period { not_before: testing::start(), not_after: testing::start().plus_secs(7 * 86_400 - 1) };

@@ -2,6 +2,7 @@
 
 use super::*;
 use crate::b64u::B64u;
+use crate::ca::Grounds;
 use crate::ca::name::{Attribute, DistinguishedName};
 use crate::ca::profile::ProfileCode;
 use crate::crypto::jose::Thumbprint;
@@ -367,4 +368,59 @@ fn documents_that_are_something_else() {
     let at = place(&world, PartyKind::IdentityRecorded, 0);
     let report = Office::spoilt(|world| world.lines[at].artefact = None).audit();
     assert_eq!((report.differences_in_all, report.has_losses()), (0, true), "erased or lost: nobody can tell");
+}
+
+/// A certificate under the name of an application: that one, approved in full, asked for it.
+#[test]
+fn certificates_that_nobody_approved() {
+    let (certificate, good) = super::ca::responder();
+    let grounds = Grounds { registration: vec![1; 16], request: Digest([7; 32]), ..good };
+    let key = RequestedKey {
+        profile: grounds.profile,
+        class: ProfileCode::OcspResponder.code(),
+        request: grounds.request,
+        public_key: Digest::of(&certificate.spki_der()),
+    };
+    let serial: [u8; 16] = certificate.serial().try_into().unwrap();
+    let found = |keys: Vec<RequestedKey>, officers_needed, serials, grounds: &Grounds| -> Vec<String> {
+        let mut office = Office { world: World::lived(), secs: 0 };
+        let apply = Apply {
+            id: [1; 16].into(),
+            keys,
+            subject: Digest::of(b"erased"),
+            applicant: None,
+            terms: Digest([2; 32]),
+            officers_needed,
+            key_compromised: false,
+            key_taken: false,
+            clock: CLOCK,
+        };
+        office.registration(1, RegistrationEvent::Apply(Box::new(apply)), None);
+        office.world.lines.last_mut().unwrap().entry.digest = Digest::of(b"erased").0;
+        office.identifies(1);
+        let approve = Approve { officer: officer(1), serials, party: party(), clock: CLOCK };
+        office.registration(1, RegistrationEvent::Approve(Box::new(approve)), None);
+        let now = GEN_TIME.plus_secs(90_100);
+        office.world.certify_on(ProfileCode::OcspResponder, &certificate, Some(grounds.clone()), now);
+        office.world.audit().differences.into_iter().map(|found| found.what).collect()
+    };
+    assert_eq!(found(vec![key], 1, vec![serial], &grounds), [""; 0]);
+    let nobody = ["no application was approved that asked for it"];
+    let other = [9; 32];
+    for (what, key) in [
+        ("profile", RequestedKey { profile: Digest(other), ..key }),
+        ("class", RequestedKey { class: 6, ..key }),
+        ("request", RequestedKey { request: Digest(other), ..key }),
+        ("key", RequestedKey { public_key: Digest(other), ..key }),
+    ] {
+        assert_eq!(found(vec![key], 1, vec![serial], &grounds), nobody, "another {what}");
+    }
+    assert_eq!(found(vec![key], 1, vec![[0x41; 16]], &grounds), nobody, "another serial number");
+    let second = RequestedKey { public_key: Digest(other), ..key };
+    assert_eq!(found(vec![second, key], 1, vec![serial, [0x41; 16]], &grounds), nobody, "that of another key");
+    assert_eq!(found(vec![key], 2, vec![serial], &grounds), nobody, "one of two officers");
+    let unknown = Grounds { registration: vec![2; 16], ..grounds.clone() };
+    assert_eq!(found(vec![key], 1, vec![serial], &unknown), nobody, "another application");
+    let short = Grounds { registration: vec![1; 15], ..grounds };
+    assert_eq!(found(vec![key], 1, vec![serial], &short), nobody, "no name of one");
 }
