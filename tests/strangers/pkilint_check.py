@@ -111,9 +111,9 @@ def main(arguments, checks):
     chain = x509.load_pem_x509_certificates((arguments.trust / "tsa-chain.pem").read_bytes())
     units = [c for c in chain if not c.extensions.get_extension_for_class(x509.KeyUsage).value.key_cert_sign]
     checks.equal("units in tsa-chain.pem", len(units), 2)
-    # A demonstration's certificates name CRL and issuer at 127.0.0.1, and that is found; a real service's must not.
+    # A demonstration's certificates name CRL, OCSP and issuer at 127.0.0.1, and that is found; a real service's must not.
     at_home = urlsplit(service["service"]["public_url"]).hostname == "127.0.0.1"
-    wanted = [CRITICAL_EKU] + [INTERNAL_NAME] * 2 * at_home
+    wanted = [CRITICAL_EKU] + [INTERNAL_NAME] * 3 * at_home
     for unit in units:
         title = unit.subject.get_attributes_for_oid(x509.NameOID.COMMON_NAME)[0].value
         lint(f"{title}: PKIX", pkix_lint, unit.public_bytes(Encoding.DER))
