@@ -229,17 +229,8 @@ impl Service {
         Ok(service)
     }
 
-    /// Appends a commit that was made elsewhere: measuring fills ledgers so.
-    pub fn submit(
-        &self,
-        commit: semper_ledger::sequencer::Commit,
-        done: impl FnOnce(Result<semper_ledger::sequencer::Appended, Refused>) + Send + 'static,
-    ) {
-        self.ledger.submit(commit, done);
-    }
-
     /// One reading that asserts nothing.
-    pub fn now(&self) -> Timestamp {
+    pub(crate) fn now(&self) -> Timestamp {
         self.time.now()
     }
 

@@ -181,7 +181,7 @@ fn failing_sync(errno: i32, test: &str) {
         let further = Duration::ZERO;
         let crowd = Crowd { name: &name, clients: CLIENTS, proof_every: 0, answers: 20, further };
         let (answered, (end, _)) = crowd.disturbed(server, |server| {
-            power.fail_next_sync(errno);
+            power.fail_next_commit(errno);
             // The clients run until the server is gone: it ends by itself.
             server.wait()
         });

@@ -31,6 +31,8 @@ struct Opened {
 pub(super) struct Faults {
     /// The next sync fails with this.
     pub(super) next_sync: Option<Errno>,
+    /// The next sync that a commit waits for fails with this.
+    pub(super) next_commit: Option<Errno>,
     /// Bytes that can still be written before the disk is full.
     pub(super) space: Option<u64>,
     /// Changes of names, sizes and owners, counted from the mount, after which nothing answers any more.
@@ -305,7 +307,12 @@ impl Disk {
 
     /// fsync, or with `data_only` fdatasync. Touches no real disk: the backing folder only has to outlive the test.
     pub(super) fn sync(&mut self, ino: Ino, data_only: bool) -> Answer<()> {
-        if let Some(error) = self.faults.next_sync.take() {
+        let waited_for = |path: &Path| path.extension().is_some_and(|end| end == "log") || path.ends_with("anchor");
+        let commit = self.faults.next_commit.filter(|_| waited_for(&self.names.path(ino)));
+        if commit.is_some() {
+            self.faults.next_commit = None;
+        }
+        if let Some(error) = commit.or_else(|| self.faults.next_sync.take()) {
             if let Some(bytes) = self.files.get_mut(&ino) {
                 bytes.sync_failed();
             }

@@ -176,6 +176,12 @@ impl PowerCut {
         lock(&self.disk).faults.next_sync = Some(rustix::io::Errno::from_raw_os_error(errno));
     }
 
+    /// The same for the next sync that a commit waits for: of the store's write-ahead log, or of the anchor. RocksDB syncs table
+    /// files and its manifest on threads of its own, and mends what fails there by itself where the disk was only full.
+    pub fn fail_next_commit(&self, errno: i32) {
+        lock(&self.disk).faults.next_commit = Some(rustix::io::Errno::from_raw_os_error(errno));
+    }
+
     /// Lets the disk take so many more bytes; then writes and preallocations fail with ENOSPC. The write that meets the
     /// end is done in part.
     pub fn fail_writes_after(&self, bytes: u64) {

@@ -1,11 +1,12 @@
 //! Many revoked certificates: how soon one more is visible, and what its list costs.
 
+use std::path::Path;
 use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
 use semper_api::{Service, ToRevoke};
-use semper_ledger::sequencer::{Commit, Draft};
+use semper_ledger::sequencer::{Clock, Commit, Draft};
 use semper_ttp::asn1::der;
 use semper_ttp::ca::crl::Reason;
 use semper_ttp::ca::name::DistinguishedName;
@@ -17,9 +18,9 @@ use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{Envelope, Recorded, names};
 use semper_ttp::time::Timestamp;
 
-use super::super::callers::Noise;
+use super::super::callers::{Noise, WallClock};
 use super::super::sample::{quantile, rounds};
-use super::super::{Failed, Figure, Goal, Place, machine};
+use super::super::{Failed, Figure, Goal, Place, large, machine};
 use super::{AREA, PARTY_CA, certification_request, nobody, service_in, wanted};
 use crate::data::DataFolder;
 use crate::progress::Progress;
@@ -81,8 +82,8 @@ impl Filled {
         let settings = data.join("semper.toml");
         let text = std::fs::read_to_string(&settings)? + &format!("\n[ca]\ncrl_shards = {SHARDS}\n");
         std::fs::write(&settings, text)?;
+        fill(&data, revoked, progress)?;
         let service = service_in(&data)?;
-        fill(&service, revoked, progress)?;
         service.renew_responders()?;
         service.renew_crls()?;
         let folder = DataFolder::open(&data)?;
@@ -149,18 +150,19 @@ impl Filled {
 }
 
 /// Certificates that were issued and revoked, as their facts say it: without the signatures, which nobody asks for here.
-fn fill(service: &Service, certificates: u64, progress: &Progress) -> Result<(), Failed> {
+fn fill(data: &Path, certificates: u64, progress: &Progress) -> Result<(), Failed> {
+    let (ledger, clock) = (large::open(data, None)?, WallClock::new());
     let (mut noise, profile) = (Noise::new(certificates), Profile::named("party-legal"));
     let (send, receive) = channel();
     let (mut left, mut waiting) = (certificates, 0);
     while left > 0 || waiting > 0 {
         if left > 0 && waiting < FILL_WAITING {
             let count = left.min(FILL_CERTIFICATES);
-            let now = service.now();
+            let now = Timestamp::from_millis(clock.now_ms());
             let drafts = (0..count).flat_map(|_| facts(&mut noise, profile.digest(), now)).collect();
             let send = send.clone();
             let commit = Commit { idempotency: None, now_ms: now.millis(), drafts, rows: Vec::new() };
-            service.submit(commit, move |outcome| {
+            ledger.submit(commit, move |outcome| {
                 let _ = send.send(outcome.map(|appended| appended.count)); // nobody listens only after an error
             });
             (left, waiting) = (left - count, waiting + 1);
