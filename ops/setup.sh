@@ -33,11 +33,14 @@ any_file() { compgen -G "$1" >/dev/null; }
 
 has_libclang() {
     [ -n "${LIBCLANG_PATH:-}" ] && return 0
-    local pattern
-    # llvm-N/lib is where Debian and Ubuntu put it, the others are for everyone else.
+    local pattern library
+    # llvm-N/lib is where Debian and Ubuntu put it, the others are for everyone else. libclang-cpp, which a machine may have alone,
+    # is another library, and bindgen passes it over, too.
     for pattern in '/usr/lib/llvm-*/lib/libclang*.so*' '/usr/lib/*/libclang*.so*' '/usr/lib*/libclang*.so*' \
-        '/usr/local/lib/libclang*'; do
-        any_file "$pattern" && return 0
+        '/usr/local/lib/libclang*.so*'; do
+        while read -r library; do
+            case "$library" in *libclang-cpp*) ;; *) return 0 ;; esac
+        done < <(compgen -G "$pattern")
     done
     return 1
 }
