@@ -147,6 +147,7 @@ fn event_of_registration(fact: &RegistrationFact) -> RegistrationEvent {
                 officers_needed: *officers_needed,
                 key_compromised: false,
                 key_taken: false,
+                party_taken: false,
                 clock: CLOCK,
             }))
         }
@@ -157,6 +158,8 @@ fn event_of_registration(fact: &RegistrationFact) -> RegistrationEvent {
             officer: *officer,
             serials: serials.clone(),
             party: party.unwrap_or([0; 16].into()),
+            key_taken: false,
+            party_taken: false,
             clock: CLOCK,
         })),
         RegistrationFact::Refused { reason, by, .. } => match *by {

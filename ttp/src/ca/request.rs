@@ -13,7 +13,7 @@ use rasn_pkix::SubjectPublicKeyInfo;
 
 use super::key::{self, KeyFault};
 use crate::asn1::{self, RawAlgorithm};
-use crate::crypto::{KeyKind, verify_possession};
+use crate::crypto::{KeyKind, SignError, Signer, verify_possession};
 use crate::digest::Digest;
 
 /// Longest request, octets: an RSA-8192 key, its signature and more attributes than anybody sends.
@@ -126,6 +126,24 @@ impl CertificationRequest {
     }
 }
 
+/// A request of our own, DER: for the key of `signer`, with nothing else in it.
+///
+/// # Errors
+/// The key does not sign.
+pub fn make_request(signer: &dyn Signer) -> Result<Vec<u8>, SignError> {
+    const UNWRITTEN: SignError = SignError { reason: "the certification request cannot be written" };
+    let info = Info {
+        version: Integer::ZERO,
+        subject: Any::new(vec![0x30, 0x00]),
+        key: rasn::der::decode(signer.spki_der()).map_err(|_| UNWRITTEN)?,
+        attributes: SetOf::new(),
+    };
+    let info = rasn::der::encode(&info).map_err(|_| UNWRITTEN)?;
+    let signature = BitString::from_vec(signer.sign(&info)?);
+    let algorithm = rasn::der::decode(signer.algorithm().identifier_der()).map_err(|_| UNWRITTEN)?;
+    rasn::der::encode(&Outer { info: Any::new(info), algorithm, signature }).map_err(|_| UNWRITTEN)
+}
+
 fn contains(outer: &[u8], inner: &[u8]) -> bool {
     outer.windows(inner.len()).any(|window| window == inner)
 }
@@ -142,7 +160,7 @@ fn parameters_fit(algorithm: &RawAlgorithm, kind: KeyKind) -> bool {
 mod tests {
     use super::*;
     use crate::asn1::pem;
-    use crate::crypto::oracle;
+    use crate::crypto::{SignatureAlgorithm, SoftKey, oracle};
 
     #[test]
     fn requests_of_libcrypto_are_read() {
@@ -152,6 +170,18 @@ mod tests {
             assert_eq!(CertificationRequest::from_der(&der), Ok(expected.clone()), "{kind:?}");
             let text = pem::encode("CERTIFICATE REQUEST", &der);
             assert_eq!(CertificationRequest::from_pem(&text), Ok(expected));
+        }
+    }
+
+    #[test]
+    fn ours_are_read_by_libcrypto_and_by_ourselves() {
+        for algorithm in
+            [SignatureAlgorithm::EcdsaP256Sha256, SignatureAlgorithm::RsaPkcs1Sha256, SignatureAlgorithm::Ed25519]
+        {
+            let key = SoftKey::generate(algorithm).unwrap();
+            let der = make_request(&key).unwrap();
+            assert_eq!(CertificationRequest::from_der(&der).unwrap().spki_der(), key.spki_der(), "{algorithm:?}");
+            assert!(oracle::request_verifies(&der), "{algorithm:?}");
         }
     }
 

@@ -69,6 +69,11 @@ pub(crate) fn request_signed_with_sha1() -> Vec<u8> {
     request(&ec(Nid::X9_62_PRIME256V1), MessageDigest::sha1())
 }
 
+/// Whether libcrypto reads a certification request, and its signature is by its own key.
+pub(crate) fn request_verifies(der: &[u8]) -> bool {
+    X509Req::from_der(der).and_then(|request| request.verify(&*request.public_key()?)).unwrap_or(false)
+}
+
 /// A request about these certificates of `issuer`, all in DER.
 pub(crate) fn ocsp_request(certificates: &[&[u8]], issuer: &[u8], sha256: bool) -> Vec<u8> {
     let mut request = OcspRequest::new().unwrap();

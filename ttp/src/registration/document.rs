@@ -8,14 +8,17 @@
 //!
 //! Names are those of certificates ([`crate::ca::name`]): there is one vocabulary for what is asked, proven and certified.
 //!
-//! Out of scope: the requests' signatures ([`crate::ca::request::CertificationRequest`]), what a profile wants of a name, the signature
-//! under the acceptance of the terms. The shell does these before it accepts.
+//! What the applicant alone can show is judged in [`ApplicationDocument::prove`]: possession of the keys, acceptance of the terms.
+//!
+//! Out of scope: what a profile wants of a name (the lint of the certificates that would follow).
 
 mod application;
 mod identity;
+mod proof;
 
 pub use application::{ApplicationDocument, Contact, ProfileRequest};
 pub use identity::{Day, DocumentKind, IdentityRecord, Method, SeenDocument};
+pub use proof::{Offer, Proof, ProofFault};
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};

@@ -60,8 +60,10 @@ pub struct Apply {
     pub officers_needed: u8,
     /// True if a certificate for one of the keys was revoked because the key was compromised.
     pub key_compromised: bool,
-    /// True if one of the keys is certified for somebody else.
+    /// True if a certificate was issued for one of the keys, for whomever.
     pub key_taken: bool,
+    /// True if the terms were accepted under a name that another party has.
+    pub party_taken: bool,
     /// What the clock component says of the reading that is given as `now`.
     pub clock: ClockVerdict,
 }
@@ -84,8 +86,12 @@ pub struct Approve {
     pub officer: Digest,
     /// Content octets of serial numbers, drawn at random: one for each key, used by the last approval.
     pub serials: Vec<[u8; 16]>,
-    /// Drawn at random: the party's name, used by the last approval if the applicant is none yet.
+    /// The name under which the terms were accepted, used by the last approval if the applicant is no party yet.
     pub party: PartyId,
+    /// True if a certificate was issued for one of the keys since, for whomever.
+    pub key_taken: bool,
+    /// True if another party has got that name since.
+    pub party_taken: bool,
     /// What the clock component says of the reading that is given as `now`.
     pub clock: ClockVerdict,
 }

@@ -25,9 +25,12 @@ pub enum RegistrationRefusal {
     /// One of the keys must never be certified again.
     #[error("a key of the application was compromised: a certificate for it was revoked for that")]
     KeyCompromised,
-    /// One of the keys is somebody else's.
-    #[error("a key of the application is certified for somebody else")]
+    /// One of the keys has a certificate: whose else it is cannot be told from the key, and who renews makes a new one.
+    #[error("a certificate was issued for a key of the application before; make a new key")]
     KeyTaken,
+    /// The name that the applicant gave itself is another party's.
+    #[error("the terms were accepted under the name of another party; draw 128 random bits")]
+    PartyTaken,
     /// Neither one officer nor two.
     #[error("{found} officers were to approve; one or two can")]
     OfficersNeeded {
@@ -93,6 +96,7 @@ impl RegistrationRefusal {
             Self::SameKey => "registration.same_key",
             Self::KeyCompromised => "registration.key_compromised",
             Self::KeyTaken => "registration.key_taken",
+            Self::PartyTaken => "registration.party_taken",
             Self::OfficersNeeded { .. } => "registration.officers_needed",
             Self::NoIdentity => "registration.no_identity",
             Self::SameOfficer => "registration.same_officer",

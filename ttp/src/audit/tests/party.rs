@@ -83,6 +83,7 @@ impl Office {
             officers_needed,
             key_compromised: false,
             key_taken: false,
+            party_taken: false,
             clock: CLOCK,
         };
         self.registration(id, RegistrationEvent::Apply(Box::new(event)), Some(bytes));
@@ -108,7 +109,14 @@ impl Office {
     }
 
     fn approves(&mut self, id: u8, by: u8) {
-        let event = Approve { officer: officer(by), serials: vec![[0x41; 16]], party: party(), clock: CLOCK };
+        let event = Approve {
+            officer: officer(by),
+            serials: vec![[0x41; 16]],
+            party: party(),
+            key_taken: false,
+            party_taken: false,
+            clock: CLOCK,
+        };
         self.registration(id, RegistrationEvent::Approve(Box::new(event)), None);
     }
 
@@ -230,7 +238,14 @@ fn a_second_approval_by_the_first_officer() {
     };
     let lie = RegistrationFact::Approved { id, at: when, officer: officer(1), remaining: 0, serials, party };
     world.rewrite(at, lie);
-    let event = Approve { officer: officer(1), serials: Vec::new(), party: [0; 16].into(), clock: CLOCK };
+    let event = Approve {
+        officer: officer(1),
+        serials: Vec::new(),
+        party: [0; 16].into(),
+        key_taken: false,
+        party_taken: false,
+        clock: CLOCK,
+    };
     world.fact(at).event_digest = RegistrationEvent::Approve(Box::new(event)).digest();
     world.reseal(at);
     finds(
@@ -256,7 +271,14 @@ fn an_approval_without_a_record_of_identity() {
         serials: vec![[0x41; 16]],
         party: Some(party()),
     };
-    let event = Approve { officer: officer(1), serials: Vec::new(), party: party(), clock: CLOCK };
+    let event = Approve {
+        officer: officer(1),
+        serials: Vec::new(),
+        party: party(),
+        key_taken: false,
+        party_taken: false,
+        clock: CLOCK,
+    };
     let fact = fact.into_fact(&Envelope {
         aggregate: id.aggregate(),
         seq: 1,
@@ -393,12 +415,20 @@ fn certificates_that_nobody_approved() {
             officers_needed,
             key_compromised: false,
             key_taken: false,
+            party_taken: false,
             clock: CLOCK,
         };
         office.registration(1, RegistrationEvent::Apply(Box::new(apply)), None);
         office.world.lines.last_mut().unwrap().entry.digest = Digest::of(b"erased").0;
         office.identifies(1);
-        let approve = Approve { officer: officer(1), serials, party: party(), clock: CLOCK };
+        let approve = Approve {
+            officer: officer(1),
+            serials,
+            party: party(),
+            key_taken: false,
+            party_taken: false,
+            clock: CLOCK,
+        };
         office.registration(1, RegistrationEvent::Approve(Box::new(approve)), None);
         let now = GEN_TIME.plus_secs(90_100);
         office.world.certify_on(ProfileCode::OcspResponder, &certificate, Some(grounds.clone()), now);

@@ -24,6 +24,9 @@ pub(super) fn apply(event: &Apply, now: Timestamp) -> Result<Decided<Registratio
     if event.key_taken {
         return Err(RegistrationRefusal::KeyTaken);
     }
+    if event.party_taken {
+        return Err(RegistrationRefusal::PartyTaken);
+    }
     let fact = RegistrationFact::Applied {
         id: *id,
         at: now,

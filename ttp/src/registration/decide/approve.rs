@@ -27,6 +27,13 @@ pub(super) fn approve(
         let fact = RegistrationFact::Approved { id, at: now, officer, remaining, serials: Vec::new(), party: None };
         return Ok((vec![fact], Vec::new()));
     }
+    // Two applications may be open for one key or one name: the first that is approved has it.
+    if event.key_taken {
+        return Err(RegistrationRefusal::KeyTaken);
+    }
+    if event.party_taken {
+        return Err(RegistrationRefusal::PartyTaken);
+    }
     let (expected, found) = (application.keys.len(), event.serials.iter().collect::<BTreeSet<_>>().len());
     if event.serials.len() != expected || found != expected {
         return Err(RegistrationRefusal::Serials { expected, found });

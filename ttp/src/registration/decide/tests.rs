@@ -34,6 +34,7 @@ fn apply(officers_needed: u8) -> Apply {
         officers_needed,
         key_compromised: false,
         key_taken: false,
+        party_taken: false,
         clock: CLOCK,
     }
 }
@@ -45,7 +46,14 @@ fn record(number: u8) -> RegistrationEvent {
 
 fn approve(by: u8) -> RegistrationEvent {
     let serials = vec![[0x41; 16], [0x42; 16]];
-    RegistrationEvent::Approve(Box::new(Approve { officer: officer(by), serials, party: [9; 16].into(), clock: CLOCK }))
+    RegistrationEvent::Approve(Box::new(Approve {
+        officer: officer(by),
+        serials,
+        party: [9; 16].into(),
+        key_taken: false,
+        party_taken: false,
+        clock: CLOCK,
+    }))
 }
 
 fn refuse(reason: RefusalReason) -> RegistrationEvent {
@@ -152,7 +160,8 @@ fn what_is_applied_for() {
         ("twice", Apply { keys: keys(&[1, 2, 1]), ..good() }, Err(No::SameKey)),
         ("one key in two profiles", Apply { keys: vec![key(1), renamed], ..good() }, Err(No::SameKey)),
         ("a compromised key", Apply { key_compromised: true, ..good() }, Err(No::KeyCompromised)),
-        ("somebody else's key", Apply { key_taken: true, ..good() }, Err(No::KeyTaken)),
+        ("a key that has a certificate", Apply { key_taken: true, ..good() }, Err(No::KeyTaken)),
+        ("another party's name", Apply { party_taken: true, ..good() }, Err(No::PartyTaken)),
         ("without officers", Apply { officers_needed: 0, ..good() }, Err(No::OfficersNeeded { found: 0 })),
         ("three officers", Apply { officers_needed: 3, ..good() }, Err(No::OfficersNeeded { found: 3 })),
     ];
@@ -231,9 +240,31 @@ fn each_key_has_a_serial_number_of_its_own() {
     for (serials, found) in
         [(vec![], 0), (vec![[1; 16]], 1), (vec![[1; 16], [1; 16]], 1), (vec![[1; 16], [1; 16], [2; 16]], 2)]
     {
-        let event = Approve { officer: officer(1), serials, party: [9; 16].into(), clock: CLOCK };
+        let event = Approve {
+            officer: officer(1),
+            serials,
+            party: [9; 16].into(),
+            key_taken: false,
+            party_taken: false,
+            clock: CLOCK,
+        };
         let decided = decide(&state, &RegistrationEvent::Approve(Box::new(event)), at(1_002));
         assert_eq!(decided, Err(RegistrationRefusal::Serials { expected: 2, found }));
+    }
+}
+
+/// Of two applications for one key or one name, the first that is approved has it.
+#[test]
+fn what_was_given_since_is_not_given_again() {
+    let state = after(&[RegistrationEvent::Apply(Box::new(apply(1))), record(1)]);
+    let RegistrationEvent::Approve(good) = approve(1) else { unreachable!() };
+    for (event, due) in [
+        (Approve { key_taken: true, ..(*good).clone() }, RegistrationRefusal::KeyTaken),
+        (Approve { party_taken: true, ..*good }, RegistrationRefusal::PartyTaken),
+    ] {
+        let event = RegistrationEvent::Approve(Box::new(event));
+        assert_eq!(decide(&state, &event, at(1_002)), Err(due));
+        assert_eq!(event.digest(), approve(1).digest(), "what was looked up is no part of what was asked");
     }
 }
 
@@ -280,6 +311,8 @@ fn nothing_is_decided_by_a_clock_in_doubt() {
                 officer: officer(1),
                 serials: Vec::new(),
                 party: [9; 16].into(),
+                key_taken: false,
+                party_taken: false,
                 clock: verdict,
             })),
         ),
@@ -326,6 +359,13 @@ fn events_are_told_apart() {
     ];
     let different: std::collections::BTreeSet<_> = all.iter().map(RegistrationEvent::digest).collect();
     assert_eq!(different.len(), all.len());
-    let drawn = Approve { officer: officer(1), serials: vec![[5; 16]], party: [5; 16].into(), clock: CLOCK };
+    let drawn = Approve {
+        officer: officer(1),
+        serials: vec![[5; 16]],
+        party: [5; 16].into(),
+        key_taken: false,
+        party_taken: false,
+        clock: CLOCK,
+    };
     assert_eq!(RegistrationEvent::Approve(Box::new(drawn)).digest(), approve(1).digest());
 }
