@@ -5,7 +5,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use bytes::Bytes;
-use http::{StatusCode, header};
+use http::{HeaderMap, StatusCode, header};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 
 use crate::router::BodyLimits;
@@ -26,7 +26,34 @@ pub(crate) async fn read(limits: &BodyLimits, request: Request) -> Result<Bytes,
     }
 }
 
+/// Whether the body is of this media type: the type alone counts, without regard to case or parameters.
+pub(crate) fn has_media_type(headers: &HeaderMap, media_type: &str) -> bool {
+    let value = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok());
+    let essence = value.and_then(|value| value.split(';').next());
+    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(media_type))
+}
+
 /// What is left of the body is not read, so the connection cannot go on.
 fn closing(status: StatusCode, text: &'static str) -> Response {
     (status, [(header::CONNECTION, "close")], text).into_response()
+}
+
+#[cfg(test)]
+mod tests {
+    use http::HeaderValue;
+
+    use super::*;
+
+    #[test]
+    fn a_media_type_is_one_word() {
+        let is = |value: Option<&'static str>| {
+            let value = value.map(|value| (header::CONTENT_TYPE, HeaderValue::from_static(value)));
+            has_media_type(&value.into_iter().collect(), "application/json")
+        };
+        assert!(is(Some("application/json")));
+        assert!(is(Some("Application/JSON ; charset=utf-8")));
+        assert!(!is(Some("application/json2")));
+        assert!(!is(Some("")));
+        assert!(!is(None));
+    }
 }

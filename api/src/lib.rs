@@ -4,6 +4,7 @@
 //! Nothing is decided here (`semper-ttp` does) and nothing is ordered or stored (`semper-ledger` does). The system clock,
 //! settings and signals belong to `semper-ops`.
 
+pub mod access;
 pub mod admin;
 mod authorities;
 pub mod backup;
@@ -31,6 +32,7 @@ pub mod witnesses;
 
 pub use authorities::{Authorities, AuthorityKey};
 pub use service::{
-    CredentialFault, Endpoint, IssuedCertificate, KnownCertificate, KnownList, ResponderKey, Service, ServiceParts,
-    TimeSource, ToIssue, ToRevoke,
+    ActFault, CredentialFault, Endpoint, IssuedCertificate, KnownApplication, KnownCertificate, KnownList, KnownParty,
+    PartyFault, RegistrationFault, RegistrationParts, ResponderKey, Service, ServiceParts, TimeSource, ToIssue,
+    ToRevoke,
 };

@@ -8,7 +8,7 @@ use std::sync::Arc;
 use axum::{
     body::Body,
     extract::{Extension, Request, State},
-    response::Response,
+    response::{IntoResponse, Response},
 };
 use base64::{Engine, engine::general_purpose::STANDARD};
 use bytes::Bytes;
@@ -19,11 +19,11 @@ use semper_ttp::{
 };
 
 use crate::{
-    body,
+    body::{self, has_media_type},
     router::App,
     server::{Peer, RequestId},
     service::{OcspAnswer, OcspAnswered},
-    well_known::names_etag,
+    well_known::{http_date, names_etag},
 };
 
 const REQUEST: &str = "application/ocsp-request";
@@ -38,9 +38,9 @@ pub(crate) async fn post(
     Extension((peer, _)): Extension<(Peer, RequestId)>,
     request: Request,
 ) -> Response {
-    if !has_type(request.headers()) {
+    if !has_media_type(request.headers(), REQUEST) {
         let text = "OCSP requests have the type application/ocsp-request\n";
-        return plain(StatusCode::UNSUPPORTED_MEDIA_TYPE, text);
+        return (StatusCode::UNSUPPORTED_MEDIA_TYPE, text).into_response();
     }
     let bytes = match body::read(&app.limits, request).await {
         Ok(bytes) => bytes,
@@ -102,25 +102,19 @@ fn decode(encoded: &str) -> Option<Vec<u8>> {
     STANDARD.decode(text).ok()
 }
 
-fn has_type(headers: &HeaderMap) -> bool {
-    let found = headers.get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-    found.split(';').next().is_some_and(|found| found.trim().eq_ignore_ascii_case(REQUEST))
-}
-
 fn cacheable(answer: &OcspAnswer, now: Timestamp, headers: &HeaderMap) -> Response {
     let known = headers.get(header::IF_NONE_MATCH).is_some_and(|tags| names_etag(tags, &answer.etag));
     let mut response = Response::new(if known { Body::empty() } else { Body::from(answer.der.clone()) });
     if known {
         *response.status_mut() = StatusCode::NOT_MODIFIED;
     }
-    let date = |at: Timestamp| at.to_chrono().format("%a, %d %b %Y %H:%M:%S GMT").to_string();
     let left_secs = answer.next_update.secs().saturating_sub(now.secs());
     let max_age = MAX_AGE_SECS.min(left_secs.saturating_sub(1));
     let values = [
         (header::CACHE_CONTROL, format!("max-age={max_age}, public, no-transform, must-revalidate")),
         (header::ETAG, answer.etag.clone()),
-        (header::LAST_MODIFIED, date(answer.this_update)),
-        (header::EXPIRES, date(answer.next_update)),
+        (header::LAST_MODIFIED, http_date(answer.this_update)),
+        (header::EXPIRES, http_date(answer.next_update)),
     ];
     let headers = response.headers_mut();
     headers.insert(header::CONTENT_TYPE, RESPONSE);
@@ -139,13 +133,6 @@ fn once(der: Bytes) -> Response {
 
 fn error(status: ErrorStatus) -> Response {
     once(Bytes::copy_from_slice(&status.der()))
-}
-
-fn plain(status: StatusCode, text: &'static str) -> Response {
-    let mut response = Response::new(Body::from(text));
-    *response.status_mut() = status;
-    response.headers_mut().insert(header::CONTENT_TYPE, HeaderValue::from_static("text/plain; charset=utf-8"));
-    response
 }
 
 #[cfg(test)]

@@ -7,9 +7,12 @@
 //!
 //! A signature that was not committed dies with the memory it lies in.
 
+mod act;
 mod credential;
 mod crl;
 mod ocsp;
+mod party;
+mod registration;
 mod token;
 mod upkeep;
 
@@ -18,11 +21,6 @@ use std::sync::{
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
-pub(crate) use self::ocsp::{Answer as OcspAnswer, Answered as OcspAnswered};
-pub use self::{
-    credential::{CredentialFault, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
-    ocsp::ResponderKey,
-};
 use semper_ledger::{
     ledger::Ledger,
     sequencer::{Draft, Refused},
@@ -34,16 +32,28 @@ use semper_ttp::{
     crypto::{Entropy, Signer},
     digest::Digest,
     evidence::{Aggregate, Envelope, Fact, SERIAL_COUNTER, names},
-    role::{Snapshot, decode_snapshot, fold},
+    role::{Snapshot, decode_snapshot},
     time::Timestamp,
     timestamp::{self, ClockVerdict},
 };
 
 use tokio::sync::Notify;
 
+pub use self::{
+    act::ActFault,
+    credential::{CredentialFault, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
+    ocsp::ResponderKey,
+    party::{KnownParty, PartyFault},
+    registration::{KnownApplication, RegistrationFault, RegistrationParts},
+};
 use self::{
+    act::folded,
     ocsp::Responders,
     token::{FIRST_USE_STEP, FirstUse},
+};
+pub(crate) use self::{
+    ocsp::{Answer as OcspAnswer, Answered as OcspAnswered},
+    registration::Register,
 };
 use crate::{
     authorities::Authorities, backup::Checkpoints, metrics::Metrics, pool::Pool, quota::Quota, witnesses::Witnesses,
@@ -86,6 +96,9 @@ impl Endpoint {
 /// that tries serial numbers gets an unsigned answer from then on.
 const UNKNOWN_PER_MINUTE: u32 = 60;
 
+/// Applications that one address may send in a minute without a certificate: people's, not a flood's.
+const APPLICATIONS_PER_MINUTE: u32 = 20;
+
 /// Everything a service is given.
 pub struct ServiceParts {
     /// The ledger.
@@ -118,6 +131,8 @@ pub struct ServiceParts {
     pub subject: Subject,
     /// True if nobody vouches for the clock: certificates then bear the test policy alone.
     pub test: bool,
+    /// What applications for certificates rest on.
+    pub registration: RegistrationParts,
 }
 
 /// The running service.
@@ -149,6 +164,9 @@ pub struct Service {
     unknown_quota: Quota,
     /// Instead of the policies of profiles.
     test_policy: Option<ObjectIdentifier>,
+    pub(crate) register: Register,
+    /// Applications of strangers, per address.
+    pub(crate) applications_quota: Quota,
 }
 
 /// Why the service itself could not act; its log has the details.
@@ -172,6 +190,9 @@ pub enum ServiceFault {
     /// A key did not sign.
     #[error("{0}")]
     Signing(String),
+    /// The access log.
+    #[error("the access log: {0}")]
+    Access(String),
     /// An OCSP responder could not be set up.
     #[error("OCSP: {0}")]
     Responder(String),
@@ -192,7 +213,7 @@ impl Service {
     pub fn new(parts: ServiceParts) -> Result<Arc<Self>, ServiceFault> {
         let ServiceParts { ledger, endpoints, authorities, time, entropy, metrics, quota, .. } = parts;
         let ServiceParts { witnesses, checkpoints, policy_hash, description, base_url, .. } = parts;
-        let ServiceParts { responders, subject, test, .. } = parts;
+        let ServiceParts { responders, subject, test, registration, .. } = parts;
         let cas = authorities.all().iter().filter_map(|held| Some((held.key.ca, held.certificate.clone()?)));
         let responders = Responders::new(cas.collect(), &responders, subject);
         let test_policy = TEST_POLICY.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn()).filter(|_| test);
@@ -223,7 +244,10 @@ impl Service {
             responders,
             unknown_quota: Quota::new(UNKNOWN_PER_MINUTE, false),
             test_policy,
+            register: Register::new(registration),
+            applications_quota: Quota::new(APPLICATIONS_PER_MINUTE, false),
         });
+        service.load_open_applications()?;
         service.load_lists()?;
         service.load_revoked_cas()?;
         Ok(service)
@@ -238,7 +262,7 @@ impl Service {
     fn load_revoked_cas(&self) -> Result<(), ServiceFault> {
         for held in self.authorities.all().iter().filter(|held| held.key.ca.authority != Authority::Root) {
             let Some(own) = &held.certificate else { continue };
-            let (state, _) = self.certificate_state(&CaId::first(Authority::Root).certificate(&own.serial()))?;
+            let state = self.certificate_state(&CaId::first(Authority::Root).certificate(&own.serial()))?;
             if state.issued().is_some_and(|status| status.revoked.is_some()) {
                 held.mark_revoked();
             }
@@ -382,8 +406,5 @@ fn load<R: semper_ttp::role::Folded>(
     if let Some(snapshot) = reader.snapshot(&aggregate.0)?.and_then(|row| decode_snapshot::<R>(&row)) {
         return Ok(snapshot);
     }
-    let facts = |error: &dyn std::fmt::Display| ServiceFault::Facts(error.to_string());
-    let decoded: Result<Vec<Fact>, _> =
-        reader.facts_of(&aggregate.0, 0)?.iter().map(|bytes| Fact::decode(bytes)).collect();
-    fold::<R>(Snapshot::default(), &decoded.map_err(|error| facts(&error))?).map_err(|error| facts(&error))
+    folded::<R>(&reader.facts_of(&aggregate.0, 0)?)
 }

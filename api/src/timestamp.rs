@@ -15,7 +15,7 @@ use semper_ttp::{
 };
 
 use crate::{
-    body,
+    body::{self, has_media_type},
     quota::{Exceeded, WINDOW_SECS},
     router::App,
     server::{Peer, RequestId},
@@ -36,7 +36,7 @@ pub(crate) async fn rsa(State(app): State<Arc<App>>, request: HttpRequest) -> Re
 async fn stamp(app: Arc<App>, endpoint: usize, request: HttpRequest) -> Response {
     let service = &app.service;
     let settings = service.endpoints[endpoint].endpoint.settings();
-    if !is_query(request.headers().get(header::CONTENT_TYPE)) {
+    if !has_media_type(request.headers(), QUERY) {
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content type must be application/timestamp-query\n")
             .into_response();
     }
@@ -70,12 +70,6 @@ async fn stamp(app: Arc<App>, endpoint: usize, request: HttpRequest) -> Response
     }
 }
 
-/// The type alone counts, without regard to case or parameters.
-fn is_query(value: Option<&HeaderValue>) -> bool {
-    let essence = value.and_then(|value| value.to_str().ok()).and_then(|value| value.split(';').next());
-    essence.is_some_and(|essence| essence.trim().eq_ignore_ascii_case(QUERY))
-}
-
 fn rejected(status: StatusCode, refusal: &Refusal, retry_after_secs: Option<u32>) -> Response {
     reply(status, response::rejection(refusal), retry_after_secs)
 }
@@ -90,20 +84,4 @@ fn reply(status: StatusCode, body: Vec<u8>, retry_after_secs: Option<u32>) -> Re
         headers.insert(header::RETRY_AFTER, secs.into());
     }
     response
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_query_type_without_regard_to_case_or_parameters() {
-        let is = |text: &'static str| is_query(Some(&HeaderValue::from_static(text)));
-        assert!(is("application/timestamp-query"));
-        assert!(is("Application/Timestamp-Query ; charset=utf-8"));
-        assert!(!is("application/timestamp-reply"));
-        assert!(!is("application/timestamp-query2"));
-        assert!(!is(""));
-        assert!(!is_query(None));
-    }
 }

@@ -1,12 +1,15 @@
 //! `/v1`: what parties and officers may do, whom their certificates name. Served over TLS alone ([`crate::router::secure`]).
 //!
-//! Nothing below `/v1` is done for somebody without a certificate, and nothing that names anybody is shown to him; every error is problem details (RFC 9457), also one
-//! that the router, an extractor or the body's bounds raise: [`problem::finish`] sees every answer last.
+//! Without a certificate one may apply for one, read by its random name what became of that, read the terms, and ask for the status
+//! of a certificate, which names nobody. Every error is problem details (RFC 9457), also one that the router, an extractor or the
+//! body's bounds raise: [`problem::finish`] sees every answer last.
 
 mod body;
 mod certificates;
+mod parties;
 mod principal;
 mod problem;
+mod registrations;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -31,6 +34,22 @@ pub(crate) fn routes() -> Router<Arc<App>> {
     below(
         Router::new()
             .route("/me", get(me))
+            .route("/terms", get(registrations::terms))
+            .route("/registrations", get(registrations::list).post(registrations::apply))
+            .route("/registrations/{id}", get(registrations::show))
+            .route("/registrations/{id}/application", get(registrations::read_application))
+            .route(
+                "/registrations/{id}/identity",
+                get(registrations::read_identity).post(registrations::record_identity),
+            )
+            .route("/registrations/{id}/approve", post(registrations::approve))
+            .route("/registrations/{id}/refuse", post(registrations::refuse))
+            .route("/registrations/{id}/withdraw", post(registrations::withdraw))
+            .route("/parties", get(parties::list))
+            .route("/parties/{id}", get(parties::show))
+            .route("/parties/{id}/suspend", post(parties::suspend))
+            .route("/parties/{id}/reinstate", post(parties::reinstate))
+            .route("/parties/{id}/terms", post(parties::accept_terms))
             .route("/certificates/{serial}/status", get(certificates::status))
             .route("/certificates/{serial}/revoke", post(certificates::revoke)),
     )

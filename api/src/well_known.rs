@@ -58,6 +58,20 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
                 "disciplined by the operator's time service; the kernel states synchronisation and error"
             },
         },
+        "registration": {
+            "path": "/v1/registrations",
+            "terms": { "path": "/v1/terms", "sha256": service.register.terms_digest.to_string() },
+            "profiles": service.register.profiles().map(|profile| {
+                json!({
+                    "name": profile.name(),
+                    "title": profile.title(),
+                    "sha256": profile.digest().to_string(),
+                    "keys": profile.keys().iter().map(|kind| kind.name()).collect::<Vec<_>>(),
+                    "life_days": profile.life_days(),
+                    "officers": profile.officers(),
+                })
+            }).collect::<Vec<_>>(),
+        },
         "authorities": service.authorities.all().iter().map(|held| {
             let name = held.key.ca.place();
             json!({ "name": name, "certificate": format!("/ca/{name}.cer"), "crl": format!("/crl/{name}.crl") })
@@ -99,9 +113,14 @@ pub(crate) async fn crl(
     Ok(cached(der, "application/pkix-crl", "public, max-age=300", Some(this_update), &headers))
 }
 
+/// IMF-fixdate (RFC 9110 §5.6.7).
+pub(crate) fn http_date(at: Timestamp) -> String {
+    at.to_chrono().format("%a, %d %b %Y %H:%M:%S GMT").to_string()
+}
+
 /// With a strong ETag over the bytes, Last-Modified where `modified` is known, and 304 for a client that has them
 /// (RFC 9110 §13.2.2: If-None-Match goes before If-Modified-Since).
-fn cached(
+pub(crate) fn cached(
     der: bytes::Bytes,
     content_type: &'static str,
     cache: &'static str,
@@ -109,7 +128,7 @@ fn cached(
     headers: &HeaderMap,
 ) -> Response {
     let etag = format!("\"{}\"", semper_ttp::digest::Digest::of(&der));
-    let modified = modified.map(|at| at.to_chrono().format("%a, %d %b %Y %H:%M:%S GMT").to_string());
+    let modified = modified.map(http_date);
     let known = match headers.get(header::IF_NONE_MATCH) {
         Some(tags) => names_etag(tags, &etag),
         // The very date that was sent: whoever kept a copy sends it back, and no other can be trusted to the second.

@@ -237,9 +237,8 @@ impl Reader {
     /// The entry of one step of an aggregate.
     pub fn step_index(&self, aggregate: &Hash, step: u64) -> Result<Option<u64>, Fault> {
         let key = keys::hash_number(aggregate, step);
-        let Some(row) = read(&*self.store, Table::Aggregate, &key)? else { return Ok(None) };
-        let index = keys::parse_number(&row);
-        index.map(Some).ok_or_else(|| Fault::corrupt(Table::Aggregate, &key, "not an index"))
+        let row = read(&*self.store, Table::Aggregate, &key)?;
+        row.map(|row| index_of(Table::Aggregate, &key, &row)).transpose()
     }
 
     /// The first entry that answered the request of this idempotency key, and the hash of that request.
@@ -257,20 +256,20 @@ impl Reader {
         let Some((_, step)) = keys::parse_hash_number(&key).filter(|(found, _)| found == aggregate) else {
             return Ok(None);
         };
-        let index = keys::parse_number(&row);
-        Ok(Some((step, index.ok_or_else(|| Fault::corrupt(Table::Aggregate, &key, "not an index"))?)))
+        Ok(Some((step, index_of(Table::Aggregate, &key, &row)?)))
     }
 
-    /// The entry that is found by this name.
-    pub fn named(&self, name: &[u8]) -> Result<Option<u64>, Fault> {
-        let Some(row) = read(&*self.store, Table::Name, name)? else { return Ok(None) };
-        let index = keys::parse_number(&row);
-        index.map(Some).ok_or_else(|| Fault::corrupt(Table::Name, name, "not an index"))
-    }
-
-    /// Every name that begins with `prefix`, from `from` on and in order, with its entry, until `visit` breaks or fails: one
-    /// consistent moment.
+    /// Every name that begins with `prefix`, in order and with its entry, until `visit` breaks or fails: one consistent moment.
     pub fn names<E: From<Fault>>(
+        &self,
+        prefix: &[u8],
+        visit: impl FnMut(&[u8], u64) -> Result<ControlFlow<()>, E>,
+    ) -> Result<(), E> {
+        self.names_from(prefix, prefix, visit)
+    }
+
+    /// The same from the name `from` on.
+    pub fn names_from<E: From<Fault>>(
         &self,
         prefix: &[u8],
         from: &[u8],
@@ -281,20 +280,19 @@ impl Reader {
             if !name.starts_with(prefix) {
                 return Ok(ControlFlow::Break(()));
             }
-            let index = keys::parse_number(row).ok_or_else(|| Fault::corrupt(Table::Name, name, "not an index"))?;
-            visit(name, index)
+            visit(name, index_of(Table::Name, name, row)?)
         })
     }
 
     /// The last name in order that begins with `prefix`, and its entry.
     pub fn last_name(&self, prefix: &[u8]) -> Result<Option<(Vec<u8>, u64)>, Fault> {
-        // Behind every name of the prefix stands the prefix with its last octet counted up; none of ours ends in 0xFF alone.
+        // Behind every name of the prefix: no name is as long.
         let past = [prefix, &[0xFF; 200][..]].concat();
         let Some((name, row)) = first(&*self.store, Table::Name, &past, Direction::Down)? else { return Ok(None) };
         if !name.starts_with(prefix) {
             return Ok(None);
         }
-        let index = keys::parse_number(&row).ok_or_else(|| Fault::corrupt(Table::Name, &name, "not an index"))?;
+        let index = index_of(Table::Name, &name, &row)?;
         Ok(Some((name, index)))
     }
 
@@ -323,6 +321,11 @@ impl Reader {
         }
         Ok(tile)
     }
+}
+
+/// The index that a row is.
+fn index_of(table: Table, key: &[u8], row: &[u8]) -> Result<u64, Fault> {
+    keys::parse_number(row).ok_or_else(|| Fault::corrupt(table, key, "not an index"))
 }
 
 impl proof::Tiles for Reader {

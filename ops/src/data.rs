@@ -4,6 +4,8 @@
 //! DIR/ INCOMPLETE       only while `semper init` or `semper restore` runs, or when it did not finish
 //!      identity.json    who this service is, for good
 //!      semper.toml      settings that are read when no --config is given
+//!      terms.md         what applicants for certificates accept; the operator's own text
+//!      access/          who has read documents that name people
 //!      store/           the ledger (RocksDB)
 //!      anchor           its newest checkpoint (settings may move it to another volume)
 //!      anchor.retired   only where a restore took the anchor over for another folder; anchor.retired.txt says for which
@@ -30,6 +32,7 @@ mod loaded;
 mod lock;
 mod read_only;
 mod retired;
+mod terms;
 
 use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};

@@ -60,6 +60,12 @@ impl Aggregate {
         Self::of("key", key.to_string().as_bytes())
     }
 
+    /// A segment of the access log, by the moment of its first line.
+    #[must_use]
+    pub fn of_access(from: Timestamp) -> Self {
+        Self::of("access", &from.millis().to_be_bytes())
+    }
+
     /// The diary of the service itself: its starts and ends, the events of its clock.
     #[must_use]
     pub fn service() -> Self {

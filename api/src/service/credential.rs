@@ -12,7 +12,7 @@ use semper_ttp::{
         certificate::{self, BuildFault, CertificateSerial, Template},
         credential::{CertificateState, Credential, CredentialEvent, CredentialRefusal, Issue, IssueRefusal, Revoke},
         crl::Reason,
-        lint::LINT_VERSION,
+        lint::{LINT_VERSION, Lint},
         name::{AlternativeNames, DistinguishedName},
         profile::Profile,
     },
@@ -23,11 +23,8 @@ use semper_ttp::{
     x509::{Certificate, Period},
 };
 
-use super::{Service, ServiceFault, draft};
+use super::{Service, ServiceFault, act::ATTEMPTS_MAX, draft};
 use crate::authorities::Held;
-
-/// How often a decision is made anew because its commit group came too late, or somebody else was faster.
-const ATTEMPTS_MAX: usize = 3;
 
 const DAY_SECS: u64 = 24 * 3600;
 
@@ -183,6 +180,14 @@ impl Service {
         }
     }
 
+    /// What the lint would say of a certificate, if it were issued now.
+    pub(super) fn lint(&self, wanted: &ToIssue) -> Result<Lint, CredentialFault> {
+        let held = self.authorities.get(wanted.ca).ok_or_else(|| CredentialFault::NoCa(wanted.ca.place()))?;
+        let serial = CertificateSerial::from_random(wanted.serial.unwrap_or_default());
+        let (template, _) = self.template(held, wanted, serial, list_for(held, &serial).partition, self.time.now());
+        Ok(certificate::prepare(&template, &held.key.issuer)?.lint().clone())
+    }
+
     /// Builds, lints, decides and signs.
     fn prepare_certificate(&self, wanted: &ToIssue) -> Result<Prepared, CredentialFault> {
         let held = self.authorities.get(wanted.ca).ok_or_else(|| CredentialFault::NoCa(wanted.ca.place()))?;
@@ -209,7 +214,7 @@ impl Service {
         // One that was drawn now cannot have been given before; one that was drawn at an approval may have been.
         let state = match wanted.serial {
             None => CertificateState::None,
-            Some(_) => self.certificate_state(&aggregate)?.0,
+            Some(_) => self.certificate_state(&aggregate)?,
         };
         let event = CredentialEvent::Issue(Box::new(Issue {
             list,
@@ -318,7 +323,8 @@ impl Service {
         }
         let aggregate = ca.certificate(serial);
         for _ in 0..ATTEMPTS_MAX {
-            let (state, index) = self.certificate_state(&aggregate)?;
+            let state = self.certificate_state(&aggregate)?;
+            let index = self.reader().step_index(&aggregate.0, 0)?;
             let der = index.map(|index| self.reader().artefact(index)).transpose()?.flatten();
             let certificate = Digest::of(der.as_deref().unwrap_or_default());
             let (now, clock) = self.time.check();
@@ -335,6 +341,9 @@ impl Service {
             match self.ledger.append(commit) {
                 Ok(appended) => {
                     self.after_revocation(*list, serial);
+                    if let Some(certificate) = der.and_then(|der| Certificate::from_der(&der).ok()) {
+                        self.after_revocation_of(&certificate);
+                    }
                     return Ok(appended.first);
                 }
                 // Somebody was faster: decided anew, it says so.
@@ -360,19 +369,9 @@ impl Service {
         }
     }
 
-    /// The state of one certificate, and the entry of its issue.
-    pub(super) fn certificate_state(
-        &self,
-        aggregate: &Aggregate,
-    ) -> Result<(CertificateState, Option<u64>), ServiceFault> {
-        let mut state = CertificateState::default();
-        let facts = self.reader().facts_of(&aggregate.0, 0)?;
-        for bytes in &facts {
-            let fact = Fact::decode(bytes).and_then(|fact| CaFact::from_fact(&fact));
-            Credential::apply(&mut state, &fact.map_err(|error| ServiceFault::Facts(error.to_string()))?);
-        }
-        let index = if facts.is_empty() { None } else { self.reader().step_index(&aggregate.0, 0)? };
-        Ok((state, index))
+    /// The state of one certificate.
+    pub(super) fn certificate_state(&self, aggregate: &Aggregate) -> Result<CertificateState, ServiceFault> {
+        Ok(self.state_of::<Credential>(aggregate)?.state)
     }
 
     /// The newest list of this name that was issued at `at` or before, and the first one after. Each revocation is in every list
@@ -418,8 +417,8 @@ impl Service {
     pub fn find_certificate(&self, serial: &[u8]) -> Result<Option<KnownCertificate>, ServiceFault> {
         for held in self.authorities.all() {
             let (ca, aggregate) = (held.key.ca, held.key.ca.certificate(serial));
-            let (state, index) = self.certificate_state(&aggregate)?;
-            if let Some(issued_at) = index {
+            let state = self.certificate_state(&aggregate)?;
+            if let Some(issued_at) = self.reader().step_index(&aggregate.0, 0)? {
                 let revoked_at = self.reader().step_index(&aggregate.0, 1)?;
                 return Ok(Some(KnownCertificate { ca, state, issued_at, revoked_at }));
             }

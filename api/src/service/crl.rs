@@ -64,7 +64,7 @@ impl Service {
     /// What a list names, at most `max` entries and one: those of its partition, or of all of its CA.
     fn revoked(&self, prefix: &[u8], max: usize) -> Result<Vec<Revoked>, Fault> {
         let mut found = Vec::new();
-        self.reader().names::<Fault>(prefix, prefix, |name, _| {
+        self.reader().names::<Fault>(prefix, |name, _| {
             found.extend(names::read_revoked(name).map(Revoked::from));
             Ok(if found.len() > max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;

@@ -280,7 +280,7 @@ impl Service {
     }
 
     fn ocsp_status(&self, of: &OfCa, id: &CertId) -> Result<Status, ServiceFault> {
-        let (state, _) = self.certificate_state(&of.ca.certificate(id.serial()))?;
+        let state = self.certificate_state(&of.ca.certificate(id.serial()))?;
         Ok(match state {
             // Never "good" for what was not issued (EN 319 411-1 OVR-6.6.3-02).
             CertificateState::None => Status::Unknown,
@@ -349,7 +349,7 @@ impl Service {
     fn newest_responder_certificate(&self, of: &OfCa) -> Result<Option<Certificate>, ServiceFault> {
         let prefix = names::key(&Digest::of(of.signer.spki_der()));
         let mut indexes = Vec::new();
-        self.reader().names::<Fault>(&prefix, &prefix, |_, index| {
+        self.reader().names::<Fault>(&prefix, |_, index| {
             indexes.push(index);
             Ok(ControlFlow::Continue(()))
         })?;
@@ -357,7 +357,7 @@ impl Service {
         for index in indexes {
             let Some(der) = self.reader().artefact(index)? else { continue };
             let Ok(certificate) = Certificate::from_der(&der) else { continue };
-            let (state, _) = self.certificate_state(&of.ca.certificate(&certificate.serial()))?;
+            let state = self.certificate_state(&of.ca.certificate(&certificate.serial()))?;
             // By this very CA, for this purpose, and not revoked.
             let is_ours = state.issued().is_some_and(|status| {
                 status.class == ProfileCode::OcspResponder && status.revoked.is_none() && status.list.ca == of.ca

@@ -10,6 +10,7 @@ use semper_ttp::{
 };
 
 use super::{Service, ServiceFault, draft};
+use crate::access::Tree;
 
 /// How long before a unit's key ends its operator is told, seconds: time for a new unit and for telling those who pin it.
 const KEY_END_NOTICE_SECS: u64 = 60 * 24 * 3600;
@@ -27,6 +28,20 @@ impl Service {
     pub fn record(&self, fact: OpsFact) -> Result<(), ServiceFault> {
         let now = self.ledger_now()?;
         let envelope = self.envelope(Aggregate::service(), now.millis(), now, &[])?;
+        self.ledger.append(Commit::one(now.millis(), draft(&fact.into_fact(&envelope), None)))?;
+        Ok(())
+    }
+
+    /// Gives a segment of the access log its entry, once.
+    pub(super) fn record_access(&self, from: Timestamp, tree: Tree) -> Result<(), ServiceFault> {
+        let Tree { reads, root } = tree;
+        // Of a line that was cut nothing was shown.
+        if reads == 0 {
+            return Ok(());
+        }
+        let now = self.ledger_now()?;
+        let envelope = self.envelope(Aggregate::of_access(from), 0, now, &[])?;
+        let fact = OpsFact::Access { from_millis: from.millis(), reads, root };
         self.ledger.append(Commit::one(now.millis(), draft(&fact.into_fact(&envelope), None)))?;
         Ok(())
     }

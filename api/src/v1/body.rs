@@ -4,12 +4,16 @@ use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
-use http::{HeaderMap, header};
+use http::HeaderMap;
+use semper_ledger::sequencer::Idempotency;
 use semper_ttp::digest::Digest;
 use serde::de::DeserializeOwned;
 
 use super::{Code, problem::Problem};
-use crate::{router::App, service::CredentialFault};
+use crate::{
+    router::App,
+    service::{ActFault, CredentialFault, PartyFault, RegistrationFault, ServiceFault},
+};
 
 /// Longest Idempotency-Key, octets.
 const KEY_MAX: usize = 128;
@@ -21,16 +25,26 @@ impl FromRequest<Arc<App>> for Body {
     type Rejection = Problem;
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
-        let found =
-            request.headers().get(header::CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or_default();
-        if !found.split(';').next().is_some_and(|found| found.trim().eq_ignore_ascii_case("application/json")) {
-            return Err(Problem::new(Code::HttpMediaType, "the body is application/json"));
-        }
-        match crate::body::read(&app.limits, request).await {
-            Ok(bytes) => Ok(Self(bytes)),
-            Err(response) => Err(Problem::of(response.status())),
-        }
+        of_type(request, app, "application/json").await.map(Self)
     }
+}
+
+/// A statement as received: a JWS in compact form.
+pub(super) struct StatementBody(pub(super) Bytes);
+
+impl FromRequest<Arc<App>> for StatementBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        of_type(request, app, "application/jose").await.map(Self)
+    }
+}
+
+async fn of_type(request: Request, app: &Arc<App>, media_type: &'static str) -> Result<Bytes, Problem> {
+    if !crate::body::has_media_type(request.headers(), media_type) {
+        return Err(Problem::new(Code::HttpMediaType, format!("the body is {media_type}")));
+    }
+    crate::body::read(&app.limits, request).await.map_err(|response| Problem::of(response.status()))
 }
 
 /// Reads JSON: one object without a member twice, and none that is not known.
@@ -56,6 +70,71 @@ pub(super) async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send 
     tokio::task::spawn_blocking(work).await.map_err(|_| Problem::new(Code::ServerFault, ""))
 }
 
+/// The idempotency of a request that asks `what` of one thing.
+pub(super) fn idempotency(
+    headers: &HeaderMap,
+    caller: &Digest,
+    what: &str,
+    of: &[u8],
+    bytes: &[u8],
+) -> Result<Idempotency, Problem> {
+    let key = idempotency_key(headers, caller)?;
+    Ok(Idempotency { key, request: Digest::of(&[what.as_bytes(), b"\0", of, bytes].concat()).0 })
+}
+
+impl<N: std::fmt::Display + std::fmt::Debug> From<ActFault<N>> for Problem
+where
+    Code: From<N>,
+{
+    fn from(fault: ActFault<N>) -> Self {
+        match fault {
+            ActFault::Refused(refusal) => {
+                let detail = refusal.to_string();
+                match Code::from(refusal) {
+                    Code::ServerFault => Self::fault(&detail),
+                    code => Self::new(code, detail),
+                }
+            }
+            ActFault::KeyReused => {
+                Self::new(Code::HttpIdempotencyKey, "this Idempotency-Key belongs to another request")
+            }
+            ActFault::Busy => Self::new(Code::ServerBusy, "too many commits are waiting"),
+            ActFault::Fault(fault) => fault.into(),
+        }
+    }
+}
+
+impl From<ServiceFault> for Problem {
+    fn from(fault: ServiceFault) -> Self {
+        if fault.is_of_time() { Self::new(Code::ServerUnavailable, fault.to_string()) } else { Self::fault(&fault) }
+    }
+}
+
+impl From<RegistrationFault> for Problem {
+    fn from(fault: RegistrationFault) -> Self {
+        let code = match fault {
+            RegistrationFault::Act(fault) => return fault.into(),
+            RegistrationFault::Document(_) => Code::RegistrationDocument,
+            RegistrationFault::Proof(_) => Code::RegistrationProof,
+            RegistrationFault::Profile(_) => Code::RegistrationProfile,
+            RegistrationFault::OtherParty { .. } => Code::AuthForbidden,
+            RegistrationFault::Lint { .. } => Code::CaLint,
+            RegistrationFault::Full => Code::ServerBusy,
+            RegistrationFault::Erased => Code::RegistrationErased,
+        };
+        Self::new(code, fault.to_string())
+    }
+}
+
+impl From<PartyFault> for Problem {
+    fn from(fault: PartyFault) -> Self {
+        match fault {
+            PartyFault::Act(fault) => fault.into(),
+            PartyFault::Statement(why) => Self::new(Code::PartyStatement, why),
+        }
+    }
+}
+
 impl From<CredentialFault> for Problem {
     fn from(fault: CredentialFault) -> Self {
         match fault {
@@ -66,10 +145,7 @@ impl From<CredentialFault> for Problem {
             CredentialFault::Build(fault) => Self::new(Code::CaLint, fault.to_string()),
             CredentialFault::Busy => Self::new(Code::ServerBusy, "too many commits are waiting"),
             CredentialFault::NoCa(_) => Self::new(Code::HttpNotFound, fault.to_string()),
-            CredentialFault::Fault(fault) if fault.is_of_time() => {
-                Self::new(Code::ServerUnavailable, fault.to_string())
-            }
-            CredentialFault::Fault(fault) => Self::fault(&fault),
+            CredentialFault::Fault(fault) => fault.into(),
         }
     }
 }

@@ -59,11 +59,14 @@ pub(super) async fn status(
         "before": before.map(|list| described(&app, list)).transpose()?,
         "after": after.map(|list| described(&app, list)).transpose()?,
     });
-    let word = match () {
-        () if at < status.not_before.whole_secs() => "not_issued_yet",
-        () if revoked.is_some() => "revoked",
-        () if at.whole_secs() > status.not_after => "expired",
-        () => "good",
+    let word = if at < status.not_before.whole_secs() {
+        "not_issued_yet"
+    } else if revoked.is_some() {
+        "revoked"
+    } else if at.whole_secs() > status.not_after {
+        "expired"
+    } else {
+        "good"
     };
     Ok(Json(json!({
         "serial": hex::encode(&serial),
@@ -140,7 +143,7 @@ fn moment(text: &str) -> Result<Timestamp, Problem> {
 }
 
 /// An entry, and where its proof is.
-fn entry(app: &App, index: u64) -> Result<Value, Problem> {
+pub(super) fn entry(app: &App, index: u64) -> Result<Value, Problem> {
     let bytes = app.service.reader().entry(index).map_err(|fault| Problem::fault(&fault))?.unwrap_or_default();
     let entry = Entry::decode(&bytes).map_err(|fault| Problem::fault(&fault))?;
     Ok(json!({

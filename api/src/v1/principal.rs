@@ -13,7 +13,7 @@ use semper_ttp::{
 };
 
 use super::{Caller, Code, problem::Problem};
-use crate::router::App;
+use crate::{router::App, service::KnownParty, tls::ClientCertificate};
 
 /// A caller whose certificate the ledger knows as good.
 pub(crate) struct Principal {
@@ -52,6 +52,49 @@ impl FromRequestParts<Arc<App>> for Principal {
     }
 }
 
+/// The same for those who may come without a certificate; one that is not good is refused all the same.
+pub(crate) struct MaybePrincipal(pub(crate) Option<Principal>);
+
+impl FromRequestParts<Arc<App>> for MaybePrincipal {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        match parts.extensions.get::<ClientCertificate>() {
+            None => Ok(Self(None)),
+            Some(_) => Principal::from_request_parts(parts, app).await.map(|principal| Self(Some(principal))),
+        }
+    }
+}
+
+/// A party that may act now, by the key of its certificate.
+pub(crate) struct ActingParty {
+    pub(crate) principal: Principal,
+    pub(crate) party: KnownParty,
+}
+
+impl FromRequestParts<Arc<App>> for ActingParty {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let principal = Principal::from_request_parts(parts, app).await?;
+        let party = acting_party(app, &principal)?;
+        let party = party.ok_or_else(|| Problem::new(Code::AuthForbidden, "this is for registered parties"))?;
+        Ok(Self { principal, party })
+    }
+}
+
+/// The party whose key the caller has shown; `None` for officers, operators and servers.
+pub(crate) fn acting_party(app: &App, principal: &Principal) -> Result<Option<KnownParty>, Problem> {
+    if principal.status.class != ProfileCode::Party {
+        return Ok(None);
+    }
+    let found = app.service.party_of_certificate(&principal.certificate).map_err(|fault| Problem::fault(&fault))?;
+    match found.filter(|party| app.service.may_act(party, &principal.certificate, app.service.now())) {
+        Some(party) => Ok(Some(party)),
+        None => Err(Problem::new(Code::AuthForbidden, "your key is no party's, or the party is suspended")),
+    }
+}
+
 /// An officer: decides about applications, revokes.
 pub(crate) struct Officer(pub(crate) Principal);
 
@@ -59,7 +102,13 @@ impl FromRequestParts<Arc<App>> for Officer {
     type Rejection = Problem;
 
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let principal = Principal::from_request_parts(parts, app).await?;
+        Self::of(Principal::from_request_parts(parts, app).await?)
+    }
+}
+
+impl Officer {
+    /// If it is one.
+    pub(crate) fn of(principal: Principal) -> Result<Self, Problem> {
         match principal.status.class {
             ProfileCode::Officer => Ok(Self(principal)),
             _ => Err(Problem::new(Code::AuthForbidden, "this is for officers")),

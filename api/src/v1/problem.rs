@@ -8,6 +8,8 @@ use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use semper_ttp::ca::credential::{CredentialRefusal, IssueRefusal};
+use semper_ttp::party::PartyRefusal;
+use semper_ttp::registration::RegistrationRefusal;
 use serde_json::json;
 
 use crate::server::{Peer, RequestId};
@@ -19,168 +21,124 @@ const MEDIA_TYPE: &str = "application/problem+json";
 /// handshake; this one says what is meant.
 const CHALLENGE: HeaderValue = HeaderValue::from_static("ClientCertificate realm=\"semper\"");
 
-/// Names a problem for good: the page `schemas/problems/<code>.md` belongs to it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Code {
+macro_rules! codes {
+    ($($(#[$doc:meta])* $code:ident = $name:literal $status:ident $title:literal,)+) => {
+        /// Names a problem for good: the page `schemas/problems/<code>.md` belongs to it.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+        pub enum Code { $($(#[$doc])* $code,)+ }
+
+        impl Code {
+            /// All of them.
+            pub const ALL: &'static [Self] = &[$(Self::$code),+];
+
+            /// As clients see it.
+            #[must_use]
+            pub const fn name(self) -> &'static str {
+                match self { $(Self::$code => $name),+ }
+            }
+
+            /// The HTTP status that goes with it.
+            #[must_use]
+            pub const fn status(self) -> StatusCode {
+                match self { $(Self::$code => StatusCode::$status),+ }
+            }
+
+            /// What it is, the same every time.
+            const fn title(self) -> &'static str {
+                match self { $(Self::$code => $title),+ }
+            }
+        }
+    };
+}
+
+codes! {
     /// There is no such resource.
-    HttpNotFound,
+    HttpNotFound = "http.not_found" NOT_FOUND "There is no such resource",
     /// Not with this method.
-    HttpMethod,
+    HttpMethod = "http.method" METHOD_NOT_ALLOWED "The resource does not have this method",
     /// The body is too large.
-    HttpTooLarge,
+    HttpTooLarge = "http.too_large" PAYLOAD_TOO_LARGE "The request is too large",
     /// The body came too slowly.
-    HttpTimeout,
+    HttpTimeout = "http.timeout" REQUEST_TIMEOUT "The request came too slowly",
     /// The body's media type is another than the one expected.
-    HttpMediaType,
+    HttpMediaType = "http.media_type" UNSUPPORTED_MEDIA_TYPE "The media type of the request is not the one expected",
     /// The request does not read.
-    HttpMalformed,
-    /// Nobody has said who asks.
-    AuthRequired,
-    /// Who asks may not.
-    AuthForbidden,
+    HttpMalformed = "http.malformed" BAD_REQUEST "The request cannot be read",
     /// The key under which a repetition is known belongs to another request.
-    HttpIdempotencyKey,
+    HttpIdempotencyKey = "http.idempotency_key" CONFLICT "The Idempotency-Key was used for another request",
+    /// Nobody has said who asks.
+    AuthRequired = "auth.required" UNAUTHORIZED "Authentication is required",
+    /// Who asks may not.
+    AuthForbidden = "auth.forbidden" FORBIDDEN "This is not permitted",
     /// The lint of the certificate has an error.
-    CaLint,
+    CaLint = "ca.lint" UNPROCESSABLE_ENTITY "The lint stops this certificate",
     /// A certificate for this key was revoked because the key was compromised.
-    CaKeyCompromised,
+    CaKeyCompromised = "ca.key_compromised" UNPROCESSABLE_ENTITY "This key was compromised",
     /// The issuing CA is not valid.
-    CaIssuer,
+    CaIssuer = "ca.issuer" SERVICE_UNAVAILABLE "The issuing CA does not sign",
     /// A certificate with this serial number was issued.
-    CaSerialTaken,
+    CaSerialTaken = "ca.serial_taken" CONFLICT "This certificate was issued already",
     /// No such certificate was issued.
-    CaNotIssued,
+    CaNotIssued = "ca.not_issued" NOT_FOUND "No such certificate was issued",
     /// The certificate was revoked before.
-    CaAlreadyRevoked,
+    CaAlreadyRevoked = "ca.already_revoked" CONFLICT "The certificate was revoked before",
     /// The certificate has expired.
-    CaExpired,
+    CaExpired = "ca.expired" CONFLICT "The certificate has expired",
     /// The root is not revoked.
-    CaRoot,
+    CaRoot = "ca.root" UNPROCESSABLE_ENTITY "The root is not revoked",
     /// The reason is not for certificates of this class.
-    CaReason,
+    CaReason = "ca.reason" UNPROCESSABLE_ENTITY "The reason is not for this certificate",
     /// The clock may assert no time.
-    CaClock,
+    CaClock = "ca.clock" SERVICE_UNAVAILABLE "The clock may assert no time",
+    /// The application document does not read.
+    RegistrationDocument = "registration.document" UNPROCESSABLE_ENTITY "The document cannot be accepted",
+    /// A signature of the applicant's is not what it should be.
+    RegistrationProof = "registration.proof" UNPROCESSABLE_ENTITY "Possession of a key, or acceptance of the terms, is not shown",
+    /// Nobody applies for certificates of this profile.
+    RegistrationProfile = "registration.profile" UNPROCESSABLE_ENTITY "There is no such profile to apply for",
+    /// Two of the keys are one.
+    RegistrationSameKey = "registration.same_key" UNPROCESSABLE_ENTITY "The application has the same key twice",
+    /// A key of the application was compromised.
+    RegistrationKeyCompromised = "registration.key_compromised" UNPROCESSABLE_ENTITY "A key of the application was compromised",
+    /// A key of the application has a certificate.
+    RegistrationKeyTaken = "registration.key_taken" CONFLICT "A key of the application has a certificate already",
+    /// The name that the applicant gave itself is another party's.
+    RegistrationPartyTaken = "registration.party_taken" CONFLICT "The name of the party is taken",
+    /// An approval without proof of identity.
+    RegistrationNoIdentity = "registration.no_identity" CONFLICT "No record says how the identity was proven",
+    /// The second approval by the first officer.
+    RegistrationSameOfficer = "registration.same_officer" FORBIDDEN "Another officer has to approve",
+    /// A reason that is not an officer's to give.
+    RegistrationReason = "registration.reason" UNPROCESSABLE_ENTITY "The reason is not an officer's to give",
+    /// It was approved before.
+    RegistrationApproved = "registration.approved" CONFLICT "The application was approved before",
+    /// It was refused before.
+    RegistrationRefused = "registration.refused" CONFLICT "The application was refused before",
+    /// There is no such application, or not for this caller.
+    RegistrationNotApplied = "registration.not_applied" NOT_FOUND "There is no such application",
+    /// What an application needs was erased.
+    RegistrationErased = "registration.erased" GONE "The document was erased",
+    /// Nobody has this name.
+    PartyNotRegistered = "party.not_registered" NOT_FOUND "There is no such party",
+    /// It accepted these terms before.
+    PartyTermsAccepted = "party.terms_accepted" CONFLICT "The party has accepted these terms before",
+    /// It accepted as many terms as there may be.
+    PartyTooManyTerms = "party.too_many_terms" UNPROCESSABLE_ENTITY "The party has accepted too many terms",
+    /// The party is suspended.
+    PartySuspended = "party.suspended" CONFLICT "The party is suspended",
+    /// The party is not suspended.
+    PartyNotSuspended = "party.not_suspended" CONFLICT "The party is not suspended",
+    /// The statement is not by this party, or not about what is in force.
+    PartyStatement = "party.statement" UNPROCESSABLE_ENTITY "The statement cannot be accepted",
     /// Too much to do.
-    ServerBusy,
+    ServerBusy = "server.busy" TOO_MANY_REQUESTS "Too much is waiting",
     /// Not now.
-    ServerUnavailable,
+    ServerUnavailable = "server.unavailable" SERVICE_UNAVAILABLE "The service cannot do this now",
     /// We are at fault.
-    ServerFault,
+    ServerFault = "server.fault" INTERNAL_SERVER_ERROR "The service is at fault",
 }
 
 impl Code {
-    /// All of them.
-    pub const ALL: [Self; 22] = [
-        Self::HttpNotFound,
-        Self::HttpMethod,
-        Self::HttpTooLarge,
-        Self::HttpTimeout,
-        Self::HttpMediaType,
-        Self::HttpMalformed,
-        Self::AuthRequired,
-        Self::AuthForbidden,
-        Self::HttpIdempotencyKey,
-        Self::CaLint,
-        Self::CaKeyCompromised,
-        Self::CaIssuer,
-        Self::CaSerialTaken,
-        Self::CaNotIssued,
-        Self::CaAlreadyRevoked,
-        Self::CaExpired,
-        Self::CaRoot,
-        Self::CaReason,
-        Self::CaClock,
-        Self::ServerBusy,
-        Self::ServerUnavailable,
-        Self::ServerFault,
-    ];
-
-    /// As clients see it.
-    #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::HttpNotFound => "http.not_found",
-            Self::HttpMethod => "http.method",
-            Self::HttpTooLarge => "http.too_large",
-            Self::HttpTimeout => "http.timeout",
-            Self::HttpMediaType => "http.media_type",
-            Self::HttpMalformed => "http.malformed",
-            Self::AuthRequired => "auth.required",
-            Self::AuthForbidden => "auth.forbidden",
-            Self::HttpIdempotencyKey => "http.idempotency_key",
-            Self::CaLint => "ca.lint",
-            Self::CaKeyCompromised => "ca.key_compromised",
-            Self::CaIssuer => "ca.issuer",
-            Self::CaSerialTaken => "ca.serial_taken",
-            Self::CaNotIssued => "ca.not_issued",
-            Self::CaAlreadyRevoked => "ca.already_revoked",
-            Self::CaExpired => "ca.expired",
-            Self::CaRoot => "ca.root",
-            Self::CaReason => "ca.reason",
-            Self::CaClock => "ca.clock",
-            Self::ServerBusy => "server.busy",
-            Self::ServerUnavailable => "server.unavailable",
-            Self::ServerFault => "server.fault",
-        }
-    }
-
-    /// The HTTP status that goes with it.
-    #[must_use]
-    pub const fn status(self) -> StatusCode {
-        match self {
-            Self::HttpNotFound => StatusCode::NOT_FOUND,
-            Self::HttpMethod => StatusCode::METHOD_NOT_ALLOWED,
-            Self::HttpTooLarge => StatusCode::PAYLOAD_TOO_LARGE,
-            Self::HttpTimeout => StatusCode::REQUEST_TIMEOUT,
-            Self::HttpMediaType => StatusCode::UNSUPPORTED_MEDIA_TYPE,
-            Self::HttpMalformed => StatusCode::BAD_REQUEST,
-            Self::AuthRequired => StatusCode::UNAUTHORIZED,
-            Self::AuthForbidden => StatusCode::FORBIDDEN,
-            Self::HttpIdempotencyKey => StatusCode::CONFLICT,
-            Self::CaLint => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::CaKeyCompromised => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::CaIssuer => StatusCode::SERVICE_UNAVAILABLE,
-            Self::CaSerialTaken => StatusCode::CONFLICT,
-            Self::CaNotIssued => StatusCode::NOT_FOUND,
-            Self::CaAlreadyRevoked => StatusCode::CONFLICT,
-            Self::CaExpired => StatusCode::CONFLICT,
-            Self::CaRoot => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::CaReason => StatusCode::UNPROCESSABLE_ENTITY,
-            Self::CaClock => StatusCode::SERVICE_UNAVAILABLE,
-            Self::ServerBusy => StatusCode::TOO_MANY_REQUESTS,
-            Self::ServerUnavailable => StatusCode::SERVICE_UNAVAILABLE,
-            Self::ServerFault => StatusCode::INTERNAL_SERVER_ERROR,
-        }
-    }
-
-    /// What it is, the same every time.
-    const fn title(self) -> &'static str {
-        match self {
-            Self::HttpNotFound => "There is no such resource",
-            Self::HttpMethod => "The resource does not have this method",
-            Self::HttpTooLarge => "The request is too large",
-            Self::HttpTimeout => "The request came too slowly",
-            Self::HttpMediaType => "The media type of the request is not the one expected",
-            Self::HttpMalformed => "The request cannot be read",
-            Self::AuthRequired => "Authentication is required",
-            Self::AuthForbidden => "This is not permitted",
-            Self::HttpIdempotencyKey => "The Idempotency-Key was used for another request",
-            Self::CaLint => "The lint stops this certificate",
-            Self::CaKeyCompromised => "This key was compromised",
-            Self::CaIssuer => "The issuing CA does not sign",
-            Self::CaSerialTaken => "This certificate was issued already",
-            Self::CaNotIssued => "No such certificate was issued",
-            Self::CaAlreadyRevoked => "The certificate was revoked before",
-            Self::CaExpired => "The certificate has expired",
-            Self::CaRoot => "The root is not revoked",
-            Self::CaReason => "The reason is not for this certificate",
-            Self::CaClock => "The clock may assert no time",
-            Self::ServerBusy => "Too much is waiting",
-            Self::ServerUnavailable => "The service cannot do this now",
-            Self::ServerFault => "The service is at fault",
-        }
-    }
-
     /// Seconds after which another try makes sense.
     const fn retry_after_secs(self) -> Option<u32> {
         match self {
@@ -219,6 +177,51 @@ impl Code {
             StatusCode::SERVICE_UNAVAILABLE => Self::ServerUnavailable,
             status if status.is_client_error() => Self::HttpMalformed,
             _ => Self::ServerFault,
+        }
+    }
+}
+
+/// What the shell itself looks after is a fault of ours when it is refused.
+impl From<RegistrationRefusal> for Code {
+    fn from(refusal: RegistrationRefusal) -> Self {
+        match refusal {
+            RegistrationRefusal::NotApplied => Self::RegistrationNotApplied,
+            RegistrationRefusal::SameKey => Self::RegistrationSameKey,
+            RegistrationRefusal::KeyCompromised => Self::RegistrationKeyCompromised,
+            RegistrationRefusal::KeyTaken => Self::RegistrationKeyTaken,
+            RegistrationRefusal::PartyTaken => Self::RegistrationPartyTaken,
+            RegistrationRefusal::NoIdentity => Self::RegistrationNoIdentity,
+            RegistrationRefusal::SameOfficer => Self::RegistrationSameOfficer,
+            RegistrationRefusal::Reason { .. } => Self::RegistrationReason,
+            RegistrationRefusal::Approved { .. } => Self::RegistrationApproved,
+            RegistrationRefusal::Refused { .. } => Self::RegistrationRefused,
+            RegistrationRefusal::Clock { .. } => Self::CaClock,
+            RegistrationRefusal::AlreadyApplied
+            | RegistrationRefusal::Keys { .. }
+            | RegistrationRefusal::OfficersNeeded { .. }
+            | RegistrationRefusal::Serials { .. }
+            | RegistrationRefusal::NotExpired { .. } => Self::ServerFault,
+        }
+    }
+}
+
+impl From<PartyRefusal> for Code {
+    fn from(refusal: PartyRefusal) -> Self {
+        match refusal {
+            PartyRefusal::NotRegistered => Self::PartyNotRegistered,
+            PartyRefusal::TermsAccepted { .. } => Self::PartyTermsAccepted,
+            PartyRefusal::TooManyTerms => Self::PartyTooManyTerms,
+            PartyRefusal::Suspended { .. } => Self::PartySuspended,
+            PartyRefusal::NotSuspended => Self::PartyNotSuspended,
+            PartyRefusal::Clock { .. } => Self::CaClock,
+            PartyRefusal::AlreadyRegistered { .. }
+            | PartyRefusal::KeyBound { .. }
+            | PartyRefusal::KeyUnbound { .. }
+            | PartyRefusal::KeyUnknown
+            | PartyRefusal::CertificateExpired { .. }
+            | PartyRefusal::CertificateNotExpired { .. }
+            | PartyRefusal::TooManyKeysBound
+            | PartyRefusal::TooManyKeys => Self::ServerFault,
         }
     }
 }
@@ -334,6 +337,26 @@ const PAGES: &[(&str, &str)] = pages![
     "http.not_found",
     "http.timeout",
     "http.too_large",
+    "party.not_registered",
+    "party.not_suspended",
+    "party.statement",
+    "party.suspended",
+    "party.terms_accepted",
+    "party.too_many_terms",
+    "registration.approved",
+    "registration.document",
+    "registration.erased",
+    "registration.key_compromised",
+    "registration.key_taken",
+    "registration.no_identity",
+    "registration.not_applied",
+    "registration.party_taken",
+    "registration.profile",
+    "registration.proof",
+    "registration.reason",
+    "registration.refused",
+    "registration.same_key",
+    "registration.same_officer",
     "server.busy",
     "server.fault",
     "server.unavailable",
@@ -365,7 +388,7 @@ mod tests {
         let files = std::fs::read_dir(folder).unwrap().map(|file| file.unwrap().file_name().into_string().unwrap());
         let served: BTreeSet<_> = PAGES.iter().map(|(code, _)| format!("{code}.md")).collect();
         assert_eq!(files.collect::<BTreeSet<_>>(), served);
-        for code in Code::ALL {
+        for code in Code::ALL.iter().copied() {
             let page = page(code.name()).unwrap_or_else(|| panic!("{} has no page", code.name()));
             assert!(page.contains(&format!("| {} |", code.status().as_u16())), "{}: another status", code.name());
         }
@@ -376,7 +399,8 @@ mod tests {
 
     #[test]
     fn the_answers_of_others_are_named_by_their_status() {
-        for code in Code::ALL.into_iter().filter(|code| !code.name().starts_with("ca.")) {
+        let of_http = |code: &Code| ["http.", "auth.", "server."].iter().any(|area| code.name().starts_with(area));
+        for code in Code::ALL.iter().copied().filter(of_http) {
             let by_status = Code::of(code.status());
             assert!(by_status == code || code == Code::HttpIdempotencyKey && by_status == Code::HttpMalformed);
         }

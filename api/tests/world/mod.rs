@@ -11,7 +11,8 @@ use std::{
 };
 
 use semper_api::{
-    Authorities, AuthorityKey, ResponderKey, Service, ServiceParts, TimeSource, metrics::Metrics, quota::Quota,
+    Authorities, AuthorityKey, RegistrationParts, ResponderKey, Service, ServiceParts, TimeSource, metrics::Metrics,
+    quota::Quota,
 };
 use semper_ledger::{
     anchor::memory::MemoryAnchor,
@@ -171,26 +172,46 @@ impl Pki {
         Self { root, ca, root_key, ca_key, responder_key: key() }
     }
 
-    fn authorities(&self, shards: u32) -> Authorities {
-        let held = |authority, certificate: &Certificate, key: &Arc<SoftKey>, shards| AuthorityKey {
+    fn held(&self, authority: Authority, certificate: &Certificate, key: &Arc<SoftKey>, shards: u32) -> AuthorityKey {
+        AuthorityKey {
             ca: CaId::first(authority),
             certificate: certificate.der().to_vec(),
             issuer: Issuer::new(authority, certificate, key.algorithm()).unwrap(),
             signer: key.clone(),
             crl_life_secs: 2 * DAY_SECS,
             shards,
-        };
+        }
+    }
+
+    fn authorities(&self, shards: u32) -> Authorities {
         Authorities::new(vec![
-            held(Authority::Root, &self.root, &self.root_key, 0),
-            held(Authority::Party, &self.ca, &self.ca_key, shards),
+            self.held(Authority::Root, &self.root, &self.root_key, 0),
+            self.held(Authority::Party, &self.ca, &self.ca_key, shards),
         ])
     }
 
     /// A service of these CAs.
     pub(crate) fn service(&self, disk: &Disk, now: &Arc<Now>, shards: u32) -> Arc<Service> {
+        self.service_with(disk, now, shards, RegistrationParts::default())
+    }
+
+    /// One that takes applications.
+    pub(crate) fn service_with(
+        &self,
+        disk: &Disk,
+        now: &Arc<Now>,
+        shards: u32,
+        registration: RegistrationParts,
+    ) -> Arc<Service> {
         let key = KeyId::new(KeyPurpose::OcspParty, 1);
         let responder = ResponderKey { authority: Authority::Party, key, signer: self.responder_key.clone() };
-        service(disk, now, self.authorities(shards), vec![responder])
+        service_with(disk, now, self.authorities(shards), vec![responder], registration)
+    }
+
+    /// One that cannot issue anything to parties.
+    pub(crate) fn lamed(&self, disk: &Disk, now: &Arc<Now>, registration: RegistrationParts) -> Arc<Service> {
+        let root = self.held(Authority::Root, &self.root, &self.root_key, 0);
+        service_with(disk, now, Authorities::new(vec![root]), Vec::new(), registration)
     }
 }
 
@@ -201,6 +222,16 @@ pub(crate) fn service(
     now: &Arc<Now>,
     authorities: Authorities,
     responders: Vec<ResponderKey>,
+) -> Arc<Service> {
+    service_with(disk, now, authorities, responders, RegistrationParts::default())
+}
+
+fn service_with(
+    disk: &Disk,
+    now: &Arc<Now>,
+    authorities: Authorities,
+    responders: Vec<ResponderKey>,
+    registration: RegistrationParts,
 ) -> Arc<Service> {
     Service::new(ServiceParts {
         ledger: disk.ledger(now),
@@ -218,6 +249,7 @@ pub(crate) fn service(
         responders,
         subject: subject("Example"),
         test: true,
+        registration,
     })
     .unwrap()
 }

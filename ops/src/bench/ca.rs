@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use semper_api::metrics::Metrics;
 use semper_api::quota::Quota;
-use semper_api::{Authorities, Service, ServiceParts, TimeSource, ToIssue};
+use semper_api::{Authorities, RegistrationParts, Service, ServiceParts, TimeSource, ToIssue};
 use semper_ledger::erasure::MemoryJournal;
 use semper_ledger::ledger::{Ledger, Parts};
 use semper_ttp::asn1::der;
@@ -114,6 +114,7 @@ fn service_in(data: &Path) -> Result<Arc<Service>, Failed> {
         responders: loaded.responders,
         subject: loaded.identity.subject(""),
         test: true,
+        registration: RegistrationParts::default(),
     })?)
 }
 

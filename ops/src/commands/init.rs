@@ -340,6 +340,7 @@ impl Plan {
             write_new(&folder.certificate_file(name), 0o644, certificate.der())?;
         }
         let people = people::write(&folder, &pki, entropy)?;
+        folder.make_terms(&self.identity)?;
         let certificate_pem = |name: &str| pem::encode("CERTIFICATE", pki.certificate(name).der());
         let trust = folder.path("trust");
         let chain = ["tsu-ec.1", "tsu-rsa.1", Authority::Tsu.name()].map(certificate_pem).concat();

@@ -1,6 +1,7 @@
 //! `semper serve`: wiring. Opens the data folder, starts clock, ledger and listeners, waits for the signal to stop, and
 //! stops in the order in which nothing accepted is lost: intake, answers, ledger.
 
+mod applications;
 mod https;
 mod outside;
 mod storage;
@@ -91,6 +92,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     };
     if read_only.is_none() && !args.check {
         folder.make_responder_keys(&config, &OsEntropy)?;
+        folder.make_terms(&folder.identity()?)?;
     }
     let storage = match &read_only {
         None => storage::open(&folder, &config, policy.as_ref())?,
@@ -167,6 +169,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         responders: loaded.responders,
         subject: loaded.identity.subject(""),
         test: config.clock.source == ClockSource::Assumed,
+        registration: applications::parts(&folder, &config, read_only.is_none() && !args.check)?,
     })
     .map_err(|error| Failed::fault(&error))?;
     if let Some(mark) = &read_only {
@@ -256,6 +259,7 @@ async fn listen(
         tokio::spawn(service.clone().keep_crls_fresh(next_crls, config.ca.crl_delay()));
         look_at_keys(&service).await;
         tokio::spawn(watch_keys(service.clone()));
+        tokio::spawn(applications::watch(service.clone()));
     }
     tokio::spawn(watch_disk(service.clone(), data.to_owned(), config.storage.disk_free_min_bytes));
 

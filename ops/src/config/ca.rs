@@ -6,17 +6,18 @@ use serde::Deserialize;
 
 use super::Faults;
 
-/// `[ca]`: lists of revoked certificates.
+/// `[ca]`: lists of revoked certificates, applications for certificates.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Ca {
     pub(crate) crl_delay_secs: u64,
     pub(crate) crl_shards: u32,
+    pub(crate) application_days: u32,
 }
 
 impl Default for Ca {
     fn default() -> Ca {
-        Ca { crl_delay_secs: 5, crl_shards: 0 }
+        Ca { crl_delay_secs: 5, crl_shards: 0, application_days: 30 }
     }
 }
 
@@ -25,6 +26,12 @@ impl Ca {
         // BR 4.9.7 and EN 319 411-1 CSS-6.3.9-05 allow 24 hours; whoever asks OCSP sees it at once.
         faults.within("ca.crl_delay_secs", self.crl_delay_secs, 0, 24 * 3_600);
         faults.within("ca.crl_shards", self.crl_shards, 0, 4_096);
+        faults.within("ca.application_days", self.application_days, 1, 365);
+    }
+
+    /// How long an application may be open, seconds.
+    pub(crate) fn application_secs(&self) -> u64 {
+        u64::from(self.application_days) * 24 * 3_600
     }
 
     /// How long after a revocation its list is issued; what else is revoked meanwhile is in it.
@@ -45,6 +52,7 @@ mod tests {
         };
         refused("crl_delay_secs = 86400\ncrl_shards = 4096").unwrap();
         assert!(refused("crl_delay_secs = 86401").unwrap_err().starts_with("ca.crl_delay_secs: "));
+        assert!(refused("application_days = 0").unwrap_err().starts_with("ca.application_days: "));
         assert!(refused("crl_shards = 4097").unwrap_err().starts_with("ca.crl_shards: "));
     }
 }

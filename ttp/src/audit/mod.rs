@@ -451,7 +451,8 @@ const fn has_artefact(kind: Kind) -> bool {
             | OpsKind::LeapSecond
             | OpsKind::OperatorAct
             | OpsKind::Started
-            | OpsKind::Stopped,
+            | OpsKind::Stopped
+            | OpsKind::Access,
         )
         | Kind::Party(
             PartyKind::RegistrationApproved

@@ -93,7 +93,9 @@ impl Auditor {
             | OpsKind::Started
             | OpsKind::Stopped => (Some(Aggregate::service()), fact.now.millis(), nothing),
             // What they are about has many names.
-            OpsKind::PolicyChanged | OpsKind::OperatorAct => (Some(fact.aggregate), fact.seq, fact.event_digest),
+            OpsKind::PolicyChanged | OpsKind::OperatorAct | OpsKind::Access => {
+                (Some(fact.aggregate), fact.seq, fact.event_digest)
+            }
         };
         let again = made_again(fact, stated.clone(), aggregate.unwrap_or(fact.aggregate), seq, event);
         if let Some(what) = difference_of(fact, &again) {
@@ -134,6 +136,7 @@ impl Auditor {
             | OpsFact::ClockSuspect { .. }
             | OpsFact::LeapSecond { .. }
             | OpsFact::OperatorAct { .. }
+            | OpsFact::Access { .. }
             | OpsFact::Started { .. }
             | OpsFact::Stopped => Outcome::Not(Reason::Outside),
         }

@@ -26,6 +26,19 @@ pub enum KeyKind {
     Ed25519,
 }
 
+impl KeyKind {
+    /// As profiles' files name it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::EcdsaP256 => "ecdsa-p256",
+            Self::EcdsaP384 => "ecdsa-p384",
+            Self::Rsa3072 => "rsa-3072",
+            Self::Ed25519 => "ed25519",
+        }
+    }
+}
+
 static P256: LazyLock<EcGroup> = LazyLock::new(|| {
     EcGroup::from_curve_name(Nid::X9_62_PRIME256V1).expect("libcrypto has the curve that everybody uses")
 });

@@ -97,6 +97,8 @@ codes! {
         Started = 9 "started",
         /// The service was stopped in an orderly way.
         Stopped = 10 "stopped",
+        /// Who read documents of the private store that name people: the root of an hour of the access log.
+        Access = 11 "access",
     }
 }
 

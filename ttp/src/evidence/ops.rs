@@ -76,6 +76,17 @@ pub enum OpsFact {
     },
     /// The service was stopped in an orderly way. Body `[]`.
     Stopped,
+    /// Documents that name people were read. Body `[from in ms, reads, root]`.
+    ///
+    /// The lines of the access log stay private; each can be shown by itself, with its path to the root.
+    Access {
+        /// When the first of them was read, milliseconds since 1970.
+        from_millis: u64,
+        /// How many reads.
+        reads: u64,
+        /// Root of the Merkle tree (RFC 6962) over the lines of the log.
+        root: Digest,
+    },
 }
 
 impl Recorded for OpsFact {
@@ -94,6 +105,7 @@ impl Recorded for OpsFact {
             Self::OperatorAct { .. } => OpsKind::OperatorAct,
             Self::Started { .. } => OpsKind::Started,
             Self::Stopped => OpsKind::Stopped,
+            Self::Access { .. } => OpsKind::Access,
         })
     }
 
@@ -129,13 +141,16 @@ impl Recorded for OpsFact {
             Self::Stopped => {
                 w.array(0);
             }
+            Self::Access { from_millis, reads, root } => {
+                w.array(3).uint(*from_millis).uint(*reads).bytes(root.as_bytes());
+            }
         }
     }
 
     fn read_body(kind: Kind, r: &mut Reader<'_>) -> Result<Self, FactError> {
         let Kind::Ops(ops) = kind else { return Err(FactError::OtherKind { found: kind }) };
         let len = match ops {
-            OpsKind::KeyMade | OpsKind::KeyEnded | OpsKind::ClockLost => 3,
+            OpsKind::KeyMade | OpsKind::KeyEnded | OpsKind::ClockLost | OpsKind::Access => 3,
             OpsKind::KeyFirstUse | OpsKind::LeapSecond | OpsKind::OperatorAct | OpsKind::Started => 2,
             OpsKind::PolicyChanged | OpsKind::ClockSynchronised | OpsKind::ClockSuspect => 1,
             OpsKind::Stopped => 0,
@@ -155,6 +170,7 @@ impl Recorded for OpsFact {
             OpsKind::OperatorAct => Self::OperatorAct { act: r.uint()?, subject: Digest(r.fixed()?) },
             OpsKind::Started => Self::Started { build: Digest(r.fixed()?), ago_millis: r.uint()? },
             OpsKind::Stopped => Self::Stopped,
+            OpsKind::Access => Self::Access { from_millis: r.uint()?, reads: r.uint()?, root: Digest(r.fixed()?) },
         })
     }
 }
@@ -181,6 +197,7 @@ mod tests {
             OpsFact::OperatorAct { act: 1, subject: digest },
             OpsFact::Started { build: digest, ago_millis: u64::MAX },
             OpsFact::Stopped,
+            OpsFact::Access { from_millis: 1, reads: 2, root: digest },
         ];
         assert_eq!(all.len(), OpsKind::ALL.len());
         let envelope = Envelope {

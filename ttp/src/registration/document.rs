@@ -12,10 +12,12 @@
 //!
 //! Out of scope: what a profile wants of a name (the lint of the certificates that would follow).
 
+mod applicant;
 mod application;
 mod identity;
 mod proof;
 
+pub use applicant::{Wish, WishFault, accept_terms};
 pub use application::{ApplicationDocument, Contact, ProfileRequest};
 pub use identity::{Day, DocumentKind, IdentityRecord, Method, SeenDocument};
 pub use proof::{Offer, Proof, ProofFault};

@@ -234,11 +234,18 @@ impl Read {
 }
 
 /// Folders of the data folder that are backed up, whole.
-pub(crate) const FOLDERS: [(&str, u32); 6] =
-    [("store", 0o700), ("keys", 0o700), ("certs", 0o755), ("people", 0o700), ("trust", 0o755), ("evidence", 0o755)];
+pub(crate) const FOLDERS: [(&str, u32); 7] = [
+    ("store", 0o700),
+    ("keys", 0o700),
+    ("certs", 0o755),
+    ("people", 0o700),
+    ("trust", 0o755),
+    ("evidence", 0o755),
+    ("access", 0o700),
+];
 
 /// Files of the data folder that are backed up, where they are there.
-pub(crate) const FILES: [&str; 3] = ["identity.json", "semper.toml", "witnessed"];
+pub(crate) const FILES: [&str; 4] = ["identity.json", "semper.toml", "terms.md", "witnessed"];
 
 /// The settings that the server runs with, if they lie elsewhere: under this name in the backup and in a restored folder.
 pub(crate) const SETTINGS_IN_USE: &str = "settings-in-use.toml";

@@ -112,13 +112,10 @@ impl ApplicationDocument {
 mod tests {
     use super::*;
     use crate::asn1::pem;
-    use crate::b64u::B64u;
     use crate::ca::name::{Attribute, DistinguishedName};
-    use crate::ca::request::make_request;
-    use crate::crypto::jose::Algorithm;
     use crate::crypto::{SignatureAlgorithm, Signer, SoftKey};
-    use crate::registration::document::ProfileRequest;
-    use crate::statement::{Common, Millis, Origin, Salt, Statement, Unsigned};
+    use crate::registration::document::{Wish, accept_terms};
+    use crate::time::Timestamp;
 
     const OFFER: Offer<'_> = Offer { service: "log.example/semper", terms: Digest([7; 32]) };
 
@@ -130,33 +127,23 @@ mod tests {
         Key::from_spki_der(key.spki_der()).unwrap().thumbprint()
     }
 
-    fn accepted(key: &SoftKey, service: &str, policy: Digest) -> String {
-        let salt = Salt(B64u([1; 16]));
-        let body = TermsAccepted {
-            policy: policy.into(),
-            service: Origin::new(service).unwrap(),
-            party: [9; 16].into(),
-            key: thumbprint(key),
-        };
-        let common = Common { salt, iat: Millis::new(1).unwrap(), x: None, shown: None };
-        let unsigned = Unsigned::new(&Statement { common, body }, Algorithm::Es256, thumbprint(key)).unwrap();
-        let signature = key.sign_raw(unsigned.message()).unwrap();
-        String::from_utf8(unsigned.finish(&signature).unwrap().bytes().to_vec()).unwrap()
+    fn accepted(key: &SoftKey, service: &str, terms: Digest) -> String {
+        let offer = Offer { service, terms };
+        let jws = accept_terms(offer, [9; 16].into(), key, Timestamp::from_millis(1), [1; 16]).unwrap();
+        String::from_utf8(jws.bytes().to_vec()).unwrap()
     }
 
     fn document(keys: &[&SoftKey], terms: String) -> ApplicationDocument {
-        let requests = keys.iter().map(|key| ProfileRequest {
-            profile: "party-legal".to_owned(),
-            csr: pem::encode("CERTIFICATE REQUEST", &make_request(*key).unwrap()),
-        });
-        ApplicationDocument {
-            salt: Salt(B64u([2; 16])),
-            requests: requests.collect(),
+        let wish = Wish {
+            keys: keys.iter().map(|key| ("party-legal".to_owned(), *key as &dyn Signer)).collect(),
             subject: DistinguishedName([(Attribute::CommonName, "Example".to_owned())].into()),
             alternative_names: None,
             contact: None,
-            terms,
-        }
+            party: [9; 16].into(),
+            now: Timestamp::from_millis(1),
+            salts: [[1; 16], [2; 16]],
+        };
+        ApplicationDocument { terms, ..ApplicationDocument::of(&wish, OFFER).unwrap() }
     }
 
     #[test]

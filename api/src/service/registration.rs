@@ -1,0 +1,663 @@
+//! Applications for certificates: taken in, decided by officers, and what follows from an approval.
+//!
+//! ```text
+//! document → possession, terms, lint of what would be issued → Apply → …officers… → the last approval
+//!   → each certificate in a history of its own → the party → its keys
+//! ```
+//!
+//! What follows from an approval is several commits. Each is done once, whoever tries again: a serial number was drawn with the
+//! approval, a party is registered by one application, a key is bound once. So [`Service::finish_approved`] can be called at any
+//! time, and is at every start.
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    ops::ControlFlow,
+    sync::{Arc, Mutex, PoisonError},
+};
+
+use bytes::Bytes;
+use semper_ledger::sequencer::Idempotency;
+use semper_ttp::{
+    ca::{
+        CaId,
+        certificate::CertificateSerial,
+        credential::CredentialRefusal,
+        name::AlternativeNames,
+        profile::{Profile, ProfileCode},
+        request::CertificationRequest,
+    },
+    digest::Digest,
+    evidence::{Aggregate, Fact, Recorded, names},
+    id::{PartyId, RegistrationId},
+    party::{PartyEvent, PartyRefusal, PartyRegistry, PartyState, Register as RegisterParty},
+    registration::{
+        Apply, Approve, Expire, RecordIdentity, RefusalReason, Refuse, Registration, RegistrationEvent,
+        RegistrationFact, RegistrationRefusal, RegistrationState, RequestedKey, Withdraw,
+        document::{ApplicationDocument, DocumentFault, IdentityRecord, Offer, ProofFault},
+    },
+    statement::{Jws, terms::TermsAccepted},
+    timestamp::ClockVerdict,
+    x509::Certificate,
+};
+
+use super::{
+    CredentialFault, Service, ServiceFault, ToIssue,
+    act::{ActFault, Acted, Given},
+};
+use crate::access::{Access, AccessLog};
+
+/// The most applications that are open at once: more than officers decide in the life of one.
+const OPEN_MAX: usize = 10_000;
+
+/// What applications rest on.
+#[derive(Debug, Default)]
+pub struct RegistrationParts {
+    /// The terms in force.
+    pub terms: Bytes,
+    /// The profiles that there are.
+    pub profiles: Vec<Arc<Profile>>,
+    /// Where reads of documents that name people are written; without it nobody reads any.
+    pub access: Option<AccessLog>,
+    /// How long an application may be open, seconds.
+    pub life_secs: u64,
+}
+
+/// All that is held for applications.
+pub(crate) struct Register {
+    pub(crate) terms: Bytes,
+    pub(crate) terms_digest: Digest,
+    pub(crate) life_secs: u64,
+    profiles: BTreeMap<String, Arc<Profile>>,
+    access: Option<AccessLog>,
+    open: Mutex<BTreeSet<RegistrationId>>,
+    /// Held by whoever approves: of two applications for one key or one name only one may be approved.
+    approving: Mutex<()>,
+}
+
+impl Register {
+    pub(super) fn new(RegistrationParts { terms, profiles, access, life_secs }: RegistrationParts) -> Self {
+        let profiles = profiles.into_iter().map(|profile| (profile.name().to_owned(), profile)).collect();
+        let terms_digest = Digest::of(&terms);
+        Self { terms, terms_digest, life_secs, profiles, access, open: Mutex::default(), approving: Mutex::default() }
+    }
+
+    /// Those that somebody may apply for: keys of the service's own are certified otherwise.
+    pub(crate) fn profiles(&self) -> impl Iterator<Item = &Arc<Profile>> {
+        self.profiles.values().filter(|profile| {
+            matches!(
+                profile.code(),
+                ProfileCode::Party
+                    | ProfileCode::Server
+                    | ProfileCode::Client
+                    | ProfileCode::Officer
+                    | ProfileCode::Operator
+            )
+        })
+    }
+
+    /// The name of a profile that there is.
+    pub(crate) fn profile_name(&self, digest: &Digest) -> Option<&str> {
+        self.profiles.values().find(|profile| profile.digest() == *digest).map(|profile| profile.name())
+    }
+
+    fn open(&self) -> std::sync::MutexGuard<'_, BTreeSet<RegistrationId>> {
+        self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Why nothing was done.
+#[derive(Debug, thiserror::Error)]
+pub enum RegistrationFault {
+    /// What was sent is no such document.
+    #[error(transparent)]
+    Document(#[from] DocumentFault),
+    /// The applicant does not show what it has to.
+    #[error(transparent)]
+    Proof(#[from] ProofFault),
+    /// No such profile, or not one to apply for.
+    #[error("nobody applies for certificates of the profile {0}")]
+    Profile(String),
+    /// The terms were accepted by another party than the one that applies.
+    #[error("the terms were accepted by the party {accepted}, and {applicant} applies")]
+    OtherParty {
+        /// By whom.
+        accepted: PartyId,
+        /// Who applies.
+        applicant: PartyId,
+    },
+    /// The certificate that would follow.
+    #[error("certificate {place} ({profile}): {why}")]
+    Lint {
+        /// Of which request, counted from 0.
+        place: usize,
+        /// By which profile.
+        profile: String,
+        /// What the lint says.
+        why: String,
+    },
+    /// [`OPEN_MAX`] are open.
+    #[error("{OPEN_MAX} applications are open; officers have to decide some first")]
+    Full,
+    /// The document is kept no more.
+    #[error("the document was erased")]
+    Erased,
+    /// The rules, or the service itself.
+    #[error(transparent)]
+    Act(#[from] ActFault<RegistrationRefusal>),
+}
+
+impl From<ServiceFault> for RegistrationFault {
+    fn from(fault: ServiceFault) -> Self {
+        Self::Act(fault.into())
+    }
+}
+
+impl From<semper_ledger::store::Fault> for RegistrationFault {
+    fn from(fault: semper_ledger::store::Fault) -> Self {
+        Self::Act(fault.into())
+    }
+}
+
+/// An application as the ledger knows it.
+#[derive(Clone, Debug)]
+pub struct KnownApplication {
+    /// Its state.
+    pub state: RegistrationState,
+    /// The entry of its arrival.
+    pub applied_at: u64,
+    /// The certificates that were issued for it.
+    pub certificates: Vec<Certificate>,
+}
+
+impl Service {
+    /// Takes an application in. A repetition gets the name that the first one got.
+    ///
+    /// # Errors
+    /// [`RegistrationFault`].
+    pub fn apply(
+        &self,
+        bytes: &[u8],
+        applicant: Option<PartyId>,
+        idempotency: impl FnOnce(&ApplicationDocument) -> Idempotency,
+    ) -> Result<RegistrationId, RegistrationFault> {
+        let document = ApplicationDocument::parse(bytes)?;
+        let idempotency = Some(idempotency(&document));
+        if let Some(index) = self.answered(idempotency).map_err(ActFault::other)? {
+            return Ok(self.application_of_entry(index)?);
+        }
+        let offer = Offer { service: self.reader().identity().origin(), terms: self.register.terms_digest };
+        let proof = document.prove(offer)?;
+        if let Some(applicant) = applicant.filter(|applicant| *applicant != proof.party) {
+            return Err(RegistrationFault::OtherParty { accepted: proof.party, applicant });
+        }
+        let mut keys = Vec::new();
+        let mut officers_needed = 1;
+        for (place, (asked, request)) in document.requests.iter().zip(&proof.requests).enumerate() {
+            let profile = self.register.profiles().find(|profile| profile.name() == asked.profile);
+            let profile = profile.ok_or_else(|| RegistrationFault::Profile(asked.profile.clone()))?;
+            self.try_out(place, &document, profile, request)?;
+            officers_needed = officers_needed.max(profile.officers());
+            keys.push(RequestedKey {
+                profile: profile.digest(),
+                class: profile.code().code(),
+                request: request.digest(),
+                public_key: Digest::of(request.spki_der()),
+            });
+        }
+        if self.register.open().len() >= OPEN_MAX {
+            return Err(RegistrationFault::Full);
+        }
+        let id: RegistrationId = self.random()?.into();
+        let apply = Apply {
+            id,
+            key_compromised: self.any(&keys, names::compromised)?,
+            key_taken: self.any(&keys, names::key)?,
+            keys,
+            subject: Digest::of(bytes),
+            applicant,
+            terms: document.terms_digest(),
+            officers_needed,
+            party_taken: self.is_taken(applicant, proof.party)?,
+            clock: ClockVerdict::Unsynced,
+        };
+        let given = Given { idempotency, artefact: Some(bytes) };
+        let event = |_: &_, clock| Ok(RegistrationEvent::Apply(Box::new(Apply { clock, ..apply.clone() })));
+        let Acted { index, .. } = self.act_on(id, given, event)?;
+        self.register.open().insert(id);
+        // Of two requests with one key at the same moment, the ledger took one.
+        Ok(self.application_of_entry(index)?)
+    }
+
+    /// Whether a certificate by this profile could be issued.
+    fn try_out(
+        &self,
+        place: usize,
+        document: &ApplicationDocument,
+        profile: &Arc<Profile>,
+        request: &CertificationRequest,
+    ) -> Result<(), RegistrationFault> {
+        let fault = |why: String| RegistrationFault::Lint { place, profile: profile.name().to_owned(), why };
+        let wanted = self.wanted(document, profile, request, &[], None)?;
+        match self.lint(&wanted) {
+            Ok(lint) if lint.stops() => Err(fault(lint.to_string())),
+            Ok(_) => Ok(()),
+            Err(CredentialFault::Build(error)) => Err(fault(error.to_string())),
+            Err(CredentialFault::Fault(error)) => Err(error.into()),
+            Err(error) => Err(ServiceFault::Facts(error.to_string()).into()),
+        }
+    }
+
+    fn wanted(
+        &self,
+        document: &ApplicationDocument,
+        profile: &Arc<Profile>,
+        request: &CertificationRequest,
+        registration: &[u8],
+        serial: Option<[u8; 16]>,
+    ) -> Result<ToIssue, ServiceFault> {
+        let of_profile = |ca: &CaId| profile.issuers().contains(&ca.authority);
+        let cas = self.authorities.all().iter().map(|held| held.key.ca).filter(of_profile);
+        let ca = cas.max_by_key(|ca| ca.generation);
+        Ok(ToIssue {
+            ca: ca.ok_or_else(|| ServiceFault::Facts(format!("no CA issues {}", profile.name())))?,
+            profile: profile.clone(),
+            subject: document.subject.clone(),
+            alternative_names: document.alternative_names.clone().unwrap_or_else(AlternativeNames::default),
+            spki_der: request.spki_der().to_vec(),
+            serial,
+            registration: registration.to_vec(),
+            request: request.digest(),
+        })
+    }
+
+    /// An officer records how the applicant's identity was proven.
+    ///
+    /// # Errors
+    /// [`RegistrationFault`].
+    pub fn record_identity(
+        &self,
+        id: RegistrationId,
+        bytes: &[u8],
+        officer: Digest,
+        idempotency: Option<Idempotency>,
+    ) -> Result<(), RegistrationFault> {
+        IdentityRecord::parse(bytes)?;
+        let record = Digest::of(bytes);
+        let given = Given { idempotency, artefact: Some(bytes) };
+        let event = |_: &_, clock| Ok(RegistrationEvent::RecordIdentity(RecordIdentity { record, officer, clock }));
+        self.act_on(id, given, event)?;
+        Ok(())
+    }
+
+    /// An officer approves; after the last approval what follows from it is done before this returns.
+    ///
+    /// # Errors
+    /// [`RegistrationFault`].
+    pub fn approve(
+        &self,
+        id: RegistrationId,
+        officer: Digest,
+        idempotency: Option<Idempotency>,
+    ) -> Result<(), RegistrationFault> {
+        let _one_at_a_time = self.register.approving.lock().unwrap_or_else(PoisonError::into_inner);
+        let (_, document) = self.application_document(id)?;
+        let party = party_of(&document)?;
+        let event = |state: &RegistrationState, clock| {
+            let (keys, applicant) =
+                state.application().map_or((&[][..], None), |asked| (&asked.keys[..], asked.applicant));
+            let serial = |_: &_| Ok(*CertificateSerial::from_random(self.random()?).as_bytes());
+            Ok(RegistrationEvent::Approve(Box::new(Approve {
+                officer,
+                serials: keys.iter().map(serial).collect::<Result<_, ServiceFault>>()?,
+                party,
+                key_taken: self.any(keys, names::key)?,
+                party_taken: self.is_taken(applicant, party)?,
+                clock,
+            })))
+        };
+        let acted = self.act_on(id, Given { idempotency, artefact: None }, event)?;
+        if acted.state.approval().is_some() {
+            self.register.open().remove(&id);
+            // That it was approved stands; what does not follow now, follows later.
+            if let Err(fault) = self.finish_approved(id) {
+                tracing::error!(registration = %id, %fault, "what follows from the approval is not complete");
+            }
+        }
+        Ok(())
+    }
+
+    /// An officer refuses.
+    ///
+    /// # Errors
+    /// [`RegistrationFault`].
+    pub fn refuse(
+        &self,
+        id: RegistrationId,
+        reason: RefusalReason,
+        officer: Digest,
+        idempotency: Option<Idempotency>,
+    ) -> Result<(), RegistrationFault> {
+        let event = |_: &_, clock| Ok(RegistrationEvent::Refuse(Refuse { officer, reason, clock }));
+        self.end(id, idempotency, event)
+    }
+
+    /// The applicant withdraws.
+    ///
+    /// # Errors
+    /// [`RegistrationFault`].
+    pub fn withdraw(&self, id: RegistrationId, idempotency: Option<Idempotency>) -> Result<(), RegistrationFault> {
+        self.end(id, idempotency, |_: &_, clock| Ok(RegistrationEvent::Withdraw(Withdraw { clock })))
+    }
+
+    fn end(
+        &self,
+        id: RegistrationId,
+        idempotency: Option<Idempotency>,
+        event: impl Fn(&RegistrationState, ClockVerdict) -> Result<RegistrationEvent, ServiceFault>,
+    ) -> Result<(), RegistrationFault> {
+        self.act_on(id, Given { idempotency, artefact: None }, event)?;
+        self.register.open().remove(&id);
+        Ok(())
+    }
+
+    /// Ends applications that were open too long. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The ledger, the clock.
+    pub fn expire_applications(&self) -> Result<(), ServiceFault> {
+        let open: Vec<_> = self.register.open().iter().copied().collect();
+        let life_secs = self.register.life_secs;
+        for id in open {
+            let event = |_: &_, clock| Ok(RegistrationEvent::Expire(Expire { life_secs, clock }));
+            match self.end(id, None, event) {
+                Ok(()) => tracing::info!(registration = %id, "the application was open too long"),
+                Err(RegistrationFault::Act(ActFault::Refused(RegistrationRefusal::NotExpired { .. }))) => {}
+                Err(RegistrationFault::Act(ActFault::Fault(fault))) => return Err(fault),
+                // Decided meanwhile, or another time.
+                Err(fault) => tracing::debug!(registration = %id, %fault, "not ended"),
+            }
+        }
+        Ok(())
+    }
+
+    /// What follows from a full approval: certificates, the party, its keys. What was done before is not done again.
+    ///
+    /// # Errors
+    /// The first thing that stands in the way; all else is tried.
+    pub fn finish_approved(&self, id: RegistrationId) -> Result<(), RegistrationFault> {
+        let state = self.registration_state(id)?;
+        let RegistrationState::Approved(application, approval) = &state else { return Ok(()) };
+        let (_, document) = self.application_document(id)?;
+        let mut certificates = Vec::new();
+        let mut first_fault = None;
+        for ((asked, key), serial) in document.requests.iter().zip(&application.keys).zip(&approval.serials) {
+            match self.issue_approved(&document, asked.csr.as_str(), id, key, *serial) {
+                Ok(certificate) => certificates.push((certificate, key)),
+                Err(fault) => {
+                    tracing::error!(registration = %id, profile = asked.profile, %fault, "approved, but not issued");
+                    first_fault.get_or_insert(fault);
+                }
+            }
+        }
+        if !certificates.is_empty() && application.applicant.is_none() {
+            let register = |_: &_, clock| {
+                let (party, terms) = (approval.party, application.terms);
+                Ok(PartyEvent::Register(RegisterParty { party, registration: id, terms, clock }))
+            };
+            match self.act_on_party(approval.party, Given::default(), register) {
+                Ok(_) => {}
+                Err(ActFault::Refused(PartyRefusal::AlreadyRegistered { registration })) if registration == id => {}
+                Err(fault) => return Err(ActFault::other(fault).into()),
+            }
+        }
+        for (certificate, key) in &certificates {
+            // Whom a server or an officer speaks for is not said by a party's key.
+            if key.class == ProfileCode::Party.code() {
+                self.bind_key(approval.party, certificate).map_err(ActFault::other)?;
+            }
+        }
+        first_fault.map_or(Ok(()), Err)
+    }
+
+    fn issue_approved(
+        &self,
+        document: &ApplicationDocument,
+        csr: &str,
+        id: RegistrationId,
+        key: &RequestedKey,
+        serial: [u8; 16],
+    ) -> Result<Certificate, RegistrationFault> {
+        let unfit = |why: String| ServiceFault::Facts(why);
+        let request = CertificationRequest::from_pem(csr).map_err(|fault| unfit(fault.to_string()))?;
+        let profile = self.register.profiles.values().find(|profile| profile.digest() == key.profile);
+        let profile = profile.ok_or_else(|| unfit(format!("there is no profile {} any more", key.profile)))?;
+        let wanted = self.wanted(document, profile, &request, id.octets(), Some(serial))?;
+        let issued = self.issued_under(&serial)?;
+        match issued {
+            Some(certificate) => Ok(certificate),
+            None => match self.issue(&wanted) {
+                Ok(issued) => Ok(issued.certificate),
+                Err(CredentialFault::Refused(CredentialRefusal::SerialTaken)) => {
+                    let issued = self.issued_under(&serial)?;
+                    Ok(issued.ok_or_else(|| unfit("its serial number is another certificate's".to_owned()))?)
+                }
+                Err(CredentialFault::Fault(fault)) => Err(fault.into()),
+                Err(fault) => Err(unfit(fault.to_string()).into()),
+            },
+        }
+    }
+
+    /// The certificate with this serial number, of whichever of our CAs.
+    fn issued_under(&self, serial: &[u8]) -> Result<Option<Certificate>, ServiceFault> {
+        let Some(known) = self.find_certificate(serial)? else { return Ok(None) };
+        let der = self.reader().artefact(known.issued_at)?.unwrap_or_default();
+        Certificate::from_der(&der).map(Some).map_err(|fault| ServiceFault::Facts(fault.to_string()))
+    }
+
+    /// Finishes what a crash or a fault has left of approvals. Blocks on the disk for as long as there are applications.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn finish_all_approved(&self) -> Result<(), ServiceFault> {
+        let mut decided = Vec::new();
+        self.reader().names::<ServiceFault>(&names::DECIDED_APPLICATIONS, |name, _| {
+            decided.extend(names::read_decided(name));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        for id in decided {
+            let state = self.registration_state(id)?;
+            let RegistrationState::Approved(application, approval) = &state else { continue };
+            let party = self.party_state(approval.party)?;
+            let bound = party.party().map_or(0, |party| {
+                let of_application = |key: &&semper_ttp::party::BoundKey| {
+                    approval.serials.iter().any(|serial| {
+                        let mut cas = self.authorities.all().iter().map(|held| held.key.ca);
+                        cas.any(|ca| ca.certificate(serial) == key.history)
+                    })
+                };
+                party.keys.values().filter(of_application).count()
+            });
+            let to_bind = application.keys.iter().filter(|key| key.class == ProfileCode::Party.code()).count();
+            if (bound < to_bind || self.issued_for(id)?.len() < application.keys.len())
+                && let Err(fault) = self.finish_approved(id)
+            {
+                tracing::error!(registration = %id, %fault, "what follows from the approval is not complete");
+            }
+        }
+        Ok(())
+    }
+
+    /// An application, if there is one.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn find_application(&self, id: RegistrationId) -> Result<Option<KnownApplication>, ServiceFault> {
+        let state = self.registration_state(id)?;
+        let Some(applied_at) = self.reader().step_index(&id.aggregate().0, 0)? else { return Ok(None) };
+        let mut certificates = Vec::new();
+        for index in self.issued_for(id)? {
+            let der = self.reader().artefact(index)?.unwrap_or_default();
+            certificates.extend(Certificate::from_der(&der));
+        }
+        Ok(Some(KnownApplication { state, applied_at, certificates }))
+    }
+
+    /// The names of open applications behind `after`, in their order, at most `most`.
+    #[must_use]
+    pub fn open_applications(&self, after: Option<RegistrationId>, most: usize) -> Vec<RegistrationId> {
+        let open = self.register.open();
+        match after {
+            None => open.iter().take(most).copied().collect(),
+            Some(after) => open.range(after..).filter(|id| **id != after).take(most).copied().collect(),
+        }
+    }
+
+    /// The application document, as it was received. The read is in the access log before this returns.
+    ///
+    /// # Errors
+    /// [`RegistrationFault`].
+    pub fn read_application(&self, id: RegistrationId, reader: Digest) -> Result<Vec<u8>, RegistrationFault> {
+        let (bytes, _) = self.application_document(id)?;
+        self.log_access(id, "application", reader, &bytes)?;
+        Ok(bytes)
+    }
+
+    /// The newest record of identity, as it was received. The read is in the access log before this returns.
+    ///
+    /// # Errors
+    /// [`RegistrationFault`].
+    pub fn read_identity(&self, id: RegistrationId, reader: Digest) -> Result<Vec<u8>, RegistrationFault> {
+        let facts = self.reader().facts_of(&id.aggregate().0, 0)?;
+        let mut newest = None;
+        for (step, bytes) in (0..).zip(&facts) {
+            if let RegistrationFact::IdentityRecorded { .. } = read_fact::<RegistrationFact>(bytes)? {
+                newest = Some(step);
+            }
+        }
+        let refusal = if facts.is_empty() { RegistrationRefusal::NotApplied } else { RegistrationRefusal::NoIdentity };
+        let step = newest.ok_or(ActFault::Refused(refusal))?;
+        let index = self.reader().step_index(&id.aggregate().0, step)?;
+        let bytes = index.map(|index| self.reader().artefact(index)).transpose()?.flatten();
+        let bytes = bytes.ok_or(RegistrationFault::Erased)?;
+        self.log_access(id, "identity", reader, &bytes)?;
+        Ok(bytes)
+    }
+
+    fn log_access(&self, id: RegistrationId, what: &str, reader: Digest, bytes: &[u8]) -> Result<(), ServiceFault> {
+        let of = format!("registration/{id}/{what}");
+        let (at, salt, document) = (self.now(), self.random()?, Digest::of(bytes));
+        let Some(log) = &self.register.access else {
+            return Err(ServiceFault::Access("this service has no access log, so nobody reads".to_owned()));
+        };
+        log.append(&Access { at, salt, reader, document, of: &of })
+            .map_err(|error| ServiceFault::Access(error.to_string()))
+    }
+
+    /// Gives the segments of the access log that are complete their entries. Blocks on the disk.
+    ///
+    /// # Errors
+    /// The disk, the ledger, the clock.
+    pub fn record_accesses(&self) -> Result<(), ServiceFault> {
+        let Some(log) = &self.register.access else { return Ok(()) };
+        let fault = |error: std::io::Error| ServiceFault::Access(error.to_string());
+        for from in log.pending(self.now()) {
+            if self.reader().last_step(&Aggregate::of_access(from).0)?.is_none() {
+                self.record_access(from, log.tree(from).map_err(fault)?)?;
+            }
+            log.recorded(from);
+        }
+        Ok(())
+    }
+
+    fn application_document(&self, id: RegistrationId) -> Result<(Vec<u8>, ApplicationDocument), RegistrationFault> {
+        let Some(index) = self.reader().step_index(&id.aggregate().0, 0)? else {
+            return Err(ActFault::Refused(RegistrationRefusal::NotApplied).into());
+        };
+        let bytes = self.reader().artefact(index)?.ok_or(RegistrationFault::Erased)?;
+        let document = ApplicationDocument::parse(&bytes).map_err(|fault| ServiceFault::Facts(fault.to_string()))?;
+        Ok((bytes, document))
+    }
+
+    pub(super) fn registration_state(&self, id: RegistrationId) -> Result<RegistrationState, ServiceFault> {
+        Ok(self.state_of::<Registration>(&id.aggregate())?.state)
+    }
+
+    fn act_on(
+        &self,
+        id: RegistrationId,
+        given: Given<'_>,
+        event: impl Fn(&RegistrationState, ClockVerdict) -> Result<RegistrationEvent, ServiceFault>,
+    ) -> Result<Acted<Registration>, ActFault<RegistrationRefusal>> {
+        self.act::<Registration>(id.aggregate(), given, RegistrationEvent::digest, event)
+    }
+
+    pub(super) fn act_on_party(
+        &self,
+        party: PartyId,
+        given: Given<'_>,
+        event: impl Fn(&PartyState, ClockVerdict) -> Result<PartyEvent, ServiceFault>,
+    ) -> Result<Acted<PartyRegistry>, ActFault<PartyRefusal>> {
+        self.act::<PartyRegistry>(party.aggregate(), given, PartyEvent::digest, event)
+    }
+
+    /// At a start: applications that were not decided.
+    pub(super) fn load_open_applications(&self) -> Result<(), ServiceFault> {
+        let (mut applied, mut decided) = (BTreeSet::new(), BTreeSet::new());
+        self.reader().names::<ServiceFault>(&names::APPLICATIONS, |name, _| {
+            applied.extend(names::read_applied(name));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        self.reader().names::<ServiceFault>(&names::DECIDED_APPLICATIONS, |name, _| {
+            decided.extend(names::read_decided(name));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        *self.register.open() = applied.difference(&decided).copied().collect();
+        Ok(())
+    }
+
+    /// The entries of the certificates that were issued for an application.
+    fn issued_for(&self, id: RegistrationId) -> Result<Vec<u64>, ServiceFault> {
+        let mut entries = Vec::new();
+        self.reader().names::<ServiceFault>(&names::issued_for(id), |_, index| {
+            entries.push(index);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(entries)
+    }
+
+    fn any(&self, keys: &[RequestedKey], name: fn(&Digest) -> Vec<u8>) -> Result<bool, ServiceFault> {
+        for key in keys {
+            if self.reader().last_name(&name(&key.public_key))?.is_some() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+
+    /// Whether a first applicant has named itself as somebody else is named.
+    fn is_taken(&self, applicant: Option<PartyId>, party: PartyId) -> Result<bool, ServiceFault> {
+        Ok(applicant.is_none() && self.reader().last_step(&party.aggregate().0)?.is_some())
+    }
+
+    fn application_of_entry(&self, index: u64) -> Result<RegistrationId, ServiceFault> {
+        let fact = self.reader().fact(index)?.unwrap_or_default();
+        Ok(read_fact::<RegistrationFact>(&fact)?.id())
+    }
+
+    pub(super) fn random(&self) -> Result<[u8; 16], ServiceFault> {
+        let mut random = [0; 16];
+        self.entropy.fill(&mut random)?;
+        Ok(random)
+    }
+}
+
+/// Under which name the terms were accepted.
+fn party_of(document: &ApplicationDocument) -> Result<PartyId, ServiceFault> {
+    let jws = Jws::parse(document.terms.as_bytes()).and_then(|jws| jws.payload_as::<TermsAccepted>());
+    jws.map(|statement| statement.body.party).map_err(|fault| ServiceFault::Facts(fault.to_string()))
+}
+
+pub(super) fn read_fact<F: Recorded>(bytes: &[u8]) -> Result<F, ServiceFault> {
+    let fact = Fact::decode(bytes).and_then(|fact| F::from_fact(&fact));
+    fact.map_err(|error| ServiceFault::Facts(error.to_string()))
+}
