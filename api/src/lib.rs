@@ -31,6 +31,7 @@ pub mod witnesses;
 
 pub use authorities::{Authorities, AuthorityKey};
 pub use service::{
-    CredentialFault, Endpoint, IssuedCertificate, KnownCertificate, KnownList, ResponderKey, Service, ServiceParts,
-    TimeSource, ToIssue, ToRevoke,
+    CredentialFault, Endpoint, IssuedCertificate, KeyParts, KeyStore, KeyStoreFault, KnownCertificate, KnownKey,
+    KnownList, Listener, ResponderKey, Rotated, RotationCause, RotationFault, Service, ServiceParts, TimeSource,
+    ToIssue, ToRevoke,
 };

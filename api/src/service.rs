@@ -9,6 +9,7 @@
 
 mod credential;
 mod crl;
+mod keys;
 mod ocsp;
 mod token;
 mod upkeep;
@@ -21,6 +22,7 @@ use std::sync::{
 pub(crate) use self::ocsp::{Answer as OcspAnswer, Answered as OcspAnswered};
 pub use self::{
     credential::{CredentialFault, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
+    keys::{KeyParts, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
     ocsp::ResponderKey,
 };
 use semper_ledger::{
@@ -39,9 +41,11 @@ use semper_ttp::{
     timestamp::{self, ClockVerdict},
 };
 
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 use self::{
+    keys::Keyring,
     ocsp::Responders,
     token::{FIRST_USE_STEP, FirstUse},
 };
@@ -118,12 +122,15 @@ pub struct ServiceParts {
     pub subject: Subject,
     /// True if nobody vouches for the clock: certificates then bear the test policy alone.
     pub test: bool,
+    /// Where keys are kept; `None` for a service that rotates none.
+    pub keys: Option<KeyParts>,
 }
 
 /// The running service.
 pub struct Service {
     pub(crate) ledger: Ledger,
-    pub(crate) endpoints: Vec<Endpoint>,
+    /// Each is replaced when its key is.
+    pub(crate) endpoints: Vec<ArcSwap<Endpoint>>,
     pub(crate) authorities: Authorities,
     pub(crate) time: Arc<dyn TimeSource>,
     pub(crate) metrics: Arc<Metrics>,
@@ -149,6 +156,7 @@ pub struct Service {
     unknown_quota: Quota,
     /// Instead of the policies of profiles.
     test_policy: Option<ObjectIdentifier>,
+    keys: Option<Keyring>,
 }
 
 /// Why the service itself could not act; its log has the details.
@@ -192,9 +200,8 @@ impl Service {
     pub fn new(parts: ServiceParts) -> Result<Arc<Self>, ServiceFault> {
         let ServiceParts { ledger, endpoints, authorities, time, entropy, metrics, quota, .. } = parts;
         let ServiceParts { witnesses, checkpoints, policy_hash, description, base_url, .. } = parts;
-        let ServiceParts { responders, subject, test, .. } = parts;
-        let cas = authorities.all().iter().filter_map(|held| Some((held.key.ca, held.certificate.clone()?)));
-        let responders = Responders::new(cas.collect(), &responders, subject);
+        let ServiceParts { responders, subject, test, keys, .. } = parts;
+        let responders = Responders::new(&authorities, responders, subject);
         let test_policy = TEST_POLICY.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn()).filter(|_| test);
         let serial = AtomicU64::new(ledger.reader().counter(SERIAL_COUNTER)?);
         for endpoint in &endpoints {
@@ -204,7 +211,7 @@ impl Service {
         }
         let service = Arc::new(Self {
             ledger,
-            endpoints,
+            endpoints: endpoints.into_iter().map(ArcSwap::from_pointee).collect(),
             authorities,
             time,
             metrics,
@@ -223,6 +230,7 @@ impl Service {
             responders,
             unknown_quota: Quota::new(UNKNOWN_PER_MINUTE, false),
             test_policy,
+            keys: keys.map(Keyring::from),
         });
         service.load_lists()?;
         service.load_revoked_cas()?;
@@ -236,7 +244,8 @@ impl Service {
 
     /// CAs of ours that were revoked sign nothing.
     fn load_revoked_cas(&self) -> Result<(), ServiceFault> {
-        for held in self.authorities.all().iter().filter(|held| held.key.ca.authority != Authority::Root) {
+        let all = self.authorities.all();
+        for held in all.iter().filter(|held| held.key.ca.authority != Authority::Root) {
             let Some(own) = &held.certificate else { continue };
             let (state, _) = self.certificate_state(&CaId::first(Authority::Root).certificate(&own.serial()))?;
             if state.issued().is_some_and(|status| status.revoked.is_some()) {
@@ -327,12 +336,12 @@ impl Service {
         if behind_ms > self.ledger.mmd_ms() {
             why.push(format!("clock: {} s behind the newest entry of the ledger", behind_ms / 1000));
         }
-        for endpoint in &self.endpoints {
+        for endpoint in self.endpoints.iter().map(ArcSwap::load) {
             if !endpoint.endpoint.tsu().key_period().contains(now) {
                 why.push(format!("{}: its key is not in its period of use", endpoint.endpoint.settings().name));
             }
         }
-        for held in self.authorities.all() {
+        for held in self.authorities.all().iter() {
             for list in held.lists() {
                 let name = list.id.place();
                 match list.next_update() {

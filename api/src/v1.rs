@@ -5,6 +5,7 @@
 
 mod body;
 mod certificates;
+mod keys;
 mod principal;
 mod problem;
 
@@ -32,7 +33,9 @@ pub(crate) fn routes() -> Router<Arc<App>> {
         Router::new()
             .route("/me", get(me))
             .route("/certificates/{serial}/status", get(certificates::status))
-            .route("/certificates/{serial}/revoke", post(certificates::revoke)),
+            .route("/certificates/{serial}/revoke", post(certificates::revoke))
+            .route("/keys", get(keys::list))
+            .route("/keys/{name}/rotate", post(keys::rotate)),
     )
 }
 

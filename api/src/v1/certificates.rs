@@ -140,7 +140,7 @@ fn moment(text: &str) -> Result<Timestamp, Problem> {
 }
 
 /// An entry, and where its proof is.
-fn entry(app: &App, index: u64) -> Result<Value, Problem> {
+pub(super) fn entry(app: &App, index: u64) -> Result<Value, Problem> {
     let bytes = app.service.reader().entry(index).map_err(|fault| Problem::fault(&fault))?.unwrap_or_default();
     let entry = Entry::decode(&bytes).map_err(|fault| Problem::fault(&fault))?;
     Ok(json!({

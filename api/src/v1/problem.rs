@@ -60,6 +60,8 @@ pub enum Code {
     CaReason,
     /// The clock may assert no time.
     CaClock,
+    /// This key is not rotated.
+    KeysNotRotated,
     /// Too much to do.
     ServerBusy,
     /// Not now.
@@ -70,7 +72,7 @@ pub enum Code {
 
 impl Code {
     /// All of them.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 23] = [
         Self::HttpNotFound,
         Self::HttpMethod,
         Self::HttpTooLarge,
@@ -90,6 +92,7 @@ impl Code {
         Self::CaRoot,
         Self::CaReason,
         Self::CaClock,
+        Self::KeysNotRotated,
         Self::ServerBusy,
         Self::ServerUnavailable,
         Self::ServerFault,
@@ -118,6 +121,7 @@ impl Code {
             Self::CaRoot => "ca.root",
             Self::CaReason => "ca.reason",
             Self::CaClock => "ca.clock",
+            Self::KeysNotRotated => "keys.not_rotated",
             Self::ServerBusy => "server.busy",
             Self::ServerUnavailable => "server.unavailable",
             Self::ServerFault => "server.fault",
@@ -147,6 +151,7 @@ impl Code {
             Self::CaRoot => StatusCode::UNPROCESSABLE_ENTITY,
             Self::CaReason => StatusCode::UNPROCESSABLE_ENTITY,
             Self::CaClock => StatusCode::SERVICE_UNAVAILABLE,
+            Self::KeysNotRotated => StatusCode::UNPROCESSABLE_ENTITY,
             Self::ServerBusy => StatusCode::TOO_MANY_REQUESTS,
             Self::ServerUnavailable => StatusCode::SERVICE_UNAVAILABLE,
             Self::ServerFault => StatusCode::INTERNAL_SERVER_ERROR,
@@ -175,6 +180,7 @@ impl Code {
             Self::CaRoot => "The root is not revoked",
             Self::CaReason => "The reason is not for this certificate",
             Self::CaClock => "The clock may assert no time",
+            Self::KeysNotRotated => "This key is not rotated",
             Self::ServerBusy => "Too much is waiting",
             Self::ServerUnavailable => "The service cannot do this now",
             Self::ServerFault => "The service is at fault",
@@ -334,6 +340,7 @@ const PAGES: &[(&str, &str)] = pages![
     "http.not_found",
     "http.timeout",
     "http.too_large",
+    "keys.not_rotated",
     "server.busy",
     "server.fault",
     "server.unavailable",
@@ -376,7 +383,8 @@ mod tests {
 
     #[test]
     fn the_answers_of_others_are_named_by_their_status() {
-        for code in Code::ALL.into_iter().filter(|code| !code.name().starts_with("ca.")) {
+        let of_roles = |code: &Code| ["ca.", "keys."].iter().any(|role| code.name().starts_with(role));
+        for code in Code::ALL.into_iter().filter(|code| !of_roles(code)) {
             let by_status = Code::of(code.status());
             assert!(by_status == code || code == Code::HttpIdempotencyKey && by_status == Code::HttpMalformed);
         }

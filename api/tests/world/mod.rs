@@ -218,6 +218,7 @@ pub(crate) fn service(
         responders,
         subject: subject("Example"),
         test: true,
+        keys: None,
     })
     .unwrap()
 }
