@@ -114,6 +114,7 @@ fn service_in(data: &Path) -> Result<Arc<Service>, Failed> {
         responders: loaded.responders,
         subject: loaded.identity.subject(""),
         test: true,
+        keys: None,
     })?)
 }
 
