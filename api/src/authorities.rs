@@ -8,7 +8,7 @@ use std::{
     },
 };
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use semper_ttp::{
     ca::{Authority, CaId, LastCrl, ListId, certificate::Issuer},
@@ -33,9 +33,10 @@ pub struct AuthorityKey {
     pub shards: u32,
 }
 
-/// All CAs.
-pub struct Authorities(Vec<Held>);
+/// All CAs. A rollover adds one; none ever goes.
+pub struct Authorities(ArcSwap<Vec<Arc<Held>>>);
 
+/// One of them.
 pub(crate) struct Held {
     pub(crate) key: AuthorityKey,
     /// Its certificate as read; `None` only for what is no certificate.
@@ -90,7 +91,7 @@ impl HeldList {
 }
 
 impl Held {
-    fn new(key: AuthorityKey) -> Self {
+    pub(crate) fn new(key: AuthorityKey) -> Self {
         let lists = (0..=key.shards).map(|partition| (partition, HeldList::new(ListId { ca: key.ca, partition })));
         let certificate = Certificate::from_der(&key.certificate).ok();
         Self { lists: RwLock::new(lists.collect()), certificate, revoked: AtomicBool::new(false), key }
@@ -131,15 +132,27 @@ impl Held {
 impl Authorities {
     /// The CAs of this service.
     pub fn new(keys: Vec<AuthorityKey>) -> Self {
-        Self(keys.into_iter().map(Held::new).collect())
+        Self(ArcSwap::from_pointee(keys.into_iter().map(|key| Arc::new(Held::new(key))).collect()))
     }
 
-    pub(crate) fn all(&self) -> &[Held] {
-        &self.0
+    pub(crate) fn all(&self) -> Arc<Vec<Arc<Held>>> {
+        self.0.load_full()
     }
 
-    pub(crate) fn get(&self, ca: CaId) -> Option<&Held> {
-        self.0.iter().find(|held| held.key.ca == ca)
+    pub(crate) fn get(&self, ca: CaId) -> Option<Arc<Held>> {
+        self.0.load().iter().find(|held| held.key.ca == ca).cloned()
+    }
+
+    /// The newest of a line: what is issued from now on is by this one.
+    pub(crate) fn newest(&self, authority: Authority) -> Option<Arc<Held>> {
+        let all = self.0.load();
+        let line = all.iter().filter(|held| held.key.ca.authority == authority);
+        line.max_by_key(|held| held.key.ca.generation).cloned()
+    }
+
+    /// Adds one that is not there yet.
+    pub(crate) fn add(&self, held: &Arc<Held>) {
+        self.0.rcu(|all| [&all[..], &[held.clone()]].concat());
     }
 
     /// The certificate at `/ca/<place>.cer`.

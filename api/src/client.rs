@@ -26,7 +26,7 @@ use semper_ttp::digest::Digest;
 use crate::{
     log_source::gunzip,
     problem::{NO_WITNESSES, NOT_WITNESSED},
-    tls,
+    tls::{self, ClientIdentity},
 };
 
 /// Longest answer, bytes: a token with its chain is below 8 KiB, an entry bundle of 256 entries below 64 KiB.
@@ -41,6 +41,9 @@ const IDLE_SECS: u64 = 5;
 /// How much of an error's text is shown.
 const TEXT_CHARS_MAX: usize = 300;
 
+const JSON: &str = "application/json";
+/// RFC 9457 §6.1.
+const PROBLEM: &str = "application/problem+json";
 const TIMESTAMP_QUERY: &str = "application/timestamp-query";
 const TIMESTAMP_REPLY: &str = "application/timestamp-reply";
 
@@ -52,6 +55,22 @@ pub enum ClientError {
     Url {
         /// As given.
         url: String,
+    },
+    /// A client with a certificate can show it over TLS only.
+    #[error("{url}: this is asked over TLS: the server's URL must look like https://HOST:PORT")]
+    NoTls {
+        /// As given.
+        url: String,
+    },
+    /// The server says no, and why (RFC 9457).
+    #[error("the server refuses ({code}): {detail}")]
+    Refused {
+        /// The status.
+        status: u16,
+        /// Its page is `/problems/<code>`.
+        code: String,
+        /// What is special about it this time.
+        detail: String,
     },
     /// libcrypto gives no TLS.
     #[error("no TLS: {why}")]
@@ -206,6 +225,19 @@ impl Client {
     /// # Errors
     /// [`ClientError::Url`], [`ClientError::Tls`].
     pub fn new(base_url: &str) -> Result<Self, ClientError> {
+        Self::made(base_url, None)
+    }
+
+    /// The same as somebody whom the service knows.
+    ///
+    /// # Errors
+    /// [`ClientError::Url`], also for a URL without TLS; [`ClientError::Tls`].
+    pub fn with_identity(base_url: &str, identity: &ClientIdentity) -> Result<Self, ClientError> {
+        let client = Self::made(base_url, Some(identity))?;
+        if client.scheme == Scheme::HTTPS { Ok(client) } else { Err(ClientError::NoTls { url: base_url.to_owned() }) }
+    }
+
+    fn made(base_url: &str, identity: Option<&ClientIdentity>) -> Result<Self, ClientError> {
         let fault = || ClientError::Url { url: base_url.to_owned() };
         let uri = Uri::from_str(base_url.trim()).map_err(|_| fault())?;
         let scheme = uri.scheme().filter(|scheme| [&Scheme::HTTP, &Scheme::HTTPS].contains(scheme)).cloned();
@@ -221,7 +253,10 @@ impl Client {
         let http = legacy::Client::builder(TokioExecutor::new())
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(IDLE_SECS))
-            .build(tls::client::connector(connector).map_err(|fault| ClientError::Tls { why: fault.to_string() })?);
+            .build(
+                tls::client::connector(connector, identity)
+                    .map_err(|fault| ClientError::Tls { why: fault.to_string() })?,
+            );
         let prefix = uri.path().trim_end_matches('/').to_owned();
         let answer_limit = Duration::from_secs(ANSWER_SECS);
         Ok(Self { http, scheme, server, prefix, answer_limit, answer_bytes_max: ANSWER_BYTES_MAX })
@@ -344,6 +379,40 @@ impl Client {
         self.send(request).await.map(|(_, body)| body)
     }
 
+    /// Reads JSON below `/v1`.
+    ///
+    /// # Errors
+    /// [`ClientError`]; [`ClientError::Refused`] with the server's reason.
+    pub async fn get_json(&self, path: &str) -> Result<Bytes, ClientError> {
+        let request = self.request(Method::GET, path)?.header(ACCEPT, JSON).body(Full::default());
+        self.exchange_json(request).await
+    }
+
+    /// Posts JSON below `/v1`. Whoever repeats it with the same idempotency key gets the same answer, and nothing is done twice.
+    ///
+    /// # Errors
+    /// As [`Self::get_json`].
+    pub async fn post_json(&self, path: &str, idempotency_key: &str, body: Vec<u8>) -> Result<Bytes, ClientError> {
+        let request = self
+            .request(Method::POST, path)?
+            .header(CONTENT_TYPE, JSON)
+            .header("idempotency-key", idempotency_key)
+            .body(Full::from(body));
+        self.exchange_json(request).await
+    }
+
+    async fn exchange_json(&self, request: http::Result<Request<Full<Bytes>>>) -> Result<Bytes, ClientError> {
+        let (status, headers, body) = self.exchange(request).await?;
+        if !status.is_success() && content_type(&headers) == PROBLEM {
+            let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+            let text = |name: &str| shown(problem[name].as_str().unwrap_or_default().as_bytes());
+            let refused = ClientError::Refused { status: status.as_u16(), code: text("code"), detail: text("detail") };
+            return Err(judge(status, headers, body).err().filter(is_busy).unwrap_or(refused));
+        }
+        let (headers, body) = judge(status, headers, body)?;
+        of_type(JSON, &headers, body)
+    }
+
     /// Asks a witness whose submission prefix is this client's URL for a cosignature.
     ///
     /// # Errors
@@ -420,6 +489,10 @@ fn judge(status: StatusCode, headers: HeaderMap, body: Bytes) -> Result<(HeaderM
         StatusCode::NOT_FOUND => Err(ClientError::NotFound { text: shown(&body) }),
         other => Err(ClientError::Status { status: other.as_u16(), text: shown(&body) }),
     }
+}
+
+fn is_busy(error: &ClientError) -> bool {
+    matches!(error, ClientError::Busy { .. })
 }
 
 /// A body of the content type that was asked for. Unlike a timestamp answer, text may say its character set.

@@ -102,6 +102,25 @@ impl Token {
         })
     }
 
+    /// Destroys what is in the token under this CKA_ID, for a key whose making did not end; gives how many objects that were.
+    ///
+    /// # Errors
+    /// [`HsmFault`].
+    pub fn destroy(&self, id: &[u8]) -> Result<usize, HsmFault> {
+        self.sessions.run_once(|session| key::destroy(&self.sessions.open_for_writing(session)?, id))
+    }
+
+    /// Destroys the key with this public half, a SubjectPublicKeyInfo in DER: it signs never again.
+    ///
+    /// # Errors
+    /// [`HsmFault`]: no such key, or the token refuses.
+    pub fn destroy_key(&self, spki_der: &[u8]) -> Result<(), HsmFault> {
+        let public = PublicKey::from_spki_der(spki_der)?;
+        let allow_imported = self.sessions.settings().allow_imported;
+        self.sessions
+            .run_once(|session| key::destroy_key(&self.sessions.open_for_writing(session)?, &public, allow_imported))
+    }
+
     /// How often it logged in since it was opened, tries that failed included: more than 1 tells of sessions that died.
     #[must_use]
     pub fn logins(&self) -> u64 {

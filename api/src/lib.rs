@@ -32,7 +32,7 @@ pub mod witnesses;
 
 pub use authorities::{Authorities, AuthorityKey};
 pub use service::{
-    ActFault, CredentialFault, Endpoint, IssuedCertificate, KnownApplication, KnownCertificate, KnownList, KnownParty,
-    PartyFault, RegistrationFault, RegistrationParts, ResponderKey, Service, ServiceParts, TimeSource, ToIssue,
-    ToRevoke,
+    ActFault, CredentialFault, Endpoint, IssuedCertificate, KeyParts, KeyStore, KeyStoreFault, KnownApplication,
+    KnownCertificate, KnownKey, KnownList, KnownParty, Listener, PartyFault, RegistrationFault, RegistrationParts,
+    ResponderKey, Rotated, RotationCause, RotationFault, Service, ServiceParts, TimeSource, ToIssue, ToRevoke,
 };

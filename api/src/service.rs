@@ -10,6 +10,7 @@
 mod act;
 mod credential;
 mod crl;
+mod keys;
 mod ocsp;
 mod party;
 mod registration;
@@ -37,17 +38,20 @@ use semper_ttp::{
     timestamp::{self, ClockVerdict},
 };
 
+use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
 pub use self::{
     act::ActFault,
     credential::{CredentialFault, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
+    keys::{KeyParts, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
     ocsp::ResponderKey,
     party::{KnownParty, PartyFault},
     registration::{KnownApplication, RegistrationFault, RegistrationParts},
 };
 use self::{
     act::folded,
+    keys::Keyring,
     ocsp::Responders,
     token::{FIRST_USE_STEP, FirstUse},
 };
@@ -133,12 +137,15 @@ pub struct ServiceParts {
     pub test: bool,
     /// What applications for certificates rest on.
     pub registration: RegistrationParts,
+    /// Where keys are kept; `None` for a service that rotates none.
+    pub keys: Option<KeyParts>,
 }
 
 /// The running service.
 pub struct Service {
     pub(crate) ledger: Ledger,
-    pub(crate) endpoints: Vec<Endpoint>,
+    /// Each is replaced when its key is.
+    pub(crate) endpoints: Vec<ArcSwap<Endpoint>>,
     pub(crate) authorities: Authorities,
     pub(crate) time: Arc<dyn TimeSource>,
     pub(crate) metrics: Arc<Metrics>,
@@ -167,6 +174,7 @@ pub struct Service {
     pub(crate) register: Register,
     /// Applications of strangers, per address.
     pub(crate) applications_quota: Quota,
+    keys: Option<Keyring>,
 }
 
 /// Why the service itself could not act; its log has the details.
@@ -213,9 +221,8 @@ impl Service {
     pub fn new(parts: ServiceParts) -> Result<Arc<Self>, ServiceFault> {
         let ServiceParts { ledger, endpoints, authorities, time, entropy, metrics, quota, .. } = parts;
         let ServiceParts { witnesses, checkpoints, policy_hash, description, base_url, .. } = parts;
-        let ServiceParts { responders, subject, test, registration, .. } = parts;
-        let cas = authorities.all().iter().filter_map(|held| Some((held.key.ca, held.certificate.clone()?)));
-        let responders = Responders::new(cas.collect(), &responders, subject);
+        let ServiceParts { responders, subject, test, registration, keys, .. } = parts;
+        let responders = Responders::new(&authorities, responders, subject);
         let test_policy = TEST_POLICY.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn()).filter(|_| test);
         let serial = AtomicU64::new(ledger.reader().counter(SERIAL_COUNTER)?);
         for endpoint in &endpoints {
@@ -225,7 +232,7 @@ impl Service {
         }
         let service = Arc::new(Self {
             ledger,
-            endpoints,
+            endpoints: endpoints.into_iter().map(ArcSwap::from_pointee).collect(),
             authorities,
             time,
             metrics,
@@ -246,6 +253,7 @@ impl Service {
             test_policy,
             register: Register::new(registration),
             applications_quota: Quota::new(APPLICATIONS_PER_MINUTE, false),
+            keys: keys.map(Keyring::from),
         });
         service.load_open_applications()?;
         service.load_lists()?;
@@ -260,7 +268,8 @@ impl Service {
 
     /// CAs of ours that were revoked sign nothing.
     fn load_revoked_cas(&self) -> Result<(), ServiceFault> {
-        for held in self.authorities.all().iter().filter(|held| held.key.ca.authority != Authority::Root) {
+        let all = self.authorities.all();
+        for held in all.iter().filter(|held| held.key.ca.authority != Authority::Root) {
             let Some(own) = &held.certificate else { continue };
             let state = self.certificate_state(&CaId::first(Authority::Root).certificate(&own.serial()))?;
             if state.issued().is_some_and(|status| status.revoked.is_some()) {
@@ -351,12 +360,12 @@ impl Service {
         if behind_ms > self.ledger.mmd_ms() {
             why.push(format!("clock: {} s behind the newest entry of the ledger", behind_ms / 1000));
         }
-        for endpoint in &self.endpoints {
+        for endpoint in self.endpoints.iter().map(ArcSwap::load) {
             if !endpoint.endpoint.tsu().key_period().contains(now) {
                 why.push(format!("{}: its key is not in its period of use", endpoint.endpoint.settings().name));
             }
         }
-        for held in self.authorities.all() {
+        for held in self.authorities.all().iter() {
             for list in held.lists() {
                 let name = list.id.place();
                 match list.next_update() {

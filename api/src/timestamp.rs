@@ -35,7 +35,8 @@ pub(crate) async fn rsa(State(app): State<Arc<App>>, request: HttpRequest) -> Re
 
 async fn stamp(app: Arc<App>, endpoint: usize, request: HttpRequest) -> Response {
     let service = &app.service;
-    let settings = service.endpoints[endpoint].endpoint.settings();
+    let unit = service.endpoints[endpoint].load_full();
+    let settings = unit.endpoint.settings();
     if !has_media_type(request.headers(), QUERY) {
         return (StatusCode::UNSUPPORTED_MEDIA_TYPE, "the content type must be application/timestamp-query\n")
             .into_response();

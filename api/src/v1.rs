@@ -6,6 +6,7 @@
 
 mod body;
 mod certificates;
+mod keys;
 mod parties;
 mod principal;
 mod problem;
@@ -51,7 +52,9 @@ pub(crate) fn routes() -> Router<Arc<App>> {
             .route("/parties/{id}/reinstate", post(parties::reinstate))
             .route("/parties/{id}/terms", post(parties::accept_terms))
             .route("/certificates/{serial}/status", get(certificates::status))
-            .route("/certificates/{serial}/revoke", post(certificates::revoke)),
+            .route("/certificates/{serial}/revoke", post(certificates::revoke))
+            .route("/keys", get(keys::list))
+            .route("/keys/{name}/rotate", post(keys::rotate)),
     )
 }
 

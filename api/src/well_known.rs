@@ -22,6 +22,7 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
         .endpoints
         .iter()
         .map(|endpoint| {
+            let endpoint = endpoint.load();
             let settings = endpoint.endpoint.settings();
             json!({
                 "path": settings.name,

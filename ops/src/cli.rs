@@ -6,6 +6,7 @@ mod anchor;
 mod backup;
 mod evidence;
 mod folder;
+mod keys;
 mod outside;
 mod serve;
 mod trial;
@@ -21,6 +22,7 @@ use clap::{Parser, Subcommand};
 pub(crate) use evidence::Witnesses;
 pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_ending};
 pub(crate) use folder::{Audit, Export, Fsck};
+pub(crate) use keys::{Keys, KeysCommand, KeysList, KeysRotate, OfService};
 pub(crate) use outside::{Monitor, Witness, WitnessCommand, WitnessInit, WitnessServe};
 pub(crate) use serve::{Init, Serve};
 pub(crate) use trial::{Bench, BenchArea, Demo};
@@ -63,6 +65,7 @@ pub(crate) enum Command {
     Backup(Backup),
     Restore(Restore),
     Anchor(Anchor),
+    Keys(Keys),
     Witness(Witness),
     Monitor(Monitor),
     Bench(Bench),

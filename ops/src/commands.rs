@@ -2,6 +2,7 @@
 
 mod atomic;
 mod hashing;
+mod identity;
 mod remote;
 mod running;
 pub(crate) mod say;
@@ -14,6 +15,7 @@ pub(crate) mod demo;
 pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod init;
+pub(crate) mod keys;
 pub(crate) mod monitor;
 pub(crate) mod prove;
 pub(crate) mod restore;

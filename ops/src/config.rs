@@ -16,6 +16,7 @@
 mod ca;
 mod endpoints;
 mod identity;
+mod keys;
 mod listen;
 mod secret;
 mod sections;
@@ -31,11 +32,12 @@ use serde::de::DeserializeOwned;
 pub(crate) use ca::Ca;
 pub(crate) use endpoints::{ENDPOINTS, endpoint_settings};
 pub(crate) use identity::{Identity, IdentityIncomplete};
+pub(crate) use keys::Keys;
 pub(crate) use listen::Listen;
 pub(crate) use secret::{Secret, SecretError};
 pub(crate) use sections::{
-    ClockSection, ClockSource, HashName, Init, Keys, Ledger, Limits, Log, LogFormat, Service, Shutdown, Storage,
-    TEST_POLICY, Tsa,
+    ClockSection, ClockSource, HashName, Init, Ledger, Limits, Log, LogFormat, Service, Shutdown, Storage, TEST_POLICY,
+    Tsa,
 };
 pub(crate) use witness::WitnessConfig;
 pub(crate) use witnesses::Witnesses;

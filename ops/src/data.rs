@@ -10,7 +10,7 @@
 //!      anchor           its newest checkpoint (settings may move it to another volume)
 //!      anchor.retired   only where a restore took the anchor over for another folder; anchor.retired.txt says for which
 //!      erasures         what was erased (beside the anchor, where settings move that)
-//!      keys/            <id>.p8      encrypted private keys, 0600 in a folder of 0700
+//!      keys/            <id>.p8      encrypted private keys, 0600 in a folder of 0700; <id>.p11 of those in a token
 //!      certs/           <name>.cer   certificates, DER
 //!      witnessed        the newest checkpoint that a quorum of witnesses has cosigned
 //!      evidence/        checkpoints of ours that a witness showed and that contradict this ledger, and proofs that they do
@@ -38,6 +38,7 @@ use std::fs::{File, TryLockError};
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use semper_api::hsm::HsmFault;
 use semper_ledger::anchor::AnchorError;
 use semper_ledger::anchor::file::{FileAnchor, Slot};
 use semper_ledger::erasure::FileJournal;
@@ -59,8 +60,8 @@ use crate::exit::Exit;
 
 pub(crate) use files::{make_folder, sync_folder, write_new};
 pub(crate) use genesis::{keep_promises, read_genesis};
-pub(crate) use keys::{has_key, open_key, seal_key};
-pub(crate) use loaded::{Loaded, Opened, authority_purpose};
+pub(crate) use keys::{Custody, is_key_file};
+pub(crate) use loaded::{Loaded, Opened, certificate_name};
 pub(crate) use lock::StoreLock;
 pub(crate) use read_only::ReadOnly;
 pub(crate) use retired::{Retired, TakenOver, before_retired, folder_of, is_retired, resolved, retire, retired_beside};
@@ -155,7 +156,7 @@ pub(crate) enum DataError {
         mode: u32,
     },
     /// There is no key for this purpose.
-    #[error("there is no key {}.N.p8 in {}", purpose.name(), folder.display())]
+    #[error("there is no key {}.N.p8 or .p11 in {}", purpose.name(), folder.display())]
     NoKey {
         /// What for.
         purpose: KeyPurpose,
@@ -170,6 +171,25 @@ pub(crate) enum DataError {
         /// Why.
         fault: KeyFileFault,
     },
+    /// A key, or a token, does not open.
+    #[error("{what}: {fault}")]
+    Hsm {
+        /// The key's name, or where the settings name the token.
+        what: String,
+        /// Why.
+        fault: HsmFault,
+    },
+    /// The PIN of a token is not there.
+    #[error("the PIN of keys.tokens.{token}: {fault}")]
+    Pin {
+        /// Its name in the settings.
+        token: String,
+        /// Why.
+        fault: SecretError,
+    },
+    /// A key lies in a token that the settings do not name.
+    #[error("a key lies in the token {0:?}, and the settings have no keys.tokens.{0}")]
+    NoToken(String),
     /// A key is of a kind that its purpose does not take.
     #[error("key {0} is not of the kind that its purpose needs")]
     KeyKind(KeyId),
@@ -268,6 +288,10 @@ impl DataError {
             | Self::KeyReadable { .. }
             | Self::Witnesses(_)
             | Self::Https { .. }
+            | Self::Pin { .. }
+            | Self::NoToken(_)
+            // By far the most often the settings: module, label, PIN.
+            | Self::Hsm { .. }
             // By far the most often a wrong passphrase; a damaged file cannot be told from it.
             | Self::Key { fault: KeyFileFault::NotOpened, .. }
             // This program is too old for the folder.
@@ -453,7 +477,8 @@ impl DataFolder {
                 &mut listen.https_certificate_path,
                 &mut listen.https_key_path,
             ];
-            for path in paths.into_iter().flatten() {
+            let pins = config.keys.tokens.values_mut().filter_map(|token| token.pin_file.as_mut());
+            for path in paths.into_iter().flatten().chain(pins) {
                 *path = self.root.join(&*path);
             }
         }

@@ -266,6 +266,25 @@ fn keys_that_are_not_kept_well_are_refused() {
     });
 }
 
+#[test]
+fn what_is_destroyed_is_gone_and_nothing_else() {
+    Hsm::test(this_test!(), |hsm| {
+        let token = hsm.open().unwrap();
+        let [one, two, rsa] = [(P256, "one"), (P256, "two"), (RSA, "rsa")]
+            .map(|(algorithm, id)| token.generate(algorithm, "tsu-ec.2", id.as_bytes()).unwrap());
+        assert_eq!(token.destroy(b"one").unwrap(), 2, "both halves");
+        assert_eq!(token.destroy(b"one").unwrap(), 0);
+        assert!(matches!(token.signer(&one), Err(HsmFault::KeyNotFound { .. })));
+        token.signer(&two).unwrap().sign(b"m").unwrap();
+        let key = token.signer(&rsa).unwrap();
+        token.destroy_key(&rsa).unwrap();
+        assert!(matches!(token.destroy_key(&rsa), Err(HsmFault::KeyNotFound { .. })));
+        key.sign(b"m").unwrap_err();
+        token.generate(RSA, "rsa", b"rsa").expect("its id is free again");
+        token.signer(&two).unwrap().sign(b"m").unwrap();
+    });
+}
+
 /// Tokens let two keys have one id, and lose public keys.
 #[test]
 fn the_public_key_decides_and_not_the_id() {

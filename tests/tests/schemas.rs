@@ -678,7 +678,7 @@ fn every_refusal_has_its_page_and_no_page_is_left_over() {
         .unwrap()
         .map(|file| file.unwrap().file_name().into_string().unwrap())
         .collect();
-    let codes = refusals.iter().map(|refusal| refusal.code()).chain(Code::ALL.map(Code::name));
+    let codes = refusals.iter().map(|refusal| refusal.code()).chain(Code::ALL.iter().map(|code| code.name()));
     assert_eq!(pages, codes.clone().map(|code| format!("{code}.md")).collect::<BTreeSet<_>>());
     for code in codes {
         let page = read(&format!("problems/{code}.md"));

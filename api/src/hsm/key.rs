@@ -266,6 +266,28 @@ fn generate_pair(
     }
 }
 
+/// Destroys every object with this CKA_ID; gives how many there were.
+pub(super) fn destroy(session: &Session, id: &[u8]) -> Result<usize, HsmFault> {
+    let objects = session.find_objects(&[Attribute::Token(true), Attribute::Id(id.to_vec())])?;
+    // Who is not logged in sees no private keys, and no error either.
+    still_logged_in(session)?;
+    for object in &objects {
+        session.destroy_object(*object)?;
+    }
+    Ok(objects.len())
+}
+
+/// Destroys both halves of a key.
+pub(super) fn destroy_key(session: &Session, public: &PublicKey, allow_imported: bool) -> Result<(), HsmFault> {
+    session.destroy_object(find(session, public, allow_imported)?)?;
+    for object in session.find_objects(&of_kind(ObjectClass::PUBLIC_KEY, public.algorithm()))? {
+        if spki_of(session, object, public.algorithm())?.is_some_and(|spki| spki == public.spki_der()) {
+            session.destroy_object(object)?;
+        }
+    }
+    Ok(())
+}
+
 /// Keys of this class that stay in the token.
 fn of_kind(class: ObjectClass, algorithm: SignatureAlgorithm) -> [Attribute; 3] {
     let kind = match algorithm {

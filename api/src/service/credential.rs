@@ -139,9 +139,9 @@ pub struct KnownList {
 }
 
 /// Signed and decided, but not yet in the ledger.
-struct Prepared {
-    certificate: Certificate,
-    commit: Commit,
+pub(super) struct Prepared {
+    pub(super) certificate: Certificate,
+    pub(super) commit: Commit,
 }
 
 impl Service {
@@ -184,12 +184,12 @@ impl Service {
     pub(super) fn lint(&self, wanted: &ToIssue) -> Result<Lint, CredentialFault> {
         let held = self.authorities.get(wanted.ca).ok_or_else(|| CredentialFault::NoCa(wanted.ca.place()))?;
         let serial = CertificateSerial::from_random(wanted.serial.unwrap_or_default());
-        let (template, _) = self.template(held, wanted, serial, list_for(held, &serial).partition, self.time.now());
+        let (template, _) = self.template(&held, wanted, serial, list_for(&held, &serial).partition, self.time.now());
         Ok(certificate::prepare(&template, &held.key.issuer)?.lint().clone())
     }
 
     /// Builds, lints, decides and signs.
-    fn prepare_certificate(&self, wanted: &ToIssue) -> Result<Prepared, CredentialFault> {
+    pub(super) fn prepare_certificate(&self, wanted: &ToIssue) -> Result<Prepared, CredentialFault> {
         let held = self.authorities.get(wanted.ca).ok_or_else(|| CredentialFault::NoCa(wanted.ca.place()))?;
         let mut random = [0; 32];
         self.entropy.fill(&mut random).map_err(ServiceFault::from)?;
@@ -197,8 +197,8 @@ impl Service {
         let drawn: [u8; 16] = drawn.try_into().expect("half of 32");
         let serial = CertificateSerial::from_random(wanted.serial.unwrap_or(drawn));
         let (now, clock) = self.time.check();
-        let list = list_for(held, &serial);
-        let (template, issuer_validity) = self.template(held, wanted, serial, list.partition, now);
+        let list = list_for(&held, &serial);
+        let (template, issuer_validity) = self.template(&held, wanted, serial, list.partition, now);
         let unsigned = certificate::prepare(&template, &held.key.issuer)?;
         let public_key = Digest::of(&wanted.spki_der);
         let grounds = Grounds {
@@ -415,7 +415,7 @@ impl Service {
     /// # Errors
     /// The ledger cannot be read.
     pub fn find_certificate(&self, serial: &[u8]) -> Result<Option<KnownCertificate>, ServiceFault> {
-        for held in self.authorities.all() {
+        for held in self.authorities.all().iter() {
             let (ca, aggregate) = (held.key.ca, held.key.ca.certificate(serial));
             let state = self.certificate_state(&aggregate)?;
             if let Some(issued_at) = self.reader().step_index(&aggregate.0, 0)? {

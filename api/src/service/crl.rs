@@ -32,27 +32,35 @@ const ENTRIES_MAX: usize = 200_000;
 impl Service {
     /// Finds the newest of every list, and which of them lack something.
     pub(super) fn load_lists(&self) -> Result<(), ServiceFault> {
-        for held in self.authorities.all() {
-            // Shards of a time when there were more of them.
-            let mut partition = held.key.shards + 1;
-            while self.reader().last_step(&ListId { ca: held.key.ca, partition }.aggregate().0)?.is_some() {
-                held.add_list(partition);
-                partition += 1;
+        self.authorities.all().iter().try_for_each(|held| self.load_lists_of(held))
+    }
+
+    fn load_lists_of(&self, held: &Held) -> Result<(), ServiceFault> {
+        // Shards of a time when there were more of them.
+        let mut partition = held.key.shards + 1;
+        while self.reader().last_step(&ListId { ca: held.key.ca, partition }.aggregate().0)?.is_some() {
+            held.add_list(partition);
+            partition += 1;
+        }
+        for list in held.lists() {
+            let aggregate = list.id.aggregate();
+            let newest = self.reader().last_step(&aggregate.0)?;
+            let crl = newest.map(|(_, index)| self.reader().artefact(index)).transpose()?.flatten();
+            let last = load::<Crl>(self.reader(), &aggregate)?.state.last;
+            let newest_revocation = self.newest_revocation(list.id)?;
+            // Within one second nobody can tell which came first: one list too many does no harm.
+            if last.zip(newest_revocation).is_some_and(|(last, at)| at >= last.this_update) {
+                list.mark_stale();
             }
-            for list in held.lists() {
-                let aggregate = list.id.aggregate();
-                let newest = self.reader().last_step(&aggregate.0)?;
-                let crl = newest.map(|(_, index)| self.reader().artefact(index)).transpose()?.flatten();
-                let last = load::<Crl>(self.reader(), &aggregate)?.state.last;
-                let newest_revocation = self.newest_revocation(list.id)?;
-                // Within one second nobody can tell which came first: one list too many does no harm.
-                if last.zip(newest_revocation).is_some_and(|(last, at)| at >= last.this_update) {
-                    list.mark_stale();
-                }
-                list.newest.store(crl.zip(last).map(|(der, last)| Arc::new(NewestCrl::new(der, last))));
-            }
+            list.newest.store(crl.zip(last).map(|(der, last)| Arc::new(NewestCrl::new(der, last))));
         }
         Ok(())
+    }
+
+    /// The lists of a CA that was just made: there is one of each before it issues anything.
+    pub(super) fn first_lists_of(&self, held: &Held) -> Result<(), ServiceFault> {
+        self.load_lists_of(held)?;
+        held.lists().iter().try_for_each(|list| self.renew_crl(held, list, false).map(drop))
     }
 
     /// When the newest certificate of a partition was revoked.
@@ -78,7 +86,7 @@ impl Service {
     /// does not mend is logged.
     pub fn renew_crls(&self) -> Result<Timestamp, ServiceFault> {
         let (mut next, mut failed) = (None::<Timestamp>, None::<ServiceFault>);
-        for held in self.authorities.all() {
+        for held in self.authorities.all().iter() {
             for list in held.lists() {
                 let stale = list.take_stale();
                 match self.renew_crl(held, &list, stale) {

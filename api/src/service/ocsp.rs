@@ -12,7 +12,7 @@ use std::{
     time::Instant,
 };
 
-use arc_swap::ArcSwapOption;
+use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
 use semper_ledger::{sequencer::Commit, store::Fault};
@@ -32,6 +32,7 @@ use semper_ttp::{
 };
 
 use super::{Service, ServiceFault, ToIssue, draft};
+use crate::authorities::{Authorities, Held};
 
 /// From thisUpdate to nextUpdate, seconds: 8 hours to 7 days are allowed (spec §10).
 const LIFE_SECS: u64 = 24 * 3600;
@@ -54,8 +55,9 @@ pub struct ResponderKey {
 
 /// The responders of all CAs, and what they have answered.
 pub(crate) struct Responders {
-    of: Vec<OfCa>,
-    subject: Subject,
+    /// By the numbers under which their answers are kept: one is added or replaced, none ever goes.
+    of: ArcSwap<Vec<Arc<OfCa>>>,
+    pub(super) subject: Subject,
     cache: Cache<CertificateKey, Arc<Answers>, AnswersWeight>,
     /// How often something was forgotten, by stripe.
     stripes: Vec<Mutex<u64>>,
@@ -113,24 +115,32 @@ pub(crate) enum Answered {
 }
 
 impl Responders {
-    /// `cas` are all issuing CAs with their certificates; a CA whose line has no key has no responder.
-    pub(crate) fn new(cas: Vec<(CaId, Certificate)>, keys: &[ResponderKey], subject: Subject) -> Self {
-        let of = cas.into_iter().filter_map(|(ca, certificate)| {
-            let ResponderKey { key, signer, .. } = keys.iter().find(|key| key.authority == ca.authority)?;
-            let issuer = IssuerHashes::of(&certificate);
-            let (key, signer, responder) = (*key, signer.clone(), ArcSwapOption::empty());
-            Some(OfCa { ca, certificate, issuer, key, signer, responder })
+    /// A CA whose line has no key has no responder.
+    pub(crate) fn new(authorities: &Authorities, keys: Vec<ResponderKey>, subject: Subject) -> Self {
+        let of_all = authorities.all();
+        let of = of_all.iter().filter_map(|held| {
+            let ResponderKey { key, signer, .. } = keys.iter().find(|key| key.authority == held.key.ca.authority)?;
+            OfCa::new(held, *key, signer.clone()).map(Arc::new)
         });
         Self {
-            of: of.collect(),
+            of: ArcSwap::from_pointee(of.collect()),
             subject,
             cache: Cache::with_weighter((CACHE_BYTES / 2_600) as usize, CACHE_BYTES, AnswersWeight),
             stripes: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
         }
     }
 
-    fn position(&self, id: &CertId) -> Option<u16> {
-        self.of.iter().position(|of| of.issuer.matches(id)).map(|at| at as u16)
+    /// Who answers for the issuer that a request names, and under which number.
+    fn find(&self, id: &CertId) -> Option<(u16, Arc<OfCa>)> {
+        let all = self.of.load();
+        let at = all.iter().position(|of| of.issuer.matches(id))?;
+        Some((at as u16, all[at].clone()))
+    }
+
+    /// The key that answers for a line now.
+    pub(super) fn key_of(&self, authority: Authority) -> Option<(KeyId, Arc<dyn Signer>)> {
+        let all = self.of.load();
+        all.iter().find(|of| of.ca.authority == authority).map(|of| (of.key, of.signer.clone()))
     }
 
     fn stripe(&self, key: &CertificateKey) -> MutexGuard<'_, u64> {
@@ -141,7 +151,7 @@ impl Responders {
 
     /// Forgets what was answered about a certificate.
     pub(super) fn forget(&self, ca: CaId, serial: &[u8]) {
-        let Some(at) = self.of.iter().position(|of| of.ca == ca) else { return };
+        let Some(at) = self.of.load().iter().position(|of| of.ca == ca) else { return };
         let key = (at as u16, serial.to_vec());
         let mut forgotten = self.stripe(&key);
         *forgotten += 1;
@@ -154,6 +164,20 @@ impl Responders {
             *stripe.lock().unwrap_or_else(PoisonError::into_inner) += 1;
         }
         self.cache.clear();
+    }
+}
+
+impl OfCa {
+    fn new(held: &Held, key: KeyId, signer: Arc<dyn Signer>) -> Option<Self> {
+        let certificate = held.certificate.clone()?;
+        let issuer = IssuerHashes::of(&certificate);
+        Some(Self { ca: held.key.ca, certificate, issuer, key, signer, responder: ArcSwapOption::empty() })
+    }
+
+    fn with_key(&self, key: KeyId, signer: Arc<dyn Signer>) -> Self {
+        let Self { ca, certificate, issuer, .. } = self;
+        let responder = ArcSwapOption::empty();
+        Self { ca: *ca, certificate: certificate.clone(), issuer: issuer.clone(), key, signer, responder }
     }
 }
 
@@ -179,11 +203,11 @@ impl Service {
             return Answered::Error(ErrorStatus::InternalError);
         }
         let ids = request.cert_ids();
-        let Some(at) = ids.first().and_then(|id| self.responders.position(id)) else {
+        let Some((at, of)) = ids.first().and_then(|id| self.responders.find(id)) else {
             return Answered::Error(ErrorStatus::Unauthorized);
         };
         // One signature is by one responder: all certificates must be of one CA.
-        let of = &self.responders.of[usize::from(at)];
+        let of = &*of;
         if !ids.iter().all(|id| of.issuer.matches(id)) {
             return Answered::Error(ErrorStatus::Unauthorized);
         }
@@ -192,7 +216,7 @@ impl Service {
             return Answered::Error(ErrorStatus::TryLater);
         }
         if let ([id], None) = (ids, request.nonce()) {
-            return self.ocsp_for_everybody(at, id, now, may_say_unknown);
+            return self.ocsp_for_everybody((at, of), id, now, may_say_unknown);
         }
         let statuses = ids.iter().map(|id| self.ocsp_status(of, id)).collect::<Result<Vec<_>, _>>();
         let statuses = match statuses {
@@ -224,13 +248,12 @@ impl Service {
 
     fn ocsp_for_everybody(
         &self,
-        at: u16,
+        (at, of): (u16, &OfCa),
         id: &CertId,
         now: Timestamp,
         may_say_unknown: impl FnOnce() -> bool,
     ) -> Answered {
         let responders = &self.responders;
-        let of = &responders.of[usize::from(at)];
         let key = (at, id.serial().to_vec());
         let cached = responders.cache.get(&key);
         // Half of its life is left at the least (spec §10).
@@ -271,7 +294,7 @@ impl Service {
 
     /// Whether every responder's key signs so fast that it needs no thread of its own.
     pub(crate) fn ocsp_is_quick(&self) -> bool {
-        self.responders.of.iter().all(|of| of.signer.is_quick())
+        self.responders.of.load().iter().all(|of| of.signer.is_quick())
     }
 
     /// Whether this address may have one more signature about a certificate that does not exist.
@@ -297,7 +320,7 @@ impl Service {
     /// What failed first, after every other had its turn.
     pub fn renew_responders(&self) -> Result<(), ServiceFault> {
         let mut failed = None;
-        for of in &self.responders.of {
+        for of in self.responders.of.load_full().iter() {
             if let Err(fault) = self.renew_responder(of) {
                 if !fault.is_of_time() {
                     tracing::error!(ca = of.ca.place(), %fault, "an OCSP responder's certificate was not renewed");
@@ -322,6 +345,34 @@ impl Service {
         let responder = responder.map_err(|fault| ServiceFault::Responder(fault.to_string()))?;
         of.responder.store(Some(Arc::new(responder)));
         self.responders.forget_all();
+        Ok(())
+    }
+
+    /// From now on another key answers for a line. It has a certificate by each of the line's CAs before it does, so that nobody
+    /// waits. One rotation at a time.
+    pub(super) fn replace_responder_key(
+        &self,
+        authority: Authority,
+        key: KeyId,
+        signer: &Arc<dyn Signer>,
+    ) -> Result<(), ServiceFault> {
+        let mut all = Vec::clone(&self.responders.of.load());
+        for of in all.iter_mut().filter(|of| of.ca.authority == authority) {
+            let next = of.with_key(key, signer.clone());
+            self.renew_responder(&next)?;
+            *of = Arc::new(next);
+        }
+        self.responders.of.store(Arc::new(all));
+        self.responders.forget_all();
+        Ok(())
+    }
+
+    /// A CA that was just made gets the responder of its line. One rotation at a time.
+    pub(super) fn add_responder(&self, held: &Held) -> Result<(), ServiceFault> {
+        let Some((key, signer)) = self.responders.key_of(held.key.ca.authority) else { return Ok(()) };
+        let Some(of) = OfCa::new(held, key, signer) else { return Ok(()) };
+        self.renew_responder(&of)?;
+        self.responders.of.store(Arc::new([&self.responders.of.load()[..], &[Arc::new(of)]].concat()));
         Ok(())
     }
 

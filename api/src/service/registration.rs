@@ -237,7 +237,7 @@ impl Service {
         request: &CertificationRequest,
     ) -> Result<(), RegistrationFault> {
         let fault = |why: String| RegistrationFault::Lint { place, profile: profile.name().to_owned(), why };
-        let wanted = self.wanted(document, profile, request, &[], None)?;
+        let wanted = self.certificate_wanted(document, profile, request, &[], None)?;
         match self.lint(&wanted) {
             Ok(lint) if lint.stops() => Err(fault(lint.to_string())),
             Ok(_) => Ok(()),
@@ -247,7 +247,7 @@ impl Service {
         }
     }
 
-    fn wanted(
+    fn certificate_wanted(
         &self,
         document: &ApplicationDocument,
         profile: &Arc<Profile>,
@@ -256,8 +256,8 @@ impl Service {
         serial: Option<[u8; 16]>,
     ) -> Result<ToIssue, ServiceFault> {
         let of_profile = |ca: &CaId| profile.issuers().contains(&ca.authority);
-        let cas = self.authorities.all().iter().map(|held| held.key.ca).filter(of_profile);
-        let ca = cas.max_by_key(|ca| ca.generation);
+        let all = self.authorities.all();
+        let ca = all.iter().map(|held| held.key.ca).filter(of_profile).max_by_key(|ca| ca.generation);
         Ok(ToIssue {
             ca: ca.ok_or_else(|| ServiceFault::Facts(format!("no CA issues {}", profile.name())))?,
             profile: profile.clone(),
@@ -431,7 +431,7 @@ impl Service {
         let request = CertificationRequest::from_pem(csr).map_err(|fault| unfit(fault.to_string()))?;
         let profile = self.register.profiles.values().find(|profile| profile.digest() == key.profile);
         let profile = profile.ok_or_else(|| unfit(format!("there is no profile {} any more", key.profile)))?;
-        let wanted = self.wanted(document, profile, &request, id.octets(), Some(serial))?;
+        let wanted = self.certificate_wanted(document, profile, &request, id.octets(), Some(serial))?;
         let issued = self.issued_under(&serial)?;
         match issued {
             Some(certificate) => Ok(certificate),
@@ -468,12 +468,10 @@ impl Service {
             let state = self.registration_state(id)?;
             let RegistrationState::Approved(application, approval) = &state else { continue };
             let party = self.party_state(approval.party)?;
+            let cas: Vec<_> = self.authorities.all().iter().map(|held| held.key.ca).collect();
             let bound = party.party().map_or(0, |party| {
                 let of_application = |key: &&semper_ttp::party::BoundKey| {
-                    approval.serials.iter().any(|serial| {
-                        let mut cas = self.authorities.all().iter().map(|held| held.key.ca);
-                        cas.any(|ca| ca.certificate(serial) == key.history)
-                    })
+                    approval.serials.iter().any(|serial| cas.iter().any(|ca| ca.certificate(serial) == key.history))
                 };
                 party.keys.values().filter(of_application).count()
             });

@@ -21,7 +21,7 @@ use semper_ttp::{
 use tokio::sync::oneshot;
 
 use super::{Endpoint, Service, ServiceFault, draft};
-use crate::{pool::Full, server::RequestId};
+use crate::{pool::NotTaken, server::RequestId};
 
 /// Whether a key's first use is in the ledger (EN 319 421 OVR-7.12): its entry stands in the commit of its first token.
 #[derive(Default)]
@@ -83,8 +83,14 @@ impl Service {
         for _ in 0..ATTEMPTS_MAX {
             let (send, receive) = oneshot::channel();
             let (service, request) = (self.clone(), request.clone());
-            let job = move || service.decide_and_commit(endpoint, request, request_digest, id, send);
-            self.endpoints[endpoint].pool.push(job).map_err(|Full| busy.clone())?;
+            let unit = self.endpoints[endpoint].load_full();
+            let at = unit.clone();
+            match unit.pool.push(move || service.decide_and_commit(&at, request, request_digest, id, send)) {
+                Ok(()) => {}
+                Err(NotTaken::Full) => return Err(busy),
+                // Its key was replaced since it was looked up: the next one takes the request.
+                Err(NotTaken::Closed) => continue,
+            }
             match receive.await {
                 Ok(Outcome::Granted(response)) => return Ok(response),
                 Ok(Outcome::Refused(refusal)) => return Err(refusal),
@@ -99,7 +105,7 @@ impl Service {
     /// On a thread of the key's pool.
     fn decide_and_commit(
         self: Arc<Self>,
-        endpoint: usize,
+        unit: &Arc<Endpoint>,
         request: Request,
         request_digest: Digest,
         id: RequestId,
@@ -108,19 +114,20 @@ impl Service {
         if answer.is_closed() {
             return; // the client is gone: nothing was promised to anybody
         }
-        let outcome = match self.decide_and_sign(endpoint, request, request_digest, id) {
+        let outcome = match self.decide_and_sign(unit, request, request_digest, id) {
             Err(refusal) => Outcome::Refused(refusal),
             Ok((stamped, mut commit)) => {
-                let first_use = self.endpoints[endpoint].first_use.claim();
-                if first_use && let Err(fault) = self.add_first_use(endpoint, &mut commit) {
-                    self.endpoints[endpoint].first_use.release();
+                let first_use = unit.first_use.claim();
+                if first_use && let Err(fault) = self.add_first_use(unit, &mut commit) {
+                    unit.first_use.release();
                     let _ = answer.send(Outcome::Refused(unavailable(&fault, id)));
                     return;
                 }
-                let service = first_use.then(|| Arc::downgrade(&self));
+                // Weak: the last reference would join the pool's threads, on the sequencer's own.
+                let claimed = first_use.then(|| Arc::downgrade(unit));
                 let done = move |outcome: Result<_, Refused>| {
-                    if let Some(service) = service.filter(|_| outcome.is_err()).and_then(|service| service.upgrade()) {
-                        service.endpoints[endpoint].first_use.release();
+                    if let Some(unit) = claimed.filter(|_| outcome.is_err()).and_then(|unit| unit.upgrade()) {
+                        unit.first_use.release();
                     }
                     let outcome = match outcome {
                         Ok(_) => Outcome::Granted(stamped.into_response()),
@@ -144,13 +151,12 @@ impl Service {
 
     fn decide_and_sign(
         &self,
-        endpoint: usize,
+        Endpoint { endpoint, signer, .. }: &Endpoint,
         request: Request,
         request_digest: Digest,
         id: RequestId,
     ) -> Result<(timestamp::Stamped, Commit), Refusal> {
         let unavailable = |why: &dyn std::fmt::Display| unavailable(why, id);
-        let Endpoint { endpoint, signer, .. } = &self.endpoints[endpoint];
         let mut random = [0; 28];
         self.entropy.fill(&mut random).map_err(|fault| unavailable(&fault))?;
         let (serial_random, salt) = random.split_at(12);
@@ -177,8 +183,8 @@ impl Service {
         Ok((stamped, commit))
     }
 
-    fn add_first_use(&self, endpoint: usize, commit: &mut Commit) -> Result<(), ServiceFault> {
-        let key = self.endpoints[endpoint].endpoint.tsu().key();
+    fn add_first_use(&self, unit: &Endpoint, commit: &mut Commit) -> Result<(), ServiceFault> {
+        let key = unit.endpoint.tsu().key();
         let now = Timestamp::from_millis(commit.now_ms);
         let envelope = self.envelope(Aggregate::of_key(key), FIRST_USE_STEP, now, &[])?;
         commit.drafts.push(draft(&OpsFact::KeyFirstUse { key }.into_fact(&envelope), None));

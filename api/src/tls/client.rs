@@ -1,14 +1,81 @@
-//! TLS of the HTTP client: libcrypto's, with the certificates that the machine trusts.
+//! TLS of the HTTP client: libcrypto's, with the certificates that the machine trusts, or as somebody whom this service knows.
 
 use hyper_openssl::client::legacy::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
 use openssl::error::ErrorStack;
+use openssl::pkcs12::{ParsedPkcs12_2, Pkcs12};
+use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslConnector, SslMethod, SslVersion};
+use openssl::x509::X509;
+use openssl::x509::store::X509StoreBuilder;
+
+use semper_ttp::crypto::Passphrase;
+
+/// Why a `.p12` is nobody's.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum IdentityFault {
+    /// Not PKCS#12, or under another passphrase.
+    #[error("it does not open: another passphrase, or no PKCS#12 file")]
+    NotOpened,
+    /// There is no certificate with its key in it.
+    #[error("there is no certificate with its private key in it")]
+    NoKey,
+    /// It does not say whom the service's own certificates are by.
+    #[error("there is no root in it, by which the server would be known")]
+    NoRoot,
+}
+
+/// As whom a client comes: certificate, key and issuers of the `.p12` that `semper init` and the registration hand out. The root in
+/// it is the one by which the server is known.
+#[derive(Clone)]
+pub struct ClientIdentity {
+    certificate: X509,
+    key: PKey<Private>,
+    between: Vec<X509>,
+    root: X509,
+}
+
+impl ClientIdentity {
+    /// Opens a `.p12`.
+    ///
+    /// # Errors
+    /// [`IdentityFault`].
+    pub fn from_p12(bytes: &[u8], passphrase: &Passphrase) -> Result<Self, IdentityFault> {
+        let opened = Pkcs12::from_der(bytes).and_then(|p12| p12.parse2(passphrase.expose()));
+        let ParsedPkcs12_2 { pkey, cert, ca } = opened.map_err(|_| IdentityFault::NotOpened)?;
+        let (certificate, key) = cert.zip(pkey).ok_or(IdentityFault::NoKey)?;
+        let issuers: Vec<_> = ca.into_iter().flatten().collect();
+        let is_root = |issuer: &X509| issuer.issued(issuer) == openssl::x509::X509VerifyResult::OK;
+        let root = issuers.iter().find(|issuer| is_root(issuer)).cloned().ok_or(IdentityFault::NoRoot)?;
+        let between = issuers.into_iter().filter(|issuer| !is_root(issuer)).collect();
+        Ok(Self { certificate, key, between, root })
+    }
+}
+
+impl std::fmt::Debug for ClientIdentity {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClientIdentity({:?})", self.certificate.subject_name())
+    }
+}
 
 /// Connects to `http` URLs as `connector` does, and to `https` URLs by TLS 1.2 or newer on top of it.
-pub(crate) fn connector(mut connector: HttpConnector) -> Result<HttpsConnector<HttpConnector>, ErrorStack> {
+pub(crate) fn connector(
+    mut connector: HttpConnector,
+    identity: Option<&ClientIdentity>,
+) -> Result<HttpsConnector<HttpConnector>, ErrorStack> {
     connector.enforce_http(false);
     let mut ssl = SslConnector::builder(SslMethod::tls_client())?;
     ssl.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+    if let Some(ClientIdentity { certificate, key, between, root }) = identity {
+        ssl.set_certificate(certificate)?;
+        ssl.set_private_key(key)?;
+        for issuer in between {
+            ssl.add_extra_chain_cert(issuer.clone())?;
+        }
+        // This service and nobody else: what the machine trusts has no say about it.
+        let mut anchors = X509StoreBuilder::new()?;
+        anchors.add_cert(root.clone())?;
+        ssl.set_cert_store(anchors.build());
+    }
     HttpsConnector::with_connector(connector, ssl)
 }

@@ -9,7 +9,7 @@
 //! rotated lest they open what was recorded. A whole handshake costs some 0.3 ms of one core. No renegotiation (TLS 1.2)
 //! either: whose request it is must not change within a connection.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use arc_swap::ArcSwap;
@@ -194,7 +194,8 @@ impl HandshakeFailure {
 /// Shakes hands with clients. Shared by all connections of a listener.
 pub struct Acceptor {
     context: ArcSwap<SslContext>,
-    client_issuers: Vec<X509>,
+    /// What the context was made of.
+    parts: Mutex<(ServerIdentity, Vec<X509>)>,
     handshake_timeout: Duration,
     metrics: Arc<TlsMetrics>,
 }
@@ -211,10 +212,10 @@ impl Acceptor {
         handshake_timeout: Duration,
         metrics: Arc<TlsMetrics>,
     ) -> Result<Self, TlsFault> {
-        let issuers = client_issuers.iter().map(|der| X509::from_der(der)).collect::<Result<Vec<_>, _>>();
-        let client_issuers = issuers.map_err(|_| TlsFault::Certificate)?;
+        let client_issuers = parsed(client_issuers)?;
         let context = ArcSwap::from_pointee(context(identity, &client_issuers)?);
-        Ok(Self { context, client_issuers, handshake_timeout, metrics })
+        let parts = Mutex::new((identity.clone(), client_issuers));
+        Ok(Self { context, parts, handshake_timeout, metrics })
     }
 
     /// From the next handshake on, this is shown. Connections that are open keep what they were shown.
@@ -222,7 +223,21 @@ impl Acceptor {
     /// # Errors
     /// [`TlsFault`]; what was shown before is shown further.
     pub fn replace(&self, identity: &ServerIdentity) -> Result<(), TlsFault> {
-        self.context.store(Arc::new(context(identity, &self.client_issuers)?));
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        self.context.store(Arc::new(context(identity, &parts.1)?));
+        parts.0 = identity.clone();
+        Ok(())
+    }
+
+    /// From the next handshake on, certificates by these are believed and no others.
+    ///
+    /// # Errors
+    /// [`TlsFault`]; who was believed before is believed further.
+    pub fn believe(&self, client_issuers: &[Vec<u8>]) -> Result<(), TlsFault> {
+        let client_issuers = parsed(&client_issuers.iter().map(Vec::as_slice).collect::<Vec<_>>())?;
+        let mut parts = self.parts.lock().unwrap_or_else(PoisonError::into_inner);
+        self.context.store(Arc::new(context(&parts.0, &client_issuers)?));
+        parts.1 = client_issuers;
         Ok(())
     }
 
@@ -253,6 +268,11 @@ impl Acceptor {
         tracing::debug!(failure = failure.name(), why, "a TLS handshake failed");
         Err(failure.has_answer().then_some(stream))
     }
+}
+
+fn parsed(certificates: &[&[u8]]) -> Result<Vec<X509>, TlsFault> {
+    let parsed = certificates.iter().map(|der| X509::from_der(der)).collect::<Result<Vec<_>, _>>();
+    parsed.map_err(|_| TlsFault::Certificate)
 }
 
 /// libcrypto's words, for the log.

@@ -115,3 +115,33 @@ impl Officer {
         }
     }
 }
+
+/// An operator: keys, policies, backups.
+pub(crate) struct Operator(pub(crate) Principal);
+
+impl FromRequestParts<Arc<App>> for Operator {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let principal = Principal::from_request_parts(parts, app).await?;
+        match principal.status.class {
+            ProfileCode::Operator => Ok(Self(principal)),
+            _ => Err(Problem::new(Code::AuthForbidden, "this is for operators")),
+        }
+    }
+}
+
+/// Somebody of the service's own: an operator or an officer.
+pub(crate) struct Staff;
+
+impl FromRequestParts<Arc<App>> for Staff {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
+        let principal = Principal::from_request_parts(parts, app).await?;
+        match principal.status.class {
+            ProfileCode::Operator | ProfileCode::Officer => Ok(Self),
+            _ => Err(Problem::new(Code::AuthForbidden, "this is for operators and officers")),
+        }
+    }
+}

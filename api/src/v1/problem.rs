@@ -90,6 +90,8 @@ codes! {
     CaReason = "ca.reason" UNPROCESSABLE_ENTITY "The reason is not for this certificate",
     /// The clock may assert no time.
     CaClock = "ca.clock" SERVICE_UNAVAILABLE "The clock may assert no time",
+    /// This key is not rotated.
+    KeysNotRotated = "keys.not_rotated" UNPROCESSABLE_ENTITY "This key is not rotated",
     /// The application document does not read.
     RegistrationDocument = "registration.document" UNPROCESSABLE_ENTITY "The document cannot be accepted",
     /// A signature of the applicant's is not what it should be.
@@ -337,6 +339,7 @@ const PAGES: &[(&str, &str)] = pages![
     "http.not_found",
     "http.timeout",
     "http.too_large",
+    "keys.not_rotated",
     "party.not_registered",
     "party.not_suspended",
     "party.statement",

@@ -338,7 +338,7 @@ fn described(app: &App, known: &KnownApplication, who: Who) -> Result<Value, Pro
 /// The CAs above the certificates, the root left out: whoever trusts it has it.
 fn chain(app: &App, known: &KnownApplication) -> Vec<String> {
     let mut chain = Vec::new();
-    for held in app.service.authorities.all() {
+    for held in app.service.authorities.all().iter() {
         let Some(own) = &held.certificate else { continue };
         let key = own.subject_key_identifier();
         if known.certificates.iter().any(|certificate| certificate.authority_key_identifier() == key) {

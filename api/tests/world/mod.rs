@@ -250,6 +250,7 @@ fn service_with(
         subject: subject("Example"),
         test: true,
         registration,
+        keys: None,
     })
     .unwrap()
 }

@@ -115,6 +115,7 @@ fn service_in(data: &Path) -> Result<Arc<Service>, Failed> {
         subject: loaded.identity.subject(""),
         test: true,
         registration: RegistrationParts::default(),
+        keys: None,
     })?)
 }
 

@@ -22,7 +22,7 @@ use semper_ledger::anchor::{Anchor as _, AnchorError};
 use semper_ledger::ledger;
 use semper_ledger::merkle::sha256;
 use semper_ledger::store::rocks::RocksStore;
-use semper_ttp::crypto::{LogVerifier, Passphrase};
+use semper_ttp::crypto::LogVerifier;
 use serde_json::json;
 
 use super::backup::SETTINGS_IN_USE;
@@ -35,7 +35,7 @@ use super::serve::read_policy;
 use super::{fsck, say};
 use crate::cli::{self, AnchorCommand};
 use crate::config::{Config, Keys};
-use crate::data::{DataError, DataFolder, StoreLock, resolved, retired_beside, rocks_settings};
+use crate::data::{Custody, DataError, DataFolder, StoreLock, resolved, retired_beside, rocks_settings};
 use crate::exit::Exit;
 
 /// Ends the name of an anchor both of whose slots are damaged.
@@ -77,15 +77,14 @@ fn remake(args: &cli::AnchorRemake, as_json: bool) -> Result<Remade, Failed> {
     }
     let mut config = folder.config(args.config.as_deref())?;
     if let Some(file) = &args.passphrase_file {
-        config.keys = Keys { passphrase_file: Some(file.clone()), passphrase_env: None };
+        config.keys = Keys { passphrase_file: Some(file.clone()), passphrase_env: None, ..config.keys };
     }
     config.verify().map_err(|error| Failed::usage(&error))?;
     let lock = StoreLock::take(&folder.path("store"))?;
     let identity = folder.identity()?;
     let path = folder.anchor_file(&config.ledger);
     let damaged = is_lost(&folder, &path, &identity.origin)?;
-    let passphrase = config.keys.passphrase(|name| std::env::var_os(name)).map_err(DataError::from)?;
-    let keys = folder.log_keys(&identity, &Passphrase::new(passphrase.expose().to_owned()))?;
+    let keys = folder.log_keys(&identity, &Custody::new(&folder, &config.keys)?)?;
 
     // 2.
     let key = &keys.identity().note_key;

@@ -32,7 +32,7 @@ use semper_ttp::asn1::pem;
 use semper_ttp::ca::Authority;
 use semper_ttp::ca::name::{AlternativeNameFault, AlternativeNames, SubjectFault};
 use semper_ttp::clock::{Clock, Verdict};
-use semper_ttp::crypto::{CryptoFault, Entropy, EntropyFault, LogSigner, LogVerifier, OsEntropy, Passphrase, Signer};
+use semper_ttp::crypto::{CryptoFault, Entropy, EntropyFault, LogSigner, LogVerifier, OsEntropy, Passphrase};
 use semper_ttp::evidence::KeyPurpose;
 use semper_ttp::time::Timestamp;
 use semper_ttp::verify::LedgerPromise;
@@ -42,7 +42,7 @@ use crate::cli;
 use crate::clock::{Kernel, Readings, Source, SystemReadings};
 use crate::config::{ClockSource, Config, ConfigError, Identity, IdentityIncomplete, Secret, SecretError};
 use crate::data::{
-    DataError, DataFolder, INCOMPLETE, make_folder, policy_hash, rocks_settings, seal_key, sync_folder, write_new,
+    Custody, DataError, DataFolder, INCOMPLETE, make_folder, policy_hash, rocks_settings, sync_folder, write_new,
 };
 use crate::exit::Exit;
 use crate::progress::Progress;
@@ -249,6 +249,9 @@ impl Plan {
                 return Err(InitError::RelativePath { key });
             }
         }
+        if config.keys.tokens.values().any(|token| token.pin_file.as_ref().is_some_and(|path| path.is_relative())) {
+            return Err(InitError::RelativePath { key: "pin_file in keys.tokens" });
+        }
         let passphrase = config.keys.passphrase(|name| std::env::var_os(name))?;
         if passphrase.expose().chars().count() < PASSPHRASE_CHARS_MIN {
             return Err(InitError::PassphraseShort);
@@ -305,11 +308,8 @@ impl Plan {
         if self.file.is_none() {
             write_new(&folder.path(DEMO_PASSPHRASE), 0o600, format!("{}\n", self.passphrase.expose()).as_bytes())?;
         }
-        let keys = Keys::generate(progress)?;
         let passphrase = Passphrase::new(self.passphrase.expose().to_owned());
-        for (id, key) in keys.all() {
-            seal_key(&folder, id, key, &passphrase, entropy)?;
-        }
+        let keys = Keys::make(&Custody::with(&folder, &self.config.keys, passphrase), entropy, progress)?;
         let log_keys = self.log_keys(&keys)?;
         let log_identity = log_keys.identity().clone();
         let (ledger, anchor) = self.make_ledger(&folder, log_keys, readings.clone())?;

@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use semper_api::client::{Client, ClientError, Which};
+use semper_api::tls::ClientIdentity;
 use semper_ledger::note::Note;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use tokio::runtime::Runtime;
@@ -42,7 +43,18 @@ impl Remote {
     /// # Errors
     /// [`RemoteError`].
     pub(crate) fn new(url: &str) -> Result<Remote, RemoteError> {
-        let client = Client::new(url)?;
+        Remote::of(Client::new(url)?)
+    }
+
+    /// For the server at `url`, as somebody whom it knows.
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    pub(crate) fn with_identity(url: &str, identity: &ClientIdentity) -> Result<Remote, RemoteError> {
+        Remote::of(Client::with_identity(url, identity)?)
+    }
+
+    fn of(client: Client) -> Result<Remote, RemoteError> {
         // One thread moves all bytes; callers wait on theirs.
         let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
         Ok(Remote { runtime, client })
@@ -102,7 +114,18 @@ pub(crate) fn is_cosigned(proof: &TlogProof) -> bool {
 /// The exit code of a request that failed.
 pub(crate) fn exit_of(error: &ClientError) -> Exit {
     match error {
-        ClientError::Url { .. } | ClientError::NoService { .. } | ClientError::NoWitnesses => Exit::Usage,
+        ClientError::Url { .. }
+        | ClientError::NoTls { .. }
+        | ClientError::NoService { .. }
+        | ClientError::NoWitnesses => Exit::Usage,
+        // A fault of the server's is ours; whatever else it refuses was asked for wrongly, or by the wrong person.
+        ClientError::Refused { status, .. } => {
+            if *status >= 500 {
+                Exit::Fault
+            } else {
+                Exit::Usage
+            }
+        }
         ClientError::Tls { .. } => Exit::Fault,
         ClientError::Unreachable { .. } | ClientError::Broken { .. } | ClientError::TimedOut { .. } => {
             Exit::Unreachable

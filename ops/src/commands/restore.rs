@@ -59,7 +59,7 @@ use super::running::Failed;
 use super::serve::read_policy;
 use super::{fsck, say};
 use crate::cli;
-use crate::data::{DataError, DataFolder, ReadOnly, Retired, rocks_settings};
+use crate::data::{Custody, DataError, DataFolder, ReadOnly, Retired, rocks_settings};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -124,7 +124,7 @@ fn restore(args: &cli::Restore, as_json: bool) -> Result<Restored, Failed> {
     progress.finish();
     let folder = DataFolder::at(&args.data);
     let Settings { config, file, policy, missing } = settings.in_folder(&folder, named)?;
-    let keys = folder.log_keys(&folder.identity()?, &passphrase)?;
+    let keys = folder.log_keys(&folder.identity()?, &Custody::with(&folder, &config.keys, passphrase))?;
 
     // 3.
     let origin = keys.identity().origin().to_owned();

@@ -3,6 +3,7 @@
 
 mod applications;
 mod https;
+mod keystore;
 mod outside;
 mod storage;
 
@@ -14,7 +15,7 @@ use std::{
 };
 
 use semper_api::{
-    Authorities, Endpoint, Service, ServiceParts, TimeSource, admin,
+    Authorities, Endpoint, KeyParts, Listener, Service, ServiceParts, TimeSource, admin,
     metrics::Metrics,
     pool::Pool,
     quota::Quota,
@@ -43,12 +44,13 @@ use super::say;
 use crate::{
     cli,
     config::{ClockSource, Config, ENDPOINTS, endpoint_settings},
-    data::{self, BACKUP_INDEX, DataFolder, keep_promises, read_genesis, sequencer_settings},
+    data::{self, BACKUP_INDEX, Custody, DataFolder, keep_promises, read_genesis, sequencer_settings},
     disk,
     exit::Exit,
     logging,
     time::{Happening, LedgerTime, ServiceTime, What, append, clock_sink, happenings, record},
 };
+use keystore::FolderKeys;
 use storage::Guard;
 
 /// How often the end of keys is looked at after the start.
@@ -90,13 +92,15 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         true => Some(reserve(config.listen.https)?),
         false => None,
     };
+    let custody = Custody::new(&folder, &config.keys)?;
     if read_only.is_none() && !args.check {
-        folder.make_responder_keys(&config, &OsEntropy)?;
+        custody.clear()?;
+        folder.make_responder_keys(&custody, &OsEntropy)?;
         folder.make_terms(&folder.identity()?)?;
     }
     let storage = match &read_only {
-        None => storage::open(&folder, &config, policy.as_ref())?,
-        Some(mark) => storage::open_frozen(&folder, &config, mark)?,
+        None => storage::open(&folder, &config, &custody, policy.as_ref())?,
+        Some(mark) => storage::open_frozen(&folder, &config, &custody, mark)?,
     };
     let genesis = read_genesis(&*storage.store);
     if let Ok(genesis) = &genesis {
@@ -142,8 +146,19 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     }
     let time: Arc<dyn TimeSource> = Arc::new(ServiceTime(clock.clone()));
     let acceptor = loaded.https.as_ref();
-    let acceptor = acceptor.map(|shown| https::acceptor(shown, &loaded.authorities, &config, &metrics, time.now()));
+    let acceptor =
+        acceptor.map(|shown| https::acceptor(&shown.identity, &loaded.authorities, &config, &metrics, time.now()));
     let acceptor = acceptor.transpose()?;
+    let listener = loaded.https.and_then(|shown| shown.own).map(|(key, certificate)| {
+        let names = config.listen.certificate_names(&loaded.identity.public_url);
+        let names = names.map_err(|fault| Failed::usage(&format!("listen.https_names: {fault}")))?;
+        Ok::<_, Failed>(Listener { key, names, certificate })
+    });
+    let keys = KeyParts {
+        store: Arc::new(FolderKeys { folder: folder.clone(), custody }),
+        acceptor: acceptor.clone(),
+        listener: listener.transpose()?,
+    };
     let witnesses = policy.map(|policy| outside::witnesses(policy, ledger.reader(), &config.witnesses, &folder));
     let witnesses = witnesses.transpose()?;
     let service = Service::new(ServiceParts {
@@ -170,6 +185,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         subject: loaded.identity.subject(""),
         test: config.clock.source == ClockSource::Assumed,
         registration: applications::parts(&folder, &config, read_only.is_none() && !args.check)?,
+        keys: Some(keys).filter(|_| read_only.is_none()),
     })
     .map_err(|error| Failed::fault(&error))?;
     if let Some(mark) = &read_only {
@@ -341,9 +357,14 @@ fn look_at_disk(service: &Service, data: &Path, min: u64) {
     }
 }
 
-/// A key's end must not come as a surprise: after it every request is refused. When it has come, it gets its entry. Blocks
-/// on the disk.
+/// A key's end must not come as a surprise: after it every request is refused. So another follows it in time; what did not end when
+/// that was last done is settled first; and an end that has come gets its entry. Blocks on the disk.
 fn tell_of_keys(service: &Service) {
+    match service.settle_keys() {
+        Err(fault) if !fault.is_of_time() => tracing::error!(%fault, "a rotation that did not end is not settled"),
+        Ok(()) | Err(_) => {} // with the clock in doubt, at the next look
+    }
+    service.rotate_due();
     match service.record_ended_keys() {
         Err(fault) if !fault.is_of_time() => tracing::error!(%fault, "the end of a key got no ledger entry"),
         Ok(()) | Err(_) => {} // with the clock in doubt, at the next look

@@ -54,8 +54,13 @@ pub(crate) enum SecretError {
         mode: u32,
     },
     /// The environment variable is not set, or is no UTF-8.
-    #[error("the environment variable {0} is not set; set it, or name a file in keys.passphrase_file")]
-    Unset(String),
+    #[error("the environment variable {variable} is not set; set it, or name a file in {setting}")]
+    Unset {
+        /// Its name.
+        variable: String,
+        /// The setting that names a file instead.
+        setting: String,
+    },
     /// An empty passphrase protects nothing.
     #[error("the passphrase in {0} is empty")]
     Empty(String),
@@ -71,13 +76,27 @@ impl Keys {
     /// # Errors
     /// [`SecretError`]: it is missing or empty.
     pub(crate) fn passphrase(&self, env: impl Fn(&str) -> Option<OsString>) -> Result<Secret, SecretError> {
-        if let Some(path) = &self.passphrase_file {
-            return from_file(path);
-        }
         let name = self.passphrase_env.as_deref().unwrap_or(Self::ENV_DEFAULT);
-        let text = env(name).and_then(|text| text.into_string().ok()).ok_or_else(|| SecretError::Unset(name.into()))?;
-        not_empty(text, || name.into())
+        find(self.passphrase_file.as_deref(), name, "keys.passphrase_file", env)
     }
+}
+
+/// A secret: from the file if one is named, else from the environment. `setting` is where a file would be named.
+///
+/// # Errors
+/// [`SecretError`]: it is missing or empty.
+pub(super) fn find(
+    file: Option<&Path>,
+    variable: &str,
+    setting: &str,
+    env: impl Fn(&str) -> Option<OsString>,
+) -> Result<Secret, SecretError> {
+    if let Some(path) = file {
+        return from_file(path);
+    }
+    let unset = || SecretError::Unset { variable: variable.to_owned(), setting: setting.to_owned() };
+    let text = env(variable).and_then(|text| text.into_string().ok()).ok_or_else(unset)?;
+    not_empty(text, || variable.to_owned())
 }
 
 /// Permission bits that the file may not have. The group is let through, unlike with key files: systemd gives a credential
@@ -109,7 +128,8 @@ mod tests {
     use super::*;
 
     fn keys(file: Option<&Path>, env: Option<&str>) -> Keys {
-        Keys { passphrase_file: file.map(Path::to_owned), passphrase_env: env.map(str::to_owned) }
+        let (passphrase_file, passphrase_env) = (file.map(Path::to_owned), env.map(str::to_owned));
+        Keys { passphrase_file, passphrase_env, ..Keys::default() }
     }
 
     fn env(name: &str) -> Option<OsString> {
@@ -167,7 +187,7 @@ mod tests {
         assert!(matches!(keys(Some(&file), None).passphrase(env), Err(SecretError::Empty(_))));
         assert!(matches!(keys(None, Some("EMPTY")).passphrase(env), Err(SecretError::Empty(_))));
         assert!(
-            matches!(keys(None, Some("NOWHERE")).passphrase(env), Err(SecretError::Unset(name)) if name == "NOWHERE")
+            matches!(keys(None, Some("NOWHERE")).passphrase(env), Err(SecretError::Unset { variable, .. }) if variable == "NOWHERE")
         );
     }
 

@@ -373,31 +373,6 @@ impl Log {
     }
 }
 
-/// `[keys]`: where the passphrase of the key files is. Not the passphrase: that has no place in this file.
-#[derive(Clone, Debug, Default, PartialEq, Deserialize)]
-#[serde(deny_unknown_fields, default)]
-pub(crate) struct Keys {
-    pub(crate) passphrase_file: Option<PathBuf>,
-    pub(crate) passphrase_env: Option<String>,
-}
-
-impl Keys {
-    pub(super) fn verify(&self, faults: &mut Faults) {
-        if self.passphrase_file.is_some() && self.passphrase_env.is_some() {
-            faults.add("keys.passphrase_env", "must be left out when keys.passphrase_file is set".into());
-        }
-        // A value pasted in place of a name would otherwise be looked up, not found, and printed by the error.
-        let is_name = |name: &str| {
-            let letter = |c: char| c.is_ascii_uppercase() || c == '_';
-            name.starts_with(letter) && name.chars().all(|c| letter(c) || c.is_ascii_digit())
-        };
-        if self.passphrase_env.as_deref().is_some_and(|name| !is_name(name)) {
-            faults
-                .add("keys.passphrase_env", "must be the name of an environment variable: capitals, digits, _".into());
-        }
-    }
-}
-
 /// `[shutdown]`.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]

@@ -45,3 +45,30 @@ pub(crate) fn write_new(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), Data
 pub(crate) fn sync_folder(path: &Path) -> Result<(), DataError> {
     File::open(path).and_then(|folder| folder.sync_all()).map_err(io("sync", path))
 }
+
+/// Writes a file with these permission bits, over what is there: whoever sees the name sees all of the old or all of the new,
+/// also after a power cut.
+///
+/// # Errors
+/// [`DataError::Io`].
+pub(crate) fn replace(path: &Path, mode: u32, bytes: &[u8]) -> Result<(), DataError> {
+    let mut part = path.as_os_str().to_owned();
+    part.push(".new");
+    let part = Path::new(&part);
+    // What a crash left; nobody else writes it.
+    remove(part)?;
+    write_new(part, mode, bytes)?;
+    fs::rename(part, path).map_err(io("rename to", path))?;
+    sync_folder(path.parent().unwrap_or(Path::new(".")))
+}
+
+/// Removes a file that may be there.
+///
+/// # Errors
+/// [`DataError::Io`].
+pub(crate) fn remove(path: &Path) -> Result<(), DataError> {
+    match fs::remove_file(path) {
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(()),
+        removed => removed.map_err(io("remove", path)),
+    }
+}

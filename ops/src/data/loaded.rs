@@ -10,29 +10,29 @@ use semper_ledger::note::NoteSigner;
 use semper_ledger::reader::Reader;
 use semper_ledger::sequencer::LogKeys;
 use semper_ledger::store::rocks::RocksStore;
-use semper_ttp::asn1::PolicyId;
+use semper_ttp::asn1::{PolicyId, pem};
 use semper_ttp::ca::certificate::Issuer;
 use semper_ttp::ca::{Authority, CaId};
-use semper_ttp::crypto::{Entropy, KeyFileFault, LogSigner, Passphrase, SignatureAlgorithm, Signer, SoftKey};
+use semper_ttp::crypto::{Entropy, LogSigner, SignatureAlgorithm, Signer};
 use semper_ttp::evidence::{KeyId, KeyPurpose};
 use semper_ttp::timestamp::Tsu;
 use semper_ttp::x509::Certificate;
 
-use super::{DataError, DataFolder, files, has_key, keys, open_key, seal_key};
+use super::{Custody, DataError, DataFolder, files, keys};
 use crate::config::{ClockSource, Config, Identity, TEST_POLICY};
 
 /// Everything that a running service has from its folder. Store and anchor are locked while it lives.
 pub(crate) struct Loaded {
     pub(crate) identity: Identity,
     pub(crate) log_keys: LogKeys,
-    /// In the order of [`Authority::ALL`].
+    /// In the order of [`Authority::ALL`], each line from its first on.
     pub(crate) authorities: Vec<AuthorityKey>,
     /// Keys that answer OCSP, one for each line of issuing CAs.
     pub(crate) responders: Vec<ResponderKey>,
     /// The timestamping units with their keys: P-256, then RSA.
     pub(crate) units: Vec<(Tsu, Arc<dyn Signer>)>,
     /// What the HTTPS listener shows of itself; `None` in a folder of an earlier version whose settings name no certificate.
-    pub(crate) https: Option<ServerIdentity>,
+    pub(crate) https: Option<Https>,
     pub(crate) store: Arc<RocksStore>,
     pub(crate) anchor: Arc<FileAnchor>,
 }
@@ -44,7 +44,14 @@ pub(crate) struct Opened {
     pub(crate) authorities: Vec<AuthorityKey>,
     pub(crate) responders: Vec<ResponderKey>,
     pub(crate) units: Vec<(Tsu, Arc<dyn Signer>)>,
-    pub(crate) https: Option<ServerIdentity>,
+    pub(crate) https: Option<Https>,
+}
+
+/// What the HTTPS listener shows.
+pub(crate) struct Https {
+    pub(crate) identity: ServerIdentity,
+    /// Key and certificate, where they are of our own CA.
+    pub(crate) own: Option<(KeyId, Certificate)>,
 }
 
 impl DataFolder {
@@ -53,10 +60,10 @@ impl DataFolder {
     /// # Errors
     /// The first thing that is wrong.
     pub(crate) fn load(&self, config: &Config) -> Result<Loaded, DataError> {
-        self.load_judged(config, |_| Ok(()))
+        self.load_judged(config, &Custody::new(self, &config.keys)?, |_| Ok(()))
     }
 
-    /// As [`Self::load`]; `further` may refuse the store when everything here has found it good, and before a byte of it
+    /// As [`Self::load`]; the keys come out of `custody`, and `further` may refuse the store when everything here has found it good, and before a byte of it
     /// changes.
     ///
     /// # Errors
@@ -64,9 +71,10 @@ impl DataFolder {
     pub(crate) fn load_judged(
         &self,
         config: &Config,
+        custody: &Custody,
         further: impl FnOnce(&Reader) -> Result<(), DataError>,
     ) -> Result<Loaded, DataError> {
-        let Opened { identity, log_keys, authorities, responders, units, https } = self.open_keys(config)?;
+        let Opened { identity, log_keys, authorities, responders, units, https } = self.open_keys(config, custody)?;
         let (store, anchor) = self.open_storage(&config.ledger, log_keys.identity(), further)?;
         Ok(Loaded { identity, log_keys, authorities, responders, units, https, store, anchor })
     }
@@ -75,21 +83,38 @@ impl DataFolder {
     ///
     /// # Errors
     /// The first thing that is wrong.
-    pub(crate) fn open_keys(&self, config: &Config) -> Result<Opened, DataError> {
-        let passphrase = config.keys.passphrase(|name| std::env::var_os(name))?;
-        let passphrase = Passphrase::new(passphrase.expose().to_owned());
+    pub(crate) fn open_keys(&self, config: &Config, custody: &Custody) -> Result<Opened, DataError> {
         let identity = self.identity()?;
-        let log_keys = self.log_keys(&identity, &passphrase)?;
-        let authorities =
-            Authority::ALL.into_iter().map(|authority| self.authority(authority, &passphrase, config.ca.crl_shards));
-        let authorities = authorities.collect::<Result<_, _>>()?;
-        let units = [KeyPurpose::TsuEc, KeyPurpose::TsuRsa].into_iter().map(|purpose| self.unit(purpose, &passphrase));
+        let log_keys = self.log_keys(&identity, custody)?;
+        let mut authorities = Vec::new();
+        for authority in Authority::ALL {
+            for id in self.certified(authority.key_purpose())? {
+                let ca = CaId { authority, generation: id.generation };
+                authorities.push(self.authority(ca, custody, config.ca.crl_shards)?);
+            }
+        }
+        let units = [KeyPurpose::TsuEc, KeyPurpose::TsuRsa].into_iter().map(|purpose| self.unit(purpose, custody));
         let units: Vec<_> = units.collect::<Result<_, _>>()?;
         self.check_policies(config, &units)?;
-        let responders = Authority::ISSUING.into_iter().filter_map(|authority| self.responder(authority, &passphrase));
+        let responders = Authority::ISSUING.into_iter().filter_map(|authority| self.responder(authority, custody));
         let responders = responders.collect::<Result<_, _>>()?;
-        let https = self.https(config, &passphrase)?;
+        let https = self.https(config, custody)?;
         Ok(Opened { identity, log_keys, authorities, responders, units, https })
+    }
+
+    /// The keys of a purpose that have a certificate, by their generations, the newest last. One without is of a rotation that did
+    /// not end: the service finishes or clears it. If none has one, the newest stands there alone, so that its lack is told.
+    fn certified(&self, purpose: KeyPurpose) -> Result<Vec<KeyId>, DataError> {
+        let all = self.key_ids(purpose)?;
+        let newest = *all.last().ok_or_else(|| DataError::NoKey { purpose, folder: self.path("keys") })?;
+        let certified: Vec<_> =
+            all.into_iter().filter(|id| self.certificate_file(&certificate_name(*id)).exists()).collect();
+        Ok(if certified.is_empty() { vec![newest] } else { certified })
+    }
+
+    /// The one in use.
+    fn in_use(&self, purpose: KeyPurpose) -> Result<KeyId, DataError> {
+        Ok(*self.certified(purpose)?.last().expect("one at the least"))
     }
 
     /// A unit that was certified for a trial makes no timestamps that look real: whoever reads the token alone would take
@@ -124,43 +149,40 @@ impl DataFolder {
     ///
     /// # Errors
     /// They do not open, or are of another kind.
-    pub(crate) fn log_keys(&self, identity: &Identity, passphrase: &Passphrase) -> Result<LogKeys, DataError> {
+    pub(crate) fn log_keys(&self, identity: &Identity, custody: &Custody) -> Result<LogKeys, DataError> {
         let signer = |purpose| {
-            let (id, key) = open_key(self, purpose, passphrase)?;
-            LogSigner::new(Arc::new(key)).map(Arc::new).ok_or(DataError::KeyKind(id))
+            let (id, key) = custody.newest(purpose)?;
+            LogSigner::new(key).map(Arc::new).ok_or(DataError::KeyKind(id))
         };
         let note = NoteSigner::new(&identity.origin, signer(KeyPurpose::LogNote)?)?;
         Ok(LogKeys::new(note, signer(KeyPurpose::LogReceipt)?, &identity.public_url))
     }
 
-    fn authority(
-        &self,
-        authority: Authority,
-        passphrase: &Passphrase,
-        crl_shards: u32,
-    ) -> Result<AuthorityKey, DataError> {
-        let unfit = |reason: String| DataError::Unfit { path: self.certificate_file(authority.name()), reason };
-        let certificate = self.certificate(authority.name())?;
-        let (id, key) = open_key(self, authority_purpose(authority), passphrase)?;
-        if certificate.spki_der() != key.spki_der() {
+    fn authority(&self, ca: CaId, custody: &Custody, crl_shards: u32) -> Result<AuthorityKey, DataError> {
+        let (id, name) = (ca.key(), ca.place());
+        let unfit = |reason: String| DataError::Unfit { path: self.certificate_file(&name), reason };
+        let certificate = self.certificate(&name)?;
+        let signer = custody.open(id)?;
+        if certificate.spki_der() != signer.spki_der() {
             return Err(unfit(format!("is not for the key {id}")));
         }
-        let issuer = Issuer::new(authority, &certificate, key.algorithm()).map_err(|fault| unfit(fault.to_string()))?;
+        let issuer = Issuer::new(ca.authority, &certificate, signer.algorithm());
+        let issuer = issuer.map_err(|fault| unfit(fault.to_string()))?.of_generation(ca.generation);
         Ok(AuthorityKey {
-            ca: CaId { authority, generation: id.generation },
+            ca,
             certificate: certificate.der().to_vec(),
             issuer,
-            signer: Arc::new(key),
-            crl_life_secs: authority.crl_life_secs(),
+            signer,
+            crl_life_secs: ca.authority.crl_life_secs(),
             // The root issues a handful of certificates.
-            shards: if authority == Authority::Root { 0 } else { crl_shards },
+            shards: if ca.authority == Authority::Root { 0 } else { crl_shards },
         })
     }
 
     /// `None` for a line whose folder is from before there was OCSP, until [`Self::make_responder_keys`] was called.
-    fn responder(&self, authority: Authority, passphrase: &Passphrase) -> Option<Result<ResponderKey, DataError>> {
-        match open_key(self, authority.responder_purpose()?, passphrase) {
-            Ok((key, signer)) => Some(Ok(ResponderKey { authority, key, signer: Arc::new(signer) })),
+    fn responder(&self, authority: Authority, custody: &Custody) -> Option<Result<ResponderKey, DataError>> {
+        match custody.newest(authority.responder_purpose()?) {
+            Ok((key, signer)) => Some(Ok(ResponderKey { authority, key, signer })),
             Err(DataError::NoKey { .. }) => None,
             Err(error) => Some(Err(error)),
         }
@@ -169,49 +191,99 @@ impl DataFolder {
     /// Makes the keys of OCSP responders that are not there yet. Their making becomes an entry when the service runs.
     ///
     /// # Errors
-    /// The disk, the passphrase, libcrypto.
-    pub(crate) fn make_responder_keys(&self, config: &Config, entropy: &dyn Entropy) -> Result<(), DataError> {
-        let passphrase = config.keys.passphrase(|name| std::env::var_os(name))?;
-        let passphrase = Passphrase::new(passphrase.expose().to_owned());
-        for authority in Authority::ISSUING {
-            let Some(purpose) = authority.responder_purpose() else { continue };
-            if has_key(self, purpose)? {
-                continue;
+    /// The disk, libcrypto, the token.
+    pub(crate) fn make_responder_keys(&self, custody: &Custody, entropy: &dyn Entropy) -> Result<(), DataError> {
+        for purpose in Authority::ISSUING.into_iter().filter_map(Authority::responder_purpose) {
+            if self.key_ids(purpose)?.is_empty() {
+                custody.make(KeyId::new(purpose, 1), SignatureAlgorithm::EcdsaP256Sha256, entropy)?;
             }
-            let id = KeyId::new(purpose, 1);
-            let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256);
-            let key = key.map_err(|fault| DataError::Key { id, fault: KeyFileFault::from(fault) })?;
-            seal_key(self, id, &key, &passphrase, entropy)?;
         }
         Ok(())
     }
 
     /// The certificate that the settings name, else the one of our own CA.
-    fn https(&self, config: &Config, passphrase: &Passphrase) -> Result<Option<ServerIdentity>, DataError> {
+    fn https(&self, config: &Config, custody: &Custody) -> Result<Option<Https>, DataError> {
         if let (Some(chain), Some(key)) = (&config.listen.https_certificate_path, &config.listen.https_key_path) {
-            return named_identity(chain, key).map(Some);
+            return Ok(Some(Https { identity: named_identity(chain, key)?, own: None }));
         }
-        if !has_key(self, KeyPurpose::Tls)? {
+        if self.key_ids(KeyPurpose::Tls)?.is_empty() {
             return Ok(None);
         }
-        let (id, key) = open_key(self, KeyPurpose::Tls, passphrase)?;
-        let unfit = |path, reason: String| DataError::Unfit { path, reason };
-        let pkcs8 = key.to_pkcs8_der().map_err(|fault| unfit(self.key_file(id), fault.to_string()))?;
-        let name = id.to_string();
-        let (own, above) = (self.certificate(&name)?, self.certificate(Authority::Server.name())?);
-        let identity = ServerIdentity::from_der(&[own.der(), above.der()], &pkcs8);
-        identity.map(Some).map_err(|fault| unfit(self.certificate_file(&name), format!("serves no HTTPS: {fault}")))
+        let id = self.in_use(KeyPurpose::Tls)?;
+        let own = self.certificate(&id.to_string())?;
+        let above = self.issuer_of(Authority::Server, &own)?;
+        let identity = self.server_identity(custody, id, &[own.der(), above.der()])?;
+        Ok(Some(Https { identity, own: Some((id, own)) }))
     }
 
-    fn unit(&self, purpose: KeyPurpose, passphrase: &Passphrase) -> Result<(Tsu, Arc<dyn Signer>), DataError> {
-        let (id, key) = open_key(self, purpose, passphrase)?;
+    /// Keeps the certificate of a key that was made while the server runs. A unit's and its CA's go to the verifiers' anchors, too,
+    /// and there first: a crash between the two leaves a key that is not found by its certificate, so that this is done again.
+    ///
+    /// # Errors
+    /// The disk; the anchors do not read.
+    pub(crate) fn keep_certificate(&self, key: KeyId, der: &[u8]) -> Result<(), DataError> {
+        if matches!(key.purpose, KeyPurpose::TsuEc | KeyPurpose::TsuRsa | KeyPurpose::CaTsu) {
+            let path = self.path("trust").join("tsa-chain.pem");
+            let mut chain = String::from_utf8_lossy(&files::read(&path)?).into_owned();
+            let added = pem::encode("CERTIFICATE", der);
+            if !chain.contains(&added) {
+                chain.push_str(&added);
+                files::replace(&path, 0o644, chain.as_bytes())?;
+            }
+        }
+        files::replace(&self.certificate_file(&certificate_name(key)), 0o644, der)
+    }
+
+    /// What the HTTPS listener shows with this key and this chain.
+    ///
+    /// # Errors
+    /// The key does not open, or the two do not fit each other.
+    pub(crate) fn server_identity(
+        &self,
+        custody: &Custody,
+        id: KeyId,
+        chain: &[&[u8]],
+    ) -> Result<ServerIdentity, DataError> {
+        let key = custody.open_soft(id)?;
+        let unfit = |path, reason: String| DataError::Unfit { path, reason };
+        let pkcs8 = key.to_pkcs8_der().map_err(|fault| unfit(self.key_file(id), fault.to_string()))?;
+        let unfit_to_show = |fault| unfit(self.certificate_file(&id.to_string()), format!("serves no HTTPS: {fault}"));
+        ServerIdentity::from_der(chain, &pkcs8).map_err(unfit_to_show)
+    }
+
+    /// The certificate of the CA of this line that signed `certificate`, told by its key; the newest where none did, so that
+    /// whoever verifies the chain says what is wrong.
+    fn issuer_of(&self, authority: Authority, certificate: &Certificate) -> Result<Certificate, DataError> {
+        let wanted = certificate.authority_key_identifier();
+        let mut newest = None;
+        for id in self.certified(authority.key_purpose())?.into_iter().rev() {
+            let issuer = self.certificate(&certificate_name(id))?;
+            if issuer.subject_key_identifier() == wanted {
+                return Ok(issuer);
+            }
+            newest.get_or_insert(issuer);
+        }
+        Ok(newest.expect("one at the least"))
+    }
+
+    fn unit(&self, purpose: KeyPurpose, custody: &Custody) -> Result<(Tsu, Arc<dyn Signer>), DataError> {
+        let id = self.in_use(purpose)?;
+        let key = custody.open(id)?;
         let name = id.to_string();
         let certificate = self.certificate(&name)?;
-        let chain = [self.certificate(Authority::Tsu.name())?.der().to_vec()];
+        let chain = [self.issuer_of(Authority::Tsu, &certificate)?.der().to_vec()];
         let root = self.certificate(Authority::Root.name())?;
         let tsu = Tsu::load(id, key.algorithm(), key.spki_der(), certificate.der(), &chain, root.der());
         let unfit = |reason| DataError::Unfit { path: self.certificate_file(&name), reason };
-        Ok((tsu.map_err(|fault| unfit(fault.to_string()))?, Arc::new(key)))
+        Ok((tsu.map_err(|fault| unfit(fault.to_string()))?, key))
+    }
+}
+
+/// The name in `certs/` of a key's certificate: a CA's is that under which it is served.
+pub(crate) fn certificate_name(id: KeyId) -> String {
+    match Authority::ALL.into_iter().find(|authority| authority.key_purpose() == id.purpose) {
+        Some(authority) => authority.place(id.generation),
+        None => id.to_string(),
     }
 }
 
@@ -228,9 +300,4 @@ fn named_identity(chain: &Path, key: &Path) -> Result<ServerIdentity, DataError>
         let path = if matches!(fault, TlsFault::Key | TlsFault::Mismatch) { key } else { chain };
         refused(path, fault.to_string())
     })
-}
-
-/// The key that an authority signs with.
-pub(crate) const fn authority_purpose(authority: Authority) -> KeyPurpose {
-    authority.key_purpose()
 }

@@ -86,20 +86,23 @@ fn what_is_missing_unfinished_or_wrong_is_named() {
 
     fs::remove_file(folder.path("keys/ca-tsu.1.p8")).unwrap();
     let missing = load(&folder).unwrap_err().to_string();
-    assert!(missing.starts_with("there is no key ca-tsu.N.p8 in "), "{missing}");
+    assert!(missing.starts_with("there is no key ca-tsu.N.p8 or .p11 in "), "{missing}");
 }
 
-/// The newest key of a line is used; it needs a certificate of its own.
+/// The newest key of a line that has a certificate is used: one without is of a rotation that did not end.
 #[test]
-fn the_newest_key_counts() {
+fn the_newest_certified_key_counts() {
     let (_dir, folder) = folder();
     fs::copy(folder.path("keys/tsu-ec.1.p8"), folder.path("keys/tsu-ec.10.p8")).unwrap();
     fs::copy(folder.path("keys/tsu-ec.1.p8"), folder.path("keys/tsu-ec.2.p8")).unwrap();
+    let in_use = || folder.load(&folder.config(None).unwrap()).unwrap().units[0].0.key().to_string();
+    assert_eq!(in_use(), "tsu-ec.1");
+    fs::copy(folder.path("certs/tsu-ec.1.cer"), folder.path("certs/tsu-ec.10.cer")).unwrap();
+    assert_eq!(in_use(), "tsu-ec.10");
+    fs::rename(folder.path("certs/tsu-ec.1.cer"), folder.path("certs/elsewhere.cer")).unwrap();
+    fs::remove_file(folder.path("certs/tsu-ec.10.cer")).unwrap();
     let missing = load(&folder).unwrap_err();
     assert!(matches!(&missing, DataError::Io { path, .. } if path.ends_with("certs/tsu-ec.10.cer")), "{missing}");
-    fs::copy(folder.path("certs/tsu-ec.1.cer"), folder.path("certs/tsu-ec.10.cer")).unwrap();
-    let loaded = folder.load(&folder.config(None).unwrap()).unwrap();
-    assert_eq!(loaded.units[0].0.key().to_string(), "tsu-ec.10");
 }
 
 /// A demonstration's certificates are under the test policy; tokens under another would say more than these.

@@ -67,6 +67,15 @@ impl Keys {
         self.history(key).first_token.get_or_insert(index);
     }
 
+    /// Whether another key of this line was certified, of a line without units whether it was made.
+    pub(super) fn is_followed(&self, key: KeyId) -> bool {
+        let later = |other: &&KeyId| other.purpose == key.purpose && other.generation > key.generation;
+        match self.units.contains_key(&key) {
+            true => self.units.keys().find(later).is_some(),
+            false => self.histories.iter().any(|(other, history)| later(&other) && history.public_key.is_some()),
+        }
+    }
+
     /// Keys with what their histories lack, at the end of the ledger.
     pub(super) fn gaps(&self, genesis: Option<&Genesis>) -> Vec<(KeyId, String)> {
         let mut gaps = Vec::new();

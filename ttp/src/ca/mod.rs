@@ -35,7 +35,7 @@ mod state;
 
 pub use event::CrlEvent;
 pub use fact::{CaFact, Grounds};
-pub use place::{CaId, ListId};
+pub use place::{CaId, ListId, common_name};
 pub use refusal::CrlRefusal;
 pub use state::{CrlState, LastCrl};
 

@@ -2,7 +2,7 @@
 
 use super::Authority;
 use super::certificate::list_place;
-use crate::evidence::{Aggregate, KeyId};
+use crate::evidence::{Aggregate, KeyId, KeyPurpose};
 
 /// One CA: an authority, and which of its line. The next takes over at a rollover; the others go on to sign lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
@@ -103,6 +103,21 @@ impl ListId {
     pub fn aggregate(self) -> Aggregate {
         Aggregate::of("crl", self.place().as_bytes())
     }
+}
+
+/// The common name in the certificate of a service key; none for keys without, or whose certificate names no person or thing.
+#[must_use]
+pub fn common_name(key: KeyId) -> Option<String> {
+    let name = match key.purpose {
+        KeyPurpose::CaRoot => "Root CA",
+        KeyPurpose::CaParty => "Party CA",
+        KeyPurpose::CaServer => "Server CA",
+        KeyPurpose::CaTsu => "Timestamping CA",
+        KeyPurpose::TsuEc => "Timestamping Unit EC",
+        KeyPurpose::TsuRsa => "Timestamping Unit RSA",
+        _ => return None,
+    };
+    Some(format!("{name} {}", key.generation))
 }
 
 #[cfg(test)]

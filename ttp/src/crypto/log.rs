@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use semper_ledger::port::{self, Algorithm, Signature, SigningFailed};
 
-use super::{PublicKey, SignatureAlgorithm, Signer, SoftKey, Verifier, raw_to_der};
+use super::{PublicKey, SignatureAlgorithm, Signer, Verifier, raw_to_der};
 
-/// A soft key as the ledger wants it.
+/// A key as the ledger wants it.
 #[derive(Clone, Debug)]
 pub struct LogSigner {
-    key: Arc<SoftKey>,
+    key: Arc<dyn Signer>,
     algorithm: Algorithm,
     public_key: Vec<u8>,
 }
@@ -17,14 +17,19 @@ pub struct LogSigner {
 impl LogSigner {
     /// `None` for an RSA key: the ledger's signatures have 64 octets.
     #[must_use]
-    pub fn new(key: Arc<SoftKey>) -> Option<Self> {
+    pub fn new(key: Arc<dyn Signer>) -> Option<Self> {
         let (algorithm, public_key) = match key.algorithm() {
-            SignatureAlgorithm::Ed25519 => (Algorithm::Ed25519, key.ed25519_public()?.to_vec()),
+            SignatureAlgorithm::Ed25519 => (Algorithm::Ed25519, ed25519_raw(key.spki_der())?.to_vec()),
             SignatureAlgorithm::EcdsaP256Sha256 => (Algorithm::Es256, p256_point(key.spki_der())?.to_vec()),
             SignatureAlgorithm::RsaPkcs1Sha256 => return None,
         };
         Some(Self { key, algorithm, public_key })
     }
+}
+
+/// The 32 octets with which a SubjectPublicKeyInfo of Ed25519 ends (RFC 8410 §4), as C2SP notes carry it.
+fn ed25519_raw(spki: &[u8]) -> Option<&[u8; 32]> {
+    spki.last_chunk().filter(|_| spki.len() == 44)
 }
 
 /// The uncompressed point with which a SubjectPublicKeyInfo of P-256 ends (RFC 5480 §2), `None` for another length.
@@ -68,8 +73,10 @@ impl port::Verifier for LogVerifier {
 
 #[cfg(test)]
 mod tests {
-    use super::*;
     use semper_ledger::port::{Signer as _, Verifier as _};
+
+    use super::super::SoftKey;
+    use super::*;
 
     #[test]
     fn signs_and_verifies_as_the_ledger_wants() {

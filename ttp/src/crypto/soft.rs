@@ -67,12 +67,6 @@ impl SoftKey {
         write().map(Zeroizing::new).map_err(CryptoFault::from_stack("writing a PKCS#8 key"))
     }
 
-    /// The 32 octets of an Ed25519 public key, as C2SP notes carry it; `None` for other keys.
-    #[must_use]
-    pub fn ed25519_public(&self) -> Option<[u8; 32]> {
-        (self.algorithm == SignatureAlgorithm::Ed25519).then(|| self.key.raw_public_key().ok()?.try_into().ok())?
-    }
-
     /// The private half fits the public one (and, of RSA, every part the others): what a damaged key file may fail in, and
     /// signing need not notice. Slow for RSA.
     #[must_use]
@@ -192,7 +186,6 @@ mod tests {
             assert!(!public.verify(b"message", b""));
             let again = SoftKey::from_pkcs8_der(&key.to_pkcs8_der().unwrap()).unwrap();
             assert_eq!(again.spki_der(), key.spki_der());
-            assert_eq!(key.ed25519_public().is_some(), algorithm == SignatureAlgorithm::Ed25519);
         }
     }
 

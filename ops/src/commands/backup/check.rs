@@ -33,7 +33,7 @@ pub(super) fn run(args: &cli::BackupVerify, as_json: bool) -> Result<Exit, Faile
     let mut config = folder.config(None)?;
     if let Some(file) = &args.passphrase_file {
         // Then every key file is opened, too.
-        config.keys = Keys { passphrase_file: Some(file.clone()), passphrase_env: None };
+        config.keys = Keys { passphrase_file: Some(file.clone()), passphrase_env: None, ..config.keys };
     }
     let looked = fsck::check_copy(&folder, &config, as_json)?;
     looked.matches(backup.manifest().size, &backup.manifest().root)?;
@@ -70,7 +70,7 @@ pub(super) fn run(args: &cli::BackupVerify, as_json: bool) -> Result<Exit, Faile
 
 /// The passphrase in a file.
 fn passphrase(file: &Path) -> Result<Passphrase, Failed> {
-    let keys = Keys { passphrase_file: Some(file.to_owned()), passphrase_env: None };
+    let keys = Keys { passphrase_file: Some(file.to_owned()), ..Keys::default() };
     let secret = keys.passphrase(|_| None).map_err(|error| Failed::usage(&error))?;
     Ok(Passphrase::new(secret.expose().to_owned()))
 }

@@ -30,7 +30,7 @@ use crate::cli;
 use crate::commands::running::Failed;
 use crate::commands::{fsck, say};
 use crate::config::{Config, Keys};
-use crate::data::{BACKUP_INDEX, DataFolder};
+use crate::data::{BACKUP_INDEX, DataFolder, is_key_file};
 use crate::exit::Exit;
 use crate::progress::Progress;
 
@@ -112,7 +112,7 @@ fn take(args: &cli::BackupRun, as_json: bool) -> Result<Taken, Failed> {
         .filter_map(|file| file.canonicalize().ok())
         .collect();
     if let Some(file) = &args.passphrase_file {
-        config.keys = Keys { passphrase_file: Some(file.clone()), passphrase_env: None };
+        config.keys = Keys { passphrase_file: Some(file.clone()), passphrase_env: None, ..config.keys };
     }
     let passphrase = config.keys.passphrase(|name| std::env::var_os(name)).map_err(|error| Failed::usage(&error))?;
     let passphrase = Passphrase::new(passphrase.expose().to_owned());
@@ -246,7 +246,7 @@ fn sources(
             let path = from.join(&file);
             let wanted = match name {
                 "store" => is_store_file(&file),
-                "keys" => file.ends_with(".p8"),
+                "keys" => is_key_file(&file),
                 // What opens them is for the people alone.
                 "people" => file.ends_with(".p12"),
                 _ => !file.starts_with('.'),

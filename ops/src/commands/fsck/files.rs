@@ -284,6 +284,21 @@ impl Check<'_> {
             }
             opened += 1;
         }
+        for file in self.list("keys", ".p11") {
+            let name = file.trim_start_matches("keys/").trim_end_matches(".p11");
+            let id = name.parse::<KeyId>().map_err(|error| error.to_string());
+            let told = id.and_then(|id| {
+                let (_, spki) = self.folder.place_in_token(id).map_err(|error| error.to_string())?;
+                Ok((Digest::of(&spki), self.public_half(id)?))
+            });
+            match told {
+                Err(why) => self.tell(Grade::Untold, &file, why),
+                Ok((found, due)) if found != due => {
+                    self.wrong(&file, "it is not the key whose making the ledger records");
+                }
+                Ok(_) => self.not_checked.push(format!("{file}: its private half lies in a PKCS#11 token")),
+            }
+        }
         // One that does not open beside others that do is damaged; if none does, the passphrase may be another.
         let grade = if opened > 0 { Grade::False } else { Grade::Untold };
         for (file, why) in shut {

@@ -13,7 +13,9 @@ use semper_ttp::ca::certificate::{self, BuildFault, CertificateSerial, Issuer, I
 use semper_ttp::ca::crl::{self, CrlFault};
 use semper_ttp::ca::name::{AlternativeNames, Attribute, DistinguishedName, SubjectFault};
 use semper_ttp::ca::profile::{Profile, ProfileCode};
-use semper_ttp::ca::{Authority, CaId, Crl, CrlEffect, CrlEvent, CrlRefusal, Grounds, ListId, issued, lint};
+use semper_ttp::ca::{
+    Authority, CaId, Crl, CrlEffect, CrlEvent, CrlRefusal, Grounds, ListId, common_name, issued, lint,
+};
 use semper_ttp::crypto::{
     ChainFault, CryptoFault, Entropy, EntropyFault, Purpose, SignError, SignatureAlgorithm, Signer, SoftKey,
     verify_chain,
@@ -27,7 +29,7 @@ use semper_ttp::time::Timestamp;
 use semper_ttp::x509::{Certificate, Period};
 
 use crate::config::{Identity, Init, TEST_POLICY};
-use crate::data::authority_purpose;
+use crate::data::{Custody, DataError};
 use crate::progress::Progress;
 
 /// The version that opens every entry (ledger.md §3).
@@ -75,7 +77,7 @@ pub(crate) enum PkiFault {
 }
 
 /// The service keys of a new service, generation 1 of each.
-pub(super) struct Keys(BTreeMap<KeyId, Arc<SoftKey>>);
+pub(super) struct Keys(BTreeMap<KeyId, Arc<dyn Signer>>);
 
 impl Keys {
     /// What is made, and how each signs.
@@ -94,28 +96,29 @@ impl Keys {
         (KeyPurpose::Tls, SignatureAlgorithm::EcdsaP256Sha256),
     ];
 
-    /// Makes them.
-    pub(super) fn generate(progress: &Progress) -> Result<Keys, CryptoFault> {
+    /// Makes them, each where the settings say.
+    pub(super) fn make(custody: &Custody, entropy: &dyn Entropy, progress: &Progress) -> Result<Keys, DataError> {
         let mut keys = BTreeMap::new();
         for (purpose, algorithm) in Self::PURPOSES {
-            keys.insert(KeyId::new(purpose, 1), Arc::new(SoftKey::generate(algorithm)?));
+            let id = KeyId::new(purpose, 1);
+            keys.insert(id, custody.make(id, algorithm, entropy)?);
             progress.add(1);
         }
         Ok(Keys(keys))
     }
 
     /// All, in the order of their purposes' numbers.
-    pub(super) fn all(&self) -> impl Iterator<Item = (KeyId, &SoftKey)> {
+    pub(super) fn all(&self) -> impl Iterator<Item = (KeyId, &dyn Signer)> {
         self.0.iter().map(|(id, key)| (*id, &**key))
     }
 
     /// One that was made.
-    pub(super) fn get(&self, purpose: KeyPurpose) -> &SoftKey {
-        &self.0[&KeyId::new(purpose, 1)]
+    pub(super) fn get(&self, purpose: KeyPurpose) -> &dyn Signer {
+        &*self.0[&KeyId::new(purpose, 1)]
     }
 
     /// The same, to be kept.
-    pub(super) fn shared(&self, purpose: KeyPurpose) -> (KeyId, Arc<SoftKey>) {
+    pub(super) fn shared(&self, purpose: KeyPurpose) -> (KeyId, Arc<dyn Signer>) {
         let id = KeyId::new(purpose, 1);
         (id, self.0[&id].clone())
     }
@@ -158,13 +161,9 @@ pub(super) fn check_names(identity: &Identity, init: &Init) -> Result<(), Subjec
     [&init.operator, &init.officer].into_iter().try_for_each(|name| identity.subject(name).to_name().map(drop))
 }
 
-const fn common_name(authority: Authority) -> &'static str {
-    match authority {
-        Authority::Root => "Root CA 1",
-        Authority::Party => "Party CA 1",
-        Authority::Server => "Server CA 1",
-        Authority::Tsu => "Timestamping CA 1",
-    }
+/// The name of a key of the first generation.
+fn name_of(purpose: KeyPurpose) -> String {
+    common_name(KeyId::new(purpose, 1)).unwrap_or_default()
 }
 
 impl Pki {
@@ -210,21 +209,19 @@ impl Maker<'_> {
     fn certificates(&mut self) -> Result<[(&'static str, SoftKey); 2], PkiFault> {
         let Setting { identity, init, keys, .. } = self.setting;
         let root_key = keys.get(KeyPurpose::CaRoot);
-        let root_subject = identity.subject(common_name(Authority::Root));
+        let root_name = name_of(KeyPurpose::CaRoot);
+        let root_subject = identity.subject(&root_name);
         let itself = Issuer::self_signed(&root_subject, root_key.spki_der(), root_key.algorithm())?;
-        self.issue("root", "root", common_name(Authority::Root), root_key, &itself)?;
+        self.issue("root", "root", &root_name, root_key, &itself)?;
         let root = self.issuer(Authority::Root)?;
         for authority in Authority::ISSUING {
-            let key = keys.get(authority_purpose(authority));
-            let name = common_name(authority);
-            self.issue("issuing-ca", authority.name(), name, key, &root)?;
+            let key = keys.get(authority.key_purpose());
+            self.issue("issuing-ca", authority.name(), &name_of(authority.key_purpose()), key, &root)?;
         }
         let tsu_ca = self.issuer(Authority::Tsu)?;
-        for (purpose, name) in
-            [(KeyPurpose::TsuEc, "Timestamping Unit EC 1"), (KeyPurpose::TsuRsa, "Timestamping Unit RSA 1")]
-        {
+        for purpose in [KeyPurpose::TsuEc, KeyPurpose::TsuRsa] {
             let file = KeyId::new(purpose, 1).to_string();
-            self.issue("tsu", &file, name, keys.get(purpose), &tsu_ca)?;
+            self.issue("tsu", &file, &name_of(purpose), keys.get(purpose), &tsu_ca)?;
         }
         // Clients know a server by the address that they asked for, so it needs no name of its own (RFC 9525 §2).
         let mut listener = DistinguishedName::from(&identity.subject(""));
@@ -254,12 +251,19 @@ impl Maker<'_> {
     }
 
     fn issuer(&self, authority: Authority) -> Result<Issuer, IssuerFault> {
-        let key = self.setting.keys.get(authority_purpose(authority));
+        let key = self.setting.keys.get(authority.key_purpose());
         Issuer::new(authority, self.certificate(authority.name()), key.algorithm())
     }
 
     /// To the organisation, under another common name.
-    fn issue(&mut self, profile: &str, file: &str, name: &str, key: &SoftKey, issuer: &Issuer) -> Result<(), PkiFault> {
+    fn issue(
+        &mut self,
+        profile: &str,
+        file: &str,
+        name: &str,
+        key: &dyn Signer,
+        issuer: &Issuer,
+    ) -> Result<(), PkiFault> {
         let subject = (&self.setting.identity.subject(name)).into();
         self.issue_to(subject, AlternativeNames::default(), (profile, file), key, issuer)
     }
@@ -269,7 +273,7 @@ impl Maker<'_> {
         subject: DistinguishedName,
         alternative_names: AlternativeNames,
         (profile, file): (&str, &str),
-        key: &SoftKey,
+        key: &dyn Signer,
         issuer: &Issuer,
     ) -> Result<(), PkiFault> {
         let mut random = [0; 16];
@@ -292,7 +296,7 @@ impl Maker<'_> {
         };
         let build = |fault| PkiFault::Build { name: file.to_owned(), fault };
         let unsigned = certificate::prepare(&template, issuer).map_err(build)?;
-        let signing = self.setting.keys.get(authority_purpose(issuer.authority()));
+        let signing = self.setting.keys.get(issuer.authority().key_purpose());
         let certificate = unsigned.finish(&signing.sign(unsigned.message())?).map_err(build)?;
         let issuer = issuer.authority();
         self.verify(code, file, &certificate, issuer)?;
@@ -396,7 +400,7 @@ impl Maker<'_> {
             let (facts, effects) = step::<Crl>(&mut snapshot.state, &event, self.setting.now).map_err(PkiFault::Crl)?;
             snapshot.next_seq = facts.len() as u64;
             let issuer = self.issuer(authority)?;
-            let key = self.setting.keys.get(authority_purpose(authority));
+            let key = self.setting.keys.get(authority.key_purpose());
             let lists = effects.iter().filter_map(|effect| match effect {
                 CrlEffect::Sign(content) => Some(content),
                 CrlEffect::WakeAt(_) => None, // `serve` looks at every list when it starts

@@ -10,12 +10,12 @@ use semper_ledger::port::Verifier as _;
 use semper_ttp::ca::{CaFact, Crl};
 use semper_ttp::crypto::{Purpose, verify_chain, verify_crl};
 use semper_ttp::digest::Digest;
-use semper_ttp::evidence::{CaKind, Fact, Genesis, Kind, LedgerFact, LedgerKind, OpsFact, Recorded};
+use semper_ttp::evidence::{CaKind, Fact, Genesis, KeyId, Kind, LedgerFact, LedgerKind, OpsFact, Recorded};
 use semper_ttp::role::{Folded, decode_snapshot, fold_snapshot};
 use tempfile::TempDir;
 
 use super::*;
-use crate::data::open_key;
+use crate::data::Custody;
 
 struct Demo {
     dir: TempDir,
@@ -104,8 +104,7 @@ fn the_ledger_tells_everything_that_was_made() {
             Kind::Ledger(LedgerKind::Genesis) => check_genesis(&fact, &artefact.unwrap(), &config),
             Kind::Ops(_) => {
                 let OpsFact::KeyMade { key, public_key } = OpsFact::from_fact(&fact).unwrap() else { panic!() };
-                let passphrase = Passphrase::new(config.keys.passphrase(|_| None).unwrap().expose().to_owned());
-                let (id, opened) = open_key(&folder, key.purpose, &passphrase).unwrap();
+                let (id, opened) = Custody::new(&folder, &config.keys).unwrap().newest(key.purpose).unwrap();
                 assert_eq!((id, Digest::of(opened.spki_der())), (key, public_key));
             }
             _ => match CaFact::from_fact(&fact).unwrap() {
@@ -233,9 +232,9 @@ fn secrets_are_where_they_belong() {
         let text = fs::read_to_string(&person.passphrase_file).unwrap();
         secrets.push((person.passphrase_file.clone(), text.trim().as_bytes().to_vec()));
     }
-    let passphrase = Passphrase::new(passphrase.trim().to_owned());
+    let custody = Custody::new(&folder, &folder.config(None).unwrap().keys).unwrap();
     for (purpose, _) in Keys::PURPOSES {
-        let (_, key) = open_key(&folder, purpose, &passphrase).unwrap();
+        let key = custody.open_soft(KeyId::new(purpose, 1)).unwrap();
         let plain = key.to_pkcs8_der().unwrap();
         // Where the secret numbers lie: RFC 8410 §7 for Ed25519 (48 octets), RFC 5915 for P-256 (138), RFC 8017 for RSA.
         let secret = match plain.len() {
@@ -481,7 +480,8 @@ fn the_trust_folder_is_what_a_verifier_reads() {
     let none = [0; 64];
     assert!(!LogVerifier.verify(semper_ledger::port::Algorithm::Es256, &log.receipt_key, b"", &none));
     let spki = pem::decode("PUBLIC KEY", &trust("receipt.pem")).unwrap();
-    let passphrase = Passphrase::new(trust("../passphrase").trim().to_owned());
-    let (_, key) = open_key(&demo(), KeyPurpose::LogReceipt, &passphrase).unwrap();
+    let folder = demo();
+    let custody = Custody::new(&folder, &folder.config(None).unwrap().keys).unwrap();
+    let (_, key) = custody.newest(KeyPurpose::LogReceipt).unwrap();
     assert_eq!(spki, [key.spki_der()]);
 }

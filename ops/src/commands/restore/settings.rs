@@ -21,7 +21,7 @@ use crate::data::DataFolder;
 /// The settings of `--config` do not read.
 pub(super) fn keys(args: &cli::Restore) -> Result<Keys, Failed> {
     if let Some(file) = &args.passphrase_file {
-        return Ok(Keys { passphrase_file: Some(file.clone()), passphrase_env: None });
+        return Ok(Keys { passphrase_file: Some(file.clone()), ..Keys::default() });
     }
     let config = Config::load(args.config.as_deref()).map_err(|error| Failed::usage(&error))?;
     Ok(config.keys)
@@ -95,7 +95,9 @@ impl Settings {
     pub(super) fn in_folder(self, folder: &DataFolder, keys: Keys) -> Result<Self, Failed> {
         let mut config = folder.config(self.file.as_deref())?;
         let missing = unreadable(&config.keys, &folder.config_file(self.file.as_deref()));
-        config.keys = keys;
+        // Where the passphrase is, by the word of whoever restores; where the keys are, by the settings.
+        let Keys { passphrase_file, passphrase_env, .. } = keys;
+        config.keys = Keys { passphrase_file, passphrase_env, ..config.keys };
         config.verify().map_err(|error| Failed::usage(&error))?;
         let kept = folder.path(WITNESS_POLICY);
         let elsewhere = config.witnesses.policy_path.clone().filter(|named| !named.exists() && kept.exists());

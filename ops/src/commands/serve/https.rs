@@ -11,11 +11,11 @@ use semper_ttp::time::Timestamp;
 
 use crate::commands::running::Failed;
 use crate::config::Config;
-use crate::data::{DataFolder, has_key};
+use crate::data::DataFolder;
 
 /// Whether there is a certificate to listen with. A folder that an earlier version made has none, and goes on without HTTPS.
 pub(super) fn is_possible(folder: &DataFolder, config: &Config) -> Result<bool, Failed> {
-    let possible = config.listen.https_certificate_path.is_some() || has_key(folder, KeyPurpose::Tls)?;
+    let possible = config.listen.https_certificate_path.is_some() || !folder.key_ids(KeyPurpose::Tls)?.is_empty();
     if !possible {
         tracing::warn!(
             "HTTPS is off: this data folder was made before the service had a key for it (keys/tls.1.p8). Name a certificate \

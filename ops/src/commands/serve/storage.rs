@@ -12,7 +12,7 @@ use semper_ttp::crypto::{LogVerifier, OsEntropy};
 use super::outside;
 use crate::commands::running::Failed;
 use crate::config::Config;
-use crate::data::{CHECKPOINTS, DataError, DataFolder, Loaded, Opened, ReadOnly, StoreLock, rocks_settings};
+use crate::data::{CHECKPOINTS, Custody, DataError, DataFolder, Loaded, Opened, ReadOnly, StoreLock, rocks_settings};
 
 /// Keys, certificates and the store.
 pub(super) struct Storage {
@@ -30,8 +30,14 @@ pub(super) enum Guard {
 }
 
 /// The usual way: everything is judged, by the witnesses too, before a byte changes.
-pub(super) fn open(folder: &DataFolder, config: &Config, policy: Option<&Policy>) -> Result<Storage, DataError> {
-    let loaded = folder.load_judged(config, |reader| outside::ask(folder, policy, &config.witnesses, reader))?;
+pub(super) fn open(
+    folder: &DataFolder,
+    config: &Config,
+    custody: &Custody,
+    policy: Option<&Policy>,
+) -> Result<Storage, DataError> {
+    let loaded =
+        folder.load_judged(config, custody, |reader| outside::ask(folder, policy, &config.witnesses, reader))?;
     let Loaded { identity, log_keys, authorities, responders, units, https, store, anchor } = loaded;
     Ok(Storage {
         opened: Opened { identity, log_keys, authorities, responders, units, https },
@@ -41,8 +47,13 @@ pub(super) fn open(folder: &DataFolder, config: &Config, policy: Option<&Policy>
 }
 
 /// A folder that is marked read-only: not a byte of the store changes, and it must be the one that was marked.
-pub(super) fn open_frozen(folder: &DataFolder, config: &Config, mark: &ReadOnly) -> Result<Storage, DataError> {
-    let opened = folder.open_keys(config)?;
+pub(super) fn open_frozen(
+    folder: &DataFolder,
+    config: &Config,
+    custody: &Custody,
+    mark: &ReadOnly,
+) -> Result<Storage, DataError> {
+    let opened = folder.open_keys(config, custody)?;
     let path = folder.path("store");
     let lock = StoreLock::take(&path)?;
     let store = Arc::new(RocksStore::open_read_only(&path, &rocks_settings(&config.ledger))?);
