@@ -2,9 +2,9 @@
 # Installs what is missing to build and to test Semper. Quiet and quick (well under a second) when nothing is missing.
 #
 #   ops/setup.sh build    what a build needs: a C++ compiler, libclang (bindgen for RocksDB), OpenSSL's headers, ccache
-#   ops/setup.sh test     the foreign programs that judge our output: openssl, a JDK, BouncyCastle, osslsigncode, age, FUSE,
-#                         faketime, SoftHSM, promtool, and a Python venv with tests/strangers/requirements.txt; where there is a
-#                         Python of 3.12 or newer, another one with tests/strangers/witness-requirements.txt
+#   ops/setup.sh test     the foreign programs that judge our output: openssl, GnuTLS's, a JDK, BouncyCastle, osslsigncode, age,
+#                         FUSE, faketime, SoftHSM, nginx, promtool, and a Python venv with tests/strangers/requirements.txt;
+#                         where there is a Python of 3.12 or newer, another one with tests/strangers/witness-requirements.txt
 #   ops/setup.sh all      both (the default)
 #
 # Every item is checked by what is really there (a command, a header, a library), never by a note that an earlier run
@@ -15,7 +15,7 @@ set -euo pipefail
 here="$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)"
 cache="${XDG_CACHE_HOME:-$HOME/.cache}/semper"
 venv="$cache/venv"
-promtool="$cache/tools/promtool"
+tools="$cache/tools"
 requirements="$here/tests/strangers/requirements.txt"
 # The oldest Python for which every pinned package still has a release.
 python_min="3, 10"
@@ -74,6 +74,8 @@ missing_for_test() {
     if ! { [ -e /usr/share/java/bcpkix.jar ] && [ -e /usr/share/java/bcprov.jar ] && [ -e /usr/share/java/bcutil.jar ]; }
     then echo libbcpkix-java; fi
     have osslsigncode || echo osslsigncode
+    # ocsptool and certtool.
+    have ocsptool || echo gnutls-bin
     # Reads our backups.
     have age || echo age
     # A clock that jumps, for a whole server.
@@ -86,8 +88,9 @@ missing_for_test() {
         echo python3
         echo python3-venv
     fi
-    # Where there is apt-get, promtool is fetched below, without its package.
-    have_promtool || have apt-get || echo prometheus
+    # Where there is apt-get, these are fetched below, without their packages.
+    have_tool promtool || have apt-get || echo prometheus
+    have_tool nginx || have apt-get || echo nginx
 }
 
 # ---- Debian packages -----------------------------------------------------------------------------------------------
@@ -180,30 +183,30 @@ make_venv() {
     sha256sum <"$pins" >"$venv/semper-stamp"
 }
 
-# ---- promtool ------------------------------------------------------------------------------------------------------
+# ---- programs whose packages would leave a server running -----------------------------------------------------------
 
-have_promtool() { [ -x "$promtool" ] || have promtool; }
+have_tool() { [ -x "$tools/$1" ] || have "$1"; }
 
-# The package would start a Prometheus server and leave it running. The one program that is wanted needs nothing but the
-# C library, so it is taken out of the package; nothing is installed, and no root is needed.
-fetch_promtool() (
-    say "fetching promtool"
-    mkdir -p "$(dirname "$promtool")"
-    work="$(mktemp -d "$promtool.XXXXXX")"
+# The one program that is wanted needs nothing but libraries that are there, so it is taken out of its package; nothing is
+# installed, and no root is needed. fetch_tool PACKAGE PATH-IN-IT OPTION-THAT-ONLY-PRINTS
+fetch_tool() (
+    package="$1" name="$(basename "$2")"
+    say "fetching $name"
+    mkdir -p "$tools"
+    work="$(mktemp -d "$tools/$name.XXXXXX")"
     trap 'rm -rf "$work"' EXIT
-    download_prometheus "$work" || die "apt-get could not download the package prometheus, in which promtool is"
-    dpkg-deb --fsys-tarfile "$work"/prometheus_*.deb | tar -x -C "$work" ./usr/bin/promtool ||
-        die "there is no promtool in the package prometheus"
-    "$work/usr/bin/promtool" --version >"$cache/setup.log" 2>&1 || die "promtool does not run: see $cache/setup.log"
+    download "$package" "$work" || die "apt-get could not download the package $package, in which $name is"
+    dpkg-deb --fsys-tarfile "$work/$package"_*.deb | tar -x -C "$work" "./$2" || die "there is no $name in the package $package"
+    "$work/$2" "$3" >"$cache/setup.log" 2>&1 || die "$name does not run: see $cache/setup.log"
     # At its place only when it is whole: what is there is not looked into again.
-    mv "$work/usr/bin/promtool" "$promtool"
+    mv "$work/$2" "$tools/$name"
 )
 
-download_prometheus() (
-    cd "$1" || return
-    twice apt-get -q -o Dpkg::Use-Pty=0 download prometheus && return
+download() (
+    cd "$2" || return
+    twice apt-get -q -o Dpkg::Use-Pty=0 download "$1" && return
     # The package lists may be missing or old.
-    may_be_root && twice apt update && twice apt-get -q -o Dpkg::Use-Pty=0 download prometheus
+    may_be_root && twice apt update && twice apt-get -q -o Dpkg::Use-Pty=0 download "$1"
 )
 
 # ---- main ----------------------------------------------------------------------------------------------------------
@@ -243,7 +246,13 @@ if [ "$what" != build ] && ! witness_venv_complete; then
         say "no Python of at least ${witness_python_min/, /.}: the tests with aics-witness will not run"
     fi
 fi
-if [ "$what" != build ] && ! have_promtool; then
+need_tool() {
+    have_tool "$(basename "$2")" && return
     lock
-    have_promtool || fetch_promtool
+    have_tool "$(basename "$2")" || fetch_tool "$@"
+}
+
+if [ "$what" != build ]; then
+    need_tool prometheus usr/bin/promtool --version
+    need_tool nginx usr/sbin/nginx -v
 fi

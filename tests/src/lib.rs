@@ -4,6 +4,7 @@
 //! |---|---|
 //! | [`process`] | the program as a process: its lines, its end |
 //! | [`server`] | a service: data folder, the running server |
+//! | [`pki`] | a root and its issuing CAs in this process, served over HTTP |
 //! | [`witness`] | a witness, and a log of the test's own that it cosigns |
 //! | [`monitor`] | a monitor of a log, and logs as folders |
 //! | [`liar`] | servers that do not do what they should |
@@ -23,6 +24,7 @@ pub mod dice;
 pub mod http;
 pub mod liar;
 pub mod monitor;
+pub mod pki;
 pub mod powercut;
 pub mod process;
 pub mod realtime;

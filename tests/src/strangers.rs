@@ -38,6 +38,13 @@ pub fn newer_python(test: &str) -> Option<Command> {
     None
 }
 
+/// A program from where `ops/setup.sh` puts what it takes out of a package, else from `PATH`.
+#[must_use]
+pub fn tool(name: &str) -> Command {
+    let fetched = cache().join("tools").join(name);
+    if fetched.is_file() { Command::new(fetched) } else { Command::new(name) }
+}
+
 fn of_venv(python: &PathBuf) -> Command {
     let mut command = Command::new(python);
     // -B: no __pycache__ in the checkout, which several tests would write at once.

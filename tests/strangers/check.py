@@ -59,6 +59,11 @@ def run(body, *, extra=None):
     arguments = parser.parse_args(namespace=Arguments())
     arguments.url = arguments.url.rstrip("/")
     arguments.work.mkdir(parents=True, exist_ok=True)
+    judge(body, arguments)
+
+
+def judge(body, arguments):
+    """Calls `body(arguments, checks)`, whatever the arguments are, and ends the process."""
     checks = Checks()
     try:
         body(arguments, checks)

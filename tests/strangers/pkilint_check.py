@@ -1,78 +1,23 @@
 """Lints every certificate and CRL that is served with pkilint (RFC 5280, ETSI EN 319 412): a verifier takes many a
-certificate that no standard allows. In one process: pkilint takes a second to start and milliseconds to judge."""
+certificate that no standard allows."""
 
-import datetime
 import json
 from urllib.parse import urlsplit
 from urllib.request import urlopen
 
 from cryptography import x509
 from cryptography.hazmat.primitives.serialization import Encoding
-from pkilint import etsi, finding_filter, pkix
-from pkilint.etsi.etsi_constants import CertificateType
-from pkilint.loader import RFC5280CertificateDocumentLoader, RFC5280CertificateListDocumentLoader
-from pkilint.pkix import certificate, crl, extension, name as names
-from pkilint.report import ReportGeneratorPlaintext
-from pkilint.validation import ValidationFindingSeverity
 
 import check
+from linters import CRITICAL_EKU, INTERNAL_NAME, backwards, crl_linter, etsi_linter, pkix_linter
 
-# EN 319 412-2 wants no critical EKU in the certificate of a person, RFC 3161, 2.3 wants one in that of a TSU.
-CRITICAL_EKU = "etsi.en_319_412_2.gen-4.3.10-1.eku_extension_is_critical"
-INTERNAL_NAME = "etsi.internal_domain_name"
 # ETSI knows no type for a TSU: it is a legal person's certificate, and a test policy makes it no qualified one.
-TSU_TYPE = CertificateType.from_option_str("NCP-LEGAL-PERSON-CERTIFICATE")
-
-
-def pkix_linter():
-    return certificate.create_pkix_certificate_validator_container(
-        certificate.create_decoding_validators(names.ATTRIBUTE_TYPE_MAPPINGS, extension.EXTENSION_MAPPINGS), [
-            certificate.create_issuer_validator_container([]), certificate.create_validity_validator_container(),
-            certificate.create_subject_validator_container([]), certificate.create_extensions_validator_container([]),
-            certificate.create_spki_validator_container([]),
-        ])
-
-
-def tsu_linter():
-    return certificate.create_pkix_certificate_validator_container(
-        etsi.create_decoding_validators(TSU_TYPE), etsi.create_validators(TSU_TYPE))
-
-
-def crl_linter():
-    """Whether a list is of CAs or of others matters only to the CA/Browser Forum's profile, which is not ours."""
-    return crl.create_pkix_crl_validator_container(
-        [pkix.create_attribute_decoder(names.ATTRIBUTE_TYPE_MAPPINGS),
-         pkix.create_extension_decoder(extension.EXTENSION_MAPPINGS)],
-        [crl.create_issuer_validator_container([]), crl.create_validity_validator_container([]),
-         crl.create_extensions_validator_container([])])
-
-
-class Linter:
-    """One profile: what to load, what to ask of it, and the rules of RFC 5280 that the profile replaces."""
-
-    def __init__(self, loader, validators, filters=()):
-        self.loader, self.validators, self.filters = loader, validators, list(filters)
-
-    def __call__(self, der):
-        """The codes of all findings that are at least a warning, and all findings as text."""
-        results = self.validators.validate(self.loader.load_der_document(der).root)
-        results, _ = finding_filter.filter_results(self.filters, results)
-        found = [description.finding for result in results for description in result.finding_descriptions]
-        codes = sorted(finding.code for finding in found if finding.severity <= ValidationFindingSeverity.WARNING)
-        return codes, ReportGeneratorPlaintext(results, ValidationFindingSeverity.INFO).generate()
+TSU_TYPE = "NCP-LEGAL-PERSON-CERTIFICATE"
 
 
 def fetch(url):
     with urlopen(url, timeout=30) as response:
         return response.read()
-
-
-def backwards(der, begin, end):
-    """A certificate or CRL that ends a day before it begins; nothing else is touched, so the signature is wrong."""
-    form = "%y%m%d%H%M%SZ" if end.year < 2050 else "%Y%m%d%H%M%SZ"
-    old, new = (moment.strftime(form).encode() for moment in (end, begin - datetime.timedelta(days=1)))
-    assert der.count(old) == 1, f"its end, {old}, is not found once"
-    return der.replace(old, new)
 
 
 def main(arguments, checks):
@@ -85,9 +30,8 @@ def main(arguments, checks):
         codes, _ = linter(der)
         checks.that(f"{title}, were it to end first: a finding", wanted in codes, lambda: f"found {codes}")
 
-    pkix_lint = Linter(RFC5280CertificateDocumentLoader(), pkix_linter())
-    tsu_lint = Linter(RFC5280CertificateDocumentLoader(), tsu_linter(), etsi.create_etsi_finding_filters(TSU_TYPE))
-    crl_lint = Linter(RFC5280CertificateListDocumentLoader(), crl_linter())
+    # Whether a list is of CAs or of others matters only to the CA/Browser Forum's profile, which is not a demonstration's.
+    pkix_lint, tsu_lint, crl_lint = pkix_linter(), etsi_linter(TSU_TYPE), crl_linter()
 
     service = json.loads(fetch(f"{arguments.url}/.well-known/semper"))
     authorities = service["authorities"]

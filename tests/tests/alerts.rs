@@ -4,11 +4,12 @@
 //! That the rules name real metrics and labels is checked in `ops/tests/deploy.rs`.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fs;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Output, Stdio};
-use std::{env, fs};
+use std::process::Output;
 
 use semper_tests::source_folder;
+use semper_tests::strangers::{self, text};
 
 const RULES: &str = "prometheus-alerts.yml";
 const CASES: &str = "alerts-test.yml";
@@ -200,17 +201,6 @@ fn read(path: &Path) -> String {
     fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
 }
 
-/// promtool from where `ops/setup.sh` puts it, else from `PATH`.
 fn promtool(args: &[&str], file: &Path) -> Output {
-    let cache = env::var_os("XDG_CACHE_HOME")
-        .filter(|path| !path.is_empty())
-        .map_or_else(|| PathBuf::from(env::var_os("HOME").expect("HOME is set")).join(".cache"), PathBuf::from);
-    let fetched = cache.join("semper/tools/promtool");
-    let program = if fetched.is_file() { fetched } else { PathBuf::from("promtool") };
-    let output = Command::new(&program).args(args).arg(file).stdin(Stdio::null()).output();
-    output.unwrap_or_else(|error| panic!("promtool does not run ({}: {error}): run ops/setup.sh", program.display()))
-}
-
-fn text(output: &Output) -> String {
-    [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes)).concat()
+    strangers::run(strangers::tool("promtool").args(args).arg(file))
 }

@@ -15,7 +15,7 @@ use crate::x509::Certificate;
 use rules::{RULES, Subject};
 
 /// Raised whenever a rule is added or changed: it stands beside the findings.
-pub const LINT_VERSION: u64 = 1;
+pub const LINT_VERSION: u64 = 2;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -110,6 +110,11 @@ pub(super) const RULES: &[Rule] = &[
     rule(30, "unique_identifiers", Error, "RFC 5280 4.1.2.8", |s| {
         s.tbs().issuer_unique_id.is_none() && s.tbs().subject_unique_id.is_none()
     }),
+    rule(31, "identifier", Error, "EN 319 412-1 5.1.3, 5.1.4", identifier),
+    rule(32, "country", Error, "ISO 3166-1", |s| {
+        let name = s.name.clone().unwrap_or_default();
+        name.get(Attribute::Country).is_none_or(names::is_country)
+    }),
     rule(40, "long_life", Warning, "ETSI TS 119 312", |s| {
         // Three years: recommended key lengths are reconsidered about as often.
         s.profile.code().is_ca() || s.profile.code() == ProfileCode::Tsu || s.life_secs() <= 3 * 366 * DAY_SECS
@@ -319,4 +324,17 @@ fn natural_person(s: &Subject<'_>) -> bool {
     let named = name.get(Attribute::GivenName).is_some() || name.get(Attribute::Surname).is_some();
     named != name.get(Attribute::Pseudonym).is_some()
         && s.profile.subject(Attribute::SerialNumber) != Presence::Forbidden
+}
+
+/// An identifier that is said to have a meaning has one.
+fn identifier(s: &Subject<'_>) -> bool {
+    let Some(semantics) = s.profile.qc_statements.as_ref().and_then(|statements| statements.semantics) else {
+        return true;
+    };
+    let attribute = match semantics {
+        Semantics::Natural => Attribute::SerialNumber,
+        Semantics::Legal => Attribute::OrganizationIdentifier,
+    };
+    let name = s.name.clone().unwrap_or_default();
+    name.get(attribute).is_none_or(|text| names::is_identifier(text, semantics))
 }

@@ -108,6 +108,16 @@ fn subject_of(parts: &[(Attribute, &str)]) -> rasn_pkix::Name {
     DistinguishedName(parts.iter().map(|(one, text)| (*one, (*text).to_owned())).collect()).to_name().unwrap()
 }
 
+fn person(identifier: &str) -> rasn_pkix::Name {
+    let name = [(Attribute::Country, "FR"), (Attribute::GivenName, "Anne"), (Attribute::CommonName, "Anne")];
+    subject_of(&[&name[..], &[(Attribute::SerialNumber, identifier)]].concat())
+}
+
+fn organization(country: &str, identifier: &str) -> rasn_pkix::Name {
+    let name = [(Attribute::Country, country), (Attribute::Organization, "Étude"), (Attribute::CommonName, "Étude")];
+    subject_of(&[&name[..], &[(Attribute::OrganizationIdentifier, identifier)]].concat())
+}
+
 /// Profile, what is done to a good certificate of it, the rules that then do not hold.
 #[rustfmt::skip]
 const BROKEN: &[(&str, Change, &[&str])] = &[
@@ -122,7 +132,7 @@ const BROKEN: &[(&str, Change, &[&str])] = &[
     ("tls-server", |t| t.subject = rasn_pkix::Name::RdnSequence(Vec::new()), &["subject_form", "subject_attributes"]),
     ("party-legal", |t| t.subject = subject_of(&[(Attribute::Country, "FR")]), &["subject_attributes"]),
     ("party-legal", |t| t.subject = rasn_pkix::Name::RdnSequence(match (&t.subject, PKI.ca.subject()) { (rasn_pkix::Name::RdnSequence(a), rasn_pkix::Name::RdnSequence(b)) => [&a[..], &b[..1]].concat() }), &["subject_form", "subject_attributes"]),
-    ("party-legal", |t| { let name = encode(&t.subject); let at = name.windows(9).position(|w| w == b"NTRFR-123").unwrap(); let mut bad = name; bad[at] = b'n'; t.subject = rasn::der::decode(&bad).unwrap() }, &["subject_values"]),
+    ("party-legal", |t| { let name = encode(&t.subject); let at = name.windows(9).position(|w| w == b"NTRFR-123").unwrap(); let mut bad = name; bad[at] = b'n'; t.subject = rasn::der::decode(&bad).unwrap() }, &["subject_values", "identifier"]),
     ("arbiter-escrow", |t| t.subject_public_key_info = rasn::der::decode(testing::rsa().key.spki_der()).unwrap(), &["key", "subject_key_identifier", "key_usage_of_key"]),
     ("party-legal", |t| t.subject_public_key_info = rasn::der::decode(&oracle::other_key()).unwrap(), &["key", "subject_key_identifier"]),
     ("party-legal", |t| drop_one(t, oid::SUBJECT_KEY_IDENTIFIER), &["subject_key_identifier"]),
@@ -156,8 +166,30 @@ const BROKEN: &[(&str, Change, &[&str])] = &[
     ("tls-server", |t| t.validity.not_after = Time::Utc(chrono::DateTime::from_timestamp(1_772_366_399 + 398 * 86_400, 0).unwrap()), &["life", "server_life"]),
     ("party-natural", |t| t.subject = subject_of(&[(Attribute::Country, "FR"), (Attribute::SerialNumber, "PASFR-1"), (Attribute::CommonName, "A")]), &["natural_person"]),
     ("party-natural", |t| t.subject = subject_of(&[(Attribute::Country, "FR"), (Attribute::SerialNumber, "PASFR-1"), (Attribute::GivenName, "A"), (Attribute::OrganizationIdentifier, "NTRFR-1"), (Attribute::CommonName, "A")]), &["legal_person"]),
+    ("party-natural", |t| t.subject = person("FR:FR-77"), &["identifier"]),
+    ("party-natural", |t| t.subject = person("ABCFR-77"), &["identifier"]),
+    ("party-natural", |t| t.subject = person("NTRFR-77"), &["identifier"]),
+    ("party-natural", |t| t.subject = person("PASUK-77"), &["identifier"]),
+    ("party-legal", |t| t.subject = organization("FR", "FR:FR-77"), &["identifier"]),
+    ("party-legal", |t| t.subject = organization("FR", "PASFR-77"), &["identifier"]),
+    ("party-legal", |t| t.subject = organization("FR", "NTRXI-77"), &["identifier"]),
+    ("party-legal", |t| t.subject = organization("FR", "LEIFR-77"), &["identifier"]),
+    ("party-legal", |t| t.subject = organization("UK", "NTRGB-77"), &["country"]),
     ("party-legal", |t| t.subject_unique_id = Some(BitString::from_slice(&[1])), &["unique_identifiers"]),
 ];
+
+#[test]
+fn identifiers_that_mean_what_they_say_pass() {
+    let names = ["PASFR-1", "IDCEU-1", "PNOBE-1", "TINDE-1"].map(|text| ("party-natural", person(text)));
+    let legal = ["NTRFR-1", "VATEL-1", "VATXI-1", "PSDEU-1", "LEIXG-529900T8BM49AURSDO55"];
+    let legal = legal.map(|text| ("party-legal", organization("FR", text)));
+    for (profile, subject) in names.into_iter().chain(legal) {
+        let (template, issuer) = full(profile);
+        let mut tbs: TbsCertificate = rasn::der::decode(prepare(&template, &issuer).unwrap().message()).unwrap();
+        tbs.subject = subject.clone();
+        assert_eq!(lint(&encode(&tbs), &template.profile, &issuer).to_string(), "nothing found", "{subject:?}");
+    }
+}
 
 #[test]
 fn every_rule_finds_what_it_is_for() {
