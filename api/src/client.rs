@@ -26,7 +26,7 @@ use semper_ttp::digest::Digest;
 use crate::{
     log_source::gunzip,
     problem::{NO_WITNESSES, NOT_WITNESSED},
-    tls::{self, ClientIdentity},
+    tls::{self, ClientIdentity, ClientTrust},
 };
 
 /// Longest answer, bytes: a token with its chain is below 8 KiB, an entry bundle of 256 entries below 64 KiB.
@@ -225,7 +225,15 @@ impl Client {
     /// # Errors
     /// [`ClientError::Url`], [`ClientError::Tls`].
     pub fn new(base_url: &str) -> Result<Self, ClientError> {
-        Self::made(base_url, None)
+        Self::made(base_url, None, None)
+    }
+
+    /// The same for a service that is known by its own root, and by nobody else whom the machine trusts.
+    ///
+    /// # Errors
+    /// [`ClientError::Url`], also for a URL without TLS; [`ClientError::Tls`].
+    pub fn with_trust(base_url: &str, trust: &ClientTrust) -> Result<Self, ClientError> {
+        Self::over_tls(base_url, Self::made(base_url, Some(trust), None)?)
     }
 
     /// The same as somebody whom the service knows.
@@ -233,11 +241,18 @@ impl Client {
     /// # Errors
     /// [`ClientError::Url`], also for a URL without TLS; [`ClientError::Tls`].
     pub fn with_identity(base_url: &str, identity: &ClientIdentity) -> Result<Self, ClientError> {
-        let client = Self::made(base_url, Some(identity))?;
+        Self::over_tls(base_url, Self::made(base_url, Some(identity.trust()), Some(identity))?)
+    }
+
+    fn over_tls(base_url: &str, client: Self) -> Result<Self, ClientError> {
         if client.scheme == Scheme::HTTPS { Ok(client) } else { Err(ClientError::NoTls { url: base_url.to_owned() }) }
     }
 
-    fn made(base_url: &str, identity: Option<&ClientIdentity>) -> Result<Self, ClientError> {
+    fn made(
+        base_url: &str,
+        trust: Option<&ClientTrust>,
+        identity: Option<&ClientIdentity>,
+    ) -> Result<Self, ClientError> {
         let fault = || ClientError::Url { url: base_url.to_owned() };
         let uri = Uri::from_str(base_url.trim()).map_err(|_| fault())?;
         let scheme = uri.scheme().filter(|scheme| [&Scheme::HTTP, &Scheme::HTTPS].contains(scheme)).cloned();
@@ -254,7 +269,7 @@ impl Client {
             .pool_timer(TokioTimer::new())
             .pool_idle_timeout(Duration::from_secs(IDLE_SECS))
             .build(
-                tls::client::connector(connector, identity)
+                tls::client::connector(connector, trust, identity)
                     .map_err(|fault| ClientError::Tls { why: fault.to_string() })?,
             );
         let prefix = uri.path().trim_end_matches('/').to_owned();
@@ -409,7 +424,8 @@ impl Client {
             let refused = ClientError::Refused { status: status.as_u16(), code: text("code"), detail: text("detail") };
             return Err(judge(status, headers, body).err().filter(is_busy).unwrap_or(refused));
         }
-        let (headers, body) = judge(status, headers, body)?;
+        // Also 201, for what was made.
+        let (headers, body) = if status.is_success() { (headers, body) } else { judge(status, headers, body)? };
         of_type(JSON, &headers, body)
     }
 

@@ -8,6 +8,7 @@ mod evidence;
 mod folder;
 mod keys;
 mod outside;
+mod party;
 mod serve;
 mod trial;
 
@@ -24,6 +25,10 @@ pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_endin
 pub(crate) use folder::{Audit, Export, Fsck};
 pub(crate) use keys::{Keys, KeysCommand, KeysList, KeysRotate, OfService};
 pub(crate) use outside::{Monitor, Witness, WitnessCommand, WitnessInit, WitnessServe};
+pub(crate) use party::{
+    Document, OfStranger, Party, PartyApply, PartyApprove, PartyCommand, PartyIdentify, PartyPending, PartyRead,
+    PartyRefuse, PartyReinstate, PartyShow, PartyStatus, PartySuspend, PartyTerms, PartyWithdraw,
+};
 pub(crate) use serve::{Init, Serve};
 pub(crate) use trial::{Bench, BenchArea, Demo};
 
@@ -66,6 +71,7 @@ pub(crate) enum Command {
     Restore(Restore),
     Anchor(Anchor),
     Keys(Keys),
+    Party(Party),
     Witness(Witness),
     Monitor(Monitor),
     Bench(Bench),

@@ -32,6 +32,7 @@ fn main() -> Exit {
         Command::Backup(args) => commands::backup::run(args, cli.json),
         Command::Restore(args) => commands::restore::run(args, cli.json),
         Command::Anchor(args) => commands::anchor::run(args, cli.json),
+        Command::Party(args) => commands::party::run(args, cli.json),
         Command::Keys(args) => commands::keys::run(args, cli.json),
         Command::Witness(args) => commands::witness::run(args, cli.json),
         Command::Monitor(args) => commands::monitor::run(args, cli.json),

@@ -20,7 +20,9 @@ use semper_api::metrics::Metrics;
 use semper_api::quota::Quota;
 use semper_api::router::{self, App, BodyLimits};
 use semper_api::server::{self, Limits, Served};
-use semper_api::{Authorities, AuthorityKey, ResponderKey, Service, ServiceParts, TimeSource, ToIssue, ToRevoke};
+use semper_api::{
+    Authorities, AuthorityKey, RegistrationParts, ResponderKey, Service, ServiceParts, TimeSource, ToIssue, ToRevoke,
+};
 use semper_ledger::anchor::memory::MemoryAnchor;
 use semper_ledger::erasure::MemoryJournal;
 use semper_ledger::ledger::{Ledger, Parts, create};
@@ -430,6 +432,8 @@ fn service(
         subject: subject("Service"),
         // The policies of the profiles are what a real service writes, and what a linter goes by.
         test: false,
+        keys: None,
+        registration: RegistrationParts::default(),
     });
     service.expect("a service")
 }

@@ -407,6 +407,9 @@ fn facts() -> Vec<Fact> {
     stored(refused, Aggregate::of("issue-refused", &[5; 16]), &mut facts);
     registration_facts(&mut facts);
     party_facts(&mut facts);
+    let from = Timestamp::from_millis(TIME_MS);
+    let access = OpsFact::Access { from_millis: from.millis(), reads: 3, root: digest("root of the lines") };
+    stored(access, Aggregate::of_access(from), &mut facts);
     facts
 }
 

@@ -32,7 +32,27 @@ pub struct ClientIdentity {
     certificate: X509,
     key: PKey<Private>,
     between: Vec<X509>,
-    root: X509,
+    root: ClientTrust,
+}
+
+/// By which root a service is known.
+#[derive(Clone)]
+pub struct ClientTrust(X509);
+
+impl ClientTrust {
+    /// From its certificate, DER.
+    ///
+    /// # Errors
+    /// [`IdentityFault::NoRoot`].
+    pub fn from_der(der: &[u8]) -> Result<Self, IdentityFault> {
+        X509::from_der(der).map(Self).map_err(|_| IdentityFault::NoRoot)
+    }
+}
+
+impl std::fmt::Debug for ClientTrust {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "ClientTrust({:?})", self.0.subject_name())
+    }
 }
 
 impl ClientIdentity {
@@ -48,7 +68,11 @@ impl ClientIdentity {
         let is_root = |issuer: &X509| issuer.issued(issuer) == openssl::x509::X509VerifyResult::OK;
         let root = issuers.iter().find(|issuer| is_root(issuer)).cloned().ok_or(IdentityFault::NoRoot)?;
         let between = issuers.into_iter().filter(|issuer| !is_root(issuer)).collect();
-        Ok(Self { certificate, key, between, root })
+        Ok(Self { certificate, key, between, root: ClientTrust(root) })
+    }
+
+    pub(crate) const fn trust(&self) -> &ClientTrust {
+        &self.root
     }
 }
 
@@ -61,17 +85,20 @@ impl std::fmt::Debug for ClientIdentity {
 /// Connects to `http` URLs as `connector` does, and to `https` URLs by TLS 1.2 or newer on top of it.
 pub(crate) fn connector(
     mut connector: HttpConnector,
+    trust: Option<&ClientTrust>,
     identity: Option<&ClientIdentity>,
 ) -> Result<HttpsConnector<HttpConnector>, ErrorStack> {
     connector.enforce_http(false);
     let mut ssl = SslConnector::builder(SslMethod::tls_client())?;
     ssl.set_min_proto_version(Some(SslVersion::TLS1_2))?;
-    if let Some(ClientIdentity { certificate, key, between, root }) = identity {
+    if let Some(ClientIdentity { certificate, key, between, .. }) = identity {
         ssl.set_certificate(certificate)?;
         ssl.set_private_key(key)?;
         for issuer in between {
             ssl.add_extra_chain_cert(issuer.clone())?;
         }
+    }
+    if let Some(ClientTrust(root)) = trust {
         // This service and nobody else: what the machine trusts has no say about it.
         let mut anchors = X509StoreBuilder::new()?;
         anchors.add_cert(root.clone())?;

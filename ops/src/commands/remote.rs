@@ -3,7 +3,7 @@
 use std::time::{Duration, Instant};
 
 use semper_api::client::{Client, ClientError, Which};
-use semper_api::tls::ClientIdentity;
+use semper_api::tls::{ClientIdentity, ClientTrust};
 use semper_ledger::note::Note;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use tokio::runtime::Runtime;
@@ -52,6 +52,14 @@ impl Remote {
     /// [`RemoteError`].
     pub(crate) fn with_identity(url: &str, identity: &ClientIdentity) -> Result<Remote, RemoteError> {
         Remote::of(Client::with_identity(url, identity)?)
+    }
+
+    /// For the server at `url`, known by its own root.
+    ///
+    /// # Errors
+    /// [`RemoteError`].
+    pub(crate) fn with_trust(url: &str, trust: &ClientTrust) -> Result<Remote, RemoteError> {
+        Remote::of(Client::with_trust(url, trust)?)
     }
 
     fn of(client: Client) -> Result<Remote, RemoteError> {

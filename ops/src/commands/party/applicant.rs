@@ -1,0 +1,196 @@
+//! The applicant's commands. It has no certificate yet: the server is known by the root, and the applicant by the name of its
+//! application.
+
+use semper_api::tls::ClientTrust;
+use semper_ttp::asn1::pem;
+use semper_ttp::ca::name::{AlternativeNames, DistinguishedName};
+use semper_ttp::clock::Clock as _;
+use semper_ttp::crypto::{Passphrase, Signer, SoftKey, build_pkcs12};
+use semper_ttp::digest::Digest;
+use semper_ttp::registration::document::{ApplicationDocument, Contact, Offer, Wish};
+use semper_ttp::time::Timestamp;
+use semper_ttp::x509::Certificate;
+use serde_json::{Value, json};
+
+use super::folder::{APPLICATION, Folder};
+use super::{line_of, random, read, text};
+use crate::cli;
+use crate::clock::SystemReadings;
+use crate::commands::remote::{Remote, exit_of};
+use crate::commands::running::Failed;
+use crate::commands::{atomic, say};
+use crate::exit::Exit;
+
+fn root(of: &cli::OfStranger) -> Result<Certificate, Failed> {
+    let path = of.trust.join("root.pem");
+    let refused = |why: &dyn std::fmt::Display| Failed::usage(&format!("--trust {}: {why}", path.display()));
+    let text = std::fs::read_to_string(&path).map_err(|error| refused(&error))?;
+    let ders = pem::decode("CERTIFICATE", &text).unwrap_or_default();
+    let [der] = ders.as_slice() else { return Err(refused(&"not one certificate in PEM")) };
+    Certificate::from_der(der).map_err(|fault| refused(&fault))
+}
+
+fn remote(of: &cli::OfStranger) -> Result<Remote, Failed> {
+    let trust = ClientTrust::from_der(root(of)?.der()).map_err(|fault| Failed::usage(&fault))?;
+    Remote::with_trust(&of.url, &trust).map_err(|error| Failed(error.exit(), error.to_string()))
+}
+
+/// The terms in force, and the origin of the service.
+fn offer(remote: &Remote) -> Result<(Vec<u8>, String), Failed> {
+    let described = read(remote.call(async |client| client.get("/.well-known/semper").await))?;
+    let terms = remote.call(async |client| client.get("/v1/terms").await);
+    let terms = terms.map_err(|error| Failed(exit_of(&error), error.to_string()))?;
+    Ok((terms.to_vec(), text(&described["ledger"], "origin").to_owned()))
+}
+
+pub(super) fn terms(args: &cli::PartyTerms, as_json: bool) -> Result<Exit, Failed> {
+    let (terms, origin) = offer(&remote(&args.of)?)?;
+    let sha256 = Digest::of(&terms).to_string();
+    match &args.out {
+        Some(path) => {
+            atomic::write_new(path, &terms).map_err(|error| Failed::usage(&format!("{}: {error}", path.display())))?
+        }
+        None if as_json => {}
+        None => say::bytes(&terms),
+    }
+    if as_json {
+        let terms = String::from_utf8_lossy(&terms);
+        say::json(&json!({ "service": origin, "sha256": sha256, "terms": terms }));
+    } else {
+        say::out(format!("\nTo accept these terms of {origin}: --accept-terms {sha256}"));
+    }
+    Ok(Exit::Ok)
+}
+
+pub(super) fn apply(args: &cli::PartyApply, as_json: bool) -> Result<Exit, Failed> {
+    let remote = remote(&args.of)?;
+    let folder = Folder::make(&args.dir)?;
+    if !folder.path(APPLICATION).exists() {
+        let (terms, origin) = offer(&remote)?;
+        let found = Digest::of(&terms);
+        if found != Digest(args.accept_terms) {
+            return Err(Failed::usage(&format!(
+                "--accept-terms: the terms in force are {found}; read them with semper party terms"
+            )));
+        }
+        folder.write("terms.md", &terms)?;
+        let document = document(args, &folder, Offer { service: &origin, terms: found })?;
+        folder.write(APPLICATION, &document)?;
+    }
+    // From here on what was written is sent, however often.
+    let document = folder.read(APPLICATION)?;
+    let parsed = ApplicationDocument::parse(&document).map_err(|fault| Failed::usage(&fault))?;
+    let key = parsed.salt.0.to_string();
+    let answer = read(remote.call(async |client| client.post_json("/v1/registrations", &key, document).await))?;
+    let id = text(&answer, "id").parse();
+    folder.keep_registration(id.map_err(|_| Failed::fault(&"the server's answer names no application"))?)?;
+    if as_json {
+        say::json(&answer);
+    } else {
+        say::out(line_of(&answer));
+        say::out(format!("semper party status --dir {} --trust … tells what becomes of it", args.dir.display()));
+    }
+    Ok(Exit::Ok)
+}
+
+fn document(args: &cli::PartyApply, folder: &Folder, offer: Offer<'_>) -> Result<Vec<u8>, Failed> {
+    let mut profiles = args.profiles.clone();
+    profiles.sort_unstable();
+    profiles.dedup();
+    if profiles.len() != args.profiles.len() {
+        return Err(Failed::usage(&"--profile: one certificate of each profile"));
+    }
+    let keys: Vec<SoftKey> = args.profiles.iter().map(|profile| folder.key(profile)).collect::<Result<_, _>>()?;
+    let names = AlternativeNames { dns: args.dns.clone(), ip: args.ip.clone(), email: args.email.clone() };
+    let contact = Contact { email: args.contact_email.clone(), webhook: args.contact_webhook.clone() };
+    let wish = Wish {
+        keys: args.profiles.iter().cloned().zip(keys.iter().map(|key| key as &dyn Signer)).collect(),
+        subject: DistinguishedName(args.subject.iter().cloned().collect()),
+        alternative_names: Some(names).filter(|names| *names != AlternativeNames::default()),
+        contact: Some(contact).filter(|contact| contact.email.is_some() || contact.webhook.is_some()),
+        party: random()?.into(),
+        now: Timestamp::from_millis(SystemReadings::new().read().wall_ms()),
+        salts: [random()?, random()?],
+    };
+    let document = ApplicationDocument::of(&wish, offer).map_err(|fault| Failed::usage(&fault))?;
+    document.write().map_err(|fault| Failed::usage(&fault))
+}
+
+pub(super) fn status(args: &cli::PartyStatus, as_json: bool) -> Result<Exit, Failed> {
+    let folder = Folder::open(&args.dir)?;
+    let id = folder.registration()?;
+    let id = id.ok_or_else(|| Failed::usage(&"the application was not sent yet: run semper party apply again"))?;
+    let remote = remote(&args.of)?;
+    let answer = read(remote.call(async |client| client.get_json(&format!("/v1/registrations/{id}")).await))?;
+    let collected = collect(&folder, &answer, &root(&args.of)?)?;
+    if as_json {
+        say::json(&answer);
+    } else {
+        say::out(line_of(&answer));
+        if let Some(party) = answer["party"].as_str() {
+            say::out(format!("party {party}"));
+        }
+        collected.iter().for_each(|line| say::out(line));
+    }
+    Ok(match (text(&answer, "state"), answer["waiting_on"].as_str()) {
+        ("refused", _) => Exit::Falsified,
+        (_, Some(_)) => Exit::Busy,
+        _ => Exit::Ok,
+    })
+}
+
+/// Writes what was issued. Nothing is believed that is not for one of the keys in the folder.
+fn collect(folder: &Folder, answer: &Value, root: &Certificate) -> Result<Vec<String>, Failed> {
+    let list = |name: &str| answer[name].as_array().cloned().unwrap_or_default();
+    let der = |text: &Value| pem::decode("CERTIFICATE", text.as_str().unwrap_or_default())?.pop();
+    let certificates: Vec<_> = list("certificates").iter().filter_map(|found| der(&found["pem"])).collect();
+    let chain: Vec<_> = list("chain").iter().filter_map(der).collect();
+    let mut lines = Vec::new();
+    for key in list("keys") {
+        let profile = text(&key, "profile").to_owned();
+        if !profile.bytes().all(|b| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-') {
+            return Err(Failed::fault(&"the server's answer names no profile"));
+        }
+        // Not ours to make one.
+        if !folder.path(&format!("{profile}.p8")).exists() {
+            continue;
+        }
+        let own = folder.key(&profile)?;
+        let of_key = |der: &&Vec<u8>| Certificate::from_der(der).is_ok_and(|found| found.spki_der() == own.spki_der());
+        let Some(certificate) = certificates.iter().find(of_key) else { continue };
+        let pems: String =
+            std::iter::once(certificate).chain(&chain).map(|der| pem::encode("CERTIFICATE", der)).collect();
+        folder.write(&format!("{profile}.cer.pem"), pems.as_bytes())?;
+        let p12 = format!("{profile}.p12");
+        if !folder.path(&p12).exists() {
+            let issuers: Vec<_> = chain.iter().cloned().chain([root.der().to_vec()]).collect();
+            let secret = format!("{profile}.passphrase");
+            if !folder.path(&secret).exists() {
+                folder.write_closed(&secret, format!("{}\n", hex::encode(random()?)).as_bytes())?;
+            }
+            let opened = String::from_utf8(folder.read(&secret)?).unwrap_or_default();
+            let passphrase = Passphrase::new(opened.trim_end().to_owned());
+            let bytes = build_pkcs12(&format!("Semper {profile}"), &own, certificate, &issuers, &passphrase);
+            folder.write_closed(&p12, &bytes.map_err(|fault| Failed::fault(&fault))?)?;
+        }
+        lines.push(format!("{profile}: {}", folder.path(&p12).display()));
+    }
+    Ok(lines)
+}
+
+pub(super) fn withdraw(args: &cli::PartyWithdraw, as_json: bool) -> Result<Exit, Failed> {
+    let folder = Folder::open(&args.dir)?;
+    let id = folder.registration()?;
+    let id = id.ok_or_else(|| Failed::usage(&"the application was not sent yet"))?;
+    let path = format!("/v1/registrations/{id}/withdraw");
+    // Withdrawn twice is withdrawn.
+    let key = format!("withdraw-{id}");
+    let remote = remote(&args.of)?;
+    let answer = read(remote.call(async |client| client.post_json(&path, &key, b"{}".to_vec()).await))?;
+    if as_json {
+        say::json(&answer);
+    } else {
+        say::out(line_of(&answer));
+    }
+    Ok(Exit::Ok)
+}

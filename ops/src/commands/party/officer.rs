@@ -1,0 +1,143 @@
+//! The officers' commands.
+
+use semper_ttp::b64u::B64u;
+use semper_ttp::clock::Clock as _;
+use semper_ttp::registration::document::{IdentityRecord, SeenDocument};
+use semper_ttp::statement::Salt;
+use semper_ttp::time::Timestamp;
+use serde_json::{Value, json};
+
+use super::{line_of, random, read as answer_of, text};
+use crate::cli;
+use crate::clock::SystemReadings;
+use crate::commands::remote::{Remote, exit_of};
+use crate::commands::running::Failed;
+use crate::commands::{identity, say};
+use crate::exit::Exit;
+
+fn remote(of: &cli::OfService) -> Result<Remote, Failed> {
+    let identity = identity::open(&of.identity, of.identity_passphrase_file.as_deref(), "officer")?;
+    Remote::with_identity(&of.url, &identity).map_err(|error| Failed(error.exit(), error.to_string()))
+}
+
+fn get(of: &cli::OfService, path: &str) -> Result<Value, Failed> {
+    answer_of(remote(of)?.call(async |client| client.get_json(path).await))
+}
+
+fn post(of: &cli::OfService, path: &str, body: &Value) -> Result<Value, Failed> {
+    let key = hex::encode(random()?);
+    answer_of(remote(of)?.call(async |client| client.post_json(path, &key, body.to_string().into_bytes()).await))
+}
+
+fn told(answer: &Value, as_json: bool, line: impl Fn(&Value) -> String) -> Result<Exit, Failed> {
+    if as_json {
+        say::json(answer);
+    } else {
+        say::out(line(answer));
+    }
+    Ok(Exit::Ok)
+}
+
+/// All pages of a list.
+fn all(of: &cli::OfService, path: &str, name: &str) -> Result<Vec<Value>, Failed> {
+    let (remote, mut found, mut after) = (remote(of)?, Vec::new(), None::<String>);
+    loop {
+        let page = after.map_or_else(|| path.to_owned(), |after| format!("{path}?after={after}"));
+        let answer = answer_of(remote.call(async |client| client.get_json(&page).await))?;
+        found.extend(answer[name].as_array().cloned().unwrap_or_default());
+        match answer["next"].as_str() {
+            Some(next) => after = Some(next.to_owned()),
+            None => return Ok(found),
+        }
+    }
+}
+
+pub(super) fn pending(args: &cli::PartyPending, as_json: bool) -> Result<Exit, Failed> {
+    let found = all(&args.of, "/v1/registrations", "registrations")?;
+    if as_json {
+        say::json(&json!({ "registrations": found }));
+    } else {
+        found.iter().for_each(|registration| say::out(line_of(registration)));
+    }
+    Ok(Exit::Ok)
+}
+
+/// The document as it was received, so that its digest is the one in the ledger.
+pub(super) fn read(args: &cli::PartyRead) -> Result<Exit, Failed> {
+    let what = if args.record { "identity" } else { "application" };
+    let path = format!("/v1/registrations/{}/{what}", args.id);
+    let document = remote(&args.of)?.call(async |client| client.get_json(&path).await);
+    say::bytes(&document.map_err(|error| Failed(exit_of(&error), error.to_string()))?);
+    Ok(Exit::Ok)
+}
+
+pub(super) fn identify(args: &cli::PartyIdentify, as_json: bool) -> Result<Exit, Failed> {
+    let documents = args.documents.iter().cloned().map(|seen| {
+        let cli::Document { kind, country, number, expires } = seen;
+        SeenDocument { kind, number, country, expires, sha256: None }
+    });
+    let record = IdentityRecord {
+        salt: Salt(B64u(random()?)),
+        method: args.method,
+        documents: documents.collect(),
+        checked_at: Timestamp::from_millis(SystemReadings::new().read().wall_ms()).into(),
+        notes: args.notes.clone(),
+    };
+    let bytes = record.write().map_err(|fault| Failed::usage(&fault))?;
+    let body: Value = serde_json::from_slice(&bytes).map_err(|error| Failed::fault(&error))?;
+    told(&post(&args.of, &format!("/v1/registrations/{}/identity", args.id), &body)?, as_json, line_of)
+}
+
+pub(super) fn approve(args: &cli::PartyApprove, as_json: bool) -> Result<Exit, Failed> {
+    told(&post(&args.of, &format!("/v1/registrations/{}/approve", args.id), &json!({}))?, as_json, line_of)
+}
+
+pub(super) fn refuse(args: &cli::PartyRefuse, as_json: bool) -> Result<Exit, Failed> {
+    let body = json!({ "reason": args.reason.name() });
+    told(&post(&args.of, &format!("/v1/registrations/{}/refuse", args.id), &body)?, as_json, line_of)
+}
+
+pub(super) fn show(args: &cli::PartyShow, as_json: bool) -> Result<Exit, Failed> {
+    let Some(id) = args.id else {
+        let found = all(&args.of, "/v1/parties", "parties")?;
+        if as_json {
+            say::json(&json!({ "parties": found }));
+        } else {
+            found.iter().for_each(|party| say::out(line_of_party(party)));
+        }
+        return Ok(Exit::Ok);
+    };
+    let party = get(&args.of, &format!("/v1/parties/{id}"))?;
+    told(&party, as_json, |party| {
+        let keys = party["keys"].as_array().into_iter().flatten().map(|key| {
+            let end = match key["unbound"]["reason"].as_str() {
+                Some(reason) => format!("{reason} {}", text(&key["unbound"], "at")),
+                None => format!("until {}", text(key, "not_after")),
+            };
+            format!("\n  key {}  since {}  {end}", text(key, "thumbprint"), text(key, "bound_at"))
+        });
+        line_of_party(party) + &keys.collect::<String>()
+    })
+}
+
+pub(super) fn suspend(args: &cli::PartySuspend, as_json: bool) -> Result<Exit, Failed> {
+    let body = json!({ "reason": args.reason.name() });
+    told(&post(&args.of, &format!("/v1/parties/{}/suspend", args.id), &body)?, as_json, line_of_party)
+}
+
+pub(super) fn reinstate(args: &cli::PartyReinstate, as_json: bool) -> Result<Exit, Failed> {
+    let body = json!({ "reason": args.reason.name() });
+    told(&post(&args.of, &format!("/v1/parties/{}/reinstate", args.id), &body)?, as_json, line_of_party)
+}
+
+fn line_of_party(party: &Value) -> String {
+    let keys = party["keys"].as_array().map_or(0, Vec::len);
+    let why = party["suspended"]["reason"].as_str().map(|reason| format!(" ({reason})"));
+    let since = text(party, "registered_at");
+    format!(
+        "{}  {}{}  registered {since}, {keys} keys",
+        text(party, "id"),
+        text(party, "state"),
+        why.unwrap_or_default()
+    )
+}
