@@ -4,7 +4,6 @@
 use semper_api::tls::ClientTrust;
 use semper_ttp::asn1::pem;
 use semper_ttp::ca::name::{AlternativeNames, DistinguishedName};
-use semper_ttp::clock::Clock as _;
 use semper_ttp::crypto::{Passphrase, Signer, SoftKey, build_pkcs12};
 use semper_ttp::digest::Digest;
 use semper_ttp::registration::document::{ApplicationDocument, Contact, Offer, Wish};
@@ -15,7 +14,7 @@ use serde_json::{Value, json};
 use super::folder::{APPLICATION, Folder};
 use super::{line_of, random, read, text};
 use crate::cli;
-use crate::clock::SystemReadings;
+use crate::clock::{Readings as _, SystemReadings};
 use crate::commands::remote::{Remote, exit_of};
 use crate::commands::running::Failed;
 use crate::commands::{atomic, say};

@@ -1,7 +1,6 @@
 //! The officers' commands.
 
 use semper_ttp::b64u::B64u;
-use semper_ttp::clock::Clock as _;
 use semper_ttp::registration::document::{IdentityRecord, SeenDocument};
 use semper_ttp::statement::Salt;
 use semper_ttp::time::Timestamp;
@@ -9,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{line_of, random, read as answer_of, text};
 use crate::cli;
-use crate::clock::SystemReadings;
+use crate::clock::{Readings as _, SystemReadings};
 use crate::commands::remote::{Remote, exit_of};
 use crate::commands::running::Failed;
 use crate::commands::{identity, say};
