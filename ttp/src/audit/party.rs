@@ -7,6 +7,7 @@ use crate::evidence::{Envelope, Fact, Recorded};
 use crate::party::{
     AcceptTerms, BindKey, PartyEvent, PartyFact, PartyRegistry, Register, Reinstate, Suspend, UnbindKey,
 };
+use crate::policy::roles::TrustedRole;
 use crate::registration::document::{ApplicationDocument, IdentityRecord};
 use crate::registration::{
     Apply, Approve, Expire, RecordIdentity, Refuse, RefusedBy, Registration, RegistrationEvent, RegistrationFact,
@@ -34,6 +35,7 @@ impl Auditor {
         let before = state.clone();
         // The state is the fold of what is stored, whatever is found to be wrong with it.
         Registration::apply(state, &stated);
+        self.judge_registration_policies(&stated, case);
         let event = event_of_registration(&stated);
         compare::<Registration>(fact, Registration::decide(&before, &event, fact.now), event.digest(), case);
         match stated {
@@ -52,6 +54,23 @@ impl Auditor {
                 IdentityRecord::parse(bytes).map(drop).map_err(|fault| fault.to_string())
             }),
             RegistrationFact::Approved { .. } | RegistrationFact::Refused { .. } => Outcome::Same,
+        }
+    }
+
+    /// What is asked for is in force, and who decides holds the role.
+    fn judge_registration_policies(&self, stated: &RegistrationFact, case: &mut Case) {
+        match stated {
+            RegistrationFact::Applied { keys, .. } => {
+                if !keys.iter().all(|key| self.is_in_force(&key.profile)) {
+                    case.differs("it asks for a profile that was not in force");
+                }
+            }
+            RegistrationFact::IdentityRecorded { officer, .. }
+            | RegistrationFact::Approved { officer, .. }
+            | RegistrationFact::Refused { by: RefusedBy::Officer(officer), .. } => {
+                self.judge_role(officer, TrustedRole::RegistrationOfficer, case);
+            }
+            RegistrationFact::Refused { by: RefusedBy::Applicant | RefusedBy::Age { .. }, .. } => {}
         }
     }
 
