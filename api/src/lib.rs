@@ -33,6 +33,6 @@ pub mod witnesses;
 pub use authorities::{Authorities, AuthorityKey};
 pub use service::{
     ActFault, CredentialFault, Endpoint, IssuedCertificate, KnownApplication, KnownCertificate, KnownList, KnownParty,
-    PartyFault, RegistrationFault, RegistrationParts, ResponderKey, Service, ServiceParts, TimeSource, ToIssue,
-    ToRevoke,
+    PartyFault, Policies, PolicyInForce, RegistrationFault, RegistrationParts, ResponderKey, Service, ServiceParts,
+    TimeSource, ToIssue, ToRevoke,
 };

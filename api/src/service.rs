@@ -12,6 +12,7 @@ mod credential;
 mod crl;
 mod ocsp;
 mod party;
+mod policies;
 mod registration;
 mod token;
 mod upkeep;
@@ -44,6 +45,7 @@ pub use self::{
     credential::{CredentialFault, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
     ocsp::ResponderKey,
     party::{KnownParty, PartyFault},
+    policies::{Policies, PolicyInForce},
     registration::{KnownApplication, RegistrationFault, RegistrationParts},
 };
 use self::{
@@ -133,6 +135,8 @@ pub struct ServiceParts {
     pub test: bool,
     /// What applications for certificates rest on.
     pub registration: RegistrationParts,
+    /// What the operator wants to be in force.
+    pub policies: Policies,
 }
 
 /// The running service.
@@ -167,6 +171,9 @@ pub struct Service {
     pub(crate) register: Register,
     /// Applications of strangers, per address.
     pub(crate) applications_quota: Quota,
+    policies: Policies,
+    /// True once the ledger says so of all of them.
+    policies_in_force: AtomicBool,
 }
 
 /// Why the service itself could not act; its log has the details.
@@ -199,12 +206,16 @@ pub enum ServiceFault {
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] semper_ttp::crypto::EntropyFault),
+    /// Whoever decided by a policy that the ledger does not know could deny it later.
+    #[error("the policies of this start are not in the ledger yet")]
+    Policies,
 }
 
 impl ServiceFault {
     /// True if only the time stands in the way, which mends itself or by the operator's setting the clock.
     pub fn is_of_time(&self) -> bool {
-        matches!(self, Self::Clock(_) | Self::Refused(Refused::ClockBehind { .. } | Refused::Stale { .. }))
+        matches!(self, Self::Clock(_) | Self::Policies)
+            || matches!(self, Self::Refused(Refused::ClockBehind { .. } | Refused::Stale { .. }))
     }
 }
 
@@ -213,7 +224,7 @@ impl Service {
     pub fn new(parts: ServiceParts) -> Result<Arc<Self>, ServiceFault> {
         let ServiceParts { ledger, endpoints, authorities, time, entropy, metrics, quota, .. } = parts;
         let ServiceParts { witnesses, checkpoints, policy_hash, description, base_url, .. } = parts;
-        let ServiceParts { responders, subject, test, registration, .. } = parts;
+        let ServiceParts { responders, subject, test, registration, policies, .. } = parts;
         let cas = authorities.all().iter().filter_map(|held| Some((held.key.ca, held.certificate.clone()?)));
         let responders = Responders::new(cas.collect(), &responders, subject);
         let test_policy = TEST_POLICY.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn()).filter(|_| test);
@@ -244,8 +255,10 @@ impl Service {
             responders,
             unknown_quota: Quota::new(UNKNOWN_PER_MINUTE, false),
             test_policy,
-            register: Register::new(registration),
+            register: Register::new(registration, &policies),
             applications_quota: Quota::new(APPLICATIONS_PER_MINUTE, false),
+            policies,
+            policies_in_force: AtomicBool::new(false),
         });
         service.load_open_applications()?;
         service.load_lists()?;
@@ -325,6 +338,16 @@ impl Service {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// From now on it is decided by them.
+    fn policies_are_in_force(&self) {
+        self.policies_in_force.store(true, Ordering::Release);
+    }
+
+    /// Refuses to decide before the ledger knows by what.
+    pub(crate) fn require_policies(&self) -> Result<(), ServiceFault> {
+        if self.policies_in_force.load(Ordering::Acquire) { Ok(()) } else { Err(ServiceFault::Policies) }
     }
 
     /// Why the service is not ready; empty when it is.

@@ -57,9 +57,14 @@ impl Auditor {
         self.policies.get(&name.aggregate()).is_none_or(|in_force| in_force == profile)
     }
 
-    /// Whoever decided held the role, by the policy in force. A ledger from before there was one is not held to it.
+    /// Whether a certificate holds the role by the policy in force. A ledger from before there was one is not held to it.
+    pub(super) fn has_role(&self, certificate: &Digest, role: TrustedRole) -> bool {
+        self.roles.as_ref().is_none_or(|roles| roles.grants(certificate, role))
+    }
+
+    /// Whoever decided held the role.
     pub(super) fn judge_role(&self, certificate: &Digest, role: TrustedRole, case: &mut Case) {
-        if self.roles.as_ref().is_some_and(|roles| !roles.grants(certificate, role)) {
+        if !self.has_role(certificate, role) {
             case.differs(format!("the role {} was not granted to who decided it", role.name()));
         }
     }

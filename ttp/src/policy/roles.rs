@@ -25,11 +25,11 @@ const BYTES_MAX: usize = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum TrustedRole {
-    /// Runs the service: suspends parties, sees what waits.
+    /// Runs the service, and approves applications of officers and operators.
     Operator,
-    /// Proves identities and decides applications.
+    /// Records identities, decides applications, suspends parties and reinstates them.
     RegistrationOfficer,
-    /// Revokes certificates.
+    /// Revokes certificates, and suspends parties.
     RevocationOfficer,
     /// Sees what the others did and changes nothing.
     Auditor,
