@@ -11,9 +11,9 @@ use http::StatusCode;
 use semper_api::{CredentialFault, Policies, Service, TimeSource, service::ServiceFault};
 use semper_ttp::{
     ca::profile::{Profile, builtin},
+    clock::Health,
     digest::Digest,
     evidence::{Fact, OpsFact, Recorded},
-    clock::Health,
     policy::{PolicyName, WITHDRAWN},
     time::Timestamp,
     timestamp::ClockVerdict,
@@ -98,7 +98,8 @@ async fn what_is_in_force_is_listed_and_what_ever_was_is_served() {
         assert_eq!(terms["sha256"], Digest::of(b"two").to_string());
         assert_eq!(terms["since"], world.now.now().to_string());
         assert_eq!(terms["entry"]["digest"], terms["sha256"]);
-        for (document, media_type) in [("one", "text/markdown; charset=utf-8"), ("two", "text/markdown; charset=utf-8")] {
+        for (document, media_type) in [("one", "text/markdown; charset=utf-8"), ("two", "text/markdown; charset=utf-8")]
+        {
             let path = format!("/v1/policies/{}", Digest::of(document.as_bytes()));
             let answer = ask(&service, listener("GET", &path)).await;
             assert_eq!((answer.status, &answer.body[..]), (StatusCode::OK, document.as_bytes()));
@@ -126,7 +127,8 @@ async fn what_is_in_force_is_listed_and_what_ever_was_is_served() {
 #[test]
 fn a_certificate_needs_a_profile_in_force() {
     let world = World::new();
-    let text = std::str::from_utf8(Profile::named("party-legal").bytes()).unwrap().replace("life_days = ", "life_days = 1");
+    let text =
+        std::str::from_utf8(Profile::named("party-legal").bytes()).unwrap().replace("life_days = ", "life_days = 1");
     let other = Arc::new(Profile::parse(&text).unwrap());
     let issue = |service: &Service, profile: &Arc<Profile>, registration: Vec<u8>| {
         let wanted = semper_api::ToIssue { profile: profile.clone(), registration, ..wanted("party-legal") };

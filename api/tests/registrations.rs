@@ -592,9 +592,9 @@ async fn whoever_reads_is_written_down() {
 /// Where nothing could be written down, nothing is read.
 #[tokio::test]
 async fn without_a_log_nobody_reads() {
-    let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
-    let place = tempfile::tempdir().unwrap();
-    let without = RegistrationParts { access: None, ..parts(place.path()) };
+    let World { disk, now, pki, service, place, staff, left } = World::new();
+    drop(service);
+    let without = RegistrationParts { access: None, life_secs: u64::from(30 * DAY_SECS) };
     let service = pki.service_with(&disk, &now, without, policies(&staff));
     let world = World { disk, now, pki, service, place, staff, left };
     let officer = world.staff("officer");

@@ -198,13 +198,7 @@ impl Pki {
     }
 
     /// One under other policies.
-    pub(crate) fn service_under(
-        &self,
-        disk: &Disk,
-        now: &Arc<Now>,
-        shards: u32,
-        policies: Policies,
-    ) -> Arc<Service> {
+    pub(crate) fn service_under(&self, disk: &Disk, now: &Arc<Now>, shards: u32, policies: Policies) -> Arc<Service> {
         recorded(disk, now, self.authorities(shards), self.responders(), RegistrationParts::default(), policies)
     }
 

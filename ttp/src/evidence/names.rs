@@ -346,7 +346,10 @@ mod tests {
     fn changes_of_policies_are_found() {
         let changed = stored(OpsFact::PolicyChanged { policy: Digest([1; 32]) });
         let names = of(&changed);
-        assert_eq!(names.iter().map(hex::encode).collect::<Vec<_>>(), [format!("10{}{}", "07".repeat(32), "00".repeat(8))]);
+        assert_eq!(
+            names.iter().map(hex::encode).collect::<Vec<_>>(),
+            [format!("10{}{}", "07".repeat(32), "00".repeat(8))]
+        );
         assert_eq!(read_policy(&names[0]), Some((Aggregate([7; 32]), 0)));
         assert_eq!((read_policy(&names[0][1..]), read_policy(&names[0][..40])), (None, None));
         assert_eq!(of(&stored(OpsFact::Stopped)), [[0; 0]; 0]);

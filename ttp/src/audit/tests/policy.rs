@@ -78,7 +78,10 @@ fn documents_that_are_not_what_their_facts_say() {
     // A profile in the history of another, and a document that is of nothing.
     for document in [&other_profile().bytes[..], b"anything"] {
         let name = PolicyName::Profile("party-legal".to_owned());
-        assert_eq!(found(|world| world.policy(&name, document, 0, later(0))), ["it lies in the history of something else"]);
+        assert_eq!(
+            found(|world| world.policy(&name, document, 0, later(0))),
+            ["it lies in the history of something else"]
+        );
     }
     let missing = spoilt(|world| {
         world.policy(&terms, b"terms", 0, later(0));
