@@ -29,12 +29,12 @@ pub struct BodyLimits {
 
 /// The plain listener.
 pub fn plain(app: Arc<App>) -> Router {
-    open_to_all().with_state(app)
+    open_to_all().merge(v1::plain_routes(&app)).with_state(app)
 }
 
 /// The HTTPS listener: the same, and what only those may do whom their certificates name.
 pub fn secure(app: Arc<App>) -> Router {
-    open_to_all().merge(v1::routes()).with_state(app)
+    open_to_all().merge(v1::routes(&app)).with_state(app)
 }
 
 /// What anybody may ask for, who asks with or without TLS.

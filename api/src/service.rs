@@ -13,6 +13,7 @@ mod crl;
 mod keys;
 mod ocsp;
 mod party;
+mod policies;
 mod registration;
 mod token;
 mod upkeep;
@@ -47,6 +48,7 @@ pub use self::{
     keys::{KeyParts, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
     ocsp::ResponderKey,
     party::{KnownParty, PartyFault},
+    policies::{Policies, PolicyInForce},
     registration::{KnownApplication, RegistrationFault, RegistrationParts},
 };
 use self::{
@@ -139,6 +141,8 @@ pub struct ServiceParts {
     pub registration: RegistrationParts,
     /// Where keys are kept; `None` for a service that rotates none.
     pub keys: Option<KeyParts>,
+    /// What the operator wants to be in force.
+    pub policies: Policies,
 }
 
 /// The running service.
@@ -175,6 +179,9 @@ pub struct Service {
     /// Applications of strangers, per address.
     pub(crate) applications_quota: Quota,
     keys: Option<Keyring>,
+    policies: Policies,
+    /// True once the ledger says so of all of them.
+    policies_in_force: AtomicBool,
 }
 
 /// Why the service itself could not act; its log has the details.
@@ -207,12 +214,16 @@ pub enum ServiceFault {
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] semper_ttp::crypto::EntropyFault),
+    /// Whoever decided by a policy that the ledger does not know could deny it later.
+    #[error("the policies of this start are not in the ledger yet")]
+    Policies,
 }
 
 impl ServiceFault {
     /// True if only the time stands in the way, which mends itself or by the operator's setting the clock.
     pub fn is_of_time(&self) -> bool {
-        matches!(self, Self::Clock(_) | Self::Refused(Refused::ClockBehind { .. } | Refused::Stale { .. }))
+        matches!(self, Self::Clock(_) | Self::Policies)
+            || matches!(self, Self::Refused(Refused::ClockBehind { .. } | Refused::Stale { .. }))
     }
 }
 
@@ -221,7 +232,7 @@ impl Service {
     pub fn new(parts: ServiceParts) -> Result<Arc<Self>, ServiceFault> {
         let ServiceParts { ledger, endpoints, authorities, time, entropy, metrics, quota, .. } = parts;
         let ServiceParts { witnesses, checkpoints, policy_hash, description, base_url, .. } = parts;
-        let ServiceParts { responders, subject, test, registration, keys, .. } = parts;
+        let ServiceParts { responders, subject, test, registration, keys, policies, .. } = parts;
         let responders = Responders::new(&authorities, responders, subject);
         let test_policy = TEST_POLICY.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn()).filter(|_| test);
         let serial = AtomicU64::new(ledger.reader().counter(SERIAL_COUNTER)?);
@@ -251,9 +262,11 @@ impl Service {
             responders,
             unknown_quota: Quota::new(UNKNOWN_PER_MINUTE, false),
             test_policy,
-            register: Register::new(registration),
+            register: Register::new(registration, &policies),
             applications_quota: Quota::new(APPLICATIONS_PER_MINUTE, false),
             keys: keys.map(Keyring::from),
+            policies,
+            policies_in_force: AtomicBool::new(false),
         });
         service.load_open_applications()?;
         service.load_lists()?;
@@ -334,6 +347,16 @@ impl Service {
 
     pub(crate) fn is_draining(&self) -> bool {
         self.draining.load(Ordering::Relaxed)
+    }
+
+    /// From now on it is decided by them.
+    fn policies_are_in_force(&self) {
+        self.policies_in_force.store(true, Ordering::Release);
+    }
+
+    /// Refuses to decide before the ledger knows by what.
+    pub(crate) fn require_policies(&self) -> Result<(), ServiceFault> {
+        if self.policies_in_force.load(Ordering::Acquire) { Ok(()) } else { Err(ServiceFault::Policies) }
     }
 
     /// Why the service is not ready; empty when it is.

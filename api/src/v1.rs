@@ -1,4 +1,5 @@
-//! `/v1`: what parties and officers may do, whom their certificates name. Served over TLS alone ([`crate::router::secure`]).
+//! `/v1`: what parties and officers may do, whom their certificates name. Served over TLS ([`crate::router::secure`]), but for
+//! what is the same for everybody: policies.
 //!
 //! Without a certificate one may apply for one, read by its random name what became of that, read the terms, and ask for the status
 //! of a certificate, which names nobody. Every error is problem details (RFC 9457), also one that the router, an extractor or the
@@ -8,54 +9,82 @@ mod body;
 mod certificates;
 mod keys;
 mod parties;
+mod policies;
 mod principal;
 mod problem;
 mod registrations;
+mod route;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use axum::extract::{FromRequestParts, Path};
+use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
-use axum::routing::{any, get, post};
+use axum::routing::any;
 use axum::{Json, Router, middleware};
 use http::request::Parts;
-use http::{HeaderValue, header};
+use http::{Extensions, HeaderValue, header};
 use semper_ttp::ca::name::{Attribute, DistinguishedName};
+use semper_ttp::policy::roles::TrustedRole::{self, Auditor, Operator, RegistrationOfficer, RevocationOfficer};
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 
 use crate::router::App;
 use crate::tls::ClientCertificate;
+use principal::Principal;
 pub use problem::Code;
 use problem::Problem;
+use route::Row;
+pub use route::{Admits, Route};
+
+/// Who is shown an application as those are who decide it.
+const STAFF: &[TrustedRole] = &[RegistrationOfficer, Operator, Auditor];
+
+/// Who reads what names people, and what waits.
+const READERS: &[TrustedRole] = &[RegistrationOfficer, Auditor];
+
+/// Every route with what a caller needs for it, on one screen. What is not here is not there.
+fn table() -> Vec<Row> {
+    use Admits::{Anyone, Certified, Party, PartyOr, Roles};
+    vec![
+        Row::get("/me", Certified, me),
+        Row::get("/policies", Anyone, policies::in_force).also_plain(),
+        Row::get("/policies/{hash}", Anyone, policies::document).also_plain(),
+        Row::get("/terms", Anyone, registrations::terms),
+        Row::get("/registrations", Roles(READERS), registrations::list),
+        Row::post("/registrations", Anyone, registrations::apply),
+        Row::get("/registrations/{id}", Anyone, registrations::show),
+        Row::get("/registrations/{id}/application", Roles(READERS), registrations::read_application),
+        Row::get("/registrations/{id}/identity", Roles(READERS), registrations::read_identity),
+        Row::post("/registrations/{id}/identity", Roles(&[RegistrationOfficer]), registrations::record_identity),
+        Row::post("/registrations/{id}/approve", Roles(&[RegistrationOfficer, Operator]), registrations::approve),
+        Row::post("/registrations/{id}/refuse", Roles(&[RegistrationOfficer]), registrations::refuse),
+        Row::post("/registrations/{id}/withdraw", Anyone, registrations::withdraw),
+        Row::get("/parties", Roles(READERS), parties::list),
+        Row::get("/parties/{id}", PartyOr(READERS), parties::show),
+        Row::post("/parties/{id}/suspend", Roles(&[RegistrationOfficer, RevocationOfficer]), parties::suspend),
+        Row::post("/parties/{id}/reinstate", Roles(&[RegistrationOfficer]), parties::reinstate),
+        Row::post("/parties/{id}/terms", Party, parties::accept_terms),
+        Row::get("/certificates/{serial}/status", Anyone, certificates::status),
+        Row::post("/certificates/{serial}/revoke", Roles(&[RevocationOfficer]), certificates::revoke),
+        Row::get("/keys", Roles(&[Operator, Auditor]), keys::list),
+        Row::post("/keys/{name}/rotate", Roles(&[Operator]), keys::rotate),
+    ]
+}
+
+/// The table without what answers: for whoever compares it with something.
+pub fn all_routes() -> Vec<Route> {
+    table().into_iter().map(|row| row.route).collect()
+}
 
 /// All of it.
-pub(crate) fn routes() -> Router<Arc<App>> {
-    below(
-        Router::new()
-            .route("/me", get(me))
-            .route("/terms", get(registrations::terms))
-            .route("/registrations", get(registrations::list).post(registrations::apply))
-            .route("/registrations/{id}", get(registrations::show))
-            .route("/registrations/{id}/application", get(registrations::read_application))
-            .route(
-                "/registrations/{id}/identity",
-                get(registrations::read_identity).post(registrations::record_identity),
-            )
-            .route("/registrations/{id}/approve", post(registrations::approve))
-            .route("/registrations/{id}/refuse", post(registrations::refuse))
-            .route("/registrations/{id}/withdraw", post(registrations::withdraw))
-            .route("/parties", get(parties::list))
-            .route("/parties/{id}", get(parties::show))
-            .route("/parties/{id}/suspend", post(parties::suspend))
-            .route("/parties/{id}/reinstate", post(parties::reinstate))
-            .route("/parties/{id}/terms", post(parties::accept_terms))
-            .route("/certificates/{serial}/status", get(certificates::status))
-            .route("/certificates/{serial}/revoke", post(certificates::revoke))
-            .route("/keys", get(keys::list))
-            .route("/keys/{name}/rotate", post(keys::rotate)),
-    )
+pub(crate) fn routes(app: &Arc<App>) -> Router<Arc<App>> {
+    below(route::guarded(table().into_iter(), app))
+}
+
+/// What of it is there without TLS.
+pub(crate) fn plain_routes(app: &Arc<App>) -> Router<Arc<App>> {
+    below(route::guarded(table().into_iter().filter(|row| row.route.is_plain), app))
 }
 
 /// Puts routes below `/v1`, with an answer for every other path there. What is nested does not get the bare `/v1/`.
@@ -77,20 +106,28 @@ pub(crate) async fn problem_page(Path(code): Path<String>) -> Result<Response, c
 /// The client's certificate; whoever has shown none gets 401.
 pub(crate) struct Caller(pub(crate) Arc<Certificate>);
 
-impl<S: Sync> FromRequestParts<S> for Caller {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
-        let certificate = parts.extensions.get::<ClientCertificate>();
+impl Caller {
+    fn of(request: &Extensions) -> Result<Self, Problem> {
+        let certificate = request.get::<ClientCertificate>();
         certificate.map(|ClientCertificate(certificate)| Self(certificate.clone())).ok_or_else(|| {
             Problem::new(Code::AuthRequired, "show the certificate that you were issued, in the TLS handshake")
         })
     }
 }
 
-/// `GET /v1/me`: as whom the service knows its caller.
-async fn me(Caller(certificate): Caller) -> Response {
-    Json(json!({ "certificate": described(&certificate) })).into_response()
+impl<S: Sync> FromRequestParts<S> for Caller {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        Self::of(&parts.extensions)
+    }
+}
+
+/// `GET /v1/me`: as whom the service knows its caller, and which trusted roles its certificate holds now.
+async fn me(State(app): State<Arc<App>>, Caller(certificate): Caller, request: Extensions) -> Response {
+    let roles = Principal::of(&app, &request).map(|principal| principal.roles().to_vec()).unwrap_or_default();
+    let roles: Vec<_> = roles.into_iter().map(TrustedRole::name).collect();
+    Json(json!({ "certificate": described(&certificate), "roles": roles })).into_response()
 }
 
 /// Serial number and digest in hexadecimal, the subject by its attributes' names.

@@ -62,7 +62,7 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
         "registration": {
             "path": "/v1/registrations",
             "terms": { "path": "/v1/terms", "sha256": service.register.terms_digest.to_string() },
-            "profiles": service.register.profiles().map(|profile| {
+            "profiles": service.policies().applied_for().map(|profile| {
                 json!({
                     "name": profile.name(),
                     "title": profile.title(),

@@ -4,7 +4,7 @@ mod world;
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    sync::{Arc, atomic::AtomicU64},
+    sync::{Arc, Mutex, atomic::AtomicU64},
     time::Duration,
 };
 
@@ -12,7 +12,7 @@ use axum::{body::Body, extract::Request};
 use http::{Method, header};
 use http_body_util::BodyExt;
 use semper_api::{
-    RegistrationParts, Service, ToIssue, ToRevoke,
+    Policies, RegistrationParts, Service, ToRevoke,
     access::AccessLog,
     router::{App, BodyLimits, secure},
     server::{Peer, RequestId},
@@ -23,19 +23,19 @@ use semper_ttp::{
     ca::{
         Authority, CaId,
         crl::Reason,
-        name::{AlternativeNames, Attribute, DistinguishedName},
-        profile::{Profile, builtin},
+        name::{Attribute, DistinguishedName},
     },
     crypto::{Entropy, OsEntropy, SignatureAlgorithm, Signer, SoftKey},
     digest::Digest,
     evidence::{Fact, Kind, OpsFact, OpsKind, PartyKind, Recorded},
     id::PartyId,
+    policy::roles::{TrustedRole, TrustedRoles},
     registration::document::{ApplicationDocument, Offer, Wish, accept_terms},
     x509::Certificate,
 };
 use serde_json::{Value, json};
 use tower::ServiceExt;
-use world::{DAY_SECS, Disk, Now, Pki, START};
+use world::{DAY_SECS, Disk, Now, Pki, START, wanted};
 
 const CA: CaId = CaId::first(Authority::Party);
 const TERMS: &[u8] = b"Be honest.";
@@ -47,6 +47,9 @@ struct World {
     pki: Pki,
     service: Arc<Service>,
     place: tempfile::TempDir,
+    staff: Vec<(&'static str, Certificate)>,
+    /// Of these, who has not acted yet.
+    left: Mutex<Vec<(&'static str, Certificate)>>,
 }
 
 /// Somebody with a certificate, or without.
@@ -86,46 +89,56 @@ impl Person {
 
 fn parts(place: &std::path::Path) -> RegistrationParts {
     RegistrationParts {
-        terms: TERMS.into(),
-        profiles: builtin().to_vec(),
         access: Some(AccessLog::open(&place.join("access")).unwrap()),
         life_secs: u64::from(30 * DAY_SECS),
     }
 }
 
+/// The terms, and these certificates' grants: an operator's, and officers' who decide and revoke.
+fn policies(staff: &[(&'static str, Certificate)]) -> Policies {
+    let granted = staff.iter().flat_map(|(profile, certificate)| {
+        let roles: &[TrustedRole] = match *profile {
+            "operator" => &[TrustedRole::Operator],
+            _ => &[TrustedRole::RegistrationOfficer, TrustedRole::RevocationOfficer],
+        };
+        roles.iter().map(|role| (*role, certificate.digest()))
+    });
+    let mut policies = Policies::builtin();
+    policies.set_terms(TERMS.into());
+    policies.set_roles(TrustedRoles::file(&granted.collect::<Vec<_>>()).into()).unwrap();
+    policies
+}
+
 impl World {
+    /// With two officers and an operator, who were granted their roles.
     fn new() -> Self {
         let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
         let place = tempfile::tempdir().unwrap();
-        let service = pki.service_with(&disk, &now, 0, parts(place.path()));
-        Self { disk, now, pki, service, place }
+        let first = pki.service(&disk, &now, 0);
+        let issue = |profile| (profile, first.issue(&wanted(profile)).unwrap().certificate);
+        let staff = ["officer", "officer", "operator"].map(issue).to_vec();
+        drop(first);
+        let service = pki.service_with(&disk, &now, parts(place.path()), policies(&staff));
+        Self { disk, now, pki, service, place, left: Mutex::new(staff.clone()), staff }
     }
 
     /// As after a start; without the CA for parties, if it is `lamed`.
     fn restart(self, lamed: bool) -> Self {
-        let Self { disk, now, pki, service, place } = self;
+        let Self { disk, now, pki, service, place, staff, left } = self;
         drop(service);
-        let registration = parts(place.path());
+        let (registration, policies) = (parts(place.path()), policies(&staff));
         let service = match lamed {
-            true => pki.lamed(&disk, &now, registration),
-            false => pki.service_with(&disk, &now, 0, registration),
+            true => pki.lamed(&disk, &now, registration, policies),
+            false => pki.service_with(&disk, &now, registration, policies),
         };
-        Self { disk, now, pki, service, place }
+        Self { disk, now, pki, service, place, staff, left }
     }
 
+    /// The next of those who were granted their roles.
     fn staff(&self, profile: &str) -> Person {
-        let key = key();
-        let wanted = ToIssue {
-            ca: CA,
-            profile: Profile::named(profile),
-            subject: subject(),
-            alternative_names: AlternativeNames::default(),
-            spki_der: key.spki_der().to_vec(),
-            serial: None,
-            registration: Vec::new(),
-            request: Digest::of(b"request"),
-        };
-        Person::with(self.service.issue(&wanted).unwrap().certificate)
+        let mut left = self.left.lock().unwrap();
+        let at = left.iter().position(|(of, _)| *of == profile).expect("one is left");
+        Person::with(left.remove(at).1)
     }
 
     async fn call(&self, who: &Person, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> (u16, Vec<u8>) {
@@ -392,8 +405,12 @@ async fn staff_takes_two() {
     assert_eq!((status, &answer["code"]), (403, &"registration.same_officer".into()), "{answer}");
     let (status, answer) = world.approve(&operator, &id).await;
     assert_eq!((status, &answer["state"]), (200, &"approved".into()), "{answer}");
-    // The new officer is one at once, and no party's key speaks for an office.
-    let new = Person::with(certificates(&answer).remove(0));
+    // The new officer is one when the operator grants it, and not before.
+    let new = certificates(&answer).remove(0);
+    assert_eq!(world.get(&Person::with(new.clone()), "/v1/registrations").await.0, 403);
+    let mut world = world;
+    world.staff.push(("officer", new.clone()));
+    let (world, new) = (world.restart(false), Person::with(new));
     assert_eq!(world.get(&new, "/v1/registrations").await.0, 200);
     // An operator decides about his own kind only.
     let party = world.applied(&[("party-legal", &key())], random().into()).await;
@@ -575,11 +592,11 @@ async fn whoever_reads_is_written_down() {
 /// Where nothing could be written down, nothing is read.
 #[tokio::test]
 async fn without_a_log_nobody_reads() {
-    let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
-    let place = tempfile::tempdir().unwrap();
-    let without = RegistrationParts { access: None, ..parts(place.path()) };
-    let service = pki.service_with(&disk, &now, 0, without);
-    let world = World { disk, now, pki, service, place };
+    let World { disk, now, pki, service, place, staff, left } = World::new();
+    drop(service);
+    let without = RegistrationParts { access: None, life_secs: u64::from(30 * DAY_SECS) };
+    let service = pki.service_with(&disk, &now, without, policies(&staff));
+    let world = World { disk, now, pki, service, place, staff, left };
     let officer = world.staff("officer");
     let id = world.applied(&[("party-legal", &key())], random().into()).await;
     let (status, answer) = world.get(&officer, &format!("/v1/registrations/{id}/application")).await;

@@ -4,7 +4,8 @@
 //! DIR/ INCOMPLETE       only while `semper init` or `semper restore` runs, or when it did not finish
 //!      identity.json    who this service is, for good
 //!      semper.toml      settings that are read when no --config is given
-//!      terms.md         what applicants for certificates accept; the operator's own text
+//!      roles.toml, profiles/   policies of the operator's own, and
+//!      terms.md         what applicants for certificates accept: see `policies.rs`
 //!      access/          who has read documents that name people
 //!      store/           the ledger (RocksDB)
 //!      anchor           its newest checkpoint (settings may move it to another volume)
@@ -30,6 +31,7 @@ mod genesis;
 mod keys;
 mod loaded;
 mod lock;
+mod policies;
 mod read_only;
 mod retired;
 mod terms;
@@ -51,7 +53,6 @@ use semper_ledger::store::BadFormat;
 use semper_ledger::store::rocks::{self, RocksSettings, RocksStore};
 use semper_ttp::asn1::pem;
 use semper_ttp::crypto::{EntropyFault, KeyFileFault, LogVerifier, p256_point};
-use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{KeyId, KeyPurpose};
 use semper_ttp::x509::CertificateFault;
 
@@ -63,8 +64,10 @@ pub(crate) use genesis::{keep_promises, read_genesis};
 pub(crate) use keys::{Custody, is_key_file};
 pub(crate) use loaded::{Loaded, Opened, certificate_name};
 pub(crate) use lock::StoreLock;
+pub(crate) use policies::{PROFILES, ROLES, Trial, policy_hash, settings};
 pub(crate) use read_only::ReadOnly;
 pub(crate) use retired::{Retired, TakenOver, before_retired, folder_of, is_retired, resolved, retire, retired_beside};
+pub(crate) use terms::{TERMS, terms_of};
 
 /// The file that stands in a folder which `init` has not finished.
 pub(crate) const INCOMPLETE: &str = "INCOMPLETE";
@@ -209,6 +212,14 @@ pub(crate) enum DataError {
         /// Why.
         reason: String,
     },
+    /// A policy that is not taken.
+    #[error("{}: {reason}", path.display())]
+    Policy {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        reason: String,
+    },
     /// Certificate or key for HTTPS, where the settings name them.
     #[error("listen.https_certificate_path, listen.https_key_path: {}: {reason}", path.display())]
     Https {
@@ -288,6 +299,7 @@ impl DataError {
             | Self::KeyReadable { .. }
             | Self::Witnesses(_)
             | Self::Https { .. }
+            | Self::Policy { .. }
             | Self::Pin { .. }
             | Self::NoToken(_)
             // By far the most often the settings: module, label, PIN.
@@ -551,28 +563,6 @@ pub(crate) fn sequencer_settings(settings: &Ledger) -> SequencerSettings {
         mmd_ms: settings.mmd_ms(),
         ..SequencerSettings::default()
     }
-}
-
-/// Names the rules that decisions are made by: SHA-256 of the settings that bear on them. Stands in every fact.
-pub(crate) fn policy_hash(config: &Config) -> Digest {
-    let clock = config.clock_settings();
-    // Spelt out: another name for a field in the program is no other policy.
-    let rules = serde_json::json!({
-        "default": config.policy_default(),
-        "accepted": config.policies_accepted(),
-        "accuracy_ms": config.tsa.accuracy_ms,
-        "qualified": config.tsa.qualified,
-        "clock": {
-            "accuracy_ms": clock.accuracy_ms,
-            "offset_bound_ms": clock.offset_bound_ms,
-            "drift_ppm": clock.drift_ppm,
-            "sample_interval_ms": clock.sample_interval_ms,
-            "sample_age_max_ms": clock.sample_age_max_ms,
-            "good_samples_needed": clock.good_samples_needed,
-        },
-        "mmd_ms": config.ledger.mmd_ms(),
-    });
-    Digest::of(rules.to_string().as_bytes())
 }
 
 /// On a machine that cannot address so much, all that it can.

@@ -21,7 +21,7 @@ use semper_api::quota::Quota;
 use semper_api::router::{self, App, BodyLimits};
 use semper_api::server::{self, Limits, Served};
 use semper_api::{
-    Authorities, AuthorityKey, RegistrationParts, ResponderKey, Service, ServiceParts, TimeSource, ToIssue, ToRevoke,
+    Authorities, AuthorityKey, Policies, RegistrationParts, ResponderKey, Service, ServiceParts, TimeSource, ToIssue, ToRevoke,
 };
 use semper_ledger::anchor::memory::MemoryAnchor;
 use semper_ledger::erasure::MemoryJournal;
@@ -433,6 +433,7 @@ fn service(
         // The policies of the profiles are what a real service writes, and what a linter goes by.
         test: false,
         keys: None,
+        policies: Policies::builtin(),
         registration: RegistrationParts::default(),
     });
     service.expect("a service")

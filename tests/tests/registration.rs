@@ -103,7 +103,10 @@ fn an_applicant_gets_certificates_and_is_known_by_them() {
     assert_eq!(json(world.status("martin").expect(75))["waiting_on"], "officer");
 
     let pending = json(world.officer(&["pending"]).expect(0));
-    assert_eq!((pending["registrations"].as_array().map(Vec::len), id_of(&pending["registrations"][0])), (Some(1), id.clone()));
+    assert_eq!(
+        (pending["registrations"].as_array().map(Vec::len), id_of(&pending["registrations"][0])),
+        (Some(1), id.clone())
+    );
     let read = json(world.officer(&["read", &id]).expect(0));
     assert_eq!(read["subject"]["organization"], "Étude Martin");
     world.officer(&["approve", &id]).expect(64);
@@ -124,7 +127,9 @@ fn an_applicant_gets_certificates_and_is_known_by_them() {
         let verified = judge(verify.arg("-untrusted").arg(&file).arg(&file));
         assert!(verified.status.success(), "{}", text(&verified));
         let mut show = Command::new("openssl");
-        let shown = text(&judge(show.args(["x509", "-noout", "-subject", "-nameopt", "utf8,sep_comma_plus", "-in"]).arg(&file)));
+        let shown = text(&judge(
+            show.args(["x509", "-noout", "-subject", "-nameopt", "utf8,sep_comma_plus", "-in"]).arg(&file),
+        ));
         assert!(shown.contains("O=Étude Martin") && shown.contains("NTRFR-123456789"), "{shown}");
     }
 

@@ -85,6 +85,9 @@ pub enum CredentialFault {
     /// This service has no such CA.
     #[error("this service has no CA {0}")]
     NoCa(String),
+    /// By this profile nothing is issued now.
+    #[error("the profile {0} is not in force")]
+    NoProfile(String),
     /// The key under which a repetition would be known belongs to another request.
     #[error("the idempotency key belongs to another request")]
     KeyReused,
@@ -191,6 +194,7 @@ impl Service {
     /// Builds, lints, decides and signs.
     pub(super) fn prepare_certificate(&self, wanted: &ToIssue) -> Result<Prepared, CredentialFault> {
         let held = self.authorities.get(wanted.ca).ok_or_else(|| CredentialFault::NoCa(wanted.ca.place()))?;
+        self.require_profile(wanted)?;
         let mut random = [0; 32];
         self.entropy.fill(&mut random).map_err(ServiceFault::from)?;
         let (drawn, salt) = random.split_at(16);
@@ -250,6 +254,15 @@ impl Service {
         let tag = Tag::new(TagSpace::Certificate, certificate.digest().as_bytes(), 0);
         let draft = tagged(draft(&fact, Some(certificate.der().to_vec())), tag);
         Ok(Prepared { certificate, commit: Commit::one(now.millis(), draft) })
+    }
+
+    /// The profile is in force; for an application it is enough that it was when that came.
+    fn require_profile(&self, wanted: &ToIssue) -> Result<(), CredentialFault> {
+        self.require_policies()?;
+        let (name, digest) = (wanted.profile.name(), wanted.profile.digest());
+        let in_force = self.policies.profile(name).is_some_and(|profile| profile.digest() == digest);
+        let known = || Ok::<_, ServiceFault>(!wanted.registration.is_empty() && self.profile(&digest)?.is_some());
+        if in_force || known()? { Ok(()) } else { Err(CredentialFault::NoProfile(name.to_owned())) }
     }
 
     fn template(

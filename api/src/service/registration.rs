@@ -10,7 +10,7 @@
 //! time, and is at every start.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     ops::ControlFlow,
     sync::{Arc, Mutex, PoisonError},
 };
@@ -41,7 +41,7 @@ use semper_ttp::{
 };
 
 use super::{
-    CredentialFault, Service, ServiceFault, ToIssue,
+    CredentialFault, Policies, Service, ServiceFault, ToIssue,
     act::{ActFault, Acted, Given},
 };
 use crate::access::{Access, AccessLog};
@@ -52,10 +52,6 @@ const OPEN_MAX: usize = 10_000;
 /// What applications rest on.
 #[derive(Debug, Default)]
 pub struct RegistrationParts {
-    /// The terms in force.
-    pub terms: Bytes,
-    /// The profiles that there are.
-    pub profiles: Vec<Arc<Profile>>,
     /// Where reads of documents that name people are written; without it nobody reads any.
     pub access: Option<AccessLog>,
     /// How long an application may be open, seconds.
@@ -67,7 +63,6 @@ pub(crate) struct Register {
     pub(crate) terms: Bytes,
     pub(crate) terms_digest: Digest,
     pub(crate) life_secs: u64,
-    profiles: BTreeMap<String, Arc<Profile>>,
     access: Option<AccessLog>,
     open: Mutex<BTreeSet<RegistrationId>>,
     /// Held by whoever approves: of two applications for one key or one name only one may be approved.
@@ -75,29 +70,10 @@ pub(crate) struct Register {
 }
 
 impl Register {
-    pub(super) fn new(RegistrationParts { terms, profiles, access, life_secs }: RegistrationParts) -> Self {
-        let profiles = profiles.into_iter().map(|profile| (profile.name().to_owned(), profile)).collect();
+    pub(super) fn new(RegistrationParts { access, life_secs }: RegistrationParts, policies: &Policies) -> Self {
+        let terms = Bytes::copy_from_slice(policies.terms().unwrap_or_default());
         let terms_digest = Digest::of(&terms);
-        Self { terms, terms_digest, life_secs, profiles, access, open: Mutex::default(), approving: Mutex::default() }
-    }
-
-    /// Those that somebody may apply for: keys of the service's own are certified otherwise.
-    pub(crate) fn profiles(&self) -> impl Iterator<Item = &Arc<Profile>> {
-        self.profiles.values().filter(|profile| {
-            matches!(
-                profile.code(),
-                ProfileCode::Party
-                    | ProfileCode::Server
-                    | ProfileCode::Client
-                    | ProfileCode::Officer
-                    | ProfileCode::Operator
-            )
-        })
-    }
-
-    /// The name of a profile that there is.
-    pub(crate) fn profile_name(&self, digest: &Digest) -> Option<&str> {
-        self.profiles.values().find(|profile| profile.digest() == *digest).map(|profile| profile.name())
+        Self { terms, terms_digest, life_secs, access, open: Mutex::default(), approving: Mutex::default() }
     }
 
     fn open(&self) -> std::sync::MutexGuard<'_, BTreeSet<RegistrationId>> {
@@ -180,6 +156,7 @@ impl Service {
         applicant: Option<PartyId>,
         idempotency: impl FnOnce(&ApplicationDocument) -> Idempotency,
     ) -> Result<RegistrationId, RegistrationFault> {
+        self.require_policies()?;
         let document = ApplicationDocument::parse(bytes)?;
         let idempotency = Some(idempotency(&document));
         if let Some(index) = self.answered(idempotency).map_err(ActFault::other)? {
@@ -193,7 +170,7 @@ impl Service {
         let mut keys = Vec::new();
         let mut officers_needed = 1;
         for (place, (asked, request)) in document.requests.iter().zip(&proof.requests).enumerate() {
-            let profile = self.register.profiles().find(|profile| profile.name() == asked.profile);
+            let profile = self.policies.applied_for().find(|profile| profile.name() == asked.profile);
             let profile = profile.ok_or_else(|| RegistrationFault::Profile(asked.profile.clone()))?;
             self.try_out(place, &document, profile, request)?;
             officers_needed = officers_needed.max(profile.officers());
@@ -429,9 +406,10 @@ impl Service {
     ) -> Result<Certificate, RegistrationFault> {
         let unfit = |why: String| ServiceFault::Facts(why);
         let request = CertificationRequest::from_pem(csr).map_err(|fault| unfit(fault.to_string()))?;
-        let profile = self.register.profiles.values().find(|profile| profile.digest() == key.profile);
-        let profile = profile.ok_or_else(|| unfit(format!("there is no profile {} any more", key.profile)))?;
-        let wanted = self.certificate_wanted(document, profile, &request, id.octets(), Some(serial))?;
+        // That of the time of the application, whatever is in force now.
+        let profile = self.profile(&key.profile)?;
+        let profile = profile.ok_or_else(|| unfit(format!("there never was a profile {}", key.profile)))?;
+        let wanted = self.certificate_wanted(document, &profile, &request, id.octets(), Some(serial))?;
         let issued = self.issued_under(&serial)?;
         match issued {
             Some(certificate) => Ok(certificate),

@@ -76,7 +76,7 @@ impl Service {
             return Err(Refusal::Halted);
         }
         // A service that is stopping refused at the request's head; what it let in then has its answer.
-        if !self.disk_is_open() {
+        if !self.disk_is_open() || self.require_policies().is_err() {
             return Err(Refusal::Unavailable);
         }
         let busy = Refusal::Busy { retry_after_secs: BUSY_RETRY_SECS };

@@ -144,7 +144,9 @@ impl From<CredentialFault> for Problem {
             }
             CredentialFault::Build(fault) => Self::new(Code::CaLint, fault.to_string()),
             CredentialFault::Busy => Self::new(Code::ServerBusy, "too many commits are waiting"),
-            CredentialFault::NoCa(_) => Self::new(Code::HttpNotFound, fault.to_string()),
+            CredentialFault::NoCa(_) | CredentialFault::NoProfile(_) => {
+                Self::new(Code::HttpNotFound, fault.to_string())
+            }
             CredentialFault::Fault(fault) => fault.into(),
         }
     }

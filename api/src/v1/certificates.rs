@@ -20,7 +20,7 @@ use serde_json::{Value, json};
 use super::{
     Code,
     body::{self, Body},
-    principal::Officer,
+    principal::Principal,
     problem::Problem,
 };
 use crate::{
@@ -93,7 +93,7 @@ pub(super) struct RevokeRequest {
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
     Path(serial): Path<String>,
-    Officer(officer): Officer,
+    officer: Principal,
     headers: HeaderMap,
     Body(bytes): Body,
 ) -> Result<Response, Problem> {

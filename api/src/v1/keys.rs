@@ -20,7 +20,7 @@ use super::{
     Code,
     body::{self, Body},
     certificates,
-    principal::{Operator, Staff},
+    principal::Principal,
     problem::Problem,
 };
 use crate::{
@@ -29,7 +29,7 @@ use crate::{
 };
 
 /// `GET /v1/keys`: every key that this service had or has.
-pub(super) async fn list(State(app): State<Arc<App>>, _: Staff) -> Result<Response, Problem> {
+pub(super) async fn list(State(app): State<Arc<App>>) -> Result<Response, Problem> {
     let service = app.service.clone();
     let known = body::blocking(move || service.known_keys()).await?.map_err(|fault| Problem::fault(&fault))?;
     Ok(Json(json!({ "keys": known.iter().map(described).collect::<Vec<_>>() })).into_response())
@@ -57,7 +57,7 @@ struct RotateRequest {}
 pub(super) async fn rotate(
     State(app): State<Arc<App>>,
     Path(name): Path<String>,
-    Operator(operator): Operator,
+    operator: Principal,
     headers: HeaderMap,
     Body(bytes): Body,
 ) -> Result<Response, Problem> {

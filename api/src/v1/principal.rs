@@ -1,14 +1,16 @@
-//! Who asks: a certificate that this service issued, has not revoked, and whose class says what its holder may do.
+//! Who asks: a certificate that this service issued and has not revoked, with the trusted roles that it was granted.
 //!
-//! TLS has verified the path; what a certificate is worth now stands in the ledger alone. Whatever is not named here is denied.
+//! TLS has verified the path; what a certificate is worth now is asked of the ledger, for each request. Whom a route admits is in
+//! `route.rs`.
 
 use std::sync::Arc;
 
 use axum::extract::FromRequestParts;
-use http::request::Parts;
+use http::{Extensions, request::Parts};
 use semper_ttp::{
     ca::{credential::Status, profile::ProfileCode},
     digest::Digest,
+    policy::roles::TrustedRole,
     x509::Certificate,
 };
 
@@ -16,9 +18,15 @@ use super::{Caller, Code, problem::Problem};
 use crate::{router::App, service::KnownParty, tls::ClientCertificate};
 
 /// A caller whose certificate the ledger knows as good.
+#[derive(Clone)]
 pub(crate) struct Principal {
     pub(crate) certificate: Arc<Certificate>,
     pub(crate) status: Status,
+    roles: Vec<TrustedRole>,
+}
+
+fn denied(why: impl Into<String>) -> Problem {
+    Problem::new(Code::AuthForbidden, why)
 }
 
 impl Principal {
@@ -26,14 +34,20 @@ impl Principal {
     pub(crate) fn digest(&self) -> Digest {
         self.certificate.digest()
     }
-}
 
-impl FromRequestParts<Arc<App>> for Principal {
-    type Rejection = Problem;
+    /// Whether it was granted the role.
+    pub(crate) fn has(&self, role: TrustedRole) -> bool {
+        self.roles.contains(&role)
+    }
 
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let Caller(certificate) = Caller::from_request_parts(parts, app).await?;
-        let denied = |why: &str| Problem::new(Code::AuthForbidden, why);
+    /// The trusted roles that it holds.
+    pub(crate) fn roles(&self) -> &[TrustedRole] {
+        &self.roles
+    }
+
+    /// Who shows a certificate, if that is good.
+    pub(super) fn of(app: &App, request: &Extensions) -> Result<Self, Problem> {
+        let Caller(certificate) = Caller::of(request)?;
         let found = app.service.find_certificate(&certificate.serial()).map_err(|fault| Problem::fault(&fault))?;
         let found = found.ok_or_else(|| denied("your certificate is not one that this service issued"))?;
         // Of several CAs of one name the serial number alone would not tell.
@@ -43,12 +57,24 @@ impl FromRequestParts<Arc<App>> for Principal {
         }
         let status = found.state.issued().cloned().ok_or_else(|| denied("your certificate was never issued"))?;
         if let Some(revoked) = status.revoked {
-            return Err(denied(&format!("your certificate was revoked at {}", revoked.at)));
+            return Err(denied(format!("your certificate was revoked at {}", revoked.at)));
         }
         if !certificate.validity().contains(app.service.now()) {
             return Err(denied("your certificate is not valid now"));
         }
-        Ok(Self { certificate, status })
+        let roles = app.service.policies().roles().of(&certificate.digest(), status.class).collect();
+        Ok(Self { certificate, status, roles })
+    }
+}
+
+/// As the route has admitted it.
+impl<S: Sync> FromRequestParts<S> for Principal {
+    type Rejection = Problem;
+
+    async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Problem> {
+        let admitted = parts.extensions.get::<Self>().cloned();
+        // A line of the table that admits anybody, before a handler that wants to know whom.
+        admitted.ok_or_else(|| Problem::fault(&"a handler asks for a principal, and its route for none"))
     }
 }
 
@@ -61,25 +87,8 @@ impl FromRequestParts<Arc<App>> for MaybePrincipal {
     async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
         match parts.extensions.get::<ClientCertificate>() {
             None => Ok(Self(None)),
-            Some(_) => Principal::from_request_parts(parts, app).await.map(|principal| Self(Some(principal))),
+            Some(_) => Principal::of(app, &parts.extensions).map(|principal| Self(Some(principal))),
         }
-    }
-}
-
-/// A party that may act now, by the key of its certificate.
-pub(crate) struct ActingParty {
-    pub(crate) principal: Principal,
-    pub(crate) party: KnownParty,
-}
-
-impl FromRequestParts<Arc<App>> for ActingParty {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let principal = Principal::from_request_parts(parts, app).await?;
-        let party = acting_party(app, &principal)?;
-        let party = party.ok_or_else(|| Problem::new(Code::AuthForbidden, "this is for registered parties"))?;
-        Ok(Self { principal, party })
     }
 }
 
@@ -91,57 +100,6 @@ pub(crate) fn acting_party(app: &App, principal: &Principal) -> Result<Option<Kn
     let found = app.service.party_of_certificate(&principal.certificate).map_err(|fault| Problem::fault(&fault))?;
     match found.filter(|party| app.service.may_act(party, &principal.certificate, app.service.now())) {
         Some(party) => Ok(Some(party)),
-        None => Err(Problem::new(Code::AuthForbidden, "your key is no party's, or the party is suspended")),
-    }
-}
-
-/// An officer: decides about applications, revokes.
-pub(crate) struct Officer(pub(crate) Principal);
-
-impl FromRequestParts<Arc<App>> for Officer {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        Self::of(Principal::from_request_parts(parts, app).await?)
-    }
-}
-
-impl Officer {
-    /// If it is one.
-    pub(crate) fn of(principal: Principal) -> Result<Self, Problem> {
-        match principal.status.class {
-            ProfileCode::Officer => Ok(Self(principal)),
-            _ => Err(Problem::new(Code::AuthForbidden, "this is for officers")),
-        }
-    }
-}
-
-/// An operator: keys, policies, backups.
-pub(crate) struct Operator(pub(crate) Principal);
-
-impl FromRequestParts<Arc<App>> for Operator {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let principal = Principal::from_request_parts(parts, app).await?;
-        match principal.status.class {
-            ProfileCode::Operator => Ok(Self(principal)),
-            _ => Err(Problem::new(Code::AuthForbidden, "this is for operators")),
-        }
-    }
-}
-
-/// Somebody of the service's own: an operator or an officer.
-pub(crate) struct Staff;
-
-impl FromRequestParts<Arc<App>> for Staff {
-    type Rejection = Problem;
-
-    async fn from_request_parts(parts: &mut Parts, app: &Arc<App>) -> Result<Self, Problem> {
-        let principal = Principal::from_request_parts(parts, app).await?;
-        match principal.status.class {
-            ProfileCode::Operator | ProfileCode::Officer => Ok(Self),
-            _ => Err(Problem::new(Code::AuthForbidden, "this is for operators and officers")),
-        }
+        None => Err(denied("your key is no party's, or the party is suspended")),
     }
 }

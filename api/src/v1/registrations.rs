@@ -15,19 +15,19 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use semper_ledger::sequencer::Idempotency;
 use semper_ttp::{
     asn1::pem,
-    ca::profile::ProfileCode,
     digest::Digest,
     id::RegistrationId,
+    policy::roles::TrustedRole,
     registration::{Action, RefusalReason, RefusedBy, RegistrationState, document::ApplicationDocument},
 };
 use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::{
-    Code,
+    Code, STAFF,
     body::{self, Body, idempotency},
     certificates::entry,
-    principal::{MaybePrincipal, Officer, Principal, acting_party},
+    principal::{MaybePrincipal, Principal, acting_party},
     problem::Problem,
 };
 use crate::{
@@ -84,7 +84,6 @@ pub(super) struct Page {
 /// `GET /v1/registrations`: those that wait for a decision, for officers.
 pub(super) async fn list(
     State(app): State<Arc<App>>,
-    Officer(_): Officer,
     Query(Page { after, limit }): Query<Page>,
 ) -> Result<Response, Problem> {
     let most = limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
@@ -114,7 +113,7 @@ pub(super) async fn show(
 pub(super) async fn read_application(
     State(app): State<Arc<App>>,
     Path(id): Path<RegistrationId>,
-    Officer(officer): Officer,
+    officer: Principal,
 ) -> Result<Response, Problem> {
     let (service, reader) = (app.service.clone(), officer.digest());
     document(body::blocking(move || service.read_application(id, reader)).await??)
@@ -124,7 +123,7 @@ pub(super) async fn read_application(
 pub(super) async fn read_identity(
     State(app): State<Arc<App>>,
     Path(id): Path<RegistrationId>,
-    Officer(officer): Officer,
+    officer: Principal,
 ) -> Result<Response, Problem> {
     let (service, reader) = (app.service.clone(), officer.digest());
     document(body::blocking(move || service.read_identity(id, reader)).await??)
@@ -134,7 +133,7 @@ pub(super) async fn read_identity(
 pub(super) async fn record_identity(
     State(app): State<Arc<App>>,
     Path(id): Path<RegistrationId>,
-    Officer(officer): Officer,
+    officer: Principal,
     headers: HeaderMap,
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
@@ -157,7 +156,7 @@ pub(super) async fn approve(
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
     let Nothing {} = body::json(&bytes)?;
-    may_approve(&find_unless(&app, id, || forbidden(&principal))?, &principal)?;
+    may_approve(&find(&app, id)?, &principal)?;
     let (service, by) = (app.service.clone(), principal.digest());
     let repetition = Some(idempotency(&headers, &by, "approve", id.octets(), &bytes)?);
     body::blocking(move || service.approve(id, by, repetition)).await??;
@@ -174,7 +173,7 @@ struct RefuseRequest {
 pub(super) async fn refuse(
     State(app): State<Arc<App>>,
     Path(id): Path<RegistrationId>,
-    Officer(officer): Officer,
+    officer: Principal,
     headers: HeaderMap,
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
@@ -228,25 +227,17 @@ fn reader(app: &App, known: &KnownApplication, principal: Option<&Principal>) ->
 }
 
 fn is_staff(principal: &Principal) -> bool {
-    matches!(principal.status.class, ProfileCode::Officer | ProfileCode::Operator)
+    STAFF.iter().any(|role| principal.has(*role))
 }
 
 /// Officers approve. Of their own kind an operator approves as well: the first officer could not be joined by a second one else.
 fn may_approve(known: &KnownApplication, principal: &Principal) -> Result<(), Problem> {
-    let of_staff = |class| class == ProfileCode::Officer.code() || class == ProfileCode::Operator.code();
-    match principal.status.class {
-        ProfileCode::Officer => Ok(()),
-        ProfileCode::Operator
-            if known.state.application().is_some_and(|asked| asked.keys.iter().all(|key| of_staff(key.class))) =>
-        {
-            Ok(())
-        }
-        _ => Err(forbidden(principal)),
-    }
+    let asked = known.state.application().ok_or_else(none)?;
+    if principal.has(TrustedRole::RegistrationOfficer) || asked.is_of_staff() { Ok(()) } else { Err(forbidden()) }
 }
 
-fn forbidden(_: &Principal) -> Problem {
-    Problem::new(Code::AuthForbidden, "this is for officers")
+fn forbidden() -> Problem {
+    Problem::new(Code::AuthForbidden, "an operator approves applications of officers and operators only")
 }
 
 fn none() -> Problem {
@@ -255,12 +246,6 @@ fn none() -> Problem {
 
 fn find(app: &App, id: RegistrationId) -> Result<KnownApplication, Problem> {
     app.service.find_application(id).map_err(|fault| Problem::fault(&fault))?.ok_or_else(none)
-}
-
-/// The same, for a caller to whom it is said only then that there is none.
-fn find_unless(app: &App, id: RegistrationId, denied: impl FnOnce() -> Problem) -> Result<KnownApplication, Problem> {
-    let found = app.service.find_application(id).map_err(|fault| Problem::fault(&fault))?;
-    found.ok_or_else(denied)
 }
 
 /// A document of the private store, exactly as it was received.
@@ -291,7 +276,7 @@ fn described(app: &App, known: &KnownApplication, who: Who) -> Result<Value, Pro
     });
     let keys = application.keys.iter().map(|key| {
         json!({
-            "profile": app.service.register.profile_name(&key.profile),
+            "profile": app.service.profile_name(&key.profile),
             "profile_sha256": key.profile.to_string(),
             "request_sha256": key.request.to_string(),
             "public_key_sha256": key.public_key.to_string(),

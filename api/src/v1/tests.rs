@@ -1,4 +1,5 @@
 use axum::body::{Body, to_bytes};
+use axum::routing::get;
 use http::{Method, Request, StatusCode};
 use serde_json::Value;
 use tower::ServiceExt as _;

@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub(crate) mod http;
+
 use std::{
     sync::{
         Arc,
@@ -11,8 +13,8 @@ use std::{
 };
 
 use semper_api::{
-    Authorities, AuthorityKey, RegistrationParts, ResponderKey, Service, ServiceParts, TimeSource, metrics::Metrics,
-    quota::Quota,
+    Authorities, AuthorityKey, Policies, RegistrationParts, ResponderKey, Service, ServiceParts, TimeSource, ToIssue,
+    metrics::Metrics, quota::Quota,
 };
 use semper_ledger::{
     anchor::memory::MemoryAnchor,
@@ -26,7 +28,7 @@ use semper_ttp::{
     ca::{
         Authority, CaId,
         certificate::{CertificateSerial, Issuer, Template, prepare},
-        name::{AlternativeNames, Subject},
+        name::{AlternativeNames, Attribute, DistinguishedName, Subject},
         profile::Profile,
     },
     clock::{Health, State},
@@ -192,7 +194,12 @@ impl Pki {
 
     /// A service of these CAs.
     pub(crate) fn service(&self, disk: &Disk, now: &Arc<Now>, shards: u32) -> Arc<Service> {
-        self.service_with(disk, now, shards, RegistrationParts::default())
+        self.service_under(disk, now, shards, Policies::builtin())
+    }
+
+    /// One under other policies.
+    pub(crate) fn service_under(&self, disk: &Disk, now: &Arc<Now>, shards: u32, policies: Policies) -> Arc<Service> {
+        recorded(disk, now, self.authorities(shards), self.responders(), RegistrationParts::default(), policies)
     }
 
     /// One that takes applications.
@@ -200,18 +207,38 @@ impl Pki {
         &self,
         disk: &Disk,
         now: &Arc<Now>,
-        shards: u32,
         registration: RegistrationParts,
+        policies: Policies,
     ) -> Arc<Service> {
-        let key = KeyId::new(KeyPurpose::OcspParty, 1);
-        let responder = ResponderKey { authority: Authority::Party, key, signer: self.responder_key.clone() };
-        service_with(disk, now, self.authorities(shards), vec![responder], registration)
+        recorded(disk, now, self.authorities(0), self.responders(), registration, policies)
     }
 
     /// One that cannot issue anything to parties.
-    pub(crate) fn lamed(&self, disk: &Disk, now: &Arc<Now>, registration: RegistrationParts) -> Arc<Service> {
+    pub(crate) fn lamed(
+        &self,
+        disk: &Disk,
+        now: &Arc<Now>,
+        registration: RegistrationParts,
+        policies: Policies,
+    ) -> Arc<Service> {
         let root = self.held(Authority::Root, &self.root, &self.root_key, 0);
-        service_with(disk, now, Authorities::new(vec![root]), Vec::new(), registration)
+        recorded(disk, now, Authorities::new(vec![root]), Vec::new(), registration, policies)
+    }
+
+    /// One whose policies the ledger does not know yet, by another clock.
+    pub(crate) fn unrecorded(
+        &self,
+        disk: &Disk,
+        now: &Arc<Now>,
+        policies: Policies,
+        time: Arc<dyn TimeSource>,
+    ) -> Arc<Service> {
+        made(disk, now, self.authorities(0), Vec::new(), RegistrationParts::default(), policies, time)
+    }
+
+    fn responders(&self) -> Vec<ResponderKey> {
+        let key = KeyId::new(KeyPurpose::OcspParty, 1);
+        vec![ResponderKey { authority: Authority::Party, key, signer: self.responder_key.clone() }]
     }
 }
 
@@ -223,21 +250,36 @@ pub(crate) fn service(
     authorities: Authorities,
     responders: Vec<ResponderKey>,
 ) -> Arc<Service> {
-    service_with(disk, now, authorities, responders, RegistrationParts::default())
+    recorded(disk, now, authorities, responders, RegistrationParts::default(), Policies::builtin())
 }
 
-fn service_with(
+fn recorded(
     disk: &Disk,
     now: &Arc<Now>,
     authorities: Authorities,
     responders: Vec<ResponderKey>,
     registration: RegistrationParts,
+    policies: Policies,
+) -> Arc<Service> {
+    let service = made(disk, now, authorities, responders, registration, policies, now.clone());
+    service.record_policies().unwrap();
+    service
+}
+
+fn made(
+    disk: &Disk,
+    now: &Arc<Now>,
+    authorities: Authorities,
+    responders: Vec<ResponderKey>,
+    registration: RegistrationParts,
+    policies: Policies,
+    time: Arc<dyn TimeSource>,
 ) -> Arc<Service> {
     Service::new(ServiceParts {
         ledger: disk.ledger(now),
         endpoints: Vec::new(),
         authorities,
-        time: now.clone(),
+        time,
         entropy: Arc::new(OsEntropy),
         metrics: Arc::new(Metrics::new("log.example/test")),
         quota: Quota::new(1, true),
@@ -251,6 +293,27 @@ fn service_with(
         test: true,
         registration,
         keys: None,
+        policies,
     })
     .unwrap()
+}
+
+/// A certificate for a new key, by the profile of the program that has this name.
+pub(crate) fn wanted(profile: &str) -> ToIssue {
+    let subject = [
+        (Attribute::Country, "FR"),
+        (Attribute::Organization, "Example"),
+        (Attribute::OrganizationIdentifier, "NTRFR-000000000"),
+        (Attribute::CommonName, "Example"),
+    ];
+    ToIssue {
+        ca: CaId::first(Authority::Party),
+        profile: Profile::named(profile),
+        subject: DistinguishedName(subject.map(|(attribute, text)| (attribute, text.to_owned())).into()),
+        alternative_names: AlternativeNames::default(),
+        spki_der: key().spki_der().to_vec(),
+        serial: None,
+        registration: Vec::new(),
+        request: Digest::of(b"request"),
+    }
 }

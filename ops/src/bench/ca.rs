@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use semper_api::metrics::Metrics;
 use semper_api::quota::Quota;
-use semper_api::{Authorities, RegistrationParts, Service, ServiceParts, TimeSource, ToIssue};
+use semper_api::{Authorities, Policies, RegistrationParts, Service, ServiceParts, TimeSource, ToIssue};
 use semper_ledger::erasure::MemoryJournal;
 use semper_ledger::ledger::{Ledger, Parts};
 use semper_ttp::asn1::der;
@@ -98,7 +98,7 @@ fn service_in(data: &Path) -> Result<Arc<Service>, Failed> {
         settings: sequencer_settings(&config.ledger),
         tile_cache_bytes: config.ledger.tile_cache_bytes,
     })?;
-    Ok(Service::new(ServiceParts {
+    let service = Service::new(ServiceParts {
         ledger,
         endpoints: Vec::new(),
         authorities: Authorities::new(loaded.authorities),
@@ -116,7 +116,10 @@ fn service_in(data: &Path) -> Result<Arc<Service>, Failed> {
         test: true,
         registration: RegistrationParts::default(),
         keys: None,
-    })?)
+        policies: Policies::builtin(),
+    })?;
+    service.record_policies()?;
+    Ok(service)
 }
 
 /// A certification request (PKCS #10) by a new key.

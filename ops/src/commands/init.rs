@@ -5,8 +5,8 @@
 //! 1. The folder and the marker `INCOMPLETE`. From here on, until the end, everyone refuses the folder.
 //! 2. Identity, settings, keys (encrypted), empty store and anchor.
 //! 3. Certificates, CRLs and the facts about them, all signed in memory, then **one** commit: genesis is entry 0, then
-//!    every key, certificate and CRL. Nothing made here is in a file before its entry is durable.
-//! 4. Certificates, `.p12` files and trust anchors.
+//!    every key, policy, certificate and CRL. Nothing made here is in a file before its entry is durable.
+//! 4. Certificates, `.p12` files, trust anchors, and who holds which role.
 //! 5. Everything synced; the marker is removed.
 //!
 //! A folder that was left in the middle is deleted and made anew: none of its keys was ever used for anybody. It stays
@@ -22,6 +22,7 @@ use std::mem::take;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use semper_api::Policies;
 use semper_ledger::anchor::AnchorError;
 use semper_ledger::anchor::file::FileAnchor;
 use semper_ledger::ledger::{self, Ledger, Parts};
@@ -34,6 +35,7 @@ use semper_ttp::ca::name::{AlternativeNameFault, AlternativeNames, SubjectFault}
 use semper_ttp::clock::{Clock, Verdict};
 use semper_ttp::crypto::{CryptoFault, Entropy, EntropyFault, LogSigner, LogVerifier, OsEntropy, Passphrase};
 use semper_ttp::evidence::KeyPurpose;
+use semper_ttp::policy::Policy;
 use semper_ttp::time::Timestamp;
 use semper_ttp::verify::LedgerPromise;
 
@@ -42,7 +44,8 @@ use crate::cli;
 use crate::clock::{Kernel, Readings, Source, SystemReadings};
 use crate::config::{ClockSource, Config, ConfigError, Identity, IdentityIncomplete, Secret, SecretError};
 use crate::data::{
-    Custody, DataError, DataFolder, INCOMPLETE, make_folder, policy_hash, rocks_settings, sync_folder, write_new,
+    Custody, DataError, DataFolder, INCOMPLETE, PROFILES, ROLES, make_folder, policy_hash, rocks_settings, settings,
+    sync_folder, terms_of, write_new,
 };
 use crate::exit::Exit;
 use crate::progress::Progress;
@@ -215,6 +218,14 @@ source = \"assumed\"
 passphrase_file = \"passphrase\"
 ";
 
+/// What is in force before the first certificate is issued.
+fn first_policies(config: &Config, identity: &Identity) -> Vec<Policy> {
+    let mut policies = Policies::builtin();
+    policies.set_settings(settings(config));
+    policies.set_terms(terms_of(identity).into());
+    policies.all().cloned().collect()
+}
+
 /// The file of a demonstration's passphrase.
 const DEMO_PASSPHRASE: &str = "passphrase";
 
@@ -308,6 +319,7 @@ impl Plan {
         if self.file.is_none() {
             write_new(&folder.path(DEMO_PASSPHRASE), 0o600, format!("{}\n", self.passphrase.expose()).as_bytes())?;
         }
+        folder.make_terms(&self.identity)?;
         let passphrase = Passphrase::new(self.passphrase.expose().to_owned());
         let keys = Keys::make(&Custody::with(&folder, &self.config.keys, passphrase), entropy, progress)?;
         let log_keys = self.log_keys(&keys)?;
@@ -324,6 +336,7 @@ impl Plan {
             keys: &keys,
             test: self.config.clock.source == ClockSource::Assumed,
             policy_hash: policy_hash(&self.config),
+            policies: &first_policies(&self.config, &self.identity),
             mmd_ms: self.config.ledger.mmd_ms(),
             request: &self.settings,
             now,
@@ -339,8 +352,8 @@ impl Plan {
         for (name, certificate) in &pki.certificates {
             write_new(&folder.certificate_file(name), 0o644, certificate.der())?;
         }
+        write_new(&folder.path(ROLES), 0o644, pki.roles.as_bytes())?;
         let people = people::write(&folder, &pki, entropy)?;
-        folder.make_terms(&self.identity)?;
         let certificate_pem = |name: &str| pem::encode("CERTIFICATE", pki.certificate(name).der());
         let trust = folder.path("trust");
         let chain = ["tsu-ec.1", "tsu-rsa.1", Authority::Tsu.name()].map(certificate_pem).concat();
@@ -474,8 +487,8 @@ impl semper_ledger::sequencer::Clock for FirstClock {
 }
 
 /// The folders inside, with their permissions: what is private is closed to everybody else.
-const FOLDERS: [(&str, u32); 5] =
-    [("store", 0o700), ("keys", 0o700), ("certs", 0o755), ("people", 0o700), ("trust", 0o755)];
+const FOLDERS: [(&str, u32); 6] =
+    [("store", 0o700), ("keys", 0o700), ("certs", 0o755), ("people", 0o700), ("trust", 0o755), (PROFILES, 0o755)];
 
 /// Makes the folder, or takes an empty one, and marks it.
 fn begin(root: &Path) -> Result<DataFolder, InitError> {

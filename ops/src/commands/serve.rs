@@ -31,6 +31,8 @@ use semper_ttp::{
     crypto::{LogVerifier, OsEntropy},
     digest::Digest,
     evidence::OpsFact,
+    policy::roles::TrustedRole,
+    time::Timestamp,
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -43,8 +45,9 @@ pub(super) use outside::read_policy;
 use super::say;
 use crate::{
     cli,
+    clock::{Readings as _, SystemReadings},
     config::{ClockSource, Config, ENDPOINTS, endpoint_settings},
-    data::{self, BACKUP_INDEX, Custody, DataFolder, keep_promises, read_genesis, sequencer_settings},
+    data::{self, BACKUP_INDEX, Custody, DataFolder, ROLES, Trial, keep_promises, read_genesis, sequencer_settings},
     disk,
     exit::Exit,
     logging,
@@ -107,6 +110,9 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         keep_promises(&mut config, genesis)?;
     }
     let loaded = storage.opened;
+    let now = Timestamp::from_millis(SystemReadings::new().read().wall_ms());
+    let trial = Trial { authorities: &loaded.authorities, base_url: &loaded.identity.public_url, now };
+    let policies = folder.policies(&config, &trial)?;
     let metrics = Arc::new(Metrics::new(&loaded.identity.origin));
     let (fatal, mut fatally) = watch::channel(false);
     let (verifier, settings) = (Arc::new(LogVerifier), sequencer_settings(&config.ledger));
@@ -186,6 +192,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         test: config.clock.source == ClockSource::Assumed,
         registration: applications::parts(&folder, &config, read_only.is_none() && !args.check)?,
         keys: Some(keys).filter(|_| read_only.is_none()),
+        policies,
     })
     .map_err(|error| Failed::fault(&error))?;
     if let Some(mark) = &read_only {
@@ -261,6 +268,7 @@ async fn listen(
     look_at_disk(&service, data, config.storage.disk_free_min_bytes);
     // A ledger that takes nothing more gets no CRLs and no diary either.
     if !service.is_halted() {
+        record_policies(&service).await?;
         let crls = {
             let service = service.clone();
             tokio::task::spawn_blocking(move || service.renew_crls())
@@ -355,6 +363,23 @@ fn look_at_disk(service: &Service, data: &Path, min: u64) {
             service.disk_free(0, min);
         }
     }
+}
+
+/// Brings the policies of this start into force, before anything is decided by them.
+async fn record_policies(service: &Arc<Service>) -> Result<(), Failed> {
+    let recording = {
+        let service = service.clone();
+        tokio::task::spawn_blocking(move || service.record_policies())
+    };
+    match recording.await.map_err(|error| Failed::fault(&error))? {
+        Ok(()) => {}
+        Err(fault) if fault.is_of_time() => drop(tokio::spawn(service.clone().keep_recording_policies())),
+        Err(fault) => return Err(Failed::fault(&fault)),
+    }
+    if TrustedRole::ALL.iter().all(|role| service.policies().roles().holders(*role) == 0) {
+        tracing::warn!("nobody holds a trusted role, so nobody can revoke: grant some in {ROLES} of the data folder");
+    }
+    Ok(())
 }
 
 /// A key's end must not come as a surprise: after it every request is refused. So another follows it in time; what did not end when

@@ -6,18 +6,19 @@ use serde::Deserialize;
 
 use super::Faults;
 
-/// `[ca]`: lists of revoked certificates, applications for certificates.
+/// `[ca]`: lists of revoked certificates, applications for certificates, the operator's word that some are qualified.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 pub(crate) struct Ca {
     pub(crate) crl_delay_secs: u64,
     pub(crate) crl_shards: u32,
     pub(crate) application_days: u32,
+    pub(crate) qualified: bool,
 }
 
 impl Default for Ca {
     fn default() -> Ca {
-        Ca { crl_delay_secs: 5, crl_shards: 0, application_days: 30 }
+        Ca { crl_delay_secs: 5, crl_shards: 0, application_days: 30, qualified: false }
     }
 }
 

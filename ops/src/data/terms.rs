@@ -23,14 +23,7 @@ impl DataFolder {
         if path.exists() {
             return Ok(());
         }
-        let Identity { origin, public_url, country, organisation, organisation_identifier } = identity;
-        let text = TEMPLATE
-            .replace("{organisation}", organisation)
-            .replace("{identifier}", organisation_identifier)
-            .replace("{country}", country)
-            .replace("{origin}", origin)
-            .replace("{url}", public_url);
-        write_new(&path, 0o644, text.as_bytes())?;
+        write_new(&path, 0o644, terms_of(identity).as_bytes())?;
         sync_folder(&self.root)
     }
 
@@ -53,4 +46,15 @@ impl DataFolder {
             Err(error) => Err(unfit(format!("the terms are no text: {error}"))),
         }
     }
+}
+
+/// Terms to begin with.
+pub(crate) fn terms_of(identity: &Identity) -> String {
+    let Identity { origin, public_url, country, organisation, organisation_identifier } = identity;
+    TEMPLATE
+        .replace("{organisation}", organisation)
+        .replace("{identifier}", organisation_identifier)
+        .replace("{country}", country)
+        .replace("{origin}", origin)
+        .replace("{url}", public_url)
 }

@@ -13,6 +13,7 @@ use crate::crypto::{Purpose, verify_chain, verify_crl};
 use crate::digest::Digest;
 use crate::evidence::{Envelope, Fact, Recorded, names};
 use crate::id::RegistrationId;
+use crate::policy::roles::TrustedRole;
 use crate::registration::RegistrationState;
 use crate::role::Role;
 use crate::timestamp::ClockVerdict;
@@ -119,6 +120,10 @@ impl Auditor {
         if profile.code() != class {
             case.differs(format!("its profile {} is for certificates of another class", profile.name()));
         }
+        // An application keeps the profile that was in force when it came.
+        if grounds.registration.is_empty() && !self.is_in_force(&grounds.profile) {
+            case.differs(format!("its profile {} was not in force", profile.name()));
+        }
         if !grounds.registration.is_empty() && !self.is_approved(class, certificate, grounds) {
             case.differs("no application was approved that asked for it");
         }
@@ -165,6 +170,7 @@ impl Auditor {
         if fact.aggregate != list.ca.certificate(serial) {
             return case.ends("its fact lies in the history of another certificate");
         }
+        self.judge_role(&officer, TrustedRole::RevocationOfficer, case);
         let state = self.credentials.entry(fact.aggregate).or_default();
         let before = state.clone();
         Credential::apply(state, &stated);

@@ -18,6 +18,7 @@
 //! | CRL | decided again from the state folded so far, built, compared to the octet; the signature |
 //! | certificate | the fact is made again from it; profile, path, tag |
 //! | a new anchor | its fact is made again, and it stands where it says |
+//! | policy | its document, in the history of its name; what comes after it is judged by it: profiles, trusted roles |
 //! | genesis, keys | made again from the document of genesis, from the ledger, from the unit's certificate |
 //! | clock, start, end | frame only: what led to them lay outside |
 //!
@@ -33,6 +34,7 @@ mod ca;
 mod keys;
 mod marks;
 mod party;
+mod policy;
 mod report;
 mod request;
 mod service;
@@ -60,6 +62,7 @@ use crate::evidence::{
     Recorded, TimestampKind,
 };
 use crate::party::PartyState;
+use crate::policy::roles::TrustedRoles;
 use crate::registration::RegistrationState;
 use crate::role::{Snapshot, encode_snapshot};
 use crate::time::Timestamp;
@@ -148,8 +151,12 @@ pub struct Auditor {
     parties: BTreeMap<Aggregate, PartyState>,
     /// The names of all revocations, which are in the order of lists.
     revoked: BTreeSet<Vec<u8>>,
-    /// Profiles that the ledger holds as policies.
+    /// Profiles that the ledger holds as policies, and those that came with the program.
     profiles: BTreeMap<Digest, Arc<Profile>>,
+    /// What is in force in the history of each policy.
+    policies: BTreeMap<Aggregate, Digest>,
+    /// Who holds which trusted role; `None` until the ledger has a policy that says so.
+    roles: Option<TrustedRoles>,
     serial_counters: Marks,
     seconds_with_tokens: Marks,
     /// The entry before: its index and time.
@@ -230,6 +237,8 @@ impl Auditor {
             parties: BTreeMap::new(),
             revoked: BTreeSet::new(),
             profiles: builtin().iter().map(|profile| (profile.digest(), profile.clone())).collect(),
+            policies: BTreeMap::new(),
+            roles: None,
             serial_counters: Marks::default(),
             seconds_with_tokens: Marks::default(),
             before: None,

@@ -7,10 +7,11 @@ use crate::evidence::{Envelope, Fact, Recorded};
 use crate::party::{
     AcceptTerms, BindKey, PartyEvent, PartyFact, PartyRegistry, Register, Reinstate, Suspend, UnbindKey,
 };
+use crate::policy::roles::TrustedRole;
 use crate::registration::document::{ApplicationDocument, IdentityRecord};
 use crate::registration::{
-    Apply, Approve, Expire, RecordIdentity, Refuse, RefusedBy, Registration, RegistrationEvent, RegistrationFact,
-    Withdraw,
+    Application, Apply, Approve, Expire, RecordIdentity, Refuse, RefusedBy, Registration, RegistrationEvent,
+    RegistrationFact, RegistrationState, Withdraw,
 };
 use crate::role::{Decided, Role};
 use crate::statement::Jws;
@@ -34,6 +35,7 @@ impl Auditor {
         let before = state.clone();
         // The state is the fold of what is stored, whatever is found to be wrong with it.
         Registration::apply(state, &stated);
+        self.judge_registration_policies(&before, &stated, case);
         let event = event_of_registration(&stated);
         compare::<Registration>(fact, Registration::decide(&before, &event, fact.now), event.digest(), case);
         match stated {
@@ -52,6 +54,27 @@ impl Auditor {
                 IdentityRecord::parse(bytes).map(drop).map_err(|fault| fault.to_string())
             }),
             RegistrationFact::Approved { .. } | RegistrationFact::Refused { .. } => Outcome::Same,
+        }
+    }
+
+    /// What is asked for is in force, and who decides holds the role.
+    fn judge_registration_policies(&self, before: &RegistrationState, stated: &RegistrationFact, case: &mut Case) {
+        match stated {
+            RegistrationFact::Applied { keys, .. } => {
+                if !keys.iter().all(|key| self.is_in_force(&key.profile)) {
+                    case.differs("it asks for a profile that was not in force");
+                }
+            }
+            // Of their own kind operators approve as well.
+            RegistrationFact::Approved { officer, .. }
+                if before.application().is_some_and(Application::is_of_staff)
+                    && self.has_role(officer, TrustedRole::Operator) => {}
+            RegistrationFact::IdentityRecorded { officer, .. }
+            | RegistrationFact::Approved { officer, .. }
+            | RegistrationFact::Refused { by: RefusedBy::Officer(officer), .. } => {
+                self.judge_role(officer, TrustedRole::RegistrationOfficer, case);
+            }
+            RegistrationFact::Refused { by: RefusedBy::Applicant | RefusedBy::Age { .. }, .. } => {}
         }
     }
 

@@ -1,11 +1,8 @@
 //! Genesis, keys, the clock and the service itself.
 
-use std::sync::Arc;
-
 use semper_ledger::note::VerifierKey;
 
 use super::{Auditor, Case, Given, Outcome, Reason, TokenBefore, difference_of, recorded};
-use crate::ca::profile::Profile;
 use crate::crypto::PublicKey;
 use crate::digest::Digest;
 use crate::evidence::{Aggregate, Envelope, Fact, Genesis, KeyId, LedgerFact, OpsFact, OpsKind, Recorded};
@@ -92,10 +89,10 @@ impl Auditor {
             | OpsKind::LeapSecond
             | OpsKind::Started
             | OpsKind::Stopped => (Some(Aggregate::service()), fact.now.millis(), nothing),
+            // What led to it is the document, which its entry is of.
+            OpsKind::PolicyChanged => (Some(fact.aggregate), fact.seq, Digest(given.entry.digest)),
             // What they are about has many names.
-            OpsKind::PolicyChanged | OpsKind::OperatorAct | OpsKind::Access => {
-                (Some(fact.aggregate), fact.seq, fact.event_digest)
-            }
+            OpsKind::OperatorAct | OpsKind::Access => (Some(fact.aggregate), fact.seq, fact.event_digest),
         };
         let again = made_again(fact, stated.clone(), aggregate.unwrap_or(fact.aggregate), seq, event);
         if let Some(what) = difference_of(fact, &again) {
@@ -121,17 +118,7 @@ impl Auditor {
                 self.judge_stop(fact.now, ago_millis, case);
                 Outcome::Not(Reason::Outside)
             }
-            OpsFact::PolicyChanged { policy } => {
-                if policy != Digest(given.entry.digest) {
-                    case.differs("it names another policy than the one that its entry is of");
-                }
-                // Of the policies, profiles judge what comes after them.
-                let text = given.artefact().ok().and_then(|bytes| std::str::from_utf8(bytes).ok());
-                if let Some(profile) = text.and_then(|text| Profile::parse(text).ok()) {
-                    self.profiles.insert(profile.digest(), Arc::new(profile));
-                }
-                Outcome::Not(Reason::Outside)
-            }
+            OpsFact::PolicyChanged { policy } => self.judge_policy(policy, given, case),
             OpsFact::ClockSynchronised { .. }
             | OpsFact::ClockSuspect { .. }
             | OpsFact::LeapSecond { .. }

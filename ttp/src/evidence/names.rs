@@ -14,9 +14,10 @@
 //!   7 registered    registration 16 ‖ party 16
 //!   8 party key     thumbprint 32 ‖ party 16
 //!   9 issued for    registration 16 ‖ serial
+//!  16 policy        aggregate 32 ‖ seq u64
 //! ```
 
-use super::{CaKind, Fact, Kind, PartyKind, Recorded};
+use super::{Aggregate, CaKind, Fact, Kind, OpsKind, PartyKind, Recorded};
 use crate::b64u::B64u;
 use crate::ca::crl::Reason;
 use crate::ca::{CaFact, CaId, ListId};
@@ -39,6 +40,9 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
         ) => RegistrationFact::from_fact(fact).map_or(Vec::new(), |fact| of_registration(&fact)),
         Kind::Party(PartyKind::Registered | PartyKind::KeyBound) => {
             PartyFact::from_fact(fact).map_or(Vec::new(), |fact| of_party(&fact))
+        }
+        Kind::Ops(OpsKind::PolicyChanged) => {
+            vec![[&POLICIES[..], &fact.aggregate.0, &fact.seq.to_be_bytes()].concat()]
         }
         Kind::Ledger(_)
         | Kind::Ops(_)
@@ -116,6 +120,7 @@ const DECIDED: u8 = 6;
 const REGISTERED: u8 = 7;
 const PARTY_KEY: u8 = 8;
 const ISSUED_FOR: u8 = 9;
+const POLICY: u8 = 16;
 
 /// What the names of all applications begin with. Those that are not among the decided ones are open.
 pub const APPLICATIONS: [u8; 1] = [APPLIED];
@@ -125,6 +130,9 @@ pub const DECIDED_APPLICATIONS: [u8; 1] = [DECIDED];
 
 /// What the names of all parties begin with.
 pub const PARTIES: [u8; 1] = [REGISTERED];
+
+/// What the names of all changes of policies begin with; those of one history stand together, in its order.
+pub const POLICIES: [u8; 1] = [POLICY];
 
 /// The name of an application.
 #[must_use]
@@ -227,6 +235,13 @@ pub fn read_issued_for(name: &[u8]) -> Option<(RegistrationId, &[u8])> {
     Some(((*registration).into(), serial))
 }
 
+/// Reads the name of a change of policy: in which history, and at which step of it.
+#[must_use]
+pub fn read_policy(name: &[u8]) -> Option<(Aggregate, u64)> {
+    let (aggregate, seq) = name.strip_prefix(&[POLICY])?.split_first_chunk::<32>()?;
+    Some((Aggregate(*aggregate), u64::from_be_bytes(seq.try_into().ok()?)))
+}
+
 /// A revocation as its name tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevokedName {
@@ -269,7 +284,7 @@ mod tests {
     use super::*;
     use crate::ca::profile::ProfileCode;
     use crate::ca::{Authority, Grounds};
-    use crate::evidence::{Aggregate, Envelope};
+    use crate::evidence::{Envelope, OpsFact};
     use crate::party::UnbindReason;
     use crate::registration::{RefusalReason, RefusedBy, RequestedKey};
 
@@ -325,6 +340,19 @@ mod tests {
         for name in [&[][..], &[1], &[1, 9], &names[0][..]] {
             assert_eq!(read_revoked(name), None);
         }
+    }
+
+    #[test]
+    fn changes_of_policies_are_found() {
+        let changed = stored(OpsFact::PolicyChanged { policy: Digest([1; 32]) });
+        let names = of(&changed);
+        assert_eq!(
+            names.iter().map(hex::encode).collect::<Vec<_>>(),
+            [format!("10{}{}", "07".repeat(32), "00".repeat(8))]
+        );
+        assert_eq!(read_policy(&names[0]), Some((Aggregate([7; 32]), 0)));
+        assert_eq!((read_policy(&names[0][1..]), read_policy(&names[0][..40])), (None, None));
+        assert_eq!(of(&stored(OpsFact::Stopped)), [[0; 0]; 0]);
     }
 
     #[test]

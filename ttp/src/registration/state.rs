@@ -2,6 +2,7 @@
 
 use super::event::Action;
 use super::{RefusalReason, RefusedBy, RegistrationRefusal, RequestedKey};
+use crate::ca::profile::ProfileCode;
 use crate::digest::Digest;
 use crate::id::{PartyId, RegistrationId};
 use crate::time::Timestamp;
@@ -48,6 +49,15 @@ pub struct Application {
     pub terms: Digest,
     /// How many officers must approve, one or two.
     pub officers_needed: u8,
+}
+
+impl Application {
+    /// True if it asks for certificates of officers and operators only.
+    #[must_use]
+    pub fn is_of_staff(&self) -> bool {
+        let staff = [ProfileCode::Officer.code(), ProfileCode::Operator.code()];
+        self.keys.iter().all(|key| staff.contains(&key.class))
+    }
 }
 
 /// The newest record of how the identity was proven.

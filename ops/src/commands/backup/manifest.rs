@@ -20,6 +20,8 @@ use semper_ttp::crypto::{CryptoFault, Entropy, EntropyFault, Passphrase, mac_of_
 use semper_ttp::digest::Digest;
 use serde::{Deserialize, Serialize};
 
+use crate::data::{PROFILES, ROLES, TERMS};
+
 /// The first word of the plain manifest.
 const TAG: &str = "semper-backup-manifest/1";
 /// What the MAC's key is for.
@@ -234,7 +236,7 @@ impl Read {
 }
 
 /// Folders of the data folder that are backed up, whole.
-pub(crate) const FOLDERS: [(&str, u32); 7] = [
+pub(crate) const FOLDERS: [(&str, u32); 8] = [
     ("store", 0o700),
     ("keys", 0o700),
     ("certs", 0o755),
@@ -242,10 +244,11 @@ pub(crate) const FOLDERS: [(&str, u32); 7] = [
     ("trust", 0o755),
     ("evidence", 0o755),
     ("access", 0o700),
+    (PROFILES, 0o755),
 ];
 
 /// Files of the data folder that are backed up, where they are there.
-pub(crate) const FILES: [&str; 4] = ["identity.json", "semper.toml", "terms.md", "witnessed"];
+pub(crate) const FILES: [&str; 5] = ["identity.json", "semper.toml", ROLES, TERMS, "witnessed"];
 
 /// The settings that the server runs with, if they lie elsewhere: under this name in the backup and in a restored folder.
 pub(crate) const SETTINGS_IN_USE: &str = "settings-in-use.toml";

@@ -1,5 +1,5 @@
-//! Keys, certificates, first CRLs, and the facts about all of them, in the order in which they enter the ledger: genesis,
-//! keys, certificates, CRLs.
+//! Keys, certificates, first CRLs, and the facts about all of them, in the order in which they enter the ledger: genesis, keys,
+//! policies, certificates, who of their holders has which trusted role, CRLs.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -24,6 +24,8 @@ use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{
     Aggregate, Envelope, FACT_VERSION, Formats, Genesis, KeyId, KeyPurpose, LedgerFact, OpsFact, Recorded, names,
 };
+use semper_ttp::policy::roles::{TrustedRole, TrustedRoles};
+use semper_ttp::policy::{Policy, PolicyName};
 use semper_ttp::role::{Snapshot, encode_snapshot, step};
 use semper_ttp::time::Timestamp;
 use semper_ttp::x509::{Certificate, Period};
@@ -139,6 +141,8 @@ pub(super) struct Setting<'a> {
     /// True if nobody vouches for the clock: certificates then carry the test policy.
     pub(super) test: bool,
     pub(super) policy_hash: Digest,
+    /// What is in force from the beginning: settings, terms, profiles.
+    pub(super) policies: &'a [Policy],
     pub(super) mmd_ms: u64,
     /// The settings that the operator gave: the event that led to all of this.
     pub(super) request: &'a [u8],
@@ -152,6 +156,8 @@ pub(super) struct Pki {
     pub(super) certificates: Vec<(String, Certificate)>,
     /// The keys of the first two people.
     pub(super) people: [(&'static str, SoftKey); 2],
+    /// Which trusted roles these two hold, as a file.
+    pub(super) roles: String,
     pub(super) drafts: Vec<Draft>,
     pub(super) rows: Vec<RoleRow>,
 }
@@ -173,10 +179,13 @@ impl Pki {
         let people = maker.certificates()?;
         maker.record_genesis()?;
         maker.record_keys()?;
+        setting.policies.iter().try_for_each(|policy| maker.record_policy(policy))?;
         maker.record_certificates()?;
+        let roles = maker.roles();
+        maker.record_policy(&Policy { name: PolicyName::Roles, bytes: roles.clone().into_bytes() })?;
         maker.crls()?;
         let certificates = maker.issued.into_iter().map(|issued| (issued.name, issued.certificate)).collect();
-        Ok(Pki { certificates, people, drafts: maker.drafts, rows: maker.rows })
+        Ok(Pki { certificates, people, roles, drafts: maker.drafts, rows: maker.rows })
     }
 
     /// One of the certificates.
@@ -376,6 +385,22 @@ impl Maker<'_> {
             self.record(fact, aggregate, Digest::of(self.setting.request), None, Tags::default())?;
         }
         Ok(())
+    }
+
+    fn record_policy(&mut self, policy: &Policy) -> Result<(), PkiFault> {
+        let digest = policy.digest();
+        let fact = OpsFact::PolicyChanged { policy: digest };
+        self.record(fact, policy.name.aggregate(), digest, Some(policy.bytes.clone()), Tags::default())
+    }
+
+    /// The first officer decides and revokes, the first operator does neither; an auditor is to be somebody else.
+    fn roles(&self) -> String {
+        let [operator, officer] = ["operator", "officer"].map(|name| self.certificate(name).digest());
+        TrustedRoles::file(&[
+            (TrustedRole::Operator, operator),
+            (TrustedRole::RegistrationOfficer, officer),
+            (TrustedRole::RevocationOfficer, officer),
+        ])
     }
 
     fn record_certificates(&mut self) -> Result<(), PkiFault> {

@@ -1,3 +1,4 @@
+use std::collections::BTreeMap;
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
 use std::process::Command;
@@ -7,15 +8,18 @@ use semper_ledger::entry::{Entry, Tag, TagSpace};
 use semper_ledger::erasure::MemoryJournal;
 use semper_ledger::merkle::sha256;
 use semper_ledger::port::Verifier as _;
+use semper_ttp::ca::profile::{ProfileCode, builtin};
 use semper_ttp::ca::{CaFact, Crl};
 use semper_ttp::crypto::{Purpose, verify_chain, verify_crl};
 use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{CaKind, Fact, Genesis, KeyId, Kind, LedgerFact, LedgerKind, OpsFact, Recorded};
+use semper_ttp::policy::PolicyName;
+use semper_ttp::policy::roles::{TrustedRole, TrustedRoles};
 use semper_ttp::role::{Folded, decode_snapshot, fold_snapshot};
 use tempfile::TempDir;
 
 use super::*;
-use crate::data::Custody;
+use crate::data::{Custody, TERMS, Trial};
 
 struct Demo {
     dir: TempDir,
@@ -76,11 +80,11 @@ fn the_ledger_tells_everything_that_was_made() {
     })
     .unwrap();
     let reader = ledger.reader();
-    assert_eq!((reader.size(), DEMO.made.entries), (26, 26));
+    assert_eq!((reader.size(), DEMO.made.entries), (48, 48));
     // One group: no receipt is ever for a tree of one leaf.
-    assert_eq!(reader.group_of(0).unwrap().unwrap().size, 26);
+    assert_eq!(reader.group_of(0).unwrap().unwrap().size, 48);
 
-    let mut kinds = Vec::new();
+    let (mut kinds, mut policies) = (Vec::new(), BTreeMap::new());
     let mut last_ms = None;
     for index in 0..reader.size() {
         let entry = Entry::decode(&reader.entry(index).unwrap().unwrap()).unwrap();
@@ -102,11 +106,18 @@ fn the_ledger_tells_everything_that_was_made() {
 
         match fact.kind {
             Kind::Ledger(LedgerKind::Genesis) => check_genesis(&fact, &artefact.unwrap(), &config),
-            Kind::Ops(_) => {
-                let OpsFact::KeyMade { key, public_key } = OpsFact::from_fact(&fact).unwrap() else { panic!() };
-                let (id, opened) = Custody::new(&folder, &config.keys).unwrap().newest(key.purpose).unwrap();
-                assert_eq!((id, Digest::of(opened.spki_der())), (key, public_key));
-            }
+            Kind::Ops(_) => match OpsFact::from_fact(&fact).unwrap() {
+                OpsFact::KeyMade { key, public_key } => {
+                    let (id, opened) = Custody::new(&folder, &config.keys).unwrap().newest(key.purpose).unwrap();
+                    assert_eq!((id, Digest::of(opened.spki_der())), (key, public_key));
+                }
+                OpsFact::PolicyChanged { policy } => {
+                    let document = artefact.unwrap();
+                    assert_eq!((Digest::of(&document), fact.event_digest), (policy, policy));
+                    policies.insert(PolicyName::of(fact.aggregate, &document).unwrap(), document);
+                }
+                other => panic!("init does not do this: {other:?}"),
+            },
             _ => match CaFact::from_fact(&fact).unwrap() {
                 CaFact::CertificateIssued { serial, .. } => {
                     let name = CERTIFICATES[kinds.iter().filter(|kind| **kind == "ca.certificate-issued").count() - 1];
@@ -131,10 +142,38 @@ fn the_ledger_tells_everything_that_was_made() {
     let times = |kind: &str, times| std::iter::repeat_n(kind.to_owned(), times);
     let expected: Vec<String> = times("ledger.genesis", 1)
         .chain(times("ops.key-made", 12))
+        .chain(times("ops.policy-change", 21))
         .chain(times("ca.certificate-issued", 9))
+        .chain(times("ops.policy-change", 1))
         .chain(times("ca.crl-issued", 4))
         .collect();
     assert_eq!(kinds, expected);
+    check_policies(&policies, &config);
+}
+
+/// The files that the operator may change are what is in force, and the first two people hold what they need and no more.
+fn check_policies(policies: &BTreeMap<PolicyName, Vec<u8>>, config: &Config) {
+    let root = &DEMO.made.root;
+    for (name, file) in [(PolicyName::Roles, ROLES), (PolicyName::Terms, TERMS)] {
+        assert_eq!(policies[&name], fs::read(root.join(file)).unwrap());
+    }
+    assert_eq!(policies[&PolicyName::Settings], settings(config));
+    let profiles = policies.keys().filter(|name| matches!(name, PolicyName::Profile(_))).count();
+    assert_eq!((profiles, policies.len()), (builtin().len(), builtin().len() + 3));
+    let roles = TrustedRoles::parse(&policies[&PolicyName::Roles]).unwrap();
+    let of = |name, class| roles.of(&Digest::of(&der(name)), class).collect::<Vec<_>>();
+    assert_eq!(of("operator", ProfileCode::Operator), [TrustedRole::Operator]);
+    let officers = [TrustedRole::RegistrationOfficer, TrustedRole::RevocationOfficer];
+    assert_eq!(of("officer", ProfileCode::Officer), officers);
+    assert_eq!(roles.holders(TrustedRole::Auditor), 0);
+    // The next start finds nothing to change.
+    let folder = demo();
+    let opened = folder.open_keys(config).unwrap();
+    let now = Timestamp::from_millis(SystemReadings::new().read().wall_ms());
+    let trial = Trial { authorities: &opened.authorities, base_url: &opened.identity.public_url, now };
+    let wanted = folder.policies(config, &trial).unwrap();
+    let wanted: BTreeMap<_, _> = wanted.all().map(|policy| (policy.name.clone(), policy.bytes.clone())).collect();
+    assert_eq!(wanted, *policies);
 }
 
 fn check_genesis(fact: &Fact, artefact: &[u8], config: &Config) {

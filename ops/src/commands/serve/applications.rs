@@ -3,7 +3,6 @@
 use std::{sync::Arc, time::Duration};
 
 use semper_api::{RegistrationParts, Service, access::AccessLog, service::ServiceFault};
-use semper_ttp::ca::profile::builtin;
 
 use crate::{commands::running::Failed, config::Config, data::DataFolder};
 
@@ -14,8 +13,6 @@ const INTERVAL: Duration = Duration::from_secs(60);
 /// would have to be logged.
 pub(super) fn parts(folder: &DataFolder, config: &Config, writes: bool) -> Result<RegistrationParts, Failed> {
     Ok(RegistrationParts {
-        terms: folder.terms()?.into(),
-        profiles: builtin().to_vec(),
         access: writes.then(|| access_log(folder)).transpose()?,
         life_secs: config.ca.application_secs(),
     })

@@ -4,6 +4,7 @@
 mod ca;
 mod frame;
 mod party;
+mod policy;
 mod service;
 mod token;
 mod world;

@@ -68,7 +68,7 @@ impl Office {
     fn applies(&mut self, id: u8, officers_needed: u8) {
         let document = application();
         let key = RequestedKey {
-            profile: Digest([1; 32]),
+            profile: Profile::named("party-natural").digest(),
             class: ProfileCode::Party.code(),
             request: document.request_digests().unwrap()[0],
             public_key: Digest([id; 32]),
@@ -438,13 +438,16 @@ fn certificates_that_nobody_approved() {
     let nobody = ["no application was approved that asked for it"];
     let other = [9; 32];
     for (what, key) in [
-        ("profile", RequestedKey { profile: Digest(other), ..key }),
+        ("profile", RequestedKey { profile: Profile::named("party-legal").digest(), ..key }),
         ("class", RequestedKey { class: 6, ..key }),
         ("request", RequestedKey { request: Digest(other), ..key }),
         ("key", RequestedKey { public_key: Digest(other), ..key }),
     ] {
         assert_eq!(found(vec![key], 1, vec![serial], &grounds), nobody, "another {what}");
     }
+    let unknown = RequestedKey { profile: Digest(other), ..key };
+    let not_in_force = ["it asks for a profile that was not in force", nobody[0]];
+    assert_eq!(found(vec![unknown], 1, vec![serial], &grounds), not_in_force);
     assert_eq!(found(vec![key], 1, vec![[0x41; 16]], &grounds), nobody, "another serial number");
     let second = RequestedKey { public_key: Digest(other), ..key };
     assert_eq!(found(vec![second, key], 1, vec![serial, [0x41; 16]], &grounds), nobody, "that of another key");

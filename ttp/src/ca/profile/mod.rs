@@ -10,6 +10,7 @@ mod check;
 pub(super) mod extensions;
 mod file;
 mod qc;
+mod trial;
 
 pub use builtin::builtin;
 pub use check::{ProfileFault, check};

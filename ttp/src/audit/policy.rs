@@ -1,0 +1,71 @@
+//! Policies: what comes into force, and what is judged by it.
+
+use std::sync::Arc;
+
+use super::{Auditor, Case, Given, Outcome, Reason};
+use crate::ca::profile::Profile;
+use crate::digest::Digest;
+use crate::policy::roles::{TrustedRole, TrustedRoles};
+use crate::policy::{PolicyName, WITHDRAWN};
+
+impl Auditor {
+    /// The document that the fact names lies in the history of its name. Why it was changed lay outside.
+    pub(super) fn judge_policy(&mut self, policy: Digest, given: &Given<'_>, case: &mut Case) -> Outcome {
+        let history = given.fact.aggregate;
+        if policy != Digest(given.entry.digest) {
+            case.differs("it names another policy than the one that its entry is of");
+        }
+        let before = self.policies.insert(history, policy);
+        if before == Some(policy) {
+            case.differs("it was in force before");
+        }
+        let document = match given.artefact() {
+            Ok(document) => document,
+            Err(outcome) => return outcome,
+        };
+        if document == WITHDRAWN {
+            if before.is_none() {
+                case.differs("it takes back what was never in force");
+            }
+            if history == PolicyName::Roles.aggregate() {
+                self.roles = Some(TrustedRoles::default());
+            }
+            return Outcome::Not(Reason::Outside);
+        }
+        match PolicyName::of(history, document) {
+            None => case.differs("it lies in the history of something else"),
+            Some(PolicyName::Profile(_)) => {
+                let text = std::str::from_utf8(document).ok();
+                if let Some(profile) = text.and_then(|text| Profile::parse(text).ok()) {
+                    self.profiles.insert(profile.digest(), Arc::new(profile));
+                }
+            }
+            Some(PolicyName::Roles) => match TrustedRoles::parse(document) {
+                Ok(roles) => self.roles = Some(roles),
+                Err(fault) => case.differs(format!("it does not say who holds which role: {fault}")),
+            },
+            Some(PolicyName::Settings | PolicyName::Terms) => {}
+        }
+        Outcome::Not(Reason::Outside)
+    }
+
+    /// Whether a profile is in force at this place of the ledger. Of a name under which nothing was recorded yet, the one that
+    /// came with the program is.
+    pub(super) fn is_in_force(&self, profile: &Digest) -> bool {
+        let Some(known) = self.profiles.get(profile) else { return false };
+        let name = PolicyName::Profile(known.name().to_owned());
+        self.policies.get(&name.aggregate()).is_none_or(|in_force| in_force == profile)
+    }
+
+    /// Whether a certificate holds the role by the policy in force. A ledger from before there was one is not held to it.
+    pub(super) fn has_role(&self, certificate: &Digest, role: TrustedRole) -> bool {
+        self.roles.as_ref().is_none_or(|roles| roles.grants(certificate, role))
+    }
+
+    /// Whoever decided held the role.
+    pub(super) fn judge_role(&self, certificate: &Digest, role: TrustedRole, case: &mut Case) {
+        if !self.has_role(certificate, role) {
+            case.differs(format!("the role {} was not granted to who decided it", role.name()));
+        }
+    }
+}
