@@ -8,6 +8,7 @@
 //! A signature that was not committed dies with the memory it lies in.
 
 mod act;
+mod bulk;
 mod credential;
 mod crl;
 mod keys;
@@ -19,7 +20,7 @@ mod token;
 mod upkeep;
 
 use std::sync::{
-    Arc, OnceLock,
+    Arc, Mutex, OnceLock,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
@@ -44,6 +45,7 @@ use tokio::sync::Notify;
 
 pub use self::{
     act::ActFault,
+    bulk::carry_out_in_background,
     credential::{CredentialFault, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
     keys::{KeyParts, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
     ocsp::ResponderKey,
@@ -176,6 +178,8 @@ pub struct Service {
     /// Instead of the policies of profiles.
     test_policy: Option<ObjectIdentifier>,
     pub(crate) register: Register,
+    /// Held by whoever carries out orders of bulk revocation.
+    bulk: Mutex<()>,
     /// Applications of strangers, per address.
     pub(crate) applications_quota: Quota,
     keys: Option<Keyring>,
@@ -263,6 +267,7 @@ impl Service {
             unknown_quota: Quota::new(UNKNOWN_PER_MINUTE, false),
             test_policy,
             register: Register::new(registration, &policies),
+            bulk: Mutex::default(),
             applications_quota: Quota::new(APPLICATIONS_PER_MINUTE, false),
             keys: keys.map(Keyring::from),
             policies,

@@ -13,6 +13,7 @@ mod policies;
 mod principal;
 mod problem;
 mod registrations;
+mod revocations;
 mod route;
 
 use std::collections::BTreeMap;
@@ -67,6 +68,9 @@ fn table() -> Vec<Row> {
         Row::post("/parties/{id}/terms", Party, parties::accept_terms),
         Row::get("/certificates/{serial}/status", Anyone, certificates::status),
         Row::post("/certificates/{serial}/revoke", Roles(&[RevocationOfficer]), certificates::revoke),
+        Row::post("/revocations", Roles(&[RevocationOfficer]), revocations::order),
+        Row::post("/revocations/preview", Roles(&[RevocationOfficer]), revocations::preview),
+        Row::get("/revocations/{order}", Roles(&[RevocationOfficer, Auditor]), revocations::show),
         Row::get("/keys", Roles(&[Operator, Auditor]), keys::list),
         Row::post("/keys/{name}/rotate", Roles(&[Operator]), keys::rotate),
     ]

@@ -27,7 +27,7 @@ pub(crate) use keys::{Keys, KeysCommand, KeysList, KeysRotate, OfService};
 pub(crate) use outside::{Monitor, Witness, WitnessCommand, WitnessInit, WitnessServe};
 pub(crate) use party::{
     Document, OfStranger, Party, PartyApply, PartyApprove, PartyCommand, PartyIdentify, PartyPending, PartyRead,
-    PartyRefuse, PartyReinstate, PartyShow, PartyStatus, PartySuspend, PartyTerms, PartyWithdraw,
+    PartyRefuse, PartyReinstate, PartyRevoke, PartyShow, PartyStatus, PartySuspend, PartyTerms, PartyWithdraw,
 };
 pub(crate) use serve::{Init, Serve};
 pub(crate) use trial::{Bench, BenchArea, Demo};

@@ -24,7 +24,7 @@ use semper_ledger::{
 };
 use semper_ttp::{
     b64u::B64u,
-    ca::{Authority, CaFact, CaId, Grounds, ListId, crl::Reason, profile::ProfileCode},
+    ca::{Authority, CaFact, CaId, Grounds, ListId, bulk::OrderId, crl::Reason, profile::ProfileCode},
     crypto::{LogSigner, LogVerifier, SoftKey, jose::Thumbprint},
     digest::{Digest, ImprintAlgorithm},
     evidence::{
@@ -407,6 +407,12 @@ fn facts() -> Vec<Fact> {
     stored(refused, Aggregate::of("issue-refused", &[5; 16]), &mut facts);
     registration_facts(&mut facts);
     party_facts(&mut facts);
+    let (order, at) = (OrderId::from([6; 16]), Timestamp::from_millis(TIME_MS));
+    let (document, officer) = (digest("order"), digest("certificate of an officer"));
+    let ordered = CaFact::BulkOrdered { order, at, document, reason: Reason::Superseded, officer };
+    for fact in [ordered, CaFact::BulkDone { order, at, revoked: 7 }] {
+        stored(fact, order.aggregate(), &mut facts);
+    }
     let from = Timestamp::from_millis(TIME_MS);
     let access = OpsFact::Access { from_millis: from.millis(), reads: 3, root: digest("root of the lines") };
     stored(access, Aggregate::of_access(from), &mut facts);

@@ -152,7 +152,13 @@ pub fn fold_snapshot(facts: &[Fact]) -> Result<Option<Vec<u8>>, FoldError> {
             | Kind::Timestamp(_)
             | Kind::Archive(_)
             | Kind::Party(_)
-            | Kind::Ca(CaKind::CertificateIssued | CaKind::CertificateRevoked | CaKind::IssueRefused),
+            | Kind::Ca(
+                CaKind::CertificateIssued
+                | CaKind::CertificateRevoked
+                | CaKind::IssueRefused
+                | CaKind::BulkOrdered
+                | CaKind::BulkDone,
+            ),
         )
         | None => Ok(None),
     }

@@ -100,10 +100,7 @@ pub(super) async fn revoke(
     let serial = serial_of(&serial)?;
     let key = body::idempotency_key(&headers, &officer.digest())?;
     let RevokeRequest { reason } = body::json(&bytes)?;
-    let reason = Reason::from_name(&reason).ok_or_else(|| {
-        let names = Reason::ALL.map(Reason::name).join(", ");
-        Problem::new(Code::HttpMalformed, format!("reason is one of {names}"))
-    })?;
+    let reason = reason_of(&reason)?;
     let known = find(&app, &serial)?;
     let request = Digest::of(&[b"revoke\0", &serial[..], &bytes].concat());
     let idempotency = Some(Idempotency { key, request: request.0 });
@@ -119,6 +116,14 @@ pub(super) async fn revoke(
         "revoked": revocation(&app, &known, status)?,
     }))
     .into_response())
+}
+
+/// Why, by the names of RFC 5280.
+pub(super) fn reason_of(name: &str) -> Result<Reason, Problem> {
+    Reason::from_name(name).ok_or_else(|| {
+        let names = Reason::ALL.map(Reason::name).join(", ");
+        Problem::new(Code::HttpMalformed, format!("reason is one of {names}"))
+    })
 }
 
 fn not_issued() -> Problem {

@@ -7,6 +7,7 @@ use axum::extract::Request;
 use axum::middleware::Next;
 use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
+use semper_ttp::ca::bulk::BulkRefusal;
 use semper_ttp::ca::credential::{CredentialRefusal, IssueRefusal};
 use semper_ttp::party::PartyRefusal;
 use semper_ttp::registration::RegistrationRefusal;
@@ -224,6 +225,16 @@ impl From<PartyRefusal> for Code {
             | PartyRefusal::CertificateNotExpired { .. }
             | PartyRefusal::TooManyKeysBound
             | PartyRefusal::TooManyKeys => Self::ServerFault,
+        }
+    }
+}
+
+impl From<BulkRefusal> for Code {
+    fn from(refusal: BulkRefusal) -> Self {
+        match refusal {
+            BulkRefusal::Clock { .. } => Self::CaClock,
+            BulkRefusal::NotOrdered => Self::HttpNotFound,
+            BulkRefusal::AlreadyOrdered | BulkRefusal::AlreadyDone { .. } => Self::ServerFault,
         }
     }
 }

@@ -37,6 +37,7 @@ pub(crate) enum PartyCommand {
     Identify(PartyIdentify),
     Approve(PartyApprove),
     Refuse(PartyRefuse),
+    Revoke(PartyRevoke),
     Show(PartyShow),
     Suspend(PartySuspend),
     Reinstate(PartyReinstate),
@@ -201,6 +202,49 @@ pub(crate) struct PartyRefuse {
     /// Why: identity_not_proven, evidence_insufficient, name_not_allowed, not_entitled, terms_not_accepted, duplicate or other.
     #[arg(long, value_name = "REASON", value_parser = refusal)]
     pub(crate) reason: RefusalReason,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// Revoke certificates: one by its serial number, or all that a filter concerns. An officer's act.
+///
+/// All that is stated must hold of a certificate. With --preview it is only said how many there are. Whoever gives an order for many
+/// may go away: it is an entry of the ledger, and carried out also after a restart.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper party revoke --reason superseded --issuer ca-party --issued-before 2026-03-01T12:00:00Z --preview \
+--identity people/officer.p12")]
+#[command(group = clap::ArgGroup::new("which").required(true).multiple(true)
+    .args(["serials", "issuer", "profile", "registration", "key", "issued_from", "issued_before"]))]
+pub(crate) struct PartyRevoke {
+    /// Why, by the names of RFC 5280: keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn, …
+    #[arg(long, value_name = "REASON")]
+    pub(crate) reason: String,
+    /// Serial numbers in hexadecimal.
+    #[arg(long = "serial", value_name = "HEX")]
+    pub(crate) serials: Vec<String>,
+    /// Issued by this CA, such as ca-party.
+    #[arg(long, value_name = "CA")]
+    pub(crate) issuer: Option<String>,
+    /// Issued by the profile of this SHA-256 (`/v1/policies` names them).
+    #[arg(long, value_name = "SHA256")]
+    pub(crate) profile: Option<String>,
+    /// Issued for this application.
+    #[arg(long, value_name = "REGISTRATION")]
+    pub(crate) registration: Option<RegistrationId>,
+    /// For the key of this SHA-256 (of its SubjectPublicKeyInfo).
+    #[arg(long, value_name = "SHA256")]
+    pub(crate) key: Option<String>,
+    /// Issued at this moment or later (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub(crate) issued_from: Option<String>,
+    /// Issued before this moment (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub(crate) issued_before: Option<String>,
+    /// Only say how many there are.
+    #[arg(long)]
+    pub(crate) preview: bool,
     #[command(flatten)]
     pub(crate) of: OfService,
 }

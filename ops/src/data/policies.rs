@@ -161,6 +161,7 @@ pub(crate) fn settings(config: &Config) -> Vec<u8> {
 mod tests {
     use super::super::testing::demonstration;
     use super::*;
+    use crate::data::Custody;
     use crate::exit::Exit;
 
     const NOW: Timestamp = Timestamp::from_millis(1_772_366_400_000);
@@ -174,7 +175,7 @@ mod tests {
         }
         let mut config = folder.config(None).unwrap();
         config.ca.qualified = qualified;
-        let opened = folder.open_keys(&config).unwrap();
+        let opened = folder.open_keys(&config, &Custody::new(&folder, &config.keys).unwrap()).unwrap();
         let trial = Trial { authorities: &opened.authorities, base_url: &opened.identity.public_url, now: NOW };
         folder.policies(&config, &trial).map_err(|error| {
             assert_eq!(error.exit(), Exit::Usage, "{error}");

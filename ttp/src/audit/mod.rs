@@ -30,6 +30,7 @@
 //! is told in the same way everywhere: the clock's verdict, the draw of a serial. Around a leap second no genTime is judged,
 //! since POSIX time reads it twice.
 
+mod bulk;
 mod ca;
 mod keys;
 mod marks;
@@ -52,6 +53,7 @@ pub use report::{About, Count, DIFFERENCES_MAX, Difference, Lead, Reason, Report
 use self::keys::Keys;
 use self::marks::Marks;
 use self::report::Outcome;
+use crate::ca::bulk::BulkState;
 use crate::ca::credential::CertificateState;
 use crate::ca::profile::{Profile, builtin};
 use crate::ca::{Crl, CrlState, ListId};
@@ -145,6 +147,7 @@ pub struct Auditor {
     crls: BTreeMap<ListId, Snapshot<CrlState>>,
     /// Certificates, by what their histories are called.
     credentials: BTreeMap<Aggregate, CertificateState>,
+    orders: BTreeMap<Aggregate, BulkState>,
     /// Applications, by what their histories are called.
     registrations: BTreeMap<Aggregate, RegistrationState>,
     /// The same for parties.
@@ -233,6 +236,7 @@ impl Auditor {
             steps: BTreeMap::new(),
             crls: BTreeMap::new(),
             credentials: BTreeMap::new(),
+            orders: BTreeMap::new(),
             registrations: BTreeMap::new(),
             parties: BTreeMap::new(),
             revoked: BTreeSet::new(),
@@ -375,6 +379,7 @@ impl Auditor {
             Kind::Ca(CaKind::CrlIssued) => self.judge_crl(&given, case),
             Kind::Ca(CaKind::CertificateRevoked) => self.judge_revocation(&given, case),
             Kind::Ca(CaKind::IssueRefused) => self.judge_refusal(&given, case),
+            Kind::Ca(CaKind::BulkOrdered | CaKind::BulkDone) => self.judge_bulk(&given, case),
             Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),
             Kind::Party(
                 PartyKind::RegistrationApplied
@@ -445,11 +450,11 @@ const fn has_artefact(kind: Kind) -> bool {
         Kind::Ledger(LedgerKind::Genesis)
         | Kind::Timestamp(TimestampKind::Token)
         | Kind::Ops(OpsKind::PolicyChanged)
-        | Kind::Ca(CaKind::CertificateIssued | CaKind::CrlIssued)
+        | Kind::Ca(CaKind::CertificateIssued | CaKind::CrlIssued | CaKind::BulkOrdered)
         | Kind::Archive(ArchiveKind::Erased)
         | Kind::Party(PartyKind::RegistrationApplied | PartyKind::IdentityRecorded | PartyKind::TermsAccepted) => true,
         Kind::Ledger(LedgerKind::AnchorRemade)
-        | Kind::Ca(CaKind::CertificateRevoked | CaKind::IssueRefused)
+        | Kind::Ca(CaKind::CertificateRevoked | CaKind::IssueRefused | CaKind::BulkDone)
         | Kind::Ops(
             OpsKind::KeyMade
             | OpsKind::KeyFirstUse

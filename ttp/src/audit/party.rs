@@ -119,7 +119,7 @@ impl Auditor {
 }
 
 /// The fact that is stored, and the decision made again.
-fn compare<R>(stored: &Fact, decided: Result<Decided<R>, R::Refusal>, event_digest: Digest, case: &mut Case)
+pub(super) fn compare<R>(stored: &Fact, decided: Result<Decided<R>, R::Refusal>, event_digest: Digest, case: &mut Case)
 where
     R: Role<Fact: Recorded, Refusal: std::fmt::Display>,
 {
@@ -136,7 +136,7 @@ where
 }
 
 /// What the fact says of its artefact: which it is, and, while it is kept, what stands in it.
-fn judge_artefact(
+pub(super) fn judge_artefact(
     given: &Given<'_>,
     named: Digest,
     case: &mut Case,

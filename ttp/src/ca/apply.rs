@@ -9,6 +9,10 @@ pub(super) fn apply(state: &mut CrlState, fact: &CaFact) {
             state.last = Some(LastCrl { number: *number, this_update: *this_update, next_update: *next_update });
         }
         // Certificates have histories of their own.
-        CaFact::CertificateIssued { .. } | CaFact::CertificateRevoked { .. } | CaFact::IssueRefused { .. } => {}
+        CaFact::CertificateIssued { .. }
+        | CaFact::CertificateRevoked { .. }
+        | CaFact::IssueRefused { .. }
+        | CaFact::BulkOrdered { .. }
+        | CaFact::BulkDone { .. } => {}
     }
 }

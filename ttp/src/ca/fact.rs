@@ -1,11 +1,12 @@
 //! What the certificate authority has done.
 
+use super::bulk::OrderId;
 use super::crl::Reason;
 use super::profile::ProfileCode;
 use super::{Authority, CaId, ListId};
 use crate::cbor::{self, Reader, Writer};
 use crate::digest::Digest;
-use crate::evidence::{CaKind, FactError, Kind, Recorded};
+use crate::evidence::{CaKind, FactError, Kind, Recorded, read_time};
 use crate::time::Timestamp;
 
 /// A fact of role 3.
@@ -77,6 +78,28 @@ pub enum CaFact {
         /// The application that asked for it; empty for the service's own.
         registration: Vec<u8>,
     },
+    /// An officer ordered a bulk revocation. Body `[order, at ms, document, reason, officer]`.
+    BulkOrdered {
+        /// Its name.
+        order: OrderId,
+        /// When.
+        at: Timestamp,
+        /// SHA-256 of the order's document, which is the artefact.
+        document: Digest,
+        /// Why.
+        reason: Reason,
+        /// SHA-256 of the officer's certificate.
+        officer: Digest,
+    },
+    /// It was carried out. Body `[order, at ms, revoked]`.
+    BulkDone {
+        /// Which.
+        order: OrderId,
+        /// When.
+        at: Timestamp,
+        /// How many certificates of it are revoked.
+        revoked: u64,
+    },
 }
 
 /// What a certificate was issued on.
@@ -126,6 +149,8 @@ impl Recorded for CaFact {
             Self::CrlIssued { .. } => CaKind::CrlIssued,
             Self::CertificateRevoked { .. } => CaKind::CertificateRevoked,
             Self::IssueRefused { .. } => CaKind::IssueRefused,
+            Self::BulkOrdered { .. } => CaKind::BulkOrdered,
+            Self::BulkDone { .. } => CaKind::BulkDone,
         })
     }
 
@@ -155,6 +180,13 @@ impl Recorded for CaFact {
             Self::IssueRefused { profile, reason, lint_version, findings, registration } => {
                 w.array(5).bytes(profile.as_bytes()).uint(*reason).uint(*lint_version);
                 w.bytes(findings).bytes(registration);
+            }
+            Self::BulkOrdered { order, at, document, reason, officer } => {
+                w.array(5).bytes(order.octets()).uint(at.millis()).bytes(document.as_bytes());
+                w.uint(reason.code()).bytes(officer.as_bytes());
+            }
+            Self::BulkDone { order, at, revoked } => {
+                w.array(3).bytes(order.octets()).uint(at.millis()).uint(*revoked);
             }
         }
     }
@@ -217,6 +249,20 @@ impl Recorded for CaFact {
                     registration: r.bytes()?.to_vec(),
                 })
             }
+            Kind::Ca(CaKind::BulkOrdered) => {
+                r.array(5)?;
+                Ok(Self::BulkOrdered {
+                    order: r.fixed()?.into(),
+                    at: read_time(r)?,
+                    document: Digest(r.fixed()?),
+                    reason: r.code(Reason::from_code)?,
+                    officer: Digest(r.fixed()?),
+                })
+            }
+            Kind::Ca(CaKind::BulkDone) => {
+                r.array(3)?;
+                Ok(Self::BulkDone { order: r.fixed()?.into(), at: read_time(r)?, revoked: r.uint()? })
+            }
             Kind::Ledger(_) | Kind::Ops(_) | Kind::Timestamp(_) | Kind::Archive(_) | Kind::Party(_) => {
                 Err(FactError::OtherKind { found: kind })
             }
@@ -274,6 +320,14 @@ mod tests {
                 findings: vec![5, 9],
                 registration: Vec::new(),
             },
+            CaFact::BulkOrdered {
+                order: [5; 16].into(),
+                at,
+                document: Digest([1; 32]),
+                reason: Reason::Superseded,
+                officer: Digest([2; 32]),
+            },
+            CaFact::BulkDone { order: [5; 16].into(), at, revoked: 7 },
         ];
         let envelope = Envelope {
             aggregate: Aggregate([0; 32]),

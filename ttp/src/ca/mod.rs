@@ -17,6 +17,7 @@
 //! Out of scope here: applications and who decides them, ACME (later issues), and which key signs (the shell).
 
 mod apply;
+pub mod bulk;
 pub mod certificate;
 pub mod credential;
 pub mod crl;

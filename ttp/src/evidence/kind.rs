@@ -121,6 +121,10 @@ codes! {
         CertificateRevoked = 2 "certificate-revoked",
         /// A certificate was not issued.
         IssueRefused = 3 "issue-refused",
+        /// An officer ordered that all certificates of a filter be revoked; the entry's digest is that of the order.
+        BulkOrdered = 4 "bulk-ordered",
+        /// That was done.
+        BulkDone = 5 "bulk-done",
     }
 }
 
@@ -288,11 +292,14 @@ mod tests {
                 "1.8 ops.operator-act",
                 "1.9 ops.started",
                 "1.10 ops.stopped",
+                "1.11 ops.access",
                 "2.0 timestamp.token",
                 "3.0 ca.certificate-issued",
                 "3.1 ca.crl-issued",
                 "3.2 ca.certificate-revoked",
                 "3.3 ca.issue-refused",
+                "3.4 ca.bulk-ordered",
+                "3.5 ca.bulk-done",
                 "6.0 archive.erased",
                 "9.0 party.registration-applied",
                 "9.1 party.identity-recorded",

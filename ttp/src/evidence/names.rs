@@ -15,10 +15,13 @@
 //!   8 party key     thumbprint 32 ‖ party 16
 //!   9 issued for    registration 16 ‖ serial
 //!  16 policy        aggregate 32 ‖ seq u64
+//!  17 bulk ordered  order 16
+//!  18 bulk done     order 16
 //! ```
 
 use super::{Aggregate, CaKind, Fact, Kind, OpsKind, PartyKind, Recorded};
 use crate::b64u::B64u;
+use crate::ca::bulk::OrderId;
 use crate::ca::crl::Reason;
 use crate::ca::{CaFact, CaId, ListId};
 use crate::crypto::jose::Thumbprint;
@@ -32,7 +35,7 @@ use crate::time::Timestamp;
 #[must_use]
 pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
     match fact.kind {
-        Kind::Ca(CaKind::CertificateIssued | CaKind::CertificateRevoked) => {
+        Kind::Ca(CaKind::CertificateIssued | CaKind::CertificateRevoked | CaKind::BulkOrdered | CaKind::BulkDone) => {
             CaFact::from_fact(fact).map_or(Vec::new(), |ca| of_certificate(fact, &ca))
         }
         Kind::Party(
@@ -82,6 +85,8 @@ fn of_certificate(fact: &Fact, ca: &CaFact) -> Vec<Vec<u8>> {
             }
             names
         }
+        CaFact::BulkOrdered { order, .. } => vec![[&[BULK_ORDERED][..], order.octets()].concat()],
+        CaFact::BulkDone { order, .. } => vec![[&[BULK_DONE][..], order.octets()].concat()],
         CaFact::CertificateIssued { .. } | CaFact::CrlIssued { .. } | CaFact::IssueRefused { .. } => Vec::new(),
     }
 }
@@ -121,6 +126,8 @@ const REGISTERED: u8 = 7;
 const PARTY_KEY: u8 = 8;
 const ISSUED_FOR: u8 = 9;
 const POLICY: u8 = 16;
+const BULK_ORDERED: u8 = 17;
+const BULK_DONE: u8 = 18;
 
 /// What the names of all applications begin with. Those that are not among the decided ones are open.
 pub const APPLICATIONS: [u8; 1] = [APPLIED];
@@ -128,11 +135,29 @@ pub const APPLICATIONS: [u8; 1] = [APPLIED];
 /// What the names of all decided applications begin with.
 pub const DECIDED_APPLICATIONS: [u8; 1] = [DECIDED];
 
+/// What the names of all orders of bulk revocation begin with.
+pub const BULK_ORDERS: [u8; 1] = [BULK_ORDERED];
+
+/// What the names of all certificates that expire begin with.
+pub const CERTIFICATES: [u8; 1] = [EXPIRES];
+
 /// What the names of all parties begin with.
 pub const PARTIES: [u8; 1] = [REGISTERED];
 
 /// What the names of all changes of policies begin with; those of one history stand together, in its order.
 pub const POLICIES: [u8; 1] = [POLICY];
+
+/// The name of the end of an order of bulk revocation.
+#[must_use]
+pub fn bulk_done(order: OrderId) -> Vec<u8> {
+    [&[BULK_DONE][..], order.octets()].concat()
+}
+
+/// Reads the name of an order of bulk revocation.
+#[must_use]
+pub fn read_bulk_ordered(name: &[u8]) -> Option<OrderId> {
+    Some(<[u8; 16]>::try_from(name.strip_prefix(&[BULK_ORDERED])?).ok()?.into())
+}
 
 /// The name of an application.
 #[must_use]
@@ -340,6 +365,17 @@ mod tests {
         for name in [&[][..], &[1], &[1, 9], &names[0][..]] {
             assert_eq!(read_revoked(name), None);
         }
+    }
+
+    #[test]
+    fn orders_without_an_end_are_found() {
+        let (order, at) = (OrderId::from([5; 16]), Timestamp::from_millis(7));
+        let (document, officer, reason) = (Digest([1; 32]), Digest([2; 32]), Reason::Superseded);
+        let ordered = of(&stored(CaFact::BulkOrdered { order, at, document, reason, officer }));
+        assert_eq!(ordered.iter().map(hex::encode).collect::<Vec<_>>(), [format!("11{}", "05".repeat(16))]);
+        assert_eq!((read_bulk_ordered(&ordered[0]), read_bulk_ordered(&ordered[0][1..])), (Some(order), None));
+        assert!(ordered[0].starts_with(&BULK_ORDERS));
+        assert_eq!(of(&stored(CaFact::BulkDone { order, at, revoked: 1 })), [bulk_done(order)]);
     }
 
     #[test]

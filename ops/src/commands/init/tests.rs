@@ -168,7 +168,7 @@ fn check_policies(policies: &BTreeMap<PolicyName, Vec<u8>>, config: &Config) {
     assert_eq!(roles.holders(TrustedRole::Auditor), 0);
     // The next start finds nothing to change.
     let folder = demo();
-    let opened = folder.open_keys(config).unwrap();
+    let opened = folder.open_keys(config, &Custody::new(&folder, &config.keys).unwrap()).unwrap();
     let now = Timestamp::from_millis(SystemReadings::new().read().wall_ms());
     let trial = Trial { authorities: &opened.authorities, base_url: &opened.identity.public_url, now };
     let wanted = folder.policies(config, &trial).unwrap();

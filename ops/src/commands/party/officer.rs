@@ -1,6 +1,9 @@
 //! The officers' commands.
 
+use std::time::Duration;
+
 use semper_ttp::b64u::B64u;
+use semper_ttp::ca::bulk::Filter;
 use semper_ttp::registration::document::{IdentityRecord, SeenDocument};
 use semper_ttp::statement::Salt;
 use semper_ttp::time::Timestamp;
@@ -13,6 +16,9 @@ use crate::commands::remote::{Remote, exit_of};
 use crate::commands::running::Failed;
 use crate::commands::{identity, say};
 use crate::exit::Exit;
+
+/// How often it is asked what became of an order.
+const ASK_AGAIN: Duration = Duration::from_millis(200);
 
 fn remote(of: &cli::OfService) -> Result<Remote, Failed> {
     let identity = identity::open(&of.identity, of.identity_passphrase_file.as_deref(), "officer")?;
@@ -94,6 +100,34 @@ pub(super) fn approve(args: &cli::PartyApprove, as_json: bool) -> Result<Exit, F
 pub(super) fn refuse(args: &cli::PartyRefuse, as_json: bool) -> Result<Exit, Failed> {
     let body = json!({ "reason": args.reason.name() });
     told(&post(&args.of, &format!("/v1/registrations/{}/refuse", args.id), &body)?, as_json, line_of)
+}
+
+/// Waits until the order is carried out, which goes on without the caller.
+pub(super) fn revoke(args: &cli::PartyRevoke, as_json: bool) -> Result<Exit, Failed> {
+    let filter = Filter {
+        issuer: args.issuer.clone(),
+        profile_sha256: args.profile.clone(),
+        registration: args.registration,
+        public_key_sha256: args.key.clone(),
+        issued_from: args.issued_from.clone(),
+        issued_before: args.issued_before.clone(),
+        serials: Some(args.serials.clone()).filter(|serials| !serials.is_empty()),
+    };
+    let filter = serde_json::to_value(filter).map_err(|error| Failed::fault(&error))?;
+    if args.preview {
+        let answer = post(&args.of, "/v1/revocations/preview", &json!({ "filter": filter }))?;
+        return told(&answer, as_json, |answer| format!("{} certificates", answer["certificates"]));
+    }
+    let mut answer = post(&args.of, "/v1/revocations", &json!({ "reason": args.reason, "filter": filter }))?;
+    let path = format!("/v1/revocations/{}", text(&answer, "id"));
+    let remote = remote(&args.of)?;
+    while text(&answer, "state") != "done" {
+        std::thread::sleep(ASK_AGAIN);
+        answer = answer_of(remote.call(async |client| client.get_json(&path).await))?;
+    }
+    told(&answer, as_json, |answer| {
+        format!("order {}: {} certificates are revoked", text(answer, "id"), answer["revoked"])
+    })
 }
 
 pub(super) fn show(args: &cli::PartyShow, as_json: bool) -> Result<Exit, Failed> {

@@ -35,6 +35,7 @@ pub(super) async fn watch(service: Arc<Service>) {
         let looked = tokio::task::spawn_blocking(move || {
             told("the access log", service.record_accesses());
             told("old applications", service.expire_applications());
+            told("orders of bulk revocation", service.carry_out_orders());
         });
         let _ = looked.await; // its panic was printed
     }

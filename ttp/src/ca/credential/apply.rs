@@ -23,6 +23,9 @@ pub(super) fn apply(state: &mut CertificateState, fact: &CaFact) {
             }
         }
         // Others' histories.
-        CaFact::CrlIssued { .. } | CaFact::IssueRefused { .. } => {}
+        CaFact::CrlIssued { .. }
+        | CaFact::IssueRefused { .. }
+        | CaFact::BulkOrdered { .. }
+        | CaFact::BulkDone { .. } => {}
     }
 }

@@ -1,0 +1,160 @@
+//! Bulk revocation: what an order concerns is revoked, once, whatever happens in between.
+
+mod world;
+
+use std::sync::{Arc, atomic::AtomicU64};
+
+use semper_api::{ActFault, Service, ToIssue};
+use semper_ledger::sequencer::Idempotency;
+use semper_ttp::{
+    ca::{
+        Authority, CaId,
+        bulk::{BulkState, Filter, OrderId},
+        credential::Status,
+        crl::Reason,
+        name::{AlternativeNames, Attribute, DistinguishedName},
+        profile::Profile,
+    },
+    crypto::{SignatureAlgorithm, Signer, SoftKey},
+    digest::Digest,
+    evidence::{CaKind, Fact, Kind},
+};
+use world::{Disk, Now, Pki, START};
+
+struct World {
+    disk: Disk,
+    now: Arc<Now>,
+    pki: Pki,
+    service: Arc<Service>,
+}
+
+impl World {
+    fn new() -> Self {
+        let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
+        let service = pki.service(&disk, &now, 0);
+        Self { disk, now, pki, service }
+    }
+
+    fn restart(self) -> Self {
+        let Self { disk, now, pki, service } = self;
+        drop(service);
+        let service = pki.service(&disk, &now, 0);
+        Self { disk, now, pki, service }
+    }
+
+    /// So many certificates of a profile: their serial numbers.
+    fn issue(&self, profile: &str, count: usize) -> Vec<Vec<u8>> {
+        let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let subject = [
+            (Attribute::Country, "FR"),
+            (Attribute::Organization, "Example"),
+            (Attribute::OrganizationIdentifier, "NTRFR-000000000"),
+            (Attribute::CommonName, "Example"),
+        ];
+        let wanted = ToIssue {
+            ca: CaId::first(Authority::Party),
+            profile: Profile::named(profile),
+            subject: DistinguishedName(subject.map(|(attribute, text)| (attribute, text.to_owned())).into()),
+            alternative_names: AlternativeNames::default(),
+            spki_der: key.spki_der().to_vec(),
+            serial: None,
+            registration: vec![5; 16],
+            request: Digest::of(b"request"),
+        };
+        (0..count).map(|_| self.service.issue(&wanted).unwrap().certificate.serial()).collect()
+    }
+
+    fn order(&self, filter: Filter, number: u8) -> OrderId {
+        let idempotency = Idempotency { key: [number; 32], request: [number; 32] };
+        self.service.order_revocation(Reason::Superseded, filter, Digest::of(b"officer"), idempotency).unwrap()
+    }
+
+    fn status(&self, serial: &[u8]) -> Status {
+        self.service.find_certificate(serial).unwrap().unwrap().state.issued().unwrap().clone()
+    }
+
+    fn revoked(&self, serials: &[Vec<u8>]) -> usize {
+        serials.iter().filter(|serial| self.status(serial).revoked.is_some()).count()
+    }
+
+    fn done(&self, order: OrderId) -> Option<u64> {
+        match self.service.find_order(order).unwrap() {
+            Some((BulkState::Done(_, done), _)) => Some(done.revoked),
+            _ => None,
+        }
+    }
+
+    fn kinds(&self, wanted: CaKind) -> usize {
+        let facts = (0..self.service.reader().size()).map(|index| self.service.reader().fact(index).unwrap().unwrap());
+        facts.filter(|fact| Fact::decode(fact).unwrap().kind == Kind::Ca(wanted)).count()
+    }
+}
+
+fn of_profile(name: &str) -> Filter {
+    Filter { profile_sha256: Some(Profile::named(name).digest().to_string()), ..Filter::default() }
+}
+
+#[test]
+fn what_an_order_concerns_is_revoked_and_nothing_else() {
+    let world = World::new();
+    let (legal, auth) = (world.issue("party-legal", 1_100), world.issue("party-auth", 3));
+    let filter = of_profile("party-legal");
+    assert_eq!(world.service.count_concerned(&filter.read().unwrap()).unwrap(), 1_100, "more than a page");
+    let order = world.order(filter, 1);
+    assert_eq!((world.revoked(&legal), world.done(order)), (0, None), "an order is given before anything is done");
+    world.service.carry_out_orders().unwrap();
+    assert_eq!((world.revoked(&legal), world.revoked(&auth), world.done(order)), (1_100, 0, Some(1_100)));
+    assert_eq!(world.status(&legal[7]).revoked.unwrap().reason, Reason::Superseded);
+    // What comes later is not concerned, and what is done is not done again.
+    world.now.pass(1);
+    let later = world.issue("party-legal", 2);
+    world.service.carry_out_orders().unwrap();
+    assert_eq!((world.revoked(&later), world.kinds(CaKind::CertificateRevoked)), (0, 1_100));
+}
+
+/// A crash between an order and its end, before the first revocation and in the midst of them.
+#[test]
+fn an_order_outlives_the_process() {
+    let world = World::new();
+    let serials = world.issue("party-legal", 40);
+    let order = world.order(of_profile("party-legal"), 1);
+    let first = semper_api::ToRevoke {
+        ca: CaId::first(Authority::Party),
+        serial: serials[3].clone(),
+        reason: Reason::Superseded,
+        officer: Digest::of(b"officer"),
+        idempotency: None,
+    };
+    world.service.revoke(&first).unwrap();
+    world.now.pass(60);
+    let world = world.restart();
+    let late = world.issue("party-legal", 1);
+    world.service.carry_out_orders().unwrap();
+    assert_eq!((world.revoked(&serials), world.revoked(&late), world.done(order)), (40, 0, Some(40)));
+    assert_eq!((world.kinds(CaKind::CertificateRevoked), world.kinds(CaKind::BulkDone)), (40, 1), "each once");
+}
+
+#[test]
+fn a_repetition_is_the_same_order() {
+    let world = World::new();
+    let serials = world.issue("party-legal", 1);
+    let filter = Filter { serials: Some(serials.iter().map(hex::encode).collect()), ..Filter::default() };
+    let order = world.order(filter.clone(), 1);
+    assert_eq!(world.order(filter.clone(), 1), order);
+    assert_ne!(world.order(filter.clone(), 2), order);
+    let other = Idempotency { key: [1; 32], request: [9; 32] };
+    let refused = world.service.order_revocation(Reason::Superseded, filter, Digest::of(b"officer"), other);
+    assert!(matches!(refused, Err(ActFault::KeyReused)));
+}
+
+/// A reason that is not for a class of certificates passes those over, and the order ends all the same.
+#[test]
+fn what_cannot_be_revoked_is_passed_over() {
+    let world = World::new();
+    let serials = world.issue("party-legal", 2);
+    let idempotency = Idempotency { key: [1; 32], request: [1; 32] };
+    let filter = of_profile("party-legal");
+    let order = world.service.order_revocation(Reason::CaCompromise, filter, Digest::of(b"officer"), idempotency);
+    world.service.carry_out_orders().unwrap();
+    assert_eq!((world.revoked(&serials), world.done(order.unwrap())), (0, Some(0)));
+}
