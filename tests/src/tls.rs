@@ -6,9 +6,11 @@ use std::net::{SocketAddr, TcpStream};
 use std::path::Path;
 
 use openssl::pkcs12::Pkcs12;
+use openssl::pkey::PKey;
 use openssl::ssl::{
     HandshakeError, SslConnector, SslConnectorBuilder, SslMethod, SslStream, SslVerifyMode, SslVersion,
 };
+use openssl::x509::X509;
 
 /// A client. It believes the root of one service and nobody else.
 pub struct TlsClient(SslConnectorBuilder);
@@ -36,6 +38,17 @@ impl TlsClient {
         let opened = Pkcs12::from_der(&file("p12")).and_then(|p12| p12.parse2(passphrase.trim())).expect("a .p12");
         self.0.set_certificate(&opened.cert.expect("a certificate")).expect("the certificate");
         self.0.set_private_key(&opened.pkey.expect("a key")).expect("the key");
+        self
+    }
+
+    /// With a certificate and its private key (PKCS #8), both DER.
+    ///
+    /// # Panics
+    /// They do not read, or do not belong together.
+    #[must_use]
+    pub fn with_key(mut self, certificate: &[u8], key: &[u8]) -> Self {
+        self.0.set_certificate(&X509::from_der(certificate).expect("a certificate")).expect("the certificate");
+        self.0.set_private_key(&PKey::private_key_from_pkcs8(key).expect("a key")).expect("the key");
         self
     }
 

@@ -4,14 +4,15 @@
 use std::sync::{Arc, LazyLock};
 
 use openssl::pkey::{PKey, Private};
-use semper_tests::pki::{Names, Pki, PkiSettings, ocsp_request, private_key, subject};
+use semper_tests::pki::{DAY_SECS, Names, Pki, PkiSettings, ocsp_request, private_key, subject};
 use semper_ttp::ca::Authority;
 use semper_ttp::ca::crl::Reason;
-use semper_ttp::ca::name::Attribute;
+use semper_ttp::ca::name::{Attribute, Subject};
 use semper_ttp::ca::ocsp::response::{ReadResponse, read};
 use semper_ttp::ca::ocsp::{ErrorStatus, HashAlgorithm};
 use semper_ttp::ca::profile::{Profile, builtin};
 use semper_ttp::crypto::{KeyKind, SignatureAlgorithm};
+use semper_ttp::time::Timestamp;
 use semper_ttp::x509::Certificate;
 
 /// What certificates name; a linter knows that nobody outside reaches 127.0.0.1.
@@ -38,10 +39,22 @@ pub(crate) struct Artefact {
 pub(crate) enum Kind {
     /// A certificate: its profile, and its issuer's certificate.
     Certificate { profile: String, issuer: Vec<u8> },
-    /// A list of revoked certificates, and whether it is of CAs.
-    List { of_cas: bool },
+    /// A list of revoked certificates: whether it is of CAs, its issuer's certificate, its own place where it is a shard, and whom it
+    /// must name.
+    List { of_cas: bool, issuer: Vec<u8>, shard: Option<String>, names: Vec<Gone> },
     /// An OCSP response.
     Status,
+}
+
+/// A certificate that was revoked.
+#[derive(Clone)]
+pub(crate) struct Gone {
+    issuer: Authority,
+    /// The list that it names.
+    place: String,
+    pub(crate) serial: Vec<u8>,
+    pub(crate) at: Timestamp,
+    pub(crate) reason: Reason,
 }
 
 /// Everything, made once for all tests.
@@ -56,22 +69,26 @@ pub(crate) static EMITTED: LazyLock<Vec<Artefact>> = LazyLock::new(|| {
         keys.0.truncate(1);
     }
     for status in ErrorStatus::ALL {
-        emitted.status(&status.to_string(), &status.der());
+        emitted.add(&status.to_string(), &status.der(), Kind::Status);
     }
     for profile in builtin() {
         let is_its =
             |one: &Artefact| matches!(&one.kind, Kind::Certificate { profile: of, .. } if of == profile.name());
-        assert!(emitted.0.iter().any(is_its), "nothing of {}", profile.name());
+        assert!(emitted.artefacts.iter().any(is_its), "nothing of {}", profile.name());
     }
-    emitted.0
+    emitted.artefacts
 });
 
 #[derive(Default)]
-struct Emitted(Vec<Artefact>);
+struct Emitted {
+    artefacts: Vec<Artefact>,
+    /// By the hierarchy that is at work.
+    gone: Vec<Gone>,
+}
 
 impl Emitted {
     fn add(&mut self, title: &str, der: &[u8], kind: Kind) {
-        self.0.push(Artefact { title: title.to_owned(), der: der.to_vec(), kind });
+        self.artefacts.push(Artefact { title: title.to_owned(), der: der.to_vec(), kind });
     }
 
     fn certificate(&mut self, profile: &str, title: &str, certificate: &Certificate, issuer: &Certificate) {
@@ -79,17 +96,26 @@ impl Emitted {
         self.add(&format!("{profile}, {title}"), certificate.der(), kind);
     }
 
-    /// Every list of a CA.
-    fn lists(&mut self, pki: &Pki, authority: Authority, shards: u32, title: &str) {
-        let name = authority.name();
-        for place in std::iter::once(name.to_owned()).chain((1..=shards).map(|shard| format!("{name}/{shard}"))) {
-            let kind = Kind::List { of_cas: authority == Authority::Root };
-            self.add(&format!("{place}, {title}"), &pki.list(&place), kind);
+    /// Every list of every CA.
+    fn lists(&mut self, pki: &Pki, shards: u32, title: &str) {
+        for authority in Authority::ALL {
+            let name = authority.name();
+            let of_cas = authority == Authority::Root;
+            for shard in 0..=if of_cas { 0 } else { shards } {
+                let place = if shard == 0 { name.to_owned() } else { format!("{name}/{shard}") };
+                let url = format!("{BASE_URL}/crl/{place}.crl");
+                let names = self.gone.iter().filter(|one| one.issuer == authority && (shard == 0 || one.place == url));
+                let (names, shard) = (names.cloned().collect(), (shard > 0).then_some(url));
+                let kind = Kind::List { of_cas, issuer: pki.ca(authority).der().to_vec(), shard, names };
+                self.add(&format!("{place}, {title}"), &pki.list(&place), kind);
+            }
         }
     }
 
-    fn status(&mut self, title: &str, response: &[u8]) {
-        self.add(title, response, Kind::Status);
+    fn revoke(&mut self, pki: &Pki, issuer: Authority, certificate: &Certificate, reason: Reason) {
+        pki.revoke(issuer, certificate, reason);
+        let place = certificate.crl_place().unwrap_or_default();
+        self.gone.push(Gone { issuer, place, serial: certificate.serial(), at: pki.now().whole_secs(), reason });
     }
 }
 
@@ -197,14 +223,7 @@ fn emit(emitted: &mut Emitted, pki: &Pki, shards: u32, keys: &Keys, how: &str) {
     for authority in Authority::ISSUING {
         emitted.certificate("issuing-ca", &format!("{} {how}", authority.name()), pki.ca(authority), root);
     }
-    for authority in Authority::ALL {
-        emitted.lists(
-            pki,
-            authority,
-            shards * u32::from(authority != Authority::Root),
-            &format!("without entries, {how}"),
-        );
-    }
+    emitted.lists(pki, shards, &format!("without entries, {how}"));
     let qualified = qualified();
     for profile in builtin().iter().filter(|profile| !profile.code().is_ca()).chain([&qualified]) {
         for authority in profile.issuers() {
@@ -220,51 +239,54 @@ fn emit(emitted: &mut Emitted, pki: &Pki, shards: u32, keys: &Keys, how: &str) {
     for authority in Authority::ISSUING {
         statuses(emitted, pki, authority, how);
     }
-    pki.revoke(Authority::Root, pki.ca(Authority::Tsu), Reason::CaCompromise);
-    pki.revoke(Authority::Root, pki.ca(Authority::Server), Reason::CessationOfOperation);
-    pki.pass(1);
+    emitted.revoke(pki, Authority::Root, pki.ca(Authority::Tsu), Reason::CaCompromise);
+    emitted.revoke(pki, Authority::Root, pki.ca(Authority::Server), Reason::CessationOfOperation);
+    // Until also the lists of all are issued anew, beside the shards.
+    pki.pass(DAY_SECS);
     pki.renew_lists();
-    for authority in Authority::ALL {
-        emitted.lists(
-            pki,
-            authority,
-            shards * u32::from(authority != Authority::Root),
-            &format!("with entries, {how}"),
-        );
-    }
+    emitted.lists(pki, shards, &format!("with entries, {how}"));
+    emitted.gone.clear();
 }
 
-/// OCSP responses of one CA: good, revoked for every reason, unknown; one and several, with and without a nonce, errors.
+/// OCSP responses of one CA: good, revoked for every reason, unknown; one and several, with and without a nonce.
 fn statuses(emitted: &mut Emitted, pki: &Pki, authority: Authority, how: &str) {
-    let profile = Profile::named("ocsp-responder");
+    let name = authority.name();
+    let profile = Profile::named(match authority {
+        Authority::Server => "service-tls",
+        Authority::Tsu => "tsu",
+        Authority::Root | Authority::Party => "party-legal",
+    });
     let issue = || {
-        pki.issue(authority, &profile, private_key(KeyKind::EcdsaP256), Names::from(&subject("Some key"))).certificate
+        let names = Names::from(&Subject { common_name: "id.example.com".to_owned(), ..subject("") });
+        let names = if authority == Authority::Server { names.with_dns(&["id.example.com"]) } else { names };
+        pki.issue(authority, &profile, private_key(KeyKind::EcdsaP256), names).certificate
     };
-    let mut ask = |title: &str, about: &[&[u8]], hash, nonce: Option<&[u8]>| {
+    let ask = |emitted: &mut Emitted, title: &str, about: &[&[u8]], hash, nonce: Option<&[u8]>| {
         let about: Vec<_> = about.iter().map(|serial| pki.cert_id(authority, hash, serial)).collect();
         let response = pki.ask(&ocsp_request(&about, nonce));
-        emitted.status(&format!("{}, {title}, {how}", authority.name()), &response);
-        let ReadResponse::Basic(basic) = read(&response).expect("a response") else { panic!("{title}: an error") };
-        (basic.certificates[0].clone(), about.len())
+        emitted.add(&format!("{name}, {title}, {how}"), &response, Kind::Status);
+        response
     };
-    let (good, never) = (issue().serial(), [0x41; 16]);
     let (sha1, sha256) = (HashAlgorithm::Sha1, HashAlgorithm::Sha256);
-    let (responder, _) = ask("good", &[&good], sha1, None);
-    ask("good by SHA-256", &[&good], sha256, None);
+    let (good, never) = (issue().serial(), [0x41; 16]);
+    let response = ask(emitted, "good", &[&good], sha1, None);
+    let ReadResponse::Basic(basic) = read(&response).expect("a response") else { panic!("an error") };
+    emitted.certificate("ocsp-responder", &format!("{name}'s own {how}"), &basic.certificates[0], pki.ca(authority));
+    ask(emitted, "good by SHA-256", &[&good], sha256, None);
     for length in [1, 32, 128] {
-        ask(&format!("good, nonce of {length}"), &[&good], sha1, Some(&vec![7; length]));
+        ask(emitted, &format!("good, nonce of {length}"), &[&good], sha1, Some(&vec![7; length]));
     }
-    ask("unknown", &[&never], sha1, None);
-    ask("unknown with a nonce", &[&never], sha256, Some(&[9; 32]));
+    ask(emitted, "unknown", &[&never], sha1, None);
+    ask(emitted, "unknown with a nonce", &[&never], sha256, Some(&[9; 32]));
     let mut all = vec![good, never.to_vec()];
     for reason in REASONS {
         let revoked = issue();
-        pki.revoke(authority, &revoked, reason);
-        ask(&format!("revoked, {}", reason.name()), &[&revoked.serial()], sha1, None);
-        ask(&format!("revoked, {} with a nonce", reason.name()), &[&revoked.serial()], sha256, Some(&[3; 32]));
-        all.push(revoked.serial());
+        emitted.revoke(pki, authority, &revoked, reason);
+        let (serial, title) = (revoked.serial(), format!("revoked, {}", reason.name()));
+        ask(emitted, &title, &[&serial], sha1, None);
+        ask(emitted, &format!("{title} with a nonce"), &[&serial], sha256, Some(&[3; 32]));
+        all.push(serial);
     }
     let all: Vec<&[u8]> = all.iter().map(Vec::as_slice).collect();
-    ask("several", &all, sha1, None);
-    emitted.certificate("ocsp-responder", &format!("{}'s own {how}", authority.name()), &responder, pki.ca(authority));
+    ask(emitted, "several", &all, sha1, None);
 }

@@ -18,7 +18,7 @@ fn pkilint_finds_nothing() {
                 let issuer = hex::encode(issuer);
                 json!({ "kind": "certificate", "title": title, "file": file, "profile": profile, "issuer": issuer })
             }
-            Kind::List { of_cas } => json!({ "kind": "list", "title": title, "file": file, "of_cas": of_cas }),
+            Kind::List { of_cas, .. } => json!({ "kind": "list", "title": title, "file": file, "of_cas": of_cas }),
             Kind::Status => json!({ "kind": "status", "title": title, "file": file }),
         }
     };

@@ -2,3 +2,4 @@
 
 mod emission;
 mod lint;
+mod parsers;
