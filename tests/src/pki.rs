@@ -21,7 +21,8 @@ use semper_api::quota::Quota;
 use semper_api::router::{self, App, BodyLimits};
 use semper_api::server::{self, Limits, Served};
 use semper_api::{
-    Authorities, AuthorityKey, Policies, RegistrationParts, ResponderKey, Service, ServiceParts, TimeSource, ToIssue, ToRevoke,
+    Authorities, AuthorityKey, Policies, RegistrationParts, ResponderKey, Service, ServiceParts, TimeSource, ToIssue,
+    ToRevoke,
 };
 use semper_ledger::anchor::memory::MemoryAnchor;
 use semper_ledger::erasure::MemoryJournal;

@@ -29,7 +29,8 @@ use semper_ttp::{
 
 use super::{
     CredentialFault, Service, ServiceFault,
-    credential::{ATTEMPTS_MAX, list_for, tagged},
+    act::ATTEMPTS_MAX,
+    credential::{list_for, tagged},
     draft,
     keys::{Keyring, Kind, RotationCause, RotationFault},
     load,
