@@ -8,6 +8,7 @@
 //! A signature that was not committed dies with the memory it lies in.
 
 mod act;
+mod ceremony;
 mod credential;
 mod crl;
 mod keys;
@@ -45,6 +46,7 @@ use tokio::sync::Notify;
 
 pub use self::{
     act::ActFault,
+    ceremony::CeremonyFault,
     credential::{CredentialFault, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
     keys::{KeyParts, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
     ocsp::ResponderKey,

@@ -68,6 +68,7 @@ fn table() -> Vec<Row> {
         Row::get("/certificates/{serial}/status", Anyone, certificates::status),
         Row::post("/certificates/{serial}/revoke", Roles(&[RevocationOfficer]), certificates::revoke),
         Row::get("/keys", Roles(&[Operator, Auditor]), keys::list),
+        Row::post("/keys/ceremonies", Roles(&[Operator]), keys::record_ceremony),
         Row::post("/keys/import", Roles(&[Operator]), keys::import),
         Row::post("/keys/{name}/rotate", Roles(&[Operator]), keys::rotate),
         Row::post("/keys/{name}/request", Roles(&[Operator]), keys::request),

@@ -24,7 +24,8 @@ pub(crate) use evidence::Witnesses;
 pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_ending};
 pub(crate) use folder::{Audit, Export, Fsck};
 pub(crate) use keys::{
-    Keys, KeysCommand, KeysExport, KeysImport, KeysList, KeysRequest, KeysRotate, KeysSign, OfService,
+    Keys, KeysCeremony, KeysCommand, KeysExport, KeysImport, KeysList, KeysRequest, KeysRotate, KeysSign, OfService,
+    Step,
 };
 pub(crate) use outside::{Monitor, Witness, WitnessCommand, WitnessInit, WitnessServe};
 pub(crate) use party::{

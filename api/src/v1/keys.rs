@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     router::App,
-    service::{Imported, KnownKey, Rotated, RotationCause, RotationFault},
+    service::{CeremonyFault, Imported, KnownKey, Rotated, RotationCause, RotationFault},
 };
 
 /// `GET /v1/keys`: every key that this service had or has.
@@ -149,6 +149,48 @@ pub(super) async fn import(
         }),
     };
     Ok(Json(answer).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CeremonyRequest {
+    transcript: String,
+    statements: Vec<String>,
+}
+
+/// `POST /v1/keys/ceremonies`: what an operator and an officer attest of a ceremony. The whole request is kept.
+pub(super) async fn record_ceremony(
+    State(app): State<Arc<App>>,
+    operator: Principal,
+    headers: HeaderMap,
+    Body(bytes): Body,
+) -> Result<Response, Problem> {
+    let key = body::idempotency_key(&headers, &operator.digest())?;
+    let CeremonyRequest { transcript, statements } = body::json(&bytes)?;
+    let request = Digest::of(&[b"ceremony\0", &operator.digest().as_bytes()[..], &bytes].concat());
+    let idempotency = Some(Idempotency { key, request: request.0 });
+    let (service, digest) = (app.service.clone(), Digest::of(transcript.as_bytes()));
+    let record = move || {
+        let statements: Vec<_> = statements.into_iter().map(String::into_bytes).collect();
+        service.record_ceremony(transcript.as_bytes(), &statements, bytes.to_vec(), idempotency)
+    };
+    let entry = body::blocking(record).await??;
+    let entry = certificates::entry(&app, entry)?;
+    Ok(Json(json!({ "transcript_sha256": digest.to_string(), "entry": entry })).into_response())
+}
+
+impl From<CeremonyFault> for Problem {
+    fn from(fault: CeremonyFault) -> Self {
+        match fault {
+            CeremonyFault::Statement | CeremonyFault::Signer | CeremonyFault::People => {
+                Self::new(Code::KeysCeremony, fault.to_string())
+            }
+            CeremonyFault::KeyReused => {
+                Self::new(Code::HttpIdempotencyKey, "this Idempotency-Key belongs to another request")
+            }
+            CeremonyFault::Fault(fault) => fault.into(),
+        }
+    }
 }
 
 fn answer(app: &App, rotated: &Rotated) -> Result<Value, Problem> {

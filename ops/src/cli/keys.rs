@@ -23,6 +23,7 @@ pub(crate) enum KeysCommand {
     Request(KeysRequest),
     Sign(KeysSign),
     Import(KeysImport),
+    Ceremony(KeysCeremony),
 }
 
 /// Which server is asked, and by whom.
@@ -164,6 +165,66 @@ pub(crate) struct KeysImport {
     /// As for `semper keys rotate`.
     #[arg(long, value_name = "TEXT")]
     pub(crate) idempotency_key: Option<String>,
+}
+
+/// Hold a key ceremony: steps under the eyes of an operator and an officer, and a transcript that both sign.
+///
+/// Both must be there with their .p12 and its passphrase before the first step. The steps are taken in order; one that fails ends the
+/// ceremony, and is in the transcript. Then both sign the transcript, and the server, which checks who they are, enters it into
+/// the ledger. The transcript names them and stays private.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper keys ceremony --reason 'second CA for timestamping units' --identity operator.p12 --officer officer.p12 \\
+      --step 'rotate ca-tsu' --step 'rotate tsu-ec' --transcript ceremony.json")]
+pub(crate) struct KeysCeremony {
+    /// Why it is held; stands in the transcript.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// A step: 'rotate KEY', 'request KEY FILE' or 'import FILE'. In order.
+    #[arg(long, value_name = "STEP", required = true, value_parser = step)]
+    pub(crate) step: Vec<Step>,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+    /// The officer: a .p12 file, whose passphrase lies beside it or where --officer-passphrase-file says.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) officer: PathBuf,
+    /// The passphrase of the officer's .p12.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) officer_passphrase_file: Option<PathBuf>,
+    /// The file to write the transcript with both signatures into.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) transcript: PathBuf,
+}
+
+/// A step of a ceremony.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// As `semper keys rotate`.
+    Rotate(KeyPurpose),
+    /// As `semper keys request --to`.
+    Request(KeyPurpose, PathBuf),
+    /// As `semper keys import`.
+    Import(PathBuf),
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rotate(key) => write!(f, "rotate {}", key.name()),
+            Self::Request(key, file) => write!(f, "request {} {}", key.name(), file.display()),
+            Self::Import(file) => write!(f, "import {}", file.display()),
+        }
+    }
+}
+
+fn step(text: &str) -> Result<Step, String> {
+    match text.split_once(' ').map(|(verb, rest)| (verb, rest.split_once(' ').unwrap_or((rest, "")))) {
+        Some(("rotate", (key, ""))) => Ok(Step::Rotate(purpose(key)?)),
+        Some(("request", (key, file))) if !file.is_empty() => Ok(Step::Request(purpose(key)?, file.into())),
+        Some(("import", _)) => Ok(Step::Import(text["import ".len()..].into())),
+        _ => Err("must be 'rotate KEY', 'request KEY FILE' or 'import FILE'".to_owned()),
+    }
 }
 
 fn purpose(text: &str) -> Result<KeyPurpose, String> {

@@ -1,6 +1,7 @@
 //! `semper keys`: the keys of a running service, asked for over its HTTPS listener as an operator; and a root's key that is kept
 //! offline, with files that are carried by hand.
 
+mod ceremony;
 mod export;
 mod sign;
 
@@ -25,6 +26,7 @@ pub(crate) fn run(args: cli::Keys, json: bool) -> Exit {
         KeysCommand::Request(args) => ("request", request(&args, json)),
         KeysCommand::Sign(args) => ("sign", sign::run(&args, json)),
         KeysCommand::Import(args) => ("import", import(&args, json)),
+        KeysCommand::Ceremony(args) => ("ceremony", ceremony::run(&args, json)),
     };
     match done {
         Ok(()) => Exit::Ok,
