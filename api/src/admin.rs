@@ -42,11 +42,15 @@ async fn healthz() -> &'static str {
     "ok\n"
 }
 
-/// 200 when everything that is offered can be done now; else 503 and the reasons, one a line.
+/// 200 when everything that is offered can be done now, with what will stand in the way if nobody acts; else 503 and the reasons, one a
+/// line.
 async fn readyz(State(service): State<Arc<Service>>) -> Response {
     let why = service.unready();
     match why.is_empty() {
-        true => (StatusCode::OK, "ready\n".to_owned()).into_response(),
+        true => {
+            let told = service.soon_unready().into_iter().map(|what| format!("soon: {what}\n"));
+            (StatusCode::OK, format!("ready\n{}", told.collect::<String>())).into_response()
+        }
         false => (StatusCode::SERVICE_UNAVAILABLE, why.join("\n") + "\n").into_response(),
     }
 }

@@ -25,8 +25,8 @@ pub struct AuthorityKey {
     pub certificate: Vec<u8>,
     /// Name, key identifier and algorithm, for what it signs.
     pub issuer: Issuer,
-    /// Its key.
-    pub signer: Arc<dyn Signer>,
+    /// Its key; `None` for a root whose key is kept offline.
+    pub signer: Option<Arc<dyn Signer>>,
     /// From thisUpdate to nextUpdate of its lists, seconds.
     pub crl_life_secs: u32,
     /// Into how many shards what it issues from now on is divided; 0 for the one list of all.
@@ -88,6 +88,11 @@ impl HeldList {
     pub(crate) fn take_stale(&self) -> bool {
         self.stale.swap(false, Ordering::AcqRel)
     }
+
+    /// The same without taking it.
+    pub(crate) fn is_stale(&self) -> bool {
+        self.stale.load(Ordering::Acquire)
+    }
 }
 
 impl Held {
@@ -103,6 +108,11 @@ impl Held {
 
     pub(crate) fn mark_revoked(&self) {
         self.revoked.store(true, Ordering::Release);
+    }
+
+    /// Whether its own certificate has ended, and with it every one that it issued: nothing is asked of it any more.
+    pub(crate) fn has_ended(&self, now: Timestamp) -> bool {
+        self.certificate.as_ref().is_some_and(|own| own.validity().not_after < now)
     }
 
     /// Whether its own certificate is this one of this CA.

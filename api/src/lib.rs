@@ -32,8 +32,8 @@ pub mod witnesses;
 
 pub use authorities::{Authorities, AuthorityKey};
 pub use service::{
-    ActFault, CredentialFault, Endpoint, IssuedCertificate, KeyParts, KeyStore, KeyStoreFault, KnownApplication,
-    KnownCertificate, KnownKey, KnownList, KnownParty, Listener, PartyFault, Policies, PolicyInForce,
+    ActFault, CeremonyFault, CredentialFault, Endpoint, Imported, IssuedCertificate, KeyParts, KeyStore, KeyStoreFault,
+    KnownApplication, KnownCertificate, KnownKey, KnownList, KnownParty, Listener, PartyFault, Policies, PolicyInForce,
     RegistrationFault, RegistrationParts, ResponderKey, Rotated, RotationCause, RotationFault, Service, ServiceParts,
     TimeSource, ToIssue, ToRevoke,
 };

@@ -9,10 +9,12 @@
 
 mod act;
 mod bulk;
+mod ceremony;
 mod credential;
 mod crl;
 mod keys;
 mod ocsp;
+mod offline;
 mod party;
 mod policies;
 mod registration;
@@ -46,9 +48,11 @@ use tokio::sync::Notify;
 pub use self::{
     act::ActFault,
     bulk::carry_out_in_background,
+    ceremony::CeremonyFault,
     credential::{CredentialFault, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
     keys::{KeyParts, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
     ocsp::ResponderKey,
+    offline::Imported,
     party::{KnownParty, PartyFault},
     policies::{Policies, PolicyInForce},
     registration::{KnownApplication, RegistrationFault, RegistrationParts},
@@ -393,7 +397,8 @@ impl Service {
                 why.push(format!("{}: its key is not in its period of use", endpoint.endpoint.settings().name));
             }
         }
-        for held in self.authorities.all().iter() {
+        let all = self.authorities.all();
+        for held in all.iter().filter(|held| !held.has_ended(now)) {
             for list in held.lists() {
                 let name = list.id.place();
                 match list.next_update() {

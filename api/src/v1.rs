@@ -72,7 +72,10 @@ fn table() -> Vec<Row> {
         Row::post("/revocations/preview", Roles(&[RevocationOfficer]), revocations::preview),
         Row::get("/revocations/{order}", Roles(&[RevocationOfficer, Auditor]), revocations::show),
         Row::get("/keys", Roles(&[Operator, Auditor]), keys::list),
+        Row::post("/keys/ceremonies", Roles(&[Operator]), keys::record_ceremony),
+        Row::post("/keys/import", Roles(&[Operator]), keys::import),
         Row::post("/keys/{name}/rotate", Roles(&[Operator]), keys::rotate),
+        Row::post("/keys/{name}/request", Roles(&[Operator]), keys::request),
     ]
 }
 

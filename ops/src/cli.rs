@@ -23,7 +23,10 @@ use clap::{Parser, Subcommand};
 pub(crate) use evidence::Witnesses;
 pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_ending};
 pub(crate) use folder::{Audit, Export, Fsck};
-pub(crate) use keys::{Keys, KeysCommand, KeysList, KeysRotate, OfService};
+pub(crate) use keys::{
+    Keys, KeysCeremony, KeysCommand, KeysExport, KeysImport, KeysList, KeysRequest, KeysRotate, KeysSign, OfService,
+    Step,
+};
 pub(crate) use outside::{Monitor, Witness, WitnessCommand, WitnessInit, WitnessServe};
 pub(crate) use party::{
     Document, OfStranger, Party, PartyApply, PartyApprove, PartyCommand, PartyIdentify, PartyPending, PartyRead,

@@ -14,6 +14,7 @@
 //! | [`vault`] | where backups lie, and who can read them |
 //! | [`tls`] | a client's half of TLS, with and without a certificate |
 //! | [`realtime`] | servers in another time than ours |
+//! | [`softhsm`] | a PKCS#11 token, behind a module that fails as a test says |
 //! | [`dice`] | seeded randomness |
 //! | [`powercut`] | a file system that forgets what was not synced |
 //!
@@ -29,6 +30,7 @@ pub mod powercut;
 pub mod process;
 pub mod realtime;
 pub mod server;
+pub mod softhsm;
 pub mod stamp;
 pub mod strangers;
 pub mod tls;

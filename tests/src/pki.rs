@@ -445,7 +445,7 @@ fn authorities(cas: &BTreeMap<Authority, Ca>, shards: u32) -> Authorities {
         ca: CaId::first(*authority),
         certificate: ca.certificate.der().to_vec(),
         issuer: Issuer::new(*authority, &ca.certificate, ca.key.algorithm()).expect("an issuer"),
-        signer: ca.key.clone(),
+        signer: Some(ca.key.clone()),
         crl_life_secs: authority.crl_life_secs(),
         shards: if *authority == Authority::Root { 0 } else { shards },
     };

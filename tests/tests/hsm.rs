@@ -5,8 +5,8 @@
 
 use std::any;
 use std::env;
-use std::fs;
-use std::path::{Path, PathBuf};
+use std::ops::Deref;
+use std::path::Path;
 use std::process::Command;
 use std::sync::Arc;
 use std::thread;
@@ -16,18 +16,14 @@ use cryptoki::mechanism::Mechanism;
 use cryptoki::object::{Attribute, KeyType, ObjectClass};
 use cryptoki::session::Session;
 use semper_api::hsm::{HsmFault, KeyTrouble, Token, TokenName, TokenSettings};
-use semper_tests::source_folder;
-use semper_tests::strangers::{judge, run, text};
+use semper_tests::softhsm::{LABEL, PIN, SoftHsm, library};
+use semper_tests::strangers::{run, text};
 use semper_ttp::crypto::{
     Passphrase, PublicKey, SignError, SignatureAlgorithm, Signer, SoftKey, Verifier as _, is_low_s, raw_to_der,
 };
 use semper_ttp::digest::Digest;
 
 use SignatureAlgorithm::{EcdsaP256Sha256 as P256, Ed25519, RsaPkcs1Sha256 as RSA};
-
-const PIN: &str = "7291-horse";
-const SO_PIN: &str = "so-5538-staple";
-const LABEL: &str = "semper";
 
 // Answers of tokens (PKCS#11 v2.40 §5.1).
 const FUNCTION_FAILED: u32 = 0x06;
@@ -431,9 +427,15 @@ fn a_pin_that_was_refused_is_never_sent_again() {
 
 // ---- the harness ------------------------------------------------------------------------------------------------------------
 
-/// A folder with a token of its own, for the processes of one test.
-struct Hsm {
-    folder: PathBuf,
+/// A token of its own for the processes of one test.
+struct Hsm(SoftHsm);
+
+impl Deref for Hsm {
+    type Target = SoftHsm;
+
+    fn deref(&self) -> &SoftHsm {
+        &self.0
+    }
 }
 
 /// Where a step's process finds the folder; who has it is such a process.
@@ -451,35 +453,19 @@ impl Hsm {
     fn test_in_steps(name: &str, steps: &[fn(&Self)]) {
         if let Some(folder) = env::var_os(FOLDER) {
             let step: usize = env::var(STEP).unwrap().parse().unwrap();
-            return steps[step](&Self { folder: folder.into() });
+            return steps[step](&Self(SoftHsm::at(Path::new(&folder))));
         }
         let folder = tempfile::tempdir().expect("a temporary folder");
-        let hsm = Self { folder: folder.path().to_owned() };
-        let tokens = hsm.folder.join("tokens");
-        fs::create_dir(&tokens).expect("a folder");
-        hsm.write("softhsm2.conf", &format!("directories.tokendir = {}\nlog.level = ERROR\n", tokens.display()));
-        hsm.init_token();
-        let source = source_folder().join("shims/pkcs11.c");
-        judge(Command::new("cc").args(["-shared", "-fPIC", "-O1", "-Wall", "-o"]).args([&hsm.module(), &source]));
+        let hsm = Self(SoftHsm::new(folder.path()));
         for step in 0..steps.len() {
             let mut child = Command::new(env::current_exe().expect("this test's binary"));
-            child.args(["--exact", name, "--nocapture"]).env(STEP, step.to_string()).env(FOLDER, &hsm.folder);
-            child.env("SEMPER_TEST_PKCS11_MODULE", library()).env("SOFTHSM2_CONF", hsm.folder.join("softhsm2.conf"));
+            child.args(["--exact", name, "--nocapture"]).env(STEP, step.to_string());
+            child.envs(hsm.environment());
             let output = run(&mut child);
             // A name that is not this test's would run nothing, and succeed.
             let passed = output.status.success() && text(&output).contains("1 passed");
             assert!(passed, "step {step} ended with {}:\n{}", output.status, text(&output));
         }
-    }
-
-    fn init_token(&self) {
-        let mut command = Command::new("softhsm2-util");
-        command.args(["--init-token", "--free", "--label", LABEL, "--pin", PIN, "--so-pin", SO_PIN]);
-        judge(command.env("SOFTHSM2_CONF", self.folder.join("softhsm2.conf")));
-    }
-
-    fn module(&self) -> PathBuf {
-        self.folder.join("module.so")
     }
 
     fn settings(&self) -> TokenSettings {
@@ -505,26 +491,6 @@ impl Hsm {
         self.raw().get_slots_with_initialized_token().unwrap()[0]
     }
 
-    fn write(&self, name: &str, text: &str) {
-        fs::write(self.folder.join(name), text).unwrap();
-    }
-
-    /// Empty if there is none.
-    fn written(&self, name: &str) -> String {
-        fs::read_to_string(self.folder.join(name)).unwrap_or_default()
-    }
-
-    /// A number for the module that fails.
-    fn set(&self, name: &str, number: u32) {
-        // Whole at once: the module may look at any time.
-        self.write("number", &format!("{number:#x}"));
-        fs::rename(self.folder.join("number"), self.folder.join(name)).unwrap();
-    }
-
-    fn unset(&self, name: &str) {
-        fs::remove_file(self.folder.join(name)).unwrap();
-    }
-
     /// Behind the back of those who have them; nobody may use one meanwhile, which SoftHSM would not survive.
     fn close_all_sessions(&self) {
         let slot = self.slot();
@@ -539,20 +505,6 @@ impl Hsm {
             (now, most.max(now))
         })
     }
-
-    fn calls(&self, function: &str) -> usize {
-        self.written("calls").lines().filter(|line| *line == function).count()
-    }
-}
-
-/// SoftHSM's module.
-fn library() -> PathBuf {
-    let mut places = vec![PathBuf::from("/usr/lib/softhsm"), PathBuf::from("/usr/local/lib/softhsm")];
-    for folder in fs::read_dir("/usr/lib").expect("/usr/lib").flatten() {
-        places.push(folder.path().join("softhsm"));
-    }
-    let found = places.into_iter().map(|folder| folder.join("libsofthsm2.so")).find(|path| Path::exists(path));
-    found.expect("SoftHSM's libsofthsm2.so is missing: run ops/setup.sh")
 }
 
 /// Runs `work` in so many threads, told their number.

@@ -28,7 +28,7 @@ pub use entropy::{Entropy, EntropyFault, OsEntropy};
 pub use hash::{ImprintHasher, hmac_sha256, imprint_of, sha1};
 pub use key_file::{KeyFileFault, Passphrase, mac_of_passphrase, open_key_pem, seal_key_pem};
 pub use log::{LogSigner, LogVerifier, p256_point};
-pub use pkcs12::build_pkcs12;
+pub use pkcs12::{build_pkcs12, open_pkcs12};
 pub use possession::{KeyKind, verify_possession};
 pub use soft::SoftKey;
 pub use verifier::{PublicKey, PublicKeyFault};

@@ -26,6 +26,7 @@ pub(crate) const GEN_TIME: Timestamp = Timestamp::from_millis(1_772_366_400_250)
 pub(crate) const YEAR_SECS: u64 = 365 * 24 * 3600;
 
 pub(crate) struct Pki {
+    pub(crate) root_key: SoftKey,
     pub(crate) root: Certificate,
     pub(crate) ca_key: SoftKey,
     pub(crate) ca: Certificate,
@@ -38,7 +39,7 @@ pub(crate) static PKI: LazyLock<Pki> = LazyLock::new(|| {
     let ca_key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
     let issuer = Issuer::new(Authority::Root, &root, root_key.algorithm()).unwrap();
     let ca = issue(&template("issuing-ca", "TSU CA", &ca_key, 10), &issuer, &root_key);
-    Pki { root, ca_key, ca }
+    Pki { root_key, root, ca_key, ca }
 });
 
 pub(crate) fn start() -> Timestamp {

@@ -88,6 +88,9 @@ pub enum CredentialFault {
     /// By this profile nothing is issued now.
     #[error("the profile {0} is not in force")]
     NoProfile(String),
+    /// The CA's key is kept offline.
+    #[error("the key of {0} is kept offline: what it is to sign is carried there (semper keys request)")]
+    KeyOffline(String),
     /// The key under which a repetition would be known belongs to another request.
     #[error("the idempotency key belongs to another request")]
     KeyReused,
@@ -245,7 +248,8 @@ impl Service {
             }
         };
         let [fact] = facts.as_slice() else { unreachable!("an issue is one fact") };
-        let signature = held.key.signer.sign(unsigned.message());
+        let signer = held.key.signer.as_ref().ok_or_else(|| CredentialFault::KeyOffline(wanted.ca.place()))?;
+        let signature = signer.sign(unsigned.message());
         let signature = signature.map_err(|error| ServiceFault::Signing(error.to_string()))?;
         let certificate = unsigned.finish(&signature)?;
         let mut envelope = self.envelope_with(aggregate, 0, now, salt.try_into().expect("half of 32"));
@@ -265,7 +269,7 @@ impl Service {
         if in_force || known()? { Ok(()) } else { Err(CredentialFault::NoProfile(name.to_owned())) }
     }
 
-    fn template(
+    pub(super) fn template(
         &self,
         held: &Held,
         wanted: &ToIssue,
@@ -441,12 +445,12 @@ impl Service {
 }
 
 /// The list that is written into a new certificate: one of the shards by its serial number, whose lowest bits are random.
-fn list_for(held: &Held, serial: &CertificateSerial) -> ListId {
+pub(super) fn list_for(held: &Held, serial: &CertificateSerial) -> ListId {
     let low = u32::from_be_bytes(serial.as_bytes()[12..].try_into().expect("the last four of sixteen"));
     let partition = if held.key.shards == 0 { 0 } else { 1 + low % held.key.shards };
     ListId { ca: held.key.ca, partition }
 }
 
-fn tagged(draft: Draft, tag: Tag) -> Draft {
+pub(super) fn tagged(draft: Draft, tag: Tag) -> Draft {
     Draft { tags: Tags::new(vec![tag]).expect("one tag is not too many"), ..draft }
 }

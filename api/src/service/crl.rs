@@ -86,7 +86,10 @@ impl Service {
     /// does not mend is logged.
     pub fn renew_crls(&self) -> Result<Timestamp, ServiceFault> {
         let (mut next, mut failed) = (None::<Timestamp>, None::<ServiceFault>);
-        for held in self.authorities.all().iter() {
+        let now = self.time.now();
+        let all = self.authorities.all();
+        // The list of a root whose key is offline is signed there (`offline.rs`).
+        for held in all.iter().filter(|held| held.key.signer.is_some() && !held.has_ended(now)) {
             for list in held.lists() {
                 let stale = list.take_stale();
                 match self.renew_crl(held, &list, stale) {
@@ -134,7 +137,8 @@ impl Service {
             match effect {
                 CrlEffect::Sign(content) => {
                     let unsigned = crl::prepare(&content, &held.key.issuer).map_err(|e| fault(&e))?;
-                    let signature = held.key.signer.sign(unsigned.message()).map_err(|e| fault(&e))?;
+                    let signer = held.key.signer.as_ref().ok_or_else(|| fault(&"its key is offline"))?;
+                    let signature = signer.sign(unsigned.message()).map_err(|e| fault(&e))?;
                     der = Some(unsigned.finish(&signature).map_err(|e| fault(&e))?);
                 }
                 CrlEffect::WakeAt(at) => wake_at = at,
@@ -157,7 +161,7 @@ impl Service {
     }
 
     /// The entries of a list, and whether it is limited to the certificates that name it.
-    fn entries_of(&self, held: &Held, id: ListId) -> Result<(Vec<Revoked>, bool), Fault> {
+    pub(super) fn entries_of(&self, held: &Held, id: ListId) -> Result<(Vec<Revoked>, bool), Fault> {
         let of_partition = |max| self.revoked(&names::revoked(id), max);
         if id.partition > 0 {
             return Ok((of_partition(usize::MAX)?, true));

@@ -114,7 +114,7 @@ pub struct KeyParts {
 
 /// The same within the service.
 pub(super) struct Keyring {
-    store: Arc<dyn KeyStore>,
+    pub(super) store: Arc<dyn KeyStore>,
     acceptor: Option<Arc<Acceptor>>,
     listener: Mutex<Option<Listener>>,
     /// One rotation at a time: two of one line would make the same key.
@@ -128,6 +128,14 @@ impl From<KeyParts> for Keyring {
 }
 
 impl Keyring {
+    pub(super) fn take_turn(&self) -> Result<MutexGuard<'_, ()>, RotationFault> {
+        match self.turn.try_lock() {
+            Ok(turn) => Ok(turn),
+            Err(TryLockError::Poisoned(poisoned)) => Ok(poisoned.into_inner()),
+            Err(TryLockError::WouldBlock) => Err(RotationFault::Busy),
+        }
+    }
+
     fn listener(&self) -> MutexGuard<'_, Option<Listener>> {
         // Every change is whole.
         self.listener.lock().unwrap_or_else(PoisonError::into_inner)
@@ -182,6 +190,9 @@ pub enum RotationFault {
         /// Why.
         why: String,
     },
+    /// What comes from the offline root is not what was asked for.
+    #[error("what was signed is not taken: {0}")]
+    NotTaken(String),
     /// The listener.
     #[error(transparent)]
     Tls(#[from] TlsFault),
@@ -218,11 +229,7 @@ impl Service {
     /// [`RotationFault`].
     pub fn rotate(&self, purpose: KeyPurpose, cause: RotationCause<'_>) -> Result<Rotated, RotationFault> {
         let keyring = self.keys.as_ref().ok_or(RotationFault::NoStore)?;
-        let _turn = match keyring.turn.try_lock() {
-            Ok(turn) => turn,
-            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
-            Err(TryLockError::WouldBlock) => return Err(RotationFault::Busy),
-        };
+        let _turn = keyring.take_turn()?;
         if let Some(Idempotency { key, request }) = cause.idempotency
             && let Some((first, asked)) = self.reader().answered(&key)?
         {
@@ -277,6 +284,8 @@ impl Service {
                     tracing::warn!(%key, "a rotation that did not end is finished");
                     self.take_over(keyring, key, kind, signer, Some(&certificate))?;
                 }
+                // Its certificate is to come from an offline root.
+                None if self.reader().last_step(&Aggregate::of_key(key).0)?.is_some() => {}
                 None => {
                     tracing::warn!(%key, "a key that the ledger does not know, of a rotation that did not end, is taken away");
                     keyring.store.discard(key)?;
@@ -287,7 +296,11 @@ impl Service {
     }
 
     /// The key of a purpose that is in use.
-    fn in_use(&self, keyring: &Keyring, purpose: KeyPurpose) -> Result<(KeyId, Arc<dyn Signer>), RotationFault> {
+    pub(super) fn in_use(
+        &self,
+        keyring: &Keyring,
+        purpose: KeyPurpose,
+    ) -> Result<(KeyId, Arc<dyn Signer>), RotationFault> {
         let missing = || RotationFault::NotInUse(purpose);
         match Kind::of(purpose).ok_or(RotationFault::NotRotated(purpose))? {
             Kind::Unit => self.endpoints.iter().map(|endpoint| endpoint.load()).find_map(|endpoint| {
@@ -296,7 +309,7 @@ impl Service {
             }),
             Kind::Responder(authority) => self.responders.key_of(authority),
             Kind::Authority(authority) => {
-                self.authorities.newest(authority).map(|held| (held.key.ca.key(), held.key.signer.clone()))
+                self.authorities.newest(authority).and_then(|held| Some((held.key.ca.key(), held.key.signer.clone()?)))
             }
             Kind::Listener => {
                 let key = keyring.listener().as_ref().map(|listener| listener.key).ok_or(RotationFault::NotOurs)?;
@@ -307,7 +320,7 @@ impl Service {
     }
 
     /// The next generation that neither the service nor the ledger knows.
-    fn next_of(&self, current: KeyId) -> Result<KeyId, RotationFault> {
+    pub(super) fn next_of(&self, current: KeyId) -> Result<KeyId, RotationFault> {
         let mut generation = current.generation + 1;
         while self.reader().last_step(&Aggregate::of_key(KeyId { generation, ..current }).0)?.is_some() {
             generation += 1;
@@ -351,7 +364,7 @@ impl Service {
     }
 
     /// The certificate that a new key gets; none for a responder's.
-    fn wanted(
+    pub(super) fn wanted(
         &self,
         keyring: &Keyring,
         key: KeyId,
@@ -387,7 +400,7 @@ impl Service {
     }
 
     /// Puts a key to use that the ledger knows: steps 3 to 5.
-    fn take_over(
+    pub(super) fn take_over(
         &self,
         keyring: &Keyring,
         key: KeyId,
@@ -457,7 +470,7 @@ impl Service {
             ca,
             certificate: certificate.der().to_vec(),
             issuer,
-            signer,
+            signer: Some(signer),
             crl_life_secs: before.key.crl_life_secs,
             shards: before.key.shards,
         }));
@@ -541,7 +554,7 @@ impl Service {
 
 /// How a key is rotated.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Kind {
+pub(super) enum Kind {
     /// A timestamping unit's.
     Unit,
     /// One that answers OCSP for a line.
@@ -554,7 +567,7 @@ enum Kind {
 
 impl Kind {
     /// `None` for keys that verifiers were given with the ledger: those of log, receipts and root; and for keys that no role has yet.
-    fn of(purpose: KeyPurpose) -> Option<Self> {
+    pub(super) fn of(purpose: KeyPurpose) -> Option<Self> {
         let issuing = Authority::ISSUING.into_iter();
         match purpose {
             KeyPurpose::TsuEc | KeyPurpose::TsuRsa => Some(Self::Unit),

@@ -144,6 +144,7 @@ impl From<CredentialFault> for Problem {
             }
             CredentialFault::Build(fault) => Self::new(Code::CaLint, fault.to_string()),
             CredentialFault::Busy => Self::new(Code::ServerBusy, "too many commits are waiting"),
+            CredentialFault::KeyOffline(_) => Self::new(Code::KeysNotRotated, fault.to_string()),
             CredentialFault::NoCa(_) | CredentialFault::NoProfile(_) => {
                 Self::new(Code::HttpNotFound, fault.to_string())
             }

@@ -7,9 +7,10 @@ use axum::{
     extract::{Path, State},
     response::{IntoResponse, Response},
 };
-use http::HeaderMap;
+use http::{HeaderMap, HeaderValue, header};
 use semper_ledger::sequencer::Idempotency;
 use semper_ttp::{
+    asn1::pem,
     digest::Digest,
     evidence::{KeyId, KeyPurpose},
 };
@@ -25,7 +26,7 @@ use super::{
 };
 use crate::{
     router::App,
-    service::{KnownKey, Rotated, RotationCause, RotationFault},
+    service::{CeremonyFault, Imported, KnownKey, Rotated, RotationCause, RotationFault},
 };
 
 /// `GET /v1/keys`: every key that this service had or has.
@@ -49,9 +50,28 @@ fn described(known: &KnownKey) -> Value {
     })
 }
 
+/// Nothing is asked but what the path says.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct RotateRequest {}
+struct Empty {}
+
+/// An operator's act on one key: what the fact names as its cause, and how a repetition is known.
+struct Act {
+    purpose: KeyPurpose,
+    request: Vec<u8>,
+    idempotency: Option<Idempotency>,
+}
+
+fn act(verb: &str, name: &str, operator: &Principal, headers: &HeaderMap, bytes: &[u8]) -> Result<Act, Problem> {
+    let purpose = KeyPurpose::ALL.iter().copied().find(|purpose| purpose.name() == name);
+    let purpose = purpose.ok_or_else(|| Problem::new(Code::HttpNotFound, "there is no key of this name"))?;
+    let key = body::idempotency_key(headers, &operator.digest())?;
+    let Empty {} = body::json(bytes)?;
+    let separator: &[u8] = b"\0";
+    let parts = [verb.as_bytes(), separator, name.as_bytes(), separator, operator.digest().as_bytes(), bytes].concat();
+    let idempotency = Some(Idempotency { key, request: Digest::of(&parts).0 });
+    Ok(Act { purpose, request: parts, idempotency })
+}
 
 /// `POST /v1/keys/{name}/rotate`: another key follows the one of this name.
 pub(super) async fn rotate(
@@ -61,17 +81,116 @@ pub(super) async fn rotate(
     headers: HeaderMap,
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
-    let purpose = KeyPurpose::ALL.iter().copied().find(|purpose| purpose.name() == name);
-    let purpose = purpose.ok_or_else(|| Problem::new(Code::HttpNotFound, "there is no key of this name"))?;
-    let key = body::idempotency_key(&headers, &operator.digest())?;
-    let RotateRequest {} = body::json(&bytes)?;
-    // What the fact of the new key's making names as its cause: what was asked, and by whom.
-    let request = [b"rotate\0", name.as_bytes(), b"\0", &operator.digest().as_bytes()[..], &bytes].concat();
-    let idempotency = Some(Idempotency { key, request: Digest::of(&request).0 });
+    let Act { purpose, request, idempotency } = act("rotate", &name, &operator, &headers, &bytes)?;
     let service = app.service.clone();
     let rotate = move || service.rotate(purpose, RotationCause { request: &request, idempotency });
     let rotated = body::blocking(rotate).await??;
     Ok(Json(answer(&app, &rotated)?).into_response())
+}
+
+/// `POST /v1/keys/{name}/request`: what the offline root is to sign, as a file to be carried there.
+pub(super) async fn request(
+    State(app): State<Arc<App>>,
+    Path(name): Path<String>,
+    operator: Principal,
+    headers: HeaderMap,
+    Body(bytes): Body,
+) -> Result<Response, Problem> {
+    let Act { purpose, request, idempotency } = act("request", &name, &operator, &headers, &bytes)?;
+    let service = app.service.clone();
+    let ask = move || service.ask_of_root(purpose, RotationCause { request: &request, idempotency });
+    let document = body::blocking(ask).await??;
+    let json = [(header::CONTENT_TYPE, HeaderValue::from_static("application/json"))];
+    Ok((json, document).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ImportRequest {
+    pem: String,
+}
+
+/// `POST /v1/keys/import`: what the offline root has signed.
+pub(super) async fn import(
+    State(app): State<Arc<App>>,
+    operator: Principal,
+    headers: HeaderMap,
+    Body(bytes): Body,
+) -> Result<Response, Problem> {
+    let key = body::idempotency_key(&headers, &operator.digest())?;
+    let ImportRequest { pem } = body::json(&bytes)?;
+    let request = Digest::of(&[b"import\0", &operator.digest().as_bytes()[..], &bytes].concat());
+    let idempotency = Some(Idempotency { key, request: request.0 });
+    let one = |label: &str| match pem::decode(label, &pem).as_deref() {
+        Some([der]) => Some(der.clone()),
+        _ => None,
+    };
+    let service = app.service.clone();
+    let imported = match (one("CERTIFICATE"), one("X509 CRL")) {
+        (Some(der), None) => body::blocking(move || service.import_certificate(&der, idempotency)).await??,
+        (None, Some(der)) => body::blocking(move || service.import_list(&der, idempotency)).await??,
+        _ => {
+            let why = "pem is one CERTIFICATE or one X509 CRL in PEM (RFC 7468)";
+            return Err(Problem::new(Code::HttpMalformed, why));
+        }
+    };
+    let answer = match imported {
+        Imported::Authority { key, certificate, entry } => json!({
+            "key": key.to_string(),
+            "sha256": certificate.digest().to_string(),
+            "not_after": certificate.validity().not_after.to_string(),
+            "entry": certificates::entry(&app, entry)?,
+        }),
+        Imported::List { number, next_update, entry } => json!({
+            "list": "root",
+            "number": number,
+            "next_update": next_update.to_string(),
+            "entry": certificates::entry(&app, entry)?,
+        }),
+    };
+    Ok(Json(answer).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct CeremonyRequest {
+    transcript: String,
+    statements: Vec<String>,
+}
+
+/// `POST /v1/keys/ceremonies`: what an operator and an officer attest of a ceremony. The whole request is kept.
+pub(super) async fn record_ceremony(
+    State(app): State<Arc<App>>,
+    operator: Principal,
+    headers: HeaderMap,
+    Body(bytes): Body,
+) -> Result<Response, Problem> {
+    let key = body::idempotency_key(&headers, &operator.digest())?;
+    let CeremonyRequest { transcript, statements } = body::json(&bytes)?;
+    let request = Digest::of(&[b"ceremony\0", &operator.digest().as_bytes()[..], &bytes].concat());
+    let idempotency = Some(Idempotency { key, request: request.0 });
+    let (service, digest) = (app.service.clone(), Digest::of(transcript.as_bytes()));
+    let record = move || {
+        let statements: Vec<_> = statements.into_iter().map(String::into_bytes).collect();
+        service.record_ceremony(transcript.as_bytes(), &statements, bytes.to_vec(), idempotency)
+    };
+    let entry = body::blocking(record).await??;
+    let entry = certificates::entry(&app, entry)?;
+    Ok(Json(json!({ "transcript_sha256": digest.to_string(), "entry": entry })).into_response())
+}
+
+impl From<CeremonyFault> for Problem {
+    fn from(fault: CeremonyFault) -> Self {
+        match fault {
+            CeremonyFault::Statement | CeremonyFault::Signer | CeremonyFault::People => {
+                Self::new(Code::KeysCeremony, fault.to_string())
+            }
+            CeremonyFault::KeyReused => {
+                Self::new(Code::HttpIdempotencyKey, "this Idempotency-Key belongs to another request")
+            }
+            CeremonyFault::Fault(fault) => fault.into(),
+        }
+    }
 }
 
 fn answer(app: &App, rotated: &Rotated) -> Result<Value, Problem> {
@@ -100,6 +219,7 @@ impl From<RotationFault> for Problem {
             | RotationFault::NotRotated(_)
             | RotationFault::NotInUse(_)
             | RotationFault::NotOurs => Self::new(Code::KeysNotRotated, fault.to_string()),
+            RotationFault::NotTaken(_) => Self::new(Code::KeysNotTaken, fault.to_string()),
             RotationFault::Busy => Self::new(Code::ServerBusy, fault.to_string()),
             RotationFault::KeyReused => {
                 Self::new(Code::HttpIdempotencyKey, "this Idempotency-Key belongs to another request")

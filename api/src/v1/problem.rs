@@ -93,6 +93,10 @@ codes! {
     CaClock = "ca.clock" SERVICE_UNAVAILABLE "The clock may assert no time",
     /// This key is not rotated.
     KeysNotRotated = "keys.not_rotated" UNPROCESSABLE_ENTITY "This key is not rotated",
+    /// What an offline root has signed is not what was asked for.
+    KeysNotTaken = "keys.not_taken" UNPROCESSABLE_ENTITY "What was signed is not taken",
+    /// A ceremony is not attested by two people.
+    KeysCeremony = "keys.ceremony" UNPROCESSABLE_ENTITY "The ceremony is not attested by two people",
     /// The application document does not read.
     RegistrationDocument = "registration.document" UNPROCESSABLE_ENTITY "The document cannot be accepted",
     /// A signature of the applicant's is not what it should be.
@@ -350,7 +354,9 @@ const PAGES: &[(&str, &str)] = pages![
     "http.not_found",
     "http.timeout",
     "http.too_large",
+    "keys.ceremony",
     "keys.not_rotated",
+    "keys.not_taken",
     "party.not_registered",
     "party.not_suspended",
     "party.statement",

@@ -129,7 +129,7 @@ pub(crate) fn authority(authority: Authority, crl_life_secs: u32) -> AuthorityKe
     let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
     let issuer = Issuer::self_signed(&subject(authority.name()), key.spki_der(), key.algorithm()).unwrap();
     let ca = CaId::first(authority);
-    AuthorityKey { ca, certificate: Vec::new(), issuer, signer: Arc::new(key), crl_life_secs, shards: 0 }
+    AuthorityKey { ca, certificate: Vec::new(), issuer, signer: Some(Arc::new(key)), crl_life_secs, shards: 0 }
 }
 
 /// A root and the CA for parties, as certificates.
@@ -179,7 +179,7 @@ impl Pki {
             ca: CaId::first(authority),
             certificate: certificate.der().to_vec(),
             issuer: Issuer::new(authority, certificate, key.algorithm()).unwrap(),
-            signer: key.clone(),
+            signer: Some(key.clone()),
             crl_life_secs: 2 * DAY_SECS,
             shards,
         }

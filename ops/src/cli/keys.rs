@@ -19,6 +19,11 @@ pub(crate) struct Keys {
 pub(crate) enum KeysCommand {
     List(KeysList),
     Rotate(KeysRotate),
+    Export(KeysExport),
+    Request(KeysRequest),
+    Sign(KeysSign),
+    Import(KeysImport),
+    Ceremony(KeysCeremony),
 }
 
 /// Which server is asked, and by whom.
@@ -65,6 +70,161 @@ pub(crate) struct KeysRotate {
     /// made. Without it, a new one, which is told when the answer did not come.
     #[arg(long, value_name = "TEXT")]
     pub(crate) idempotency_key: Option<String>,
+}
+
+/// Carry the root's key away, to be kept offline.
+///
+/// Writes the encrypted key file to where it is carried from, has the ledger tell that it left, and takes it out of the data folder.
+/// From then on what the root is to sign is carried to it: `semper keys request`, `sign`, `import`. The server must not be running.
+/// Earlier backups still hold the key, encrypted.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper keys export ca-root --data /var/lib/semper/data --to /media/safe/ca-root.1.p8")]
+pub(crate) struct KeysExport {
+    /// Which: ca-root.
+    #[arg(value_name = "KEY", value_parser = purpose)]
+    pub(crate) key: KeyPurpose,
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The file to write, for its owner alone. One with the same bytes is taken for this one, written before.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    /// Settings; without it, the copy that `semper init` made in the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// Ask the offline root for a certificate of another CA, or for its list (ARL): writes a file to be carried there.
+///
+/// The request is an entry of the ledger. An operator's act.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  semper keys request ca-tsu --to ca-tsu.request --identity people/operator.p12
+  semper keys request ca-root --to arl.request --identity people/operator.p12")]
+pub(crate) struct KeysRequest {
+    /// Which: ca-party, ca-server or ca-tsu for another CA of that line; ca-root for the root's list.
+    #[arg(value_name = "KEY", value_parser = purpose)]
+    pub(crate) key: KeyPurpose,
+    /// The file to write.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) to: PathBuf,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+    /// As for `semper keys rotate`.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) idempotency_key: Option<String>,
+}
+
+/// Sign a request with the root's key, on a machine without network, ledger and server.
+///
+/// Reads the request, judges it as a stranger would, says what it is, and signs nothing that it could not read.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Examples:
+  semper keys sign --request ca-tsu.request --root root.pem --key ca-root.1.p8 --look
+  semper keys sign --request ca-tsu.request --root root.pem --key ca-root.1.p8 \\
+      --passphrase-file passphrase --to ca-tsu.pem")]
+pub(crate) struct KeysSign {
+    /// What `semper keys request` wrote.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) request: PathBuf,
+    /// The root's certificate, PEM: trust/root.pem.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) root: PathBuf,
+    /// The root's encrypted key, as `semper keys export` wrote it.
+    #[arg(long, value_name = "FILE", required_unless_present = "look")]
+    pub(crate) key: Option<PathBuf>,
+    /// The passphrase of that file. Without it, the environment variable SEMPER_PASSPHRASE.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) passphrase_file: Option<PathBuf>,
+    /// The file to write: a certificate or a list, PEM.
+    #[arg(long, value_name = "FILE", required_unless_present = "look")]
+    pub(crate) to: Option<PathBuf>,
+    /// How long a list is good, days.
+    #[arg(long, value_name = "DAYS", default_value_t = 60, value_parser = clap::value_parser!(u32).range(1..=365))]
+    pub(crate) days: u32,
+    /// Only say what would be signed.
+    #[arg(long)]
+    pub(crate) look: bool,
+}
+
+/// Bring back what the offline root has signed.
+///
+/// The server judges it and logs it. A certificate: its CA issues from now on. A list: it is served from now on. An operator's act.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper keys import ca-tsu.pem --identity people/operator.p12")]
+pub(crate) struct KeysImport {
+    /// What `semper keys sign` wrote.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+    /// As for `semper keys rotate`.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) idempotency_key: Option<String>,
+}
+
+/// Hold a key ceremony: steps under the eyes of an operator and an officer, and a transcript that both sign.
+///
+/// Both must be there with their .p12 and its passphrase before the first step. The steps are taken in order; one that fails ends the
+/// ceremony, and is in the transcript. Then both sign the transcript, and the server, which checks who they are, enters it into
+/// the ledger. The transcript names them and stays private.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper keys ceremony --reason 'second CA for timestamping units' --identity operator.p12 --officer officer.p12 \\
+      --step 'rotate ca-tsu' --step 'rotate tsu-ec' --transcript ceremony.json")]
+pub(crate) struct KeysCeremony {
+    /// Why it is held; stands in the transcript.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) reason: String,
+    /// A step: 'rotate KEY', 'request KEY FILE' or 'import FILE'. In order.
+    #[arg(long, value_name = "STEP", required = true, value_parser = step)]
+    pub(crate) step: Vec<Step>,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+    /// The officer: a .p12 file, whose passphrase lies beside it or where --officer-passphrase-file says.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) officer: PathBuf,
+    /// The passphrase of the officer's .p12.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) officer_passphrase_file: Option<PathBuf>,
+    /// The file to write the transcript with both signatures into.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) transcript: PathBuf,
+}
+
+/// A step of a ceremony.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Step {
+    /// As `semper keys rotate`.
+    Rotate(KeyPurpose),
+    /// As `semper keys request --to`.
+    Request(KeyPurpose, PathBuf),
+    /// As `semper keys import`.
+    Import(PathBuf),
+}
+
+impl std::fmt::Display for Step {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Rotate(key) => write!(f, "rotate {}", key.name()),
+            Self::Request(key, file) => write!(f, "request {} {}", key.name(), file.display()),
+            Self::Import(file) => write!(f, "import {}", file.display()),
+        }
+    }
+}
+
+fn step(text: &str) -> Result<Step, String> {
+    match text.split_once(' ').map(|(verb, rest)| (verb, rest.split_once(' ').unwrap_or((rest, "")))) {
+        Some(("rotate", (key, ""))) => Ok(Step::Rotate(purpose(key)?)),
+        Some(("request", (key, file))) if !file.is_empty() => Ok(Step::Request(purpose(key)?, file.into())),
+        Some(("import", _)) => Ok(Step::Import(text["import ".len()..].into())),
+        _ => Err("must be 'rotate KEY', 'request KEY FILE' or 'import FILE'".to_owned()),
+    }
 }
 
 fn purpose(text: &str) -> Result<KeyPurpose, String> {

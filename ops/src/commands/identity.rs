@@ -3,7 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use semper_api::tls::ClientIdentity;
-use semper_ttp::crypto::Passphrase;
+use semper_ttp::crypto::{Passphrase, SoftKey, open_pkcs12};
+use semper_ttp::x509::Certificate;
 
 use super::running::Failed;
 use crate::config::Keys;
@@ -13,13 +14,36 @@ use crate::config::Keys;
 /// # Errors
 /// It is not there, or does not open.
 pub(super) fn open(place: &Path, passphrase_file: Option<&Path>, person: &str) -> Result<ClientIdentity, Failed> {
+    let (file, bytes, passphrase) = read(place, passphrase_file, person)?;
+    ClientIdentity::from_p12(&bytes, &passphrase).map_err(|fault| refused(&file, &fault))
+}
+
+/// The same to sign with: the key and its certificate.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn signer(
+    place: &Path,
+    passphrase_file: Option<&Path>,
+    person: &str,
+) -> Result<(SoftKey, Certificate), Failed> {
+    let (file, bytes, passphrase) = read(place, passphrase_file, person)?;
+    let (key, certificate) = open_pkcs12(&bytes, &passphrase).map_err(|fault| refused(&file, &fault))?;
+    let certificate = Certificate::from_der(&certificate).map_err(|fault| refused(&file, &fault))?;
+    Ok((key, certificate))
+}
+
+fn refused(file: &Path, why: &dyn std::fmt::Display) -> Failed {
+    Failed::usage(&format!("{}: {why}", file.display()))
+}
+
+fn read(place: &Path, passphrase_file: Option<&Path>, person: &str) -> Result<(PathBuf, Vec<u8>, Passphrase), Failed> {
     let file = if place.is_dir() { place.join(format!("{person}.p12")) } else { place.to_owned() };
-    let refused = |why: &dyn std::fmt::Display| Failed::usage(&format!("--identity {}: {why}", file.display()));
-    let bytes = std::fs::read(&file).map_err(|error| refused(&error))?;
+    let bytes = std::fs::read(&file).map_err(|error| refused(&file, &error))?;
     let beside: PathBuf = passphrase_file.map_or_else(|| file.with_extension("passphrase"), Path::to_owned);
     // The same rules as for the passphrase of key files: nobody else may read it.
     let secret = Keys { passphrase_file: Some(beside), ..Keys::default() }.passphrase(|_| None);
-    let secret = secret.map_err(|error| refused(&error))?;
-    let opened = ClientIdentity::from_p12(&bytes, &Passphrase::new(secret.expose().to_owned()));
-    opened.map_err(|fault| refused(&fault))
+    let secret = secret.map_err(|error| refused(&file, &error))?;
+    let passphrase = Passphrase::new(secret.expose().to_owned());
+    Ok((file, bytes, passphrase))
 }

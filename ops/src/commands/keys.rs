@@ -1,12 +1,19 @@
-//! `semper keys`: the keys of a running service, asked for over its HTTPS listener as an operator.
+//! `semper keys`: the keys of a running service, asked for over its HTTPS listener as an operator; and a root's key that is kept
+//! offline, with files that are carried by hand.
+
+mod ceremony;
+mod export;
+mod sign;
+
+use std::path::Path;
 
 use semper_api::client::ClientError;
 use semper_ttp::crypto::{Entropy as _, OsEntropy};
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::remote::{Remote, exit_of};
 use super::running::Failed;
-use super::{identity, say};
+use super::{atomic, identity, say};
 use crate::cli::{self, KeysCommand};
 use crate::exit::Exit;
 
@@ -15,6 +22,11 @@ pub(crate) fn run(args: cli::Keys, json: bool) -> Exit {
     let (name, done) = match args.command {
         KeysCommand::List(args) => ("list", list(&args, json)),
         KeysCommand::Rotate(args) => ("rotate", rotate(&args, json)),
+        KeysCommand::Export(args) => ("export", export::run(&args, json)),
+        KeysCommand::Request(args) => ("request", request(&args, json)),
+        KeysCommand::Sign(args) => ("sign", sign::run(&args, json)),
+        KeysCommand::Import(args) => ("import", import(&args, json)),
+        KeysCommand::Ceremony(args) => ("ceremony", ceremony::run(&args, json)),
     };
     match done {
         Ok(()) => Exit::Ok,
@@ -62,33 +74,79 @@ fn list(args: &cli::KeysList, json: bool) -> Result<(), Failed> {
     Ok(())
 }
 
-fn rotate(args: &cli::KeysRotate, json: bool) -> Result<(), Failed> {
-    let key = match &args.idempotency_key {
-        Some(key) => key.clone(),
+/// Posts something under an idempotency key, which is told where the answer did not come.
+fn post(of: &cli::OfService, path: &str, key: Option<&str>, body: &Value) -> Result<Vec<u8>, Failed> {
+    let key = match key {
+        Some(key) => key.to_owned(),
         None => {
             let mut random = [0; 16];
             OsEntropy.fill(&mut random).map_err(|fault| Failed::fault(&fault))?;
             hex::encode(random)
         }
     };
-    let path = format!("/v1/keys/{}/rotate", args.key.name());
-    let answer = remote(&args.of)?.call(async |client| client.post_json(&path, &key, b"{}".into()).await);
+    let body = body.to_string().into_bytes();
+    let answer = remote(of)?.call(async |client| client.post_json(path, &key, body).await);
     if let Err(error @ (ClientError::Broken { .. } | ClientError::TimedOut { .. })) = &answer {
         let Failed(exit, why) = failed(error);
         return Err(Failed(
             exit,
-            format!("{why}. Ask again with --idempotency-key {key}, so that no second key is made"),
+            format!("{why}. Ask again with --idempotency-key {key}, so that nothing is done twice"),
         ));
     }
-    let answer = read(answer)?;
+    Ok(answer.map_err(|error| failed(&error))?.into())
+}
+
+fn value(answer: &[u8]) -> Result<Value, Failed> {
+    serde_json::from_slice(answer).map_err(|error| Failed::fault(&format!("the server's answer: {error}")))
+}
+
+fn rotate(args: &cli::KeysRotate, json: bool) -> Result<(), Failed> {
+    let path = format!("/v1/keys/{}/rotate", args.key.name());
+    let answer = value(&post(&args.of, &path, args.idempotency_key.as_deref(), &json!({}))?)?;
     if json {
         say::json(&answer);
         return Ok(());
     }
     say::out(format!("{} follows {}", text(&answer, "key"), text(&answer, "follows")));
-    if let Some(certificate) = answer["certificate"].as_object() {
-        let certificate = Value::Object(certificate.clone());
-        say::out(format!("certificate {} until {}", text(&certificate, "sha256"), text(&certificate, "not_after")));
+    if answer["certificate"].is_object() {
+        let certificate = &answer["certificate"];
+        say::out(format!("certificate {} until {}", text(certificate, "sha256"), text(certificate, "not_after")));
     }
     Ok(())
+}
+
+fn request(args: &cli::KeysRequest, json: bool) -> Result<(), Failed> {
+    let path = format!("/v1/keys/{}/request", args.key.name());
+    let document = post(&args.of, &path, args.idempotency_key.as_deref(), &json!({}))?;
+    write(&args.to, &document)?;
+    match json {
+        true => say::json(&json!({ "request": args.to })),
+        false => say::out(format!("{}: carry it to the root's key, and sign it: semper keys sign", args.to.display())),
+    }
+    Ok(())
+}
+
+fn import(args: &cli::KeysImport, json: bool) -> Result<(), Failed> {
+    let pem = std::fs::read_to_string(&args.file);
+    let pem = pem.map_err(|error| Failed::usage(&format!("cannot read {}: {error}", args.file.display())))?;
+    let answer = post(&args.of, "/v1/keys/import", args.idempotency_key.as_deref(), &json!({ "pem": pem }))?;
+    let answer = value(&answer)?;
+    if json {
+        say::json(&answer);
+        return Ok(());
+    }
+    match answer["key"].as_str() {
+        Some(key) => {
+            say::out(format!("{key} is certified until {}, and issues from now on", text(&answer, "not_after")))
+        }
+        None => {
+            say::out(format!("list {} is served, and good until {}", answer["number"], text(&answer, "next_update")))
+        }
+    }
+    Ok(())
+}
+
+fn write(path: &Path, bytes: &[u8]) -> Result<(), Failed> {
+    let written = atomic::write_new(path, bytes);
+    written.map_err(|error| Failed::usage(&format!("cannot write {}: {error}", path.display())))
 }

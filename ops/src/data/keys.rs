@@ -279,7 +279,7 @@ pub(crate) fn is_key_file(name: &str) -> bool {
 ///
 /// # Errors
 /// [`DataError::KeyReadable`], [`DataError::Io`].
-pub(super) fn read_closed(path: &Path) -> Result<Vec<u8>, DataError> {
+pub(crate) fn read_closed(path: &Path) -> Result<Vec<u8>, DataError> {
     let path = path.to_owned();
     let metadata = fs::metadata(&path).map_err(|error| DataError::Io { action: "read", path: path.clone(), error })?;
     let mode = metadata.permissions().mode() & 0o7777;

@@ -13,7 +13,7 @@ use semper_ledger::store::rocks::RocksStore;
 use semper_ttp::asn1::{PolicyId, pem};
 use semper_ttp::ca::certificate::Issuer;
 use semper_ttp::ca::{Authority, CaId};
-use semper_ttp::crypto::{Entropy, LogSigner, SignatureAlgorithm, Signer};
+use semper_ttp::crypto::{Entropy, LogSigner, PublicKey, SignatureAlgorithm, Signer, Verifier as _};
 use semper_ttp::evidence::{KeyId, KeyPurpose};
 use semper_ttp::timestamp::Tsu;
 use semper_ttp::x509::Certificate;
@@ -88,7 +88,7 @@ impl DataFolder {
         let log_keys = self.log_keys(&identity, custody)?;
         let mut authorities = Vec::new();
         for authority in Authority::ALL {
-            for id in self.certified(authority.key_purpose())? {
+            for id in self.certified_or_offline(authority)? {
                 let ca = CaId { authority, generation: id.generation };
                 authorities.push(self.authority(ca, custody, config.ca.crl_shards)?);
             }
@@ -110,6 +110,14 @@ impl DataFolder {
         let certified: Vec<_> =
             all.into_iter().filter(|id| self.certificate_file(&certificate_name(*id)).exists()).collect();
         Ok(if certified.is_empty() { vec![newest] } else { certified })
+    }
+
+    /// The same of a CA; the root's key may have been carried away.
+    fn certified_or_offline(&self, authority: Authority) -> Result<Vec<KeyId>, DataError> {
+        match self.certified(authority.key_purpose()) {
+            Err(DataError::NoKey { purpose, .. }) if authority == Authority::Root => Ok(vec![KeyId::new(purpose, 1)]),
+            found => found,
+        }
     }
 
     /// The one in use.
@@ -162,11 +170,17 @@ impl DataFolder {
         let (id, name) = (ca.key(), ca.place());
         let unfit = |reason: String| DataError::Unfit { path: self.certificate_file(&name), reason };
         let certificate = self.certificate(&name)?;
-        let signer = custody.open(id)?;
-        if certificate.spki_der() != signer.spki_der() {
+        // A root's key may be kept elsewhere: its certificate is served, and its lists come from there.
+        let signer = match ca.authority == Authority::Root && !self.has_key(id) {
+            true => None,
+            false => Some(custody.open(id)?),
+        };
+        let spki = certificate.spki_der();
+        if signer.as_ref().is_some_and(|signer| signer.spki_der() != spki) {
             return Err(unfit(format!("is not for the key {id}")));
         }
-        let issuer = Issuer::new(ca.authority, &certificate, signer.algorithm());
+        let public = PublicKey::from_spki_der(&spki).map_err(|fault| unfit(fault.to_string()))?;
+        let issuer = Issuer::new(ca.authority, &certificate, public.algorithm());
         let issuer = issuer.map_err(|fault| unfit(fault.to_string()))?.of_generation(ca.generation);
         Ok(AuthorityKey {
             ca,

@@ -9,9 +9,10 @@ use rasn_pkix::{
 use super::certificate::{Issuer, algorithm_identifier, signed};
 use crate::asn1::{self, oid};
 use crate::crypto::SignatureAlgorithm;
+use crate::digest::Digest;
 use crate::evidence::names::RevokedName;
 use crate::time::Timestamp;
-use crate::x509::{encode, to_time};
+use crate::x509::{encode, from_time, to_time};
 
 /// What stands in a list.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,6 +173,42 @@ pub fn distribution_point_of(list: &CertificateList) -> Option<String> {
     }
 }
 
+/// A list of somebody else's making, as read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Listed {
+    /// SHA-256 of its DER.
+    pub digest: Digest,
+    /// cRLNumber.
+    pub number: u64,
+    /// thisUpdate.
+    pub this_update: Timestamp,
+    /// nextUpdate.
+    pub next_update: Timestamp,
+    /// Content octets of the serial numbers that it names.
+    pub serials: Vec<Vec<u8>>,
+}
+
+/// Reads a list of all certificates of a CA; `None` for what is none in strict DER, without number or nextUpdate, or limited to some
+/// certificates.
+#[must_use]
+pub fn read(der: &[u8]) -> Option<Listed> {
+    let list: CertificateList = asn1::decode_strict(der)?;
+    if distribution_point_of(&list).is_some() {
+        return None;
+    }
+    let tbs = &list.tbs_cert_list;
+    let extensions = tbs.crl_extensions.iter().flat_map(|all| all.iter());
+    let number = extensions.into_iter().find(|one| *one.extn_id == *oid::CRL_NUMBER)?;
+    let serial = |one: &RevokedCertificate| Some(encode(&one.user_certificate).get(2..)?.to_vec());
+    Some(Listed {
+        digest: Digest::of(der),
+        number: asn1::decode_strict::<u64>(&number.extn_value)?,
+        this_update: from_time(&tbs.this_update)?,
+        next_update: from_time(tbs.next_update.as_ref()?)?,
+        serials: tbs.revoked_certificates.iter().map(serial).collect::<Option<_>>()?,
+    })
+}
+
 impl UnsignedCrl {
     /// The message to sign.
     #[must_use]
@@ -273,6 +310,21 @@ mod tests {
             bad[60] ^= 1;
             assert!(verify_crl(&bad, PKI.ca.der()).is_err());
         }
+    }
+
+    #[test]
+    fn what_was_built_is_read_again() {
+        let unit = testing::ec().tsu.certificate();
+        let revoked = Revoked { serial: unit.serial(), at: start(), reason: Reason::KeyCompromise, not_after: start() };
+        let content = content(vec![revoked]);
+        let der = build(&content);
+        let CrlContent { number, this_update, next_update, .. } = content;
+        let serials = vec![unit.serial()];
+        let digest = Digest::of(&der);
+        assert_eq!(read(&der), Some(Listed { digest, number, this_update, next_update, serials }));
+        assert_eq!(read(&der[1..]), None);
+        let scoped = CrlContent { distribution_point: Some("http://x".to_owned()), ..content };
+        assert_eq!(read(&build(&scoped)), None);
     }
 
     #[test]

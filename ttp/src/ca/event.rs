@@ -1,7 +1,7 @@
 //! What is asked of a CRL.
 
 use super::ListId;
-use super::crl::Revoked;
+use super::crl::{Listed, Revoked};
 use crate::digest::Digest;
 
 /// An event of one list.
@@ -20,14 +20,32 @@ pub enum CrlEvent {
         /// Where it is served, if it is a list of those certificates only that name this place.
         distribution_point: Option<String>,
     },
+    /// Take a list that the root has signed offline.
+    Import {
+        /// Which list.
+        list: ListId,
+        /// What stands in it.
+        listed: Listed,
+        /// Everything that it has to name.
+        revoked: Vec<Revoked>,
+    },
 }
 
 impl CrlEvent {
     /// The bytes whose digest stands in the fact as `event_digest`.
     #[must_use]
     pub fn encode(&self) -> Vec<u8> {
-        let Self::Issue { list, life_secs, force, revoked, distribution_point } = self;
         let mut writer = crate::cbor::Writer::default();
+        let (list, life_secs, force, revoked, distribution_point) = match self {
+            Self::Issue { list, life_secs, force, revoked, distribution_point } => {
+                (list, life_secs, force, revoked, distribution_point)
+            }
+            // What it names is in the list itself.
+            Self::Import { listed, .. } => {
+                writer.array(1).bytes(listed.digest.as_bytes());
+                return writer.finish();
+            }
+        };
         // What an event was before lists had parts and entries is written as it was.
         let is_plain = list.is_first() && revoked.is_empty() && distribution_point.is_none();
         writer.array(if is_plain { 3 } else { 7 });

@@ -28,6 +28,7 @@ pub mod key;
 pub mod lint;
 pub mod name;
 pub mod ocsp;
+pub mod offline;
 mod place;
 pub mod profile;
 mod refusal;

@@ -27,6 +27,33 @@ pub enum CrlRefusal {
         /// The reading.
         now: Timestamp,
     },
+    /// A list that was made elsewhere is for the root alone, whose key may be elsewhere.
+    #[error("only the list of the root is made elsewhere")]
+    NotOfRoot,
+    /// Its number does not follow the last one's.
+    #[error("the list has number {number}, and the last one has {last}: a number never comes again, and never falls")]
+    Number {
+        /// Of the list.
+        number: u64,
+        /// Of the last one.
+        last: u64,
+    },
+    /// It is older than the last one, or not valid now.
+    #[error("the list is good from {this_update} to {next_update}, which is not now, or begins before the last one")]
+    Period {
+        /// thisUpdate.
+        this_update: Timestamp,
+        /// nextUpdate.
+        next_update: Timestamp,
+    },
+    /// It does not name what is revoked, or names what is not.
+    #[error("the list names {listed} certificates, and {revoked} are revoked, or they are not the same")]
+    Entries {
+        /// In the list.
+        listed: usize,
+        /// In the ledger.
+        revoked: usize,
+    },
 }
 
 impl CrlRefusal {
@@ -37,6 +64,10 @@ impl CrlRefusal {
             Self::NotDue { .. } => "ca.crl_not_due",
             Self::Life { .. } => "ca.crl_life",
             Self::ClockBehind { .. } => "ca.crl_clock_behind",
+            Self::NotOfRoot => "ca.crl_not_of_root",
+            Self::Number { .. } => "ca.crl_number",
+            Self::Period { .. } => "ca.crl_period",
+            Self::Entries { .. } => "ca.crl_entries",
         }
     }
 }

@@ -5,6 +5,7 @@ use openssl::nid::Nid;
 use openssl::pkcs12::Pkcs12;
 use openssl::stack::Stack;
 use openssl::x509::X509;
+use zeroize::Zeroizing;
 
 use super::{CryptoFault, Passphrase, SoftKey};
 
@@ -42,4 +43,16 @@ pub fn build_pkcs12(
             .to_der()
     };
     build().map_err(CryptoFault::from_stack("building a PKCS#12 file"))
+}
+
+/// Opens one: the key, and its certificate in DER.
+///
+/// # Errors
+/// [`CryptoFault`] for another passphrase, another format, or a key that is none of ours.
+pub fn open_pkcs12(bytes: &[u8], passphrase: &Passphrase) -> Result<(SoftKey, Vec<u8>), CryptoFault> {
+    let failed = CryptoFault { action: "opening a PKCS#12 file" };
+    let opened = Pkcs12::from_der(bytes).and_then(|p12| p12.parse2(passphrase.expose())).map_err(|_| failed)?;
+    let (key, certificate) = opened.pkey.zip(opened.cert).ok_or(failed)?;
+    let pkcs8 = Zeroizing::new(key.private_key_to_pkcs8().map_err(|_| failed)?);
+    Ok((SoftKey::from_pkcs8_der(&pkcs8)?, certificate.to_der().map_err(|_| failed)?))
 }

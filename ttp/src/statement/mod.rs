@@ -21,6 +21,7 @@
 //!
 //! Out of scope: who may state what (the roles), whether a key is still good (the party registry), HTTP.
 
+pub mod ceremony;
 mod fault;
 mod jws;
 mod payload;

@@ -80,6 +80,7 @@ impl Service {
                 }
                 (OpsFact::KeyFirstUse { .. }, Some(known)) => known.first_used = known.first_used.or(Some(fact.now)),
                 (OpsFact::KeyEnded { .. }, Some(known)) => known.ended = known.ended.or(Some(fact.now)),
+                (OpsFact::OperatorAct { .. }, Some(_)) => {}
                 _ => return Err(facts(&format!("the history of {key} does not begin with its making"))),
             }
         }
@@ -209,10 +210,15 @@ impl Service {
         let issuer_end = match kind {
             Kind::Unit => self.newest_end(Authority::Tsu),
             Kind::Listener if keyring.listener().is_some() => self.newest_end(Authority::Server),
+            Kind::Authority(_) if !self.root_is_here() => return Ok(false),
             Kind::Authority(_) => self.newest_end(Authority::Root),
             Kind::Listener | Kind::Responder(_) => None,
         };
         Ok(issuer_end.is_none_or(|end| end > period.not_after))
+    }
+
+    fn root_is_here(&self) -> bool {
+        self.authorities.newest(Authority::Root).is_some_and(|root| root.key.signer.is_some())
     }
 
     fn newest_end(&self, authority: Authority) -> Option<Timestamp> {

@@ -19,8 +19,7 @@ pub(super) fn is_possible(folder: &DataFolder, config: &Config) -> Result<bool, 
     if !possible {
         tracing::warn!(
             "HTTPS is off: this data folder was made before the service had a key for it (keys/tls.1.p8). Name a certificate \
-             and its key in listen.https_certificate_path and listen.https_key_path; making one here, with `semper keys`, comes \
-             with a later version"
+             and its key in listen.https_certificate_path and listen.https_key_path"
         );
     }
     Ok(possible)

@@ -10,10 +10,12 @@ use crate::time::Timestamp;
 const LIFE_SECS_MAX: u32 = 10 * 24 * 3600;
 
 /// That of the root's list (ARL) at most 12 months on.
-const ROOT_LIFE_SECS_MAX: u32 = 365 * 24 * 3600;
+pub(super) const ROOT_LIFE_SECS_MAX: u32 = 365 * 24 * 3600;
 
 pub(super) fn issue_crl(state: &CrlState, event: &CrlEvent, now: Timestamp) -> Result<Decided<Crl>, CrlRefusal> {
-    let CrlEvent::Issue { list, life_secs, force, ref revoked, ref distribution_point } = *event;
+    let CrlEvent::Issue { list, life_secs, force, ref revoked, ref distribution_point } = *event else {
+        unreachable!("decide gives each event to its own file")
+    };
     let max = if list.ca.authority == Authority::Root { ROOT_LIFE_SECS_MAX } else { LIFE_SECS_MAX };
     if life_secs == 0 || life_secs > max {
         return Err(CrlRefusal::Life { life_secs, max });

@@ -1,0 +1,139 @@
+//! `semper keys ceremony`: steps under the eyes of two people, and a transcript that both sign (EN 319 411-1 GEN-6.5.1).
+//!
+//! Both identities open, and the server knows both, before anything is done. Whatever happens then is in the transcript, a failure as
+//! well, and the transcript goes into the ledger.
+
+use semper_ttp::asn1::oid;
+use semper_ttp::crypto::{Entropy as _, OsEntropy, SoftKey};
+use semper_ttp::digest::Digest;
+use semper_ttp::statement::ceremony::attest;
+use semper_ttp::time::Timestamp;
+use semper_ttp::x509::Certificate;
+use serde_json::{Value, json};
+
+use super::{failed, post, remote, value, write};
+use crate::cli::{self, OfService, Step};
+use crate::clock::{Readings as _, SystemReadings};
+use crate::commands::running::Failed;
+use crate::commands::{identity, say};
+use crate::exit::Exit;
+
+struct Person {
+    capacity: &'static str,
+    key: SoftKey,
+    certificate: Certificate,
+}
+
+pub(super) fn run(args: &cli::KeysCeremony, as_json: bool) -> Result<(), Failed> {
+    let people = people(args)?;
+    let known = remote(&args.of)?.call(async |client| client.get_json("/.well-known/semper").await);
+    let known = value(&known.map_err(|error| failed(&error))?)?;
+    let service = known["ledger"]["origin"].as_str().unwrap_or_default().to_owned();
+
+    let began = now();
+    let mut steps = Vec::new();
+    let mut trouble = None;
+    for step in &args.step {
+        let (at, done) = (now(), take(step, &args.of));
+        let outcome = match &done {
+            Ok(result) => json!({ "at": at.to_string(), "act": step.to_string(), "result": result }),
+            Err(Failed(_, why)) => json!({ "at": at.to_string(), "act": step.to_string(), "failed": why }),
+        };
+        steps.push(outcome);
+        if let Err(failed) = done {
+            trouble = Some(failed);
+            break;
+        }
+    }
+    let names = people.iter().map(|person| {
+        json!({
+            "capacity": person.capacity,
+            "name": person.certificate.subject_attribute(oid::COMMON_NAME).unwrap_or_default(),
+            "certificate_sha256": person.certificate.digest().to_string(),
+        })
+    });
+    let transcript = json!({
+        "type": "semper-key-ceremony",
+        "version": 1,
+        "service": service,
+        "reason": args.reason,
+        "began": began.to_string(),
+        "ended": now().to_string(),
+        "people": names.collect::<Vec<_>>(),
+        "steps": steps,
+    })
+    .to_string();
+    let digest = Digest::of(transcript.as_bytes());
+    let statements = people.iter().map(|person| {
+        let mut salt = [0; 16];
+        OsEntropy.fill(&mut salt).map_err(|fault| Failed::fault(&fault))?;
+        let attested = attest(&digest, &service, &person.certificate, &person.key, now(), salt);
+        let attested = attested.map_err(|fault| Failed::usage(&fault))?;
+        Ok(String::from_utf8_lossy(attested.bytes()).into_owned())
+    });
+    let statements = statements.collect::<Result<Vec<_>, Failed>>()?;
+    let record = json!({ "transcript": transcript, "statements": statements });
+    // Before it goes to the server: what was done is written down in any case.
+    write(&args.transcript, format!("{record}\n").as_bytes())?;
+    let answer = value(&post(&args.of, "/v1/keys/ceremonies", None, &record)?)?;
+    if as_json {
+        say::json(
+            &json!({ "transcript": args.transcript, "recorded": answer, "steps": steps, "failed": trouble.is_some() }),
+        );
+    } else {
+        for step in &steps {
+            let why = step["failed"].as_str().map_or("done".to_owned(), |why| format!("FAILED: {why}"));
+            say::out(format!("{}: {why}", step["act"].as_str().unwrap_or_default()));
+        }
+        say::out(format!(
+            "{}: the transcript, signed by both, stands in the ledger as entry {}",
+            args.transcript.display(),
+            answer["entry"]["index"]
+        ));
+    }
+    trouble.map_or(Ok(()), Err)
+}
+
+fn now() -> Timestamp {
+    Timestamp::from_millis(SystemReadings::new().read().wall_ms())
+}
+
+/// Both, of whom the server knows each by that person's own certificate.
+fn people(args: &cli::KeysCeremony) -> Result<[Person; 2], Failed> {
+    let of_officer = OfService {
+        url: args.of.url.clone(),
+        identity: args.officer.clone(),
+        identity_passphrase_file: args.officer_passphrase_file.clone(),
+    };
+    let both = [("operator", &args.of), ("officer", &of_officer)].map(|(capacity, of)| {
+        let file = of.identity_passphrase_file.as_deref();
+        let (key, certificate) = identity::signer(&of.identity, file, capacity)?;
+        let client = identity::open(&of.identity, file, capacity)?;
+        let client = crate::commands::remote::Remote::with_identity(&of.url, &client)
+            .map_err(|error| Failed(error.exit(), error.to_string()))?;
+        client.call(async |client| client.get_json("/v1/me").await).map_err(|error| failed(&error))?;
+        Ok(Person { capacity, key, certificate })
+    });
+    let [operator, officer] = both;
+    let people = [operator?, officer?];
+    if people[0].certificate.spki_der() == people[1].certificate.spki_der() {
+        return Err(Failed(Exit::Usage, "operator and officer have one key: a ceremony takes two people".to_owned()));
+    }
+    Ok(people)
+}
+
+fn take(step: &Step, of: &OfService) -> Result<Value, Failed> {
+    match step {
+        Step::Rotate(key) => value(&post(of, &format!("/v1/keys/{}/rotate", key.name()), None, &json!({}))?),
+        Step::Request(key, file) => {
+            let document = post(of, &format!("/v1/keys/{}/request", key.name()), None, &json!({}))?;
+            write(file, &document)?;
+            Ok(json!({ "request_sha256": Digest::of(&document).to_string() }))
+        }
+        Step::Import(file) => {
+            let pem = std::fs::read_to_string(file);
+            let pem = pem.map_err(|error| Failed::usage(&format!("cannot read {}: {error}", file.display())))?;
+            value(&post(of, "/v1/keys/import", None, &json!({ "pem": pem }))?)
+        }
+    }
+}
