@@ -105,7 +105,7 @@ fn people(args: &cli::KeysCeremony) -> Result<[Person; 2], Failed> {
         identity: args.officer.clone(),
         identity_passphrase_file: args.officer_passphrase_file.clone(),
     };
-    let both = [("operator", &args.of), ("officer", &of_officer)].map(|(capacity, of)| {
+    let both = [("operator", &args.of), ("officer", &of_officer)].map(|(capacity, of)| -> Result<Person, Failed> {
         let file = of.identity_passphrase_file.as_deref();
         let (key, certificate) = identity::signer(&of.identity, file, capacity)?;
         let client = identity::open(&of.identity, file, capacity)?;
