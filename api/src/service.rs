@@ -49,7 +49,7 @@ pub use self::{
     act::ActFault,
     bulk::carry_out_in_background,
     ceremony::CeremonyFault,
-    credential::{CredentialFault, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
+    credential::{CredentialFault, Expiring, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
     keys::{KeyParts, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
     ocsp::ResponderKey,
     offline::Imported,

@@ -66,6 +66,11 @@ fn table() -> Vec<Row> {
         Row::post("/parties/{id}/suspend", Roles(&[RegistrationOfficer, RevocationOfficer]), parties::suspend),
         Row::post("/parties/{id}/reinstate", Roles(&[RegistrationOfficer]), parties::reinstate),
         Row::post("/parties/{id}/terms", Party, parties::accept_terms),
+        Row::get(
+            "/certificates",
+            Roles(&[RegistrationOfficer, RevocationOfficer, Operator, Auditor]),
+            certificates::expiring,
+        ),
         Row::get("/certificates/{serial}/status", Anyone, certificates::status),
         Row::post("/certificates/{serial}/revoke", Roles(&[RevocationOfficer]), certificates::revoke),
         Row::post("/revocations", Roles(&[RevocationOfficer]), revocations::order),

@@ -2,7 +2,10 @@
 
 mod world;
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::{
+    collections::BTreeSet,
+    sync::{Arc, atomic::AtomicU64},
+};
 
 use semper_api::{ActFault, Service, ToIssue};
 use semper_ledger::sequencer::Idempotency;
@@ -17,7 +20,7 @@ use semper_ttp::{
     },
     crypto::{SignatureAlgorithm, Signer, SoftKey},
     digest::Digest,
-    evidence::{CaKind, Fact, Kind},
+    evidence::{CaKind, Fact, Kind, names},
 };
 use world::{Disk, Now, Pki, START};
 
@@ -157,4 +160,34 @@ fn what_cannot_be_revoked_is_passed_over() {
     let order = world.service.order_revocation(Reason::CaCompromise, filter, Digest::of(b"officer"), idempotency);
     world.service.carry_out_orders().unwrap();
     assert_eq!((world.revoked(&serials), world.done(order.unwrap())), (0, Some(0)));
+}
+
+#[test]
+fn what_ends_is_listed_by_its_date() {
+    let world = World::new();
+    let later = world.issue("party-legal", 2);
+    world.now.pass(3_600);
+    let last = world.issue("party-legal", 1);
+    let end = world.status(&later[0]).not_after;
+    let from = names::expires(START);
+    let (found, next) = world.service.expiring(&from, end, 10).unwrap();
+    let serials: BTreeSet<_> = found.iter().map(|found| found.serial.clone()).collect();
+    assert_eq!((serials, next), (later.iter().cloned().collect(), None), "those that end later are not among them");
+    assert_eq!((found[0].not_after, found[0].registration, found[0].is_revoked), (end, Some([5; 16].into()), false));
+    // Page by page, and each once.
+    let until = world.status(&last[0]).not_after;
+    let (mut from, mut seen) = (from, Vec::new());
+    loop {
+        let (found, next) = world.service.expiring(&from, until, 1).unwrap();
+        seen.extend(found.into_iter().map(|found| found.serial));
+        match next {
+            Some(next) => from = next,
+            None => break,
+        }
+    }
+    assert_eq!((seen.len(), seen.last()), (3, last.last()));
+    world.order(Filter { serials: Some(vec![hex::encode(&last[0])]), ..Filter::default() }, 1);
+    world.service.carry_out_orders().unwrap();
+    let (found, _) = world.service.expiring(&names::expires(until), until, 10).unwrap();
+    assert!(found[0].is_revoked);
 }

@@ -29,8 +29,9 @@ pub(crate) use keys::{
 };
 pub(crate) use outside::{Monitor, Witness, WitnessCommand, WitnessInit, WitnessServe};
 pub(crate) use party::{
-    Document, OfStranger, Party, PartyApply, PartyApprove, PartyCommand, PartyIdentify, PartyPending, PartyRead,
-    PartyRefuse, PartyReinstate, PartyRevoke, PartyShow, PartyStatus, PartySuspend, PartyTerms, PartyWithdraw,
+    Document, OfStranger, Party, PartyApply, PartyApprove, PartyCommand, PartyExpiring, PartyIdentify, PartyPending,
+    PartyRead, PartyRefuse, PartyReinstate, PartyRevoke, PartyShow, PartyStatus, PartySuspend, PartyTerms,
+    PartyWithdraw,
 };
 pub(crate) use serve::{Init, Serve};
 pub(crate) use trial::{Bench, BenchArea, Demo};

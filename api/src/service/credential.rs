@@ -1,6 +1,6 @@
 //! Certificates: issued, revoked, looked up. Each has a history of its own, so all of this runs in parallel.
 
-use std::sync::Arc;
+use std::{ops::ControlFlow, sync::Arc};
 
 use semper_ledger::{
     entry::{Tag, TagSpace, Tags},
@@ -18,12 +18,13 @@ use semper_ttp::{
     },
     digest::Digest,
     evidence::{Aggregate, Fact, Recorded, names},
+    id::RegistrationId,
     role::Role,
     time::Timestamp,
     x509::{Certificate, Period},
 };
 
-use super::{Service, ServiceFault, act::ATTEMPTS_MAX, draft};
+use super::{Service, ServiceFault, act::ATTEMPTS_MAX, draft, registration::read_fact};
 use crate::authorities::Held;
 
 const DAY_SECS: u64 = 24 * 3600;
@@ -129,6 +130,25 @@ pub struct KnownCertificate {
     pub issued_at: u64,
     /// The entry of its revocation.
     pub revoked_at: Option<u64>,
+}
+
+/// A certificate whose end comes.
+#[derive(Clone, Debug)]
+pub struct Expiring {
+    /// Who issued it.
+    pub ca: CaId,
+    /// Content octets of its serial number.
+    pub serial: Vec<u8>,
+    /// Last moment.
+    pub not_after: Timestamp,
+    /// SHA-256 of its profile.
+    pub profile: Digest,
+    /// The application that it was issued for; none for the service's own keys.
+    pub registration: Option<RegistrationId>,
+    /// It was revoked.
+    pub is_revoked: bool,
+    /// The entry of its issue.
+    pub issued_at: u64,
 }
 
 /// A list that was issued.
@@ -425,6 +445,45 @@ impl Service {
             return Err(facts(&"a fact in the history of a list is of something else"));
         };
         Ok(Some(KnownList { index, number, this_update, next_update }))
+    }
+
+    /// Certificates that expire from `from` (a name of the ledger's) on and at `until` at the latest, in that order: at most `most`, with
+    /// the name to go on from.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn expiring(
+        &self,
+        from: &[u8],
+        until: Timestamp,
+        most: usize,
+    ) -> Result<(Vec<Expiring>, Option<Vec<u8>>), ServiceFault> {
+        let (mut indexes, mut next) = (Vec::new(), None);
+        self.reader().names_from::<semper_ledger::store::Fault>(&names::CERTIFICATES, from, |name, index| {
+            if names::read_expires(name).is_none_or(|(at, _)| at > until) {
+                return Ok(ControlFlow::Break(()));
+            }
+            if indexes.len() == most {
+                next = Some(name.to_vec());
+                return Ok(ControlFlow::Break(()));
+            }
+            indexes.push(index);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        let mut found = Vec::new();
+        for issued_at in indexes {
+            let fact = read_fact::<CaFact>(&self.reader().fact(issued_at)?.unwrap_or_default())?;
+            let CaFact::CertificateIssued { issuer, serial, not_after, grounds: Some(grounds), .. } = fact else {
+                continue;
+            };
+            let ca = CaId { authority: issuer, generation: grounds.generation };
+            let state = self.certificate_state(&ca.certificate(&serial))?;
+            let is_revoked = state.issued().is_some_and(|status| status.revoked.is_some());
+            let registration = <[u8; 16]>::try_from(grounds.registration.as_slice()).ok().map(Into::into);
+            let profile = grounds.profile;
+            found.push(Expiring { ca, serial, not_after, profile, registration, is_revoked, issued_at });
+        }
+        Ok((found, next))
     }
 
     /// The certificate with this serial number by any of our CAs: serial numbers are random, so there is one.

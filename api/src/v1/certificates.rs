@@ -12,6 +12,7 @@ use semper_ledger::{entry::Entry, sequencer::Idempotency};
 use semper_ttp::{
     ca::{credential::Status, crl::Reason},
     digest::Digest,
+    evidence::names,
     time::Timestamp,
 };
 use serde::Deserialize;
@@ -81,6 +82,45 @@ pub(super) async fn status(
         "lists": lists,
     }))
     .into_response())
+}
+
+/// Longest page of a list.
+const PAGE_MAX: usize = 100;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Until {
+    expires_before: String,
+    after: Option<String>,
+    limit: Option<usize>,
+}
+
+/// `GET /v1/certificates?expires_before=TIME`: what has not expired yet and will have by then, by the date of its end.
+pub(super) async fn expiring(
+    State(app): State<Arc<App>>,
+    Query(Until { expires_before, after, limit }): Query<Until>,
+) -> Result<Response, Problem> {
+    let malformed = |_| Problem::new(Code::HttpMalformed, "after is the member next of an earlier answer");
+    let after = after.map(hex::decode).transpose().map_err(malformed)?;
+    let from = after.unwrap_or_else(|| names::expires(app.service.now()));
+    let (until, most) = (moment(&expires_before)?, limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX));
+    let service = app.service.clone();
+    let found = body::blocking(move || service.expiring(&from, until, most)).await?;
+    let (found, next) = found.map_err(|fault| Problem::fault(&fault))?;
+    let certificates = found.iter().map(|found| {
+        json!({
+            "serial": hex::encode(&found.serial),
+            "issuer": found.ca.place(),
+            "profile": app.service.profile_name(&found.profile),
+            "profile_sha256": found.profile.to_string(),
+            "registration": found.registration,
+            "not_after": found.not_after.to_string(),
+            "revoked": found.is_revoked,
+            "issued_index": found.issued_at,
+        })
+    });
+    let certificates: Vec<_> = certificates.collect();
+    Ok(Json(json!({ "certificates": certificates, "next": next.map(hex::encode) })).into_response())
 }
 
 #[derive(Deserialize)]

@@ -38,6 +38,7 @@ pub(crate) enum PartyCommand {
     Approve(PartyApprove),
     Refuse(PartyRefuse),
     Revoke(PartyRevoke),
+    Expiring(PartyExpiring),
     Show(PartyShow),
     Suspend(PartySuspend),
     Reinstate(PartyReinstate),
@@ -245,6 +246,17 @@ pub(crate) struct PartyRevoke {
     /// Only say how many there are.
     #[arg(long)]
     pub(crate) preview: bool,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// List the certificates whose end comes, by its date.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper party expiring --before 2026-12-31T00:00:00Z --identity people/officer.p12")]
+pub(crate) struct PartyExpiring {
+    /// Those that have not ended yet and will have by then (RFC 3339).
+    #[arg(long, value_name = "TIME")]
+    pub(crate) before: String,
     #[command(flatten)]
     pub(crate) of: OfService,
 }

@@ -27,6 +27,7 @@ pub(crate) fn run(args: cli::Party, json: bool) -> Exit {
         PartyCommand::Approve(args) => ("approve", officer::approve(&args, json)),
         PartyCommand::Refuse(args) => ("refuse", officer::refuse(&args, json)),
         PartyCommand::Revoke(args) => ("revoke", officer::revoke(&args, json)),
+        PartyCommand::Expiring(args) => ("expiring", officer::expiring(&args, json)),
         PartyCommand::Show(args) => ("show", officer::show(&args, json)),
         PartyCommand::Suspend(args) => ("suspend", officer::suspend(&args, json)),
         PartyCommand::Reinstate(args) => ("reinstate", officer::reinstate(&args, json)),

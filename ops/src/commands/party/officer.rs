@@ -47,7 +47,8 @@ fn told(answer: &Value, as_json: bool, line: impl Fn(&Value) -> String) -> Resul
 fn all(of: &cli::OfService, path: &str, name: &str) -> Result<Vec<Value>, Failed> {
     let (remote, mut found, mut after) = (remote(of)?, Vec::new(), None::<String>);
     loop {
-        let page = after.map_or_else(|| path.to_owned(), |after| format!("{path}?after={after}"));
+        let separator = if path.contains('?') { '&' } else { '?' };
+        let page = after.map_or_else(|| path.to_owned(), |after| format!("{path}{separator}after={after}"));
         let answer = answer_of(remote.call(async |client| client.get_json(&page).await))?;
         found.extend(answer[name].as_array().cloned().unwrap_or_default());
         match answer["next"].as_str() {
@@ -128,6 +129,28 @@ pub(super) fn revoke(args: &cli::PartyRevoke, as_json: bool) -> Result<Exit, Fai
     told(&answer, as_json, |answer| {
         format!("order {}: {} certificates are revoked", text(answer, "id"), answer["revoked"])
     })
+}
+
+pub(super) fn expiring(args: &cli::PartyExpiring, as_json: bool) -> Result<Exit, Failed> {
+    // A plus sign in an offset from UTC would be read as a space.
+    let before = args.before.replace('+', "%2B");
+    let found = all(&args.of, &format!("/v1/certificates?expires_before={before}"), "certificates")?;
+    if as_json {
+        say::json(&json!({ "certificates": found }));
+        return Ok(Exit::Ok);
+    }
+    for certificate in &found {
+        let revoked = if certificate["revoked"] == true { "  revoked" } else { "" };
+        let registration = certificate["registration"].as_str().map(|id| format!("  for {id}"));
+        say::out(format!(
+            "{}  {}  {}{}{revoked}",
+            text(certificate, "not_after"),
+            text(certificate, "serial"),
+            text(certificate, "profile"),
+            registration.unwrap_or_default(),
+        ));
+    }
+    Ok(Exit::Ok)
 }
 
 pub(super) fn show(args: &cli::PartyShow, as_json: bool) -> Result<Exit, Failed> {
