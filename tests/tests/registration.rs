@@ -10,13 +10,15 @@ use semper_tests::strangers::{run as judge, text};
 use serde_json::Value;
 
 struct World {
+    data: Data,
     server: Server,
     work: tempfile::TempDir,
 }
 
 impl World {
     fn new() -> Self {
-        Self { server: Data::own().serve(), work: tempfile::tempdir().expect("a temporary folder") }
+        let data = Data::own();
+        Self { server: data.serve(), data, work: tempfile::tempdir().expect("a temporary folder") }
     }
 
     fn url(&self) -> String {
@@ -40,7 +42,7 @@ impl World {
     }
 
     fn officer(&self, args: &[&str]) -> Finished {
-        self.person(&self.server.data().path().join("people/officer.p12"), args)
+        self.person(&self.data.path().join("people/officer.p12"), args)
     }
 
     fn terms(&self) -> String {
@@ -75,8 +77,9 @@ impl World {
 
     /// As after a power cut.
     fn kill_and_start(self) -> Self {
-        let Self { server, work } = self;
-        Self { server: server.kill9().serve(), work }
+        let Self { data, server, work } = self;
+        drop(server.kill9());
+        Self { server: data.serve(), data, work }
     }
 }
 
@@ -145,7 +148,8 @@ fn an_applicant_gets_certificates_and_is_known_by_them() {
     assert_eq!(json(world.officer(&["show"]).expect(0))["parties"][0]["id"], party.as_str());
 
     // Everything of it is decided again, and every byte of the store is in order.
-    let data = world.server.stop();
+    let World { data, server, .. } = world;
+    drop(server.stop());
     data.fsck().expect(0);
     data.audit().expect(0);
     let names = ["Martin", "123 456 789"];
@@ -180,5 +184,7 @@ fn an_application_ends_in_other_ways_too() {
     // The lint says at once what would stop the certificate.
     let misnamed = world.apply("misnamed", &["party-natural"], &terms);
     assert!(misnamed.expect(64).stdout.contains("ca.lint"), "{misnamed:?}");
-    world.server.stop().audit().expect(0);
+    let World { data, server, .. } = world;
+    drop(server.stop());
+    data.audit().expect(0);
 }
