@@ -1,7 +1,8 @@
 //! A root and its issuing CAs inside this process, with certificates, lists and OCSP served over HTTP: for certificates of every
 //! profile, keys of every kind, shards, and for what a service never does, such as a certificate that stands in no ledger.
 //!
-//! The ledger is in memory and the clock stands until a test moves it. It begins at the machine's time: strangers judge by that.
+//! The ledger is in memory and the clock stands until a test moves it. It begins a minute behind the machine's, by which strangers
+//! judge: what is issued some seconds later is not in their future.
 
 use std::collections::BTreeMap;
 use std::fs;
@@ -105,7 +106,8 @@ impl Pki {
         let http = listener.local_addr().expect("its address");
         let base_url = settings.base_url.map_or_else(|| format!("http://{http}"), str::to_owned);
         let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).expect("after 1970");
-        let now = Arc::new(Now(AtomicU64::new(since_1970.as_millis() as u64)));
+        let start = since_1970 - Duration::from_secs(60);
+        let now = Arc::new(Now(AtomicU64::new(start.as_millis() as u64)));
         let disk = Disk::new();
         let mut cas = BTreeMap::from([(Authority::Root, root(settings.algorithm, &base_url, now.now()))]);
         let first = service(&disk, &now, authorities(&cas, 0), Vec::new(), &base_url);

@@ -8,6 +8,7 @@ use openssl::pkey::{PKey, Private};
 use openssl::rsa::Rsa;
 use openssl::ssl::SslConnector;
 use openssl::x509::X509ReqBuilder;
+use semper_api::v1::all_routes;
 use semper_tests::dice::Dice;
 use semper_tests::http::{Connection, Response};
 use semper_tests::pki::{ocsp_request, private_key};
@@ -340,7 +341,7 @@ impl V1 {
             (&self.officer, format!("{path}/{action}"), json, body.to_string().into_bytes())
         };
         let document = self.one_application().document.to_string().into_bytes();
-        vec![
+        let posts = vec![
             (&self.officer, "/v1/registrations".to_owned(), json, document),
             of(&waiting, "identity", identity()),
             of(&waiting, "approve", json!({})),
@@ -351,8 +352,18 @@ impl V1 {
             (&self.party, format!("{party}/terms"), "application/jose", terms.bytes().to_vec()),
             of("/v1/certificates/4141414141414141", "revoke", json!({ "reason": "superseded" })),
             (&self.operator, "/v1/keys/tsu-ec/rotate".to_owned(), json, b"{}".to_vec()),
-        ]
+        ];
+        for route in all_routes().iter().filter(|route| route.method == "POST") {
+            assert!(posts.iter().any(|(_, path, ..)| fits(path, route.path)), "nothing is posted to {}", route.path);
+        }
+        posts
     }
+}
+
+/// Whether a path is one of a route, such as `/parties/{id}`.
+fn fits(path: &str, route: &str) -> bool {
+    let (path, route) = (path.trim_start_matches("/v1").split('/'), route.split('/'));
+    path.clone().count() == route.clone().count() && path.zip(route).all(|(one, of)| one == of || of.starts_with('{'))
 }
 
 fn send(connection: &mut Connection, method: &str, path: &str, media_type: &str, body: &[u8]) -> Response {

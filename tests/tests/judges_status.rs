@@ -1,4 +1,4 @@
-//! The status of certificates as programs of others read it: GnuTLS, the JDK, nginx and openssl, by OCSP and by lists, of good,
+//! The status of certificates as programs of others read it: GnuTLS, the JDK, pyHanko, nginx and openssl, by OCSP and by lists, of good,
 //! revoked and never issued certificates. `revocation.rs` has `openssl ocsp`, against a server as a process.
 
 use std::fs;
@@ -8,13 +8,14 @@ use std::time::Instant;
 
 use semper_tests::pki::{DAY_SECS, Holder, Names, Pki, PkiSettings, private_key, write_pem};
 use semper_tests::server::DEADLINE;
-use semper_tests::strangers::{folder, judge, run, text, tool};
+use semper_tests::strangers::{folder, judge, python, run, text, tool};
 use semper_ttp::asn1::pem;
 use semper_ttp::ca::Authority;
 use semper_ttp::ca::crl::Reason;
 use semper_ttp::ca::name::Attribute;
 use semper_ttp::ca::profile::Profile;
 use semper_ttp::crypto::KeyKind;
+use semper_ttp::time::Timestamp;
 use semper_ttp::x509::Certificate;
 use tempfile::TempDir;
 
@@ -125,61 +126,79 @@ fn certtool_of_gnutls_with_lists() {
     assert!(!text(&verify("ca-server")).contains("The CRL is verified"), "of another issuer");
 }
 
-// ---- the JDK ------------------------------------------------------------------------------------------------------------
+// ---- the JDK, pyHanko ---------------------------------------------------------------------------------------------------
 
-/// With one list for all, with shards, and with a CA that the root has revoked.
-#[test]
-fn cert_path_of_the_jdk() {
-    let mut worlds = Vec::new();
-    let mut arguments = Vec::new();
-    for shards in [0, 3] {
-        let world = World::new(shards);
-        let [good, revoked] = [(); 2].map(|()| world.pki.issue_party());
-        world.pki.pass(1);
+/// Paths to judge, with what is to be found, as `RevocationCheck.java` and `certvalidator.py` take them: with one list for all, with
+/// shards, and with a CA that the root has revoked.
+struct Cases {
+    _worlds: Vec<World>,
+    arguments: Vec<String>,
+}
+
+impl Cases {
+    fn new() -> Self {
+        let (mut worlds, mut arguments) = (Vec::new(), Vec::new());
+        let mut add = |world: &World, name: String, who: &str, holder: &Holder, reason: &str, at: Timestamp| {
+            let folder = world.work.path().join(name);
+            fs::create_dir(&folder).expect("a folder");
+            write_pem(&folder, "root", world.pki.ca(Authority::Root));
+            write_pem(&folder, "ca", world.pki.ca(Authority::Party));
+            write_pem(&folder, "leaf", &holder.certificate);
+            let folder = folder.to_str().expect("a path in UTF-8");
+            arguments.extend([folder, who, reason, &at.secs().to_string()].map(str::to_owned));
+        };
+        for shards in [0, 3] {
+            let world = World::new(shards);
+            let [good, revoked] = [(); 2].map(|()| world.pki.issue_party());
+            world.pki.pass(1);
+            let at = world.pki.now();
+            world.pki.revoke(Authority::Party, &revoked.certificate, Reason::CessationOfOperation);
+            world.pki.pass(1);
+            world.pki.renew_lists();
+            let unknown = world.pki.never_issued();
+            for (name, who, holder) in
+                [("good", "good", &good), ("revoked", "leaf", &revoked), ("never-issued", "unknown", &unknown)]
+            {
+                add(&world, format!("{name}-{shards}"), who, holder, "CESSATION_OF_OPERATION", at);
+            }
+            worlds.push(world);
+        }
+        let world = World::new(0);
+        let orphan = world.pki.issue_party();
         let at = world.pki.now();
-        world.pki.revoke(Authority::Party, &revoked.certificate, Reason::CessationOfOperation);
+        world.pki.revoke(Authority::Root, world.pki.ca(Authority::Party), Reason::CaCompromise);
         world.pki.pass(1);
         world.pki.renew_lists();
-        let unknown = world.pki.never_issued();
-        for (name, who, holder) in
-            [("good", "good", &good), ("revoked", "leaf", &revoked), ("never-issued", "unknown", &unknown)]
-        {
-            let folder = jdk_folder(&world, &format!("{name}-{shards}"), holder);
-            arguments.extend([folder, who.to_owned(), "CESSATION_OF_OPERATION".to_owned(), at.secs().to_string()]);
-        }
+        add(&world, "revoked-ca".to_owned(), "ca", &orphan, "CA_COMPROMISE", at);
         worlds.push(world);
+        Self { _worlds: worlds, arguments }
     }
-    let world = World::new(0);
-    let orphan = world.pki.issue_party();
-    let at = world.pki.now();
-    world.pki.revoke(Authority::Root, world.pki.ca(Authority::Party), Reason::CaCompromise);
-    world.pki.pass(1);
-    world.pki.renew_lists();
-    let folder = jdk_folder(&world, "revoked-ca", &orphan);
-    arguments.extend([folder, "ca".to_owned(), "CA_COMPROMISE".to_owned(), at.secs().to_string()]);
 
-    let mut java = Command::new("java");
-    java.arg("-Dcom.sun.security.enableCRLDP=true").arg(folder_of_strangers()).args(&arguments);
-    judge(&mut java);
-    // It can say no: of a good certificate that it was to find revoked.
-    let mut java = Command::new("java");
-    arguments[1] = "leaf".to_owned();
-    java.arg("-Dcom.sun.security.enableCRLDP=true").arg(folder_of_strangers()).args(&arguments[..4]);
-    let output = run(&mut java);
-    assert!(!output.status.success() && text(&output).contains("FAILED"), "{}", text(&output));
+    /// All must be as said; and the first, which is good, must not pass for revoked: the judge can say no.
+    fn judged_by(mut self, program: impl Fn() -> Command) {
+        judge(program().args(&self.arguments));
+        self.arguments[1] = "leaf".to_owned();
+        let output = run(program().args(&self.arguments[..4]));
+        assert!(!output.status.success() && text(&output).contains("FAILED"), "{}", text(&output));
+    }
 }
 
-fn folder_of_strangers() -> PathBuf {
-    folder().join("RevocationCheck.java")
+#[test]
+fn cert_path_of_the_jdk() {
+    Cases::new().judged_by(|| {
+        let mut java = Command::new("java");
+        java.arg("-Dcom.sun.security.enableCRLDP=true").arg(folder().join("RevocationCheck.java"));
+        java
+    });
 }
 
-fn jdk_folder(world: &World, name: &str, holder: &Holder) -> String {
-    let folder = world.work.path().join(name);
-    fs::create_dir(&folder).expect("a folder");
-    write_pem(&folder, "root", world.pki.ca(Authority::Root));
-    write_pem(&folder, "ca", world.pki.ca(Authority::Party));
-    write_pem(&folder, "leaf", &holder.certificate);
-    folder.to_str().expect("a path in UTF-8").to_owned()
+#[test]
+fn certvalidator_of_pyhanko() {
+    Cases::new().judged_by(|| {
+        let mut python = python();
+        python.arg(folder().join("certvalidator.py"));
+        python
+    });
 }
 
 // ---- nginx --------------------------------------------------------------------------------------------------------------
