@@ -63,11 +63,13 @@ pub struct PkiSettings {
     pub shards: u32,
     /// What its certificates name as the place of lists and responders; `None` for the place at which they really are.
     pub base_url: Option<&'static str>,
+    /// Profiles besides those that come with the program.
+    pub profiles: Vec<Arc<Profile>>,
 }
 
 impl Default for PkiSettings {
     fn default() -> Self {
-        Self { algorithm: SignatureAlgorithm::EcdsaP256Sha256, shards: 0, base_url: None }
+        Self { algorithm: SignatureAlgorithm::EcdsaP256Sha256, shards: 0, base_url: None, profiles: Vec::new() }
     }
 }
 
@@ -110,7 +112,7 @@ impl Pki {
         let now = Arc::new(Now(AtomicU64::new(start.as_millis() as u64)));
         let disk = Disk::new();
         let mut cas = BTreeMap::from([(Authority::Root, root(settings.algorithm, &base_url, now.now()))]);
-        let first = service(&disk, &now, authorities(&cas, 0), Vec::new(), &base_url);
+        let first = service(&disk, &now, authorities(&cas, 0), Vec::new(), &base_url, &settings.profiles);
         for authority in Authority::ISSUING {
             let key = Arc::new(SoftKey::generate(settings.algorithm).expect("a key"));
             let subject = subject(authority.name());
@@ -125,7 +127,8 @@ impl Pki {
             Some(ResponderKey { authority, key, signer })
         };
         let responders = Authority::ISSUING.into_iter().filter_map(responder).collect();
-        let service = service(&disk, &now, authorities(&cas, settings.shards), responders, &base_url);
+        let service =
+            service(&disk, &now, authorities(&cas, settings.shards), responders, &base_url, &settings.profiles);
         service.renew_crls().expect("lists");
         service.renew_responders().expect("responders");
         let (stop, stopped) = watch::channel(false);
@@ -406,7 +409,10 @@ fn service(
     authorities: Authorities,
     responders: Vec<ResponderKey>,
     base_url: &str,
+    profiles: &[Arc<Profile>],
 ) -> Arc<Service> {
+    let mut policies = Policies::builtin();
+    profiles.iter().for_each(|profile| policies.set_profile(profile.clone()));
     let ledger = Ledger::open(Parts {
         store: Arc::new(disk.store.clone()),
         anchor: Arc::new(disk.anchor.clone()),
@@ -436,10 +442,12 @@ fn service(
         // The policies of the profiles are what a real service writes, and what a linter goes by.
         test: false,
         keys: None,
-        policies: Policies::builtin(),
+        policies,
         registration: RegistrationParts::default(),
     });
-    service.expect("a service")
+    let service = service.expect("a service");
+    service.record_policies().expect("policies in force");
+    service
 }
 
 fn authorities(cas: &BTreeMap<Authority, Ca>, shards: u32) -> Authorities {

@@ -63,7 +63,8 @@ pub(crate) static EMITTED: LazyLock<Vec<Artefact>> = LazyLock::new(|| {
     for (shards, algorithm, how) in
         [(0, SignatureAlgorithm::EcdsaP256Sha256, "P-256"), (2, SignatureAlgorithm::RsaPkcs1Sha256, "RSA")]
     {
-        let pki = Pki::new(&PkiSettings { algorithm, shards, base_url: Some(BASE_URL) });
+        let profiles = vec![qualified()];
+        let pki = Pki::new(&PkiSettings { algorithm, shards, base_url: Some(BASE_URL), profiles });
         emit(&mut emitted, &pki, shards, &keys, how);
         // What is certified does not depend on how it is signed: all kinds of keys once are enough.
         keys.0.truncate(1);
