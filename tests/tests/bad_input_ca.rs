@@ -186,7 +186,7 @@ fn ocsp_survives_mutations() {
     let mut dice = Dice::from_environment("ocsp_survives_mutations");
     let [sha1, sha256] = [HashAlgorithm::Sha1, HashAlgorithm::Sha256].map(|hash| ocsp.id(hash, &ocsp.serial));
     let seeds = [
-        ocsp_request(&[sha1.clone()], None),
+        ocsp_request(std::slice::from_ref(&sha1), None),
         ocsp_request(&[sha1, sha256.clone()], Some(&[7; 32])),
         around(
             "a0 03 020100",
