@@ -162,7 +162,7 @@ impl Authorities {
 
     /// Adds one that is not there yet.
     pub(crate) fn add(&self, held: &Arc<Held>) {
-        self.0.rcu(|all| [&all[..], &[held.clone()]].concat());
+        self.0.rcu(|all| [&all[..], std::slice::from_ref(held)].concat());
     }
 
     /// The certificate at `/ca/<place>.cer`.

@@ -175,8 +175,7 @@ pub(crate) struct KeysImport {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper keys ceremony --reason rollover --step rotate:ca-tsu --step rotate:tsu-ec \
-                  --identity operator.p12 --officer officer.p12 --transcript ceremony.json")]
+  semper keys ceremony --reason x --step rotate:tls --identity a.p12 --officer b.p12 --transcript c")]
 pub(crate) struct KeysCeremony {
     /// Why it is held; stands in the transcript.
     #[arg(long, value_name = "TEXT")]

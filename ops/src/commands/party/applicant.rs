@@ -129,7 +129,7 @@ pub(super) fn status(args: &cli::PartyStatus, as_json: bool) -> Result<Exit, Fai
         if let Some(party) = answer["party"].as_str() {
             say::out(format!("party {party}"));
         }
-        collected.iter().for_each(|line| say::out(line));
+        collected.iter().for_each(say::out);
     }
     Ok(match (text(&answer, "state"), answer["waiting_on"].as_str()) {
         ("refused", _) => Exit::Falsified,
