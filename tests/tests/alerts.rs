@@ -15,10 +15,8 @@ const RULES: &str = "prometheus-alerts.yml";
 const CASES: &str = "alerts-test.yml";
 
 /// Alerts whose description says all there is to say.
-const WITHOUT_RUNBOOK: [&str; 14] = [
+const WITHOUT_RUNBOOK: [&str; 12] = [
     "SemperTsaRefusesOnItsOwnAccount",
-    "SemperKeyEnds",
-    "SemperKeyEndsSoon",
     "SemperCrlNotRenewed",
     "SemperCrlStale",
     "SemperTsaSlow",

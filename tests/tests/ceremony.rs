@@ -34,7 +34,7 @@ fn two_people_hold_it_and_sign_what_happened() {
     let officer = server.dir().join("people/officer.p12");
     let file = |name: &str| -> PathBuf { folder.path().join(name) };
 
-    let held = ceremony(&server, &officer, &file("one.json"), &["rotate ca-tsu", "rotate tsu-ec"]);
+    let held = ceremony(&server, &officer, &file("one.json"), &["rotate:ca-tsu", "rotate:tsu-ec"]);
     held.expect(0);
     let said: Value = serde_json::from_str(&held.stdout).expect("JSON");
     assert_eq!(said["steps"][1]["result"]["key"], "tsu-ec.2");
@@ -50,7 +50,7 @@ fn two_people_hold_it_and_sign_what_happened() {
     assert_eq!(get(server.http(), proof).status, 200);
 
     // A step that fails ends it, and is told and signed as well.
-    let failed = ceremony(&server, &officer, &file("two.json"), &["rotate ca-root", "rotate tsu-ec"]);
+    let failed = ceremony(&server, &officer, &file("two.json"), &["rotate:ca-root", "rotate:tsu-ec"]);
     failed.expect(64);
     let record: Value = serde_json::from_slice(&fs::read(file("two.json")).expect("the transcript")).expect("JSON");
     let read: Value = serde_json::from_str(record["transcript"].as_str().expect("text")).expect("JSON");
@@ -60,7 +60,7 @@ fn two_people_hold_it_and_sign_what_happened() {
     // Not without the second: one person twice, or one who is not there. Nothing is done then.
     let operator = server.dir().join("people/operator.p12");
     for second in [&operator, &file("nobody.p12")] {
-        ceremony(&server, second, &file("three.json"), &["rotate tsu-ec"]).expect(64);
+        ceremony(&server, second, &file("three.json"), &["rotate:tsu-ec"]).expect(64);
         assert!(!file("three.json").exists());
     }
     let units: Value = serde_json::from_slice(&get(server.http(), "/.well-known/semper").body).expect("JSON");

@@ -6,8 +6,8 @@
 //! |---|---|---|
 //! | 1 | the key, where the settings say | a key that the ledger does not know: the next start takes it away |
 //! | 2 | **one commit**: key made, certificate issued | a key that the ledger knows: the next start goes on with step 3 |
-//! | 3 | the certificate, where it is found at a start | the same; from here on a start uses the new key |
-//! | 4 | the new key in use: endpoint, list, listener; requests that run end with the old one | nothing, it is memory |
+//! | 3 | the certificate, where it is found at a start (of a CA after step 4) | the same; from here on a start uses the new key |
+//! | 4 | the new key in use: endpoint, lists, listener; requests that run end with the old one | nothing, it is memory |
 //! | 5 | the end of the old key | the daily look finds that the old one has a follower and tells its end |
 //!
 //! The key of a CA is not told as ended when it has a follower: it goes on signing lists. A responder's key needs no certificate of
@@ -389,7 +389,7 @@ impl Service {
         }
         Ok(Some(ToIssue {
             ca: issuer.key.ca,
-            profile: Profile::named(profile),
+            profile: self.policies.profile(profile).cloned().unwrap_or_else(|| Profile::named(profile)),
             subject,
             alternative_names,
             spki_der: signer.spki_der().to_vec(),
@@ -408,18 +408,25 @@ impl Service {
         signer: Arc<dyn Signer>,
         certificate: Option<&Certificate>,
     ) -> Result<(), RotationFault> {
-        if let Some(certificate) = certificate {
-            keyring.store.keep_certificate(key, certificate.der())?;
-        }
+        let keep = |certificate: &Certificate| keyring.store.keep_certificate(key, certificate.der());
         match (kind, certificate) {
             (Kind::Responder(authority), _) => {
                 self.replace_responder_key(authority, key, &signer)?;
             }
-            (Kind::Unit, Some(certificate)) => self.replace_unit(key, signer, certificate)?,
+            (Kind::Unit, Some(certificate)) => {
+                keep(certificate)?;
+                self.replace_unit(key, signer, certificate)?;
+            }
+            // Its first lists need the time. A CA that could not be put to use is not found by its certificate either, and so
+            // settled later.
             (Kind::Authority(authority), Some(certificate)) => {
                 self.add_authority(keyring, CaId { authority, generation: key.generation }, signer, certificate)?;
+                keep(certificate)?;
             }
-            (Kind::Listener, Some(certificate)) => self.replace_listener(keyring, key, certificate)?,
+            (Kind::Listener, Some(certificate)) => {
+                keep(certificate)?;
+                self.replace_listener(keyring, key, certificate)?;
+            }
             (Kind::Unit | Kind::Authority(_) | Kind::Listener, None) => unreachable!("these have a certificate"),
         }
         // What follows a failure here is the daily look, which tells it.
@@ -474,9 +481,11 @@ impl Service {
             crl_life_secs: before.key.crl_life_secs,
             shards: before.key.shards,
         }));
-        // Its lists are there before anything names them.
-        self.first_lists_of(&held)?;
-        self.authorities.add(&held);
+        // Its lists are there before anything names them. What an earlier try has done is not done again.
+        if self.authorities.get(ca).is_none() {
+            self.first_lists_of(&held)?;
+            self.authorities.add(&held);
+        }
         self.add_responder(&held)?;
         match &keyring.acceptor {
             Some(acceptor) if ca.authority == Authority::Party => Ok(acceptor.believe(&self.client_issuers())?),

@@ -370,6 +370,9 @@ impl Service {
     /// A CA that was just made gets the responder of its line. One rotation at a time.
     pub(super) fn add_responder(&self, held: &Held) -> Result<(), ServiceFault> {
         let Some((key, signer)) = self.responders.key_of(held.key.ca.authority) else { return Ok(()) };
+        if self.responders.of.load().iter().any(|of| of.ca == held.key.ca) {
+            return Ok(());
+        }
         let Some(of) = OfCa::new(held, key, signer) else { return Ok(()) };
         self.renew_responder(&of)?;
         self.responders.of.store(Arc::new([&self.responders.of.load()[..], &[Arc::new(of)]].concat()));

@@ -21,6 +21,11 @@ impl Service {
         }
     }
 
+    /// Whether the ledger may be given a time now.
+    pub fn has_time(&self) -> bool {
+        self.time.check().1.may_issue()
+    }
+
     /// Appends a fact about the service itself: a clock event, its start, its end. Not while the clock is in doubt.
     pub fn record(&self, fact: OpsFact) -> Result<(), ServiceFault> {
         let now = self.ledger_now()?;

@@ -101,7 +101,7 @@ pub(crate) struct KeysExport {
 /// The request is an entry of the ledger. An operator's act.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Examples:
+Example:
   semper keys request ca-tsu --to ca-tsu.request --identity people/operator.p12
   semper keys request ca-root --to arl.request --identity people/operator.p12")]
 pub(crate) struct KeysRequest {
@@ -123,7 +123,7 @@ pub(crate) struct KeysRequest {
 /// Reads the request, judges it as a stranger would, says what it is, and signs nothing that it could not read.
 #[derive(Debug, Args)]
 #[command(after_help = "\
-Examples:
+Example:
   semper keys sign --request ca-tsu.request --root root.pem --key ca-root.1.p8 --look
   semper keys sign --request ca-tsu.request --root root.pem --key ca-root.1.p8 \\
       --passphrase-file passphrase --to ca-tsu.pem")]
@@ -175,13 +175,12 @@ pub(crate) struct KeysImport {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper keys ceremony --reason 'second CA for timestamping units' --identity operator.p12 --officer officer.p12 \\
-      --step 'rotate ca-tsu' --step 'rotate tsu-ec' --transcript ceremony.json")]
+  semper keys ceremony --reason x --step rotate:tls --identity a.p12 --officer b.p12 --transcript c")]
 pub(crate) struct KeysCeremony {
     /// Why it is held; stands in the transcript.
     #[arg(long, value_name = "TEXT")]
     pub(crate) reason: String,
-    /// A step: 'rotate KEY', 'request KEY FILE' or 'import FILE'. In order.
+    /// A step: rotate:KEY, request:KEY:FILE or import:FILE. In order.
     #[arg(long, value_name = "STEP", required = true, value_parser = step)]
     pub(crate) step: Vec<Step>,
     #[command(flatten)]
@@ -211,19 +210,23 @@ pub(crate) enum Step {
 impl std::fmt::Display for Step {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
-            Self::Rotate(key) => write!(f, "rotate {}", key.name()),
-            Self::Request(key, file) => write!(f, "request {} {}", key.name(), file.display()),
-            Self::Import(file) => write!(f, "import {}", file.display()),
+            Self::Rotate(key) => write!(f, "rotate:{}", key.name()),
+            Self::Request(key, file) => write!(f, "request:{}:{}", key.name(), file.display()),
+            Self::Import(file) => write!(f, "import:{}", file.display()),
         }
     }
 }
 
 fn step(text: &str) -> Result<Step, String> {
-    match text.split_once(' ').map(|(verb, rest)| (verb, rest.split_once(' ').unwrap_or((rest, "")))) {
-        Some(("rotate", (key, ""))) => Ok(Step::Rotate(purpose(key)?)),
-        Some(("request", (key, file))) if !file.is_empty() => Ok(Step::Request(purpose(key)?, file.into())),
-        Some(("import", _)) => Ok(Step::Import(text["import ".len()..].into())),
-        _ => Err("must be 'rotate KEY', 'request KEY FILE' or 'import FILE'".to_owned()),
+    let words = "must be rotate:KEY, request:KEY:FILE or import:FILE";
+    match text.split_once(':') {
+        Some(("rotate", key)) => Ok(Step::Rotate(purpose(key)?)),
+        Some(("request", rest)) => {
+            let (key, file) = rest.split_once(':').ok_or(words)?;
+            Ok(Step::Request(purpose(key)?, file.into()))
+        }
+        Some(("import", file)) => Ok(Step::Import(file.into())),
+        _ => Err(words.to_owned()),
     }
 }
 

@@ -59,6 +59,9 @@ use storage::Guard;
 /// How often the end of keys is looked at after the start.
 const KEYS_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
+/// How soon again if the clock was in doubt: a few good samples take half a minute.
+const KEYS_RETRY: Duration = Duration::from_secs(10);
+
 /// How often the disk is looked at.
 const DISK_INTERVAL: Duration = Duration::from_secs(1);
 
@@ -279,10 +282,9 @@ async fn listen(
             Err(fault) if fault.is_of_time() => None,
             Err(fault) => return Err(Failed::fault(&fault)),
         };
-        renew_responders(&service).await;
         tokio::spawn(service.clone().keep_crls_fresh(next_crls, config.ca.crl_delay()));
-        look_at_keys(&service).await;
-        tokio::spawn(watch_keys(service.clone()));
+        let timely = look_at_keys(&service).await;
+        tokio::spawn(watch_keys(service.clone(), timely));
         tokio::spawn(applications::watch(service.clone()));
     }
     tokio::spawn(watch_disk(service.clone(), data.to_owned(), config.storage.disk_free_min_bytes));
@@ -399,25 +401,24 @@ fn tell_of_keys(service: &Service) {
     }
 }
 
-async fn look_at_keys(service: &Arc<Service>) {
+/// Looks at keys, and renews the certificates of OCSP responders, which have lived half their life days before they end. False if the
+/// clock was in doubt, as it is at a start: then most of it waits.
+async fn look_at_keys(service: &Arc<Service>) -> bool {
     let service = service.clone();
-    let _ = tokio::task::spawn_blocking(move || tell_of_keys(&service)).await; // its panic was printed
+    let look = move || {
+        let timely = service.has_time();
+        let _ = service.renew_responders(); // logged where it failed
+        tell_of_keys(&service);
+        timely
+    };
+    tokio::task::spawn_blocking(look).await.unwrap_or(true) // its panic was printed
 }
 
-async fn watch_keys(service: Arc<Service>) {
+async fn watch_keys(service: Arc<Service>, mut timely: bool) {
     loop {
-        tokio::time::sleep(KEYS_INTERVAL).await;
-        look_at_keys(&service).await;
-        renew_responders(&service).await;
+        tokio::time::sleep(if timely { KEYS_INTERVAL } else { KEYS_RETRY }).await;
+        timely = look_at_keys(&service).await;
     }
-}
-
-/// New certificates for OCSP responders whose own has lived half its life, which is days before it ends; with the clock in doubt,
-/// at the next look.
-async fn renew_responders(service: &Arc<Service>) {
-    let service = service.clone();
-    // Logged where it failed.
-    let _ = tokio::task::spawn_blocking(move || service.renew_responders()).await;
 }
 
 async fn watch_disk(service: Arc<Service>, data: std::path::PathBuf, min: u64) {

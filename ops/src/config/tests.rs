@@ -143,7 +143,7 @@ fn unknown_keys_and_wrong_types_are_refused() {
 fn errors_name_the_line_and_never_show_a_secret() {
     let error = Config::from_toml("# a comment\n[keys]\npassphrase = \"hunter2\"\n").unwrap_err();
     let text = error.to_string();
-    assert!(text.starts_with("line 3: unknown field `passphrase`, expected `passphrase_file`"), "{text}");
+    assert!(text.starts_with("line 3: unknown field `passphrase`, expected one of `passphrase_file`"), "{text}");
     assert!(!text.contains("hunter2") && !format!("{error:?}").contains("hunter2"), "{text}");
     let text = Config::from_toml("[keys]\npassphrase_env = \"hunter2 is no name\"").unwrap().verify().unwrap_err();
     assert!(!text.to_string().contains("hunter2"), "{text}");

@@ -30,6 +30,7 @@
 //! is told in the same way everywhere: the clock's verdict, the draw of a serial. Around a leap second no genTime is judged,
 //! since POSIX time reads it twice.
 
+mod act;
 mod bulk;
 mod ca;
 mod keys;
@@ -429,7 +430,7 @@ impl Auditor {
 /// The entry's digest is that of the artefact which the fact releases or accepts, else of the fact.
 fn judge_digest(given: &Given<'_>, fact: &[u8], case: &mut Case) {
     let digest = Digest(given.entry.digest);
-    match (has_artefact(given.fact.kind), given.artefact) {
+    match (has_artefact(given.fact.kind) || act::has_artefact(given.fact), given.artefact) {
         (true, Stored::Kept(artefact)) if Digest::of(artefact) != digest => {
             let what = "its digest is not that of its artefact";
             match given.fact.kind {

@@ -119,10 +119,18 @@ impl Auditor {
                 Outcome::Not(Reason::Outside)
             }
             OpsFact::PolicyChanged { policy } => self.judge_policy(policy, given, case),
+            OpsFact::OperatorAct { act, subject } => {
+                if super::act::has_artefact(fact)
+                    && let Ok(artefact) = given.artefact()
+                {
+                    let service = self.genesis.as_ref().map(|genesis| genesis.origin.as_str());
+                    super::act::judge(act, &subject, artefact, service, case);
+                }
+                Outcome::Not(Reason::Outside)
+            }
             OpsFact::ClockSynchronised { .. }
             | OpsFact::ClockSuspect { .. }
             | OpsFact::LeapSecond { .. }
-            | OpsFact::OperatorAct { .. }
             | OpsFact::Access { .. }
             | OpsFact::Started { .. }
             | OpsFact::Stopped => Outcome::Not(Reason::Outside),

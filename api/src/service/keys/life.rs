@@ -173,7 +173,7 @@ impl Service {
     /// logged, and tried again at the next look. Gives how many were rotated. Blocks.
     pub fn rotate_due(&self) -> usize {
         let Some(keyring) = &self.keys else { return 0 };
-        let mut lines: Vec<_> = KeyPurpose::ALL.to_vec();
+        let mut lines = KeyPurpose::ALL.to_vec();
         lines.sort_by_key(|purpose| !matches!(Kind::of(*purpose), Some(Kind::Authority(_))));
         let mut rotated = 0;
         for purpose in lines {

@@ -112,7 +112,7 @@ fn people(args: &cli::KeysCeremony) -> Result<[Person; 2], Failed> {
         let client = crate::commands::remote::Remote::with_identity(&of.url, &client)
             .map_err(|error| Failed(error.exit(), error.to_string()))?;
         client.call(async |client| client.get_json("/v1/me").await).map_err(|error| failed(&error))?;
-        Ok(Person { capacity, key, certificate })
+        Ok::<_, Failed>(Person { capacity, key, certificate })
     });
     let [operator, officer] = both;
     let people = [operator?, officer?];
