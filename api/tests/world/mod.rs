@@ -13,8 +13,8 @@ use std::{
 };
 
 use semper_api::{
-    Authorities, AuthorityKey, Policies, RegistrationParts, ResponderKey, Service, ServiceParts, TimeSource, ToIssue,
-    metrics::Metrics, quota::Quota,
+    Authorities, AuthorityKey, Policies, RegistrationParts, ResponderKey, Service, ServiceParts, Statements,
+    TimeSource, ToIssue, metrics::Metrics, quota::Quota,
 };
 use semper_ledger::{
     anchor::memory::MemoryAnchor,
@@ -294,6 +294,7 @@ fn made(
         registration,
         keys: None,
         policies,
+        statements: Statements::default(),
     })
     .unwrap()
 }
