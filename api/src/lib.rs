@@ -33,7 +33,7 @@ pub mod witnesses;
 pub use authorities::{Authorities, AuthorityKey};
 pub use service::{
     ActFault, CeremonyFault, CredentialFault, Endpoint, Imported, IssuedCertificate, KeyParts, KeyStore, KeyStoreFault,
-    KnownApplication, KnownCertificate, KnownKey, KnownList, KnownParty, Listener, PartyFault, Policies, PolicyInForce,
-    RegistrationFault, RegistrationParts, ResponderKey, Rotated, RotationCause, RotationFault, Service, ServiceParts,
-    TimeSource, ToIssue, ToRevoke,
+    KnownApplication, KnownCertificate, KnownKey, KnownList, KnownParty, Listener, OCSP_LIFE_SECS, PartyFault,
+    Policies, PolicyInForce, RegistrationFault, RegistrationParts, ResponderKey, Rotated, RotationCause, RotationFault,
+    Service, ServiceParts, Statements, TimeSource, ToIssue, ToRevoke,
 };

@@ -52,6 +52,8 @@ fn open_to_all() -> Router<Arc<App>> {
         .route("/ocsp/{*request}", get(ocsp::get))
         .route("/crl/{*file}", get(well_known::crl))
         .route("/.well-known/semper", get(well_known::semper))
+        .route("/.well-known/semper/cps", get(well_known::practice))
+        .route("/.well-known/semper/pds", get(well_known::disclosure))
         .route("/problems/{code}", get(v1::problem_page))
         .fallback(not_found)
 }
@@ -72,7 +74,7 @@ pub fn label(path: &str) -> &'static str {
         "/ledger/proof/inclusion" => "/ledger/proof/inclusion",
         "/ledger/proof/consistency" => "/ledger/proof/consistency",
         "/ocsp" => "/ocsp",
-        "/.well-known/semper" => "/.well-known/semper",
+        "/.well-known/semper" | "/.well-known/semper/cps" | "/.well-known/semper/pds" => "/.well-known/semper",
         "/metrics" => "/metrics",
         "/healthz" => "/healthz",
         "/readyz" => "/readyz",

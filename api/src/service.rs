@@ -51,7 +51,7 @@ pub use self::{
     ceremony::CeremonyFault,
     credential::{CredentialFault, Expiring, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
     keys::{KeyParts, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
-    ocsp::ResponderKey,
+    ocsp::{OCSP_LIFE_SECS, ResponderKey},
     offline::Imported,
     party::{KnownParty, PartyFault},
     policies::{Policies, PolicyInForce},
@@ -149,6 +149,17 @@ pub struct ServiceParts {
     pub keys: Option<KeyParts>,
     /// What the operator wants to be in force.
     pub policies: Policies,
+    /// What the operator says of its practice.
+    pub statements: Statements,
+}
+
+/// What the operator says of its practice, as Markdown.
+#[derive(Clone, Debug, Default)]
+pub struct Statements {
+    /// The certification practice statement.
+    pub practice: String,
+    /// The PKI disclosure statement.
+    pub disclosure: String,
 }
 
 /// The running service.
@@ -188,6 +199,7 @@ pub struct Service {
     pub(crate) applications_quota: Quota,
     keys: Option<Keyring>,
     policies: Policies,
+    pub(crate) statements: Statements,
     /// True once the ledger says so of all of them.
     policies_in_force: AtomicBool,
 }
@@ -240,7 +252,7 @@ impl Service {
     pub fn new(parts: ServiceParts) -> Result<Arc<Self>, ServiceFault> {
         let ServiceParts { ledger, endpoints, authorities, time, entropy, metrics, quota, .. } = parts;
         let ServiceParts { witnesses, checkpoints, policy_hash, description, base_url, .. } = parts;
-        let ServiceParts { responders, subject, test, registration, keys, policies, .. } = parts;
+        let ServiceParts { responders, subject, test, registration, keys, policies, statements, .. } = parts;
         let responders = Responders::new(&authorities, responders, subject);
         let test_policy = TEST_POLICY.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn()).filter(|_| test);
         let serial = AtomicU64::new(ledger.reader().counter(SERIAL_COUNTER)?);
@@ -275,6 +287,7 @@ impl Service {
             applications_quota: Quota::new(APPLICATIONS_PER_MINUTE, false),
             keys: keys.map(Keyring::from),
             policies,
+            statements,
             policies_in_force: AtomicBool::new(false),
         });
         service.load_open_applications()?;

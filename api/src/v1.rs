@@ -8,6 +8,7 @@
 mod body;
 mod certificates;
 mod keys;
+mod openapi;
 mod parties;
 mod policies;
 mod principal;
@@ -32,6 +33,7 @@ use serde_json::{Value, json};
 
 use crate::router::App;
 use crate::tls::ClientCertificate;
+pub use openapi::OPENAPI;
 use principal::Principal;
 pub use problem::Code;
 use problem::Problem;
@@ -49,6 +51,7 @@ fn table() -> Vec<Row> {
     use Admits::{Anyone, Certified, Party, PartyOr, Roles};
     vec![
         Row::get("/me", Certified, me),
+        Row::get("/openapi.json", Anyone, openapi::document).also_plain(),
         Row::get("/policies", Anyone, policies::in_force).also_plain(),
         Row::get("/policies/{hash}", Anyone, policies::document).also_plain(),
         Row::get("/terms", Anyone, registrations::terms),

@@ -59,6 +59,7 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
                 "disciplined by the operator's time service; the kernel states synchronisation and error"
             },
         },
+        "statements": { "practice": "/.well-known/semper/cps", "disclosure": "/.well-known/semper/pds" },
         "registration": {
             "path": "/v1/registrations",
             "terms": { "path": "/v1/terms", "sha256": service.register.terms_digest.to_string() },
@@ -79,6 +80,21 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
         }).collect::<Vec<_>>(),
     });
     ([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], Json(document)).into_response()
+}
+
+/// `GET /.well-known/semper/cps`: the certification practice statement.
+pub(crate) async fn practice(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    statement(&app.service.statements.practice, &headers)
+}
+
+/// `GET /.well-known/semper/pds`: the PKI disclosure statement.
+pub(crate) async fn disclosure(State(app): State<Arc<App>>, headers: HeaderMap) -> Response {
+    statement(&app.service.statements.disclosure, &headers)
+}
+
+fn statement(text: &str, headers: &HeaderMap) -> Response {
+    let bytes = bytes::Bytes::copy_from_slice(text.as_bytes());
+    cached(bytes, "text/markdown; charset=utf-8", "public, max-age=300", None, headers)
 }
 
 /// SubjectPublicKeyInfo of a P-256 key (RFC 5480 §2), the form in which genesis has it, too.

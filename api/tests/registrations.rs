@@ -155,8 +155,11 @@ impl World {
         if let Some(certificate) = &who.certificate {
             request.extensions_mut().insert(ClientCertificate(certificate.clone()));
         }
+        let (method, path) = (request.method().clone(), request.uri().to_string());
         let (head, body) = secure(app).oneshot(request).await.unwrap().into_parts();
-        (head.status.as_u16(), body.collect().await.unwrap().to_bytes().to_vec())
+        let body = body.collect().await.unwrap().to_bytes().to_vec();
+        world::openapi::judge(method.as_str(), &path, head.status, &head.headers, &body);
+        (head.status.as_u16(), body)
     }
 
     async fn get(&self, who: &Person, path: &str) -> (u16, Value) {

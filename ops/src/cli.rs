@@ -22,7 +22,7 @@ use clap::{Parser, Subcommand};
 #[cfg(test)]
 pub(crate) use evidence::Witnesses;
 pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_ending};
-pub(crate) use folder::{Audit, Export, Fsck};
+pub(crate) use folder::{Audit, AuditAll, AuditPart, Export, Fsck, Statements};
 pub(crate) use keys::{
     Keys, KeysCeremony, KeysCommand, KeysExport, KeysImport, KeysList, KeysRequest, KeysRotate, KeysSign, OfService,
     Step,
@@ -70,6 +70,7 @@ pub(crate) enum Command {
     Prove(Prove),
     Fsck(Fsck),
     Audit(Audit),
+    Statements(Statements),
     Export(Export),
     Backup(Backup),
     Restore(Restore),

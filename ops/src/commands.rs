@@ -22,6 +22,7 @@ pub(crate) mod prove;
 pub(crate) mod restore;
 pub(crate) mod serve;
 pub(crate) mod stamp;
+pub(crate) mod statements;
 pub(crate) mod verify;
 pub(crate) mod witness;
 

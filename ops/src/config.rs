@@ -20,6 +20,7 @@ mod keys;
 mod listen;
 mod secret;
 mod sections;
+mod statements;
 mod witness;
 mod witnesses;
 
@@ -39,6 +40,7 @@ pub(crate) use sections::{
     ClockSection, ClockSource, HashName, Init, Ledger, Limits, Log, LogFormat, Service, Shutdown, Storage, TEST_POLICY,
     Tsa,
 };
+pub(crate) use statements::Statements;
 pub(crate) use witness::WitnessConfig;
 pub(crate) use witnesses::Witnesses;
 
@@ -59,6 +61,7 @@ pub(crate) struct Config {
     pub(crate) log: Log,
     pub(crate) keys: Keys,
     pub(crate) shutdown: Shutdown,
+    pub(crate) statements: Statements,
 }
 
 /// Why a configuration is not taken. Each names the key and says what would be taken, so that the line can be put right
@@ -147,6 +150,7 @@ impl Config {
         self.log.verify(&mut faults);
         self.keys.verify(&mut faults);
         self.shutdown.verify(&mut faults);
+        self.statements.verify(&mut faults);
         identity::verify(&self.ledger, &self.service, &mut faults);
         self.verify_between(&mut faults);
         if faults.0.is_empty() { Ok(()) } else { Err(ConfigError::Refused(faults.0)) }

@@ -10,6 +10,7 @@ mod disk;
 mod exit;
 mod logging;
 mod progress;
+mod statements;
 mod time;
 
 use cli::{Cli, Command};
@@ -28,6 +29,7 @@ fn main() -> Exit {
         Command::Prove(args) => commands::prove::run(args, cli.json),
         Command::Fsck(args) => commands::fsck::run(args, cli.json),
         Command::Audit(args) => commands::audit::run(args, cli.json),
+        Command::Statements(args) => commands::statements::run(&args, cli.json),
         Command::Export(args) => commands::export::run(args, cli.json),
         Command::Backup(args) => commands::backup::run(args, cli.json),
         Command::Restore(args) => commands::restore::run(args, cli.json),

@@ -22,8 +22,8 @@ use semper_api::quota::Quota;
 use semper_api::router::{self, App, BodyLimits};
 use semper_api::server::{self, Limits, Served};
 use semper_api::{
-    Authorities, AuthorityKey, Policies, RegistrationParts, ResponderKey, Service, ServiceParts, TimeSource, ToIssue,
-    ToRevoke,
+    Authorities, AuthorityKey, Policies, RegistrationParts, ResponderKey, Service, ServiceParts, Statements,
+    TimeSource, ToIssue, ToRevoke,
 };
 use semper_ledger::anchor::memory::MemoryAnchor;
 use semper_ledger::erasure::MemoryJournal;
@@ -443,6 +443,7 @@ fn service(
         test: false,
         keys: None,
         policies,
+        statements: Statements::default(),
         registration: RegistrationParts::default(),
     });
     let service = service.expect("a service");

@@ -35,7 +35,7 @@ use super::{Service, ServiceFault, ToIssue, draft};
 use crate::authorities::{Authorities, Held};
 
 /// From thisUpdate to nextUpdate, seconds: 8 hours to 7 days are allowed (spec §10).
-const LIFE_SECS: u64 = 24 * 3600;
+pub const OCSP_LIFE_SECS: u64 = 24 * 3600;
 
 /// Bytes of cached responses: some 30,000 of them.
 const CACHE_BYTES: u64 = 32 << 20;
@@ -257,7 +257,7 @@ impl Service {
         let key = (at, id.serial().to_vec());
         let cached = responders.cache.get(&key);
         // Half of its life is left at the least (spec §10).
-        let is_fresh = |answer: &Answer| now < answer.this_update.plus_secs(LIFE_SECS / 2);
+        let is_fresh = |answer: &Answer| now < answer.this_update.plus_secs(OCSP_LIFE_SECS / 2);
         if let Some(answer) = cached.as_ref().and_then(|answers| answers.get(id)).filter(|answer| is_fresh(answer)) {
             return Answered::Cached(answer);
         }
@@ -440,7 +440,7 @@ impl Service {
 /// thisUpdate and nextUpdate of a response made now: it does not outlive who signs it.
 fn times(responder: &Responder, now: Timestamp) -> (Timestamp, Timestamp) {
     let this_update = now.whole_secs();
-    (this_update, this_update.plus_secs(LIFE_SECS).min(responder.certificate().validity().not_after))
+    (this_update, this_update.plus_secs(OCSP_LIFE_SECS).min(responder.certificate().validity().not_after))
 }
 
 /// Whether half of a certificate's life is left.

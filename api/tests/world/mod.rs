@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub(crate) mod http;
+pub(crate) mod openapi;
 
 use std::{
     sync::{
@@ -13,8 +14,8 @@ use std::{
 };
 
 use semper_api::{
-    Authorities, AuthorityKey, Policies, RegistrationParts, ResponderKey, Service, ServiceParts, TimeSource, ToIssue,
-    metrics::Metrics, quota::Quota,
+    Authorities, AuthorityKey, Policies, RegistrationParts, ResponderKey, Service, ServiceParts, Statements,
+    TimeSource, ToIssue, metrics::Metrics, quota::Quota,
 };
 use semper_ledger::{
     anchor::memory::MemoryAnchor,
@@ -294,6 +295,7 @@ fn made(
         registration,
         keys: None,
         policies,
+        statements: Statements::default(),
     })
     .unwrap()
 }

@@ -9,7 +9,7 @@ use std::time::{Duration, Instant};
 
 use semper_api::metrics::Metrics;
 use semper_api::quota::Quota;
-use semper_api::{Authorities, Policies, RegistrationParts, Service, ServiceParts, TimeSource, ToIssue};
+use semper_api::{Authorities, Policies, RegistrationParts, Service, ServiceParts, Statements, TimeSource, ToIssue};
 use semper_ledger::erasure::MemoryJournal;
 use semper_ledger::ledger::{Ledger, Parts};
 use semper_ttp::asn1::der;
@@ -117,6 +117,7 @@ fn service_in(data: &Path) -> Result<Arc<Service>, Failed> {
         registration: RegistrationParts::default(),
         keys: None,
         policies: Policies::builtin(),
+        statements: Statements::default(),
     })?;
     service.record_policies()?;
     Ok(service)

@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use chrono::DateTime;
-use clap::Args;
+use clap::{Args, Subcommand};
 use semper_ttp::evidence::KeyId;
 use semper_ttp::time::Timestamp;
 
@@ -31,10 +31,45 @@ pub(crate) struct Fsck {
 /// re-decided" with the reason. Ends with 0 (nothing differs), 1 (something does), 2 (something is missing or does not read).
 /// The server must not be running on the folder.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  semper audit --data /var/lib/semper/data --evidence evidence\n  \
+#[command(
+    subcommand_negates_reqs = true,
+    args_conflicts_with_subcommands = true,
+    after_help = "Example:\n  semper audit --data /var/lib/semper/data --evidence evidence\n  \
                   semper audit --data /var/lib/semper/data --tokens --unit tsu-ec.1 \
-                  --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z")]
+                  --from 2026-03-01T00:00:00Z --to 2026-03-02T00:00:00Z"
+)]
 pub(crate) struct Audit {
+    #[command(subcommand)]
+    pub(crate) part: Option<AuditPart>,
+    #[command(flatten)]
+    pub(crate) all: Option<AuditAll>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum AuditPart {
+    Ca(AuditCa),
+}
+
+/// List every certificate that the ledger has, and whichever is missing or contradicts its profile.
+///
+/// One line each: entry, issuer, serial number, profile, end, status and the certificate's SHA-256; whose it is, is not told. Each
+/// certificate is compared with its fact, verified, and linted again by the profile that was in force; each that lies in the data
+/// folder must be in the ledger. Ends with 0 (all are in order), 1 (one is not), 2 (one is not there to be judged). With --json one
+/// JSON object a line, the sums last. The server must not be running on the folder.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper audit ca --data /var/lib/semper/data")]
+pub(crate) struct AuditCa {
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Settings, for the place of the anchor; without it, the copy that `semper init` made in the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+}
+
+/// What an audit of everything is told.
+#[derive(Debug, Args)]
+pub(crate) struct AuditAll {
     /// The data folder.
     #[arg(long, value_name = "DIR")]
     pub(crate) data: PathBuf,
@@ -88,4 +123,22 @@ pub(crate) struct Export {
     /// not for a web server.
     #[arg(long)]
     pub(crate) as_evidence: bool,
+}
+
+/// Write the practice statement (CPS, RFC 3647) and the disclosure statement (PDS, EN 319 411-1) of a service.
+///
+/// Made from the settings and files of the data folder, so that they say what is on and what is not; a running server serves the same
+/// at /.well-known/semper/cps and /.well-known/semper/pds.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper statements --data /var/lib/semper/data --out statements")]
+pub(crate) struct Statements {
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// Settings; without it, the copy that `semper init` made in the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
+    /// Write cps.md and pds.md into this folder; without it, to standard output.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
 }

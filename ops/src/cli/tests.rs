@@ -38,7 +38,7 @@ fn every_help_has_an_example_that_parses() {
             assert!(arg.get_help().is_some(), "{name}: {} has no help", arg.get_id());
         }
     }
-    assert_eq!(count, 46);
+    assert_eq!(count, 47);
     assert!(root.render_long_help().to_string().contains("Example:\n  semper demo"));
 }
 
@@ -84,6 +84,9 @@ fn what_must_be_given_and_what_excludes_each_other() {
         "semper prove --url u --index -1",
         "semper fsck",
         "semper audit",
+        "semper audit ca",
+        "semper audit --data d ca --data d",
+        "semper statements",
         "semper audit --data d --from 2026-03-01T00:00:00Z",
         "semper audit --data d --tokens --from yesterday",
         "semper audit --data d --tokens --unit tsu-ec",

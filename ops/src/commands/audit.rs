@@ -8,6 +8,7 @@
 //! was published. A folder that is marked read-only is audited as far as it goes; its anchor, which knows more, is not
 //! asked. Whether tiles, indexes and earlier checkpoints are sound, `fsck --full` says.
 
+mod ca;
 mod evidence;
 mod output;
 mod rows;
@@ -15,7 +16,7 @@ mod tokens;
 mod work;
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -38,27 +39,40 @@ use crate::progress::Progress;
 /// Runs the command.
 pub(crate) fn run(args: cli::Audit, json: bool) -> Exit {
     let started = Instant::now();
-    let ended = Opened::open(&args).and_then(|opened| {
-        // Decisions may follow the rules in a ledger that was forked.
-        opened.convicted.iter().for_each(|what| say::trouble(false, format_args!("WARNING: {what}")));
-        match args.tokens {
-            true => tokens::list(&opened, &args, json),
-            false => {
-                let audited = audit(&opened, &args, json)?;
-                let seconds = started.elapsed().as_secs_f64();
-                if json {
-                    say::json(&output::as_json(&audited, seconds));
-                } else {
-                    say::out(output::as_text(&audited, seconds));
-                }
-                Ok(audited.exit())
-            }
+    let ended = match args {
+        cli::Audit { part: Some(cli::AuditPart::Ca(args)), .. } => opened(&args.data, args.config.as_deref())
+            .and_then(|opened| ca::list(&opened, &args.data.join("certs"), json)),
+        cli::Audit { all: Some(args), .. } => {
+            opened(&args.data, args.config.as_deref()).and_then(|opened| all(&opened, &args, json, started))
         }
-    });
+        // The parser has asked for --data.
+        cli::Audit { .. } => Err(Failed::Setting("--data DIR is missing".to_owned())),
+    };
     ended.unwrap_or_else(|why| {
         say::trouble(json, format_args!("not audited: {why}"));
         why.exit()
     })
+}
+
+fn opened(data: &Path, config: Option<&Path>) -> Result<Opened, Failed> {
+    let opened = Opened::open(data, config)?;
+    // Decisions may follow the rules in a ledger that was forked.
+    opened.convicted.iter().for_each(|what| say::trouble(false, format_args!("WARNING: {what}")));
+    Ok(opened)
+}
+
+fn all(opened: &Opened, args: &cli::AuditAll, json: bool, started: Instant) -> Result<Exit, Failed> {
+    if args.tokens {
+        return tokens::list(opened, args, json);
+    }
+    let audited = audit(opened, args, json)?;
+    let seconds = started.elapsed().as_secs_f64();
+    if json {
+        say::json(&output::as_json(&audited, seconds));
+    } else {
+        say::out(output::as_text(&audited, seconds));
+    }
+    Ok(audited.exit())
 }
 
 /// Why nothing was audited to its end.
@@ -118,9 +132,9 @@ struct Opened {
 }
 
 impl Opened {
-    fn open(args: &cli::Audit) -> Result<Self, Failed> {
-        let folder = DataFolder::open(&args.data)?;
-        let mut config = folder.config(args.config.as_deref())?;
+    fn open(data: &Path, config: Option<&Path>) -> Result<Self, Failed> {
+        let folder = DataFolder::open(data)?;
+        let mut config = folder.config(config)?;
         config.verify().map_err(DataError::from)?;
         let identity = folder.log_identity()?;
         let Held { anchor, read_only, lock } = folder.hold(&config.ledger)?;
@@ -168,7 +182,7 @@ impl Audited {
     }
 }
 
-fn audit(opened: &Opened, args: &cli::Audit, json: bool) -> Result<Audited, Failed> {
+fn audit(opened: &Opened, args: &cli::AuditAll, json: bool) -> Result<Audited, Failed> {
     let rules = rules(&opened.config)?;
     let policy = rules.policy_hash;
     let progress = Progress::new(json, "auditing", Some(opened.reader.size()));

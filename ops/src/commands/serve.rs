@@ -51,6 +51,7 @@ use crate::{
     disk,
     exit::Exit,
     logging,
+    statements::Known,
     time::{Happening, LedgerTime, ServiceTime, What, append, clock_sink, happenings, record},
 };
 use keystore::FolderKeys;
@@ -116,6 +117,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     let now = Timestamp::from_millis(SystemReadings::new().read().wall_ms());
     let trial = Trial { authorities: &loaded.authorities, base_url: &loaded.identity.public_url, now };
     let policies = folder.policies(&config, &trial)?;
+    let statements = Known::of(&folder, &config, &loaded.identity, &policies)?.statements();
     let metrics = Arc::new(Metrics::new(&loaded.identity.origin));
     let (fatal, mut fatally) = watch::channel(false);
     let (verifier, settings) = (Arc::new(LogVerifier), sequencer_settings(&config.ledger));
@@ -196,6 +198,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         registration: applications::parts(&folder, &config, read_only.is_none() && !args.check)?,
         keys: Some(keys).filter(|_| read_only.is_none()),
         policies,
+        statements,
     })
     .map_err(|error| Failed::fault(&error))?;
     if let Some(mark) = &read_only {

@@ -37,6 +37,13 @@ pub(crate) struct Trial<'a> {
     pub(crate) now: Timestamp,
 }
 
+impl<'a> Trial<'a> {
+    /// None: profiles are read and judged by themselves.
+    pub(crate) const fn none(base_url: &'a str) -> Self {
+        Self { authorities: &[], base_url, now: Timestamp::from_millis(0) }
+    }
+}
+
 impl DataFolder {
     /// Everything that is to be in force.
     ///

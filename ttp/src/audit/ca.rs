@@ -5,6 +5,7 @@ use semper_ledger::entry::{Tag, TagSpace};
 
 use super::{Auditor, Case, Given, Outcome, Reason, difference_of, recorded};
 use crate::asn1::{decode_strict, oid};
+use crate::ca::bulk::BulkState;
 use crate::ca::credential::{CertificateState, Credential, CredentialEvent, Revoke};
 use crate::ca::crl::{self, CrlContent, Revoked};
 use crate::ca::profile::{self, ProfileCode};
@@ -114,14 +115,14 @@ impl Auditor {
         grounds: &Grounds,
         case: &mut Case,
     ) {
-        let Some(profile) = self.profiles.get(&grounds.profile) else {
+        let Some(profile) = self.policies.profile(&grounds.profile) else {
             return case.differs("its profile is none that this ledger or this program has");
         };
         if profile.code() != class {
             case.differs(format!("its profile {} is for certificates of another class", profile.name()));
         }
         // An application keeps the profile that was in force when it came.
-        if grounds.registration.is_empty() && !self.is_in_force(&grounds.profile) {
+        if grounds.registration.is_empty() && !self.policies.is_in_force(&grounds.profile) {
             case.differs(format!("its profile {} was not in force", profile.name()));
         }
         if !grounds.registration.is_empty() && !self.is_approved(class, certificate, grounds) {
@@ -170,7 +171,11 @@ impl Auditor {
         if fact.aggregate != list.ca.certificate(serial) {
             return case.ends("its fact lies in the history of another certificate");
         }
-        self.judge_role(&officer, TrustedRole::RevocationOfficer, case);
+        // What an order concerns is revoked for whoever gave it, who held the role then.
+        let is_ordered = |state: &BulkState| matches!(state, BulkState::Ordered(order) if order.officer == officer);
+        if !self.orders.values().any(is_ordered) {
+            self.judge_role(&officer, TrustedRole::RevocationOfficer, case);
+        }
         let state = self.credentials.entry(fact.aggregate).or_default();
         let before = state.clone();
         Credential::apply(state, &stated);

@@ -118,9 +118,14 @@ impl Keys {
     /// The authority as the issuer of lists, with its certificate.
     pub(super) fn issuer(&self, ca: CaId) -> Option<(Issuer, &Certificate)> {
         let certificate = self.authorities.get(&ca)?;
+        Some((Self::issuer_of(ca, certificate)?, certificate))
+    }
+
+    /// The same by a certificate that is not taken in.
+    pub(super) fn issuer_of(ca: CaId, certificate: &Certificate) -> Option<Issuer> {
         let key = PublicKey::from_spki_der(&certificate.spki_der()).ok()?;
         let issuer = Issuer::new(ca.authority, certificate, key.algorithm()).ok()?;
-        Some((issuer.of_generation(ca.generation), certificate))
+        Some(issuer.of_generation(ca.generation))
     }
 
     /// The certificates between one of this issuer's and the root.

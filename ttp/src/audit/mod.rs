@@ -33,6 +33,7 @@
 mod act;
 mod bulk;
 mod ca;
+mod certificates;
 mod keys;
 mod marks;
 mod party;
@@ -49,14 +50,15 @@ use std::sync::Arc;
 
 use semper_ledger::entry::{Entry, Tag};
 
+pub use certificates::{CertificateList, ListedCertificate, StatedCertificate};
 pub use report::{About, Count, DIFFERENCES_MAX, Difference, Lead, Reason, Report};
 
 use self::keys::Keys;
 use self::marks::Marks;
+use self::policy::PoliciesInForce;
 use self::report::Outcome;
 use crate::ca::bulk::BulkState;
 use crate::ca::credential::CertificateState;
-use crate::ca::profile::{Profile, builtin};
 use crate::ca::{Crl, CrlState, ListId};
 use crate::crypto::{PublicKey, Verifier};
 use crate::digest::Digest;
@@ -155,10 +157,7 @@ pub struct Auditor {
     parties: BTreeMap<Aggregate, PartyState>,
     /// The names of all revocations, which are in the order of lists.
     revoked: BTreeSet<Vec<u8>>,
-    /// Profiles that the ledger holds as policies, and those that came with the program.
-    profiles: BTreeMap<Digest, Arc<Profile>>,
-    /// What is in force in the history of each policy.
-    policies: BTreeMap<Aggregate, Digest>,
+    policies: PoliciesInForce,
     /// Who holds which trusted role; `None` until the ledger has a policy that says so.
     roles: Option<TrustedRoles>,
     serial_counters: Marks,
@@ -241,8 +240,7 @@ impl Auditor {
             registrations: BTreeMap::new(),
             parties: BTreeMap::new(),
             revoked: BTreeSet::new(),
-            profiles: builtin().iter().map(|profile| (profile.digest(), profile.clone())).collect(),
-            policies: BTreeMap::new(),
+            policies: PoliciesInForce::default(),
             roles: None,
             serial_counters: Marks::default(),
             seconds_with_tokens: Marks::default(),

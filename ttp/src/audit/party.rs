@@ -61,7 +61,7 @@ impl Auditor {
     fn judge_registration_policies(&self, before: &RegistrationState, stated: &RegistrationFact, case: &mut Case) {
         match stated {
             RegistrationFact::Applied { keys, .. } => {
-                if !keys.iter().all(|key| self.is_in_force(&key.profile)) {
+                if !keys.iter().all(|key| self.policies.is_in_force(&key.profile)) {
                     case.differs("it asks for a profile that was not in force");
                 }
             }

@@ -9,7 +9,7 @@ use semper_ledger::entry::{Tag, TagSpace, Tags};
 use semper_ledger::erasure::MemoryJournal;
 use semper_ledger::ledger::{Ledger, Parts};
 use semper_ledger::sequencer::{Clock, Commit, Draft};
-use semper_ledger::store::{Batch, Table, keys};
+use semper_ledger::store::{Batch, Direction, Table, first, keys};
 use semper_ttp::account::{Anchors, Proof, Verdict, judge};
 use semper_ttp::crypto::Signer;
 use semper_ttp::digest::ImprintAlgorithm;
@@ -23,16 +23,24 @@ use semper_ttp::verify::Trust;
 use tempfile::TempDir;
 
 use super::*;
-use crate::data::sequencer_settings;
 use crate::data::testing::demonstration;
+use crate::data::{rocks_settings, sequencer_settings};
 
-fn args(data: &Path) -> cli::Audit {
-    cli::Audit { data: data.to_owned(), config: None, evidence: None, tokens: false, unit: None, from: None, to: None }
+fn args(data: &Path) -> cli::AuditAll {
+    cli::AuditAll {
+        data: data.to_owned(),
+        config: None,
+        evidence: None,
+        tokens: false,
+        unit: None,
+        from: None,
+        to: None,
+    }
 }
 
 /// The exit, and what is told.
-fn told(args: &cli::Audit) -> (Exit, String) {
-    match Opened::open(args).and_then(|opened| audit(&opened, args, true)) {
+fn told(args: &cli::AuditAll) -> (Exit, String) {
+    match Opened::open(&args.data, None).and_then(|opened| audit(&opened, args, true)) {
         Ok(audited) => (audited.exit(), output::as_text(&audited, 0.0)),
         Err(why) => (why.exit(), why.to_string()),
     }
@@ -162,7 +170,7 @@ impl House {
         ledger.close();
         drop((ledger, store));
         let evidence = dir.path().join("proofs");
-        let (exit, text) = told(&cli::Audit { evidence: Some(evidence.clone()), ..args(dir.path()) });
+        let (exit, text) = told(&cli::AuditAll { evidence: Some(evidence.clone()), ..args(dir.path()) });
         let trust = trust_of(dir.path());
         let mut proofs = Vec::new();
         for file in fs::read_dir(&evidence).into_iter().flatten() {
@@ -188,7 +196,7 @@ fn a_new_service_is_decided_again() {
     let (exit, text) = told(&args(dir.path()));
     assert_eq!(exit, Exit::Ok, "{text}");
     assert!(text.contains("\nnothing differs: 26 of 48 entries were decided again"), "{text}");
-    let opened = Opened::open(&args(dir.path())).unwrap();
+    let opened = Opened::open(dir.path(), None).unwrap();
     let document = output::as_json(&audit(&opened, &args(dir.path()), true).unwrap(), 1.5);
     assert_eq!((&document["verdict"], &document["different"]), (&"same".into(), &0.into()));
     let kinds: Vec<_> = document["kinds"].as_array().unwrap().iter().map(|kind| kind["kind"].clone()).collect();
@@ -203,9 +211,9 @@ fn what_keeps_the_audit_from_beginning_has_its_exit() {
     assert_eq!(told(&args(&dir.path().join("nowhere"))).0, Exit::Usage);
     let file = dir.path().join("other.toml");
     fs::write(&file, "service.country = \"SE\"").unwrap();
-    assert_eq!(told(&cli::Audit { config: Some(file.clone()), ..args(dir.path()) }).0, Exit::Usage);
+    assert_eq!(told(&cli::AuditAll { config: Some(file.clone()), ..args(dir.path()) }).0, Exit::Usage);
     fs::write(&file, "clock.source = \"assumed\"\ntsa.policies_accepted = [\"1.2\", \"x\"]\n").unwrap();
-    assert_eq!(told(&cli::Audit { config: Some(file), ..args(dir.path()) }).0, Exit::Usage);
+    assert_eq!(told(&cli::AuditAll { config: Some(file), ..args(dir.path()) }).0, Exit::Usage);
     let house = House::open(dir);
     assert_eq!(told(&good).0, Exit::Busy);
     drop(house.ledger);
@@ -249,7 +257,7 @@ fn decisions_under_other_settings_are_told_apart() {
     drop((house.ledger, house.store));
     let file = dir.path().join("other.toml");
     fs::write(&file, "clock.source = \"assumed\"\ntsa.accuracy_ms = 900\n").unwrap();
-    let (exit, text) = told(&cli::Audit { config: Some(file), ..args(dir.path()) });
+    let (exit, text) = told(&cli::AuditAll { config: Some(file), ..args(dir.path()) });
     assert_eq!(exit, Exit::Ok, "{text}");
     assert!(text.contains("1 × timestamp.token: it was decided under the policy "), "{text}");
 }
@@ -338,4 +346,31 @@ fn entries_that_are_not_those_of_the_checkpoint() {
 /// The eight octets of an entry's time.
 fn house_time(entry: &[u8]) -> [u8; 8] {
     semper_ledger::entry::Entry::decode(entry).unwrap().time_ms.to_be_bytes()
+}
+
+/// `audit ca` on a new service, then with something foreign in the folder, then without one of its artefacts.
+#[test]
+fn certificates_are_listed_and_what_is_wrong_ends_it_otherwise() {
+    let dir = demonstration();
+    let listed = || {
+        let opened = Opened::open(dir.path(), None).unwrap();
+        ca::list(&opened, &dir.path().join("certs"), true).unwrap()
+    };
+    assert_eq!(listed(), Exit::Ok);
+    let foreign = dir.path().join("certs/foreign.cer");
+    fs::write(&foreign, b"anything").unwrap();
+    assert_eq!(listed(), Exit::Falsified);
+    fs::remove_file(foreign).unwrap();
+    let folder = DataFolder::open(dir.path()).unwrap();
+    let officer = folder.certificate("officer").unwrap().digest();
+    {
+        let settings = rocks_settings(&folder.config(None).unwrap().ledger);
+        let store = RocksStore::open(&dir.path().join("store"), &settings).unwrap();
+        let (row, _) = first(&store, Table::Digest, &keys::hash_number(&officer.0, 0), Direction::Up).unwrap().unwrap();
+        let (_, index) = keys::parse_hash_number(&row).unwrap();
+        let mut batch = Batch::default();
+        batch.delete(Table::Artefact, &keys::number(index));
+        store.commit(&batch).unwrap();
+    }
+    assert_eq!(listed(), Exit::Undecided);
 }

@@ -30,7 +30,7 @@ struct Wanted {
 ///
 /// # Errors
 /// The store cannot be read to its end.
-pub(super) fn list(opened: &Opened, args: &cli::Audit, json: bool) -> Result<Exit, Failed> {
+pub(super) fn list(opened: &Opened, args: &cli::AuditAll, json: bool) -> Result<Exit, Failed> {
     let wanted = Wanted { unit: args.unit, from: args.from.unwrap_or_default(), to: args.to.unwrap_or(Timestamp::MAX) };
     let (reader, store) = (&opened.reader, opened.store());
     let mmd_ms = opened.config.ledger.mmd_ms();

@@ -8,7 +8,7 @@ use super::*;
 use crate::asn1::oid;
 use crate::ca::certificate::{Issuer, Template};
 use crate::ca::crl::{self, CrlContent};
-use crate::ca::profile::ProfileCode;
+use crate::ca::profile::{Profile, ProfileCode};
 use crate::ca::{Authority, CaFact, Grounds, ListId, lint};
 use crate::crypto::{SignatureAlgorithm, Signer, SoftKey};
 use crate::testing::{PKI, reissue};

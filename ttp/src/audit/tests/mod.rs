@@ -2,6 +2,7 @@
 //! make fit, is made to fit.
 
 mod ca;
+mod certificates;
 mod frame;
 mod party;
 mod policy;

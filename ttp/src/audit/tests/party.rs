@@ -4,7 +4,7 @@ use super::*;
 use crate::b64u::B64u;
 use crate::ca::Grounds;
 use crate::ca::name::{Attribute, DistinguishedName};
-use crate::ca::profile::ProfileCode;
+use crate::ca::profile::{Profile, ProfileCode};
 use crate::crypto::jose::Thumbprint;
 use crate::crypto::{KeyKind, oracle};
 use crate::digest::Digest;

@@ -4,7 +4,7 @@ use super::ca::responder;
 use super::*;
 use crate::ca::Grounds;
 use crate::ca::crl;
-use crate::ca::profile::ProfileCode;
+use crate::ca::profile::{Profile, ProfileCode};
 use crate::evidence::OpsFact;
 use crate::policy::roles::TrustedRole;
 use crate::policy::{Policy, PolicyName, WITHDRAWN};

@@ -1,0 +1,237 @@
+//! The certification practice statement, in the outline of RFC 3647 §6.
+
+use std::fmt::Write as _;
+
+use semper_ttp::ca::Authority;
+use semper_ttp::ca::lint::LINT_VERSION;
+use semper_ttp::policy::roles::TrustedRole;
+
+use super::{Known, NOT_STATED, Place, span};
+use crate::config::Identity;
+
+/// Writes it.
+pub(super) fn write(known: &Known<'_>) -> String {
+    let Identity { origin, public_url, country, organisation, organisation_identifier } = known.identity;
+    let mut text = format!(
+        "# Certification practice statement\n\n{}{organisation} ({organisation_identifier}, {country}); ledger \
+         {origin}; {public_url}\n\n\
+         Made by the service from the settings and files of its last start (semper {}). It follows the outline of \
+         RFC 3647. Policies are named \
+         by their SHA-256 and served at `/v1/policies/` followed by it; which were in force when, the ledger \
+         says.\n\n",
+        known.notice(),
+        env!("CARGO_PKG_VERSION"),
+    );
+    for chapter in
+        [introduction, publication, identification, life_cycle, management, technical, profiles, audit, business]
+    {
+        text.push_str(&chapter(known));
+    }
+    text
+}
+
+fn introduction(known: &Known<'_>) -> String {
+    let mut text = format!(
+        "## 1. Introduction\n\n### 1.1 Overview\n\nA root and issuing CAs for parties, servers and timestamping \
+         units share one append-only evidence \
+         ledger: every certificate, every revocation and every list is an entry in it before it is released. {}\n\n\
+         ### 1.2 Document name\n\nPolicies in force at this start:\n\n{}\n### 1.3 Participants\n\n",
+        known.qualified(),
+        known.policy_list(),
+    );
+    for (authority, generation, certificate) in &known.authorities {
+        let validity = certificate.validity();
+        let _ = writeln!(
+            text,
+            "- CA `{}`: certificate {}, from {} to {}",
+            authority.place(*generation),
+            certificate.digest(),
+            validity.not_before,
+            validity.not_after
+        );
+    }
+    let _ = write!(
+        text,
+        "\nRegistration is the task of officers of this service; no registration authority outside it is known to \
+         the program.\n\n\
+         ### 1.4 Certificate usage\n\nEach profile's, in section 7.\n\n### 1.5 Policy administration\n\nContact: \
+         {}\n\n",
+        known.contact()
+    );
+    text
+}
+
+fn publication(known: &Known<'_>) -> String {
+    let url = &known.identity.public_url;
+    let https =
+        if known.https { "there is one" } else { "there is none, so nobody applies or revokes over the network" };
+    format!(
+        "## 2. Publication and repository\n\nOver plain HTTP at {url}: certificates of CAs `/ca/`, lists `/crl/`, \
+         OCSP `/ocsp`, the ledger \
+         `/ledger/`, policies `/v1/policies`, this statement `/.well-known/semper/cps`, the disclosure statement \
+         `/.well-known/semper/pds`. HTTPS listener: {https}. Certificates of holders are published by nobody but \
+         their holders.\n\n"
+    )
+}
+
+fn identification(known: &Known<'_>) -> String {
+    let terms = match known.policies.terms() {
+        Some(terms) => {
+            format!("Applicants accept the terms {} by a signed statement.", semper_ttp::digest::Digest::of(terms))
+        }
+        None => "There are no terms, so nobody can apply.".to_owned(),
+    };
+    format!(
+        "## 3. Identification and authentication\n\n### 3.1 Naming\n\nDistinguished names as the profiles have \
+         them (EN 319 412-2 and -3); a name is given \
+         to one holder.\n\n### 3.2 Initial identity validation\n\nThe certification request proves possession of \
+         the key. An officer \
+         records how the identity was proven before any approval; the record is kept in the private store, and \
+         each reading of \
+         it is logged. {terms}\n\n### 3.3 Re-keying\n\nAs an initial application; a registered party applies with \
+         its own certificate.\n\n\
+         ### 3.4 Revocation requests\n\n{}\n\n",
+        known.revocation_contact()
+    )
+}
+
+fn life_cycle(known: &Known<'_>) -> String {
+    let ca = &known.config.ca;
+    let two: Vec<_> = known.policies.profiles().filter(|profile| profile.officers() == 2).map(|p| p.name()).collect();
+    let two = match two.as_slice() {
+        [] => "One officer approves, whatever the profile.".to_owned(),
+        names => format!("One officer approves; two for the profiles {}.", names.join(", ")),
+    };
+    let lists = match ca.crl_shards {
+        0 => "one list for each CA".to_owned(),
+        shards => format!("{shards} lists for each issuing CA, beside the one of all"),
+    };
+    let mut text = format!(
+        "## 4. Certificate life-cycle\n\n### 4.1 Applications\n\nOver `/v1/registrations`. An application that \
+         nobody decides ends after {}.\n\n\
+         ### 4.2 Processing\n\n{two} A refusal bears a reason and is recorded.\n\n### 4.3 Issuance\n\nThe \
+         to-be-signed certificate is linted (rules of version \
+         {LINT_VERSION}); an error stops it. Serial numbers have 126 random bits. Decision, signature and ledger \
+         entry are one commit.\n\n\
+         ### 4.9 Revocation and suspension\n\nOfficers with the role revocation-officer revoke, with a reason, at \
+         once. No certificate is suspended. OCSP says it \
+         from that moment on; the list follows after {}.\n\n### 4.10 Status\n\nLists: {lists}, valid for\n\n",
+        span(ca.application_secs()),
+        span(ca.crl_delay_secs),
+    );
+    for authority in Authority::ALL {
+        let _ = writeln!(text, "- `{}`: {}", authority.name(), span(authority.crl_life_secs().into()));
+    }
+    let _ = write!(
+        text,
+        "\nand renewed half way through. OCSP (RFC 6960, RFC 9654): answers are valid for {}; a serial number \
+         that was never issued is \
+         never \"good\". The status at any past time is proven by ledger entries at \
+         `/v1/certificates/SERIAL/status?at=TIME`.\n\n### 4.12 Key escrow\n\n\
+         None.\n\n",
+        span(semper_api::OCSP_LIFE_SECS)
+    );
+    text
+}
+
+fn management(known: &Known<'_>) -> String {
+    let mut text = String::from(
+        "## 5. Facility, management and operational controls\n\n### 5.1 Physical controls\n\nUnknown to the \
+         program.\n\n### 5.2 Procedural controls\n\n\
+         What is not granted is denied. Certificates that hold a trusted role:\n\n",
+    );
+    for role in TrustedRole::ALL {
+        let _ = writeln!(text, "- {}: {}", role.name(), known.policies.roles().holders(role));
+    }
+    let _ = write!(
+        text,
+        "\nNo operator decides applications of parties, and no officer operates.\n\n### 5.3 Personnel \
+         controls\n\nUnknown to the program.\n\n\
+         ### 5.4 Audit logging\n\nThe ledger: append-only, Merkle-backed (RFC 6962), with a signed checkpoint; an \
+         entry follows its decision within {} ms. {}\n\n\
+         ### 5.5 Records archival\n\nFacts are kept for ever; documents of applications in the private \
+         store.\n\n### 5.7 Compromise and disaster recovery\n\n\
+         A ledger that was rolled back or forked is refused at the start.\n\n### 5.8 Termination\n\n{NOT_STATED}\n\n",
+        known.config.ledger.mmd_ms(),
+        match &known.config.witnesses.policy_path {
+            Some(_) => "Its checkpoints are cosigned by witnesses.",
+            None => "No witness cosigns its checkpoints.",
+        },
+    );
+    text
+}
+
+fn technical(known: &Known<'_>) -> String {
+    let mut text = String::from(
+        "## 6. Technical security controls\n\n### 6.1 Key generation\n\nEach key is for one purpose; making, \
+         first use and end of a key are \
+         ledger entries.\n\n### 6.2 Private key protection\n\n",
+    );
+    for (purpose, ids) in &known.keys {
+        for (id, place) in ids {
+            let _ = match place {
+                Place::File => writeln!(text, "- `{id}`: encrypted file (PBES2, scrypt) on the service's machine"),
+                Place::Token(token) => writeln!(text, "- `{id}`: PKCS#11 token \"{token}\""),
+            };
+        }
+        if ids.is_empty() {
+            let _ = writeln!(text, "- `{}`: not with the service", purpose.name());
+        }
+    }
+    let clock = &known.config.clock;
+    let time = if known.is_test() {
+        "the machine's clock is believed without any check".to_owned()
+    } else {
+        let laboratories = match clock.utc_laboratories.as_slice() {
+            [] => "the operator names no laboratory".to_owned(),
+            names => format!("UTC laboratories: {}", names.join(", ")),
+        };
+        format!(
+            "the kernel's clock as the operator's time service disciplines it, sampled every {} ms, believed \
+             within {} ms; {laboratories}",
+            clock.sample_interval_ms, clock.offset_bound_ms
+        )
+    };
+    let _ = write!(
+        text,
+        "\n### 6.8 Timestamping\n\nTime: {time}. Declared accuracy of timestamps: {} ms. Out of it, nothing that \
+         asserts time is issued.\n\n",
+        known.config.tsa.accuracy_ms
+    );
+    text
+}
+
+fn profiles(known: &Known<'_>) -> String {
+    format!(
+        "## 7. Certificate, CRL and OCSP profiles\n\n{}{}\nCRL: version 2 (RFC 5280). OCSP: RFC 6960, delegated \
+         responders.\n\n",
+        known.profile_table(),
+        if known.is_test() {
+            "\nAs a test service it puts 1.3.6.1.5.5.7.13.1 in the place of these policies.\n"
+        } else {
+            ""
+        },
+    )
+}
+
+fn audit(known: &Known<'_>) -> String {
+    format!(
+        "## 8. Compliance audit\n\nAssessments: {} Anybody can check the public ledger; who has the data folder \
+         can decide everything again \
+         (`semper audit`, `semper audit ca`).\n\n",
+        known.config.statements.audits.as_deref().unwrap_or(NOT_STATED)
+    )
+}
+
+fn business(known: &Known<'_>) -> String {
+    let stated = &known.config.statements;
+    format!(
+        "## 9. Other business and legal matters\n\n### 9.1 Fees\n\n{NOT_STATED}\n\n### 9.4 Privacy\n\nThe ledger \
+         holds digests, codes and times, and no names.\n\n\
+         ### 9.8 Liability\n\n{}\n\n### 9.14 Governing law\n\n{}\n\n### What is not offered\n\nACME, EST, CMP and \
+         SCEP; notarial acts, data validation, \
+         fair exchange, arbitration and archiving; certificate suspension; key escrow.\n",
+        stated.liability.as_deref().unwrap_or(NOT_STATED),
+        stated.law.as_deref().unwrap_or(NOT_STATED),
+    )
+}
