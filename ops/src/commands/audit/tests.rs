@@ -40,7 +40,7 @@ fn args(data: &Path) -> cli::AuditAll {
 
 /// The exit, and what is told.
 fn told(args: &cli::AuditAll) -> (Exit, String) {
-    match Opened::open(&args.data, None).and_then(|opened| audit(&opened, args, true)) {
+    match Opened::open(&args.data, args.config.as_deref()).and_then(|opened| audit(&opened, args, true)) {
         Ok(audited) => (audited.exit(), output::as_text(&audited, 0.0)),
         Err(why) => (why.exit(), why.to_string()),
     }
