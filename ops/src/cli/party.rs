@@ -16,11 +16,7 @@ use super::keys::OfService;
 /// Whoever applies works in a folder of its own, which holds keys, application and certificates. Officers decide by their
 /// certificates.
 #[derive(Debug, Args)]
-#[command(after_help = "\
-Example:
-  semper party apply --dir party --trust trust --profile party-legal --subject country=FR --subject organization=Etude \
---subject organization_identifier=NTRFR-123456789 --subject common_name=Etude --accept-terms 6b86b273ff34fce19d6b804eff5a3f57\
-47ada4eaa22f1d49c01e52ddb7875b4b")]
+#[command(after_help = "Example:\n  semper party terms --trust trust")]
 pub(crate) struct Party {
     #[command(subcommand)]
     pub(crate) command: PartyCommand,
@@ -73,9 +69,7 @@ pub(crate) struct PartyTerms {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper party apply --dir party --trust trust --profile party-legal --profile party-auth --subject country=FR \
---subject organization=Etude --subject organization_identifier=NTRFR-123456789 --subject common_name=Etude \
---accept-terms 6b86b273ff34fce19d6b804eff5a3f5747ada4eaa22f1d49c01e52ddb7875b4b")]
+  semper party apply --dir me --trust t --profile party-auth --subject country=FR --accept-terms t.md")]
 pub(crate) struct PartyApply {
     #[command(flatten)]
     pub(crate) of: OfStranger,
@@ -103,9 +97,9 @@ pub(crate) struct PartyApply {
     /// Where notices go: an https URL.
     #[arg(long, value_name = "URL")]
     pub(crate) contact_webhook: Option<String>,
-    /// The terms that you have read and accept, by their SHA-256 (`semper party terms` says it).
-    #[arg(long, value_name = "SHA256", value_parser = sha256)]
-    pub(crate) accept_terms: [u8; 32],
+    /// The terms that you have read and accept: the file that `semper party terms --out FILE` wrote, or their SHA-256.
+    #[arg(long, value_name = "FILE|SHA256")]
+    pub(crate) accept_terms: String,
 }
 
 /// Ask what became of an application, and collect the certificates.
@@ -329,11 +323,6 @@ fn document(text: &str) -> Result<Document, String> {
 fn attribute(text: &str) -> Result<(Attribute, String), String> {
     let (name, value) = text.split_once('=').ok_or("write NAME=VALUE")?;
     Ok((word(name)?, value.to_owned()))
-}
-
-fn sha256(text: &str) -> Result<[u8; 32], String> {
-    let bytes = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok());
-    bytes.ok_or_else(|| "a SHA-256 has 64 hexadecimal digits".to_owned())
 }
 
 fn named<T: Copy>(all: impl Iterator<Item = T>, name: impl Fn(T) -> &'static str, text: &str) -> Result<T, String> {

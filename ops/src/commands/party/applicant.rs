@@ -67,7 +67,7 @@ pub(super) fn apply(args: &cli::PartyApply, as_json: bool) -> Result<Exit, Faile
     if !folder.path(APPLICATION).exists() {
         let (terms, origin) = offer(&remote)?;
         let found = Digest::of(&terms);
-        if found != Digest(args.accept_terms) {
+        if found != accepted(&args.accept_terms)? {
             return Err(Failed::usage(&format!(
                 "--accept-terms: the terms in force are {found}; read them with semper party terms"
             )));
@@ -90,6 +90,15 @@ pub(super) fn apply(args: &cli::PartyApply, as_json: bool) -> Result<Exit, Faile
         say::out(format!("semper party status --dir {} --trust … tells what becomes of it", args.dir.display()));
     }
     Ok(Exit::Ok)
+}
+
+/// Which terms the caller accepts: a digest, or the file with them.
+fn accepted(text: &str) -> Result<Digest, Failed> {
+    if let Some(digest) = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok()) {
+        return Ok(Digest(digest));
+    }
+    let read = std::fs::read(text).map_err(|error| Failed::usage(&format!("--accept-terms {text}: {error}")));
+    read.map(|bytes| Digest::of(&bytes))
 }
 
 fn document(args: &cli::PartyApply, folder: &Folder, offer: Offer<'_>) -> Result<Vec<u8>, Failed> {
