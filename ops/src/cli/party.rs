@@ -69,7 +69,7 @@ pub(crate) struct PartyTerms {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper party apply --dir me --trust t --profile party-auth --subject country=FR --accept-terms t.md")]
+  semper party apply --dir me --trust t --profile officer --subject country=FR --accept-terms t.md")]
 pub(crate) struct PartyApply {
     #[command(flatten)]
     pub(crate) of: OfStranger,
@@ -129,7 +129,7 @@ pub(crate) struct PartyWithdraw {
 
 /// List the applications that wait for officers.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  semper party pending --identity people/officer.p12")]
+#[command(after_help = "Example:\n  semper party pending --identity officer.p12")]
 pub(crate) struct PartyPending {
     #[command(flatten)]
     pub(crate) of: OfService,
@@ -137,7 +137,7 @@ pub(crate) struct PartyPending {
 
 /// Read an application, or the record of how its identity was proven. That you did is logged.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  semper party read AAECAwQFBgcICQoLDA0ODw --identity people/officer.p12")]
+#[command(after_help = "Example:\n  semper party read AAECAwQFBgcICQoLDA0ODw --identity officer.p12")]
 pub(crate) struct PartyRead {
     /// The application.
     #[arg(value_name = "REGISTRATION")]
@@ -153,8 +153,7 @@ pub(crate) struct PartyRead {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper party identify AAECAwQFBgcICQoLDA0ODw --method in_person --document passport,FR,12AB34567,2031-12-31 \
---identity people/officer.p12")]
+  semper party identify AAECAwQFBgcICQoLDA0ODw --method in_person --document passport,FR --identity officer.p12")]
 pub(crate) struct PartyIdentify {
     /// The application.
     #[arg(value_name = "REGISTRATION")]
@@ -176,7 +175,7 @@ pub(crate) struct PartyIdentify {
 
 /// Approve an application, whose certificates are then issued. An officer's act.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  semper party approve AAECAwQFBgcICQoLDA0ODw --identity people/officer.p12")]
+#[command(after_help = "Example:\n  semper party approve AAECAwQFBgcICQoLDA0ODw --identity officer.p12")]
 pub(crate) struct PartyApprove {
     /// The application.
     #[arg(value_name = "REGISTRATION")]
@@ -189,7 +188,7 @@ pub(crate) struct PartyApprove {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper party refuse AAECAwQFBgcICQoLDA0ODw --reason identity_not_proven --identity people/officer.p12")]
+  semper party refuse AAECAwQFBgcICQoLDA0ODw --reason identity_not_proven --identity officer.p12")]
 pub(crate) struct PartyRefuse {
     /// The application.
     #[arg(value_name = "REGISTRATION")]
@@ -208,8 +207,7 @@ pub(crate) struct PartyRefuse {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper party revoke --reason superseded --issuer ca-party --issued-before 2026-03-01T12:00:00Z --preview \
---identity people/officer.p12")]
+  semper party revoke --reason superseded --issuer ca-party --preview --identity officer.p12")]
 #[command(group = clap::ArgGroup::new("which").required(true).multiple(true)
     .args(["serials", "issuer", "profile", "registration", "key", "issued_from", "issued_before"]))]
 pub(crate) struct PartyRevoke {
@@ -246,7 +244,7 @@ pub(crate) struct PartyRevoke {
 
 /// List the certificates whose end comes, by its date.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  semper party expiring --before 2026-12-31T00:00:00Z --identity people/officer.p12")]
+#[command(after_help = "Example:\n  semper party expiring --before 2026-12-31T00:00:00Z --identity officer.p12")]
 pub(crate) struct PartyExpiring {
     /// Those that have not ended yet and will have by then (RFC 3339).
     #[arg(long, value_name = "TIME")]
@@ -257,7 +255,7 @@ pub(crate) struct PartyExpiring {
 
 /// Show a party, or list all of them.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  semper party show --identity people/officer.p12")]
+#[command(after_help = "Example:\n  semper party show --identity officer.p12")]
 pub(crate) struct PartyShow {
     /// The party; without one, all of them.
     #[arg(value_name = "PARTY")]
@@ -270,7 +268,7 @@ pub(crate) struct PartyShow {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper party suspend AAECAwQFBgcICQoLDA0ODw --reason keys_in_doubt --identity people/officer.p12")]
+  semper party suspend AAECAwQFBgcICQoLDA0ODw --reason keys_in_doubt --identity officer.p12")]
 pub(crate) struct PartySuspend {
     /// The party.
     #[arg(value_name = "PARTY")]
@@ -286,7 +284,7 @@ pub(crate) struct PartySuspend {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper party reinstate AAECAwQFBgcICQoLDA0ODw --reason settled --identity people/officer.p12")]
+  semper party reinstate AAECAwQFBgcICQoLDA0ODw --reason settled --identity officer.p12")]
 pub(crate) struct PartyReinstate {
     /// The party.
     #[arg(value_name = "PARTY")]
