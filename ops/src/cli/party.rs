@@ -153,7 +153,7 @@ pub(crate) struct PartyRead {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper party identify AAECAwQFBgcICQoLDA0ODw --method in_person --document passport,FR --identity officer.p12")]
+  semper party identify AAECAwQFBgcICQoLDA0ODw --method video --document passport --identity o.p12")]
 pub(crate) struct PartyIdentify {
     /// The application.
     #[arg(value_name = "REGISTRATION")]
