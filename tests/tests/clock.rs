@@ -239,7 +239,7 @@ fn a_clock_that_was_lost_is_on_record_when_it_is_back() {
     data.audit().expect(0);
 }
 
-/// A unit's key signs for a year. Its end is told two months ahead, and readiness says when it has come.
+/// A unit's key signs for a year. Where nothing follows it by itself, its end is told two months ahead, and readiness says when it has come.
 #[test]
 fn the_end_of_a_key_is_told_in_time() {
     const DAY_SECS: u64 = 24 * 3600;
@@ -248,6 +248,7 @@ fn the_end_of_a_key_is_told_in_time() {
     for (days, warned, ready) in [(300, false, true), (310, true, true), (370, true, false)] {
         realtime.set(&format!("+{}", days * DAY_SECS));
         let data = Data::demo();
+        data.set("keys.rotate_by_hand", "true");
         let server = realtime.start(&data);
         assert_eq!(told(&server), warned, "{days}: {}", server.stderr());
         assert_eq!(granted_by(server.http()), ready, "{days}");
@@ -289,6 +290,7 @@ fn a_ledger_ahead_of_the_clock_is_served_for_reading() {
 #[test]
 fn the_end_of_a_key_is_an_entry() {
     let (realtime, data) = (Realtime::new(), Data::demo());
+    data.set("keys.rotate_by_hand", "true");
     let ends = |server: &Server| ops_kinds(server).into_iter().filter(|kind| *kind == OpsKind::KeyEnded).count();
     let server = realtime.start(&data);
     assert!(granted_by(server.http()));

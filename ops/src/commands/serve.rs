@@ -286,8 +286,9 @@ async fn listen(
             Err(fault) => return Err(Failed::fault(&fault)),
         };
         tokio::spawn(service.clone().keep_crls_fresh(next_crls, config.ca.crl_delay()));
-        let timely = look_at_keys(&service).await;
-        tokio::spawn(watch_keys(service.clone(), timely));
+        let by_hand = config.keys.rotate_by_hand;
+        let timely = look_at_keys(&service, by_hand).await;
+        tokio::spawn(watch_keys(service.clone(), by_hand, timely));
         tokio::spawn(applications::watch(service.clone()));
     }
     tokio::spawn(watch_disk(service.clone(), data.to_owned(), config.storage.disk_free_min_bytes));
@@ -389,12 +390,14 @@ async fn record_policies(service: &Arc<Service>) -> Result<(), Failed> {
 
 /// A key's end must not come as a surprise: after it every request is refused. So another follows it in time; what did not end when
 /// that was last done is settled first; and an end that has come gets its entry. Blocks on the disk.
-fn tell_of_keys(service: &Service) {
+fn tell_of_keys(service: &Service, by_hand: bool) {
     match service.settle_keys() {
         Err(fault) if !fault.is_of_time() => tracing::error!(%fault, "a rotation that did not end is not settled"),
         Ok(()) | Err(_) => {} // with the clock in doubt, at the next look
     }
-    service.rotate_due();
+    if !by_hand {
+        service.rotate_due();
+    }
     match service.record_ended_keys() {
         Err(fault) if !fault.is_of_time() => tracing::error!(%fault, "the end of a key got no ledger entry"),
         Ok(()) | Err(_) => {} // with the clock in doubt, at the next look
@@ -406,21 +409,21 @@ fn tell_of_keys(service: &Service) {
 
 /// Looks at keys, and renews the certificates of OCSP responders, which have lived half their life days before they end. False if the
 /// clock was in doubt, as it is at a start: then most of it waits.
-async fn look_at_keys(service: &Arc<Service>) -> bool {
+async fn look_at_keys(service: &Arc<Service>, by_hand: bool) -> bool {
     let service = service.clone();
     let look = move || {
         let timely = service.has_time();
         let _ = service.renew_responders(); // logged where it failed
-        tell_of_keys(&service);
+        tell_of_keys(&service, by_hand);
         timely
     };
     tokio::task::spawn_blocking(look).await.unwrap_or(true) // its panic was printed
 }
 
-async fn watch_keys(service: Arc<Service>, mut timely: bool) {
+async fn watch_keys(service: Arc<Service>, by_hand: bool, mut timely: bool) {
     loop {
         tokio::time::sleep(if timely { KEYS_INTERVAL } else { KEYS_RETRY }).await;
-        timely = look_at_keys(&service).await;
+        timely = look_at_keys(&service, by_hand).await;
     }
 }
 

@@ -21,6 +21,8 @@ pub(crate) struct Keys {
     pub(crate) stores: BTreeMap<String, String>,
     /// By the name that `stores` and the key folder know it by.
     pub(crate) tokens: BTreeMap<String, TokenSection>,
+    /// Nothing is rotated but on an operator's word.
+    pub(crate) rotate_by_hand: bool,
 }
 
 /// A PKCS#11 token.
