@@ -11,7 +11,7 @@ use semper_ledger::{
 };
 use semper_ttp::{
     ca::{
-        Crl, CrlEffect, CrlEvent, CrlRefusal, ListId,
+        CaFact, Crl, CrlEffect, CrlEvent, CrlRefusal, ListId,
         crl::{self, Revoked},
     },
     evidence::{Recorded, names},
@@ -19,7 +19,7 @@ use semper_ttp::{
     time::Timestamp,
 };
 
-use super::{Service, ServiceFault, draft, load};
+use super::{Service, ServiceFault, draft, load, registration::read_fact};
 use crate::authorities::{Held, HeldList, NewestCrl};
 
 /// How long after a failure lists are tried again.
@@ -48,13 +48,30 @@ impl Service {
             let crl = newest.map(|(_, index)| self.reader().artefact(index)).transpose()?.flatten();
             let last = load::<Crl>(self.reader(), &aggregate)?.state.last;
             let newest_revocation = self.newest_revocation(list.id)?;
-            // Within one second nobody can tell which came first: one list too many does no harm.
-            if last.zip(newest_revocation).is_some_and(|(last, at)| at >= last.this_update) {
+            // Within one second nobody can tell which came first: one list too many does no harm. One of an offline root costs people
+            // a day, so there it is counted what it names.
+            let is_behind = match (last, newest_revocation) {
+                (Some(last), Some(at)) if at == last.this_update && held.key.signer.is_none() => {
+                    self.entries_of(newest)? < self.revoked(&names::revoked(list.id), usize::MAX)?.len() as u64
+                }
+                (Some(last), Some(at)) => at >= last.this_update,
+                (None, _) | (_, None) => false,
+            };
+            if is_behind {
                 list.mark_stale();
             }
             list.newest.store(crl.zip(last).map(|(der, last)| Arc::new(NewestCrl::new(der, last))));
         }
         Ok(())
+    }
+
+    /// How many certificates the list at this step names.
+    fn entries_of(&self, newest: Option<(u64, u64)>) -> Result<u64, ServiceFault> {
+        let Some((_, index)) = newest else { return Ok(0) };
+        match read_fact::<CaFact>(&self.reader().fact(index)?.unwrap_or_default())? {
+            CaFact::CrlIssued { entries, .. } => Ok(entries),
+            _ => Err(ServiceFault::Facts("a fact in the history of a list is of something else".to_owned())),
+        }
     }
 
     /// The lists of a CA that was just made: there is one of each before it issues anything.
