@@ -52,7 +52,7 @@ impl Service {
             // a day, so there it is counted what it names.
             let is_behind = match (last, newest_revocation) {
                 (Some(last), Some(at)) if at == last.this_update && held.key.signer.is_none() => {
-                    self.entries_of(newest)? < self.revoked(&names::revoked(list.id), usize::MAX)?.len() as u64
+                    self.entries_in(newest)? < self.revoked(&names::revoked(list.id), usize::MAX)?.len() as u64
                 }
                 (Some(last), Some(at)) => at >= last.this_update,
                 (None, _) | (_, None) => false,
@@ -66,7 +66,7 @@ impl Service {
     }
 
     /// How many certificates the list at this step names.
-    fn entries_of(&self, newest: Option<(u64, u64)>) -> Result<u64, ServiceFault> {
+    fn entries_in(&self, newest: Option<(u64, u64)>) -> Result<u64, ServiceFault> {
         let Some((_, index)) = newest else { return Ok(0) };
         match read_fact::<CaFact>(&self.reader().fact(index)?.unwrap_or_default())? {
             CaFact::CrlIssued { entries, .. } => Ok(entries),
