@@ -122,8 +122,17 @@ impl Connection {
     /// As [`Connection::response`].
     pub fn request(&mut self, method: &str, path: &str, headers: &[(&str, &str)], body: &[u8]) -> io::Result<Response> {
         let bytes = request(self.host, method, path, headers, body);
-        self.send(&bytes)?;
-        self.response(method == "HEAD")
+        // A server that has seen enough answers and closes while a long body is still on its way.
+        let cut = match self.send(&bytes) {
+            Err(error) if matches!(error.kind(), io::ErrorKind::BrokenPipe | io::ErrorKind::ConnectionReset) => {
+                Some(error)
+            }
+            sent => {
+                sent?;
+                None
+            }
+        };
+        self.response(method == "HEAD").map_err(|error| cut.unwrap_or(error))
     }
 
     /// GET.
