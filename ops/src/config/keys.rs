@@ -119,6 +119,9 @@ impl Keys {
         if !self.stores.is_empty() || !self.tokens.is_empty() {
             faults.add("keys.stores", "a witness keeps its key in a file".into());
         }
+        if self.rotate_by_hand {
+            faults.add("keys.rotate_by_hand", "has no place here: a witness keeps one key for good".into());
+        }
     }
 
     /// The name of the token in which the next key of this purpose is made; `None` for an encrypted file.

@@ -145,7 +145,8 @@ mod tests {
         for section in ["listen", "limits", "clock", "log", "keys", "shutdown"] {
             let mut expected = keys(service, section);
             // A witness has no HTTPS, and one key, in a file.
-            let not_here = |key: &String| ["https", "tls", "stores", "tokens"].iter().any(|word| key.starts_with(word));
+            let not_here =
+                |key: &String| ["https", "tls", "stores", "tokens", "rotate"].iter().any(|word| key.starts_with(word));
             expected.retain(|key| !not_here(key));
             assert_eq!(keys(SAMPLE, section), expected, "{section}");
         }
@@ -157,6 +158,7 @@ mod tests {
         assert!(refused("[limits]\nbody_bytes_max = 0").starts_with("limits.body_bytes_max: "));
         assert!(refused("[clock]\noffset_bound_ms = 5000").starts_with("clock: "));
         assert!(refused("[keys]\nstores = { tsu-ec = \"main\" }").contains("a witness keeps its key in a file"));
+        assert!(refused("[keys]\nrotate_by_hand = true").contains("a witness keeps one key for good"));
         assert!(parse("[tsa]\naccuracy_ms = 1").is_err());
     }
 }
