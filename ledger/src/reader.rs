@@ -268,7 +268,17 @@ impl Reader {
         self.names_from(prefix, prefix, visit)
     }
 
-    /// The same from the name `from` on.
+    /// The entries of every name that begins with `prefix`, in the order of the names.
+    pub fn indexes(&self, prefix: &[u8]) -> Result<Vec<u64>, Fault> {
+        let mut indexes = Vec::new();
+        self.names::<Fault>(prefix, |_, index| {
+            indexes.push(index);
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok(indexes)
+    }
+
+    /// As [`Self::names`], from the name `from` on.
     pub fn names_from<E: From<Fault>>(
         &self,
         prefix: &[u8],

@@ -31,6 +31,24 @@ pub(super) struct Acted<R: Role> {
     pub(super) state: R::State,
 }
 
+/// Why it cannot be told whether a request is a repetition.
+#[derive(Debug)]
+pub(super) enum Repetition {
+    /// The key under which it would be known belongs to another request.
+    KeyReused,
+    /// The ledger cannot be read.
+    Fault(ServiceFault),
+}
+
+impl<N: std::fmt::Display + std::fmt::Debug> From<Repetition> for ActFault<N> {
+    fn from(repetition: Repetition) -> Self {
+        match repetition {
+            Repetition::KeyReused => Self::KeyReused,
+            Repetition::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
 /// Why nothing was done.
 #[derive(Debug, thiserror::Error)]
 pub enum ActFault<N: std::fmt::Display + std::fmt::Debug> {
@@ -74,10 +92,10 @@ impl Service {
     }
 
     /// The entry that answered this request before, if one did.
-    pub(super) fn answered(&self, idempotency: Option<Idempotency>) -> Result<Option<u64>, ActFault<&'static str>> {
+    pub(super) fn answered(&self, idempotency: Option<Idempotency>) -> Result<Option<u64>, Repetition> {
         let Some(Idempotency { key, request }) = idempotency else { return Ok(None) };
-        match self.reader().answered(&key)? {
-            Some((_, asked)) if asked != request => Err(ActFault::KeyReused),
+        match self.reader().answered(&key).map_err(|fault| Repetition::Fault(fault.into()))? {
+            Some((_, asked)) if asked != request => Err(Repetition::KeyReused),
             answered => Ok(answered.map(|(first, _)| first)),
         }
     }
@@ -93,7 +111,7 @@ impl Service {
     where
         R: Role<State: Default, Fact: Recorded + Clone, Refusal: std::fmt::Display + std::fmt::Debug>,
     {
-        if let Some(index) = self.answered(given.idempotency).map_err(ActFault::other)? {
+        if let Some(index) = self.answered(given.idempotency)? {
             return Ok(Acted { index, state: self.state_of::<R>(&aggregate)?.state });
         }
         for _ in 0..ATTEMPTS_MAX {
@@ -141,4 +159,10 @@ where
     let unread = |error: &dyn std::fmt::Display| ServiceFault::Facts(error.to_string());
     let decoded: Result<Vec<Fact>, _> = facts.iter().map(|bytes| Fact::decode(bytes)).collect();
     fold::<R>(Snapshot::default(), &decoded.map_err(|error| unread(&error))?).map_err(|error| unread(&error))
+}
+
+/// Reads a stored fact as one of a role's.
+pub(super) fn read_fact<F: Recorded>(bytes: &[u8]) -> Result<F, ServiceFault> {
+    let fact = Fact::decode(bytes).and_then(|fact| F::from_fact(&fact));
+    fact.map_err(|error| ServiceFault::Facts(error.to_string()))
 }

@@ -15,12 +15,12 @@ use semper_ttp::{
         crl::Reason,
     },
     digest::Digest,
-    evidence::{Fact, Recorded, names},
+    evidence::names,
 };
 
 use super::{
     CredentialFault, Service, ServiceFault, ToRevoke,
-    act::{ActFault, Given},
+    act::{ActFault, Given, read_fact},
 };
 
 /// How many certificates are looked up before any of them is revoked, so that an order for a million takes no memory for them.
@@ -64,7 +64,7 @@ impl Service {
         officer: Digest,
         idempotency: Idempotency,
     ) -> Result<OrderId, ActFault<BulkRefusal>> {
-        if let Some(index) = self.answered(Some(idempotency)).map_err(ActFault::other)? {
+        if let Some(index) = self.answered(Some(idempotency))? {
             return Ok(self.order_of(index)?);
         }
         let (order, salt) = (OrderId::from(self.random()?), self.random()?);
@@ -77,9 +77,7 @@ impl Service {
     }
 
     fn order_of(&self, index: u64) -> Result<OrderId, ServiceFault> {
-        let fact = self.reader().fact(index)?.unwrap_or_default();
-        let fact = Fact::decode(&fact).and_then(|fact| CaFact::from_fact(&fact));
-        match fact.map_err(|error| ServiceFault::Facts(error.to_string()))? {
+        match read_fact(&self.reader().fact(index)?.unwrap_or_default())? {
             CaFact::BulkOrdered { order, .. } => Ok(order),
             _ => Err(ServiceFault::Facts("the answer to an order is another fact".to_owned())),
         }
@@ -203,9 +201,7 @@ impl Service {
             Ok(ControlFlow::Continue(()))
         })?;
         for index in indexes {
-            let fact = self.reader().fact(index)?.unwrap_or_default();
-            let fact = Fact::decode(&fact).and_then(|fact| CaFact::from_fact(&fact));
-            let fact = fact.map_err(|error| ServiceFault::Facts(error.to_string()))?;
+            let fact = read_fact::<CaFact>(&self.reader().fact(index)?.unwrap_or_default())?;
             if concerned.has(&fact)
                 && let CaFact::CertificateIssued { issuer, serial, grounds: Some(grounds), .. } = fact
             {

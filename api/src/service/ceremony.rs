@@ -14,7 +14,7 @@ use semper_ttp::{
     x509::Certificate,
 };
 
-use super::{Service, ServiceFault, draft};
+use super::{Service, ServiceFault, act::Repetition, draft};
 
 /// Why a ceremony is not recorded.
 #[derive(Debug, thiserror::Error)]
@@ -36,6 +36,15 @@ pub enum CeremonyFault {
     Fault(#[from] ServiceFault),
 }
 
+impl From<Repetition> for CeremonyFault {
+    fn from(repetition: Repetition) -> Self {
+        match repetition {
+            Repetition::KeyReused => Self::KeyReused,
+            Repetition::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
 impl From<semper_ledger::store::Fault> for CeremonyFault {
     fn from(fault: semper_ledger::store::Fault) -> Self {
         Self::Fault(fault.into())
@@ -54,10 +63,8 @@ impl Service {
         record: Vec<u8>,
         idempotency: Option<Idempotency>,
     ) -> Result<u64, CeremonyFault> {
-        if let Some(Idempotency { key, request }) = idempotency
-            && let Some((first, asked)) = self.reader().answered(&key)?
-        {
-            return if asked == request { Ok(first) } else { Err(CeremonyFault::KeyReused) };
+        if let Some(first) = self.answered(idempotency)? {
+            return Ok(first);
         }
         let subject = Digest::of(transcript);
         let (mut classes, mut keys) = (Vec::new(), Vec::new());

@@ -17,14 +17,18 @@ use semper_ttp::{
         profile::Profile,
     },
     digest::Digest,
-    evidence::{Aggregate, Fact, Recorded, names},
+    evidence::{Aggregate, Recorded, names},
     id::RegistrationId,
     role::Role,
     time::Timestamp,
     x509::{Certificate, Period},
 };
 
-use super::{Service, ServiceFault, act::ATTEMPTS_MAX, draft, registration::read_fact};
+use super::{
+    Service, ServiceFault,
+    act::{ATTEMPTS_MAX, Repetition, read_fact},
+    draft,
+};
 use crate::authorities::Held;
 
 const DAY_SECS: u64 = 24 * 3600;
@@ -109,6 +113,15 @@ impl From<Refused> for CredentialFault {
             Refused::Busy => Self::Busy,
             Refused::KeyReused { .. } => Self::KeyReused,
             refused => Self::Fault(refused.into()),
+        }
+    }
+}
+
+impl From<Repetition> for CredentialFault {
+    fn from(repetition: Repetition) -> Self {
+        match repetition {
+            Repetition::KeyReused => Self::KeyReused,
+            Repetition::Fault(fault) => Self::Fault(fault),
         }
     }
 }
@@ -353,10 +366,8 @@ impl Service {
     /// [`CredentialFault`].
     pub fn revoke(&self, wanted: &ToRevoke) -> Result<u64, CredentialFault> {
         let ToRevoke { ca, ref serial, reason, officer, idempotency } = *wanted;
-        if let Some(Idempotency { key, request }) = idempotency
-            && let Some((first, asked)) = self.reader().answered(&key)?
-        {
-            return if asked == request { Ok(first) } else { Err(CredentialFault::KeyReused) };
+        if let Some(first) = self.answered(idempotency)? {
+            return Ok(first);
         }
         let aggregate = ca.certificate(serial);
         for _ in 0..ATTEMPTS_MAX {
@@ -438,11 +449,9 @@ impl Service {
 
     fn list_at(&self, list: ListId, step: u64) -> Result<Option<KnownList>, ServiceFault> {
         let Some(index) = self.reader().step_index(&list.aggregate().0, step)? else { return Ok(None) };
-        let facts = |error: &dyn std::fmt::Display| ServiceFault::Facts(error.to_string());
         let Some(fact) = self.reader().fact(index)? else { return Ok(None) };
-        let fact = Fact::decode(&fact).and_then(|fact| CaFact::from_fact(&fact)).map_err(|error| facts(&error))?;
-        let CaFact::CrlIssued { number, this_update, next_update, .. } = fact else {
-            return Err(facts(&"a fact in the history of a list is of something else"));
+        let CaFact::CrlIssued { number, this_update, next_update, .. } = read_fact(&fact)? else {
+            return Err(ServiceFault::Facts("a fact in the history of a list is of something else".to_owned()));
         };
         Ok(Some(KnownList { index, number, this_update, next_update }))
     }

@@ -19,7 +19,7 @@ use semper_ttp::{
     time::Timestamp,
 };
 
-use super::{Service, ServiceFault, draft, load, registration::read_fact};
+use super::{Service, ServiceFault, act::read_fact, draft, load};
 use crate::authorities::{Held, HeldList, NewestCrl};
 
 /// How long after a failure lists are tried again.

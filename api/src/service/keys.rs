@@ -15,10 +15,7 @@
 
 mod life;
 
-use std::{
-    ops::ControlFlow,
-    sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError},
-};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
 
 use semper_ledger::sequencer::{Commit, Idempotency, Refused};
 use semper_ttp::{
@@ -38,7 +35,10 @@ use semper_ttp::{
 
 pub use self::life::KnownKey;
 use super::{
-    CredentialFault, Endpoint, Service, ServiceFault, ToIssue, act::ATTEMPTS_MAX, credential::Prepared, draft,
+    CredentialFault, Endpoint, Service, ServiceFault, ToIssue,
+    act::{ATTEMPTS_MAX, Repetition, read_fact},
+    credential::Prepared,
+    draft,
 };
 use crate::{
     authorities::{AuthorityKey, Held},
@@ -201,6 +201,15 @@ pub enum RotationFault {
     Fault(#[from] ServiceFault),
 }
 
+impl From<Repetition> for RotationFault {
+    fn from(repetition: Repetition) -> Self {
+        match repetition {
+            Repetition::KeyReused => Self::KeyReused,
+            Repetition::Fault(fault) => Self::Fault(fault),
+        }
+    }
+}
+
 impl From<semper_ledger::store::Fault> for RotationFault {
     fn from(fault: semper_ledger::store::Fault) -> Self {
         Self::Fault(fault.into())
@@ -230,10 +239,8 @@ impl Service {
     pub fn rotate(&self, purpose: KeyPurpose, cause: RotationCause<'_>) -> Result<Rotated, RotationFault> {
         let keyring = self.keys.as_ref().ok_or(RotationFault::NoStore)?;
         let _turn = keyring.take_turn()?;
-        if let Some(Idempotency { key, request }) = cause.idempotency
-            && let Some((first, asked)) = self.reader().answered(&key)?
-        {
-            return if asked == request { self.rotated_at(first) } else { Err(RotationFault::KeyReused) };
+        if let Some(first) = self.answered(cause.idempotency)? {
+            return self.rotated_at(first);
         }
         let kind = Kind::of(purpose).ok_or(RotationFault::NotRotated(purpose))?;
         // A rotation that failed half way is settled before the next one.
@@ -524,13 +531,7 @@ impl Service {
 
     /// The certificate of this class for this key that the ledger has.
     fn certificate_of(&self, public_key: &Digest, kind: Kind) -> Result<Option<Certificate>, RotationFault> {
-        let prefix = names::key(public_key);
-        let mut indexes = Vec::new();
-        self.reader().names::<semper_ledger::store::Fault>(&prefix, |_, index| {
-            indexes.push(index);
-            Ok(ControlFlow::Continue(()))
-        })?;
-        for index in indexes.into_iter().rev() {
+        for index in self.reader().indexes(&names::key(public_key))?.into_iter().rev() {
             if let Some(certificate) = self.issued_at(index)?.filter(|(class, _)| Some(*class) == kind.class()) {
                 return Ok(Some(certificate.1));
             }
@@ -551,8 +552,7 @@ impl Service {
     fn rotated_at(&self, made_at: u64) -> Result<Rotated, RotationFault> {
         let facts = |why: String| RotationFault::Fault(ServiceFault::Facts(why));
         let fact = self.reader().fact(made_at)?.ok_or_else(|| facts(format!("entry {made_at} has no fact")))?;
-        let fact = Fact::decode(&fact).and_then(|fact| OpsFact::from_fact(&fact));
-        let OpsFact::KeyMade { key, public_key } = fact.map_err(|error| facts(error.to_string()))? else {
+        let OpsFact::KeyMade { key, public_key } = read_fact(&fact)? else {
             return Err(facts(format!("entry {made_at} is not of the making of a key")));
         };
         let issued = self.issued_at(made_at + 1)?.map(|(_, certificate)| certificate);

@@ -7,7 +7,6 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    ops::ControlFlow,
     sync::{Arc, Mutex, MutexGuard, PoisonError},
     time::Instant,
 };
@@ -15,7 +14,7 @@ use std::{
 use arc_swap::{ArcSwap, ArcSwapOption};
 use bytes::Bytes;
 use quick_cache::{Weighter, sync::Cache};
-use semper_ledger::{sequencer::Commit, store::Fault};
+use semper_ledger::sequencer::Commit;
 use semper_ttp::{
     ca::{
         Authority, CaId,
@@ -402,13 +401,8 @@ impl Service {
     /// The certificate of this key by this CA that is valid longest, as the ledger has it.
     fn newest_responder_certificate(&self, of: &OfCa) -> Result<Option<Certificate>, ServiceFault> {
         let prefix = names::key(&Digest::of(of.signer.spki_der()));
-        let mut indexes = Vec::new();
-        self.reader().names::<Fault>(&prefix, |_, index| {
-            indexes.push(index);
-            Ok(ControlFlow::Continue(()))
-        })?;
         let mut newest: Option<Certificate> = None;
-        for index in indexes {
+        for index in self.reader().indexes(&prefix)? {
             let Some(der) = self.reader().artefact(index)? else { continue };
             let Ok(certificate) = Certificate::from_der(&der) else { continue };
             let state = self.certificate_state(&of.ca.certificate(&certificate.serial()))?;

@@ -72,10 +72,8 @@ impl Service {
     pub fn ask_of_root(&self, purpose: KeyPurpose, cause: RotationCause<'_>) -> Result<Vec<u8>, RotationFault> {
         let keyring = self.keys.as_ref().ok_or(RotationFault::NoStore)?;
         let _turn = keyring.take_turn()?;
-        if let Some(Idempotency { key, request }) = cause.idempotency
-            && let Some((first, asked)) = self.reader().answered(&key)?
-        {
-            return if asked == request { self.request_at(first) } else { Err(RotationFault::KeyReused) };
+        if let Some(first) = self.answered(cause.idempotency)? {
+            return self.request_at(first);
         }
         match Kind::of(purpose) {
             Some(Kind::Authority(_)) => self.ask_for_authority(keyring, purpose, cause),
@@ -258,11 +256,7 @@ impl Service {
 
     /// What the same request was answered before.
     fn imported_before(&self, idempotency: Option<Idempotency>) -> Result<Option<Imported>, RotationFault> {
-        let Some(Idempotency { key, request }) = idempotency else { return Ok(None) };
-        let Some((entry, asked)) = self.reader().answered(&key)? else { return Ok(None) };
-        if asked != request {
-            return Err(RotationFault::KeyReused);
-        }
+        let Some(entry) = self.answered(idempotency)? else { return Ok(None) };
         let facts = |why: &str| RotationFault::Fault(ServiceFault::Facts(format!("entry {entry} {why}")));
         let fact = self.reader().fact(entry)?.and_then(|fact| Fact::decode(&fact).ok());
         match fact.and_then(|fact| CaFact::from_fact(&fact).ok()) {

@@ -19,10 +19,7 @@ use semper_ttp::policy::roles::{RolesFault, TrustedRoles};
 use semper_ttp::policy::{Policy, PolicyName, WITHDRAWN};
 use semper_ttp::time::Timestamp;
 
-use super::{Service, ServiceFault, draft};
-
-/// How often recording is tried again because its commit group came too late.
-const ATTEMPTS_MAX: usize = 3;
+use super::{Service, ServiceFault, act::ATTEMPTS_MAX, draft};
 
 /// How long recording waits for the clock before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);

@@ -19,14 +19,13 @@ use bytes::Bytes;
 use semper_ledger::sequencer::Idempotency;
 use semper_ttp::{
     ca::{
-        CaId,
         certificate::CertificateSerial,
         credential::CredentialRefusal,
         profile::{Profile, ProfileCode},
         request::CertificationRequest,
     },
     digest::Digest,
-    evidence::{Aggregate, Fact, Recorded, names},
+    evidence::{Aggregate, names},
     id::{PartyId, RegistrationId},
     party::{PartyEvent, PartyRefusal, PartyRegistry, PartyState, Register as RegisterParty},
     registration::{
@@ -41,7 +40,7 @@ use semper_ttp::{
 
 use super::{
     CredentialFault, Policies, Service, ServiceFault, ToIssue,
-    act::{ActFault, Acted, Given},
+    act::{ActFault, Acted, Given, read_fact},
 };
 use crate::access::{Access, AccessLog};
 
@@ -158,7 +157,7 @@ impl Service {
         self.require_policies()?;
         let document = ApplicationDocument::parse(bytes)?;
         let idempotency = Some(idempotency(&document));
-        if let Some(index) = self.answered(idempotency).map_err(ActFault::other)? {
+        if let Some(index) = self.answered(idempotency).map_err(ActFault::from)? {
             return Ok(self.application_of_entry(index)?);
         }
         let offer = Offer { service: self.reader().identity().origin(), terms: self.register.terms_digest };
@@ -231,11 +230,11 @@ impl Service {
         registration: &[u8],
         serial: Option<[u8; 16]>,
     ) -> Result<ToIssue, ServiceFault> {
-        let of_profile = |ca: &CaId| profile.issuers().contains(&ca.authority);
-        let all = self.authorities.all();
-        let ca = all.iter().map(|held| held.key.ca).filter(of_profile).max_by_key(|ca| ca.generation);
+        // Of what may be applied for, each profile that comes with the program has one issuer.
+        let issuer = profile.issuers().iter().find_map(|authority| self.authorities.newest(*authority));
+        let issuer = issuer.ok_or_else(|| ServiceFault::Facts(format!("no CA issues {}", profile.name())))?;
         Ok(ToIssue {
-            ca: ca.ok_or_else(|| ServiceFault::Facts(format!("no CA issues {}", profile.name())))?,
+            ca: issuer.key.ca,
             profile: profile.clone(),
             subject: document.subject.clone(),
             alternative_names: document.alternative_names.clone().unwrap_or_default(),
@@ -441,11 +440,11 @@ impl Service {
             decided.extend(names::read_decided(name));
             Ok(ControlFlow::Continue(()))
         })?;
+        let cas: Vec<_> = self.authorities.all().iter().map(|held| held.key.ca).collect();
         for id in decided {
             let state = self.registration_state(id)?;
             let RegistrationState::Approved(application, approval) = &state else { continue };
             let party = self.party_state(approval.party)?;
-            let cas: Vec<_> = self.authorities.all().iter().map(|held| held.key.ca).collect();
             let bound = party.party().map_or(0, |party| {
                 let of_application = |key: &&semper_ttp::party::BoundKey| {
                     approval.serials.iter().any(|serial| cas.iter().any(|ca| ca.certificate(serial) == key.history))
@@ -577,27 +576,24 @@ impl Service {
 
     /// At a start: applications that were not decided.
     pub(super) fn load_open_applications(&self) -> Result<(), ServiceFault> {
-        let (mut applied, mut decided) = (BTreeSet::new(), BTreeSet::new());
+        let mut open = BTreeSet::new();
         self.reader().names::<ServiceFault>(&names::APPLICATIONS, |name, _| {
-            applied.extend(names::read_applied(name));
+            open.extend(names::read_applied(name));
             Ok(ControlFlow::Continue(()))
         })?;
         self.reader().names::<ServiceFault>(&names::DECIDED_APPLICATIONS, |name, _| {
-            decided.extend(names::read_decided(name));
+            if let Some(decided) = names::read_decided(name) {
+                open.remove(&decided);
+            }
             Ok(ControlFlow::Continue(()))
         })?;
-        *self.register.open() = applied.difference(&decided).copied().collect();
+        *self.register.open() = open;
         Ok(())
     }
 
     /// The entries of the certificates that were issued for an application.
     fn issued_for(&self, id: RegistrationId) -> Result<Vec<u64>, ServiceFault> {
-        let mut entries = Vec::new();
-        self.reader().names::<ServiceFault>(&names::issued_for(id), |_, index| {
-            entries.push(index);
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok(entries)
+        Ok(self.reader().indexes(&names::issued_for(id))?)
     }
 
     fn any(&self, keys: &[RequestedKey], name: fn(&Digest) -> Vec<u8>) -> Result<bool, ServiceFault> {
@@ -630,9 +626,4 @@ impl Service {
 fn party_of(document: &ApplicationDocument) -> Result<PartyId, ServiceFault> {
     let jws = Jws::parse(document.terms.as_bytes()).and_then(|jws| jws.payload_as::<TermsAccepted>());
     jws.map(|statement| statement.body.party).map_err(|fault| ServiceFault::Facts(fault.to_string()))
-}
-
-pub(super) fn read_fact<F: Recorded>(bytes: &[u8]) -> Result<F, ServiceFault> {
-    let fact = Fact::decode(bytes).and_then(|fact| F::from_fact(&fact));
-    fact.map_err(|error| ServiceFault::Facts(error.to_string()))
 }
