@@ -117,7 +117,8 @@ impl Held {
 
     /// Whether its own certificate is this one of this CA.
     pub(crate) fn is_certified_by(&self, ca: CaId, serial: &[u8]) -> bool {
-        let by_root = ca.authority == Authority::Root && self.key.ca.authority != Authority::Root;
+        let is_below = !matches!(self.key.ca.authority, Authority::Root | Authority::Imported);
+        let by_root = ca.authority == Authority::Root && is_below;
         by_root && self.certificate.as_ref().is_some_and(|own| own.serial() == serial)
     }
 

@@ -35,5 +35,5 @@ pub use service::{
     ActFault, CeremonyFault, CredentialFault, Endpoint, Imported, IssuedCertificate, KeyParts, KeyStore, KeyStoreFault,
     KnownApplication, KnownCertificate, KnownKey, KnownList, KnownParty, Listener, OCSP_LIFE_SECS, PartyFault,
     Policies, PolicyInForce, RegistrationFault, RegistrationParts, ResponderKey, Rotated, RotationCause, RotationFault,
-    Service, ServiceParts, Statements, TimeSource, ToIssue, ToRevoke,
+    Service, ServiceParts, Statements, TimeSource, ToIssue, ToRevoke, draft,
 };

@@ -443,7 +443,8 @@ impl Service {
 }
 
 /// A fact with the entry that makes it public, at the step that it takes.
-fn draft(fact: &Fact, artefact: Option<Vec<u8>>) -> Draft {
+#[must_use]
+pub fn draft(fact: &Fact, artefact: Option<Vec<u8>>) -> Draft {
     let (role, kind, bytes) = (fact.kind.role().code(), fact.kind.code(), fact.encode());
     let draft = match artefact {
         Some(artefact) => Draft::with_artefact(role, kind, bytes, artefact),

@@ -58,8 +58,11 @@ impl<'a> Known<'a> {
     ) -> Result<Self, DataError> {
         let mut authorities = Vec::new();
         for authority in Authority::ALL {
-            // The first is there in every folder; others have followed it without a gap.
-            for generation in (1..).take_while(|n| *n == 1 || folder.certificate_file(&authority.place(*n)).exists()) {
+            // The first of our own is there in every folder; others have followed it without a gap.
+            let is_there = |n| n == 1 && authority != Authority::Imported;
+            for generation in
+                (1..).take_while(|n| is_there(*n) || folder.certificate_file(&authority.place(*n)).exists())
+            {
                 authorities.push((authority, generation, folder.certificate(&authority.place(generation))?));
             }
         }

@@ -88,6 +88,16 @@ pub fn run_command(command: Command) -> Finished {
     Process::spawn(command).expect_end()
 }
 
+/// Kills a command that ends by itself, `after` this span. Says whether it was in time.
+#[must_use]
+pub fn run_and_kill<A: AsRef<OsStr>>(args: &[A], after: Duration) -> bool {
+    let mut process = Process::spawn(command(args));
+    let in_time = process.next(after) == Err(RecvTimeoutError::Timeout);
+    let _ = process.child.kill(); // fails only if it has ended
+    process.end();
+    in_time
+}
+
 /// Where a server says that it listens.
 pub(crate) struct Listening {
     pub(crate) http: SocketAddr,

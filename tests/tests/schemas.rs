@@ -24,7 +24,10 @@ use semper_ledger::{
 };
 use semper_ttp::{
     b64u::B64u,
-    ca::{Authority, CaFact, CaId, Grounds, ListId, bulk::OrderId, crl::Reason, profile::ProfileCode},
+    ca::{
+        Authority, CaFact, CaId, Grounds, ListId, bulk::OrderId, credential::Revocation, crl::Reason,
+        imported::Predecessor, profile::ProfileCode,
+    },
     crypto::{LogSigner, LogVerifier, SoftKey, jose::Thumbprint},
     digest::{Digest, ImprintAlgorithm},
     evidence::{
@@ -412,6 +415,16 @@ fn facts() -> Vec<Fact> {
     let ordered = CaFact::BulkOrdered { order, at, document, reason: Reason::Superseded, officer };
     for fact in [ordered, CaFact::BulkDone { order, at, revoked: 7 }] {
         stored(fact, order.aggregate(), &mut facts);
+    }
+    let old = Predecessor::history_of(1);
+    let ca = CaId::first(Authority::Imported);
+    let public_key = digest("public key");
+    stored(CaFact::AuthorityImported { ca, public_key, not_before, not_after }, old, &mut facts);
+    let revoked = Revocation { at: Timestamp::from_secs(1_772_366_500), reason: Reason::AffiliationChanged };
+    for (serial, revoked) in [(vec![7], None), (vec![8], Some(revoked))] {
+        let history = ca.certificate(&serial);
+        let imported = CaFact::CertificateImported { ca, serial, public_key, not_before, not_after, revoked };
+        stored(imported, history, &mut facts);
     }
     let from = Timestamp::from_millis(TIME_MS);
     let access = OpsFact::Access { from_millis: from.millis(), reads: 3, root: digest("root of the lines") };

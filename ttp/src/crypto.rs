@@ -18,7 +18,7 @@ mod possession;
 mod soft;
 mod verifier;
 
-pub use chain::{ChainFault, Purpose, verify_chain, verify_crl};
+pub use chain::{ChainFault, Purpose, verify_chain, verify_crl, verify_issued};
 #[cfg(test)]
 pub(crate) use ecdsa::negate_s;
 pub use ecdsa::{der_to_raw, is_low_s, make_low_s, raw_to_der};
@@ -26,7 +26,7 @@ pub use ecdsa::{der_to_raw, is_low_s, make_low_s, raw_to_der};
 pub use entropy::SeededEntropy;
 pub use entropy::{Entropy, EntropyFault, OsEntropy};
 pub use hash::{ImprintHasher, hmac_sha256, imprint_of, sha1};
-pub use key_file::{KeyFileFault, Passphrase, mac_of_passphrase, open_key_pem, seal_key_pem};
+pub use key_file::{KeyFileFault, Passphrase, mac_of_passphrase, open_key_pem, read_key_pem, seal_key_pem};
 pub use log::{LogSigner, LogVerifier, p256_point};
 pub use pkcs12::{build_pkcs12, open_pkcs12};
 pub use possession::{KeyKind, verify_possession};

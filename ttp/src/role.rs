@@ -157,7 +157,9 @@ pub fn fold_snapshot(facts: &[Fact]) -> Result<Option<Vec<u8>>, FoldError> {
                 | CaKind::CertificateRevoked
                 | CaKind::IssueRefused
                 | CaKind::BulkOrdered
-                | CaKind::BulkDone,
+                | CaKind::BulkDone
+                | CaKind::AuthorityImported
+                | CaKind::CertificateImported,
             ),
         )
         | None => Ok(None),

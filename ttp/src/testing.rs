@@ -7,6 +7,7 @@ use semper_ledger::note::NoteSigner;
 use crate::asn1::pem;
 use crate::ca::Authority;
 use crate::ca::certificate::{CertificateSerial, Issuer, Template, prepare};
+use crate::ca::crl::{CrlContent, Reason, Revoked, prepare as prepare_list};
 use crate::ca::name::{AlternativeNames, tests::subject};
 use crate::ca::profile::Profile;
 use crate::crypto::{LogSigner, SignatureAlgorithm, Signer, SoftKey};
@@ -183,4 +184,51 @@ pub(crate) fn token_at(unit: &Unit, cert_req: bool, now: Timestamp) -> Vec<u8> {
 /// As [`token_at`], at [`GEN_TIME`].
 pub(crate) fn token(unit: &Unit, cert_req: bool) -> Vec<u8> {
     token_at(unit, cert_req, GEN_TIME)
+}
+
+/// A CA that others ran, with two certificates of its making.
+pub(crate) struct OldCa {
+    pub(crate) key: SoftKey,
+    pub(crate) certificate: Certificate,
+    pub(crate) issued: [Certificate; 2],
+}
+
+pub(crate) static OLD_CA: LazyLock<OldCa> = LazyLock::new(|| {
+    let [root_key, key, holder] = [(); 3].map(|()| SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap());
+    let itself = Issuer::self_signed(&subject("Old Root"), root_key.spki_der(), root_key.algorithm()).unwrap();
+    let root = issue(&template("root", "Old Root", &root_key, 20), &itself, &root_key);
+    let above = Issuer::new(Authority::Root, &root, root_key.algorithm()).unwrap();
+    let certificate = issue(&template("issuing-ca", "Old CA of others", &key, 10), &above, &root_key);
+    let issuer = Issuer::new(Authority::Party, &certificate, key.algorithm()).unwrap();
+    let issued = ["Ada", "Grace"].map(|name| issue(&template("officer", name, &holder, 2), &issuer, &key));
+    OldCa { key, certificate, issued }
+});
+
+impl OldCa {
+    /// A list by it that names `revoked`, changed before it is signed.
+    pub(crate) fn list(&self, revoked: Vec<Revoked>, change: impl FnOnce(&mut rasn_pkix::TbsCertList)) -> Vec<u8> {
+        let content = CrlContent {
+            number: 5,
+            this_update: start(),
+            next_update: start().plus_secs(86_400),
+            revoked,
+            distribution_point: None,
+        };
+        let issuer = Issuer::new(Authority::Imported, &self.certificate, self.key.algorithm()).unwrap();
+        let built = prepare_list(&content, &issuer).unwrap();
+        let mut tbs = crate::asn1::decode_strict(built.message()).unwrap();
+        change(&mut tbs);
+        let tbs = crate::x509::encode(&tbs);
+        crate::ca::certificate::signed(&tbs, self.key.algorithm(), &self.key.sign(&tbs).unwrap())
+    }
+
+    /// What a list says of one of its certificates.
+    pub(crate) fn revoked(certificate: &Certificate, reason: Reason) -> Revoked {
+        Revoked {
+            serial: certificate.serial(),
+            at: start().minus_millis(90_000),
+            reason,
+            not_after: certificate.validity().not_after,
+        }
+    }
 }

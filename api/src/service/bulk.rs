@@ -203,9 +203,9 @@ impl Service {
         for index in indexes {
             let fact = read_fact::<CaFact>(&self.reader().fact(index)?.unwrap_or_default())?;
             if concerned.has(&fact)
-                && let CaFact::CertificateIssued { issuer, serial, grounds: Some(grounds), .. } = fact
+                && let Some((ca, serial)) = fact.certificate()
             {
-                found.push(Found { ca: CaId { authority: issuer, generation: grounds.generation }, serial });
+                found.push(Found { ca, serial: serial.to_vec() });
             }
         }
         Ok((found, last))

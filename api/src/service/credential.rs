@@ -8,7 +8,7 @@ use semper_ledger::{
 };
 use semper_ttp::{
     ca::{
-        CaFact, CaId, Grounds, ListId,
+        Authority, CaFact, CaId, Grounds, ListId,
         certificate::{self, BuildFault, CertificateSerial, Template},
         credential::{CertificateState, Credential, CredentialEvent, CredentialRefusal, Issue, IssueRefusal, Revoke},
         crl::Reason,
@@ -154,8 +154,8 @@ pub struct Expiring {
     pub serial: Vec<u8>,
     /// Last moment.
     pub not_after: Timestamp,
-    /// SHA-256 of its profile.
-    pub profile: Digest,
+    /// SHA-256 of its profile; none for what a CA issued before it was taken over.
+    pub profile: Option<Digest>,
     /// The application that it was issued for; none for the service's own keys.
     pub registration: Option<RegistrationId>,
     /// It was revoked.
@@ -482,33 +482,50 @@ impl Service {
         let mut found = Vec::new();
         for issued_at in indexes {
             let fact = read_fact::<CaFact>(&self.reader().fact(issued_at)?.unwrap_or_default())?;
-            let CaFact::CertificateIssued { issuer, serial, not_after, grounds: Some(grounds), .. } = fact else {
-                continue;
+            let Some((ca, serial)) = fact.certificate() else { continue };
+            let (profile, registration, not_after) = match &fact {
+                CaFact::CertificateIssued { not_after, grounds: Some(grounds), .. } => {
+                    let registration = <[u8; 16]>::try_from(grounds.registration.as_slice()).ok().map(Into::into);
+                    (Some(grounds.profile), registration, *not_after)
+                }
+                CaFact::CertificateImported { not_after, .. } => (None, None, *not_after),
+                _ => continue,
             };
-            let ca = CaId { authority: issuer, generation: grounds.generation };
-            let state = self.certificate_state(&ca.certificate(&serial))?;
+            let (state, serial) = (self.certificate_state(&ca.certificate(serial))?, serial.to_vec());
             let is_revoked = state.issued().is_some_and(|status| status.revoked.is_some());
-            let registration = <[u8; 16]>::try_from(grounds.registration.as_slice()).ok().map(Into::into);
-            let profile = grounds.profile;
             found.push(Expiring { ca, serial, not_after, profile, registration, is_revoked, issued_at });
         }
         Ok((found, next))
     }
 
-    /// The certificate with this serial number by any of our CAs: serial numbers are random, so there is one.
+    /// The certificate with this serial number by any of our own CAs: their serial numbers are random, so there is one.
     ///
     /// # Errors
     /// The ledger cannot be read.
     pub fn find_certificate(&self, serial: &[u8]) -> Result<Option<KnownCertificate>, ServiceFault> {
+        let all = self.find_certificates(serial)?;
+        Ok(all.into_iter().find(|known| known.ca.authority != Authority::Imported))
+    }
+
+    /// The same by every CA that there is. Those that were taken over have counted as they liked: two may have used one number.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn find_certificates(&self, serial: &[u8]) -> Result<Vec<KnownCertificate>, ServiceFault> {
+        let mut found = Vec::new();
         for held in self.authorities.all().iter() {
             let (ca, aggregate) = (held.key.ca, held.key.ca.certificate(serial));
             let state = self.certificate_state(&aggregate)?;
             if let Some(issued_at) = self.reader().step_index(&aggregate.0, 0)? {
-                let revoked_at = self.reader().step_index(&aggregate.0, 1)?;
-                return Ok(Some(KnownCertificate { ca, state, issued_at, revoked_at }));
+                let revoked_at = match self.reader().step_index(&aggregate.0, 1)? {
+                    // It was revoked when it came here.
+                    None if state.issued().is_some_and(|status| status.revoked.is_some()) => Some(issued_at),
+                    later => later,
+                };
+                found.push(KnownCertificate { ca, state, issued_at, revoked_at });
             }
         }
-        Ok(None)
+        Ok(found)
     }
 }
 

@@ -69,7 +69,7 @@ struct OfCa {
     issuer: IssuerHashes,
     key: KeyId,
     signer: Arc<dyn Signer>,
-    /// None until its certificate is in the ledger.
+    /// None until its certificate is in the ledger; the CA itself where that was taken over.
     responder: ArcSwapOption<Responder>,
 }
 
@@ -118,8 +118,12 @@ impl Responders {
     pub(crate) fn new(authorities: &Authorities, keys: Vec<ResponderKey>, subject: Subject) -> Self {
         let of_all = authorities.all();
         let of = of_all.iter().filter_map(|held| {
-            let ResponderKey { key, signer, .. } = keys.iter().find(|key| key.authority == held.key.ca.authority)?;
-            OfCa::new(held, *key, signer.clone()).map(Arc::new)
+            let (key, signer) = match held.key.ca.authority {
+                // It certifies nobody any more, so it answers itself.
+                Authority::Imported => (held.key.ca.key(), held.key.signer.clone()?),
+                line => keys.iter().find(|key| key.authority == line).map(|of| (of.key, of.signer.clone()))?,
+            };
+            OfCa::new(held, key, signer).map(Arc::new)
         });
         Self {
             of: ArcSwap::from_pointee(of.collect()),
@@ -171,6 +175,13 @@ impl OfCa {
         let certificate = held.certificate.clone()?;
         let issuer = IssuerHashes::of(&certificate);
         Some(Self { ca: held.key.ca, certificate, issuer, key, signer, responder: ArcSwapOption::empty() })
+    }
+
+    /// From now on the answers are signed under this certificate, or under the CA's own.
+    fn answers_as(&self, delegated: Option<&Certificate>) -> Result<(), ServiceFault> {
+        let responder = Responder::new(&self.certificate, delegated, self.signer.algorithm());
+        self.responder.store(Some(Arc::new(responder.map_err(|fault| ServiceFault::Responder(fault.to_string()))?)));
+        Ok(())
     }
 
     fn with_key(&self, key: KeyId, signer: Arc<dyn Signer>) -> Self {
@@ -331,6 +342,12 @@ impl Service {
     }
 
     fn renew_responder(&self, of: &OfCa) -> Result<(), ServiceFault> {
+        if of.ca.authority == Authority::Imported {
+            if of.responder.load().is_none() {
+                of.answers_as(None)?;
+            }
+            return Ok(());
+        }
         let now = self.ledger_now()?;
         if of.responder.load().as_ref().is_some_and(|responder| has_half(responder.certificate(), now)) {
             return Ok(());
@@ -340,9 +357,7 @@ impl Service {
             Some(certificate) if has_half(&certificate, now) => certificate,
             _ => self.issue_responder_certificate(of)?,
         };
-        let responder = Responder::new(&of.certificate, Some(&certificate), of.signer.algorithm());
-        let responder = responder.map_err(|fault| ServiceFault::Responder(fault.to_string()))?;
-        of.responder.store(Some(Arc::new(responder)));
+        of.answers_as(Some(&certificate))?;
         self.responders.forget_all();
         Ok(())
     }

@@ -93,7 +93,8 @@ impl Policies {
             | ProfileCode::IssuingCa
             | ProfileCode::Tsu
             | ProfileCode::OcspResponder
-            | ProfileCode::Role => false,
+            | ProfileCode::Role
+            | ProfileCode::Imported => false,
         })
     }
 

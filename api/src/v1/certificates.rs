@@ -10,7 +10,7 @@ use axum::{
 use http::HeaderMap;
 use semper_ledger::{entry::Entry, sequencer::Idempotency};
 use semper_ttp::{
-    ca::{credential::Status, crl::Reason},
+    ca::{credential::Status, crl::Reason, profile::ProfileCode},
     digest::Digest,
     evidence::names,
     time::Timestamp,
@@ -36,13 +36,14 @@ const SERIAL_MAX: usize = 20;
 #[serde(deny_unknown_fields)]
 pub(super) struct At {
     at: Option<String>,
+    issuer: Option<String>,
 }
 
-/// `GET /v1/certificates/{serial}/status?at=TIME`: open to everybody, as OCSP is: it names nobody.
+/// `GET /v1/certificates/{serial}/status?at=TIME&issuer=CA`: open to everybody, as OCSP is: it names nobody.
 pub(super) async fn status(
     State(app): State<Arc<App>>,
     Path(serial): Path<String>,
-    Query(At { at }): Query<At>,
+    Query(At { at, issuer }): Query<At>,
 ) -> Result<Response, Problem> {
     let serial = serial_of(&serial)?;
     let now = app.service.now();
@@ -50,7 +51,7 @@ pub(super) async fn status(
     if at > now {
         return Err(Problem::new(Code::HttpMalformed, "at lies in the future: nobody knows yet"));
     }
-    let known = find(&app, &serial)?;
+    let known = find(&app, &serial, issuer.as_deref())?;
     let status = known.state.issued().ok_or_else(not_issued)?;
     let (before, after) = app.service.lists_around(status.list, at).map_err(|fault| Problem::fault(&fault))?;
     let revoked = status.revoked.filter(|revoked| revoked.at <= at);
@@ -77,6 +78,8 @@ pub(super) async fn status(
         "not_before": status.not_before.to_string(),
         "not_after": status.not_after.to_string(),
         "issued": issued,
+        // Elsewhere: what happened before this entry is as the CA's former operator said.
+        "imported": status.class == ProfileCode::Imported,
         "revoked": revoked.map(|_| revocation(&app, &known, status)).transpose()?,
         // Who is not revoked is in no list around that moment; who is, in every one after it.
         "lists": lists,
@@ -111,8 +114,8 @@ pub(super) async fn expiring(
         json!({
             "serial": hex::encode(&found.serial),
             "issuer": found.ca.place(),
-            "profile": app.service.profile_name(&found.profile),
-            "profile_sha256": found.profile.to_string(),
+            "profile": found.profile.and_then(|profile| app.service.profile_name(&profile)),
+            "profile_sha256": found.profile.map(|profile| profile.to_string()),
             "registration": found.registration,
             "not_after": found.not_after.to_string(),
             "revoked": found.is_revoked,
@@ -127,6 +130,7 @@ pub(super) async fn expiring(
 #[serde(deny_unknown_fields)]
 pub(super) struct RevokeRequest {
     reason: String,
+    issuer: Option<String>,
 }
 
 /// `POST /v1/certificates/{serial}/revoke`: an officer's act.
@@ -139,15 +143,15 @@ pub(super) async fn revoke(
 ) -> Result<Response, Problem> {
     let serial = serial_of(&serial)?;
     let key = body::idempotency_key(&headers, &officer.digest())?;
-    let RevokeRequest { reason } = body::json(&bytes)?;
+    let RevokeRequest { reason, issuer } = body::json(&bytes)?;
     let reason = reason_of(&reason)?;
-    let known = find(&app, &serial)?;
+    let known = find(&app, &serial, issuer.as_deref())?;
     let request = Digest::of(&[b"revoke\0", &serial[..], &bytes].concat());
     let idempotency = Some(Idempotency { key, request: request.0 });
     let (service, ca, asked) = (app.service.clone(), known.ca, serial.clone());
     let revoke = ToRevoke { ca, serial: asked, reason, officer: officer.digest(), idempotency };
     body::blocking(move || service.revoke(&revoke)).await??;
-    let known = find(&app, &serial)?;
+    let known = find(&app, &serial, Some(&known.ca.place()))?;
     let status = known.state.issued().ok_or_else(not_issued)?;
     Ok(Json(json!({
         "serial": hex::encode(&serial),
@@ -170,8 +174,16 @@ fn not_issued() -> Problem {
     Problem::new(Code::HttpNotFound, "no certificate with this serial number was issued here")
 }
 
-fn find(app: &App, serial: &[u8]) -> Result<KnownCertificate, Problem> {
-    app.service.find_certificate(serial).map_err(|fault| Problem::fault(&fault))?.ok_or_else(not_issued)
+/// The one with this serial number, by this CA if one is named.
+fn find(app: &App, serial: &[u8], issuer: Option<&str>) -> Result<KnownCertificate, Problem> {
+    let mut found = app.service.find_certificates(serial).map_err(|fault| Problem::fault(&fault))?;
+    found.retain(|known| issuer.is_none_or(|issuer| known.ca.place() == issuer));
+    if found.len() > 1 {
+        let places: Vec<_> = found.iter().map(|known| known.ca.place()).collect();
+        let why = format!("issuer is needed: {} each issued a certificate with this serial number", places.join(", "));
+        return Err(Problem::new(Code::HttpMalformed, why));
+    }
+    found.pop().ok_or_else(not_issued)
 }
 
 /// The content octets of a serial number, in hexadecimal.

@@ -23,6 +23,7 @@ pub(crate) enum KeysCommand {
     Request(KeysRequest),
     Sign(KeysSign),
     Import(KeysImport),
+    ImportCa(KeysImportCa),
     Ceremony(KeysCeremony),
 }
 
@@ -165,6 +166,45 @@ pub(crate) struct KeysImport {
     /// As for `semper keys rotate`.
     #[arg(long, value_name = "TEXT")]
     pub(crate) idempotency_key: Option<String>,
+}
+
+/// Take over an existing CA: its key, every certificate that it issued, what it revoked, and the number of its last list.
+///
+/// From the next start on this service answers for it: OCSP and lists by its own key, revocations by officers, status at any time by
+/// the ledger. It certifies nobody any more: it stands under another root, and whoever needs a new certificate registers for one.
+///
+/// Stop the other CA first, and make its last list after that: a certificate that is not handed over here counts as never issued. All
+/// of it is judged before anything is written; interrupted, the same command goes on. The server must not be running.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper keys import-ca --data /var/lib/semper/data --certificate ca.pem --key ca.key \\
+      --certificates newcerts --crl ca.crl")]
+pub(crate) struct KeysImportCa {
+    /// The data folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) data: PathBuf,
+    /// The CA's certificate, PEM or DER.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) certificate: PathBuf,
+    /// The CA's private key, PEM, encrypted or not. Kept encrypted in the data folder; the file named here stays as it is. Without it,
+    /// the key is looked for in the PKCS#11 token that keys.stores names for ca-imported.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) key: Option<PathBuf>,
+    /// The passphrase of that file.
+    #[arg(long, value_name = "FILE", requires = "key")]
+    pub(crate) key_passphrase_file: Option<PathBuf>,
+    /// Every certificate that it issued, the expired ones too: files, or folders with nothing else in them. PEM, any number in a file,
+    /// or DER.
+    #[arg(long, value_name = "FILE|DIR", num_args = 1..)]
+    pub(crate) certificates: Vec<PathBuf>,
+    /// Its last list, complete, PEM or DER. What it revokes is revoked here; of a certificate that is not among those handed over, only
+    /// the serial number is known from then on.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) crl: PathBuf,
+    /// Settings; without it, the copy that `semper init` made in the data folder.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) config: Option<PathBuf>,
 }
 
 /// Hold a key ceremony: steps under the eyes of an operator and an officer, and a transcript that both sign.

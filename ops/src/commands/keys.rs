@@ -3,7 +3,9 @@
 
 mod ceremony;
 mod export;
+mod import_ca;
 mod sign;
+mod stopped;
 
 use std::path::Path;
 
@@ -26,6 +28,7 @@ pub(crate) fn run(args: cli::Keys, json: bool) -> Exit {
         KeysCommand::Request(args) => ("request", request(&args, json)),
         KeysCommand::Sign(args) => ("sign", sign::run(&args, json)),
         KeysCommand::Import(args) => ("import", import(&args, json)),
+        KeysCommand::ImportCa(args) => ("import-ca", import_ca::run(&args, json)),
         KeysCommand::Ceremony(args) => ("ceremony", ceremony::run(&args, json)),
     };
     match done {

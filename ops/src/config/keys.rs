@@ -59,7 +59,8 @@ fn cannot_be_kept(purpose: KeyPurpose) -> Option<&'static str> {
         | KeyPurpose::OcspServer
         | KeyPurpose::OcspTsu
         | KeyPurpose::TsuEc
-        | KeyPurpose::TsuRsa => None,
+        | KeyPurpose::TsuRsa
+        | KeyPurpose::CaImported => None,
         KeyPurpose::NotaryDvcs
         | KeyPurpose::NotaryAct
         | KeyPurpose::ArbiterVerdict

@@ -149,6 +149,19 @@ impl Custody {
         files::replace(&self.folder.key_file(id), 0o600, pem.as_bytes())
     }
 
+    /// Has a key that lies in a token already, where the settings say that those of its purpose lie, found there from now on.
+    ///
+    /// # Errors
+    /// The settings name no token for it; the token has no such key; the disk.
+    pub(crate) fn adopt(&self, id: KeyId, spki: &[u8]) -> Result<(), DataError> {
+        let token = self.settings.token_of(id.purpose);
+        let token = token.ok_or_else(|| DataError::NoToken(format!("of keys.stores.{}", id.purpose.name())))?;
+        let found = self.token(token)?.signer(spki);
+        found.map_err(|fault| DataError::Hsm { what: id.to_string(), fault })?;
+        let held = InToken { token: token.to_owned(), public_key: hex::encode(spki) };
+        files::replace(&self.folder.key_in_token(id), 0o600, &json(&held))
+    }
+
     /// Takes a key away that was never used, wherever it is kept.
     ///
     /// # Errors

@@ -88,7 +88,7 @@ impl DataFolder {
         let log_keys = self.log_keys(&identity, custody)?;
         let mut authorities = Vec::new();
         for authority in Authority::ALL {
-            for id in self.certified_or_offline(authority)? {
+            for id in self.authority_keys(authority)? {
                 let ca = CaId { authority, generation: id.generation };
                 authorities.push(self.authority(ca, custody, config.ca.crl_shards)?);
             }
@@ -112,10 +112,16 @@ impl DataFolder {
         Ok(if certified.is_empty() { vec![newest] } else { certified })
     }
 
-    /// The same of a CA; the root's key may have been carried away.
-    fn certified_or_offline(&self, authority: Authority) -> Result<Vec<KeyId>, DataError> {
+    /// The same of a CA; the root's key may have been carried away, and none may have been taken over.
+    fn authority_keys(&self, authority: Authority) -> Result<Vec<KeyId>, DataError> {
         match self.certified(authority.key_purpose()) {
             Err(DataError::NoKey { purpose, .. }) if authority == Authority::Root => Ok(vec![KeyId::new(purpose, 1)]),
+            Err(DataError::NoKey { .. }) if authority == Authority::Imported => Ok(Vec::new()),
+            // One without a certificate is of a command that did not end.
+            Ok(mut keys) if authority == Authority::Imported => {
+                keys.retain(|id| self.certificate_file(&certificate_name(*id)).exists());
+                Ok(keys)
+            }
             found => found,
         }
     }
@@ -188,8 +194,8 @@ impl DataFolder {
             issuer,
             signer,
             crl_life_secs: ca.authority.crl_life_secs(),
-            // The root issues a handful of certificates.
-            shards: if ca.authority == Authority::Root { 0 } else { crl_shards },
+            // The root issues a handful of certificates, and what was issued elsewhere names one list.
+            shards: if matches!(ca.authority, Authority::Root | Authority::Imported) { 0 } else { crl_shards },
         })
     }
 

@@ -14,7 +14,7 @@ pub(super) fn write(known: &Known<'_>) -> String {
         Some(terms) => format!("the terms {0} (`/v1/policies/{0}`)", Digest::of(terms)),
         None => "no terms".to_owned(),
     };
-    let lists = Authority::ALL.into_iter().map(Authority::crl_life_secs);
+    let lists = Authority::OWN.into_iter().map(Authority::crl_life_secs);
     let longest = span(lists.max().unwrap_or_default().into());
     [
         format!(

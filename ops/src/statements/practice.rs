@@ -43,8 +43,9 @@ fn introduction(known: &Known<'_>) -> String {
         let validity = certificate.validity();
         let _ = writeln!(
             text,
-            "- CA `{}`: certificate {}, from {} to {}",
+            "- CA `{}`{}: certificate {}, from {} to {}",
             authority.place(*generation),
+            if *authority == Authority::Imported { " (taken over: status only, it issues nothing)" } else { "" },
             certificate.digest(),
             validity.not_before,
             validity.not_after
@@ -119,7 +120,7 @@ fn life_cycle(known: &Known<'_>) -> String {
         span(ca.application_secs()),
         span(ca.crl_delay_secs),
     );
-    for authority in Authority::ALL {
+    for authority in Authority::OWN {
         let _ = writeln!(text, "- `{}`: {}", authority.name(), span(authority.crl_life_secs().into()));
     }
     let _ = write!(

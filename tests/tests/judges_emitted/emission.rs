@@ -255,7 +255,7 @@ fn statuses(emitted: &mut Emitted, pki: &Pki, authority: Authority, how: &str) {
     let profile = Profile::named(match authority {
         Authority::Server => "service-tls",
         Authority::Tsu => "tsu",
-        Authority::Root | Authority::Party => "party-legal",
+        Authority::Root | Authority::Party | Authority::Imported => "party-legal",
     });
     let issue = || {
         let names = Names::from(&Subject { common_name: "id.example.com".to_owned(), ..subject("") });

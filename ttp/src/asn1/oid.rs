@@ -56,6 +56,8 @@ oids! {
     OCSP_NOCHECK = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 48 . 1 . 5;
     /// issuingDistributionPoint, RFC 5280 §5.2.5.
     ISSUING_DISTRIBUTION_POINT = 2 . 5 . 29 . 28;
+    /// deltaCRLIndicator.
+    DELTA_CRL_INDICATOR = 2 . 5 . 29 . 27;
     /// qcStatements, RFC 3739 §3.2.6.
     QC_STATEMENTS = 1 . 3 . 6 . 1 . 5 . 5 . 7 . 1 . 3;
     /// extensionRequest, RFC 2985 §5.4.2.

@@ -88,7 +88,8 @@ impl Auditor {
             | ProfileCode::IssuingCa
             | ProfileCode::Party
             | ProfileCode::OcspResponder
-            | ProfileCode::Role => Purpose::Any,
+            | ProfileCode::Role
+            | ProfileCode::Imported => Purpose::Any,
         };
         if let Err(fault) = verify_chain(certificate.der(), &chain, root, given.fact.now, purpose) {
             return case.ends(format!("the certificate does not lead to the root: {fault}"));
@@ -209,7 +210,7 @@ impl Auditor {
     }
 
     /// Everything that a list may name, at this moment of the ledger.
-    fn revoked_for(&self, list: ListId, is_scoped: bool) -> Vec<Revoked> {
+    pub(super) fn revoked_for(&self, list: ListId, is_scoped: bool) -> Vec<Revoked> {
         let prefix = if is_scoped { names::revoked(list) } else { names::revoked_by(list.ca) };
         let all = self.revoked.range(prefix.clone()..).take_while(|name| name.starts_with(&prefix));
         all.filter_map(|name| names::read_revoked(name)).map(Revoked::from).collect()
@@ -279,6 +280,9 @@ impl Auditor {
         }
         // What was signed elsewhere was not built here.
         if matches!(event, Some(CrlEvent::Import { .. })) {
+            if id.ca.authority == Authority::Imported {
+                self.judge_last_list(id, artefact, case);
+            }
             return Outcome::Same;
         }
         let Some(content) = content else { return Outcome::Not(Reason::Request) };

@@ -9,12 +9,16 @@ use semper_ledger::entry::Entry;
 use super::keys::Keys;
 use super::policy::PoliciesInForce;
 use super::{Row, Stored};
+use crate::ca::credential::{CertificateState, Credential, CredentialEvent};
+use crate::ca::imported::Predecessor;
 use crate::ca::profile::{self, ProfileCode};
 use crate::ca::{CaFact, CaId, Grounds, issued, lint};
 use crate::crypto::{Purpose, verify_chain};
 use crate::digest::Digest;
 use crate::evidence::{Aggregate, CaKind, Fact, Kind, OpsFact, OpsKind, Recorded};
+use crate::role::Role;
 use crate::time::Timestamp;
+use crate::timestamp::ClockVerdict;
 use crate::x509::Certificate;
 
 /// A certificate as its entry, fact and artefact have it.
@@ -82,7 +86,20 @@ impl CertificateList {
                 self.policies.change(fact?.aggregate, document);
                 None
             }
-            Kind::Ca(CaKind::CertificateIssued) => Some(self.certificate(row, &entry, fact.as_ref())),
+            Kind::Ca(CaKind::CertificateIssued | CaKind::CertificateImported) => {
+                Some(self.certificate(row, &entry, fact.as_ref()))
+            }
+            Kind::Ca(CaKind::AuthorityImported) => {
+                let (Stored::Kept(der), CaFact::AuthorityImported { ca, .. }) =
+                    (row.artefact, CaFact::from_fact(&fact?).ok()?)
+                else {
+                    return None;
+                };
+                let predecessor = Predecessor::judge(Certificate::from_der(der).ok()?, ca.generation).ok()?;
+                // The audit says what is wrong with it; without it, what it issued is in doubt here.
+                self.keys.taken_over(&predecessor).ok()?;
+                None
+            }
             _ => None,
         }
     }
@@ -95,13 +112,20 @@ impl CertificateList {
             listed.missing = Some("its fact is not in the store, or does not read");
             return listed;
         };
-        let Ok(CaFact::CertificateIssued { issuer, profile: class, serial, not_before, not_after, grounds, .. }) =
-            CaFact::from_fact(fact)
-        else {
-            listed.faults.push("its fact is not of a certificate".to_owned());
-            return listed;
+        let stated = CaFact::from_fact(fact);
+        let (ca, class, serial, not_before, not_after, grounds) = match stated.clone() {
+            Ok(CaFact::CertificateIssued { issuer, profile, serial, not_before, not_after, grounds, .. }) => {
+                let generation = grounds.as_ref().map_or(1, |grounds| grounds.generation);
+                (CaId { authority: issuer, generation }, profile, serial, not_before, not_after, grounds)
+            }
+            Ok(CaFact::CertificateImported { ca, serial, not_before, not_after, .. }) => {
+                (ca, ProfileCode::Imported, serial, not_before, not_after, None)
+            }
+            _ => {
+                listed.faults.push("its fact is not of a certificate".to_owned());
+                return listed;
+            }
         };
-        let ca = CaId { authority: issuer, generation: grounds.as_ref().map_or(1, |grounds| grounds.generation) };
         let profile = grounds.as_ref().map(|grounds| grounds.profile);
         let known = profile.and_then(|digest| self.policies.profile(&digest));
         listed.stated = Some(StatedCertificate {
@@ -115,6 +139,10 @@ impl CertificateList {
             not_before,
             not_after,
         });
+        if class == ProfileCode::Imported && !super::imported::has_artefact(fact) {
+            // The last list of its CA is all that is known of it.
+            return listed;
+        }
         let Stored::Kept(der) = row.artefact else {
             listed.missing = Some("the certificate itself is not in the store, or does not read");
             return listed;
@@ -124,9 +152,25 @@ impl CertificateList {
         }
         match Certificate::from_der(der) {
             Err(fault) => listed.faults.push(format!("it is no certificate: {fault}")),
+            Ok(certificate) if class == ProfileCode::Imported => {
+                listed.faults.extend(self.judge_imported(ca, stated.as_ref().ok(), &certificate).err());
+            }
             Ok(certificate) => self.judge(ca, class, fact, &certificate, grounds, &mut listed.faults),
         }
         listed
+    }
+
+    /// What stands in it is what its fact says, and the CA that was taken over signed it. No profile of ours was ever asked.
+    fn judge_imported(&self, ca: CaId, stated: Option<&CaFact>, certificate: &Certificate) -> Result<(), String> {
+        let Some(CaFact::CertificateImported { revoked, .. }) = stated else { return Ok(()) };
+        let predecessor = self.keys.predecessor(ca).ok_or("its CA does not stand in the ledger before it")?;
+        let import =
+            predecessor.issued(certificate, *revoked, ClockVerdict::Synced).map_err(|fault| fault.to_string())?;
+        let event = CredentialEvent::Import(import);
+        match Credential::decide(&CertificateState::None, &event, certificate.validity().not_before) {
+            Ok((facts, _)) if facts.first() == stated => Ok(()),
+            _ => Err("it is not the certificate that its fact tells of".to_owned()),
+        }
     }
 
     /// What stands in it is what its fact says, its class wants, its profile wants; and its issuer signed it.

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use crate::asn1::pem;
 use crate::ca::certificate::Issuer;
+use crate::ca::imported::Predecessor;
 use crate::ca::profile::ProfileCode;
 use crate::ca::{Authority, CaId};
 use crate::crypto::{PublicKey, Verifier};
@@ -132,6 +133,8 @@ impl Keys {
     pub(super) fn chain(&self, issuer: CaId) -> Option<Vec<Vec<u8>>> {
         match issuer.authority {
             Authority::Root => Some(Vec::new()),
+            // It stands under a root that is not ours.
+            Authority::Imported => None,
             Authority::Party | Authority::Server | Authority::Tsu => Some(vec![self.authority(issuer)?.der().to_vec()]),
         }
     }
@@ -156,7 +159,8 @@ impl Keys {
             | ProfileCode::Party
             | ProfileCode::Server
             | ProfileCode::Client
-            | ProfileCode::Role => return Ok(()),
+            | ProfileCode::Role
+            | ProfileCode::Imported => return Ok(()),
             ProfileCode::Root | ProfileCode::IssuingCa => {
                 let key = key.ok_or("it is for a key whose making is not recorded")?;
                 let authority = Authority::ALL.into_iter().find(|one| one.key_purpose() == key.purpose);
@@ -177,6 +181,20 @@ impl Keys {
                 self.units.insert(key, Unit { tsu, key: Arc::new(public), endpoint });
             }
         }
+        Ok(())
+    }
+
+    /// Takes in a CA that was taken over, by a certificate that was judged good.
+    ///
+    /// # Errors
+    /// Its key's making is not recorded, or was another one's.
+    pub(super) fn taken_over(&mut self, predecessor: &Predecessor) -> Result<(), String> {
+        let (ca, certificate) = (predecessor.ca(), predecessor.certificate());
+        let key = self.by_public_key.get(&Digest::of(&certificate.spki_der()));
+        if key != Some(&ca.key()) {
+            return Err("it is for a key whose making is not recorded".to_owned());
+        }
+        self.authorities.insert(ca, certificate.clone());
         Ok(())
     }
 

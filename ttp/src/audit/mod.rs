@@ -34,6 +34,7 @@ mod act;
 mod bulk;
 mod ca;
 mod certificates;
+mod imported;
 mod keys;
 mod marks;
 mod party;
@@ -379,6 +380,8 @@ impl Auditor {
             Kind::Ca(CaKind::CertificateRevoked) => self.judge_revocation(&given, case),
             Kind::Ca(CaKind::IssueRefused) => self.judge_refusal(&given, case),
             Kind::Ca(CaKind::BulkOrdered | CaKind::BulkDone) => self.judge_bulk(&given, case),
+            Kind::Ca(CaKind::AuthorityImported) => self.judge_predecessor(&given, case),
+            Kind::Ca(CaKind::CertificateImported) => self.judge_import(&given, case),
             Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),
             Kind::Party(
                 PartyKind::RegistrationApplied
@@ -428,7 +431,9 @@ impl Auditor {
 /// The entry's digest is that of the artefact which the fact releases or accepts, else of the fact.
 fn judge_digest(given: &Given<'_>, fact: &[u8], case: &mut Case) {
     let digest = Digest(given.entry.digest);
-    match (has_artefact(given.fact.kind) || act::has_artefact(given.fact), given.artefact) {
+    let has_artefact =
+        has_artefact(given.fact.kind) || act::has_artefact(given.fact) || imported::has_artefact(given.fact);
+    match (has_artefact, given.artefact) {
         (true, Stored::Kept(artefact)) if Digest::of(artefact) != digest => {
             let what = "its digest is not that of its artefact";
             match given.fact.kind {
@@ -443,17 +448,19 @@ fn judge_digest(given: &Given<'_>, fact: &[u8], case: &mut Case) {
     }
 }
 
-/// Which kinds of facts release or accept an artefact.
+/// Which kinds of facts release or accept an artefact, whatever they say.
 const fn has_artefact(kind: Kind) -> bool {
     match kind {
         Kind::Ledger(LedgerKind::Genesis)
         | Kind::Timestamp(TimestampKind::Token)
         | Kind::Ops(OpsKind::PolicyChanged)
-        | Kind::Ca(CaKind::CertificateIssued | CaKind::CrlIssued | CaKind::BulkOrdered)
+        | Kind::Ca(CaKind::CertificateIssued | CaKind::CrlIssued | CaKind::BulkOrdered | CaKind::AuthorityImported)
         | Kind::Archive(ArchiveKind::Erased)
         | Kind::Party(PartyKind::RegistrationApplied | PartyKind::IdentityRecorded | PartyKind::TermsAccepted) => true,
         Kind::Ledger(LedgerKind::AnchorRemade)
-        | Kind::Ca(CaKind::CertificateRevoked | CaKind::IssueRefused | CaKind::BulkDone)
+        | Kind::Ca(
+            CaKind::CertificateRevoked | CaKind::IssueRefused | CaKind::BulkDone | CaKind::CertificateImported,
+        )
         | Kind::Ops(
             OpsKind::KeyMade
             | OpsKind::KeyFirstUse

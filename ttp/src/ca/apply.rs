@@ -13,6 +13,8 @@ pub(super) fn apply(state: &mut CrlState, fact: &CaFact) {
         | CaFact::CertificateRevoked { .. }
         | CaFact::IssueRefused { .. }
         | CaFact::BulkOrdered { .. }
-        | CaFact::BulkDone { .. } => {}
+        | CaFact::BulkDone { .. }
+        | CaFact::AuthorityImported { .. }
+        | CaFact::CertificateImported { .. } => {}
     }
 }

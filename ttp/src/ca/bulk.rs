@@ -8,7 +8,6 @@
 use serde::{Deserialize, Serialize};
 
 use super::crl::Reason;
-use super::profile::ProfileCode;
 use super::{CaFact, CaId};
 use crate::b64u::B64u;
 use crate::cbor::Writer;
@@ -162,22 +161,26 @@ impl Concerned {
     /// Whether the certificate of this fact is one of them. Certificates of CAs never are: two people revoke those.
     #[must_use]
     pub fn has(&self, fact: &CaFact) -> bool {
-        let CaFact::CertificateIssued {
-            issuer, profile, serial, public_key, not_before, grounds: Some(grounds), ..
-        } = fact
-        else {
-            return false;
+        let (grounds, public_key, not_before) = match fact {
+            CaFact::CertificateIssued { profile, public_key, not_before, grounds: Some(grounds), .. } => {
+                if profile.is_ca() {
+                    return false;
+                }
+                (Some(grounds), public_key, not_before)
+            }
+            CaFact::CertificateImported { public_key, not_before, .. } => (None, public_key, not_before),
+            _ => return false,
         };
-        let ca = CaId { authority: *issuer, generation: grounds.generation };
-        let of_registration = |id: &RegistrationId| grounds.registration == id.octets()[..];
-        !matches!(profile, ProfileCode::Root | ProfileCode::IssuingCa)
-            && self.issuer.is_none_or(|wanted| wanted == ca)
-            && self.profile.is_none_or(|wanted| wanted == grounds.profile)
+        let Some((ca, serial)) = fact.certificate() else { return false };
+        let of_registration =
+            |id: &RegistrationId| grounds.is_some_and(|grounds| grounds.registration == id.octets()[..]);
+        self.issuer.is_none_or(|wanted| wanted == ca)
+            && self.profile.is_none_or(|wanted| grounds.is_some_and(|grounds| wanted == grounds.profile))
             && self.registration.as_ref().is_none_or(of_registration)
             && self.public_key.is_none_or(|wanted| wanted == *public_key)
             && self.from.is_none_or(|from| *not_before >= from)
             && self.before.is_none_or(|before| *not_before < before)
-            && self.serials.as_ref().is_none_or(|serials| serials.contains(serial))
+            && self.serials.as_ref().is_none_or(|serials| serials.iter().any(|one| one == serial))
     }
 }
 
@@ -384,6 +387,7 @@ impl Role for BulkRevocation {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::ca::profile::ProfileCode;
     use crate::ca::{Authority, Grounds};
     use crate::role::step;
 

@@ -12,7 +12,7 @@ use super::profile::extensions::{Inputs, extensions};
 use super::profile::{self, Profile, ProfileFault};
 use crate::asn1::{self, der};
 use crate::crypto::{SignatureAlgorithm, sha1};
-use crate::x509::{Certificate, CertificateFault, Period, encode, to_time};
+use crate::x509::{Certificate, CertificateFault, KeyUsage, Period, encode, to_time};
 
 /// A serial number: 16 octets, positive, 126 of its bits random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,17 +69,20 @@ impl Issuer {
         certificate: &Certificate,
         algorithm: SignatureAlgorithm,
     ) -> Result<Self, IssuerFault> {
-        let kind = match authority {
-            Authority::Root => profile::ProfileCode::Root,
-            Authority::Party | Authority::Server | Authority::Tsu => profile::ProfileCode::IssuingCa,
-        };
-        profile::check(certificate, kind)?;
-        let key_id = certificate.subject_key_identifier().ok_or(ProfileFault::SubjectKeyIdentifier)?;
+        match authority {
+            Authority::Root => profile::check(certificate, profile::ProfileCode::Root)?,
+            Authority::Party | Authority::Server | Authority::Tsu => {
+                profile::check(certificate, profile::ProfileCode::IssuingCa)?;
+            }
+            Authority::Imported => check_imported(certificate)?,
+        }
+        let key_id = certificate.subject_key_identifier().map(|id| id.to_vec());
         Ok(Self {
             authority,
             generation: 1,
             name: certificate.subject().clone(),
-            key_id: key_id.to_vec(),
+            // Of those that others made, not all have one: then it is as RFC 5280 §4.2.1.2 (1) has it.
+            key_id: key_id.unwrap_or_else(|| sha1(certificate.key_bits()).to_vec()),
             algorithm,
             validity: Some(certificate.validity()),
         })
@@ -142,6 +145,17 @@ impl Issuer {
     #[must_use]
     pub const fn validity(&self) -> Option<Period> {
         self.validity
+    }
+}
+
+/// A CA of somebody else's making may look as it likes, if it may sign lists.
+fn check_imported(certificate: &Certificate) -> Result<(), ProfileFault> {
+    if !certificate.is_ca() {
+        return Err(ProfileFault::BasicConstraints);
+    }
+    match certificate.key_usage() {
+        Some(usage) if !usage.value.has(KeyUsage::CRL_SIGN) => Err(ProfileFault::KeyUsage),
+        _ => Ok(()),
     }
 }
 

@@ -196,6 +196,11 @@ pub fn read(der: &[u8]) -> Option<Listed> {
     if distribution_point_of(&list).is_some() {
         return None;
     }
+    listed(der, &list)
+}
+
+/// What stands in a list, whatever it is limited to; `None` for one without number or nextUpdate.
+pub(super) fn listed(der: &[u8], list: &CertificateList) -> Option<Listed> {
     let tbs = &list.tbs_cert_list;
     let extensions = tbs.crl_extensions.iter().flat_map(|all| all.iter());
     let number = extensions.into_iter().find(|one| *one.extn_id == *oid::CRL_NUMBER)?;

@@ -1,6 +1,7 @@
 //! What the certificate authority has done.
 
 use super::bulk::OrderId;
+use super::credential::Revocation;
 use super::crl::Reason;
 use super::profile::ProfileCode;
 use super::{Authority, CaId, ListId};
@@ -100,6 +101,34 @@ pub enum CaFact {
         /// How many certificates of it are revoked.
         revoked: u64,
     },
+    /// An existing CA was taken over. Body `[generation, SHA-256(SPKI), not_before secs, not_after secs]`.
+    AuthorityImported {
+        /// Which one.
+        ca: CaId,
+        /// SHA-256 of its SubjectPublicKeyInfo.
+        public_key: Digest,
+        /// First moment of its certificate, whole seconds.
+        not_before: Timestamp,
+        /// Last moment of it, whole seconds.
+        not_after: Timestamp,
+    },
+    /// A certificate that it had issued until then. Body `[generation, serial, SHA-256(SPKI), not_before secs, not_after secs]`, of
+    /// one that had been revoked also `at secs, reason`. Of a certificate that nobody has any more, the key's digest is that of
+    /// nothing, and the validity that of its CA.
+    CertificateImported {
+        /// By which.
+        ca: CaId,
+        /// Content octets of its serial number.
+        serial: Vec<u8>,
+        /// SHA-256 of its SubjectPublicKeyInfo.
+        public_key: Digest,
+        /// First moment, whole seconds.
+        not_before: Timestamp,
+        /// Last moment, whole seconds.
+        not_after: Timestamp,
+        /// Since when and why it is revoked, as the last list from elsewhere says.
+        revoked: Option<Revocation>,
+    },
 }
 
 /// What a certificate was issued on.
@@ -140,6 +169,21 @@ impl Grounds {
     }
 }
 
+impl CaFact {
+    /// The certificate whose history this fact begins: by which CA, and the content octets of its serial number.
+    #[must_use]
+    pub fn certificate(&self) -> Option<(CaId, &[u8])> {
+        match self {
+            Self::CertificateIssued { issuer, serial, grounds, .. } => {
+                let generation = grounds.as_ref().map_or(1, |grounds| grounds.generation);
+                Some((CaId { authority: *issuer, generation }, serial))
+            }
+            Self::CertificateImported { ca, serial, .. } => Some((*ca, serial)),
+            _ => None,
+        }
+    }
+}
+
 impl Recorded for CaFact {
     const RULES: u64 = 1;
 
@@ -151,6 +195,8 @@ impl Recorded for CaFact {
             Self::IssueRefused { .. } => CaKind::IssueRefused,
             Self::BulkOrdered { .. } => CaKind::BulkOrdered,
             Self::BulkDone { .. } => CaKind::BulkDone,
+            Self::AuthorityImported { .. } => CaKind::AuthorityImported,
+            Self::CertificateImported { .. } => CaKind::CertificateImported,
         })
     }
 
@@ -187,6 +233,18 @@ impl Recorded for CaFact {
             }
             Self::BulkDone { order, at, revoked } => {
                 w.array(3).bytes(order.octets()).uint(at.millis()).uint(*revoked);
+            }
+            Self::AuthorityImported { ca, public_key, not_before, not_after } => {
+                w.array(4).uint(ca.generation.into()).bytes(public_key.as_bytes());
+                w.uint(not_before.secs()).uint(not_after.secs());
+            }
+            Self::CertificateImported { ca, serial, public_key, not_before, not_after, revoked } => {
+                w.array(if revoked.is_some() { 7 } else { 5 });
+                w.uint(ca.generation.into()).bytes(serial).bytes(public_key.as_bytes());
+                w.uint(not_before.secs()).uint(not_after.secs());
+                if let Some(Revocation { at, reason }) = revoked {
+                    w.uint(at.secs()).uint(reason.code());
+                }
             }
         }
     }
@@ -263,11 +321,40 @@ impl Recorded for CaFact {
                 r.array(3)?;
                 Ok(Self::BulkDone { order: r.fixed()?.into(), at: read_time(r)?, revoked: r.uint()? })
             }
+            Kind::Ca(CaKind::AuthorityImported) => {
+                r.array(4)?;
+                Ok(Self::AuthorityImported {
+                    ca: imported(r)?,
+                    public_key: Digest(r.fixed()?),
+                    not_before: Timestamp::from_secs(r.uint()?),
+                    not_after: Timestamp::from_secs(r.uint()?),
+                })
+            }
+            Kind::Ca(CaKind::CertificateImported) => {
+                let is_revoked = either(r, 5, 7)?;
+                Ok(Self::CertificateImported {
+                    ca: imported(r)?,
+                    serial: r.bytes()?.to_vec(),
+                    public_key: Digest(r.fixed()?),
+                    not_before: Timestamp::from_secs(r.uint()?),
+                    not_after: Timestamp::from_secs(r.uint()?),
+                    revoked: match is_revoked {
+                        true => {
+                            Some(Revocation { at: Timestamp::from_secs(r.uint()?), reason: r.code(Reason::from_code)? })
+                        }
+                        false => None,
+                    },
+                })
+            }
             Kind::Ledger(_) | Kind::Ops(_) | Kind::Timestamp(_) | Kind::Archive(_) | Kind::Party(_) => {
                 Err(FactError::OtherKind { found: kind })
             }
         }
     }
+}
+
+fn imported(r: &mut Reader<'_>) -> Result<CaId, cbor::Error> {
+    Ok(CaId { authority: Authority::Imported, generation: r.code(|n| u32::try_from(n).ok())? })
 }
 
 /// An array of one of two lengths; true for the longer one.
@@ -295,6 +382,15 @@ mod tests {
             not_before: at,
             not_after: at,
             grounds,
+        };
+        let old = CaId { authority: Authority::Imported, generation: 3 };
+        let imported = |revoked| CaFact::CertificateImported {
+            ca: old,
+            serial: vec![7],
+            public_key: Digest([9; 32]),
+            not_before: at,
+            not_after: at,
+            revoked,
         };
         let list = |list| CaFact::CrlIssued { list, number: 7, this_update: at, next_update: at, entries: 3 };
         let all = [
@@ -328,6 +424,9 @@ mod tests {
                 officer: Digest([2; 32]),
             },
             CaFact::BulkDone { order: [5; 16].into(), at, revoked: 7 },
+            CaFact::AuthorityImported { ca: old, public_key: Digest([1; 32]), not_before: at, not_after: at },
+            imported(None),
+            imported(Some(Revocation { at, reason: Reason::AffiliationChanged })),
         ];
         let envelope = Envelope {
             aggregate: Aggregate([0; 32]),

@@ -24,6 +24,7 @@ pub mod crl;
 mod decide;
 mod event;
 mod fact;
+pub mod imported;
 pub mod key;
 pub mod lint;
 pub mod name;
@@ -60,11 +61,17 @@ pub enum Authority {
     Server = 2,
     /// Issues for timestamping units.
     Tsu = 3,
+    /// Issued elsewhere until it was taken over: it tells the status of what it issued, and issues nothing more. Each that is taken
+    /// over is one of this line, and none follows another.
+    Imported = 4,
 }
 
 impl Authority {
     /// All of them, root first.
-    pub const ALL: [Self; 4] = [Self::Root, Self::Party, Self::Server, Self::Tsu];
+    pub const ALL: [Self; 5] = [Self::Root, Self::Party, Self::Server, Self::Tsu, Self::Imported];
+
+    /// Those that every service has from its beginning.
+    pub const OWN: [Self; 4] = [Self::Root, Self::Party, Self::Server, Self::Tsu];
 
     /// The issuing CAs.
     pub const ISSUING: [Self; 3] = [Self::Party, Self::Server, Self::Tsu];
@@ -89,6 +96,7 @@ impl Authority {
             Self::Party => "ca-party",
             Self::Server => "ca-server",
             Self::Tsu => "ca-tsu",
+            Self::Imported => "ca-imported",
         }
     }
 
@@ -112,14 +120,16 @@ impl Authority {
             Self::Party => KeyPurpose::CaParty,
             Self::Server => KeyPurpose::CaServer,
             Self::Tsu => KeyPurpose::CaTsu,
+            Self::Imported => KeyPurpose::CaImported,
         }
     }
 
-    /// What the key is for that answers OCSP for it. The root's few certificates are in its list alone.
+    /// What the key is for that answers OCSP for it. The root's few certificates are in its list alone; what was taken over
+    /// answers itself, since it certifies no responder.
     #[must_use]
     pub const fn responder_purpose(self) -> Option<KeyPurpose> {
         match self {
-            Self::Root => None,
+            Self::Root | Self::Imported => None,
             Self::Party => Some(KeyPurpose::OcspParty),
             Self::Server => Some(KeyPurpose::OcspServer),
             Self::Tsu => Some(KeyPurpose::OcspTsu),
@@ -134,7 +144,7 @@ impl Authority {
         const DAY: u32 = 24 * 3600;
         match self {
             Self::Root => 60 * DAY,
-            Self::Party | Self::Server | Self::Tsu => 2 * DAY,
+            Self::Party | Self::Server | Self::Tsu | Self::Imported => 2 * DAY,
         }
     }
 }

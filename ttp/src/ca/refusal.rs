@@ -27,8 +27,8 @@ pub enum CrlRefusal {
         /// The reading.
         now: Timestamp,
     },
-    /// A list that was made elsewhere is for the root alone, whose key may be elsewhere.
-    #[error("only the list of the root is made elsewhere")]
+    /// A list that was made elsewhere is of the root, whose key may be elsewhere, or of a CA that was taken over.
+    #[error("only the lists of the root and of a CA that is taken over are made elsewhere")]
     NotOfRoot,
     /// Its number does not follow the last one's.
     #[error("the list has number {number}, and the last one has {last}: a number never comes again, and never falls")]

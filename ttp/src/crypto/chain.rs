@@ -74,6 +74,24 @@ pub fn verify_chain(
     }
 }
 
+/// Verifies that `certificate` is signed by the key of `issuer` and names it, and nothing else. Both in DER.
+///
+/// # Errors
+/// [`ChainFault`].
+pub fn verify_issued(certificate: &[u8], issuer: &[u8]) -> Result<(), ChainFault> {
+    let certificate = X509::from_der(certificate).map_err(|_| ChainFault::Malformed)?;
+    let issuer = X509::from_der(issuer).map_err(|_| ChainFault::Malformed)?;
+    let checked = (|| {
+        let same_name = certificate.issuer_name().try_cmp(issuer.subject_name())?.is_eq();
+        Ok((same_name, certificate.verify(&*issuer.public_key()?)?))
+    })();
+    match checked.map_err(CryptoFault::from_stack("verifying a certificate"))? {
+        (false, _) => Err(ChainFault::Refused { reason: "the certificate names another issuer", depth: 0 }),
+        (true, false) => Err(ChainFault::Refused { reason: "certificate signature failure", depth: 0 }),
+        (true, true) => Ok(()),
+    }
+}
+
 /// Verifies that `crl` is signed by the key of `issuer` and names it. Both in DER.
 ///
 /// # Errors

@@ -125,6 +125,23 @@ pub fn open_key_pem(pem: &str, passphrase: &Passphrase) -> Result<SoftKey, KeyFi
     as_written(&plain)
 }
 
+/// Opens a key in any PEM form that libcrypto reads (RFC 7468, RFC 5915, RFC 8017), of somebody else's making; encrypted or not.
+///
+/// # Errors
+/// [`KeyFileFault::NotOpened`]; [`KeyFileFault::Crypto`] for a kind of key that we do not use.
+pub fn read_key_pem(pem: &str, passphrase: Option<&Passphrase>) -> Result<SoftKey, KeyFileFault> {
+    // Without a passphrase nobody is asked for one at a terminal.
+    let password = passphrase.map_or(&[][..], |passphrase| passphrase.expose().as_bytes());
+    let key = PKey::private_key_from_pem_callback(pem.as_bytes(), |buffer| {
+        let password = password.get(..buffer.len()).unwrap_or(password);
+        buffer[..password.len()].copy_from_slice(password);
+        Ok(password.len())
+    });
+    let key = key.map_err(|_| KeyFileFault::NotOpened)?;
+    let plain = Zeroizing::new(key.private_key_to_pkcs8().map_err(CryptoFault::from_stack("reading a key"))?);
+    Ok(SoftKey::from_pkcs8_der(&plain)?)
+}
+
 /// The key in octets that are exactly those that [`seal_key_pem`] would seal for it: libcrypto reads more than it writes,
 /// such as another version or what follows the key, and a damaged octet must not pass for one of these.
 fn as_written(plain: &[u8]) -> Result<SoftKey, KeyFileFault> {

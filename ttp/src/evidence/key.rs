@@ -55,6 +55,8 @@ codes! {
         StoreHmac = 21 "store-hmac",
         /// The HTTPS listener.
         Tls = 22 "tls",
+        /// Signs the status of what a CA issued that was taken over.
+        CaImported = 23 "ca-imported",
     }
 }
 

@@ -125,6 +125,10 @@ codes! {
         BulkOrdered = 4 "bulk-ordered",
         /// That was done.
         BulkDone = 5 "bulk-done",
+        /// An existing CA was taken over; the entry's digest is that of its certificate.
+        AuthorityImported = 6 "authority-imported",
+        /// A certificate that such a CA had issued; the entry's digest is that of its DER, where that is known.
+        CertificateImported = 7 "certificate-imported",
     }
 }
 

@@ -22,6 +22,7 @@
 use super::{Aggregate, CaKind, Fact, Kind, OpsKind, PartyKind, Recorded};
 use crate::b64u::B64u;
 use crate::ca::bulk::OrderId;
+use crate::ca::credential::Revocation;
 use crate::ca::crl::Reason;
 use crate::ca::{CaFact, CaId, ListId};
 use crate::crypto::jose::Thumbprint;
@@ -35,9 +36,13 @@ use crate::time::Timestamp;
 #[must_use]
 pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
     match fact.kind {
-        Kind::Ca(CaKind::CertificateIssued | CaKind::CertificateRevoked | CaKind::BulkOrdered | CaKind::BulkDone) => {
-            CaFact::from_fact(fact).map_or(Vec::new(), |ca| of_certificate(fact, &ca))
-        }
+        Kind::Ca(
+            CaKind::CertificateIssued
+            | CaKind::CertificateRevoked
+            | CaKind::CertificateImported
+            | CaKind::BulkOrdered
+            | CaKind::BulkDone,
+        ) => CaFact::from_fact(fact).map_or(Vec::new(), |ca| of_certificate(fact, &ca)),
         Kind::Party(
             PartyKind::RegistrationApplied | PartyKind::RegistrationApproved | PartyKind::RegistrationRefused,
         ) => RegistrationFact::from_fact(fact).map_or(Vec::new(), |fact| of_registration(&fact)),
@@ -58,7 +63,7 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
             | PartyKind::Suspended
             | PartyKind::Reinstated,
         )
-        | Kind::Ca(CaKind::CrlIssued | CaKind::IssueRefused) => Vec::new(),
+        | Kind::Ca(CaKind::CrlIssued | CaKind::IssueRefused | CaKind::AuthorityImported) => Vec::new(),
     }
 }
 
@@ -67,10 +72,8 @@ fn of_certificate(fact: &Fact, ca: &CaFact) -> Vec<Vec<u8>> {
     match ca {
         // Those of the first form had no names when they were written.
         CaFact::CertificateIssued { grounds: Some(grounds), not_after, public_key, serial, .. } => {
-            let mut names = vec![
-                [&[EXPIRES][..], &not_after.secs().to_be_bytes(), aggregate].concat(),
-                [&key(public_key)[..], aggregate].concat(),
-            ];
+            let mut names =
+                vec![[&expires(*not_after)[..], aggregate].concat(), [&key(public_key)[..], aggregate].concat()];
             // Empty for the service's own keys.
             if let Ok(registration) = <[u8; 16]>::try_from(grounds.registration.as_slice()) {
                 names.push([&issued_for(registration.into())[..], serial].concat());
@@ -78,17 +81,41 @@ fn of_certificate(fact: &Fact, ca: &CaFact) -> Vec<Vec<u8>> {
             names
         }
         CaFact::CertificateRevoked { list, serial, at, reason, not_after, public_key, .. } => {
-            let when = [&at.secs().to_be_bytes()[..], &[reason.code() as u8], &not_after.secs().to_be_bytes()].concat();
-            let mut names = vec![[&revoked(*list)[..], &when, serial].concat()];
-            if *reason == Reason::KeyCompromise {
-                names.push([&compromised(public_key)[..], aggregate].concat());
+            let revocation = Revocation { at: *at, reason: *reason };
+            of_revocation(*list, serial, revocation, *not_after, public_key, aggregate)
+        }
+        CaFact::CertificateImported { ca, serial, public_key, not_after, revoked, .. } => {
+            let list = ListId { ca: *ca, partition: 0 };
+            let mut names =
+                vec![[&expires(*not_after)[..], aggregate].concat(), [&key(public_key)[..], aggregate].concat()];
+            if let Some(revocation) = revoked {
+                names.extend(of_revocation(list, serial, *revocation, *not_after, public_key, aggregate));
             }
             names
         }
         CaFact::BulkOrdered { order, .. } => vec![[&[BULK_ORDERED][..], order.octets()].concat()],
         CaFact::BulkDone { order, .. } => vec![[&[BULK_DONE][..], order.octets()].concat()],
-        CaFact::CertificateIssued { .. } | CaFact::CrlIssued { .. } | CaFact::IssueRefused { .. } => Vec::new(),
+        CaFact::CertificateIssued { .. }
+        | CaFact::CrlIssued { .. }
+        | CaFact::IssueRefused { .. }
+        | CaFact::AuthorityImported { .. } => Vec::new(),
     }
+}
+
+fn of_revocation(
+    list: ListId,
+    serial: &[u8],
+    Revocation { at, reason }: Revocation,
+    not_after: Timestamp,
+    public_key: &Digest,
+    aggregate: &[u8],
+) -> Vec<Vec<u8>> {
+    let when = [&at.secs().to_be_bytes()[..], &[reason.code() as u8], &not_after.secs().to_be_bytes()].concat();
+    let mut names = vec![[&revoked(list)[..], &when, serial].concat()];
+    if reason == Reason::KeyCompromise {
+        names.push([&compromised(public_key)[..], aggregate].concat());
+    }
+    names
 }
 
 fn of_registration(fact: &RegistrationFact) -> Vec<Vec<u8>> {

@@ -118,13 +118,15 @@ fn in_words(sum: &Sum) -> String {
 fn status(opened: &Opened, stated: Option<&StatedCertificate>, now: Timestamp) -> Result<Status, Failed> {
     let Some(stated) = stated else { return Ok(Status::Unknown) };
     let history = &stated.history.0;
-    for bytes in opened.reader.facts_of(history, 1)? {
-        if let Ok(CaFact::CertificateRevoked { at, reason, .. }) =
-            Fact::decode(&bytes).and_then(|fact| CaFact::from_fact(&fact))
-        {
-            let index = opened.reader.step_index(history, 1)?;
-            return Ok(Status::Revoked { at, reason: reason.name(), index });
-        }
+    for (step, bytes) in opened.reader.facts_of(history, 0)?.iter().enumerate() {
+        let (at, reason) = match Fact::decode(bytes).and_then(|fact| CaFact::from_fact(&fact)) {
+            Ok(CaFact::CertificateRevoked { at, reason, .. }) => (at, reason),
+            // It was revoked before its CA was taken over.
+            Ok(CaFact::CertificateImported { revoked: Some(revoked), .. }) => (revoked.at, revoked.reason),
+            _ => continue,
+        };
+        let index = opened.reader.step_index(history, step as u64)?;
+        return Ok(Status::Revoked { at, reason: reason.name(), index });
     }
     Ok(if stated.not_after < now.whole_secs() { Status::Expired } else { Status::Good })
 }
@@ -216,5 +218,5 @@ fn is_logged(opened: &Opened, digest: &Digest) -> Result<bool, Failed> {
     let Some(index) = opened.reader.find_digest(&digest.0)? else { return Ok(false) };
     let entry = opened.reader.entry(index)?.unwrap_or_default();
     let kind = Entry::decode(&entry).ok().and_then(|entry| Kind::from_codes(entry.role, entry.kind));
-    Ok(kind == Some(Kind::Ca(CaKind::CertificateIssued)))
+    Ok(matches!(kind, Some(Kind::Ca(CaKind::CertificateIssued | CaKind::AuthorityImported))))
 }

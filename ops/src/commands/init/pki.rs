@@ -340,7 +340,7 @@ impl Maker<'_> {
             _ => self.certificate(Authority::Root.name()),
         };
         let middle = match issuer {
-            Authority::Root => Vec::new(),
+            Authority::Root | Authority::Imported => Vec::new(),
             Authority::Party | Authority::Server | Authority::Tsu => {
                 vec![self.certificate(issuer.name()).der().to_vec()]
             }
@@ -418,7 +418,7 @@ impl Maker<'_> {
 
     /// The first list of each authority, with the state that `serve` continues.
     fn crls(&mut self) -> Result<(), PkiFault> {
-        for authority in Authority::ALL {
+        for authority in Authority::OWN {
             let mut snapshot = Snapshot::default();
             let (list, life_secs) = (ListId::first(authority), authority.crl_life_secs());
             let event = CrlEvent::Issue { list, life_secs, force: true, revoked: Vec::new(), distribution_point: None };

@@ -4,6 +4,7 @@
 mod ca;
 mod certificates;
 mod frame;
+mod imported;
 mod party;
 mod policy;
 mod service;

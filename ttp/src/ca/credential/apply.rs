@@ -1,6 +1,7 @@
 //! Folding facts into the state of a certificate.
 
 use super::state::{CertificateState, Revocation, Status};
+use crate::ca::profile::ProfileCode;
 use crate::ca::{CaFact, CaId, ListId};
 
 pub(super) fn apply(state: &mut CertificateState, fact: &CaFact) {
@@ -17,6 +18,17 @@ pub(super) fn apply(state: &mut CertificateState, fact: &CaFact) {
                 revoked: None,
             });
         }
+        CaFact::CertificateImported { ca, serial, public_key, not_before, not_after, revoked } => {
+            *state = CertificateState::Issued(Status {
+                class: ProfileCode::Imported,
+                list: ListId { ca: *ca, partition: 0 },
+                serial: serial.clone(),
+                public_key: *public_key,
+                not_before: *not_before,
+                not_after: *not_after,
+                revoked: *revoked,
+            });
+        }
         CaFact::CertificateRevoked { at, reason, .. } => {
             if let CertificateState::Issued(status) = state {
                 status.revoked = Some(Revocation { at: *at, reason: *reason });
@@ -26,6 +38,7 @@ pub(super) fn apply(state: &mut CertificateState, fact: &CaFact) {
         CaFact::CrlIssued { .. }
         | CaFact::IssueRefused { .. }
         | CaFact::BulkOrdered { .. }
-        | CaFact::BulkDone { .. } => {}
+        | CaFact::BulkDone { .. }
+        | CaFact::AuthorityImported { .. } => {}
     }
 }

@@ -1,9 +1,10 @@
 //! What is asked of a certificate.
 
-use crate::ca::ListId;
+use super::Revocation;
 use crate::ca::crl::Reason;
 use crate::ca::fact::Grounds;
 use crate::ca::profile::ProfileCode;
+use crate::ca::{CaId, ListId};
 use crate::cbor::Writer;
 use crate::digest::Digest;
 use crate::timestamp::ClockVerdict;
@@ -16,6 +17,8 @@ pub enum CredentialEvent {
     Issue(Box<Issue>),
     /// Revoke it.
     Revoke(Revoke),
+    /// Its CA, which issued it elsewhere, is taken over.
+    Import(Import),
 }
 
 /// Everything that an issue is decided by. The shell has built and linted the certificate; `decide` says whether it may be
@@ -61,8 +64,28 @@ pub struct Revoke {
     pub clock: ClockVerdict,
 }
 
+/// A certificate as its CA issued it before it was taken over, and what the CA's last list says of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Import {
+    /// By which CA.
+    pub ca: CaId,
+    /// Content octets of its serial number.
+    pub serial: Vec<u8>,
+    /// SHA-256 of its SubjectPublicKeyInfo; of nothing where the certificate is not known.
+    pub public_key: Digest,
+    /// From and to; that of the CA where the certificate is not known.
+    pub validity: Period,
+    /// SHA-256 of the certificate; `None` of one of which the list alone tells.
+    pub certificate: Option<Digest>,
+    /// What the list says.
+    pub revoked: Option<Revocation>,
+    /// What the clock component says of the reading that is given as `now`.
+    pub clock: ClockVerdict,
+}
+
 impl CredentialEvent {
-    /// What stands in the fact as `event_digest`: of an issue the digest of what is signed.
+    /// What stands in the fact as `event_digest`: of an issue the digest of what is signed, of an import that of the certificate, or
+    /// of its serial number where there is no more of it.
     #[must_use]
     pub fn digest(&self) -> Digest {
         match self {
@@ -72,6 +95,7 @@ impl CredentialEvent {
                 writer.array(3).uint(reason.code()).bytes(certificate.as_bytes()).bytes(officer.as_bytes());
                 Digest::of(&writer.finish())
             }
+            Self::Import(Import { serial, certificate, .. }) => certificate.unwrap_or_else(|| Digest::of(serial)),
         }
     }
 }

@@ -16,7 +16,7 @@ mod event;
 mod refusal;
 mod state;
 
-pub use event::{CredentialEvent, Issue, Revoke};
+pub use event::{CredentialEvent, Import, Issue, Revoke};
 pub use refusal::{CredentialRefusal, IssueRefusal};
 pub use state::{CertificateState, Revocation, Status};
 

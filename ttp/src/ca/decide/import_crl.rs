@@ -1,4 +1,5 @@
-//! Take a list that the root has signed offline. Its signature is verified by whoever read it.
+//! Take a list that the root has signed offline, or the last one of a CA that is taken over. Its signature is verified by whoever
+//! read it.
 
 use std::collections::BTreeSet;
 
@@ -16,7 +17,8 @@ pub(super) fn import_crl(
     revoked: &[Revoked],
     now: Timestamp,
 ) -> Result<Decided<Crl>, CrlRefusal> {
-    if list.ca.authority != Authority::Root || list.partition != 0 {
+    let is_last_of_others = list.ca.authority == Authority::Imported;
+    if (list.ca.authority != Authority::Root && !is_last_of_others) || list.partition != 0 {
         return Err(CrlRefusal::NotOfRoot);
     }
     let Listed { number, this_update, next_update, ref serials, .. } = *listed;
@@ -24,11 +26,12 @@ pub(super) fn import_crl(
         return Err(CrlRefusal::Number { number, last: last.number });
     }
     let follows = state.last.is_none_or(|last| this_update >= last.this_update);
-    if !follows || this_update > now || next_update <= now {
+    // The last one of others may be over: the first of ours follows at once.
+    if !follows || this_update > now || next_update <= this_update || (next_update <= now && !is_last_of_others) {
         return Err(CrlRefusal::Period { this_update, next_update });
     }
     let life_secs = u32::try_from(next_update.secs() - this_update.secs()).unwrap_or(u32::MAX);
-    if life_secs > ROOT_LIFE_SECS_MAX {
+    if life_secs > ROOT_LIFE_SECS_MAX && !is_last_of_others {
         return Err(CrlRefusal::Life { life_secs, max: ROOT_LIFE_SECS_MAX });
     }
     // What has expired may be in it or not (RFC 5280 §3.3); what is revoked and has not, must be; what is not revoked, must not.
@@ -76,6 +79,8 @@ mod tests {
         };
         let entries = |listed, revoked| Err(CrlRefusal::Entries { listed, revoked });
         let max = ROOT_LIFE_SECS_MAX;
+        let taken_over = ListId::first(Authority::Imported);
+        let of_shard = ListId { partition: 1, ..taken_over };
         let table = [
             ("none revoked", root, list(&[]), vec![], Ok(0)),
             ("the first", root, listed(1, T, T + DAY, &[]), vec![], Err(CrlRefusal::Number { number: 1, last: 7 })),
@@ -103,6 +108,11 @@ mod tests {
             ("names what is not revoked", root, list(&[1, 3]), vec![live.clone(), over.clone()], entries(2, 2)),
             ("names it twice", root, list(&[1, 1]), vec![live, over], entries(2, 2)),
             ("another CA's", ListId::first(Authority::Tsu), list(&[]), vec![], Err(CrlRefusal::NotOfRoot)),
+            ("one that is taken over", taken_over, listed(8, T, T + DAY, &[]), vec![], Ok(0)),
+            ("its last one, over since", taken_over, listed(8, T, T + 5, &[]), vec![], Ok(0)),
+            ("of ten years", taken_over, listed(8, T, T + 3_650 * DAY, &[]), vec![], Ok(0)),
+            ("that ends before it begins", taken_over, listed(8, T, T, &[]), vec![], period(T, T)),
+            ("one of its shards", of_shard, list(&[]), vec![], Err(CrlRefusal::NotOfRoot)),
         ];
         for (name, id, listed, revoked, expected) in table {
             let decided = import_crl(&last, id, &listed, &revoked, at(T + 10));

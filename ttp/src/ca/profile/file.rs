@@ -167,7 +167,8 @@ impl Profile {
             return Err(ProfileFileFault::TooLong);
         }
         let file: ProfileFile = toml::from_str(text).map_err(|error| ProfileFileFault::Toml(error.to_string()))?;
-        let issuers = file.issuers.iter().map(|name| Authority::from_name(name).ok_or_else(|| field("issuers", name)));
+        let issuer = |name: &str| Authority::from_name(name).filter(|authority| *authority != Authority::Imported);
+        let issuers = file.issuers.iter().map(|name| issuer(name).ok_or_else(|| field("issuers", name)));
         let purposes =
             file.extended_key_usage.iter().map(|name| purpose(name).ok_or_else(|| no_oid("extended_key_usage", name)));
         let policies = file.policies.iter().map(|text| dotted(text).ok_or_else(|| no_oid("policies", text)));

@@ -54,11 +54,14 @@ pub enum ProfileCode {
     Client = 8,
     /// A key of one of our third parties: notary, arbiter, archive.
     Role = 9,
+    /// Whatever a CA issued before it was taken over: nothing holds for it.
+    #[serde(skip)]
+    Imported = 10,
 }
 
 impl ProfileCode {
     /// All of them.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Root,
         Self::IssuingCa,
         Self::Tsu,
@@ -69,6 +72,7 @@ impl ProfileCode {
         Self::Server,
         Self::Client,
         Self::Role,
+        Self::Imported,
     ];
 
     /// The stored number.
@@ -91,8 +95,10 @@ impl ProfileCode {
             Self::Tsu => matches!(authority, Authority::Tsu),
             // Whoever may operate this service is certified by one CA only.
             Self::Operator | Self::Officer => matches!(authority, Authority::Party),
+            // Issued elsewhere.
+            Self::Imported => false,
             Self::OcspResponder | Self::Party | Self::Server | Self::Client | Self::Role => {
-                !matches!(authority, Authority::Root)
+                !matches!(authority, Authority::Root | Authority::Imported)
             }
         }
     }

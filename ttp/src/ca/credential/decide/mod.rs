@@ -1,5 +1,6 @@
 //! One file for each event of a certificate.
 
+mod import;
 mod issue;
 mod revoke;
 
@@ -15,6 +16,7 @@ pub(super) fn decide(
     match event {
         CredentialEvent::Issue(event) => issue::issue(state, event, now),
         CredentialEvent::Revoke(event) => revoke::revoke(state, event, now),
+        CredentialEvent::Import(event) => import::import(state, event),
     }
 }
 

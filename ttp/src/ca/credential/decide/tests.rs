@@ -1,6 +1,6 @@
 //! Tables over (state, event, now), each with the exact facts or the exact refusal.
 
-use super::super::{CredentialEffect, Issue, IssueRefusal, Revoke};
+use super::super::{CredentialEffect, Import, Issue, IssueRefusal, Revocation, Revoke};
 use super::*;
 use crate::ca::crl::Reason;
 use crate::ca::profile::ProfileCode;
@@ -157,4 +157,57 @@ fn events_are_told_apart() {
     assert!(others.into_iter().all(|other| digest(other) != digest(good.clone())));
     let event = CredentialEvent::Issue(Box::new(issue(ProfileCode::Party)));
     assert_eq!(event.digest(), Digest([8; 32]));
+}
+
+#[test]
+fn imports() {
+    let ca = CaId { authority: Authority::Imported, generation: 2 };
+    let good = Import {
+        ca,
+        serial: vec![7],
+        public_key: Digest([9; 32]),
+        validity: Period { not_before: at(1_000), not_after: at(2_000) },
+        certificate: Some(Digest([8; 32])),
+        revoked: None,
+        clock: ClockVerdict::Synced,
+    };
+    let revoked = Import { revoked: Some(Revocation { at: at(1_500), reason: Reason::Superseded }), ..good.clone() };
+    let fact = |revoked| CaFact::CertificateImported {
+        ca,
+        serial: vec![7],
+        public_key: Digest([9; 32]),
+        not_before: at(1_000),
+        not_after: at(2_000),
+        revoked,
+    };
+    let none = CertificateState::None;
+    let table = [
+        ("good, long after its end", none.clone(), good.clone(), Ok((vec![fact(None)], vec![]))),
+        ("revoked", none.clone(), revoked.clone(), Ok((vec![fact(revoked.revoked)], vec![CredentialEffect::ListDue]))),
+        ("twice", issued(ProfileCode::Party), good.clone(), Err(CredentialRefusal::SerialTaken)),
+        (
+            "clock",
+            none,
+            Import { clock: ClockVerdict::Stopped, ..good.clone() },
+            Err(CredentialRefusal::Clock { verdict: ClockVerdict::Stopped }),
+        ),
+    ];
+    for (what, state, event, expected) in table {
+        assert_eq!(decide(&state, &CredentialEvent::Import(event), at(9_000)), expected, "{what}");
+    }
+    // It goes on as one of ours would: revoked once, and not again.
+    let mut state = CertificateState::None;
+    step::<Credential>(&mut state, &CredentialEvent::Import(good.clone()), at(1_200)).unwrap();
+    let list = state.issued().unwrap().list;
+    assert_eq!((list, state.issued().unwrap().class), (ListId { ca, partition: 0 }, ProfileCode::Imported));
+    let event = CredentialEvent::Revoke(revoke(Reason::KeyCompromise));
+    step::<Credential>(&mut state, &event, at(1_300)).unwrap();
+    let mut state = CertificateState::None;
+    step::<Credential>(&mut state, &CredentialEvent::Import(revoked), at(1_600)).unwrap();
+    let again = CredentialRefusal::AlreadyRevoked { at: at(1_500), reason: Reason::Superseded };
+    assert_eq!(decide(&state, &event, at(1_700)), Err(again));
+    // What it is known by.
+    assert_eq!(CredentialEvent::Import(good.clone()).digest(), Digest([8; 32]));
+    let unknown = Import { certificate: None, ..good };
+    assert_eq!(CredentialEvent::Import(unknown).digest(), Digest::of(&[7]));
 }

@@ -1,0 +1,96 @@
+//! The ledger of a service that is not running, for what its operator does at the machine itself.
+
+use std::path::Path;
+use std::sync::Arc;
+
+use semper_ledger::ledger::{Ledger, Parts};
+use semper_ledger::reader::Reader;
+use semper_ledger::sequencer::Commit;
+use semper_ttp::crypto::{Entropy as _, LogVerifier, OsEntropy};
+use semper_ttp::digest::Digest;
+use semper_ttp::evidence::{Aggregate, Envelope, Fact, Recorded};
+use semper_ttp::time::Timestamp;
+
+use crate::clock::{Kernel, Readings as _, SystemReadings};
+use crate::commands::init::{FirstClock, judge_clock};
+use crate::commands::running::Failed;
+use crate::config::Config;
+use crate::data::{Custody, DataFolder, keep_promises, policy_hash, read_genesis, sequencer_settings};
+use crate::exit::Exit;
+
+/// It, locked while this lives.
+pub(super) struct Stopped {
+    pub(super) folder: DataFolder,
+    pub(super) custody: Custody,
+    config: Config,
+    ledger: Ledger,
+    readings: Arc<SystemReadings>,
+}
+
+impl Stopped {
+    /// Locks the folder and judges all of it, as a start does.
+    ///
+    /// # Errors
+    /// It is for reading only, a server runs, something in it is wrong; the clock is in doubt, and an entry would bind every later
+    /// one.
+    pub(super) fn open(data: &Path, config: Option<&Path>) -> Result<Self, Failed> {
+        let folder = DataFolder::open(data)?;
+        if let Some(mark) = folder.read_only()? {
+            return Err(Failed::usage(&format!("{} is for reading only: {mark}", data.display())));
+        }
+        let mut config = folder.config(config)?;
+        config.verify().map_err(|error| Failed::usage(&error))?;
+        judge_clock(&config, &mut Kernel)
+            .map_err(|why| Failed(Exit::Busy, format!("the kernel does not vouch for the clock ({why})")))?;
+        let custody = Custody::new(&folder, &config.keys)?;
+        let loaded = folder.load_judged(&config, &custody, |_| Ok(()))?;
+        let genesis = read_genesis(&*loaded.store).map_err(|fault| Failed::fault(&fault))?;
+        keep_promises(&mut config, &genesis)?;
+        let readings = Arc::new(SystemReadings::new());
+        let ledger = Ledger::open(Parts {
+            store: loaded.store,
+            anchor: loaded.anchor,
+            journal: Arc::new(folder.journal(&config.ledger, &loaded.identity.origin)),
+            keys: loaded.log_keys,
+            verifier: Arc::new(LogVerifier),
+            clock: Arc::new(FirstClock(readings.clone())),
+            observer: Arc::new(()),
+            settings: sequencer_settings(&config.ledger),
+            tile_cache_bytes: 0,
+        })?;
+        Ok(Self { folder, custody, config, ledger, readings })
+    }
+
+    pub(super) fn reader(&self) -> &Reader {
+        self.ledger.reader()
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        Timestamp::from_millis(self.readings.read().wall_ms())
+    }
+
+    /// A fact of now, ready to be stored.
+    ///
+    /// # Errors
+    /// No randomness.
+    pub(super) fn fact(
+        &self,
+        fact: impl Recorded,
+        (aggregate, seq): (Aggregate, u64),
+        event_digest: Digest,
+        now: Timestamp,
+    ) -> Result<Fact, Failed> {
+        let mut salt = [0; 16];
+        OsEntropy.fill(&mut salt).map_err(|fault| Failed::fault(&fault))?;
+        let policy_hash = policy_hash(&self.config);
+        Ok(fact.into_fact(&Envelope { aggregate, seq, now, salt, policy_hash, event_digest }))
+    }
+
+    /// Appends, and waits until it is durable. Gives the first entry.
+    ///
+    /// # Errors
+    /// The ledger's refusal.
+    pub(super) fn append(&self, commit: Commit) -> Result<u64, Failed> {
+        self.ledger.append(commit).map(|appended| appended.first).map_err(|refused| Failed::fault(&refused))
+    }
+}
