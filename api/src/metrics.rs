@@ -49,6 +49,8 @@ pub struct Metrics {
     key_end: IntGaugeVec,
     certificate_end: IntGaugeVec,
     crl_next_update: IntGaugeVec,
+    ocsp_responses: IntCounterVec,
+    responder_end: IntGaugeVec,
     witness_told: IntCounterVec,
     witnessed_size: IntGauge,
     witnessed_age: Gauge,
@@ -128,6 +130,17 @@ impl Metrics {
                 ),
                 &["authority"]
             )),
+            ocsp_responses: register!(IntCounterVec::new(
+                own("semper_ocsp_responses_total", "OCSP responses, by cached, signed or the error's name"),
+                &["outcome"]
+            )),
+            responder_end: register!(IntGaugeVec::new(
+                bare(
+                    "semper_ocsp_responder_end_timestamp_seconds",
+                    "Unix time of notAfter of the certificate that signs OCSP responses; 0 without"
+                ),
+                &["authority"]
+            )),
             witness_told: register!(IntCounterVec::new(
                 own("semper_ledger_witness_answers_total", "What witnesses told, by witness and outcome"),
                 &["witness", "outcome"]
@@ -177,6 +190,16 @@ impl Metrics {
     /// How long the newest CRL of a CA is good; without one, not at all.
     pub fn crl_next_update(&self, authority: &str, next_update: Option<Timestamp>) {
         self.crl_next_update.with_label_values(&[authority]).set(next_update.map_or(0, unix_secs));
+    }
+
+    /// An OCSP request was answered.
+    pub(crate) fn ocsp_answered(&self, outcome: &str) {
+        self.ocsp_responses.with_label_values(&[outcome]).inc();
+    }
+
+    /// How long the certificate is good under which a CA's OCSP responses are signed; without one, not at all.
+    pub(crate) fn responder_ends(&self, authority: &str, not_after: Option<Timestamp>) {
+        self.responder_end.with_label_values(&[authority]).set(not_after.map_or(0, unix_secs));
     }
 
     /// A witness that will be asked. From zero on: what happens once is a rise that an alert sees.
@@ -423,6 +446,8 @@ mod tests {
         metrics.witness_told("W", "cosigned");
         metrics.unit_ends("/tsa", Timestamp::from_secs(7), Timestamp::from_secs(8));
         metrics.crl_next_update("ca-tsu", None);
+        metrics.ocsp_answered("cached");
+        metrics.responder_ends("ca-tsu", None);
         metrics.clock(&Synced);
         let text = metrics.render();
         check_names(&text, include_str!("../../ops/deploy/metrics.txt"));

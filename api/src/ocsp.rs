@@ -70,6 +70,16 @@ pub(crate) async fn get(
 }
 
 async fn answer(app: &Arc<App>, peer: Peer, bytes: &[u8]) -> OcspAnswered {
+    let answered = ask(app, peer, bytes).await;
+    app.service.metrics().ocsp_answered(match answered {
+        OcspAnswered::Cached(_) => "cached",
+        OcspAnswered::Once(_) => "signed",
+        OcspAnswered::Error(status) => status.name(),
+    });
+    answered
+}
+
+async fn ask(app: &Arc<App>, peer: Peer, bytes: &[u8]) -> OcspAnswered {
     let Ok(request) = OcspRequest::parse(bytes) else {
         return OcspAnswered::Error(ErrorStatus::MalformedRequest);
     };

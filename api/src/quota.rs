@@ -2,6 +2,7 @@
 
 use std::{
     collections::HashMap,
+    hash::Hash,
     net::{IpAddr, Ipv6Addr},
     sync::{Mutex, PoisonError},
     time::{Duration, Instant},
@@ -19,15 +20,19 @@ const SWEEP_EVERY: Duration = Duration::from_secs(1);
 
 /// Counts requests per address.
 pub struct Quota {
-    limit: u32,
     loopback_exempt: bool,
-    addresses_max: usize,
-    table: Mutex<Table>,
+    windows: Windows<IpAddr>,
 }
 
-#[derive(Default)]
-struct Table {
-    windows: HashMap<IpAddr, Window>,
+/// Counts per whoever is told apart by `K`.
+pub(crate) struct Windows<K> {
+    limit: u32,
+    keys_max: usize,
+    table: Mutex<Table<K>>,
+}
+
+struct Table<K> {
+    windows: HashMap<K, Window>,
     swept: Option<Instant>,
 }
 
@@ -48,7 +53,7 @@ pub struct Exceeded {
 impl Quota {
     /// `limit` requests a minute for each address; for IPv6 each /64, which is what one subscriber has.
     pub fn new(limit: u32, loopback_exempt: bool) -> Self {
-        Self { limit, loopback_exempt, addresses_max: ADDRESSES_MAX, table: Mutex::default() }
+        Self { loopback_exempt, windows: Windows::new(limit, ADDRESSES_MAX) }
     }
 
     /// Counts one request of `peer` at the monotonic moment `now`.
@@ -56,17 +61,28 @@ impl Quota {
         if self.loopback_exempt && peer.to_canonical().is_loopback() {
             return Ok(());
         }
+        self.windows.take(subscriber(peer), now)
+    }
+}
+
+impl<K: Eq + Hash> Windows<K> {
+    /// `limit` a minute for each of at most `keys_max` that are remembered at a time.
+    pub(crate) fn new(limit: u32, keys_max: usize) -> Self {
+        Self { limit, keys_max, table: Mutex::new(Table { windows: HashMap::new(), swept: None }) }
+    }
+
+    /// Counts one of `key` at the monotonic moment `now`.
+    pub(crate) fn take(&self, key: K, now: Instant) -> Result<(), Exceeded> {
         let window_length = Duration::from_secs(WINDOW_SECS.into());
-        let key = subscriber(peer);
         let mut table = self.table.lock().unwrap_or_else(PoisonError::into_inner);
         let Table { windows, swept } = &mut *table;
         // Who is known has its window, however full the table is.
-        if windows.len() >= self.addresses_max && !windows.contains_key(&key) {
+        if windows.len() >= self.keys_max && !windows.contains_key(&key) {
             if swept.is_none_or(|swept| now.duration_since(swept) >= SWEEP_EVERY) {
                 windows.retain(|_, window| now.duration_since(window.began) < window_length);
                 *swept = Some(now);
             }
-            if windows.len() >= self.addresses_max {
+            if windows.len() >= self.keys_max {
                 return Err(Exceeded { limit: self.limit, retry_after_secs: WINDOW_SECS });
             }
         }
@@ -113,7 +129,7 @@ mod tests {
 
     #[test]
     fn a_full_table_keeps_whom_it_knows_and_is_swept_once_a_second() {
-        let (quota, start) = (Quota { addresses_max: 2, ..Quota::new(2, true) }, Instant::now());
+        let (quota, start) = (Windows::new(2, 2), Instant::now());
         let at = |millis| start + Duration::from_millis(millis);
         let [a, b, c] = [1, 2, 3].map(|last| IpAddr::from([192, 0, 2, last]));
         let full = Err(Exceeded { limit: 2, retry_after_secs: 60 });

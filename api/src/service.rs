@@ -68,7 +68,12 @@ pub(crate) use self::{
     registration::Register,
 };
 use crate::{
-    authorities::Authorities, backup::Checkpoints, metrics::Metrics, pool::Pool, quota::Quota, witnesses::Witnesses,
+    authorities::Authorities,
+    backup::Checkpoints,
+    metrics::Metrics,
+    pool::Pool,
+    quota::{Quota, Windows},
+    witnesses::Witnesses,
 };
 
 /// The clock as the service asks it: the only one there is.
@@ -107,6 +112,12 @@ impl Endpoint {
 /// Signatures that one address may have in a minute about certificates that do not exist: a client that errs asks a few times, one
 /// that tries serial numbers gets an unsigned answer from then on.
 const UNKNOWN_PER_MINUTE: u32 = 60;
+
+/// Refused calls of one caller that become entries in a minute: what a person tries, and not what a program repeats.
+const REFUSED_PER_MINUTE: u32 = 20;
+
+/// Callers that are told apart in this.
+const REFUSED_CALLERS_MAX: usize = 10_000;
 
 /// Applications that one address may send in a minute without a certificate: people's, not a flood's.
 const APPLICATIONS_PER_MINUTE: u32 = 20;
@@ -190,6 +201,8 @@ pub struct Service {
     responders: Responders,
     /// Signatures about certificates that do not exist, per address.
     unknown_quota: Quota,
+    /// Refused calls that become entries, by the caller's certificate.
+    refused_quota: Windows<Digest>,
     /// Instead of the policies of profiles.
     test_policy: Option<ObjectIdentifier>,
     pub(crate) register: Register,
@@ -281,6 +294,7 @@ impl Service {
             base_url,
             responders,
             unknown_quota: Quota::new(UNKNOWN_PER_MINUTE, false),
+            refused_quota: Windows::new(REFUSED_PER_MINUTE, REFUSED_CALLERS_MAX),
             test_policy,
             register: Register::new(registration, &policies),
             bulk: Mutex::default(),

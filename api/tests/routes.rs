@@ -16,6 +16,7 @@ use semper_ttp::{
         profile::{Profile, ProfileCode},
     },
     digest::Digest,
+    evidence::{Fact, OpsFact, Recorded as _},
     policy::roles::{TrustedRole, TrustedRoles},
     x509::Certificate,
 };
@@ -121,6 +122,56 @@ async fn without_tls_there_is_only_what_is_the_same_for_everybody() {
         let there = answer.status == StatusCode::METHOD_NOT_ALLOWED;
         assert_eq!(there, route.is_plain, "{route:?}: {answer:?}");
     }
+}
+
+/// The refused calls that the ledger has, with what each was about.
+fn refused_calls(service: &Service) -> Vec<OpsFact> {
+    let reader = service.reader();
+    let facts = (0..reader.size()).filter_map(|index| Fact::decode(&reader.fact(index).unwrap()?).ok());
+    let facts = facts.filter_map(|fact| OpsFact::from_fact(&fact).ok());
+    facts.filter(|fact| matches!(fact, OpsFact::CallRefused { .. })).collect()
+}
+
+#[tokio::test]
+async fn a_refused_call_of_a_known_caller_is_an_entry_within_a_quota() {
+    let world = World::new();
+    let service = world.start(&[TrustedRole::Auditor]);
+    let (_, officer) = &world.holders[1];
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let refused =
+        |call, problem| OpsFact::CallRefused { caller: officer.digest(), call: digest(call), problem: digest(problem) };
+    let mut due = Vec::new();
+    let rotate = || Asked::secure("POST", "/v1/keys/tls/rotate").json("key", "{}");
+    assert_eq!(ask(&service, rotate().by(officer)).await.status, StatusCode::FORBIDDEN);
+    due.push(refused("POST /v1/keys/tls/rotate", "auth.forbidden"));
+    // One that nobody needs a role for, and that does not read.
+    let apply = Asked::secure("POST", "/v1/registrations?").json("key", "[").by(officer);
+    assert_eq!(ask(&service, apply).await.status, StatusCode::BAD_REQUEST);
+    due.push(refused("POST /v1/registrations?", "http.malformed"));
+    assert_eq!(refused_calls(&service), due);
+
+    // Nothing of a stranger's, and nothing of what is not there to be read; what is read without leave is.
+    assert_eq!(ask(&service, rotate()).await.status, StatusCode::UNAUTHORIZED);
+    let missing = Asked::secure("GET", "/v1/certificates/4141/status").by(officer);
+    assert_eq!(ask(&service, missing).await.status, StatusCode::NOT_FOUND);
+    assert_eq!(ask(&service, Asked::secure("GET", "/v1/me").by(officer)).await.status, StatusCode::OK);
+    assert_eq!(refused_calls(&service), due);
+    let (_, operator) = &world.holders[0];
+    let parties = Asked::secure("GET", "/v1/parties?limit=1").by(operator);
+    assert_eq!(ask(&service, parties).await.status, StatusCode::FORBIDDEN);
+    let read = OpsFact::CallRefused {
+        caller: operator.digest(),
+        call: digest("GET /v1/parties?limit=1"),
+        problem: digest("auth.forbidden"),
+    };
+    due.push(read);
+    assert_eq!(refused_calls(&service), due);
+
+    // A program that goes on trying is answered, and no longer written down.
+    for _ in 0..30 {
+        assert_eq!(ask(&service, rotate().by(officer)).await.status, StatusCode::FORBIDDEN);
+    }
+    assert_eq!(refused_calls(&service).len(), 21);
 }
 
 #[tokio::test]

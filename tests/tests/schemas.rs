@@ -429,6 +429,9 @@ fn facts() -> Vec<Fact> {
     let from = Timestamp::from_millis(TIME_MS);
     let access = OpsFact::Access { from_millis: from.millis(), reads: 3, root: digest("root of the lines") };
     stored(access, Aggregate::of_access(from), &mut facts);
+    let (call, problem) = (digest("POST /v1/keys/tls/rotate"), digest("auth.forbidden"));
+    let refused = OpsFact::CallRefused { caller: digest("certificate of an officer"), call, problem };
+    stored(refused, Aggregate::service(), &mut facts);
     facts
 }
 

@@ -146,6 +146,15 @@ impl Responders {
         all.iter().find(|of| of.ca.authority == authority).map(|of| (of.key, of.signer.clone()))
     }
 
+    /// Until when each CA's responses can be signed.
+    pub(super) fn ends(&self) -> Vec<(CaId, Option<Timestamp>)> {
+        let end = |of: &Arc<OfCa>| {
+            let responder = of.responder.load();
+            (of.ca, responder.as_ref().map(|responder| responder.certificate().validity().not_after))
+        };
+        self.of.load().iter().map(end).collect()
+    }
+
     fn stripe(&self, key: &CertificateKey) -> MutexGuard<'_, u64> {
         let at = key.1.last().map_or(0, |octet| usize::from(*octet) % STRIPES);
         // A poisoned lock still guards a number.

@@ -1,10 +1,11 @@
 //! What the service does unasked: facts about itself, ends that it shows in time. Lists of revoked certificates are in `crl.rs`,
 //! ends of keys in `keys/life.rs`.
 
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use semper_ledger::sequencer::Commit;
 use semper_ttp::{
+    digest::Digest,
     evidence::{Aggregate, OpsFact, Recorded},
     time::Timestamp,
 };
@@ -34,6 +35,17 @@ impl Service {
         Ok(())
     }
 
+    /// A refused call of a known caller becomes an entry, so many of one caller in a minute. Without a clock there is none.
+    pub(crate) fn record_refused_call(&self, caller: Digest, call: Digest, problem: Digest) {
+        if self.refused_quota.take(caller, Instant::now()).is_err() {
+            return;
+        }
+        match self.record(OpsFact::CallRefused { caller, call, problem }) {
+            Err(fault) if !fault.is_of_time() => tracing::error!(%fault, "a refused call was not recorded"),
+            _ => {}
+        }
+    }
+
     /// Gives a segment of the access log its entry, once.
     pub(super) fn record_access(&self, from: Timestamp, tree: Tree) -> Result<(), ServiceFault> {
         let Tree { reads, root } = tree;
@@ -59,6 +71,9 @@ impl Service {
             // Of the many lists of a CA the one that is good for the shortest time.
             let ends = held.lists().iter().map(|list| list.next_update()).min().flatten();
             self.metrics.crl_next_update(&held.key.ca.place(), ends);
+        }
+        for (ca, not_after) in self.responders.ends() {
+            self.metrics.responder_ends(&ca.place(), not_after);
         }
     }
 

@@ -278,6 +278,13 @@ impl IntoResponse for Problem {
     }
 }
 
+/// What an answer says is wrong, where it is the caller's fault.
+pub(super) fn refusal_in(response: &Response) -> Option<Code> {
+    let status = response.status();
+    let code = response.extensions().get::<Problem>().map_or_else(|| Code::of(status), |problem| problem.code);
+    status.is_client_error().then_some(code)
+}
+
 /// The last who sees an answer: gives each error its body, whoever has raised it.
 pub(super) async fn finish(request: Request, next: Next) -> Response {
     let id = request.extensions().get::<(Peer, RequestId)>().map(|(_, id)| *id).unwrap_or_default();

@@ -9,18 +9,19 @@ use axum::Router;
 use axum::extract::{Request, State};
 use axum::handler::Handler;
 use axum::middleware::{Next, from_fn_with_state};
-use axum::response::Response;
+use axum::response::{IntoResponse as _, Response};
 use axum::routing::{MethodRouter, get, post};
 use http::{Extensions, Method};
 use semper_ttp::ca::profile::ProfileCode;
+use semper_ttp::digest::Digest;
 use semper_ttp::policy::roles::TrustedRole;
 
 use super::{
-    Caller, Code,
+    Caller, Code, body,
     principal::{Principal, acting_party},
-    problem::Problem,
+    problem::{Problem, refusal_in},
 };
-use crate::{router::App, service::ServiceFault};
+use crate::{router::App, service::ServiceFault, tls::ClientCertificate};
 
 /// Whom a route admits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -88,10 +89,38 @@ async fn admit(
     mut request: Request,
     next: Next,
 ) -> Result<Response, Problem> {
-    if let Some(principal) = admitted(&app, admits, request.extensions())? {
-        request.extensions_mut().insert(principal);
+    let caller = request.extensions().get::<ClientCertificate>().map(|ClientCertificate(shown)| shown.digest());
+    let (method, uri) = (request.method().clone(), request.uri().clone());
+    let answer = match admitted(&app, admits, request.extensions()) {
+        Ok(principal) => {
+            if let Some(principal) = principal {
+                request.extensions_mut().insert(principal);
+            }
+            next.run(request).await
+        }
+        Err(problem) => problem.into_response(),
+    };
+    if let (Some(caller), Some(code)) = (caller, refusal_in(&answer))
+        && is_recorded(&method, code)
+    {
+        // The router has taken the prefix away.
+        let call = Digest::of(format!("{method} /v1{uri}").as_bytes());
+        let problem = Digest::of(code.name().as_bytes());
+        // Before the answer: who was refused can rely on the entry being there. A refusal that is no entry is one all the same.
+        let service = app.service.clone();
+        body::blocking(move || service.record_refused_call(caller, call, problem)).await?;
     }
-    Ok(next.run(request).await)
+    Ok(answer)
+}
+
+/// A refusal of an authenticated caller is a fact, too (DESIGN §2): of everything that would have been done, and of what was read
+/// without leave. That something to be read is not there, or that a caller is to come later, refuses nobody.
+fn is_recorded(method: &Method, code: Code) -> bool {
+    match code {
+        Code::ServerBusy | Code::HttpTimeout | Code::HttpMethod => false,
+        Code::AuthForbidden => true,
+        _ => *method == Method::POST,
+    }
 }
 
 fn admitted(app: &App, admits: Admits, request: &Extensions) -> Result<Option<Principal>, Problem> {

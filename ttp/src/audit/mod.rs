@@ -472,7 +472,8 @@ const fn has_artefact(kind: Kind) -> bool {
             | OpsKind::OperatorAct
             | OpsKind::Started
             | OpsKind::Stopped
-            | OpsKind::Access,
+            | OpsKind::Access
+            | OpsKind::CallRefused,
         )
         | Kind::Party(
             PartyKind::RegistrationApproved

@@ -88,6 +88,7 @@ impl Auditor {
             | OpsKind::ClockLost
             | OpsKind::LeapSecond
             | OpsKind::Started
+            | OpsKind::CallRefused
             | OpsKind::Stopped => (Some(Aggregate::service()), fact.now.millis(), nothing),
             // What led to it is the document, which its entry is of.
             OpsKind::PolicyChanged => (Some(fact.aggregate), fact.seq, Digest(given.entry.digest)),
@@ -132,6 +133,7 @@ impl Auditor {
             | OpsFact::ClockSuspect { .. }
             | OpsFact::LeapSecond { .. }
             | OpsFact::Access { .. }
+            | OpsFact::CallRefused { .. }
             | OpsFact::Started { .. }
             | OpsFact::Stopped => Outcome::Not(Reason::Outside),
         }

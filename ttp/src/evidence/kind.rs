@@ -99,6 +99,8 @@ codes! {
         Stopped = 10 "stopped",
         /// Who read documents of the private store that name people: the root of an hour of the access log.
         Access = 11 "access",
+        /// A call of somebody whom a certificate of ours names was refused.
+        CallRefused = 12 "call-refused",
     }
 }
 

@@ -87,6 +87,17 @@ pub enum OpsFact {
         /// Root of the Merkle tree (RFC 6962) over the lines of the log.
         root: Digest,
     },
+    /// A call of somebody whom a certificate of ours names was refused. Body `[caller, call, problem]`.
+    ///
+    /// What was refused to whom stays private behind digests; of one caller so many in a minute are recorded.
+    CallRefused {
+        /// SHA-256 of the caller's certificate.
+        caller: Digest,
+        /// SHA-256 of the method, a space, and the path with its query.
+        call: Digest,
+        /// SHA-256 of the problem's code, as the answer has it.
+        problem: Digest,
+    },
 }
 
 impl Recorded for OpsFact {
@@ -106,6 +117,7 @@ impl Recorded for OpsFact {
             Self::Started { .. } => OpsKind::Started,
             Self::Stopped => OpsKind::Stopped,
             Self::Access { .. } => OpsKind::Access,
+            Self::CallRefused { .. } => OpsKind::CallRefused,
         })
     }
 
@@ -144,13 +156,16 @@ impl Recorded for OpsFact {
             Self::Access { from_millis, reads, root } => {
                 w.array(3).uint(*from_millis).uint(*reads).bytes(root.as_bytes());
             }
+            Self::CallRefused { caller, call, problem } => {
+                w.array(3).bytes(caller.as_bytes()).bytes(call.as_bytes()).bytes(problem.as_bytes());
+            }
         }
     }
 
     fn read_body(kind: Kind, r: &mut Reader<'_>) -> Result<Self, FactError> {
         let Kind::Ops(ops) = kind else { return Err(FactError::OtherKind { found: kind }) };
         let len = match ops {
-            OpsKind::KeyMade | OpsKind::KeyEnded | OpsKind::ClockLost | OpsKind::Access => 3,
+            OpsKind::KeyMade | OpsKind::KeyEnded | OpsKind::ClockLost | OpsKind::Access | OpsKind::CallRefused => 3,
             OpsKind::KeyFirstUse | OpsKind::LeapSecond | OpsKind::OperatorAct | OpsKind::Started => 2,
             OpsKind::PolicyChanged | OpsKind::ClockSynchronised | OpsKind::ClockSuspect => 1,
             OpsKind::Stopped => 0,
@@ -171,6 +186,9 @@ impl Recorded for OpsFact {
             OpsKind::Started => Self::Started { build: Digest(r.fixed()?), ago_millis: r.uint()? },
             OpsKind::Stopped => Self::Stopped,
             OpsKind::Access => Self::Access { from_millis: r.uint()?, reads: r.uint()?, root: Digest(r.fixed()?) },
+            OpsKind::CallRefused => {
+                Self::CallRefused { caller: Digest(r.fixed()?), call: Digest(r.fixed()?), problem: Digest(r.fixed()?) }
+            }
         })
     }
 }
@@ -198,6 +216,7 @@ mod tests {
             OpsFact::Started { build: digest, ago_millis: u64::MAX },
             OpsFact::Stopped,
             OpsFact::Access { from_millis: 1, reads: 2, root: digest },
+            OpsFact::CallRefused { caller: digest, call: Digest([8; 32]), problem: Digest([9; 32]) },
         ];
         assert_eq!(all.len(), OpsKind::ALL.len());
         let envelope = Envelope {

@@ -34,6 +34,18 @@ impl ErrorStatus {
     pub const ALL: [Self; 5] =
         [Self::MalformedRequest, Self::InternalError, Self::TryLater, Self::SigRequired, Self::Unauthorized];
 
+    /// As RFC 6960 names it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::MalformedRequest => "malformedRequest",
+            Self::InternalError => "internalError",
+            Self::TryLater => "tryLater",
+            Self::SigRequired => "sigRequired",
+            Self::Unauthorized => "unauthorized",
+        }
+    }
+
     /// The whole OCSPResponse: `SEQUENCE { ENUMERATED }`, without responseBytes.
     #[must_use]
     pub const fn der(self) -> [u8; 5] {
@@ -41,16 +53,9 @@ impl ErrorStatus {
     }
 }
 
-/// As RFC 6960 names it.
 impl fmt::Display for ErrorStatus {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::MalformedRequest => "malformedRequest",
-            Self::InternalError => "internalError",
-            Self::TryLater => "tryLater",
-            Self::SigRequired => "sigRequired",
-            Self::Unauthorized => "unauthorized",
-        })
+        f.write_str(self.name())
     }
 }
 
