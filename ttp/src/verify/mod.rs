@@ -20,12 +20,14 @@ mod normal;
 mod reading;
 mod receipt;
 mod report;
+mod status;
 mod token;
 mod trust;
 
 pub use normal::{Released, released};
 pub use reading::TokenReading;
 pub use report::{Check, CheckResult, EntrySummary, Outcome, Report, TokenSummary, Verdict};
+pub use status::{Logged, StatusDoubt, StatusEvidence, StatusThen, status_at};
 pub use trust::{LedgerPromise, MMD_MILLIS, Trust, TrustFault, log_keys};
 
 use crate::digest::ImprintAlgorithm;
