@@ -13,6 +13,7 @@
 //! | [`time`], [`digest`] | the moment and the hash, in the only form that we use |
 //! | [`id`] | the names of parties and applications |
 //! | [`json`], [`b64u`] | what strangers write, read so that it has one meaning and one spelling |
+//! | [`address`] | which network addresses anybody can reach |
 //! | [`evidence`] | facts byte for byte as they are stored, the names of roles and kinds |
 //! | [`role`] | the `Role` trait, `step`, folding facts into state and its snapshot |
 //! | [`crypto`] | ports `Signer`, `Verifier`, `Entropy`, and soft keys behind them; the one place naming openssl |
@@ -28,6 +29,7 @@
 //! Out of scope: HTTP, storage and the clock (`semper-api`, `semper-ops`), the tree and its proofs (`semper-ledger`).
 
 pub mod account;
+pub mod address;
 pub mod asn1;
 pub mod audit;
 pub mod b64u;

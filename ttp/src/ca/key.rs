@@ -37,7 +37,7 @@ pub enum KeyFault {
     #[error("only P-256, P-384, RSA and Ed25519 keys are certified")]
     Unsupported,
     /// Too short, or longer than anybody needs.
-    #[error("RSA keys from 3072 to 8192 bits are certified, this one has {bits}")]
+    #[error("RSA keys from 3072 to 8192 bits are certified, in whole octets; this one has {bits}")]
     RsaBits {
         /// Its length.
         bits: usize,
@@ -83,7 +83,8 @@ fn judge_rsa(key: &[u8]) -> Result<KeyKind, KeyFault> {
     };
     let (modulus, exponent) = positive(&modulus).zip(positive(&public_exponent)).ok_or(KeyFault::Malformed)?;
     let bits = modulus.len() * 8 - modulus[0].leading_zeros() as usize;
-    if !RSA_BITS.contains(&bits) {
+    // Whole octets (BR 6.1.5).
+    if !RSA_BITS.contains(&bits) || !bits.is_multiple_of(8) {
         return Err(KeyFault::RsaBits { bits });
     }
     let odd = |number: &[u8]| number.last().is_some_and(|last| last & 1 == 1);
@@ -150,6 +151,8 @@ mod tests {
         assert_eq!(rsa(&modulus(384), &[1, 0, 1]), Ok(KeyKind::Rsa3072));
         assert_eq!(rsa(&modulus(256), &[1, 0, 1]), Err(KeyFault::RsaBits { bits: 2048 }));
         assert_eq!(rsa(&modulus(1025), &[1, 0, 1]), Err(KeyFault::RsaBits { bits: 8200 }));
+        let odd_length = [&[0x0F][..], &modulus(384)].concat();
+        assert_eq!(rsa(&odd_length, &[1, 0, 1]), Err(KeyFault::RsaBits { bits: 3076 }));
         assert_eq!(rsa(&modulus(384), &[3]), Err(KeyFault::RsaWeak));
         assert_eq!(rsa(&modulus(384), &[1, 0, 2]), Err(KeyFault::RsaWeak));
         assert_eq!(rsa(&[0xC2; 384], &[1, 0, 1]), Err(KeyFault::RsaWeak));

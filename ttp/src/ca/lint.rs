@@ -5,6 +5,7 @@
 //! certificate, or with the refusal, by their numbers, which are never given to another rule.
 
 mod names;
+mod public;
 mod rules;
 
 use std::fmt;
@@ -15,7 +16,7 @@ use crate::x509::Certificate;
 use rules::{RULES, Subject};
 
 /// Raised whenever a rule is added or changed: it stands beside the findings.
-pub const LINT_VERSION: u64 = 2;
+pub const LINT_VERSION: u64 = 3;
 
 /// How bad a finding is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -6,7 +6,7 @@ use rasn_pkix::{
 };
 
 use super::Severity::{self, Error, Warning};
-use super::names;
+use super::{names, public};
 use crate::asn1::{PolicyId, TEST_POLICY, oid};
 use crate::ca::certificate::{Issuer, algorithm_identifier};
 use crate::ca::key;
@@ -114,6 +114,10 @@ pub(super) const RULES: &[Rule] = &[
     rule(32, "country", Error, "ISO 3166-1", |s| {
         let name = s.name.clone().unwrap_or_default();
         name.get(Attribute::Country).is_none_or(names::is_country)
+    }),
+    rule(33, "public_names", Error, "BR 4.2.2, 3.2.2.4, 3.2.2.5, 3.2.2.6", |s| {
+        let of_the_web = s.profile.code() == ProfileCode::Server && s.policies().iter().any(is_of_the_web);
+        !of_the_web || names::alternative(s.certificate).is_none_or(|names| public::are_public(&names))
     }),
     rule(40, "long_life", Warning, "ETSI TS 119 312", |s| {
         // Three years: recommended key lengths are reconsidered about as often.
@@ -248,6 +252,11 @@ fn policies(s: &Subject<'_>) -> bool {
 
 fn is_etsi(policy: &ObjectIdentifier) -> bool {
     policy.starts_with(&[0, 4, 0, 2042, 1]) || policy.starts_with(&[0, 4, 0, 194_112, 1])
+}
+
+/// Those of the CA/Browser Forum for web servers: a certificate without one claims none of its rules.
+fn is_of_the_web(policy: &ObjectIdentifier) -> bool {
+    policy.starts_with(&[2, 23, 140, 1])
 }
 
 fn is_http(name: &GeneralName) -> bool {

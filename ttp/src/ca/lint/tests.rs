@@ -49,13 +49,13 @@ fn full(profile: &str) -> (Template, Issuer) {
         .collect();
     // A server's common name is one of its alternative names.
     if let Some(name) = subject.get_mut(&Attribute::CommonName).filter(|_| profile.code() == ProfileCode::Server) {
-        *name = "shop.example".to_owned();
+        *name = "a.example.de".to_owned();
     }
     let names = profile.alternative_names();
     let some = |presence, text: &str| if allowed(presence) { vec![text.to_owned()] } else { Vec::new() };
     let alternative_names = AlternativeNames {
-        dns: some(names.dns, "shop.example"),
-        ip: if allowed(names.ip) { vec!["192.0.2.1".parse().unwrap()] } else { Vec::new() },
+        dns: some(names.dns, "a.example.de"),
+        ip: if allowed(names.ip) { vec!["9.9.9.9".parse().unwrap()] } else { Vec::new() },
         email: some(names.email, "anne@shop.example"),
     };
     let life_secs = u64::from(profile.life_days()) * 86_400 - 1;
@@ -152,10 +152,13 @@ const BROKEN: &[(&str, Change, &[&str])] = &[
     ("party-legal", |t| set(t, oid::CRL_DISTRIBUTION_POINTS, false, [&hex::decode("30163014a012a010860e").unwrap()[..], b"ldap://a.examp"].concat()), &["crl_distribution_point"]),
     ("party-legal", |t| drop_one(t, oid::AUTHORITY_INFO_ACCESS), &["authority_information_access"]),
     ("tls-server", |t| drop_one(t, oid::SUBJECT_ALT_NAME), &["alternative_names"]),
-    ("tls-server", |t| set(t, oid::SUBJECT_ALT_NAME, true, [&[0x30, 14, 0x82, 12][..], b"shop.example"].concat()), &["alternative_names"]),
-    ("tls-server", |t| set(t, oid::SUBJECT_ALT_NAME, false, [&[0x30, 14, 0x82, 12][..], b"Shop.example"].concat()), &["alternative_names"]),
+    ("tls-server", |t| set(t, oid::SUBJECT_ALT_NAME, true, [&[0x30, 14, 0x82, 12][..], b"a.example.de"].concat()), &["alternative_names"]),
+    ("tls-server", |t| set(t, oid::SUBJECT_ALT_NAME, false, [&[0x30, 14, 0x82, 12][..], b"A.example.de"].concat()), &["alternative_names"]),
     ("tls-server", |t| set(t, oid::SUBJECT_ALT_NAME, false, vec![0x30, 0]), &["alternative_names"]),
-    ("service-tls", |t| set(t, oid::SUBJECT_ALT_NAME, false, [&[0x30, 14, 0x82, 12][..], b"ship.example"].concat()), &["server_common_name"]),
+    ("tls-server", |t| set(t, oid::SUBJECT_ALT_NAME, false, [&[0x30, 14, 0x82, 12][..], b"intranet.lan"].concat()), &["public_names"]),
+    ("tls-server", |t| set(t, oid::SUBJECT_ALT_NAME, false, [&[0x30, 9, 0x82, 7][..], b"*.co.uk"].concat()), &["public_names"]),
+    ("tls-server", |t| set(t, oid::SUBJECT_ALT_NAME, false, [&[0x30, 20, 0x82, 12][..], b"a.example.de", &[0x87, 4, 10, 1, 2, 3]].concat()), &["public_names"]),
+    ("service-tls", |t| set(t, oid::SUBJECT_ALT_NAME, false, [&[0x30, 14, 0x82, 12][..], b"b.example.de"].concat()), &["server_common_name"]),
     ("tsu", |t| drop_one(t, oid::PRIVATE_KEY_USAGE_PERIOD), &["private_key_usage_period"]),
     ("party-legal", |t| set(t, oid::PRIVATE_KEY_USAGE_PERIOD, false, hex::decode("3022800f32303236303330313131353935395a810f32303237303330313131353935395a").unwrap()), &["private_key_usage_period"]),
     ("party-natural", |t| drop_one(t, oid::QC_STATEMENTS), &["qc_statements"]),

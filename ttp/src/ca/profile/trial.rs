@@ -69,8 +69,8 @@ impl Profile {
         let is = |presence: Presence| presence != Presence::Forbidden;
         AlternativeNames {
             dns: is(rules.dns).then(|| HOST.to_owned()).into_iter().collect(),
-            // RFC 5737.
-            ip: is(rules.ip).then_some(core::net::Ipv4Addr::new(192, 0, 2, 1).into()).into_iter().collect(),
+            // One that anybody can reach, as the rules for web servers want it; nothing is signed.
+            ip: is(rules.ip).then_some(core::net::Ipv4Addr::new(9, 9, 9, 9).into()).into_iter().collect(),
             email: is(rules.email).then(|| "name@example.org".to_owned()).into_iter().collect(),
         }
     }
