@@ -117,7 +117,7 @@ pub(crate) async fn certificate(
     Ok(cached(der, "application/pkix-cert", "public, max-age=86400", None, &headers))
 }
 
-/// `GET /crl/<name>.crl`.
+/// `GET /crl/<name>.crl`: the newest list; `GET /crl/sha256/<digest>.crl`: any that there ever was.
 pub(crate) async fn crl(
     State(app): State<Arc<App>>,
     file: Result<Path<String>, PathRejection>,
@@ -126,6 +126,12 @@ pub(crate) async fn crl(
     // What is no text is no name of ours.
     let Path(file) = file.map_err(|_| Problem::NotFound)?;
     let name = file.strip_suffix(".crl").ok_or(Problem::NotFound)?;
+    if let Some(digest) = name.strip_prefix("sha256/") {
+        let digest = digest.parse().map_err(|_| Problem::NotFound)?;
+        let der = tokio::task::spawn_blocking(move || app.service.list_of_digest(&digest)).await;
+        let der = der.ok().and_then(Result::ok).flatten().ok_or(Problem::NotFound)?;
+        return Ok(cached(der.into(), "application/pkix-crl", "public, max-age=31536000, immutable", None, &headers));
+    }
     let (der, this_update) = app.service.authorities.crl(name).ok_or(Problem::NotFound)?;
     Ok(cached(der, "application/pkix-crl", "public, max-age=300", Some(this_update), &headers))
 }

@@ -146,8 +146,8 @@ async fn a_refused_call_of_a_known_caller_is_an_entry_within_a_quota() {
     due.push(refused("POST /v1/keys/tls/rotate", "auth.forbidden"));
     // One that nobody needs a role for, and that does not read.
     let apply = Asked::secure("POST", "/v1/registrations?").json("key", "[").by(officer);
-    assert_eq!(ask(&service, apply).await.status, StatusCode::BAD_REQUEST);
-    due.push(refused("POST /v1/registrations?", "http.malformed"));
+    assert_eq!(ask(&service, apply).await.status, StatusCode::UNPROCESSABLE_ENTITY);
+    due.push(refused("POST /v1/registrations?", "registration.document"));
     assert_eq!(refused_calls(&service), due);
 
     // Nothing of a stranger's, and nothing of what is not there to be read; what is read without leave is.

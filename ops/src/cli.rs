@@ -30,7 +30,7 @@ pub(crate) use keys::{
 pub(crate) use outside::{Monitor, Witness, WitnessCommand, WitnessInit, WitnessServe};
 pub(crate) use party::{
     Document, OfStranger, Party, PartyApply, PartyApprove, PartyCommand, PartyExpiring, PartyIdentify, PartyPending,
-    PartyRead, PartyRefuse, PartyReinstate, PartyRevoke, PartyShow, PartyStatus, PartySuspend, PartyTerms,
+    PartyProof, PartyRead, PartyRefuse, PartyReinstate, PartyRevoke, PartyShow, PartyStatus, PartySuspend, PartyTerms,
     PartyWithdraw,
 };
 pub(crate) use serve::{Init, Serve};

@@ -447,6 +447,19 @@ impl Service {
         Ok((before, self.list_at(list, low)?))
     }
 
+    /// A list by its SHA-256, however old: each was made for everybody.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub(crate) fn list_of_digest(&self, digest: &Digest) -> Result<Option<Vec<u8>>, ServiceFault> {
+        let Some(index) = self.reader().find_digest(&digest.0)? else { return Ok(None) };
+        let fact = self.reader().fact(index)?.unwrap_or_default();
+        match read_fact::<CaFact>(&fact) {
+            Ok(CaFact::CrlIssued { .. }) => Ok(self.reader().artefact(index)?),
+            Ok(_) | Err(_) => Ok(None),
+        }
+    }
+
     fn list_at(&self, list: ListId, step: u64) -> Result<Option<KnownList>, ServiceFault> {
         let Some(index) = self.reader().step_index(&list.aggregate().0, step)? else { return Ok(None) };
         let Some(fact) = self.reader().fact(index)? else { return Ok(None) };

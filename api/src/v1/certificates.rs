@@ -211,12 +211,18 @@ pub(super) fn entry(app: &App, index: u64) -> Result<Value, Problem> {
     }))
 }
 
+fn text_of(value: &Value) -> &str {
+    value.as_str().unwrap_or_default()
+}
+
 fn described(app: &App, list: KnownList) -> Result<Value, Problem> {
+    let entry = entry(app, list.index)?;
     Ok(json!({
         "number": list.number,
         "this_update": list.this_update.to_string(),
         "next_update": list.next_update.to_string(),
-        "entry": entry(app, list.index)?,
+        "crl": format!("/crl/sha256/{}.crl", text_of(&entry["digest"])),
+        "entry": entry,
     }))
 }
 

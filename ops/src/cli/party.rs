@@ -28,6 +28,7 @@ pub(crate) enum PartyCommand {
     Apply(PartyApply),
     Status(PartyStatus),
     Withdraw(PartyWithdraw),
+    Proof(PartyProof),
     Pending(PartyPending),
     Read(PartyRead),
     Identify(PartyIdentify),
@@ -49,6 +50,38 @@ pub(crate) struct OfStranger {
     /// The folder of trust anchors: by the root.pem in it the server is known.
     #[arg(long, value_name = "DIR")]
     pub(crate) trust: PathBuf,
+}
+
+/// Prove what the status of a certificate was at a moment, whoever holds it.
+///
+/// Asks the service for the entries of the ledger that prove it and the lists around that moment, keeps them in a folder, and judges
+/// them with the trust anchors alone: the service's word counts for nothing. With --offline the folder is judged again, without any
+/// server. Exit 2: nothing is proven, for one as long as no list was made after that moment.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper party proof --certificate me.pem --at 2026-03-01T12:00:00Z --trust t --dir proof")]
+pub(crate) struct PartyProof {
+    #[command(flatten)]
+    pub(crate) of: OfStranger,
+    /// The certificate, PEM or DER; of several in a file the first.
+    #[arg(long, value_name = "FILE", required_unless_present = "offline")]
+    pub(crate) certificate: Option<PathBuf>,
+    /// The moment (RFC 3339); without it, now.
+    #[arg(long, value_name = "TIME", required_if_eq("offline", "true"))]
+    pub(crate) at: Option<String>,
+    /// By which CA, as the service calls it: needed where two have issued one with this serial number.
+    #[arg(long, value_name = "CA")]
+    pub(crate) issuer: Option<String>,
+    /// The folder for what proves it.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) dir: PathBuf,
+    /// So long it is waited for a list that is made after that moment, seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 0, value_parser = clap::value_parser!(u64).range(0..=86_400))]
+    pub(crate) wait_secs: u64,
+    /// Judge what is in the folder, and ask nobody.
+    #[arg(long)]
+    pub(crate) offline: bool,
 }
 
 /// Fetch the terms that an applicant accepts, and say what names them.

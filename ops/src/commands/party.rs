@@ -3,6 +3,7 @@
 mod applicant;
 mod folder;
 mod officer;
+mod proof;
 
 use semper_api::client::ClientError;
 use semper_ttp::crypto::{Entropy as _, OsEntropy};
@@ -21,6 +22,7 @@ pub(crate) fn run(args: cli::Party, json: bool) -> Exit {
         PartyCommand::Apply(args) => ("apply", applicant::apply(&args, json)),
         PartyCommand::Status(args) => ("status", applicant::status(&args, json)),
         PartyCommand::Withdraw(args) => ("withdraw", applicant::withdraw(&args, json)),
+        PartyCommand::Proof(args) => ("proof", proof::proof(&args, json)),
         PartyCommand::Pending(args) => ("pending", officer::pending(&args, json)),
         PartyCommand::Read(args) => ("read", officer::read(&args)),
         PartyCommand::Identify(args) => ("identify", officer::identify(&args, json)),

@@ -29,9 +29,13 @@ fn root(of: &cli::OfStranger) -> Result<Certificate, Failed> {
     Certificate::from_der(der).map_err(|fault| refused(&fault))
 }
 
-fn remote(of: &cli::OfStranger) -> Result<Remote, Failed> {
+pub(super) fn remote(of: &cli::OfStranger) -> Result<Remote, Failed> {
     let trust = ClientTrust::from_der(root(of)?.der()).map_err(|fault| Failed::usage(&fault))?;
     Remote::with_trust(&of.url, &trust).map_err(|error| Failed(error.exit(), error.to_string()))
+}
+
+pub(super) fn now() -> Timestamp {
+    Timestamp::from_millis(SystemReadings::new().read().wall_ms())
 }
 
 /// The terms in force, and the origin of the service.
@@ -117,7 +121,7 @@ fn document(args: &cli::PartyApply, folder: &Folder, offer: Offer<'_>) -> Result
         alternative_names: Some(names).filter(|names| *names != AlternativeNames::default()),
         contact: Some(contact).filter(|contact| contact.email.is_some() || contact.webhook.is_some()),
         party: random()?.into(),
-        now: Timestamp::from_millis(SystemReadings::new().read().wall_ms()),
+        now: now(),
         salts: [random()?, random()?],
     };
     let document = ApplicationDocument::of(&wish, offer).map_err(|fault| Failed::usage(&fault))?;

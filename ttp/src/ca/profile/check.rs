@@ -107,8 +107,8 @@ fn check_usage(certificate: &Certificate, kind: ProfileCode) -> Result<(), Profi
         ProfileCode::Operator | ProfileCode::Officer | ProfileCode::OcspResponder | ProfileCode::Tsu => {
             usage == KeyUsage::DIGITAL_SIGNATURE
         }
-        // Whatever others issued.
-        ProfileCode::Imported => true,
+        // None that is issued here.
+        ProfileCode::Imported => false,
         ProfileCode::Party | ProfileCode::Server | ProfileCode::Client | ProfileCode::Role => {
             usage.0 != 0 && usage.0 & CA_USAGE.0 == 0
         }
@@ -129,7 +129,7 @@ fn check_usage(certificate: &Certificate, kind: ProfileCode) -> Result<(), Profi
         ProfileCode::Party => !ours,
         // One that only agrees on keys has none.
         ProfileCode::Role => !has(oid::KP_TIME_STAMPING) && !has(oid::KP_OCSP_SIGNING),
-        ProfileCode::Imported => true,
+        ProfileCode::Imported => false,
         ProfileCode::Root | ProfileCode::IssuingCa | ProfileCode::Tsu => {
             certificate.extension(oid::EXTENDED_KEY_USAGE).is_none()
         }
