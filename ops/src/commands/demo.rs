@@ -3,11 +3,12 @@
 //! Everything is done by this very executable, started anew for each step as a user would start it ([`house`]), and by
 //! `openssl` as the stranger where it is installed. What each step proves is in [`story`]. Whatever happens, also a signal
 //! or a panic, no process that was started outlives this one (only SIGKILL of this process itself leaves the server to
-//! its operator). There is no waiting by the clock: the server says `listening`, the others end.
+//! its operator). There is no waiting by the clock but for the end of one second ([`party`]): the server says `listening`, the others end.
 //!
 //! The folder is kept, so that every command that was shown can be repeated by hand.
 
 mod house;
+mod party;
 mod story;
 
 use std::fs;
@@ -186,9 +187,11 @@ impl Teller {
 }
 
 /// What the folder holds.
-const FILES: [(&str, &str); 5] = [
+const FILES: [(&str, &str); 7] = [
     ("documents", "the document, and the altered copy"),
     ("evidence", "token, proof, and the proof as fetched after the crash"),
+    ("party", "a party: its key, its application, its certificate"),
+    ("status", "what proves the certificate's status before it was revoked"),
     ("data/trust", "what a verifier needs: root, chain, ledger key"),
     ("data", "the service: ledger, keys, certificates"),
     ("logs", "what every command said"),

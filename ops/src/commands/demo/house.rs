@@ -238,8 +238,11 @@ impl House {
             }
         });
         let line = line.recv_timeout(Duration::from_secs(READY_SECS)).unwrap_or_default();
-        match http_address(&line) {
-            Some(address) => Ok(Server { process, url: format!("http://{address}") }),
+        match address_in(&line, "http=") {
+            Some(address) => {
+                let https = address_in(&line, "https=").map(|address| format!("https://{address}"));
+                Ok(Server { process, url: format!("http://{address}"), https })
+            }
             None if lock(&self.running).closed => Err(Trouble::Interrupted),
             None => Err(Trouble::NotListening(log)),
         }
@@ -255,10 +258,10 @@ fn lock(running: &Mutex<Running>) -> MutexGuard<'_, Running> {
     running.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// HOST:PORT out of `listening http=HOST:PORT admin=HOST:PORT`.
-fn http_address(line: &str) -> Option<&str> {
+/// HOST:PORT out of `listening http=HOST:PORT admin=HOST:PORT https=HOST:PORT`.
+fn address_in<'a>(line: &'a str, name: &str) -> Option<&'a str> {
     let mut words = line.strip_prefix("listening ")?.split(' ');
-    words.find_map(|word| word.strip_prefix("http=")).filter(|address| !address.is_empty())
+    words.find_map(|word| word.strip_prefix(name)).filter(|address| !address.is_empty())
 }
 
 /// A child. Dropped while it runs, it is killed.
@@ -303,6 +306,7 @@ impl Drop for Process {
 pub(super) struct Server {
     process: Process,
     pub(super) url: String,
+    pub(super) https: Option<String>,
 }
 
 impl Server {
@@ -433,10 +437,10 @@ mod tests {
 
     #[test]
     fn the_ready_line() {
-        assert_eq!(http_address("listening http=[::1]:80 admin=127.0.0.1:2"), Some("[::1]:80"));
-        assert_eq!(http_address("listening admin=a http=b"), Some("b"));
+        assert_eq!(address_in("listening http=[::1]:80 admin=127.0.0.1:2", "http="), Some("[::1]:80"));
+        assert_eq!(address_in("listening admin=a http=b", "http="), Some("b"));
         for line in ["", "http=a", "listening", "listening http=", "not listening http=a"] {
-            assert_eq!(http_address(line), None, "{line}");
+            assert_eq!(address_in(line, "http="), None, "{line}");
         }
     }
 }

@@ -5,6 +5,7 @@
 //! | init, serve, stamp | a document is timestamped and logged |
 //! | kill -9, serve again, prove | what was released was durable; the receipt is rebuilt byte for byte |
 //! | verify, `openssl ts -verify`, with no server running | the evidence needs nobody's word, and no program of ours |
+//! | a party's steps | [`super::party`] |
 //! | fsck | the whole data folder is sound after the crash |
 //! | one byte changed, verify | a changed document is refused |
 
@@ -16,6 +17,7 @@ use serde_json::Value;
 
 use super::Teller;
 use super::house::{House, Said, Server, Trouble};
+use super::party::Party;
 use crate::cli::with_ending;
 use crate::config::TEST_POLICY;
 
@@ -56,9 +58,12 @@ impl<'a> Story<'a> {
         self.crash(teller, server)?;
         let server = self.start(teller, "Start it again on the same data: it recovers by itself.")?;
         self.prove_again(teller, &server)?;
+        let mut party = Party::new(self.house, self.folder);
+        party.live(teller, &server)?;
         self.stop(teller, server)?;
         self.verify(teller)?;
         self.stranger(teller)?;
+        party.prove_offline(teller)?;
         self.fsck(teller)?;
         self.alter(teller)
     }
