@@ -157,7 +157,7 @@ impl<'a> Known<'a> {
 }
 
 /// The keys that a service has, in the order in which the statement lists them.
-const KEYS: [KeyPurpose; 12] = [
+const KEYS: [KeyPurpose; 13] = [
     KeyPurpose::CaRoot,
     KeyPurpose::CaParty,
     KeyPurpose::CaServer,
@@ -170,6 +170,7 @@ const KEYS: [KeyPurpose; 12] = [
     KeyPurpose::LogNote,
     KeyPurpose::LogReceipt,
     KeyPurpose::Tls,
+    KeyPurpose::Webhook,
 ];
 
 fn dotted(policy: &semper_ttp::asn1::ObjectIdentifier) -> String {
