@@ -535,7 +535,7 @@ fn text(body: Bytes) -> Result<String, ClientError> {
 }
 
 /// The innermost message: "Connection refused" says more than "client error (Connect)".
-fn root_cause(error: &legacy::Error) -> String {
+pub(crate) fn root_cause(error: &legacy::Error) -> String {
     let mut cause: &dyn std::error::Error = error;
     while let Some(source) = cause.source() {
         cause = source;

@@ -16,6 +16,7 @@ mod ledger;
 pub mod log_source;
 pub mod metrics;
 pub mod monitor;
+pub mod notices;
 mod ocsp;
 pub mod pool;
 mod problem;
@@ -33,7 +34,7 @@ pub mod witnesses;
 pub use authorities::{Authorities, AuthorityKey};
 pub use service::{
     ActFault, CeremonyFault, CredentialFault, Endpoint, Imported, IssuedCertificate, KeyParts, KeyStore, KeyStoreFault,
-    KnownApplication, KnownCertificate, KnownKey, KnownList, KnownParty, Listener, OCSP_LIFE_SECS, PartyFault,
-    Policies, PolicyInForce, RegistrationFault, RegistrationParts, ResponderKey, Rotated, RotationCause, RotationFault,
-    Service, ServiceParts, Statements, TimeSource, ToIssue, ToRevoke, draft,
+    KnownApplication, KnownCertificate, KnownKey, KnownList, KnownParty, Listener, NoticeParts, OCSP_LIFE_SECS,
+    PartyFault, Policies, PolicyInForce, RegistrationFault, RegistrationParts, ResponderKey, Rotated, RotationCause,
+    RotationFault, Service, ServiceParts, Statements, TimeSource, ToIssue, ToRevoke, draft,
 };

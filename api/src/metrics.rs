@@ -56,6 +56,8 @@ pub struct Metrics {
     witnessed_age: Gauge,
     halted: IntGauge,
     backup_last: IntGauge,
+    notices: IntCounterVec,
+    notices_pending: IntGauge,
     clock: ClockMetrics,
     http: Arc<HttpMetrics>,
     tls: Arc<TlsMetrics>,
@@ -161,6 +163,18 @@ impl Metrics {
                 "semper_backup_last_timestamp_seconds",
                 "Unix time at which the newest backup was finished; 0 without one"
             ))),
+            notices: {
+                let notices = register!(IntCounterVec::new(
+                    bare("semper_notices_total", "Tries to tell holders of the end of certificates, by outcome"),
+                    &["outcome"]
+                ));
+                TRIED.iter().for_each(|outcome| notices.with_label_values(&[*outcome]).inc_by(0));
+                notices
+            },
+            notices_pending: register!(IntGauge::with_opts(bare(
+                "semper_notices_pending",
+                "Notices to holders that are due and were not told"
+            ))),
             clock: ClockMetrics::new(&registry),
             http: Arc::new(HttpMetrics::new(&registry)),
             tls: Arc::new(TlsMetrics::new(&registry)),
@@ -226,6 +240,16 @@ impl Metrics {
     /// When the newest backup was finished, seconds since 1970.
     pub fn backup_finished(&self, secs: i64) {
         self.backup_last.set(secs);
+    }
+
+    /// A try to tell a holder of the end of a certificate has ended so.
+    pub(crate) fn notice_tried(&self, outcome: &'static str) {
+        self.notices.with_label_values(&[outcome]).inc();
+    }
+
+    /// Notices that are due and were not told.
+    pub(crate) fn notices_pending(&self, count: usize) {
+        self.notices_pending.set(i64::try_from(count).unwrap_or(i64::MAX));
     }
 
     /// Those of the listeners.
@@ -301,6 +325,9 @@ impl Observer for Metrics {
         self.refused.with_label_values(&[reason(refused)]).inc();
     }
 }
+
+/// How a try to tell a holder ends.
+const TRIED: [&str; 4] = ["told", "failed", "gone", "fault"];
 
 /// Every label of a refusal.
 const REASONS: [&str; 9] =

@@ -13,6 +13,7 @@ mod ceremony;
 mod credential;
 mod crl;
 mod keys;
+mod notices;
 mod ocsp;
 mod offline;
 mod party;
@@ -51,6 +52,7 @@ pub use self::{
     ceremony::CeremonyFault,
     credential::{CredentialFault, Expiring, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
     keys::{KeyParts, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
+    notices::NoticeParts,
     ocsp::{OCSP_LIFE_SECS, ResponderKey},
     offline::Imported,
     party::{KnownParty, PartyFault},
@@ -60,6 +62,7 @@ pub use self::{
 use self::{
     act::folded,
     keys::Keyring,
+    notices::NoticeKey,
     ocsp::Responders,
     token::{FIRST_USE_STEP, FirstUse},
 };
@@ -162,6 +165,8 @@ pub struct ServiceParts {
     pub policies: Policies,
     /// What the operator says of its practice.
     pub statements: Statements,
+    /// What notices to holders rest on; `None` for a service that sends none.
+    pub notices: Option<NoticeParts>,
 }
 
 /// What the operator says of its practice, as Markdown.
@@ -213,6 +218,7 @@ pub struct Service {
     keys: Option<Keyring>,
     policies: Policies,
     pub(crate) statements: Statements,
+    pub(crate) notices: Option<NoticeKey>,
     /// True once the ledger says so of all of them.
     policies_in_force: AtomicBool,
 }
@@ -265,7 +271,7 @@ impl Service {
     pub fn new(parts: ServiceParts) -> Result<Arc<Self>, ServiceFault> {
         let ServiceParts { ledger, endpoints, authorities, time, entropy, metrics, quota, .. } = parts;
         let ServiceParts { witnesses, checkpoints, policy_hash, description, base_url, .. } = parts;
-        let ServiceParts { responders, subject, test, registration, keys, policies, statements, .. } = parts;
+        let ServiceParts { responders, subject, test, registration, keys, policies, statements, notices, .. } = parts;
         let responders = Responders::new(&authorities, responders, subject);
         let test_policy = TEST_POLICY.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn()).filter(|_| test);
         let serial = AtomicU64::new(ledger.reader().counter(SERIAL_COUNTER)?);
@@ -302,6 +308,7 @@ impl Service {
             keys: keys.map(Keyring::from),
             policies,
             statements,
+            notices: notices.map(NoticeKey::from),
             policies_in_force: AtomicBool::new(false),
         });
         service.load_open_applications()?;

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use semper_ttp::time::Timestamp;
+use semper_ttp::{notice::EXPIRING, time::Timestamp};
 use serde_json::json;
 
 use crate::{problem::Problem, router::App};
@@ -74,6 +74,11 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
                 })
             }).collect::<Vec<_>>(),
         },
+        // By this key a holder knows that a notice is ours; of one that was followed no notice is signed any more.
+        "webhooks": service.notices.as_ref().map(|notices| {
+            let (key, public_key) = notices.described();
+            json!({ "key": key.to_string(), "public_key": public_key, "types": [EXPIRING] })
+        }),
         "authorities": service.authorities.all().iter().map(|held| {
             let name = held.key.ca.place();
             json!({ "name": name, "certificate": format!("/ca/{name}.cer"), "crl": format!("/crl/{name}.crl") })

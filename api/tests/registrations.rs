@@ -14,6 +14,7 @@ use http_body_util::BodyExt;
 use semper_api::{
     Policies, RegistrationParts, Service, ToRevoke,
     access::AccessLog,
+    notices::Networks,
     router::{App, BodyLimits, secure},
     server::{Peer, RequestId},
     tls::ClientCertificate,
@@ -27,10 +28,10 @@ use semper_ttp::{
     },
     crypto::{Entropy, OsEntropy, SignatureAlgorithm, Signer, SoftKey},
     digest::Digest,
-    evidence::{Fact, Kind, OpsFact, OpsKind, PartyKind, Recorded},
+    evidence::{Aggregate, Fact, Kind, OpsFact, OpsKind, PartyKind, Recorded},
     id::PartyId,
     policy::roles::{TrustedRole, TrustedRoles},
-    registration::document::{ApplicationDocument, Offer, Wish, accept_terms},
+    registration::document::{ApplicationDocument, Contact, Offer, Wish, accept_terms},
     x509::Certificate,
 };
 use serde_json::{Value, json};
@@ -183,11 +184,16 @@ impl World {
     }
 
     fn application(&self, keys: &[(&str, &SoftKey)], party: PartyId) -> Vec<u8> {
+        self.application_with(keys, party, None)
+    }
+
+    fn application_with(&self, keys: &[(&str, &SoftKey)], party: PartyId, webhook: Option<&str>) -> Vec<u8> {
+        let webhook = webhook.map(str::to_owned);
         let wish = Wish {
             keys: keys.iter().map(|(profile, key)| ((*profile).to_owned(), *key as &dyn Signer)).collect(),
             subject: subject(),
             alternative_names: None,
-            contact: None,
+            contact: webhook.map(|webhook| Contact { email: None, webhook: Some(webhook) }),
             party,
             now: START,
             salts: [random(), random()],
@@ -621,4 +627,72 @@ async fn two_requests_with_one_key_are_told_apart() {
     let (status, second) = world.repeat(&stranger, "/v1/registrations", "same", another).await;
     assert_eq!(status, 201);
     assert_ne!(first["id"], second["id"]);
+}
+
+/// Whom to tell, by the ledger alone: with the notices' days, serial numbers and receivers.
+fn due(world: &World) -> Vec<(u16, Vec<u8>, String)> {
+    let due = world.service.due_notices(&[30, 7, 1], &Networks::default(), |_, _| false, 100).unwrap();
+    for notice in &due {
+        world::openapi::judge_by(&json!({ "$ref": "#/components/schemas/ExpiringNotice" }), &notice.body, &notice.id);
+    }
+    due.into_iter().map(|due| (due.of.due.days_before, due.of.serial, due.webhook.host().to_owned())).collect()
+}
+
+#[tokio::test]
+async fn a_holder_is_told_unless_it_knows() {
+    let world = World::new();
+    let (officer, stranger) = (world.staff("officer"), Person::stranger());
+    let approved = async |id: &str| {
+        world.identified(&officer, id).await;
+        certificates(&world.approve(&officer, id).await.1)
+    };
+    for webhook in ["https://127.0.0.1/", "https://10.1/"] {
+        let document = world.application_with(&[("party-legal", &key())], random().into(), Some(webhook));
+        let (status, answer) = world.post_bytes(&stranger, "/v1/registrations", document).await;
+        assert_eq!((status, &answer["code"]), (422, &"registration.webhook".into()), "{answer}");
+    }
+    let (sign, auth, party) = (key(), key(), PartyId::from(random()));
+    let keys = [("party-legal", &sign), ("party-auth", &auth)];
+    let webhook = Some("https://hooks.example:8443/martin?token=secret");
+    let document = world.application_with(&keys, party, webhook);
+    let applied = world.post_bytes(&stranger, "/v1/registrations", document).await.1;
+    let first = approved(applied["id"].as_str().unwrap()).await;
+    let of = |issued: &[Certificate], key: &SoftKey| {
+        issued.iter().find(|found| found.spki_der() == key.spki_der()).unwrap().clone()
+    };
+    // Somebody who named no webhook is told nothing.
+    world.party(&officer).await;
+    assert_eq!(due(&world), []);
+    world.now.pass(701 * DAY_SECS);
+    let host = || "hooks.example:8443".to_owned();
+    let mut expected: Vec<_> = first.iter().map(|found| (30, found.serial(), host())).collect();
+    expected.sort();
+    let mut found = due(&world);
+    found.sort();
+    assert_eq!(found, expected);
+    // What was told is not told again, and what follows it is.
+    let told = |_: &_, days: u16| days == 30;
+    let due_now = |told: &dyn Fn(&Aggregate, u16) -> bool| {
+        world.service.due_notices(&[30, 7], &Networks::default(), told, 100).unwrap().len()
+    };
+    assert_eq!(due_now(&told), 0);
+    world.now.pass(24 * DAY_SECS);
+    assert_eq!(due_now(&told), 2);
+
+    // Renewed by the party itself, for the same names.
+    let (next, login) = (key(), Person::with(of(&first, &auth)));
+    let document = world.application(&[("party-legal", &next)], party);
+    let applied = world.post_bytes(&login, "/v1/registrations", document).await.1;
+    let second = approved(applied["id"].as_str().unwrap_or_else(|| panic!("{applied}"))).await;
+    assert_eq!(due(&world), [(7, of(&first, &auth).serial(), host())]);
+    // Without that renewal, it ends as it did.
+    let revoke = |certificate: &Certificate| {
+        let (serial, officer) = (certificate.serial(), Digest::of(b"officer"));
+        let revoke = ToRevoke { ca: CA, serial, reason: Reason::Superseded, officer, idempotency: None };
+        world.service.revoke(&revoke).unwrap();
+    };
+    revoke(&of(&second, &next));
+    assert_eq!(due(&world).len(), 2);
+    first.iter().for_each(revoke);
+    assert_eq!(due(&world), []);
 }

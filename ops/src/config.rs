@@ -18,6 +18,7 @@ mod endpoints;
 mod identity;
 mod keys;
 mod listen;
+mod notices;
 mod secret;
 mod sections;
 mod statements;
@@ -35,6 +36,7 @@ pub(crate) use endpoints::{ENDPOINTS, endpoint_settings};
 pub(crate) use identity::{Identity, IdentityIncomplete};
 pub(crate) use keys::Keys;
 pub(crate) use listen::Listen;
+pub(crate) use notices::Notices;
 pub(crate) use secret::{Secret, SecretError};
 pub(crate) use sections::{
     ClockSection, ClockSource, HashName, Init, Ledger, Limits, Log, LogFormat, Service, Shutdown, Storage, TEST_POLICY,
@@ -62,6 +64,7 @@ pub(crate) struct Config {
     pub(crate) keys: Keys,
     pub(crate) shutdown: Shutdown,
     pub(crate) statements: Statements,
+    pub(crate) notices: Notices,
 }
 
 /// Why a configuration is not taken. Each names the key and says what would be taken, so that the line can be put right
@@ -151,6 +154,7 @@ impl Config {
         self.keys.verify(&mut faults);
         self.shutdown.verify(&mut faults);
         self.statements.verify(&mut faults);
+        self.notices.verify(&mut faults);
         identity::verify(&self.ledger, &self.service, &mut faults);
         self.verify_between(&mut faults);
         if faults.0.is_empty() { Ok(()) } else { Err(ConfigError::Refused(faults.0)) }

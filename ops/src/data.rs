@@ -15,6 +15,7 @@
 //!      certs/           <name>.cer   certificates, DER
 //!      witnessed        the newest checkpoint that a quorum of witnesses has cosigned
 //!      evidence/        checkpoints of ours that a witness showed and that contradict this ledger, and proofs that they do
+//!      notices          which holders were told of the end of their certificates
 //!      READ-ONLY        only where a restored ledger must not go on: what was lost
 //!      checkpoints/     copies of the store while a backup reads them
 //!      backup.lock      held by a backup that runs
@@ -77,6 +78,9 @@ pub(crate) const BACKUP_INDEX: &str = "backup.index";
 
 /// The newest checkpoint that a quorum of witnesses has cosigned.
 pub(crate) const WITNESSED: &str = "witnessed";
+
+/// Which holders were told of the end of their certificates.
+pub(crate) const NOTICES: &str = "notices";
 
 /// The folder of copies of the store. On the store's file system, since they link its files.
 pub(crate) const CHECKPOINTS: &str = "checkpoints";

@@ -129,6 +129,24 @@ impl<'a> Known<'a> {
         own.unwrap_or("Not stated by the operator apart from the contact above.")
     }
 
+    /// Whether and when holders are told that their certificates end.
+    fn notices(&self) -> String {
+        let mut days = self.config.notices.days_before.clone();
+        days.sort_unstable_by(|one, other| other.cmp(one));
+        days.dedup();
+        match days.as_slice() {
+            [] => "No holder is told that its certificate ends.".to_owned(),
+            [most @ .., last] => {
+                let most: Vec<_> = most.iter().map(u16::to_string).collect();
+                let days = if most.is_empty() { last.to_string() } else { format!("{} and {last}", most.join(", ")) };
+                format!(
+                    "Who named a webhook in its application is told there {days} days before its certificate ends, as \
+                     far as it takes the notice; that none came prolongs no certificate."
+                )
+            }
+        }
+    }
+
     /// What no reader may overlook.
     fn notice(&self) -> &'static str {
         if self.is_test() {
@@ -157,7 +175,7 @@ impl<'a> Known<'a> {
 }
 
 /// The keys that a service has, in the order in which the statement lists them.
-const KEYS: [KeyPurpose; 12] = [
+const KEYS: [KeyPurpose; 13] = [
     KeyPurpose::CaRoot,
     KeyPurpose::CaParty,
     KeyPurpose::CaServer,
@@ -170,6 +188,7 @@ const KEYS: [KeyPurpose; 12] = [
     KeyPurpose::LogNote,
     KeyPurpose::LogReceipt,
     KeyPurpose::Tls,
+    KeyPurpose::Webhook,
 ];
 
 fn dotted(policy: &semper_ttp::asn1::ObjectIdentifier) -> String {

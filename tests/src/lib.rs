@@ -13,6 +13,7 @@
 //! | [`strangers`] | programs of others, and how they are run |
 //! | [`vault`] | where backups lie, and who can read them |
 //! | [`tls`] | a client's half of TLS, with and without a certificate |
+//! | [`receiver`] | a holder's webhook receiver |
 //! | [`realtime`] | servers in another time than ours |
 //! | [`softhsm`] | a PKCS#11 token, behind a module that fails as a test says |
 //! | [`dice`] | seeded randomness |
@@ -29,6 +30,7 @@ pub mod pki;
 pub mod powercut;
 pub mod process;
 pub mod realtime;
+pub mod receiver;
 pub mod server;
 pub mod softhsm;
 pub mod stamp;

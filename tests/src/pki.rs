@@ -444,6 +444,7 @@ fn service(
         keys: None,
         policies,
         statements: Statements::default(),
+        notices: None,
         registration: RegistrationParts::default(),
     });
     let service = service.expect("a service");

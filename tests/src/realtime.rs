@@ -55,6 +55,15 @@ impl Realtime {
     /// It does not become ready.
     #[must_use]
     pub fn start(&self, data: &Data) -> Server {
+        self.start_with(data, &[])
+    }
+
+    /// The same with more in its environment.
+    ///
+    /// # Panics
+    /// It does not become ready.
+    #[must_use]
+    pub fn start_with(&self, data: &Data, more: &[(&str, &str)]) -> Server {
         let offset = self.offset_file();
         let environment = [
             ("LD_PRELOAD", self.library.as_str()),
@@ -62,6 +71,6 @@ impl Realtime {
             ("FAKETIME_NO_CACHE", "1"),
             ("FAKETIME_DONT_FAKE_MONOTONIC", "1"),
         ];
-        Server::start(data.path(), &[], &environment)
+        Server::start(data.path(), &[], &[&environment[..], more].concat())
     }
 }

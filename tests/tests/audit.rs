@@ -125,7 +125,7 @@ fn all_that_a_server_did_is_decided_again() {
     assert_eq!((&document["verdict"], &document["different"]), (&"same".into(), &0.into()), "{document}");
     assert_eq!(count(&document, "timestamp.token"), (granted, 0, 0));
     assert_eq!(count(&document, "ledger.genesis"), (1, 0, 0));
-    assert_eq!(count(&document, "ops.key-made"), (12, 0, 0));
+    assert_eq!(count(&document, "ops.key-made"), (13, 0, 0));
     assert_eq!(count(&document, "ops.key-first-use"), (2, 0, 0));
     assert_eq!(count(&document, "ca.certificate-issued"), (12, 0, 0)); // with those of three OCSP responders
     assert_eq!(count(&document, "ca.crl-issued"), (4, 0, 0));

@@ -146,7 +146,7 @@ fn who_may_and_what_is_asked_twice() {
         assert!(refused.stdout.contains("keys.not_rotated"), "{refused:#?}");
     }
     keys(&server, "operator", &["rotate", "tsu-dsa"]).expect(64);
-    assert_eq!(count(&server, OpsKind::KeyMade), 12, "nothing of this made a key");
+    assert_eq!(count(&server, OpsKind::KeyMade), 13, "nothing of this made a key");
 
     let once = keys(&server, "operator", &["rotate", "tsu-ec", "--idempotency-key", "a"]);
     let twice = keys(&server, "operator", &["rotate", "tsu-ec", "--idempotency-key", "a"]);
@@ -155,7 +155,7 @@ fn who_may_and_what_is_asked_twice() {
     let other = keys(&server, "operator", &["rotate", "tls", "--idempotency-key", "a"]);
     other.expect(64);
     assert!(other.stdout.contains("http.idempotency_key"), "{other:#?}");
-    assert_eq!(count(&server, OpsKind::KeyMade), 13);
+    assert_eq!(count(&server, OpsKind::KeyMade), 14);
 
     // The same over HTTP: what does not read, and whoever shows no certificate.
     let post = |client: &SslConnector, path: &str, key: &str, body: &str| {
@@ -174,7 +174,7 @@ fn who_may_and_what_is_asked_twice() {
     ] {
         assert_eq!(post(&operator, path, key, body), expected, "{path} {key} {body}");
     }
-    assert_eq!(count(&server, OpsKind::KeyMade), 13);
+    assert_eq!(count(&server, OpsKind::KeyMade), 14);
 }
 
 /// The certificate that the listener shows.

@@ -20,6 +20,7 @@
 //! | [`timestamp`] | the timestamping authority (RFC 3161, ETSI EN 319 422) |
 //! | [`ca`] | certificates and CRLs (RFC 5280), OCSP (RFC 6960) |
 //! | [`registration`], [`party`] | applications for certificates and who decided them; what is known of each party |
+//! | [`notice`] | what holders are told of their certificates, when, and how it is signed |
 //! | [`policy`] | which policies are in force, and who holds which trusted role |
 //! | [`statement`] | what parties and third parties sign: JWS in a narrow profile, one type for each kind |
 //! | [`verify`] | offline verification of what the others made; shares only formats with them |
@@ -41,6 +42,7 @@ pub mod digest;
 pub mod evidence;
 pub mod id;
 pub mod json;
+pub mod notice;
 pub mod party;
 pub mod policy;
 pub mod registration;

@@ -152,6 +152,8 @@ pub struct Expiring {
     pub ca: CaId,
     /// Content octets of its serial number.
     pub serial: Vec<u8>,
+    /// First moment.
+    pub not_before: Timestamp,
     /// Last moment.
     pub not_after: Timestamp,
     /// SHA-256 of its profile; none for what a CA issued before it was taken over.
@@ -496,17 +498,17 @@ impl Service {
         for issued_at in indexes {
             let fact = read_fact::<CaFact>(&self.reader().fact(issued_at)?.unwrap_or_default())?;
             let Some((ca, serial)) = fact.certificate() else { continue };
-            let (profile, registration, not_after) = match &fact {
-                CaFact::CertificateIssued { not_after, grounds: Some(grounds), .. } => {
+            let (profile, registration, not_before, not_after) = match &fact {
+                CaFact::CertificateIssued { not_before, not_after, grounds: Some(grounds), .. } => {
                     let registration = <[u8; 16]>::try_from(grounds.registration.as_slice()).ok().map(Into::into);
-                    (Some(grounds.profile), registration, *not_after)
+                    (Some(grounds.profile), registration, *not_before, *not_after)
                 }
-                CaFact::CertificateImported { not_after, .. } => (None, None, *not_after),
+                CaFact::CertificateImported { not_before, not_after, .. } => (None, None, *not_before, *not_after),
                 _ => continue,
             };
             let (state, serial) = (self.certificate_state(&ca.certificate(serial))?, serial.to_vec());
             let is_revoked = state.issued().is_some_and(|status| status.revoked.is_some());
-            found.push(Expiring { ca, serial, not_after, profile, registration, is_revoked, issued_at });
+            found.push(Expiring { ca, serial, not_before, not_after, profile, registration, is_revoked, issued_at });
         }
         Ok((found, next))
     }

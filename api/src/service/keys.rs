@@ -11,7 +11,8 @@
 //! | 5 | the end of the old key | the daily look finds that the old one has a follower and tells its end |
 //!
 //! The key of a CA is not told as ended when it has a follower: it goes on signing lists. A responder's key needs no certificate of
-//! its own commit; it gets one as it gets every other (`ocsp.rs`).
+//! its own commit; it gets one as it gets every other (`ocsp.rs`). That of notices to holders has none: its public half is published
+//! (`/.well-known/semper`), and its life ends when an operator says so.
 
 mod life;
 
@@ -39,6 +40,7 @@ use super::{
     act::{ATTEMPTS_MAX, Repetition, read_fact},
     credential::Prepared,
     draft,
+    notices::NoticeKey,
 };
 use crate::{
     authorities::{AuthorityKey, Held},
@@ -280,8 +282,8 @@ impl Service {
     }
 
     fn settle(&self, keyring: &Keyring, purpose: KeyPurpose, kind: Kind) -> Result<(), RotationFault> {
-        // A responder's newest key is in use from the next start on, and recorded then.
-        if matches!(kind, Kind::Responder(_)) {
+        // The newest key of a responder, or of notices, is in use from the next start on, and recorded then.
+        if matches!(kind, Kind::Responder(_) | Kind::Notices) {
             return Ok(());
         }
         for key in keyring.store.unfinished(purpose)? {
@@ -322,6 +324,7 @@ impl Service {
                 let key = keyring.listener().as_ref().map(|listener| listener.key).ok_or(RotationFault::NotOurs)?;
                 return Ok((key, keyring.store.open(key)?));
             }
+            Kind::Notices => self.notices.as_ref().map(NoticeKey::current),
         }
         .ok_or_else(missing)
     }
@@ -370,7 +373,7 @@ impl Service {
         Err(RotationFault::Credential(CredentialFault::Busy))
     }
 
-    /// The certificate that a new key gets; none for a responder's.
+    /// The certificate that a new key gets; none for a responder's and for that of notices.
     pub(super) fn wanted(
         &self,
         keyring: &Keyring,
@@ -379,7 +382,7 @@ impl Service {
         signer: &dyn Signer,
     ) -> Result<Option<ToIssue>, RotationFault> {
         let (by, profile, alternative_names) = match kind {
-            Kind::Responder(_) => return Ok(None),
+            Kind::Responder(_) | Kind::Notices => return Ok(None),
             Kind::Unit => (Authority::Tsu, "tsu", AlternativeNames::default()),
             Kind::Authority(_) => (Authority::Root, "issuing-ca", AlternativeNames::default()),
             Kind::Listener => {
@@ -420,6 +423,7 @@ impl Service {
             (Kind::Responder(authority), _) => {
                 self.replace_responder_key(authority, key, &signer)?;
             }
+            (Kind::Notices, _) => self.replace_notice_key(key, signer),
             (Kind::Unit, Some(certificate)) => {
                 keep(certificate)?;
                 self.replace_unit(key, signer, certificate)?;
@@ -572,6 +576,8 @@ pub(super) enum Kind {
     Authority(Authority),
     /// The HTTPS listener's.
     Listener,
+    /// The one that signs notices to holders.
+    Notices,
 }
 
 impl Kind {
@@ -581,6 +587,7 @@ impl Kind {
         match purpose {
             KeyPurpose::TsuEc | KeyPurpose::TsuRsa => Some(Self::Unit),
             KeyPurpose::Tls => Some(Self::Listener),
+            KeyPurpose::Webhook => Some(Self::Notices),
             _ => issuing.clone().find(|authority| authority.key_purpose() == purpose).map(Self::Authority).or_else(
                 || {
                     issuing
@@ -598,7 +605,7 @@ impl Kind {
             Self::Unit => Some(ProfileCode::Tsu),
             Self::Authority(_) => Some(ProfileCode::IssuingCa),
             Self::Listener => Some(ProfileCode::Server),
-            Self::Responder(_) => None,
+            Self::Responder(_) | Self::Notices => None,
         }
     }
 }

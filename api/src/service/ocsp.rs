@@ -443,7 +443,7 @@ impl Service {
     }
 
     /// The entry of a key that was made after `semper init`.
-    fn record_key_made(&self, key: KeyId, spki_der: &[u8], now: Timestamp) -> Result<(), ServiceFault> {
+    pub(super) fn record_key_made(&self, key: KeyId, spki_der: &[u8], now: Timestamp) -> Result<(), ServiceFault> {
         let history = Aggregate::of_key(key);
         if self.reader().last_step(&history.0)?.is_some() {
             return Ok(());

@@ -42,7 +42,10 @@ use super::{
     CredentialFault, Policies, Service, ServiceFault, ToIssue,
     act::{ActFault, Acted, Given, read_fact},
 };
-use crate::access::{Access, AccessLog};
+use crate::{
+    access::{Access, AccessLog},
+    notices::WebhookFault,
+};
 
 /// The most applications that are open at once: more than officers decide in the life of one.
 const OPEN_MAX: usize = 10_000;
@@ -91,6 +94,9 @@ pub enum RegistrationFault {
     /// No such profile, or not one to apply for.
     #[error("nobody applies for certificates of the profile {0}")]
     Profile(String),
+    /// The webhook that it names.
+    #[error("contact: the webhook is not called: {0}")]
+    Webhook(#[from] WebhookFault),
     /// The terms were accepted by another party than the one that applies.
     #[error("the terms were accepted by the party {accepted}, and {applicant} applies")]
     OtherParty {
@@ -160,6 +166,7 @@ impl Service {
         if let Some(index) = self.answered(idempotency).map_err(ActFault::from)? {
             return Ok(self.application_of_entry(index)?);
         }
+        self.judge_webhook(&document)?;
         let offer = Offer { service: self.reader().identity().origin(), terms: self.register.terms_digest };
         let proof = document.prove(offer)?;
         if let Some(applicant) = applicant.filter(|applicant| *applicant != proof.party) {

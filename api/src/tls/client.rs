@@ -5,11 +5,13 @@ use hyper_util::client::legacy::connect::HttpConnector;
 use openssl::error::ErrorStack;
 use openssl::pkcs12::{ParsedPkcs12_2, Pkcs12};
 use openssl::pkey::{PKey, Private};
-use openssl::ssl::{SslConnector, SslMethod, SslVersion};
+use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslVersion};
 use openssl::x509::X509;
 use openssl::x509::store::X509StoreBuilder;
 
 use semper_ttp::crypto::Passphrase;
+
+use crate::notices::Resolver;
 
 /// Why a `.p12` is nobody's.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -89,8 +91,7 @@ pub(crate) fn connector(
     identity: Option<&ClientIdentity>,
 ) -> Result<HttpsConnector<HttpConnector>, ErrorStack> {
     connector.enforce_http(false);
-    let mut ssl = SslConnector::builder(SslMethod::tls_client())?;
-    ssl.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+    let mut ssl = settings()?;
     if let Some(ClientIdentity { certificate, key, between, .. }) = identity {
         ssl.set_certificate(certificate)?;
         ssl.set_private_key(key)?;
@@ -105,4 +106,19 @@ pub(crate) fn connector(
         ssl.set_cert_store(anchors.build());
     }
     HttpsConnector::with_connector(connector, ssl)
+}
+
+/// Connects to `https` URLs of anybody whom the machine trusts, at addresses that the connector's resolver gives.
+pub(crate) fn to_strangers(
+    mut connector: HttpConnector<Resolver>,
+) -> Result<HttpsConnector<HttpConnector<Resolver>>, ErrorStack> {
+    connector.enforce_http(false);
+    HttpsConnector::with_connector(connector, settings()?)
+}
+
+/// TLS 1.2 or newer; libcrypto judges the chain and the name.
+fn settings() -> Result<SslConnectorBuilder, ErrorStack> {
+    let mut ssl = SslConnector::builder(SslMethod::tls_client())?;
+    ssl.set_min_proto_version(Some(SslVersion::TLS1_2))?;
+    Ok(ssl)
 }

@@ -117,6 +117,7 @@ impl From<RegistrationFault> for Problem {
             RegistrationFault::Document(_) => Code::RegistrationDocument,
             RegistrationFault::Proof(_) => Code::RegistrationProof,
             RegistrationFault::Profile(_) => Code::RegistrationProfile,
+            RegistrationFault::Webhook(_) => Code::RegistrationWebhook,
             RegistrationFault::OtherParty { .. } => Code::AuthForbidden,
             RegistrationFault::Lint { .. } => Code::CaLint,
             RegistrationFault::Full => Code::ServerBusy,

@@ -103,6 +103,8 @@ codes! {
     RegistrationProof = "registration.proof" UNPROCESSABLE_ENTITY "Possession of a key, or acceptance of the terms, is not shown",
     /// Nobody applies for certificates of this profile.
     RegistrationProfile = "registration.profile" UNPROCESSABLE_ENTITY "There is no such profile to apply for",
+    /// The webhook of the application is not called.
+    RegistrationWebhook = "registration.webhook" UNPROCESSABLE_ENTITY "The webhook is not called",
     /// Two of the keys are one.
     RegistrationSameKey = "registration.same_key" UNPROCESSABLE_ENTITY "The application has the same key twice",
     /// A key of the application was compromised.
@@ -384,6 +386,7 @@ const PAGES: &[(&str, &str)] = pages![
     "registration.refused",
     "registration.same_key",
     "registration.same_officer",
+    "registration.webhook",
     "server.busy",
     "server.fault",
     "server.unavailable",

@@ -14,8 +14,8 @@ use std::{
 };
 
 use semper_api::{
-    Authorities, AuthorityKey, Policies, RegistrationParts, ResponderKey, Service, ServiceParts, Statements,
-    TimeSource, ToIssue, metrics::Metrics, quota::Quota,
+    Authorities, AuthorityKey, NoticeParts, Policies, RegistrationParts, ResponderKey, Service, ServiceParts,
+    Statements, TimeSource, ToIssue, metrics::Metrics, notices::Networks, quota::Quota,
 };
 use semper_ledger::{
     anchor::memory::MemoryAnchor,
@@ -296,6 +296,11 @@ fn made(
         keys: None,
         policies,
         statements: Statements::default(),
+        notices: Some(NoticeParts {
+            key: KeyId::new(KeyPurpose::Webhook, 1),
+            signer: Arc::new(SoftKey::generate(SignatureAlgorithm::Ed25519).unwrap()),
+            networks: Networks::default(),
+        }),
     })
     .unwrap()
 }

@@ -55,13 +55,19 @@ pub(crate) fn judge(method: &str, path: &str, status: StatusCode, headers: &Head
     let content = response["content"].get(media_type);
     let content = content.unwrap_or_else(|| panic!("{method} {path}: {status} as {media_type} is not described"));
     if let Some(schema) = content.get("schema") {
-        let instance: Value = serde_json::from_slice(body).unwrap();
-        let wrapped = json!({ "components": DOCUMENT["components"], "allOf": [schema] });
-        let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
-        compiler.set_default_draft(boon::Draft::V2020_12);
-        compiler.add_resource("answer.json", wrapped).unwrap();
-        let compiled = compiler.compile("answer.json", &mut schemas).unwrap();
-        let judged = schemas.validate(&instance, compiled).map_err(|fault| format!("{fault:#}"));
-        assert_eq!(judged, Ok(()), "{method} {path}: {status}: {instance:#}");
+        judge_by(schema, body, &format!("{method} {path}: {status}"));
     }
+}
+
+/// Judges a document by a schema of the description.
+#[track_caller]
+pub(crate) fn judge_by(schema: &Value, body: &[u8], what: &str) {
+    let instance: Value = serde_json::from_slice(body).unwrap();
+    let wrapped = json!({ "components": DOCUMENT["components"], "allOf": [schema] });
+    let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
+    compiler.set_default_draft(boon::Draft::V2020_12);
+    compiler.add_resource("answer.json", wrapped).unwrap();
+    let compiled = compiler.compile("answer.json", &mut schemas).unwrap();
+    let judged = schemas.validate(&instance, compiled).map_err(|fault| format!("{fault:#}"));
+    assert_eq!(judged, Ok(()), "{what}: {instance:#}");
 }

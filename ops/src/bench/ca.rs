@@ -118,6 +118,7 @@ fn service_in(data: &Path) -> Result<Arc<Service>, Failed> {
         keys: None,
         policies: Policies::builtin(),
         statements: Statements::default(),
+        notices: None,
     })?;
     service.record_policies()?;
     Ok(service)

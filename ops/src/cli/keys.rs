@@ -62,7 +62,7 @@ pub(crate) struct KeysList {
 Example:
   semper keys rotate tsu-ec --url https://127.0.0.1:8443 --identity people/operator.p12")]
 pub(crate) struct KeysRotate {
-    /// Which: tsu-ec, tsu-rsa, ca-party, ca-server, ca-tsu, ocsp-party, ocsp-server, ocsp-tsu or tls.
+    /// Which: tsu-ec, tsu-rsa, ca-party, ca-server, ca-tsu, ocsp-party, ocsp-server, ocsp-tsu, tls or webhook.
     #[arg(value_name = "KEY", value_parser = purpose)]
     pub(crate) key: KeyPurpose,
     #[command(flatten)]

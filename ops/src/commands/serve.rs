@@ -4,6 +4,7 @@
 mod applications;
 mod https;
 mod keystore;
+mod notices;
 mod outside;
 mod storage;
 
@@ -102,7 +103,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     let custody = Custody::new(&folder, &config.keys)?;
     if read_only.is_none() && !args.check {
         custody.clear()?;
-        folder.make_responder_keys(&custody, &OsEntropy)?;
+        folder.make_later_keys(&custody, &OsEntropy)?;
         folder.make_terms(&folder.identity()?)?;
     }
     let storage = match &read_only {
@@ -199,6 +200,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         keys: Some(keys).filter(|_| read_only.is_none()),
         policies,
         statements,
+        notices: notices::parts(loaded.notices, &config),
     })
     .map_err(|error| Failed::fault(&error))?;
     if let Some(mark) = &read_only {
@@ -290,6 +292,7 @@ async fn listen(
         let timely = look_at_keys(&service, by_hand).await;
         tokio::spawn(watch_keys(service.clone(), by_hand, timely));
         tokio::spawn(applications::watch(service.clone()));
+        notices::begin(&service, config, data)?;
     }
     tokio::spawn(watch_disk(service.clone(), data.to_owned(), config.storage.disk_free_min_bytes));
 
@@ -414,6 +417,10 @@ async fn look_at_keys(service: &Arc<Service>, by_hand: bool) -> bool {
     let look = move || {
         let timely = service.has_time();
         let _ = service.renew_responders(); // logged where it failed
+        match service.record_notice_key() {
+            Err(fault) if !fault.is_of_time() => tracing::error!(%fault, "the making of a key got no ledger entry"),
+            Ok(()) | Err(_) => {} // with the clock in doubt, at the next look
+        }
         tell_of_keys(&service, by_hand);
         timely
     };

@@ -60,7 +60,8 @@ fn cannot_be_kept(purpose: KeyPurpose) -> Option<&'static str> {
         | KeyPurpose::OcspTsu
         | KeyPurpose::TsuEc
         | KeyPurpose::TsuRsa
-        | KeyPurpose::CaImported => None,
+        | KeyPurpose::CaImported
+        | KeyPurpose::Webhook => None,
         KeyPurpose::NotaryDvcs
         | KeyPurpose::NotaryAct
         | KeyPurpose::ArbiterVerdict
@@ -70,7 +71,6 @@ fn cannot_be_kept(purpose: KeyPurpose) -> Option<&'static str> {
         | KeyPurpose::BundleSeal
         | KeyPurpose::ArchiveKek
         | KeyPurpose::Backup
-        | KeyPurpose::Webhook
         | KeyPurpose::StoreHmac => Some("this version makes no such key"),
     }
 }

@@ -33,6 +33,8 @@ pub(crate) struct Loaded {
     pub(crate) units: Vec<(Tsu, Arc<dyn Signer>)>,
     /// What the HTTPS listener shows of itself; `None` in a folder of an earlier version whose settings name no certificate.
     pub(crate) https: Option<Https>,
+    /// The key that signs notices to holders; `None` in a folder of an earlier version, until a server runs on it.
+    pub(crate) notices: Option<(KeyId, Arc<dyn Signer>)>,
     pub(crate) store: Arc<RocksStore>,
     pub(crate) anchor: Arc<FileAnchor>,
 }
@@ -45,6 +47,7 @@ pub(crate) struct Opened {
     pub(crate) responders: Vec<ResponderKey>,
     pub(crate) units: Vec<(Tsu, Arc<dyn Signer>)>,
     pub(crate) https: Option<Https>,
+    pub(crate) notices: Option<(KeyId, Arc<dyn Signer>)>,
 }
 
 /// What the HTTPS listener shows.
@@ -74,9 +77,10 @@ impl DataFolder {
         custody: &Custody,
         further: impl FnOnce(&Reader) -> Result<(), DataError>,
     ) -> Result<Loaded, DataError> {
-        let Opened { identity, log_keys, authorities, responders, units, https } = self.open_keys(config, custody)?;
+        let Opened { identity, log_keys, authorities, responders, units, https, notices } =
+            self.open_keys(config, custody)?;
         let (store, anchor) = self.open_storage(&config.ledger, log_keys.identity(), further)?;
-        Ok(Loaded { identity, log_keys, authorities, responders, units, https, store, anchor })
+        Ok(Loaded { identity, log_keys, authorities, responders, units, https, notices, store, anchor })
     }
 
     /// Keys and certificates.
@@ -99,7 +103,12 @@ impl DataFolder {
         let responders = Authority::ISSUING.into_iter().filter_map(|authority| self.responder(authority, custody));
         let responders = responders.collect::<Result<_, _>>()?;
         let https = self.https(config, custody)?;
-        Ok(Opened { identity, log_keys, authorities, responders, units, https })
+        let notices = match custody.newest(KeyPurpose::Webhook) {
+            Ok(key) => Some(key),
+            Err(DataError::NoKey { .. }) => None,
+            Err(error) => return Err(error),
+        };
+        Ok(Opened { identity, log_keys, authorities, responders, units, https, notices })
     }
 
     /// The keys of a purpose that have a certificate, by their generations, the newest last. One without is of a rotation that did
@@ -199,7 +208,7 @@ impl DataFolder {
         })
     }
 
-    /// `None` for a line whose folder is from before there was OCSP, until [`Self::make_responder_keys`] was called.
+    /// `None` for a line whose folder is from before there was OCSP, until [`Self::make_later_keys`] was called.
     fn responder(&self, authority: Authority, custody: &Custody) -> Option<Result<ResponderKey, DataError>> {
         match custody.newest(authority.responder_purpose()?) {
             Ok((key, signer)) => Some(Ok(ResponderKey { authority, key, signer })),
@@ -208,14 +217,17 @@ impl DataFolder {
         }
     }
 
-    /// Makes the keys of OCSP responders that are not there yet. Their making becomes an entry when the service runs.
+    /// Makes the keys that folders of earlier versions do not have: of OCSP responders, of notices. Their making becomes an entry when
+    /// the service runs.
     ///
     /// # Errors
     /// The disk, libcrypto, the token.
-    pub(crate) fn make_responder_keys(&self, custody: &Custody, entropy: &dyn Entropy) -> Result<(), DataError> {
-        for purpose in Authority::ISSUING.into_iter().filter_map(Authority::responder_purpose) {
+    pub(crate) fn make_later_keys(&self, custody: &Custody, entropy: &dyn Entropy) -> Result<(), DataError> {
+        let responders = Authority::ISSUING.into_iter().filter_map(Authority::responder_purpose);
+        let later = responders.map(|purpose| (purpose, SignatureAlgorithm::EcdsaP256Sha256));
+        for (purpose, algorithm) in later.chain([(KeyPurpose::Webhook, SignatureAlgorithm::Ed25519)]) {
             if self.key_ids(purpose)?.is_empty() {
-                custody.make(KeyId::new(purpose, 1), SignatureAlgorithm::EcdsaP256Sha256, entropy)?;
+                custody.make(KeyId::new(purpose, 1), algorithm, entropy)?;
             }
         }
         Ok(())

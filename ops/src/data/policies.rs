@@ -160,6 +160,10 @@ pub(crate) fn settings(config: &Config) -> Vec<u8> {
             "good_samples_needed": clock.good_samples_needed,
         },
         "mmd_ms": config.ledger.mmd_ms(),
+        "notices": {
+            "days_before": config.notices.days_before,
+            "networks_allowed": config.notices.networks_allowed,
+        },
     });
     rules.to_string().into_bytes()
 }

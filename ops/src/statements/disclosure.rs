@@ -43,7 +43,7 @@ pub(super) fn write(known: &Known<'_>) -> String {
             known.config.tsa.accuracy_ms,
             stated.liability.as_deref().unwrap_or(NOT_STATED)
         ),
-        format!("## Obligations of holders\n\nThey accept {terms} with each application.\n"),
+        format!("## Obligations of holders\n\nThey accept {terms} with each application. {}\n", known.notices()),
         format!(
             "## Checking the status\n\nWhoever relies on a certificate asks for its status: by OCSP at \
              `{public_url}/ocsp` (answers valid for {}) or by the list that the \

@@ -90,8 +90,9 @@ fn identification(known: &Known<'_>) -> String {
          records how the identity was proven before any approval; the record is kept in the private store, and \
          each reading of \
          it is logged. {terms}\n\n### 3.3 Re-keying\n\nAs an initial application; a registered party applies with \
-         its own certificate.\n\n\
+         its own certificate. {}\n\n\
          ### 3.4 Revocation requests\n\n{}\n\n",
+        known.notices(),
         known.revocation_contact()
     )
 }

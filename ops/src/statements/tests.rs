@@ -22,12 +22,18 @@ fn written(change: impl FnOnce(&mut Config, &mut Policies)) -> (String, String) 
 #[test]
 fn each_figure_follows_its_setting() {
     type Change = fn(&mut Config, &mut Policies);
-    let table: [(Change, &[&str], &[&str]); 16] = [
+    let table: [(Change, &[&str], &[&str]); 18] = [
         (|c, _| c.ca.crl_delay_secs = 90, &["after 5 seconds"], &["after 90 seconds"]),
         (|c, _| c.ca.crl_delay_secs = 0, &["after 5 seconds"], &["after 0 seconds"]),
         (|c, _| c.ca.crl_shards = 16, &["one list for each CA"], &["16 lists for each issuing CA"]),
         (|c, _| c.ca.application_days = 7, &["ends after 30 days"], &["ends after 7 days"]),
         (|c, _| c.tsa.accuracy_ms = 333, &[], &["333 ms"]),
+        (
+            |c, _| c.notices.days_before = vec![2, 14, 14],
+            &["there 30, 7 and 1 days before"],
+            &["there 14 and 2 days before"],
+        ),
+        (|c, _| c.notices.days_before.clear(), &["named a webhook"], &["No holder is told"]),
         (
             |c, _| c.ca.qualified = true,
             &["No certificate and no timestamp"],

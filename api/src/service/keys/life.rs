@@ -103,6 +103,7 @@ impl Service {
                 listener.as_ref().filter(|listener| listener.key == key).map(|listener| listener.certificate.validity())
             }
             Kind::Responder(_) => Some(Period { not_before: made, not_after: made.plus_secs(RESPONDER_KEY_LIFE_SECS) }),
+            Kind::Notices => None,
         }
     }
 
@@ -150,6 +151,7 @@ impl Service {
             Kind::Responder(authority) => self.responders.key_of(authority).map(|(key, _)| key),
             Kind::Listener => self.keys.as_ref().and_then(|keyring| Some(keyring.listener().as_ref()?.key)),
             Kind::Authority(authority) => self.authorities.newest(authority).map(|held| held.key.ca.key()),
+            Kind::Notices => self.notices.as_ref().map(|key| key.current().0),
         };
         key.map(|key| key.generation)
     }
@@ -212,7 +214,7 @@ impl Service {
             Kind::Listener if keyring.listener().is_some() => self.newest_end(Authority::Server),
             Kind::Authority(_) if !self.root_is_here() => return Ok(false),
             Kind::Authority(_) => self.newest_end(Authority::Root),
-            Kind::Listener | Kind::Responder(_) => None,
+            Kind::Listener | Kind::Responder(_) | Kind::Notices => None,
         };
         Ok(issuer_end.is_none_or(|end| end > period.not_after))
     }

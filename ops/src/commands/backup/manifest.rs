@@ -20,7 +20,7 @@ use semper_ttp::crypto::{CryptoFault, Entropy, EntropyFault, Passphrase, mac_of_
 use semper_ttp::digest::Digest;
 use serde::{Deserialize, Serialize};
 
-use crate::data::{PROFILES, ROLES, TERMS};
+use crate::data::{NOTICES, PROFILES, ROLES, TERMS, WITNESSED};
 
 /// The first word of the plain manifest.
 const TAG: &str = "semper-backup-manifest/1";
@@ -248,7 +248,7 @@ pub(crate) const FOLDERS: [(&str, u32); 8] = [
 ];
 
 /// Files of the data folder that are backed up, where they are there.
-pub(crate) const FILES: [&str; 5] = ["identity.json", "semper.toml", ROLES, TERMS, "witnessed"];
+pub(crate) const FILES: [&str; 6] = ["identity.json", "semper.toml", ROLES, TERMS, WITNESSED, NOTICES];
 
 /// The settings that the server runs with, if they lie elsewhere: under this name in the backup and in a restored folder.
 pub(crate) const SETTINGS_IN_USE: &str = "settings-in-use.toml";

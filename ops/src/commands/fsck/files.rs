@@ -8,6 +8,7 @@ use std::fs;
 use std::ops::ControlFlow;
 use std::path::PathBuf;
 
+use semper_api::notices::check_told;
 use semper_ledger::entry::Entry;
 use semper_ledger::fsck::Grade;
 use semper_ledger::merkle::sha256;
@@ -24,7 +25,7 @@ use semper_ttp::verify::LedgerPromise;
 use semper_ttp::x509::Certificate;
 
 use crate::config::{Config, Identity};
-use crate::data::{DataError, DataFolder, read_genesis};
+use crate::data::{DataError, DataFolder, NOTICES, read_genesis};
 
 /// PEM label of an encrypted PKCS#8 key (RFC 7468 §11).
 const KEY_LABEL: &str = "ENCRYPTED PRIVATE KEY";
@@ -68,6 +69,7 @@ pub(super) fn check(folder: &DataFolder, config: &Config, store: &dyn Read, full
     let mut check = Check { folder, store, findings: Vec::new(), not_checked: Vec::new() };
     check.trust(&genesis);
     check.certificates();
+    check.notices();
     let public_url = check.identity(&stated, &genesis);
     let identity = match from_genesis(&genesis, public_url) {
         Some(identity) => identity,
@@ -189,6 +191,16 @@ impl Check<'_> {
             if let Some(der) = self.bytes(&file) {
                 self.recorded(&file, Digest::of(&der));
             }
+        }
+    }
+
+    /// No entry tells which notices were told; what can be told is whether a server will read it.
+    fn notices(&mut self) {
+        if !self.folder.path(NOTICES).exists() {
+            return;
+        }
+        if let Some(Err(fault)) = self.bytes(NOTICES).map(|bytes| check_told(&bytes)) {
+            self.wrong(NOTICES, format!("{fault}: the next server begins it anew, and some holders are told twice"));
         }
     }
 

@@ -83,7 +83,7 @@ pub(super) struct Keys(BTreeMap<KeyId, Arc<dyn Signer>>);
 
 impl Keys {
     /// What is made, and how each signs.
-    pub(super) const PURPOSES: [(KeyPurpose, SignatureAlgorithm); 12] = [
+    pub(super) const PURPOSES: [(KeyPurpose, SignatureAlgorithm); 13] = [
         (KeyPurpose::LogNote, SignatureAlgorithm::Ed25519),
         (KeyPurpose::LogReceipt, SignatureAlgorithm::EcdsaP256Sha256),
         (KeyPurpose::CaRoot, SignatureAlgorithm::EcdsaP256Sha256),
@@ -96,6 +96,7 @@ impl Keys {
         (KeyPurpose::TsuEc, SignatureAlgorithm::EcdsaP256Sha256),
         (KeyPurpose::TsuRsa, SignatureAlgorithm::RsaPkcs1Sha256),
         (KeyPurpose::Tls, SignatureAlgorithm::EcdsaP256Sha256),
+        (KeyPurpose::Webhook, SignatureAlgorithm::Ed25519),
     ];
 
     /// Makes them, each where the settings say.

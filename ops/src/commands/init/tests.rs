@@ -80,9 +80,9 @@ fn the_ledger_tells_everything_that_was_made() {
     })
     .unwrap();
     let reader = ledger.reader();
-    assert_eq!((reader.size(), DEMO.made.entries), (48, 48));
+    assert_eq!((reader.size(), DEMO.made.entries), (49, 49));
     // One group: no receipt is ever for a tree of one leaf.
-    assert_eq!(reader.group_of(0).unwrap().unwrap().size, 48);
+    assert_eq!(reader.group_of(0).unwrap().unwrap().size, 49);
 
     let (mut kinds, mut policies) = (Vec::new(), BTreeMap::new());
     let mut last_ms = None;
@@ -141,7 +141,7 @@ fn the_ledger_tells_everything_that_was_made() {
     }
     let times = |kind: &str, times| std::iter::repeat_n(kind.to_owned(), times);
     let expected: Vec<String> = times("ledger.genesis", 1)
-        .chain(times("ops.key-made", 12))
+        .chain(times("ops.key-made", 13))
         .chain(times("ops.policy-change", 21))
         .chain(times("ca.certificate-issued", 9))
         .chain(times("ops.policy-change", 1))
@@ -180,7 +180,7 @@ fn check_genesis(fact: &Fact, artefact: &[u8], config: &Config) {
     let identity = demo().identity().unwrap();
     let genesis = Genesis::decode(artefact).unwrap();
     assert_eq!((&genesis.origin, &genesis.vkey), (&identity.origin, &DEMO.made.vkey));
-    assert_eq!((genesis.mmd_ms, genesis.keys.len(), genesis.policy), (5_000, 12, policy_hash(config)));
+    assert_eq!((genesis.mmd_ms, genesis.keys.len(), genesis.policy), (5_000, 13, policy_hash(config)));
     let LedgerFact::Genesis { origin_hash, log_receipt, root_certificate, mmd_ms, formats, .. } =
         LedgerFact::from_fact(fact).unwrap()
     else {
@@ -283,7 +283,7 @@ fn secrets_are_where_they_belong() {
         };
         secrets.push((PathBuf::new(), secret.to_vec()));
     }
-    assert_eq!(secrets.len(), 15);
+    assert_eq!(secrets.len(), 16);
     let all = files(root);
     assert!(all.iter().any(|path| path.ends_with("store/CURRENT")));
     for path in &all {
@@ -301,7 +301,7 @@ fn secrets_are_where_they_belong() {
     for path in [files(&root.join("keys")), files(&root.join("people")), vec![root.join(DEMO_PASSPHRASE)]].concat() {
         assert_eq!(mode(&path), 0o600, "{}", path.display());
     }
-    assert_eq!(files(&root.join("keys")).len(), 12);
+    assert_eq!(files(&root.join("keys")).len(), 13);
 }
 
 #[test]

@@ -38,9 +38,9 @@ pub(super) fn open(
 ) -> Result<Storage, DataError> {
     let loaded =
         folder.load_judged(config, custody, |reader| outside::ask(folder, policy, &config.witnesses, reader))?;
-    let Loaded { identity, log_keys, authorities, responders, units, https, store, anchor } = loaded;
+    let Loaded { identity, log_keys, authorities, responders, units, https, notices, store, anchor } = loaded;
     Ok(Storage {
-        opened: Opened { identity, log_keys, authorities, responders, units, https },
+        opened: Opened { identity, log_keys, authorities, responders, units, https, notices },
         store,
         guard: Guard::Anchor(anchor),
     })
