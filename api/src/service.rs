@@ -206,6 +206,8 @@ pub struct Service {
     /// Instead of the policies of profiles.
     test_policy: Option<ObjectIdentifier>,
     pub(crate) register: Register,
+    /// Something is to be done about keys before the next daily look.
+    keys_due: Notify,
     /// Held by whoever carries out orders of bulk revocation.
     bulk: Mutex<()>,
     /// Applications of strangers, per address.
@@ -297,6 +299,7 @@ impl Service {
             refused_quota: Windows::new(REFUSED_PER_MINUTE, REFUSED_CALLERS_MAX),
             test_policy,
             register: Register::new(registration, &policies),
+            keys_due: Notify::new(),
             bulk: Mutex::default(),
             applications_quota: Quota::new(APPLICATIONS_PER_MINUTE, false),
             keys: keys.map(Keyring::from),
@@ -424,6 +427,7 @@ impl Service {
                 why.push(format!("{}: its key is not in its period of use", endpoint.endpoint.settings().name));
             }
         }
+        why.extend(self.without_responder().iter().map(|ca| format!("ocsp: {} has no valid responder", ca.place())));
         let all = self.authorities.all();
         for held in all.iter().filter(|held| !held.has_ended(now)) {
             for list in held.lists() {

@@ -7,7 +7,10 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -60,6 +63,8 @@ pub(crate) struct Responders {
     cache: Cache<CertificateKey, Arc<Answers>, AnswersWeight>,
     /// How often something was forgotten, by stripe.
     stripes: Vec<Mutex<u64>>,
+    /// Whether they were looked at since the start: before, none has a certificate.
+    looked_at: AtomicBool,
 }
 
 struct OfCa {
@@ -130,6 +135,7 @@ impl Responders {
             subject,
             cache: Cache::with_weighter((CACHE_BYTES / 2_600) as usize, CACHE_BYTES, AnswersWeight),
             stripes: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
+            looked_at: AtomicBool::new(false),
         }
     }
 
@@ -184,6 +190,11 @@ impl OfCa {
         let certificate = held.certificate.clone()?;
         let issuer = IssuerHashes::of(&certificate);
         Some(Self { ca: held.key.ca, certificate, issuer, key, signer, responder: ArcSwapOption::empty() })
+    }
+
+    /// Who may answer now: whoever has a certificate that is valid and was not revoked.
+    fn responder(&self, now: Timestamp) -> Option<Arc<Responder>> {
+        self.responder.load_full().filter(|responder| responder.certificate().validity().contains(now))
     }
 
     /// From now on the answers are signed under this certificate, or under the CA's own.
@@ -338,6 +349,7 @@ impl Service {
     /// # Errors
     /// What failed first, after every other had its turn.
     pub fn renew_responders(&self) -> Result<(), ServiceFault> {
+        self.responders.looked_at.store(true, Ordering::Relaxed);
         let mut failed = None;
         for of in self.responders.of.load_full().iter() {
             if let Err(fault) = self.renew_responder(of) {
@@ -350,6 +362,15 @@ impl Service {
         failed.map_or(Ok(()), Err)
     }
 
+    /// The CAs for which nobody can answer, although somebody may ask.
+    pub(super) fn without_responder(&self) -> Vec<CaId> {
+        let (all, now) = (self.responders.of.load_full(), self.time.now());
+        let looked_at = self.responders.looked_at.load(Ordering::Relaxed);
+        let asked = |ca: CaId| self.authorities.get(ca).is_some_and(|held| !held.is_revoked() && !held.has_ended(now));
+        let missing = all.iter().filter(|of| looked_at && of.responder(now).is_none() && asked(of.ca));
+        missing.map(|of| of.ca).collect()
+    }
+
     fn renew_responder(&self, of: &OfCa) -> Result<(), ServiceFault> {
         if of.ca.authority == Authority::Imported {
             if of.responder.load().is_none() {
@@ -358,6 +379,10 @@ impl Service {
             return Ok(());
         }
         let now = self.ledger_now()?;
+        // Neither issues anything any more, and every refusal would be an entry.
+        if self.authorities.get(of.ca).is_some_and(|held| held.is_revoked() || held.has_ended(now)) {
+            return Ok(());
+        }
         if of.responder.load().as_ref().is_some_and(|responder| has_half(responder.certificate(), now)) {
             return Ok(());
         }

@@ -1,0 +1,48 @@
+//! What a revocation does beyond its own entry: to what a CA has issued, to responders and units, and where its fact was lost.
+
+mod world;
+
+use std::sync::{Arc, Mutex, atomic::AtomicU64, mpsc};
+use std::time::Duration;
+
+use axum::body::Body;
+use axum::extract::Request;
+use http::{StatusCode, header};
+use semper_api::pool::Pool;
+use semper_api::{CredentialFault, Endpoint, Policies, ToIssue, ToRevoke};
+use semper_ttp::ca::credential::{CredentialRefusal, IssueRefusal};
+use semper_ttp::ca::crl::{self, Reason};
+use semper_ttp::ca::ocsp::{HashAlgorithm, response::ReadStatus};
+use semper_ttp::ca::{Authority, CaId};
+use semper_ttp::crypto::{Entropy, EntropyFault, OsEntropy, Signer};
+use semper_ttp::digest::{Digest, ImprintAlgorithm};
+use semper_ttp::evidence::{KeyId, KeyPurpose};
+use semper_ttp::policy::roles::{TrustedRole, TrustedRoles};
+use semper_ttp::timestamp::request::{Imprint, Request as StampRequest};
+use semper_ttp::timestamp::{Accuracy, Endpoint as StampingEndpoint, Settings, Tsu};
+use semper_ttp::x509::Certificate;
+use serde_json::Value;
+use world::certified::{World, key, names, wanted};
+use world::http::{Asked, ask, json};
+use world::{DAY_SECS, Disk, Now, Pki, START};
+
+const ROOT: CaId = CaId::first(Authority::Root);
+
+#[test]
+fn without_a_responder_a_service_is_not_ready() {
+    let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
+    let service = pki.unrecorded(&disk, &now, Policies::builtin(), now.clone());
+    service.renew_crls().unwrap();
+    assert_eq!(service.unready(), [""; 0], "nobody has tried");
+    assert!(service.renew_responders().unwrap_err().is_of_time(), "the policies are not in the ledger");
+    assert_eq!(service.unready(), ["ocsp: ca-party has no valid responder"]);
+    // The clock is good, and that is not enough.
+    assert!(!service.look_at_keys(false), "it is to be looked again soon");
+    service.record_policies().unwrap();
+    assert!(service.look_at_keys(false));
+    assert_eq!(service.unready(), [""; 0]);
+    // Its certificate lives a week.
+    now.pass(8 * DAY_SECS);
+    service.renew_crls().unwrap();
+    assert_eq!(service.unready(), ["ocsp: ca-party has no valid responder"]);
+}
