@@ -46,3 +46,50 @@ fn without_a_responder_a_service_is_not_ready() {
     service.renew_crls().unwrap();
     assert_eq!(service.unready(), ["ocsp: ca-party has no valid responder"]);
 }
+
+const TRY_LATER: [u8; 5] = [0x30, 3, 0x0A, 1, 3];
+
+/// What OCSP answers about a certificate, by POST.
+async fn answer(world: &World, serial: &[u8], nonce: Option<&[u8]>) -> Vec<u8> {
+    let request = Request::post("/ocsp").header(header::CONTENT_TYPE, "application/ocsp-request");
+    let body = Body::from(world.request(serial, HashAlgorithm::Sha256, nonce));
+    world.ask(request.body(body).unwrap()).await.2
+}
+
+#[tokio::test]
+async fn a_responder_that_has_ended_says_nothing() {
+    let world = World::new(0);
+    let serial = world.issue().certificate.serial();
+    // An hour before its end, answers are good until then and no longer.
+    world.now.pass(7 * DAY_SECS - 3_600);
+    assert_eq!(world.status(&serial, HashAlgorithm::Sha256, None).await, ReadStatus::Good);
+    world.now.pass(3_600);
+    for nonce in [None, Some(&[7; 32][..])] {
+        assert_eq!(answer(&world, &serial, nonce).await, TRY_LATER);
+    }
+    world.service.renew_responders().unwrap();
+    assert_eq!(world.status(&serial, HashAlgorithm::Sha256, None).await, ReadStatus::Good);
+}
+
+#[tokio::test]
+async fn a_responder_that_was_revoked_has_another_certificate_or_says_nothing() {
+    let world = World::new(0);
+    let serial = world.issue().certificate.serial();
+    let responder = async || {
+        let response = world.verified(&answer(&world, &serial, None).await);
+        response.certificates[0].clone()
+    };
+    let first = responder().await;
+    world.revoke(&first.serial(), Reason::Superseded).unwrap();
+    let second = responder().await;
+    assert_ne!(first.serial(), second.serial(), "it got another at once");
+    // This service has no place for another key, and the old one is no longer certified.
+    let size = world.service.reader().size();
+    world.revoke(&second.serial(), Reason::KeyCompromise).unwrap();
+    for nonce in [None, Some(&[7; 32][..])] {
+        assert_eq!(answer(&world, &serial, nonce).await, TRY_LATER);
+    }
+    assert_eq!(world.service.unready(), ["ocsp: ca-party has no valid responder"]);
+    world.service.renew_responders().unwrap_err();
+    assert_eq!(world.service.reader().size(), size + 1, "a look that comes often leaves no refusals behind");
+}

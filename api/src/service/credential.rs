@@ -391,6 +391,7 @@ impl Service {
                     self.after_revocation(*list, serial);
                     if let Some(certificate) = der.and_then(|der| Certificate::from_der(&der).ok()) {
                         self.after_revocation_of(&certificate);
+                        self.after_revocation_of_responder(&certificate);
                     }
                     return Ok(appended.first);
                 }

@@ -256,7 +256,7 @@ impl Service {
         if statuses.contains(&Status::Unknown) && !may_say_unknown() {
             return Answered::Error(ErrorStatus::Unauthorized);
         }
-        let Some(responder) = of.responder.load_full() else { return Answered::Error(ErrorStatus::TryLater) };
+        let Some(responder) = of.responder(now) else { return Answered::Error(ErrorStatus::TryLater) };
         let (this_update, next_update) = times(&responder, now);
         let single = |(cert_id, status)| Single { cert_id, status, this_update, next_update };
         let singles: Vec<_> = ids.iter().zip(statuses).map(single).collect();
@@ -286,8 +286,10 @@ impl Service {
         let responders = &self.responders;
         let key = (at, id.serial().to_vec());
         let cached = responders.cache.get(&key);
-        // Half of its life is left at the least (spec §10).
-        let is_fresh = |answer: &Answer| now < answer.this_update.plus_secs(OCSP_LIFE_SECS / 2);
+        // Half of its life is left at the least (spec §10), unless it ends with its responder.
+        let is_fresh = |answer: &Answer| {
+            now < answer.this_update.plus_secs(OCSP_LIFE_SECS / 2) && now.whole_secs() < answer.next_update
+        };
         if let Some(answer) = cached.as_ref().and_then(|answers| answers.get(id)).filter(|answer| is_fresh(answer)) {
             return Answered::Cached(answer);
         }
@@ -299,7 +301,7 @@ impl Service {
         if status == Status::Unknown && !may_say_unknown() {
             return Answered::Error(ErrorStatus::Unauthorized);
         }
-        let Some(responder) = of.responder.load_full() else { return Answered::Error(ErrorStatus::TryLater) };
+        let Some(responder) = of.responder(now) else { return Answered::Error(ErrorStatus::TryLater) };
         let (this_update, next_update) = times(&responder, now);
         let unsigned = responder.prepare(&[Single { cert_id: id, status, this_update, next_update }], now, None);
         let der = match of.signer.sign(unsigned.message()) {
@@ -371,6 +373,40 @@ impl Service {
         missing.map(|of| of.ca).collect()
     }
 
+    /// Whether a certificate for this key was revoked because the key was compromised.
+    fn is_compromised(&self, signer: &dyn Signer) -> Result<bool, ServiceFault> {
+        Ok(self.reader().last_name(&names::compromised(&Digest::of(signer.spki_der())))?.is_some())
+    }
+
+    /// The keys of responders that were compromised: another has to follow each.
+    pub(super) fn compromised_responders(&self) -> Result<Vec<KeyId>, ServiceFault> {
+        let mut keys = Vec::new();
+        for of in self.responders.of.load().iter().filter(|of| of.ca.authority != Authority::Imported) {
+            if !keys.contains(&of.key) && self.is_compromised(&*of.signer)? {
+                keys.push(of.key);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// A responder whose certificate was revoked says nothing more, and nobody is shown what it said. It gets another certificate at
+    /// once, or another key at the next look at keys, if this one was compromised.
+    pub(super) fn after_revocation_of_responder(&self, certificate: &Certificate) {
+        let (all, digest) = (self.responders.of.load_full(), certificate.digest());
+        let signs = |of: &OfCa| of.responder.load().as_ref().is_some_and(|one| one.certificate().digest() == digest);
+        let Some(of) = all.iter().find(|of| of.ca.authority != Authority::Imported && signs(of)) else { return };
+        // Of a compromised key no certificate is worth anything; what cannot be told counts as compromised.
+        let is_compromised = self.is_compromised(&*of.signer).unwrap_or(true);
+        for one in all.iter().filter(|one| one.ca == of.ca || is_compromised && one.key == of.key) {
+            one.responder.store(None);
+        }
+        self.responders.forget_all();
+        if let Err(fault) = self.renew_responder(of) {
+            tracing::error!(ca = of.ca.place(), %fault, "an OCSP responder was revoked, and nobody answers in its place yet");
+            self.keys_due.notify_one();
+        }
+    }
+
     fn renew_responder(&self, of: &OfCa) -> Result<(), ServiceFault> {
         if of.ca.authority == Authority::Imported {
             if of.responder.load().is_none() {
@@ -385,6 +421,10 @@ impl Service {
         }
         if of.responder.load().as_ref().is_some_and(|responder| has_half(responder.certificate(), now)) {
             return Ok(());
+        }
+        if self.is_compromised(&*of.signer)? {
+            let why = format!("{} was compromised: another key has to follow it (semper keys rotate)", of.key);
+            return Err(ServiceFault::Responder(why));
         }
         self.record_key_made(of.key, of.signer.spki_der(), now)?;
         let certificate = match self.newest_responder_certificate(of)? {

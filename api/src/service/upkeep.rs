@@ -10,7 +10,7 @@ use semper_ttp::{
     time::Timestamp,
 };
 
-use super::{RotationFault, Service, ServiceFault, draft};
+use super::{RotationCause, RotationFault, Service, ServiceFault, draft};
 use crate::access::Tree;
 
 impl Service {
@@ -33,6 +33,16 @@ impl Service {
     /// this start are not in the ledger: then it is to be looked again soon. Blocks on the disk.
     pub fn look_at_keys(&self, by_hand: bool) -> bool {
         let mut done = self.has_time() && self.require_policies().is_ok();
+        let compromised = self.compromised_responders().inspect_err(|fault| {
+            tracing::error!(%fault, "it cannot be told whether the key of a responder was compromised");
+        });
+        done &= compromised.is_ok();
+        for key in compromised.unwrap_or_default().into_iter().filter(|_| !by_hand) {
+            if let Err(fault) = self.rotate(key.purpose, RotationCause::default()) {
+                tracing::error!(%key, %fault, "a key that was compromised is not followed by another yet");
+                done = false;
+            }
+        }
         done &= self.renew_responders().is_ok(); // logged where it failed
         for ca in self.without_responder() {
             tracing::warn!(ca = ca.place(), "nobody answers OCSP for this CA");
