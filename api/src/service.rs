@@ -19,6 +19,7 @@ mod party;
 mod policies;
 mod registration;
 mod token;
+mod units;
 mod upkeep;
 
 use std::sync::{
@@ -100,12 +101,14 @@ pub struct Endpoint {
     /// Its threads.
     pub pool: Pool,
     first_use: FirstUse,
+    /// The unit's certificate, or its CA's, was revoked or is about to be.
+    closed: AtomicBool,
 }
 
 impl Endpoint {
     /// An endpoint whose key signs on `pool`.
     pub fn new(endpoint: timestamp::Endpoint, signer: Arc<dyn Signer>, pool: Pool) -> Self {
-        Self { endpoint, signer, pool, first_use: FirstUse::default() }
+        Self { endpoint, signer, pool, first_use: FirstUse::default(), closed: AtomicBool::new(false) }
     }
 }
 
@@ -206,6 +209,8 @@ pub struct Service {
     /// Instead of the policies of profiles.
     test_policy: Option<ObjectIdentifier>,
     pub(crate) register: Register,
+    /// Held by whoever closes units for a revocation.
+    closing: Mutex<()>,
     /// Something is to be done about keys before the next daily look.
     keys_due: Notify,
     /// Held by whoever carries out orders of bulk revocation.
@@ -299,6 +304,7 @@ impl Service {
             refused_quota: Windows::new(REFUSED_PER_MINUTE, REFUSED_CALLERS_MAX),
             test_policy,
             register: Register::new(registration, &policies),
+            closing: Mutex::default(),
             keys_due: Notify::new(),
             bulk: Mutex::default(),
             applications_quota: Quota::new(APPLICATIONS_PER_MINUTE, false),
@@ -310,6 +316,7 @@ impl Service {
         service.load_open_applications()?;
         service.load_lists()?;
         service.load_revoked_cas()?;
+        service.load_revoked_units()?;
         Ok(service)
     }
 
@@ -425,6 +432,10 @@ impl Service {
         for endpoint in self.endpoints.iter().map(ArcSwap::load) {
             if !endpoint.endpoint.tsu().key_period().contains(now) {
                 why.push(format!("{}: its key is not in its period of use", endpoint.endpoint.settings().name));
+            }
+            if endpoint.is_closed() {
+                let name = &endpoint.endpoint.settings().name;
+                why.push(format!("{name}: the certificate of its unit, or of its CA, was revoked"));
             }
         }
         why.extend(self.without_responder().iter().map(|ca| format!("ocsp: {} has no valid responder", ca.place())));

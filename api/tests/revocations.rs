@@ -28,6 +28,62 @@ use world::{DAY_SECS, Disk, Now, Pki, START};
 
 const ROOT: CaId = CaId::first(Authority::Root);
 
+/// `/tsa` of a unit with this certificate.
+fn endpoint(pki: &Pki, signer: &Arc<dyn Signer>, certificate: &Certificate) -> Endpoint {
+    let (id, chain) = (KeyId::new(KeyPurpose::TsuEc, 1), [pki.ca.der().to_vec()]);
+    let tsu = Tsu::load(id, signer.algorithm(), signer.spki_der(), certificate.der(), &chain, pki.root.der()).unwrap();
+    let settings = Settings {
+        name: "/tsa".to_owned(),
+        default_policy: "1.3.6.1.4.1.99999.1".parse().unwrap(),
+        accepted_policies: Vec::new(),
+        hashes: ImprintAlgorithm::ALL.to_vec(),
+        accuracy: Accuracy::from_micros(500_000).unwrap(),
+        clock_bound_micros: 100_000,
+        qualified: false,
+        policy_hash: Digest::of(b"policy"),
+    };
+    let endpoint = StampingEndpoint::new(settings, Arc::new(tsu)).unwrap();
+    Endpoint::new(endpoint, signer.clone(), Pool::start("sign", 1, 8).unwrap())
+}
+
+#[tokio::test]
+async fn a_unit_whose_certificate_is_revoked_stamps_no_more() {
+    let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
+    let signer: Arc<dyn Signer> = Arc::new(key());
+    let ca = CaId::first(Authority::Tsu);
+    let service = pki.stamping(&disk, &now, Vec::new());
+    let spki_der = signer.spki_der().to_vec();
+    let unit = ToIssue { ca, spki_der, registration: Vec::new(), ..wanted(&key(), "tsu") };
+    let unit = service.issue(&unit).unwrap().certificate;
+    drop(service);
+    let request = StampRequest {
+        imprint: Imprint { algorithm: ImprintAlgorithm::Sha256, null_parameters: false, digest: vec![7; 32] },
+        policy: None,
+        nonce: None,
+        cert_req: false,
+    };
+    let stamp = async |service: &Arc<semper_api::Service>| {
+        let asked = Asked::plain("POST", "/tsa").with("content-type", "application/timestamp-query");
+        ask(service, asked.octets(request.encode())).await.body
+    };
+    // PKIStatus and PKIFailureInfo: rejection, systemFailure (bit 25).
+    let is_rejected = |answer: &[u8]| answer.ends_with(&[3, 5, 6, 0, 0, 0, 0x40]);
+    let service = pki.stamping(&disk, &now, vec![endpoint(&pki, &signer, &unit)]);
+    service.renew_crls().unwrap();
+    assert!(!is_rejected(&stamp(&service).await));
+    assert_eq!(service.unready(), [""; 0]);
+    let (serial, reason, officer) = (unit.serial(), Reason::KeyCompromise, Digest::of(b"officer"));
+    service.revoke(&ToRevoke { ca, serial, reason, officer, idempotency: None }).unwrap();
+    let size = service.reader().size();
+    let why = ["/tsa: the certificate of its unit, or of its CA, was revoked"];
+    assert!(is_rejected(&stamp(&service).await));
+    assert_eq!((service.unready(), service.reader().size()), (why.map(str::to_owned).into(), size));
+    drop(service);
+    let service = pki.stamping(&disk, &now, vec![endpoint(&pki, &signer, &unit)]);
+    assert!(is_rejected(&stamp(&service).await));
+    assert_eq!(service.unready(), why);
+}
+
 #[test]
 fn without_a_responder_a_service_is_not_ready() {
     let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());

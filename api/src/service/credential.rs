@@ -370,6 +370,7 @@ impl Service {
             return Ok(first);
         }
         let aggregate = ca.certificate(serial);
+        let _closing = self.close_units(ca, serial);
         for _ in 0..ATTEMPTS_MAX {
             let state = self.certificate_state(&aggregate)?;
             let index = self.reader().step_index(&aggregate.0, 0)?;

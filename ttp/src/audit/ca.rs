@@ -181,6 +181,7 @@ impl Auditor {
         let before = state.clone();
         Credential::apply(state, &stated);
         self.revoked.extend(names::of(fact).into_iter().filter(|name| names::read_revoked(name).is_some()));
+        self.keys.revoked(list.ca, serial, fact.now);
         let revoked = Tag::new(TagSpace::Certificate, certificate.as_bytes(), 1);
         if !given.entry.tags.as_slice().contains(&revoked) {
             case.differs("its entry does not bear the tag of the revoked certificate");
