@@ -338,6 +338,11 @@ impl Service {
         Ok(())
     }
 
+    /// Whether a CA of ours was revoked: what it issued is good for nothing more.
+    pub(crate) fn is_revoked_ca(&self, ca: CaId) -> bool {
+        self.authorities.get(ca).is_some_and(|held| held.is_revoked())
+    }
+
     /// What is around a fact of the service's own, with a new salt; `event` is what led to it.
     fn envelope(
         &self,

@@ -8,7 +8,7 @@ use http::{StatusCode, header};
 use semper_api::{CredentialFault, IssuedCertificate, ToIssue};
 use semper_ttp::{
     ca::{
-        Authority, CaId, ListId,
+        Authority, ListId,
         credential::{CredentialRefusal, IssueRefusal},
         crl::Reason,
         ocsp::{HashAlgorithm, response::ReadStatus},
@@ -212,11 +212,6 @@ fn what_may_not_be_issued_is_recorded() {
     let known = world.service.find_certificate(&issued.certificate.serial()).unwrap().unwrap();
     assert_eq!((known.ca, known.issued_at, known.revoked_at), (CA, issued.index, None));
     assert!(world.service.find_certificate(&[1; 16]).unwrap().is_none());
-    // A CA that was revoked signs nothing more, also after a restart.
-    let ca = world.pki.ca.serial();
-    let root = CaId::first(Authority::Root);
-    let unknown = world.revoke_by(root, &ca, Reason::CaCompromise).unwrap_err();
-    assert!(matches!(unknown, CredentialFault::Refused(CredentialRefusal::NotIssued)), "not in this ledger");
 }
 
 #[test]

@@ -28,6 +28,43 @@ use world::{DAY_SECS, Disk, Now, Pki, START};
 
 const ROOT: CaId = CaId::first(Authority::Root);
 
+#[test]
+fn a_revoked_ca_signs_nothing_more_also_after_a_restart() {
+    let world = World::with_logged_ca();
+    world.issue();
+    world.revoke_by(ROOT, &world.pki.ca.serial(), Reason::CaCompromise).unwrap();
+    let refused = |world: &World| match world.service.issue(&wanted(&key(), "party-legal")) {
+        Err(CredentialFault::Refused(CredentialRefusal::Issue(why))) => why,
+        other => panic!("{other:?}"),
+    };
+    assert_eq!(refused(&world), IssueRefusal::Issuer);
+    let World { disk, now, pki, service } = world;
+    drop(service);
+    let service = pki.service(&disk, &now, 0);
+    assert_eq!(refused(&World { disk, now, pki, service }), IssueRefusal::Issuer);
+}
+
+#[tokio::test]
+async fn certificates_of_a_revoked_ca_open_nothing() {
+    let world = World::with_logged_ca();
+    let officer = world.service.issue(&wanted(&key(), "officer")).unwrap().certificate;
+    let mut policies = Policies::builtin();
+    let granted = TrustedRoles::file(&[(TrustedRole::RevocationOfficer, officer.digest())]);
+    policies.set_roles(granted.into_bytes()).unwrap();
+    let World { disk, now, pki, service } = world;
+    drop(service);
+    now.pass(1);
+    let service = pki.service_under(&disk, &now, 0, policies);
+    let world = World { disk, now, pki, service };
+    let asked = || Asked::secure("GET", "/v1/certificates?expires_before=2026-03-02T00:00:00Z").by(&officer);
+    json(&ask(&world.service, asked()).await, StatusCode::OK);
+    world.revoke_by(ROOT, &world.pki.ca.serial(), Reason::CaCompromise).unwrap();
+    let denied = json(&ask(&world.service, asked()).await, StatusCode::FORBIDDEN);
+    assert_eq!(denied["detail"], "the CA that issued your certificate was revoked");
+    let me = json(&ask(&world.service, Asked::secure("GET", "/v1/me").by(&officer)).await, StatusCode::OK);
+    assert_eq!(me["roles"], Value::from(Vec::<Value>::new()));
+}
+
 /// `/tsa` of a unit with this certificate.
 fn endpoint(pki: &Pki, signer: &Arc<dyn Signer>, certificate: &Certificate) -> Endpoint {
     let (id, chain) = (KeyId::new(KeyPurpose::TsuEc, 1), [pki.ca.der().to_vec()]);
