@@ -23,7 +23,7 @@ mod units;
 mod upkeep;
 
 use std::sync::{
-    Arc, Mutex, OnceLock,
+    Arc, Mutex, OnceLock, RwLock,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
@@ -211,6 +211,8 @@ pub struct Service {
     pub(crate) register: Register,
     /// Held by whoever closes units for a revocation.
     closing: Mutex<()>,
+    /// Held in common from the decision of a revocation until it is durable, and alone for a moment before a list is made.
+    deciding: RwLock<()>,
     /// Something is to be done about keys before the next daily look.
     keys_due: Notify,
     /// Held by whoever carries out orders of bulk revocation.
@@ -305,6 +307,7 @@ impl Service {
             test_policy,
             register: Register::new(registration, &policies),
             closing: Mutex::default(),
+            deciding: RwLock::default(),
             keys_due: Notify::new(),
             bulk: Mutex::default(),
             applications_quota: Quota::new(APPLICATIONS_PER_MINUTE, false),

@@ -186,3 +186,50 @@ async fn a_responder_that_was_revoked_has_another_certificate_or_says_nothing() 
     world.service.renew_responders().unwrap_err();
     assert_eq!(world.service.reader().size(), size + 1, "a look that comes often leaves no refusals behind");
 }
+
+/// Randomness that does something else first, once.
+struct Hook(Mutex<Option<Box<dyn FnOnce() + Send>>>);
+
+impl Entropy for Hook {
+    fn fill(&self, bytes: &mut [u8]) -> Result<(), EntropyFault> {
+        if let Some(first) = self.0.lock().unwrap().take() {
+            first();
+        }
+        OsEntropy.fill(bytes)
+    }
+}
+
+/// Whoever reads a list of T learns of every revocation that was decided before T, also of one that waits for the disk.
+#[test]
+fn a_list_lacks_nothing_that_was_decided_before_it() {
+    let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
+    let hook = Arc::new(Hook(Mutex::new(None)));
+    let service = pki.service_of(&disk, &now, hook.clone());
+    service.renew_crls().unwrap();
+    let [first, second] = [(); 2].map(|()| service.issue(&wanted(&key(), "party-legal")).unwrap().certificate);
+    let revoke = |certificate: &Certificate| {
+        let (ca, serial) = (CaId::first(Authority::Party), certificate.serial());
+        let (reason, officer) = (Reason::Superseded, Digest::of(b"officer"));
+        service.revoke(&ToRevoke { ca, serial, reason, officer, idempotency: None }).unwrap()
+    };
+    revoke(&first);
+    // The second is decided, and its salt drawn: two seconds pass, and a list is issued.
+    let (renewed, was_renewed) = mpsc::channel();
+    let (renewing, clock) = (service.clone(), now.clone());
+    *hook.0.lock().unwrap() = Some(Box::new(move || {
+        clock.pass(2);
+        let (done, is_done) = mpsc::channel();
+        std::thread::spawn(move || {
+            renewing.renew_crls().unwrap();
+            let _ = done.send(());
+            renewed.send(()).unwrap();
+        });
+        // A list that waits for this very revocation is not done by then; one that does not, is.
+        let _ = is_done.recv_timeout(Duration::from_millis(300));
+    }));
+    let index = revoke(&second);
+    was_renewed.recv().unwrap();
+    let list = service.reader().artefact(index + 1).unwrap().expect("the list comes behind what it names");
+    let listed = crl::read(&list).unwrap();
+    assert_eq!((listed.this_update, listed.serials.len()), (START.plus_secs(2), 2));
+}

@@ -1,6 +1,9 @@
 //! Certificates: issued, revoked, looked up. Each has a history of its own, so all of this runs in parallel.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, PoisonError},
+};
 
 use semper_ledger::{
     entry::{Tag, TagSpace, Tags},
@@ -376,6 +379,8 @@ impl Service {
             let index = self.reader().step_index(&aggregate.0, 0)?;
             let der = index.map(|index| self.reader().artefact(index)).transpose()?.flatten();
             let certificate = Digest::of(der.as_deref().unwrap_or_default());
+            // A list that is made meanwhile waits: it names what was decided before it.
+            let deciding = self.deciding.read().unwrap_or_else(PoisonError::into_inner);
             let (now, clock) = self.time.check();
             let event = CredentialEvent::Revoke(Revoke { reason, certificate, officer, clock });
             let (facts, _) = Credential::decide(&state, &event, now)?;
@@ -387,7 +392,9 @@ impl Service {
             let fact = fact.clone().into_fact(&envelope);
             let tag = Tag::new(TagSpace::Certificate, certificate.as_bytes(), 1);
             let commit = Commit { idempotency, ..Commit::one(now.millis(), tagged(draft(&fact, None), tag)) };
-            match self.ledger.append(commit) {
+            let appended = self.ledger.append(commit);
+            drop(deciding);
+            match appended {
                 Ok(appended) => {
                     self.after_revocation(*list, serial);
                     if let Some(certificate) = der.and_then(|der| Certificate::from_der(&der).ok()) {

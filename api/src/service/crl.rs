@@ -3,7 +3,11 @@
 //! What a list names is read from the names that revocations leave in the ledger ([`names`]), shard by shard: no list is rebuilt for
 //! another's sake.
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use semper_ledger::{
     sequencer::{Commit, RoleRow},
@@ -11,7 +15,7 @@ use semper_ledger::{
 };
 use semper_ttp::{
     ca::{
-        CaFact, Crl, CrlEffect, CrlEvent, CrlRefusal, ListId,
+        Crl, CrlEffect, CrlEvent, CrlRefusal, LastCrl, ListId,
         crl::{self, Revoked},
     },
     evidence::{Recorded, names},
@@ -19,7 +23,7 @@ use semper_ttp::{
     time::Timestamp,
 };
 
-use super::{Service, ServiceFault, act::read_fact, draft, load};
+use super::{Service, ServiceFault, draft, load};
 use crate::authorities::{Held, HeldList, NewestCrl};
 
 /// How long after a failure lists are tried again.
@@ -47,31 +51,27 @@ impl Service {
             let newest = self.reader().last_step(&aggregate.0)?;
             let crl = newest.map(|(_, index)| self.reader().artefact(index)).transpose()?.flatten();
             let last = load::<Crl>(self.reader(), &aggregate)?.state.last;
-            let newest_revocation = self.newest_revocation(list.id)?;
-            // Within one second nobody can tell which came first: one list too many does no harm. One of an offline root costs people
-            // a day, so there it is counted what it names.
-            let is_behind = match (last, newest_revocation) {
-                (Some(last), Some(at)) if at == last.this_update && held.key.signer.is_none() => {
-                    self.entries_in(newest)? < self.revoked(&names::revoked(list.id), usize::MAX)?.len() as u64
-                }
-                (Some(last), Some(at)) => at >= last.this_update,
-                (None, _) | (_, None) => false,
-            };
-            if is_behind {
-                list.mark_stale();
+            if let Some(last) = last {
+                self.mark_what_it_lacks(held, &list, last, crl.as_deref().unwrap_or_default())?;
             }
             list.newest.store(crl.zip(last).map(|(der, last)| Arc::new(NewestCrl::new(der, last))));
         }
         Ok(())
     }
 
-    /// How many certificates the list at this step names.
-    fn entries_in(&self, newest: Option<(u64, u64)>) -> Result<u64, ServiceFault> {
-        let Some((_, index)) = newest else { return Ok(0) };
-        match read_fact::<CaFact>(&self.reader().fact(index)?.unwrap_or_default())? {
-            CaFact::CrlIssued { entries, .. } => Ok(entries),
-            _ => Err(ServiceFault::Facts("a fact in the history of a list is of something else".to_owned())),
+    /// Finds whether the newest list lacks a revocation: one that was decided after it, or that became durable after it, which is at
+    /// most the maximum merge delay later. Everything older stands in it (see [`Self::renew_crl`]).
+    fn mark_what_it_lacks(&self, held: &Held, list: &HeldList, last: LastCrl, der: &[u8]) -> Result<(), ServiceFault> {
+        let from = last.this_update.minus_millis(self.ledger.mmd_ms() + 1_000);
+        let named = crl::named(der).unwrap_or_default();
+        let lacks = |id: ListId| -> Result<bool, ServiceFault> {
+            let recent = self.revoked_from(&names::revoked(id), &names::revoked_from(id, from), usize::MAX)?;
+            Ok(recent.iter().any(|one| !named.serials.contains(&one.serial)))
+        };
+        if lacks(list.id)? {
+            list.mark_stale();
         }
+        Ok(())
     }
 
     /// The lists of a CA that was just made: there is one of each before it issues anything.
@@ -80,16 +80,14 @@ impl Service {
         held.lists().iter().try_for_each(|list| self.renew_crl(held, list, false).map(drop))
     }
 
-    /// When the newest certificate of a partition was revoked.
-    fn newest_revocation(&self, list: ListId) -> Result<Option<Timestamp>, Fault> {
-        let last = self.reader().last_name(&names::revoked(list))?;
-        Ok(last.and_then(|(name, _)| names::read_revoked(&name)).map(|revoked| revoked.at))
-    }
-
     /// What a list names, at most `max` entries and one: those of its partition, or of all of its CA.
     fn revoked(&self, prefix: &[u8], max: usize) -> Result<Vec<Revoked>, Fault> {
+        self.revoked_from(prefix, prefix, max)
+    }
+
+    fn revoked_from(&self, prefix: &[u8], from: &[u8], max: usize) -> Result<Vec<Revoked>, Fault> {
         let mut found = Vec::new();
-        self.reader().names::<Fault>(prefix, |name, _| {
+        self.reader().names_from::<Fault>(prefix, from, |name, _| {
             found.extend(names::read_revoked(name).map(Revoked::from));
             Ok(if found.len() > max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
@@ -131,15 +129,22 @@ impl Service {
         }
     }
 
+    /// Issues a list that is due, or is to be issued before its time. thisUpdate is read while no revocation is on its way: whatever was
+    /// decided before is durable then, and stands in the list. So whoever has a list of T knows of everything that was revoked
+    /// before T, and that the status answer says (`v1/certificates.rs`).
     fn renew_crl(&self, held: &Held, list: &HeldList, stale: bool) -> Result<Timestamp, ServiceFault> {
         let (id, life_secs) = (list.id, held.key.crl_life_secs);
         let aggregate = id.aggregate();
         let mut snapshot = load::<Crl>(self.reader(), &aggregate)?;
-        let now = self.ledger_now()?;
-        // Before what is revoked is read, which may be much.
-        if !stale && now < snapshot.state.due_at() {
-            return Ok(snapshot.state.due_at());
+        // Before what is revoked is waited for and read, which may be much.
+        let due_at = snapshot.state.due_at();
+        if !stale && self.ledger_now()? < due_at {
+            return Ok(due_at);
         }
+        let now = {
+            let _alone = self.deciding.write().unwrap_or_else(PoisonError::into_inner);
+            self.ledger_now()?
+        };
         let (revoked, is_scoped) = self.entries_of(held, id)?;
         let distribution_point = is_scoped.then(|| format!("{}/crl/{}.crl", self.base_url, id.place()));
         let event = CrlEvent::Issue { list: id, life_secs, force: stale, revoked, distribution_point };

@@ -116,7 +116,8 @@ fn life_cycle(known: &Known<'_>) -> String {
          entry are one commit.\n\n\
          ### 4.9 Revocation and suspension\n\nOfficers with the role revocation-officer revoke, with a reason, at \
          once. No certificate is suspended. OCSP says it \
-         from that moment on; the list follows after {}.\n\n### 4.10 Status\n\nLists: {lists}, valid for\n\n",
+         from that moment on; the list that the certificate names follows after {}. A list of T names \
+         everything that was revoked before T.\n\n### 4.10 Status\n\nLists: {lists}, valid for\n\n",
         span(ca.application_secs()),
         span(ca.crl_delay_secs),
     );

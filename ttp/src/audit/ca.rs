@@ -1,5 +1,7 @@
 //! Certificates and CRLs.
 
+use std::collections::BTreeSet;
+
 use rasn_pkix::CertificateList;
 use semper_ledger::entry::{Tag, TagSpace};
 
@@ -9,7 +11,7 @@ use crate::ca::bulk::BulkState;
 use crate::ca::credential::{CertificateState, Credential, CredentialEvent, Revoke};
 use crate::ca::crl::{self, CrlContent, Revoked};
 use crate::ca::profile::{self, ProfileCode};
-use crate::ca::{Authority, CaFact, CaId, Crl, CrlEffect, CrlEvent, Grounds, ListId, issued, lint};
+use crate::ca::{Authority, CaFact, CaId, Crl, CrlEffect, CrlEvent, CrlState, Grounds, ListId, issued, lint};
 use crate::crypto::{Purpose, verify_chain, verify_crl};
 use crate::digest::Digest;
 use crate::evidence::{Envelope, Fact, Recorded, names};
@@ -17,6 +19,7 @@ use crate::id::RegistrationId;
 use crate::policy::roles::TrustedRole;
 use crate::registration::RegistrationState;
 use crate::role::Role;
+use crate::time::Timestamp;
 use crate::timestamp::ClockVerdict;
 use crate::x509::{Certificate, encode, from_time};
 
@@ -217,6 +220,34 @@ impl Auditor {
         all.filter_map(|name| names::read_revoked(name)).map(Revoked::from).collect()
     }
 
+    /// What a list was decided from, as it names it. A revocation may have become durable behind the look at what is revoked, and before
+    /// the list: as late as a commit may wait. One that is older must be named, and nothing that was not revoked.
+    fn named_by(
+        &self,
+        list: &CertificateList,
+        mut revoked: Vec<Revoked>,
+        state: &CrlState,
+        this_update: Timestamp,
+        case: &mut Case,
+    ) -> Vec<Revoked> {
+        let named: BTreeSet<_> = crl::serials_of(list).unwrap_or_default().into_iter().collect();
+        let known: BTreeSet<_> = revoked.iter().map(|one| &one.serial).collect();
+        for serial in named.iter().filter(|serial| !known.contains(serial)) {
+            case.differs(format!("it names the certificate {}, which was not revoked", hex::encode(serial)));
+        }
+        let is_over = |one: &Revoked| state.last.is_some_and(|last| one.not_after < last.this_update);
+        revoked.retain(|one| {
+            let is_named = named.contains(&one.serial) || is_over(one);
+            // A second more, since fractions of seconds are cut off.
+            if !is_named && one.at.plus_millis(self.mmd_millis + 1_000) < this_update {
+                let serial = hex::encode(&one.serial);
+                case.differs(format!("it does not name the certificate {serial}, which was revoked at {}", one.at));
+            }
+            is_named
+        });
+        revoked
+    }
+
     /// A list is decided again from the state that the lists before it left, and from everything that was revoked.
     pub(super) fn judge_crl(&mut self, given: &Given<'_>, case: &mut Case) -> Outcome {
         let fact = given.fact;
@@ -246,18 +277,25 @@ impl Auditor {
         let life_secs = u32::try_from(next_update.secs().saturating_sub(this_update.secs())).unwrap_or(0);
         // Where a list is served is a setting, and stands in the list alone.
         let distribution_point = crl::distribution_point_of(&list);
-        let revoked = self.revoked_for(id, distribution_point.is_some());
-        let event = [false, true].map(|force| CrlEvent::Issue {
-            list: id,
-            life_secs,
-            force,
-            revoked: revoked.clone(),
-            distribution_point: distribution_point.clone(),
-        });
-        // Or the root has signed it elsewhere.
+        // The root may have signed it elsewhere.
         let listed = crl::read(artefact);
         let imported = listed.map(|listed| CrlEvent::Import { list: id, listed, revoked: self.revoked_for(id, false) });
-        let event = event.into_iter().chain(imported).find(|event| Digest::of(&event.encode()) == fact.event_digest);
+        let is_it = |event: &CrlEvent| Digest::of(&event.encode()) == fact.event_digest;
+        let event = match imported.filter(is_it) {
+            Some(imported) => Some(imported),
+            None => {
+                let revoked = self.revoked_for(id, distribution_point.is_some());
+                let revoked = self.named_by(&list, revoked, &state, this_update, case);
+                let event = [false, true].map(|force| CrlEvent::Issue {
+                    list: id,
+                    life_secs,
+                    force,
+                    revoked: revoked.clone(),
+                    distribution_point: distribution_point.clone(),
+                });
+                event.into_iter().find(is_it)
+            }
+        };
         let content = match event.as_ref().map(|event| Crl::decide(&state, event, fact.now)) {
             None => None,
             Some(Err(refusal)) => return case.ends(format!("decided again, no list is issued: {refusal}")),

@@ -15,7 +15,7 @@
 //! |---|---|
 //! | frame | it is one; times do not fall; its fact reads, fits its role and kind, and was decided at most mmd before; its digest is that of artefact or fact; the fact takes the next step of its aggregate; no tag stands elsewhere |
 //! | token | the unit's template, filled with what fact and token say, gives the token to the octet; the request is made again from it (`request`), and `decide` gives this fact and this content; the signature; the unit's period; no counter drawn twice; no second in which the clock was stopped |
-//! | CRL | decided again from the state folded so far, built, compared to the octet; the signature |
+//! | CRL | everything revoked is named, and nothing else; decided again from the state folded so far, built, compared to the octet; the signature |
 //! | certificate | the fact is made again from it; profile, path, tag |
 //! | a new anchor | its fact is made again, and it stands where it says |
 //! | policy | its document, in the history of its name; what comes after it is judged by it: profiles, trusted roles |

@@ -309,6 +309,12 @@ pub struct RevokedName {
     pub serial: Vec<u8>,
 }
 
+/// Where the names begin, among those of one list, of what was revoked at `at` or later.
+#[must_use]
+pub fn revoked_from(list: ListId, at: Timestamp) -> Vec<u8> {
+    [&revoked(list)[..], &at.secs().to_be_bytes()].concat()
+}
+
 /// Reads the name of a revocation.
 #[must_use]
 pub fn read_revoked(name: &[u8]) -> Option<RevokedName> {

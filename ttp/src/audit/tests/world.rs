@@ -259,6 +259,11 @@ impl World {
         self.push(fact, None, vec![tag]);
     }
 
+    /// From here on lists are made as if nothing had been revoked.
+    pub(super) fn hide_revocations(&mut self) {
+        self.revoked.clear();
+    }
+
     /// The timestamping CA's next list.
     pub(super) fn list(&mut self, force: bool, now: Timestamp) {
         let (id, revoked) = (ListId::first(Authority::Tsu), self.revoked.clone());
