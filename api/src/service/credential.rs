@@ -418,6 +418,10 @@ impl Service {
             if let Some(stale) = held.list(list.partition) {
                 stale.mark_stale();
             }
+            // That of all follows at its own pace.
+            if let Some(behind) = held.list(0).filter(|_| list.partition > 0) {
+                behind.mark_behind();
+            }
             self.revoked.notify_one();
         }
         // A CA of ours signs no more from this moment on.

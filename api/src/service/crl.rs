@@ -33,6 +33,13 @@ const CRL_RETRY: Duration = Duration::from_secs(60);
 /// more revocations than this limits the list of all to certificates that name no shard.
 const ENTRIES_MAX: usize = 200_000;
 
+/// What became of a list.
+struct Renewed {
+    issued: bool,
+    /// When it is due next.
+    wake_at: Timestamp,
+}
+
 impl Service {
     /// Finds the newest of every list, and which of them lack something.
     pub(super) fn load_lists(&self) -> Result<(), ServiceFault> {
@@ -71,6 +78,12 @@ impl Service {
         if lacks(list.id)? {
             list.mark_stale();
         }
+        let shards = held.lists().into_iter().filter(|_| list.id.partition == 0 && !named.is_scoped).skip(1);
+        for shard in shards {
+            if lacks(shard.id)? {
+                list.mark_behind();
+            }
+        }
         Ok(())
     }
 
@@ -106,11 +119,19 @@ impl Service {
         // The list of a root whose key is offline is signed there (`offline.rs`).
         for held in all.iter().filter(|held| held.key.signer.is_some() && !held.has_ended(now)) {
             for list in held.lists() {
-                let stale = list.take_stale();
-                match self.renew_crl(held, &list, stale) {
-                    Ok(wake_at) => next = Some(next.map_or(wake_at, |next| next.min(wake_at))),
+                let (stale, follows_at) = (list.take_stale(), list.take_behind());
+                let force = stale || follows_at.is_some_and(|at| at <= now);
+                match self.renew_crl(held, &list, force) {
+                    Ok(Renewed { issued, wake_at }) => {
+                        let follows_at = follows_at.filter(|_| !issued);
+                        if follows_at.is_some() {
+                            list.mark_behind();
+                        }
+                        let wake_at = follows_at.map_or(wake_at, |at| at.min(wake_at));
+                        next = Some(next.map_or(wake_at, |next| next.min(wake_at)));
+                    }
                     Err(fault) => {
-                        if stale {
+                        if force {
                             list.mark_stale();
                         }
                         if !fault.is_of_time() {
@@ -132,14 +153,14 @@ impl Service {
     /// Issues a list that is due, or is to be issued before its time. thisUpdate is read while no revocation is on its way: whatever was
     /// decided before is durable then, and stands in the list. So whoever has a list of T knows of everything that was revoked
     /// before T, and that the status answer says (`v1/certificates.rs`).
-    fn renew_crl(&self, held: &Held, list: &HeldList, stale: bool) -> Result<Timestamp, ServiceFault> {
+    fn renew_crl(&self, held: &Held, list: &HeldList, stale: bool) -> Result<Renewed, ServiceFault> {
         let (id, life_secs) = (list.id, held.key.crl_life_secs);
         let aggregate = id.aggregate();
         let mut snapshot = load::<Crl>(self.reader(), &aggregate)?;
         // Before what is revoked is waited for and read, which may be much.
         let due_at = snapshot.state.due_at();
         if !stale && self.ledger_now()? < due_at {
-            return Ok(due_at);
+            return Ok(Renewed { issued: false, wake_at: due_at });
         }
         let now = {
             let _alone = self.deciding.write().unwrap_or_else(PoisonError::into_inner);
@@ -150,7 +171,7 @@ impl Service {
         let event = CrlEvent::Issue { list: id, life_secs, force: stale, revoked, distribution_point };
         let (facts, effects) = match Crl::decide(&snapshot.state, &event, now) {
             Ok(decided) => decided,
-            Err(CrlRefusal::NotDue { due_at }) => return Ok(due_at),
+            Err(CrlRefusal::NotDue { due_at }) => return Ok(Renewed { issued: false, wake_at: due_at }),
             Err(refusal) => return Err(ServiceFault::Crl(refusal.to_string())),
         };
         let fault = |error: &dyn std::fmt::Display| ServiceFault::Crl(error.to_string());
@@ -179,7 +200,7 @@ impl Service {
         self.ledger.append(commit)?;
         list.newest.store(last.map(|last| Arc::new(NewestCrl::new(der, last))));
         tracing::info!(list = id.place(), "issued a CRL");
-        Ok(wake_at)
+        Ok(Renewed { issued: true, wake_at })
     }
 
     /// The entries of a list, and whether it is limited to the certificates that name it.

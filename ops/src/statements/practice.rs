@@ -105,7 +105,11 @@ fn life_cycle(known: &Known<'_>) -> String {
     };
     let lists = match ca.crl_shards {
         0 => "one list for each CA".to_owned(),
-        shards => format!("{shards} lists for each issuing CA, beside the one of all"),
+        shards => format!(
+            "{shards} lists for each issuing CA, each named by its certificates, beside the one of all, which follows a \
+             revocation within {}",
+            span(semper_api::LIST_OF_ALL_SECS)
+        ),
     };
     let mut text = format!(
         "## 4. Certificate life-cycle\n\n### 4.1 Applications\n\nOver `/v1/registrations`. An application that \
