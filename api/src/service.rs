@@ -13,6 +13,7 @@ mod ceremony;
 mod credential;
 mod crl;
 mod keys;
+mod lost;
 mod ocsp;
 mod offline;
 mod party;
@@ -61,6 +62,7 @@ pub use self::{
 use self::{
     act::folded,
     keys::Keyring,
+    lost::LostRevocations,
     ocsp::Responders,
     token::{FIRST_USE_STEP, FirstUse},
 };
@@ -209,6 +211,8 @@ pub struct Service {
     /// Instead of the policies of profiles.
     test_policy: Option<ObjectIdentifier>,
     pub(crate) register: Register,
+    /// Those whose facts were lost.
+    lost_revocations: LostRevocations,
     /// Held by whoever closes units for a revocation.
     closing: Mutex<()>,
     /// Held in common from the decision of a revocation until it is durable, and alone for a moment before a list is made.
@@ -283,6 +287,9 @@ impl Service {
             let last = ledger.reader().last_step(&aggregate.0)?;
             endpoint.first_use.found(last.is_some_and(|(step, _)| step >= FIRST_USE_STEP));
         }
+        let own: Vec<_> = authorities.all().iter().map(|held| Digest::of(&held.key.certificate)).collect();
+        let units = endpoints.iter().map(|endpoint| endpoint.endpoint.tsu().certificate().digest());
+        let lost_revocations = LostRevocations::load(ledger.reader(), own.into_iter().chain(units))?;
         let service = Arc::new(Self {
             ledger,
             endpoints: endpoints.into_iter().map(ArcSwap::from_pointee).collect(),
@@ -306,6 +313,7 @@ impl Service {
             refused_quota: Windows::new(REFUSED_PER_MINUTE, REFUSED_CALLERS_MAX),
             test_policy,
             register: Register::new(registration, &policies),
+            lost_revocations,
             closing: Mutex::default(),
             deciding: RwLock::default(),
             keys_due: Notify::new(),

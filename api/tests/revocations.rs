@@ -28,6 +28,61 @@ use world::{DAY_SECS, Disk, Now, Pki, START};
 
 const ROOT: CaId = CaId::first(Authority::Root);
 
+/// A ledger that was completed from its public half knows by the entry's tag what was revoked, although the fact is lost.
+#[tokio::test]
+async fn a_revocation_whose_fact_was_lost_still_counts() {
+    let world = World::new(0);
+    let (lost, good) = (world.issue(), world.issue());
+    let (serial, other) = (lost.certificate.serial(), good.certificate.serial());
+    let backup = world.disk.backup();
+    world.now.pass(60);
+    let at = START.plus_secs(60);
+    let index = world.revoke(&serial, Reason::KeyCompromise).unwrap();
+    world.now.pass(60);
+    world.service.renew_crls().unwrap();
+    let unknown = world.issue().certificate.serial();
+    world.revoke(&unknown, Reason::Superseded).unwrap();
+    let world = world.completed(backup);
+
+    for nonce in [None, Some(&[7; 32][..])] {
+        let ReadStatus::Revoked { at: said, reason } = world.status(&serial, HashAlgorithm::Sha256, nonce).await else {
+            panic!("it was revoked, and all the world may know")
+        };
+        assert_eq!((said, reason), (at, None));
+        assert_eq!(world.status(&other, HashAlgorithm::Sha256, nonce).await, ReadStatus::Good);
+        assert_eq!(world.status(&unknown, HashAlgorithm::Sha256, nonce).await, ReadStatus::Unknown);
+    }
+    let known = world.service.find_certificate(&serial).unwrap().unwrap();
+    assert_eq!(known.revoked_at, Some(index));
+    let shown = json(
+        &ask(&world.service, Asked::secure("GET", &format!("/v1/certificates/{}/status", hex::encode(&serial)))).await,
+        StatusCode::OK,
+    );
+    assert_eq!(
+        (&shown["status"], &shown["revoked"]["reason"], &shown["revoked"]["entry"]["index"]),
+        (&Value::from("revoked"), &Value::from("unspecified"), &Value::from(index))
+    );
+    let again = world.revoke(&serial, Reason::Superseded).unwrap_err();
+    let refused = CredentialRefusal::AlreadyRevoked { at, reason: Reason::Unspecified };
+    assert!(matches!(again, CredentialFault::Refused(found) if found == refused), "{again}");
+    // Its holder has no rights again.
+    let asked = Asked::secure("GET", "/v1/keys").by(&lost.certificate);
+    let denied = json(&ask(&world.service, asked).await, StatusCode::FORBIDDEN);
+    assert_eq!(denied["detail"], format!("your certificate was revoked at {at}"));
+    // The list that is served lacks it; the next one, due at the start, does not.
+    assert!(!names(&world.list("ca-party").await, &serial));
+    world.now.pass(1);
+    world.service.renew_crls().unwrap();
+    let list = world.list("ca-party").await;
+    assert!(names(&list, &serial) && !names(&list, &other));
+    // Nor is it forgotten by the start after that, or is another list issued.
+    let size = world.service.reader().size();
+    let world = world.restart(0);
+    world.service.renew_crls().unwrap();
+    assert_eq!(world.service.reader().size(), size);
+    assert!(matches!(world.status(&serial, HashAlgorithm::Sha1, None).await, ReadStatus::Revoked { .. }));
+}
+
 #[test]
 fn a_revoked_ca_signs_nothing_more_also_after_a_restart() {
     let world = World::with_logged_ca();

@@ -9,6 +9,8 @@ use arc_swap::ArcSwap;
 use quick_cache::{Weighter, sync::Cache};
 
 use crate::{
+    complete::{self, Lost},
+    entry::Tag,
     ledger::parse_head,
     merkle::{EMPTY_ROOT, Hash, TILE_WIDTH, Tile, TileId, tile_width},
     note::VerifierKey,
@@ -128,6 +130,19 @@ impl Reader {
         // A row of a group that is not anchored yet is not an answer yet.
         let found = row.and_then(|(key, _)| keys::parse_hash_number(&key));
         Ok(found.filter(|(hash, index)| hash == digest && *index < size).map(|(_, index)| index))
+    }
+
+    /// The entry that bears this tag.
+    pub fn find_tag(&self, tag: &Tag) -> Result<Option<u64>, Fault> {
+        let size = self.size();
+        let row = read(&*self.store, Table::Tag, &tag.0)?;
+        let index = row.map(|row| index_of(Table::Tag, &tag.0, &row)).transpose()?;
+        Ok(index.filter(|index| *index < size))
+    }
+
+    /// Entries whose facts and artefacts are lost since this ledger was completed from its public half, ascending.
+    pub fn lost(&self) -> Result<Vec<Lost>, Fault> {
+        complete::lost(&*self.store.view())
     }
 
     /// The head of the group that committed entry `index`.

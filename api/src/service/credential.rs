@@ -432,7 +432,13 @@ impl Service {
 
     /// The state of one certificate.
     pub(super) fn certificate_state(&self, aggregate: &Aggregate) -> Result<CertificateState, ServiceFault> {
-        Ok(self.state_of::<Credential>(aggregate)?.state)
+        let mut state = self.state_of::<Credential>(aggregate)?.state;
+        if let CertificateState::Issued(status) = &mut state
+            && status.revoked.is_none()
+        {
+            status.revoked = self.lost_revocations.of(aggregate).map(|lost| lost.revocation);
+        }
+        Ok(state)
     }
 
     /// The newest list of this name that was issued at `at` or before, and the first one after. Each revocation is in every list
@@ -544,8 +550,10 @@ impl Service {
             let state = self.certificate_state(&aggregate)?;
             if let Some(issued_at) = self.reader().step_index(&aggregate.0, 0)? {
                 let revoked_at = match self.reader().step_index(&aggregate.0, 1)? {
-                    // It was revoked when it came here.
-                    None if state.issued().is_some_and(|status| status.revoked.is_some()) => Some(issued_at),
+                    // It was revoked when it came here, or the fact of it is lost.
+                    None if state.issued().is_some_and(|status| status.revoked.is_some()) => {
+                        Some(self.lost_revocations.of(&aggregate).map_or(issued_at, |lost| lost.index))
+                    }
                     later => later,
                 };
                 found.push(KnownCertificate { ca, state, issued_at, revoked_at });

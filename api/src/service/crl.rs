@@ -93,17 +93,28 @@ impl Service {
         held.lists().iter().try_for_each(|list| self.renew_crl(held, list, false).map(drop))
     }
 
-    /// What a list names, at most `max` entries and one: those of its partition, or of all of its CA.
+    /// What a list names, at most `max` entries and those whose facts are lost: those of its partition, or of all of its CA.
     fn revoked(&self, prefix: &[u8], max: usize) -> Result<Vec<Revoked>, Fault> {
         self.revoked_from(prefix, prefix, max)
     }
 
     fn revoked_from(&self, prefix: &[u8], from: &[u8], max: usize) -> Result<Vec<Revoked>, Fault> {
         let mut found = Vec::new();
-        self.reader().names_from::<Fault>(prefix, from, |name, _| {
+        let mut add = |name: &[u8]| {
             found.extend(names::read_revoked(name).map(Revoked::from));
-            Ok(if found.len() > max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            found.len()
+        };
+        // In the order of names, as whoever decides the list again has them.
+        let mut lost = self.lost_revocations.names_from(prefix, from).peekable();
+        self.reader().names_from::<Fault>(prefix, from, |name, _| {
+            while let Some(before) = lost.next_if(|lost| *lost < name) {
+                add(before);
+            }
+            Ok(if add(name) > max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
+        for name in lost {
+            add(name);
+        }
         Ok(found)
     }
 

@@ -3,18 +3,18 @@
 use std::collections::BTreeSet;
 
 use rasn_pkix::CertificateList;
-use semper_ledger::entry::{Tag, TagSpace};
+use semper_ledger::entry::{Entry, Tag, TagSpace};
 
-use super::{Auditor, Case, Given, Outcome, Reason, difference_of, recorded};
+use super::{Auditor, Case, Given, Index, Outcome, Reason, difference_of, recorded};
 use crate::asn1::{decode_strict, oid};
 use crate::ca::bulk::BulkState;
-use crate::ca::credential::{CertificateState, Credential, CredentialEvent, Revoke};
+use crate::ca::credential::{CertificateState, Credential, CredentialEvent, Revocation, Revoke};
 use crate::ca::crl::{self, CrlContent, Revoked};
 use crate::ca::profile::{self, ProfileCode};
 use crate::ca::{Authority, CaFact, CaId, Crl, CrlEffect, CrlEvent, CrlState, Grounds, ListId, issued, lint};
 use crate::crypto::{Purpose, verify_chain, verify_crl};
 use crate::digest::Digest;
-use crate::evidence::{Envelope, Fact, Recorded, names};
+use crate::evidence::{Aggregate, Envelope, Fact, Recorded, names};
 use crate::id::RegistrationId;
 use crate::policy::roles::TrustedRole;
 use crate::registration::RegistrationState;
@@ -31,7 +31,7 @@ pub(super) fn envelope_of(fact: &Fact) -> Envelope {
 
 impl Auditor {
     /// A certificate says all that its fact does, but for its grounds: the event was what was signed.
-    pub(super) fn judge_certificate(&mut self, given: &Given<'_>, case: &mut Case) -> Outcome {
+    pub(super) fn judge_certificate(&mut self, given: &Given<'_>, ledger: &dyn Index, case: &mut Case) -> Outcome {
         let stated = match recorded::<CaFact>(given.fact, case) {
             Ok(stated) => stated,
             Err(outcome) => return outcome,
@@ -66,6 +66,7 @@ impl Auditor {
         if let Err(fault) = fits {
             case.differs(format!("the certificate has not the profile of its kind: {fault}"));
         }
+        self.expect_revocation(given.fact.aggregate, certificate.digest(), case.index, ledger);
         let issued = Tag::new(TagSpace::Certificate, certificate.digest().as_bytes(), 0);
         if !given.entry.tags.as_slice().contains(&issued) {
             case.differs("its entry does not bear the tag of its certificate");
@@ -162,6 +163,32 @@ impl Auditor {
         })
     }
 
+    /// Remembers a certificate that a later entry revokes, for the case that the fact of it is lost.
+    pub(super) fn expect_revocation(&mut self, history: Aggregate, digest: Digest, index: u64, ledger: &dyn Index) {
+        let revoked = Tag::new(TagSpace::Certificate, digest.as_bytes(), 1);
+        if let Some(at) = ledger.other_with_tag(&revoked, index).filter(|at| *at > index) {
+            self.revoked_at.insert(at, history);
+        }
+    }
+
+    /// The fact of a revocation is not there. Its tag tells the certificate, its entry the time; the reason nobody knows, as the
+    /// service that was completed says it from then on.
+    pub(super) fn judge_lost_revocation(&mut self, entry: &Entry, index: u64) {
+        let history = self.revoked_at.remove(&index);
+        let state = history.and_then(|history| self.credentials.get_mut(&history));
+        let Some(CertificateState::Issued(status)) = state else {
+            // It was issued in what is lost, too.
+            self.has_unknown_revocations = true;
+            return;
+        };
+        let (now, reason) = (Timestamp::from_millis(entry.time_ms), crl::Reason::Unspecified);
+        let at = now.whole_secs();
+        status.revoked = Some(Revocation { at, reason });
+        let (list, not_after, serial) = (status.list, status.not_after, status.serial.clone());
+        self.keys.revoked(list.ca, &serial, now);
+        self.revoked.insert(names::RevokedName { list, at, reason, not_after, serial }.name());
+    }
+
     /// A revocation is decided again from the certificate's own history.
     pub(super) fn judge_revocation(&mut self, given: &Given<'_>, case: &mut Case) -> Outcome {
         let fact = given.fact;
@@ -185,6 +212,7 @@ impl Auditor {
         Credential::apply(state, &stated);
         self.revoked.extend(names::of(fact).into_iter().filter(|name| names::read_revoked(name).is_some()));
         self.keys.revoked(list.ca, serial, fact.now);
+        self.revoked_at.remove(&case.index);
         let revoked = Tag::new(TagSpace::Certificate, certificate.as_bytes(), 1);
         if !given.entry.tags.as_slice().contains(&revoked) {
             case.differs("its entry does not bear the tag of the revoked certificate");
@@ -232,8 +260,10 @@ impl Auditor {
     ) -> Vec<Revoked> {
         let named: BTreeSet<_> = crl::serials_of(list).unwrap_or_default().into_iter().collect();
         let known: BTreeSet<_> = revoked.iter().map(|one| &one.serial).collect();
-        for serial in named.iter().filter(|serial| !known.contains(serial)) {
-            case.differs(format!("it names the certificate {}, which was not revoked", hex::encode(serial)));
+        if !self.has_unknown_revocations {
+            for serial in named.iter().filter(|serial| !known.contains(serial)) {
+                case.differs(format!("it names the certificate {}, which was not revoked", hex::encode(serial)));
+            }
         }
         let is_over = |one: &Revoked| state.last.is_some_and(|last| one.not_after < last.this_update);
         revoked.retain(|one| {

@@ -310,6 +310,29 @@ fn a_list_that_hides_a_revocation() {
     assert_eq!(found, [format!("it does not name the certificate {serial}, which was revoked at {at}")]);
 }
 
+/// A list that was issued after a completion names what the entry's tag says was revoked.
+#[test]
+fn a_revocation_whose_fact_was_lost() {
+    let (certificate, grounds) = responder();
+    let mut world = World::lived();
+    let at = |secs: u64| testing::GEN_TIME.plus_secs(90_010 + secs);
+    world.certify_on(ProfileCode::OcspResponder, &certificate, Some(grounds), at(0));
+    world.revoke(&certificate, crl::Reason::KeyCompromise, at(1));
+    let lost = world.lines.len() - 1;
+    let entry = Timestamp::from_millis(world.lines[lost].entry.time_ms);
+    world.forget_reason(entry);
+    world.list(true, at(60));
+    let report = world.audit_without(rules(), &[lost]);
+    assert_eq!((&report.differences[..], report.not_decided().get(&Reason::Request)), (&[][..], None));
+    // And one that does not name it hides it.
+    world.hide_revocations();
+    world.list(true, at(120));
+    let found: Vec<_> = world.audit_without(rules(), &[lost]).differences.into_iter().map(|found| found.what).collect();
+    let serial = hex::encode(certificate.serial());
+    let due = format!("it does not name the certificate {serial}, which was revoked at {}", entry.whole_secs());
+    assert_eq!(found, [due]);
+}
+
 #[test]
 fn grounds_are_judged() {
     let (certificate, good) = responder();
