@@ -83,10 +83,10 @@ async fn a_revocation_whose_fact_was_lost_still_counts() {
     assert!(matches!(world.status(&serial, HashAlgorithm::Sha1, None).await, ReadStatus::Revoked { .. }));
 }
 
-#[test]
-fn a_revoked_ca_signs_nothing_more_also_after_a_restart() {
+#[tokio::test]
+async fn a_revoked_ca_signs_nothing_more_also_after_a_restart() {
     let world = World::with_logged_ca();
-    world.issue();
+    let serial = world.issue().certificate.serial();
     world.revoke_by(ROOT, &world.pki.ca.serial(), Reason::CaCompromise).unwrap();
     let refused = |world: &World| match world.service.issue(&wanted(&key(), "party-legal")) {
         Err(CredentialFault::Refused(CredentialRefusal::Issue(why))) => why,
@@ -96,7 +96,21 @@ fn a_revoked_ca_signs_nothing_more_also_after_a_restart() {
     let World { disk, now, pki, service } = world;
     drop(service);
     let service = pki.service(&disk, &now, 0);
-    assert_eq!(refused(&World { disk, now, pki, service }), IssueRefusal::Issuer);
+    let world = World { disk, now, pki, service };
+    assert_eq!(refused(&world), IssueRefusal::Issuer);
+    // Who answers for it does so to the end of his certificate, and gets no other.
+    let size = world.service.reader().size();
+    for is_valid in [true, true, false] {
+        world.service.renew_responders().unwrap();
+        if is_valid {
+            assert_eq!(world.status(&serial, HashAlgorithm::Sha256, None).await, ReadStatus::Good);
+        } else {
+            assert_eq!(answer(&world, &serial, None).await, TRY_LATER);
+        }
+        world.now.pass(4 * DAY_SECS);
+    }
+    assert_eq!(world.service.reader().size(), size);
+    assert!(!world.service.unready().iter().any(|why| why.starts_with("ocsp")), "nobody is to do anything");
 }
 
 #[tokio::test]

@@ -415,11 +415,10 @@ impl Service {
             return Ok(());
         }
         let now = self.ledger_now()?;
-        // Neither issues anything any more, and every refusal would be an entry.
-        if self.authorities.get(of.ca).is_some_and(|held| held.is_revoked() || held.has_ended(now)) {
-            return Ok(());
-        }
-        if of.responder.load().as_ref().is_some_and(|responder| has_half(responder.certificate(), now)) {
+        // Neither issues anything any more, and every refusal would be an entry: who answers for it does so for as long as he may.
+        let issues = self.authorities.get(of.ca).is_none_or(|held| !held.is_revoked() && !held.has_ended(now));
+        let is_enough = |certificate: &Certificate| !issues || has_half(certificate, now);
+        if of.responder.load().as_ref().is_some_and(|responder| is_enough(responder.certificate())) {
             return Ok(());
         }
         if self.is_compromised(&*of.signer)? {
@@ -428,8 +427,9 @@ impl Service {
         }
         self.record_key_made(of.key, of.signer.spki_der(), now)?;
         let certificate = match self.newest_responder_certificate(of)? {
-            Some(certificate) if has_half(&certificate, now) => certificate,
-            _ => self.issue_responder_certificate(of)?,
+            Some(certificate) if is_enough(&certificate) => certificate,
+            _ if issues => self.issue_responder_certificate(of)?,
+            _ => return Ok(()),
         };
         of.answers_as(Some(&certificate))?;
         self.responders.forget_all();
