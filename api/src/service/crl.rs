@@ -15,7 +15,7 @@ use semper_ledger::{
 };
 use semper_ttp::{
     ca::{
-        Crl, CrlEffect, CrlEvent, CrlRefusal, LastCrl, ListId,
+        Authority, Crl, CrlEffect, CrlEvent, CrlRefusal, LastCrl, ListId,
         crl::{self, Revoked},
     },
     evidence::{Recorded, names},
@@ -58,6 +58,10 @@ impl Service {
             let newest = self.reader().last_step(&aggregate.0)?;
             let crl = newest.map(|(_, index)| self.reader().artefact(index)).transpose()?.flatten();
             let last = load::<Crl>(self.reader(), &aggregate)?.state.last;
+            // The last list of others is followed by ours at once: it may be over, and from now on we are asked.
+            if held.key.ca.authority == Authority::Imported && newest.is_some_and(|(step, _)| step == 0) {
+                list.mark_stale();
+            }
             if let Some(last) = last {
                 self.mark_what_it_lacks(held, &list, last, crl.as_deref().unwrap_or_default())?;
             }
