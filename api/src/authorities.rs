@@ -17,6 +17,10 @@ use semper_ttp::{
     x509::Certificate,
 };
 
+/// Where a CA has shards, its list of all follows a revocation in one of them at the latest so long after the list of all before it:
+/// it may have 200,000 entries, and each issue of it is kept.
+pub const LIST_OF_ALL_SECS: u64 = 3600;
+
 /// One CA whose key this process holds.
 pub struct AuthorityKey {
     /// Which.
@@ -53,6 +57,8 @@ pub(crate) struct HeldList {
     pub(crate) newest: ArcSwapOption<NewestCrl>,
     /// Something was revoked that the newest does not name.
     stale: AtomicBool,
+    /// A shard names something that this list of all does not.
+    behind: AtomicBool,
 }
 
 /// The list that is served.
@@ -70,7 +76,12 @@ impl NewestCrl {
 
 impl HeldList {
     fn new(id: ListId) -> Arc<Self> {
-        Arc::new(Self { id, newest: ArcSwapOption::empty(), stale: AtomicBool::new(false) })
+        Arc::new(Self {
+            id,
+            newest: ArcSwapOption::empty(),
+            stale: AtomicBool::new(false),
+            behind: AtomicBool::new(false),
+        })
     }
 
     /// Until when the newest is good.
@@ -89,7 +100,19 @@ impl HeldList {
         self.stale.swap(false, Ordering::AcqRel)
     }
 
-    /// The same without taking it.
+    /// From now on the list of all is to follow its shards.
+    pub(crate) fn mark_behind(&self) {
+        self.behind.store(true, Ordering::Release);
+    }
+
+    /// When a list of all that is behind its shards is to follow them. To be asked as [`Self::take_stale`] is.
+    pub(crate) fn take_behind(&self) -> Option<Timestamp> {
+        let follows_at = |crl: &Arc<NewestCrl>| crl.this_update.plus_secs(LIST_OF_ALL_SECS);
+        let behind = self.behind.swap(false, Ordering::AcqRel);
+        behind.then(|| self.newest.load().as_ref().map_or(Timestamp::default(), follows_at))
+    }
+
+    /// Whether the newest is not enough.
     pub(crate) fn is_stale(&self) -> bool {
         self.stale.load(Ordering::Acquire)
     }

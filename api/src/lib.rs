@@ -31,7 +31,7 @@ mod well_known;
 pub mod witness;
 pub mod witnesses;
 
-pub use authorities::{Authorities, AuthorityKey};
+pub use authorities::{Authorities, AuthorityKey, LIST_OF_ALL_SECS};
 pub use service::{
     ActFault, CeremonyFault, CredentialFault, Endpoint, Imported, IssuedCertificate, KeyParts, KeyStore, KeyStoreFault,
     KnownApplication, KnownCertificate, KnownKey, KnownList, KnownParty, Listener, NoticeParts, OCSP_LIFE_SECS,

@@ -13,6 +13,7 @@ mod ceremony;
 mod credential;
 mod crl;
 mod keys;
+mod lost;
 mod notices;
 mod ocsp;
 mod offline;
@@ -20,10 +21,11 @@ mod party;
 mod policies;
 mod registration;
 mod token;
+mod units;
 mod upkeep;
 
 use std::sync::{
-    Arc, Mutex, OnceLock,
+    Arc, Mutex, OnceLock, RwLock,
     atomic::{AtomicBool, AtomicU64, Ordering},
 };
 
@@ -62,6 +64,7 @@ pub use self::{
 use self::{
     act::folded,
     keys::Keyring,
+    lost::LostRevocations,
     notices::NoticeKey,
     ocsp::Responders,
     token::{FIRST_USE_STEP, FirstUse},
@@ -103,12 +106,14 @@ pub struct Endpoint {
     /// Its threads.
     pub pool: Pool,
     first_use: FirstUse,
+    /// The unit's certificate, or its CA's, was revoked or is about to be.
+    closed: AtomicBool,
 }
 
 impl Endpoint {
     /// An endpoint whose key signs on `pool`.
     pub fn new(endpoint: timestamp::Endpoint, signer: Arc<dyn Signer>, pool: Pool) -> Self {
-        Self { endpoint, signer, pool, first_use: FirstUse::default() }
+        Self { endpoint, signer, pool, first_use: FirstUse::default(), closed: AtomicBool::new(false) }
     }
 }
 
@@ -211,6 +216,14 @@ pub struct Service {
     /// Instead of the policies of profiles.
     test_policy: Option<ObjectIdentifier>,
     pub(crate) register: Register,
+    /// Those whose facts were lost.
+    lost_revocations: LostRevocations,
+    /// Held by whoever closes units for a revocation.
+    closing: Mutex<()>,
+    /// Held in common from the decision of a revocation until it is durable, and alone for a moment before a list is made.
+    deciding: RwLock<()>,
+    /// Something is to be done about keys before the next daily look.
+    keys_due: Notify,
     /// Held by whoever carries out orders of bulk revocation.
     bulk: Mutex<()>,
     /// Applications of strangers, per address.
@@ -280,6 +293,9 @@ impl Service {
             let last = ledger.reader().last_step(&aggregate.0)?;
             endpoint.first_use.found(last.is_some_and(|(step, _)| step >= FIRST_USE_STEP));
         }
+        let own: Vec<_> = authorities.all().iter().map(|held| Digest::of(&held.key.certificate)).collect();
+        let units = endpoints.iter().map(|endpoint| endpoint.endpoint.tsu().certificate().digest());
+        let lost_revocations = LostRevocations::load(ledger.reader(), own.into_iter().chain(units))?;
         let service = Arc::new(Self {
             ledger,
             endpoints: endpoints.into_iter().map(ArcSwap::from_pointee).collect(),
@@ -303,6 +319,10 @@ impl Service {
             refused_quota: Windows::new(REFUSED_PER_MINUTE, REFUSED_CALLERS_MAX),
             test_policy,
             register: Register::new(registration, &policies),
+            lost_revocations,
+            closing: Mutex::default(),
+            deciding: RwLock::default(),
+            keys_due: Notify::new(),
             bulk: Mutex::default(),
             applications_quota: Quota::new(APPLICATIONS_PER_MINUTE, false),
             keys: keys.map(Keyring::from),
@@ -314,6 +334,7 @@ impl Service {
         service.load_open_applications()?;
         service.load_lists()?;
         service.load_revoked_cas()?;
+        service.load_revoked_units()?;
         Ok(service)
     }
 
@@ -333,6 +354,11 @@ impl Service {
             }
         }
         Ok(())
+    }
+
+    /// Whether a CA of ours was revoked: what it issued is good for nothing more.
+    pub(crate) fn is_revoked_ca(&self, ca: CaId) -> bool {
+        self.authorities.get(ca).is_some_and(|held| held.is_revoked())
     }
 
     /// What is around a fact of the service's own, with a new salt; `event` is what led to it.
@@ -430,7 +456,12 @@ impl Service {
             if !endpoint.endpoint.tsu().key_period().contains(now) {
                 why.push(format!("{}: its key is not in its period of use", endpoint.endpoint.settings().name));
             }
+            if endpoint.is_closed() {
+                let name = &endpoint.endpoint.settings().name;
+                why.push(format!("{name}: the certificate of its unit, or of its CA, was revoked"));
+            }
         }
+        why.extend(self.without_responder().iter().map(|ca| format!("ocsp: {} has no valid responder", ca.place())));
         let all = self.authorities.all();
         for held in all.iter().filter(|held| !held.has_ended(now)) {
             for list in held.lists() {

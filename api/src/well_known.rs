@@ -81,7 +81,13 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
         }),
         "authorities": service.authorities.all().iter().map(|held| {
             let name = held.key.ca.place();
-            json!({ "name": name, "certificate": format!("/ca/{name}.cer"), "crl": format!("/crl/{name}.crl") })
+            json!({
+                "name": name,
+                "certificate": format!("/ca/{name}.cer"),
+                "crl": format!("/crl/{name}.crl"),
+                // Where certificates name lists of their own, that of all follows them later.
+                "crl_shards": held.key.shards,
+            })
         }).collect::<Vec<_>>(),
     });
     ([(header::CACHE_CONTROL, HeaderValue::from_static("no-cache"))], Json(document)).into_response()

@@ -135,7 +135,7 @@ fn refused_calls(service: &Service) -> Vec<OpsFact> {
 #[tokio::test]
 async fn a_refused_call_of_a_known_caller_is_an_entry_within_a_quota() {
     let world = World::new();
-    let service = world.start(&[TrustedRole::Auditor]);
+    let service = world.start(&[]);
     let (_, officer) = &world.holders[1];
     let digest = |text: &str| Digest::of(text.as_bytes());
     let refused =

@@ -1,7 +1,7 @@
 //! The reading half of an open ledger: tiles, bundles, proofs, receipts, facts.
 //!
-//! Everything it gives belongs to committed, anchored groups. The right edge comes from memory, full tiles from caches
-//! or the store.
+//! Everything it gives belongs to committed, anchored groups: an index of the store may be one group ahead of what is published,
+//! and is read up to there. The right edge comes from memory, full tiles from caches or the store.
 
 use std::{ops::ControlFlow, sync::Arc};
 
@@ -9,6 +9,8 @@ use arc_swap::ArcSwap;
 use quick_cache::{Weighter, sync::Cache};
 
 use crate::{
+    complete::{self, Lost},
+    entry::Tag,
     ledger::parse_head,
     merkle::{EMPTY_ROOT, Hash, TILE_WIDTH, Tile, TileId, tile_width},
     note::VerifierKey,
@@ -130,6 +132,19 @@ impl Reader {
         Ok(found.filter(|(hash, index)| hash == digest && *index < size).map(|(_, index)| index))
     }
 
+    /// The entry that bears this tag.
+    pub fn find_tag(&self, tag: &Tag) -> Result<Option<u64>, Fault> {
+        let size = self.size();
+        let row = read(&*self.store, Table::Tag, &tag.0)?;
+        let index = row.map(|row| index_of(Table::Tag, &tag.0, &row)).transpose()?;
+        Ok(index.filter(|index| *index < size))
+    }
+
+    /// Entries whose facts and artefacts are lost since this ledger was completed from its public half, ascending.
+    pub fn lost(&self) -> Result<Vec<Lost>, Fault> {
+        complete::lost(&*self.store.view())
+    }
+
     /// The head of the group that committed entry `index`.
     pub fn group_of(&self, index: u64) -> Result<Option<GroupHead>, Fault> {
         let newest = self.newest();
@@ -221,10 +236,15 @@ impl Reader {
 
     /// The facts of an aggregate from step `from` on, in order.
     pub fn facts_of(&self, aggregate: &Hash, from: u64) -> Result<Vec<Vec<u8>>, Fault> {
+        let size = self.size();
         let view = self.store.view();
         let mut facts = Vec::new();
         scan(&*view, Table::Aggregate, &keys::hash_number(aggregate, from), Direction::Up, |key, row| {
             if !key.starts_with(aggregate) {
+                return Ok(ControlFlow::Break(()));
+            }
+            // Steps follow each other, so what comes behind is not published either.
+            if index_of(Table::Aggregate, key, row)? >= size {
                 return Ok(ControlFlow::Break(()));
             }
             let missing = || Fault::corrupt(Table::Aggregate, key, "the fact it names is missing");
@@ -236,27 +256,39 @@ impl Reader {
 
     /// The entry of one step of an aggregate.
     pub fn step_index(&self, aggregate: &Hash, step: u64) -> Result<Option<u64>, Fault> {
-        let key = keys::hash_number(aggregate, step);
+        let (size, key) = (self.size(), keys::hash_number(aggregate, step));
         let row = read(&*self.store, Table::Aggregate, &key)?;
-        row.map(|row| index_of(Table::Aggregate, &key, &row)).transpose()
+        let index = row.map(|row| index_of(Table::Aggregate, &key, &row)).transpose()?;
+        Ok(index.filter(|index| *index < size))
     }
 
     /// The first entry that answered the request of this idempotency key, and the hash of that request.
     pub fn answered(&self, key: &Hash) -> Result<Option<(u64, Hash)>, Fault> {
+        let size = self.size();
         let Some(row) = read(&*self.store, Table::Dedup, key)? else { return Ok(None) };
         let (request, first, _) =
             decode_request(&row).ok_or_else(|| Fault::corrupt(Table::Dedup, key, "not an answered request"))?;
-        Ok(Some((first, request)))
+        // Until it is published the sequencer alone knows the answer, and gives it to whoever asks again.
+        Ok((first < size).then_some((first, request)))
     }
 
     /// The newest step of an aggregate and the index of its entry.
     pub fn last_step(&self, aggregate: &Hash) -> Result<Option<(u64, u64)>, Fault> {
-        let row = first(&*self.store, Table::Aggregate, &keys::hash_number(aggregate, u64::MAX), Direction::Down)?;
-        let Some((key, row)) = row else { return Ok(None) };
-        let Some((_, step)) = keys::parse_hash_number(&key).filter(|(found, _)| found == aggregate) else {
-            return Ok(None);
-        };
-        Ok(Some((step, index_of(Table::Aggregate, &key, &row)?)))
+        let size = self.size();
+        let mut last = None;
+        let view = self.store.view();
+        scan(&*view, Table::Aggregate, &keys::hash_number(aggregate, u64::MAX), Direction::Down, |key, row| {
+            let Some((_, step)) = keys::parse_hash_number(key).filter(|(found, _)| found == aggregate) else {
+                return Ok(ControlFlow::Break(()));
+            };
+            let index = index_of(Table::Aggregate, key, row)?;
+            if index >= size {
+                return Ok(ControlFlow::Continue(()));
+            }
+            last = Some((step, index));
+            Ok::<_, Fault>(ControlFlow::Break(()))
+        })?;
+        Ok(last)
     }
 
     /// Every name that begins with `prefix`, in order and with its entry, until `visit` breaks or fails: one consistent moment.
@@ -285,12 +317,16 @@ impl Reader {
         from: &[u8],
         mut visit: impl FnMut(&[u8], u64) -> Result<ControlFlow<()>, E>,
     ) -> Result<(), E> {
+        let size = self.size();
         let view = self.store.view();
         scan(&*view, Table::Name, from.max(prefix), Direction::Up, |name, row| {
             if !name.starts_with(prefix) {
                 return Ok(ControlFlow::Break(()));
             }
-            visit(name, index_of(Table::Name, name, row)?)
+            match index_of(Table::Name, name, row)? {
+                index if index < size => visit(name, index),
+                _ => Ok(ControlFlow::Continue(())),
+            }
         })
     }
 
@@ -298,12 +334,21 @@ impl Reader {
     pub fn last_name(&self, prefix: &[u8]) -> Result<Option<(Vec<u8>, u64)>, Fault> {
         // Behind every name of the prefix: no name is as long.
         let past = [prefix, &[0xFF; 200][..]].concat();
-        let Some((name, row)) = first(&*self.store, Table::Name, &past, Direction::Down)? else { return Ok(None) };
-        if !name.starts_with(prefix) {
-            return Ok(None);
-        }
-        let index = index_of(Table::Name, &name, &row)?;
-        Ok(Some((name, index)))
+        let size = self.size();
+        let mut last = None;
+        let view = self.store.view();
+        scan(&*view, Table::Name, &past, Direction::Down, |name, row| {
+            if !name.starts_with(prefix) {
+                return Ok(ControlFlow::Break(()));
+            }
+            let index = index_of(Table::Name, name, row)?;
+            if index >= size {
+                return Ok(ControlFlow::Continue(()));
+            }
+            last = Some((name.to_vec(), index));
+            Ok::<_, Fault>(ControlFlow::Break(()))
+        })?;
+        Ok(last)
     }
 
     /// A counter as last written; 0 before its first use.
@@ -343,5 +388,65 @@ impl proof::Tiles for Reader {
 
     fn tile(&self, id: TileId, width: usize) -> Result<Arc<Tile>, Fault> {
         self.tile_at_least(id, width)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Mutex;
+
+    use super::*;
+    use crate::{
+        anchor::{Advance, Anchor, AnchorError, Anchored, memory::MemoryAnchor},
+        sequencer::{Commit, Draft, Idempotency},
+        testing::world,
+    };
+
+    type Look = Box<dyn FnOnce() + Send>;
+
+    /// At the moment at which the store has a group that nobody may know of yet.
+    #[derive(Clone)]
+    struct Between(MemoryAnchor, Arc<Mutex<Option<Look>>>);
+
+    impl Anchor for Between {
+        fn load(&self) -> Result<Option<Anchored>, AnchorError> {
+            self.0.load()
+        }
+
+        fn advance(&self, expected: Option<&Anchored>, next: &Anchored) -> Advance {
+            if let Some(look) = self.1.lock().unwrap().take() {
+                look();
+            }
+            self.0.advance(expected, next)
+        }
+    }
+
+    #[test]
+    fn what_is_not_published_is_in_no_index() {
+        let disk = world::Disk::new();
+        let anchor = Between(disk.slots.clone(), Arc::default());
+        let asked = Idempotency { key: [7; 32], request: [8; 32] };
+        let store: Arc<dyn Store> = Arc::new(disk.rows.clone());
+        let ledger = world::open(store, Arc::new(anchor.clone()), &disk.clock, world::log_keys()).unwrap();
+        let commit = |seq: u64, idempotency| {
+            let mut draft = Draft::of_fact(1, 1, format!("1 1 10000 0 0 0 {seq}").into_bytes());
+            (draft.step, draft.names) = (Some(([6; 32], seq)), vec![vec![9, seq as u8]]);
+            Commit { idempotency, ..Commit::one(10_000, draft) }
+        };
+        ledger.append(commit(0, None)).unwrap();
+        let reader = ledger.reader().clone();
+        let seen = move |reader: &Reader| {
+            let answered = reader.answered(&asked.key).unwrap().map(|(first, _)| first);
+            let last_name = reader.last_name(&[9]).unwrap().map(|(_, index)| index);
+            let steps = (reader.step_index(&[6; 32], 1).unwrap(), reader.last_step(&[6; 32]).unwrap());
+            (answered, reader.indexes(&[9]).unwrap(), last_name, steps, reader.facts_of(&[6; 32], 0).unwrap().len())
+        };
+        let before = (None, vec![0], Some(0), (None, Some((0, 0))), 1);
+        let (found, looked) = (Arc::new(Mutex::new(None)), reader.clone());
+        let then = found.clone();
+        *anchor.1.lock().unwrap() = Some(Box::new(move || *then.lock().unwrap() = Some(seen(&looked))));
+        ledger.append(commit(1, Some(asked))).unwrap();
+        assert_eq!(found.lock().unwrap().take(), Some(before));
+        assert_eq!(seen(&reader), (Some(1), vec![0, 1], Some(1), (Some(1), Some((1, 1))), 2));
     }
 }

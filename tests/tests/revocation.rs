@@ -10,6 +10,7 @@ use semper_tests::http::{Connection, Response, get};
 use semper_tests::server::{DEADLINE, Data, Server};
 use semper_tests::strangers::{run, text};
 use semper_tests::tls::TlsClient;
+use semper_tests::vault::{Vault, anchor_of, args, json};
 use semper_ttp::x509::Certificate;
 use serde_json::Value;
 
@@ -177,4 +178,43 @@ fn only_officers_revoke_and_only_what_reads() {
     let without = connection.request("POST", &path(&world.serial()), &headers, good.as_bytes()).expect("an answer");
     assert_eq!(without.status, 400, "without a key nobody could tell a repetition");
     assert_eq!(world.status("").1["status"], "good", "nothing of this revoked it");
+}
+
+/// The machine is lost with everything since its backup, and the ledger completed from its public copy. The fact of a revocation went
+/// with it, and all the world still knows that there was one.
+#[test]
+fn what_was_revoked_after_the_backup_stays_revoked() {
+    let (world, vault) = (World::new(), Vault::new());
+    let _made = vault.backup(&world.server);
+    let (code, revoked) = world.revoke(&world.officer, "first", r#"{"reason":"keyCompromise"}"#);
+    assert_eq!(code, 200, "{revoked}");
+    let World { data: _old, server, officer, work } = world;
+    let data = server.stop();
+    let public = vault.path("public");
+    data.export(&public).expect(0);
+    let (anchor, source) = (anchor_of(&data), public.to_str().expect("a path in UTF-8").to_owned());
+    let restored = json(vault.restore(&data, "new", &["--anchor", &anchor, "--complete-from", &source]).expect(0));
+    let words = restored["completed"].as_str().expect("what was lost");
+    assert!(words.contains("What was revoked in them (1) "), "{words}");
+    let new = vault.restored(&data, "new");
+    let server = new.serve();
+    let world = World { data: new, server, officer, work };
+
+    for options in [&[][..], &["-no_nonce"]] {
+        assert_eq!(world.ocsp(options), "revoked");
+    }
+    let (_, now) = world.status("");
+    assert_eq!((&now["status"], &now["revoked"]["reason"]), (&"revoked".into(), &"unspecified".into()), "{now}");
+    assert_eq!(now["revoked"]["entry"]["index"], revoked["revoked"]["entry"]["index"]);
+    let (code, again) = world.revoke(&world.officer, "second", r#"{"reason":"superseded"}"#);
+    assert_eq!((code, &again["code"]), (409, &"ca.already_revoked".into()), "{again}");
+    let list = world.work.path().join("list.pem");
+    let der = get(world.server.http(), "/crl/ca-party.crl").body;
+    std::fs::write(&list, semper_ttp::asn1::pem::encode("X509 CRL", &der)).expect("written");
+    assert!(!verifies(&world, &list), "the list was issued before anybody could ask for it");
+    let data = world.server.stop();
+    // What is lost cannot be decided again; nothing else differs, and the lists are those that are due.
+    data.audit().expect(2);
+    let listed = semper_tests::server::run(&args(&["audit", "ca", "--data"], &[data.path()]));
+    assert!(listed.stdout.contains(" unspecified\t"), "{listed:#?}");
 }

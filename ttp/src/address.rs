@@ -4,8 +4,8 @@
 //! one block of global unicast addresses less its exceptions, so that addresses which stand for IPv4 ones (mapped, NAT64, 6to4,
 //! Teredo) are none.
 
+use core::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::fmt;
-use std::net::{IpAddr, Ipv4Addr, Ipv6Addr};
 use std::str::FromStr;
 
 /// The addresses that begin with the same bits.

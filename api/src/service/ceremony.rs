@@ -93,13 +93,14 @@ impl Service {
         Ok(appended.first)
     }
 
-    /// The certificate with this digest and its class, if this service issued it, has not revoked it, and it is valid now.
+    /// The certificate with this digest and its class, if this service issued it, has revoked neither it nor its CA, and it is valid now.
     fn good_certificate(&self, digest: &Digest) -> Result<Option<(ProfileCode, Certificate)>, CeremonyFault> {
         let Some(index) = self.reader().find_digest(digest.as_bytes())? else { return Ok(None) };
         let der = self.reader().artefact(index)?.unwrap_or_default();
         let Ok(certificate) = Certificate::from_der(&der) else { return Ok(None) };
         let Some(known) = self.find_certificate(&certificate.serial())? else { return Ok(None) };
         let good = known.state.issued().filter(|status| status.revoked.is_none() && known.issued_at == index);
+        let good = good.filter(|_| !self.is_revoked_ca(known.ca));
         let class = good.filter(|_| certificate.validity().contains(self.now())).map(|status| status.class);
         Ok(class.map(|class| (class, certificate)))
     }

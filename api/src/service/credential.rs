@@ -1,6 +1,9 @@
 //! Certificates: issued, revoked, looked up. Each has a history of its own, so all of this runs in parallel.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, PoisonError},
+};
 
 use semper_ledger::{
     entry::{Tag, TagSpace, Tags},
@@ -372,11 +375,14 @@ impl Service {
             return Ok(first);
         }
         let aggregate = ca.certificate(serial);
+        let _closing = self.close_units(ca, serial);
         for _ in 0..ATTEMPTS_MAX {
             let state = self.certificate_state(&aggregate)?;
             let index = self.reader().step_index(&aggregate.0, 0)?;
             let der = index.map(|index| self.reader().artefact(index)).transpose()?.flatten();
             let certificate = Digest::of(der.as_deref().unwrap_or_default());
+            // A list that is made meanwhile waits: it names what was decided before it.
+            let deciding = self.deciding.read().unwrap_or_else(PoisonError::into_inner);
             let (now, clock) = self.time.check();
             let event = CredentialEvent::Revoke(Revoke { reason, certificate, officer, clock });
             let (facts, _) = Credential::decide(&state, &event, now)?;
@@ -388,11 +394,14 @@ impl Service {
             let fact = fact.clone().into_fact(&envelope);
             let tag = Tag::new(TagSpace::Certificate, certificate.as_bytes(), 1);
             let commit = Commit { idempotency, ..Commit::one(now.millis(), tagged(draft(&fact, None), tag)) };
-            match self.ledger.append(commit) {
+            let appended = self.ledger.append(commit);
+            drop(deciding);
+            match appended {
                 Ok(appended) => {
                     self.after_revocation(*list, serial);
                     if let Some(certificate) = der.and_then(|der| Certificate::from_der(&der).ok()) {
                         self.after_revocation_of(&certificate);
+                        self.after_revocation_of_responder(&certificate);
                     }
                     return Ok(appended.first);
                 }
@@ -411,6 +420,10 @@ impl Service {
             if let Some(stale) = held.list(list.partition) {
                 stale.mark_stale();
             }
+            // That of all follows at its own pace.
+            if let Some(behind) = held.list(0).filter(|_| list.partition > 0) {
+                behind.mark_behind();
+            }
             self.revoked.notify_one();
         }
         // A CA of ours signs no more from this moment on.
@@ -421,7 +434,13 @@ impl Service {
 
     /// The state of one certificate.
     pub(super) fn certificate_state(&self, aggregate: &Aggregate) -> Result<CertificateState, ServiceFault> {
-        Ok(self.state_of::<Credential>(aggregate)?.state)
+        let mut state = self.state_of::<Credential>(aggregate)?.state;
+        if let CertificateState::Issued(status) = &mut state
+            && status.revoked.is_none()
+        {
+            status.revoked = self.lost_revocations.of(aggregate).map(|lost| lost.revocation);
+        }
+        Ok(state)
     }
 
     /// The newest list of this name that was issued at `at` or before, and the first one after. Each revocation is in every list
@@ -533,8 +552,10 @@ impl Service {
             let state = self.certificate_state(&aggregate)?;
             if let Some(issued_at) = self.reader().step_index(&aggregate.0, 0)? {
                 let revoked_at = match self.reader().step_index(&aggregate.0, 1)? {
-                    // It was revoked when it came here.
-                    None if state.issued().is_some_and(|status| status.revoked.is_some()) => Some(issued_at),
+                    // It was revoked when it came here, or the fact of it is lost.
+                    None if state.issued().is_some_and(|status| status.revoked.is_some()) => {
+                        Some(self.lost_revocations.of(&aggregate).map_or(issued_at, |lost| lost.index))
+                    }
                     later => later,
                 };
                 found.push(KnownCertificate { ca, state, issued_at, revoked_at });

@@ -3,7 +3,11 @@
 //! What a list names is read from the names that revocations leave in the ledger ([`names`]), shard by shard: no list is rebuilt for
 //! another's sake.
 
-use std::{ops::ControlFlow, sync::Arc, time::Duration};
+use std::{
+    ops::ControlFlow,
+    sync::{Arc, PoisonError},
+    time::Duration,
+};
 
 use semper_ledger::{
     sequencer::{Commit, RoleRow},
@@ -11,7 +15,7 @@ use semper_ledger::{
 };
 use semper_ttp::{
     ca::{
-        CaFact, Crl, CrlEffect, CrlEvent, CrlRefusal, ListId,
+        Authority, Crl, CrlEffect, CrlEvent, CrlRefusal, LastCrl, ListId,
         crl::{self, Revoked},
     },
     evidence::{Recorded, names},
@@ -19,7 +23,7 @@ use semper_ttp::{
     time::Timestamp,
 };
 
-use super::{Service, ServiceFault, act::read_fact, draft, load};
+use super::{Service, ServiceFault, draft, load};
 use crate::authorities::{Held, HeldList, NewestCrl};
 
 /// How long after a failure lists are tried again.
@@ -28,6 +32,13 @@ const CRL_RETRY: Duration = Duration::from_secs(60);
 /// Entries of the longest list: 10 MB at 49 octets each, the most that clients are known to take (spec §11). A CA with shards and
 /// more revocations than this limits the list of all to certificates that name no shard.
 const ENTRIES_MAX: usize = 200_000;
+
+/// What became of a list.
+struct Renewed {
+    issued: bool,
+    /// When it is due next.
+    wake_at: Timestamp,
+}
 
 impl Service {
     /// Finds the newest of every list, and which of them lack something.
@@ -47,31 +58,37 @@ impl Service {
             let newest = self.reader().last_step(&aggregate.0)?;
             let crl = newest.map(|(_, index)| self.reader().artefact(index)).transpose()?.flatten();
             let last = load::<Crl>(self.reader(), &aggregate)?.state.last;
-            let newest_revocation = self.newest_revocation(list.id)?;
-            // Within one second nobody can tell which came first: one list too many does no harm. One of an offline root costs people
-            // a day, so there it is counted what it names.
-            let is_behind = match (last, newest_revocation) {
-                (Some(last), Some(at)) if at == last.this_update && held.key.signer.is_none() => {
-                    self.entries_in(newest)? < self.revoked(&names::revoked(list.id), usize::MAX)?.len() as u64
-                }
-                (Some(last), Some(at)) => at >= last.this_update,
-                (None, _) | (_, None) => false,
-            };
-            if is_behind {
+            // The last list of others is followed by ours at once: it may be over, and from now on we are asked.
+            if held.key.ca.authority == Authority::Imported && newest.is_some_and(|(step, _)| step == 0) {
                 list.mark_stale();
+            }
+            if let Some(last) = last {
+                self.mark_what_it_lacks(held, &list, last, crl.as_deref().unwrap_or_default())?;
             }
             list.newest.store(crl.zip(last).map(|(der, last)| Arc::new(NewestCrl::new(der, last))));
         }
         Ok(())
     }
 
-    /// How many certificates the list at this step names.
-    fn entries_in(&self, newest: Option<(u64, u64)>) -> Result<u64, ServiceFault> {
-        let Some((_, index)) = newest else { return Ok(0) };
-        match read_fact::<CaFact>(&self.reader().fact(index)?.unwrap_or_default())? {
-            CaFact::CrlIssued { entries, .. } => Ok(entries),
-            _ => Err(ServiceFault::Facts("a fact in the history of a list is of something else".to_owned())),
+    /// Finds whether the newest list lacks a revocation: one that was decided after it, or that became durable after it, which is at
+    /// most the maximum merge delay later. Everything older stands in it (see [`Self::renew_crl`]).
+    fn mark_what_it_lacks(&self, held: &Held, list: &HeldList, last: LastCrl, der: &[u8]) -> Result<(), ServiceFault> {
+        let from = last.this_update.minus_millis(self.ledger.mmd_ms() + 1_000);
+        let named = crl::named(der).unwrap_or_default();
+        let lacks = |id: ListId| -> Result<bool, ServiceFault> {
+            let recent = self.revoked_from(&names::revoked(id), &names::revoked_from(id, from), usize::MAX)?;
+            Ok(recent.iter().any(|one| !named.serials.contains(&one.serial)))
+        };
+        if lacks(list.id)? {
+            list.mark_stale();
         }
+        let shards = held.lists().into_iter().filter(|_| list.id.partition == 0 && !named.is_scoped).skip(1);
+        for shard in shards {
+            if lacks(shard.id)? {
+                list.mark_behind();
+            }
+        }
+        Ok(())
     }
 
     /// The lists of a CA that was just made: there is one of each before it issues anything.
@@ -80,19 +97,28 @@ impl Service {
         held.lists().iter().try_for_each(|list| self.renew_crl(held, list, false).map(drop))
     }
 
-    /// When the newest certificate of a partition was revoked.
-    fn newest_revocation(&self, list: ListId) -> Result<Option<Timestamp>, Fault> {
-        let last = self.reader().last_name(&names::revoked(list))?;
-        Ok(last.and_then(|(name, _)| names::read_revoked(&name)).map(|revoked| revoked.at))
+    /// What a list names, at most `max` entries and those whose facts are lost: those of its partition, or of all of its CA.
+    fn revoked(&self, prefix: &[u8], max: usize) -> Result<Vec<Revoked>, Fault> {
+        self.revoked_from(prefix, prefix, max)
     }
 
-    /// What a list names, at most `max` entries and one: those of its partition, or of all of its CA.
-    fn revoked(&self, prefix: &[u8], max: usize) -> Result<Vec<Revoked>, Fault> {
+    fn revoked_from(&self, prefix: &[u8], from: &[u8], max: usize) -> Result<Vec<Revoked>, Fault> {
         let mut found = Vec::new();
-        self.reader().names::<Fault>(prefix, |name, _| {
+        let mut add = |name: &[u8]| {
             found.extend(names::read_revoked(name).map(Revoked::from));
-            Ok(if found.len() > max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
+            found.len()
+        };
+        // In the order of names, as whoever decides the list again has them.
+        let mut lost = self.lost_revocations.names_from(prefix, from).peekable();
+        self.reader().names_from::<Fault>(prefix, from, |name, _| {
+            while let Some(before) = lost.next_if(|lost| *lost < name) {
+                add(before);
+            }
+            Ok(if add(name) > max { ControlFlow::Break(()) } else { ControlFlow::Continue(()) })
         })?;
+        for name in lost {
+            add(name);
+        }
         Ok(found)
     }
 
@@ -108,11 +134,19 @@ impl Service {
         // The list of a root whose key is offline is signed there (`offline.rs`).
         for held in all.iter().filter(|held| held.key.signer.is_some() && !held.has_ended(now)) {
             for list in held.lists() {
-                let stale = list.take_stale();
-                match self.renew_crl(held, &list, stale) {
-                    Ok(wake_at) => next = Some(next.map_or(wake_at, |next| next.min(wake_at))),
+                let (stale, follows_at) = (list.take_stale(), list.take_behind());
+                let force = stale || follows_at.is_some_and(|at| at <= now);
+                match self.renew_crl(held, &list, force) {
+                    Ok(Renewed { issued, wake_at }) => {
+                        let follows_at = follows_at.filter(|_| !issued);
+                        if follows_at.is_some() {
+                            list.mark_behind();
+                        }
+                        let wake_at = follows_at.map_or(wake_at, |at| at.min(wake_at));
+                        next = Some(next.map_or(wake_at, |next| next.min(wake_at)));
+                    }
                     Err(fault) => {
-                        if stale {
+                        if force {
                             list.mark_stale();
                         }
                         if !fault.is_of_time() {
@@ -131,21 +165,28 @@ impl Service {
         }
     }
 
-    fn renew_crl(&self, held: &Held, list: &HeldList, stale: bool) -> Result<Timestamp, ServiceFault> {
+    /// Issues a list that is due, or is to be issued before its time. thisUpdate is read while no revocation is on its way: whatever was
+    /// decided before is durable then, and stands in the list. So whoever has a list of T knows of everything that was revoked
+    /// before T, and that the status answer says (`v1/certificates.rs`).
+    fn renew_crl(&self, held: &Held, list: &HeldList, stale: bool) -> Result<Renewed, ServiceFault> {
         let (id, life_secs) = (list.id, held.key.crl_life_secs);
         let aggregate = id.aggregate();
         let mut snapshot = load::<Crl>(self.reader(), &aggregate)?;
-        let now = self.ledger_now()?;
-        // Before what is revoked is read, which may be much.
-        if !stale && now < snapshot.state.due_at() {
-            return Ok(snapshot.state.due_at());
+        // Before what is revoked is waited for and read, which may be much.
+        let due_at = snapshot.state.due_at();
+        if !stale && self.ledger_now()? < due_at {
+            return Ok(Renewed { issued: false, wake_at: due_at });
         }
+        let now = {
+            let _alone = self.deciding.write().unwrap_or_else(PoisonError::into_inner);
+            self.ledger_now()?
+        };
         let (revoked, is_scoped) = self.entries_of(held, id)?;
         let distribution_point = is_scoped.then(|| format!("{}/crl/{}.crl", self.base_url, id.place()));
         let event = CrlEvent::Issue { list: id, life_secs, force: stale, revoked, distribution_point };
         let (facts, effects) = match Crl::decide(&snapshot.state, &event, now) {
             Ok(decided) => decided,
-            Err(CrlRefusal::NotDue { due_at }) => return Ok(due_at),
+            Err(CrlRefusal::NotDue { due_at }) => return Ok(Renewed { issued: false, wake_at: due_at }),
             Err(refusal) => return Err(ServiceFault::Crl(refusal.to_string())),
         };
         let fault = |error: &dyn std::fmt::Display| ServiceFault::Crl(error.to_string());
@@ -174,7 +215,7 @@ impl Service {
         self.ledger.append(commit)?;
         list.newest.store(last.map(|last| Arc::new(NewestCrl::new(der, last))));
         tracing::info!(list = id.place(), "issued a CRL");
-        Ok(wake_at)
+        Ok(Renewed { issued: true, wake_at })
     }
 
     /// The entries of a list, and whether it is limited to the certificates that name it.

@@ -467,7 +467,10 @@ impl Service {
         let endpoint = timestamp::Endpoint::new(before.endpoint.settings().clone(), tsu);
         let endpoint = endpoint.map_err(|fault| unfit(fault.to_string()))?;
         let pool = before.pool.another(&format!("sign-{key}")).map_err(|error| unfit(error.to_string()))?;
-        slot.store(Arc::new(Endpoint::new(endpoint, signer, pool)));
+        let next = Endpoint::new(endpoint, signer, pool);
+        // A rotation that did not end is finished at the next start, and the certificate may be revoked by then.
+        next.close(self.is_revoked_unit(next.endpoint.tsu())?);
+        slot.store(Arc::new(next));
         // Whatever the old key signs is in the sequencer's queue when this returns, so its end comes after that.
         before.pool.close();
         Ok(())
@@ -525,7 +528,7 @@ impl Service {
     }
 
     /// The CA of this line that signed a certificate, told by its key.
-    fn issuer_of(&self, authority: Authority, certificate: &Certificate) -> Option<Arc<Held>> {
+    pub(super) fn issuer_of(&self, authority: Authority, certificate: &Certificate) -> Option<Arc<Held>> {
         let wanted = certificate.authority_key_identifier()?;
         let all = self.authorities.all();
         let mut line = all.iter().filter(|held| held.key.ca.authority == authority);

@@ -7,7 +7,10 @@
 use std::{
     collections::HashMap,
     net::IpAddr,
-    sync::{Arc, Mutex, MutexGuard, PoisonError},
+    sync::{
+        Arc, Mutex, MutexGuard, PoisonError,
+        atomic::{AtomicBool, Ordering},
+    },
     time::Instant,
 };
 
@@ -60,6 +63,8 @@ pub(crate) struct Responders {
     cache: Cache<CertificateKey, Arc<Answers>, AnswersWeight>,
     /// How often something was forgotten, by stripe.
     stripes: Vec<Mutex<u64>>,
+    /// Whether they were looked at since the start: before, none has a certificate.
+    looked_at: AtomicBool,
 }
 
 struct OfCa {
@@ -130,6 +135,7 @@ impl Responders {
             subject,
             cache: Cache::with_weighter((CACHE_BYTES / 2_600) as usize, CACHE_BYTES, AnswersWeight),
             stripes: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
+            looked_at: AtomicBool::new(false),
         }
     }
 
@@ -184,6 +190,11 @@ impl OfCa {
         let certificate = held.certificate.clone()?;
         let issuer = IssuerHashes::of(&certificate);
         Some(Self { ca: held.key.ca, certificate, issuer, key, signer, responder: ArcSwapOption::empty() })
+    }
+
+    /// Who may answer now: whoever has a certificate that is valid and was not revoked.
+    fn responder(&self, now: Timestamp) -> Option<Arc<Responder>> {
+        self.responder.load_full().filter(|responder| responder.certificate().validity().contains(now))
     }
 
     /// From now on the answers are signed under this certificate, or under the CA's own.
@@ -245,7 +256,7 @@ impl Service {
         if statuses.contains(&Status::Unknown) && !may_say_unknown() {
             return Answered::Error(ErrorStatus::Unauthorized);
         }
-        let Some(responder) = of.responder.load_full() else { return Answered::Error(ErrorStatus::TryLater) };
+        let Some(responder) = of.responder(now) else { return Answered::Error(ErrorStatus::TryLater) };
         let (this_update, next_update) = times(&responder, now);
         let single = |(cert_id, status)| Single { cert_id, status, this_update, next_update };
         let singles: Vec<_> = ids.iter().zip(statuses).map(single).collect();
@@ -275,8 +286,10 @@ impl Service {
         let responders = &self.responders;
         let key = (at, id.serial().to_vec());
         let cached = responders.cache.get(&key);
-        // Half of its life is left at the least (spec §10).
-        let is_fresh = |answer: &Answer| now < answer.this_update.plus_secs(OCSP_LIFE_SECS / 2);
+        // Half of its life is left at the least (spec §10), unless it ends with its responder.
+        let is_fresh = |answer: &Answer| {
+            now < answer.this_update.plus_secs(OCSP_LIFE_SECS / 2) && now.whole_secs() < answer.next_update
+        };
         if let Some(answer) = cached.as_ref().and_then(|answers| answers.get(id)).filter(|answer| is_fresh(answer)) {
             return Answered::Cached(answer);
         }
@@ -288,7 +301,7 @@ impl Service {
         if status == Status::Unknown && !may_say_unknown() {
             return Answered::Error(ErrorStatus::Unauthorized);
         }
-        let Some(responder) = of.responder.load_full() else { return Answered::Error(ErrorStatus::TryLater) };
+        let Some(responder) = of.responder(now) else { return Answered::Error(ErrorStatus::TryLater) };
         let (this_update, next_update) = times(&responder, now);
         let unsigned = responder.prepare(&[Single { cert_id: id, status, this_update, next_update }], now, None);
         let der = match of.signer.sign(unsigned.message()) {
@@ -338,6 +351,7 @@ impl Service {
     /// # Errors
     /// What failed first, after every other had its turn.
     pub fn renew_responders(&self) -> Result<(), ServiceFault> {
+        self.responders.looked_at.store(true, Ordering::Relaxed);
         let mut failed = None;
         for of in self.responders.of.load_full().iter() {
             if let Err(fault) = self.renew_responder(of) {
@@ -350,6 +364,49 @@ impl Service {
         failed.map_or(Ok(()), Err)
     }
 
+    /// The CAs for which nobody can answer, although somebody may ask.
+    pub(super) fn without_responder(&self) -> Vec<CaId> {
+        let (all, now) = (self.responders.of.load_full(), self.time.now());
+        let looked_at = self.responders.looked_at.load(Ordering::Relaxed);
+        let asked = |ca: CaId| self.authorities.get(ca).is_some_and(|held| !held.is_revoked() && !held.has_ended(now));
+        let missing = all.iter().filter(|of| looked_at && of.responder(now).is_none() && asked(of.ca));
+        missing.map(|of| of.ca).collect()
+    }
+
+    /// Whether a certificate for this key was revoked because the key was compromised.
+    fn is_compromised(&self, signer: &dyn Signer) -> Result<bool, ServiceFault> {
+        Ok(self.reader().last_name(&names::compromised(&Digest::of(signer.spki_der())))?.is_some())
+    }
+
+    /// The keys of responders that were compromised: another has to follow each.
+    pub(super) fn compromised_responders(&self) -> Result<Vec<KeyId>, ServiceFault> {
+        let mut keys = Vec::new();
+        for of in self.responders.of.load().iter().filter(|of| of.ca.authority != Authority::Imported) {
+            if !keys.contains(&of.key) && self.is_compromised(&*of.signer)? {
+                keys.push(of.key);
+            }
+        }
+        Ok(keys)
+    }
+
+    /// A responder whose certificate was revoked says nothing more, and nobody is shown what it said. It gets another certificate at
+    /// once, or another key at the next look at keys, if this one was compromised.
+    pub(super) fn after_revocation_of_responder(&self, certificate: &Certificate) {
+        let (all, digest) = (self.responders.of.load_full(), certificate.digest());
+        let signs = |of: &OfCa| of.responder.load().as_ref().is_some_and(|one| one.certificate().digest() == digest);
+        let Some(of) = all.iter().find(|of| of.ca.authority != Authority::Imported && signs(of)) else { return };
+        // Of a compromised key no certificate is worth anything; what cannot be told counts as compromised.
+        let is_compromised = self.is_compromised(&*of.signer).unwrap_or(true);
+        for one in all.iter().filter(|one| one.ca == of.ca || is_compromised && one.key == of.key) {
+            one.responder.store(None);
+        }
+        self.responders.forget_all();
+        if let Err(fault) = self.renew_responder(of) {
+            tracing::error!(ca = of.ca.place(), %fault, "an OCSP responder was revoked, and nobody answers in its place yet");
+            self.keys_due.notify_one();
+        }
+    }
+
     fn renew_responder(&self, of: &OfCa) -> Result<(), ServiceFault> {
         if of.ca.authority == Authority::Imported {
             if of.responder.load().is_none() {
@@ -358,13 +415,21 @@ impl Service {
             return Ok(());
         }
         let now = self.ledger_now()?;
-        if of.responder.load().as_ref().is_some_and(|responder| has_half(responder.certificate(), now)) {
+        // Neither issues anything any more, and every refusal would be an entry: who answers for it does so for as long as he may.
+        let issues = self.authorities.get(of.ca).is_none_or(|held| !held.is_revoked() && !held.has_ended(now));
+        let is_enough = |certificate: &Certificate| !issues || has_half(certificate, now);
+        if of.responder.load().as_ref().is_some_and(|responder| is_enough(responder.certificate())) {
             return Ok(());
+        }
+        if self.is_compromised(&*of.signer)? {
+            let why = format!("{} was compromised: another key has to follow it (semper keys rotate)", of.key);
+            return Err(ServiceFault::Responder(why));
         }
         self.record_key_made(of.key, of.signer.spki_der(), now)?;
         let certificate = match self.newest_responder_certificate(of)? {
-            Some(certificate) if has_half(&certificate, now) => certificate,
-            _ => self.issue_responder_certificate(of)?,
+            Some(certificate) if is_enough(&certificate) => certificate,
+            _ if issues => self.issue_responder_certificate(of)?,
+            _ => return Ok(()),
         };
         of.answers_as(Some(&certificate))?;
         self.responders.forget_all();

@@ -192,7 +192,11 @@ impl Service {
             match tokio::task::spawn_blocking(move || service.record_policies()).await {
                 Ok(Err(fault)) if fault.is_of_time() => {}
                 Ok(Err(fault)) => tracing::error!(%fault, "the policies of this start are not in the ledger"),
-                Ok(Ok(())) => return,
+                Ok(Ok(())) => {
+                    // What was decided by none of them until now: responders' certificates.
+                    self.keys_due.notify_one();
+                    return;
+                }
                 Err(_) => {} // it panicked, which was printed
             }
         }

@@ -151,7 +151,7 @@ impl Service {
 
     fn decide_and_sign(
         &self,
-        Endpoint { endpoint, signer, .. }: &Endpoint,
+        unit @ Endpoint { endpoint, signer, .. }: &Endpoint,
         request: Request,
         request_digest: Digest,
         id: RequestId,
@@ -163,6 +163,9 @@ impl Service {
         let counter = self.serial.fetch_add(1, Ordering::Relaxed) + 1;
         let serial = TokenSerial::new(counter, serial_random.try_into().expect("12 octets"));
         let (now, clock) = self.time.check();
+        if unit.is_closed() {
+            return Err(Refusal::UnitRevoked);
+        }
         let stamp = Stamp {
             request,
             request_digest,

@@ -10,7 +10,7 @@ use semper_ttp::{
     time::Timestamp,
 };
 
-use super::{Service, ServiceFault, draft};
+use super::{RotationCause, RotationFault, Service, ServiceFault, draft};
 use crate::access::Tree;
 
 impl Service {
@@ -25,6 +25,44 @@ impl Service {
     /// Whether the ledger may be given a time now.
     pub fn has_time(&self) -> bool {
         self.time.check().1.may_issue()
+    }
+
+    /// Looks at keys: the certificates of OCSP responders are renewed, which have lived half their life days before they end; what did
+    /// not end when a key was last followed is settled; whatever is due is followed, unless that is done `by_hand`; an end that has come
+    /// gets its entry. False if something of it is still to be done, such as all of it while the clock is in doubt or the policies of
+    /// this start are not in the ledger: then it is to be looked again soon. Blocks on the disk.
+    pub fn look_at_keys(&self, by_hand: bool) -> bool {
+        let mut done = self.has_time() && self.require_policies().is_ok();
+        let compromised = self.compromised_responders().inspect_err(|fault| {
+            tracing::error!(%fault, "it cannot be told whether the key of a responder was compromised");
+        });
+        done &= compromised.is_ok();
+        for key in compromised.unwrap_or_default().into_iter().filter(|_| !by_hand) {
+            if let Err(fault) = self.rotate(key.purpose, RotationCause::default()) {
+                tracing::error!(%key, %fault, "a key that was compromised is not followed by another yet");
+                done = false;
+            }
+        }
+        done &= self.renew_responders().is_ok(); // logged where it failed
+        for ca in self.without_responder() {
+            tracing::warn!(ca = ca.place(), "nobody answers OCSP for this CA");
+        }
+        done &= told(self.record_notice_key(), ServiceFault::is_of_time, "the making of a key got no ledger entry");
+        done &= told(self.settle_keys(), RotationFault::is_of_time, "a rotation that did not end is not settled");
+        if !by_hand {
+            self.rotate_due();
+        }
+        done &= told(self.record_ended_keys(), ServiceFault::is_of_time, "the end of a key got no ledger entry");
+        // After it every request is refused, so it must not come as a surprise.
+        for (key, end) in self.keys_ending() {
+            tracing::warn!(%key, %end, "the period of use of a timestamping key ends; after it no token is issued");
+        }
+        done
+    }
+
+    /// Ends when keys are to be looked at before their time.
+    pub async fn keys_due(&self) {
+        self.keys_due.notified().await;
     }
 
     /// Appends a fact about the service itself: a clock event, its start, its end. Not while the clock is in doubt.
@@ -87,4 +125,14 @@ impl Service {
             tokio::time::sleep(Duration::from_millis(left.min(60_000))).await;
         }
     }
+}
+
+/// Whether it succeeded. A fault is logged, unless it is one that time alone mends.
+fn told<F: std::fmt::Display>(outcome: Result<(), F>, is_of_time: impl Fn(&F) -> bool, what: &str) -> bool {
+    match outcome {
+        Ok(()) => return true,
+        Err(fault) if is_of_time(&fault) => {}
+        Err(fault) => tracing::error!(%fault, "{what}"),
+    }
+    false
 }

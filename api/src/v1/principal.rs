@@ -59,6 +59,10 @@ impl Principal {
         if let Some(revoked) = status.revoked {
             return Err(denied(format!("your certificate was revoked at {}", revoked.at)));
         }
+        // Whoever has that CA's key may have made another certificate of this name.
+        if app.service.is_revoked_ca(found.ca) {
+            return Err(denied("the CA that issued your certificate was revoked"));
+        }
         if !certificate.validity().contains(app.service.now()) {
             return Err(denied("your certificate is not valid now"));
         }

@@ -403,6 +403,7 @@ const PAGES: &[(&str, &str)] = pages![
     "timestamp.policy",
     "timestamp.rate_limited",
     "timestamp.unavailable",
+    "timestamp.unit_revoked",
     "timestamp.version",
 ];
 

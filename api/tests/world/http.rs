@@ -22,14 +22,14 @@ use tower::ServiceExt;
 /// What is asked.
 pub(crate) struct Asked {
     request: http::request::Builder,
-    body: String,
+    body: Vec<u8>,
     is_plain: bool,
 }
 
 impl Asked {
     /// Over HTTPS.
     pub(crate) fn secure(method: &str, path: &str) -> Self {
-        Self { request: Request::builder().method(method).uri(path), body: String::new(), is_plain: false }
+        Self { request: Request::builder().method(method).uri(path), body: Vec::new(), is_plain: false }
     }
 
     /// Without TLS.
@@ -44,7 +44,12 @@ impl Asked {
     /// With a body, and a key under which a repetition is known.
     pub(crate) fn json(self, key: &str, body: &str) -> Self {
         let asked = self.with("content-type", "application/json").with("idempotency-key", key);
-        Self { body: body.to_owned(), ..asked }
+        Self { body: body.into(), ..asked }
+    }
+
+    /// With a body of any type.
+    pub(crate) fn octets(self, body: Vec<u8>) -> Self {
+        Self { body, ..self }
     }
 
     /// By the holder of this certificate.

@@ -2,6 +2,7 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub(crate) mod certified;
 pub(crate) mod http;
 pub(crate) mod openapi;
 
@@ -14,14 +15,16 @@ use std::{
 };
 
 use semper_api::{
-    Authorities, AuthorityKey, NoticeParts, Policies, RegistrationParts, ResponderKey, Service, ServiceParts,
+    Authorities, AuthorityKey, Endpoint, NoticeParts, Policies, RegistrationParts, ResponderKey, Service, ServiceParts,
     Statements, TimeSource, ToIssue, metrics::Metrics, notices::Networks, quota::Quota,
 };
 use semper_ledger::{
     anchor::memory::MemoryAnchor,
+    complete::Completion,
     erasure::MemoryJournal,
     ledger::{Ledger, Parts, create},
     note::NoteSigner,
+    reader::Reader,
     sequencer::{Clock, LogKeys, SequencerSettings},
     store::memory::MemoryStore,
 };
@@ -99,6 +102,28 @@ impl Disk {
     fn log_keys(&self) -> LogKeys {
         let [note, receipt] = self.keys.each_ref().map(|key| Arc::new(LogSigner::new(key.clone()).unwrap()));
         LogKeys::new(NoteSigner::new("log.example/test", note).unwrap(), receipt, "http://log.example")
+    }
+
+    /// The store as it is now.
+    pub(crate) fn backup(&self) -> MemoryStore {
+        self.store.copy()
+    }
+
+    /// As if the store had been lost: the backup, completed from what the log shows in public.
+    pub(crate) fn completed(self, backup: MemoryStore, log: &Reader) -> Self {
+        let (size, root) = (log.size(), log.newest().edge().root());
+        let completion = Completion {
+            store: Arc::new(backup.clone()),
+            keys: &self.log_keys(),
+            verifier: &LogVerifier,
+            signed: &[(size, root)],
+            erasures: &[],
+            counters: &[],
+            bundle: &mut |index, width| Ok(log.bundle(index, width).unwrap().unwrap()),
+            progress: &|_, _| (),
+        };
+        completion.run().unwrap();
+        Self { store: backup, ..self }
     }
 
     pub(crate) fn ledger(&self, now: &Arc<Now>) -> Ledger {
@@ -234,7 +259,27 @@ impl Pki {
         policies: Policies,
         time: Arc<dyn TimeSource>,
     ) -> Arc<Service> {
-        made(disk, now, self.authorities(0), Vec::new(), RegistrationParts::default(), policies, time)
+        made(disk, now, self.authorities(0), self.responders(), RegistrationParts::default(), policies, time)
+    }
+
+    /// One that stamps as these units; its other CA is that for units.
+    pub(crate) fn stamping(&self, disk: &Disk, now: &Arc<Now>, endpoints: Vec<Endpoint>) -> Arc<Service> {
+        let root = self.held(Authority::Root, &self.root, &self.root_key, 0);
+        let authorities = Authorities::new(vec![root, self.held(Authority::Tsu, &self.ca, &self.ca_key, 0)]);
+        let mut parts = parts(disk, now, authorities, Vec::new(), Policies::builtin());
+        parts.endpoints = endpoints;
+        let service = Service::new(parts).unwrap();
+        service.record_policies().unwrap();
+        service
+    }
+
+    /// One whose randomness is the test's.
+    pub(crate) fn service_of(&self, disk: &Disk, now: &Arc<Now>, entropy: Arc<dyn Entropy>) -> Arc<Service> {
+        let mut parts = parts(disk, now, self.authorities(0), self.responders(), Policies::builtin());
+        parts.entropy = entropy;
+        let service = Service::new(parts).unwrap();
+        service.record_policies().unwrap();
+        service
     }
 
     fn responders(&self) -> Vec<ResponderKey> {
@@ -276,11 +321,21 @@ fn made(
     policies: Policies,
     time: Arc<dyn TimeSource>,
 ) -> Arc<Service> {
-    Service::new(ServiceParts {
+    Service::new(ServiceParts { time, registration, ..parts(disk, now, authorities, responders, policies) }).unwrap()
+}
+
+fn parts(
+    disk: &Disk,
+    now: &Arc<Now>,
+    authorities: Authorities,
+    responders: Vec<ResponderKey>,
+    policies: Policies,
+) -> ServiceParts {
+    ServiceParts {
         ledger: disk.ledger(now),
         endpoints: Vec::new(),
         authorities,
-        time,
+        time: now.clone(),
         entropy: Arc::new(OsEntropy),
         metrics: Arc::new(Metrics::new("log.example/test")),
         quota: Quota::new(1, true),
@@ -292,7 +347,7 @@ fn made(
         responders,
         subject: subject("Example"),
         test: true,
-        registration,
+        registration: RegistrationParts::default(),
         keys: None,
         policies,
         statements: Statements::default(),
@@ -301,8 +356,7 @@ fn made(
             signer: Arc::new(SoftKey::generate(SignatureAlgorithm::Ed25519).unwrap()),
             networks: Networks::default(),
         }),
-    })
-    .unwrap()
+    }
 }
 
 /// A certificate for a new key, by the profile of the program that has this name.

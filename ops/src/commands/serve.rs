@@ -61,8 +61,11 @@ use storage::Guard;
 /// How often the end of keys is looked at after the start.
 const KEYS_INTERVAL: Duration = Duration::from_secs(24 * 3600);
 
-/// How soon again if the clock was in doubt: a few good samples take half a minute.
+/// How soon again if something failed, such as all of it while the clock is in doubt: a few good samples take half a minute.
 const KEYS_RETRY: Duration = Duration::from_secs(10);
+
+/// How soon again if it keeps failing.
+const KEYS_RETRY_MAX: Duration = Duration::from_secs(600);
 
 /// How often the disk is looked at.
 const DISK_INTERVAL: Duration = Duration::from_secs(1);
@@ -289,8 +292,8 @@ async fn listen(
         };
         tokio::spawn(service.clone().keep_crls_fresh(next_crls, config.ca.crl_delay()));
         let by_hand = config.keys.rotate_by_hand;
-        let timely = look_at_keys(&service, by_hand).await;
-        tokio::spawn(watch_keys(service.clone(), by_hand, timely));
+        let done = look_at_keys(&service, by_hand).await;
+        tokio::spawn(watch_keys(service.clone(), by_hand, done));
         tokio::spawn(applications::watch(service.clone()));
         notices::begin(&service, config, data)?;
     }
@@ -391,46 +394,22 @@ async fn record_policies(service: &Arc<Service>) -> Result<(), Failed> {
     Ok(())
 }
 
-/// A key's end must not come as a surprise: after it every request is refused. So another follows it in time; what did not end when
-/// that was last done is settled first; and an end that has come gets its entry. Blocks on the disk.
-fn tell_of_keys(service: &Service, by_hand: bool) {
-    match service.settle_keys() {
-        Err(fault) if !fault.is_of_time() => tracing::error!(%fault, "a rotation that did not end is not settled"),
-        Ok(()) | Err(_) => {} // with the clock in doubt, at the next look
-    }
-    if !by_hand {
-        service.rotate_due();
-    }
-    match service.record_ended_keys() {
-        Err(fault) if !fault.is_of_time() => tracing::error!(%fault, "the end of a key got no ledger entry"),
-        Ok(()) | Err(_) => {} // with the clock in doubt, at the next look
-    }
-    for (key, end) in service.keys_ending() {
-        tracing::warn!(%key, %end, "the period of use of a timestamping key ends; after it no token is issued");
-    }
-}
-
-/// Looks at keys, and renews the certificates of OCSP responders, which have lived half their life days before they end. False if the
-/// clock was in doubt, as it is at a start: then most of it waits.
+/// Looks at keys once. False if it is to be looked again soon.
 async fn look_at_keys(service: &Arc<Service>, by_hand: bool) -> bool {
     let service = service.clone();
-    let look = move || {
-        let timely = service.has_time();
-        let _ = service.renew_responders(); // logged where it failed
-        match service.record_notice_key() {
-            Err(fault) if !fault.is_of_time() => tracing::error!(%fault, "the making of a key got no ledger entry"),
-            Ok(()) | Err(_) => {} // with the clock in doubt, at the next look
-        }
-        tell_of_keys(&service, by_hand);
-        timely
-    };
-    tokio::task::spawn_blocking(look).await.unwrap_or(true) // its panic was printed
+    tokio::task::spawn_blocking(move || service.look_at_keys(by_hand)).await.unwrap_or(false) // its panic was printed
 }
 
-async fn watch_keys(service: Arc<Service>, by_hand: bool, mut timely: bool) {
+/// Looks at keys every day; after what failed soon again, and at longer and longer intervals if the time was not the reason.
+async fn watch_keys(service: Arc<Service>, by_hand: bool, mut done: bool) {
+    let mut retry = KEYS_RETRY;
     loop {
-        tokio::time::sleep(if timely { KEYS_INTERVAL } else { KEYS_RETRY }).await;
-        timely = look_at_keys(&service, by_hand).await;
+        tokio::select! {
+            () = tokio::time::sleep(if done { KEYS_INTERVAL } else { retry }) => {}
+            () = service.keys_due() => {}
+        }
+        done = look_at_keys(&service, by_hand).await;
+        retry = if done || !service.has_time() { KEYS_RETRY } else { (retry * 2).min(KEYS_RETRY_MAX) };
     }
 }
 

@@ -106,7 +106,11 @@ fn life_cycle(known: &Known<'_>) -> String {
     };
     let lists = match ca.crl_shards {
         0 => "one list for each CA".to_owned(),
-        shards => format!("{shards} lists for each issuing CA, beside the one of all"),
+        shards => format!(
+            "{shards} lists for each issuing CA, each named by its certificates, beside the one of all, which follows a \
+             revocation within {}",
+            span(semper_api::LIST_OF_ALL_SECS)
+        ),
     };
     let mut text = format!(
         "## 4. Certificate life-cycle\n\n### 4.1 Applications\n\nOver `/v1/registrations`. An application that \
@@ -117,7 +121,8 @@ fn life_cycle(known: &Known<'_>) -> String {
          entry are one commit.\n\n\
          ### 4.9 Revocation and suspension\n\nOfficers with the role revocation-officer revoke, with a reason, at \
          once. No certificate is suspended. OCSP says it \
-         from that moment on; the list follows after {}.\n\n### 4.10 Status\n\nLists: {lists}, valid for\n\n",
+         from that moment on; the list that the certificate names follows after {}. A list of T names \
+         everything that was revoked before T.\n\n### 4.10 Status\n\nLists: {lists}, valid for\n\n",
         span(ca.application_secs()),
         span(ca.crl_delay_secs),
     );

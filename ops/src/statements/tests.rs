@@ -25,7 +25,7 @@ fn each_figure_follows_its_setting() {
     let table: [(Change, &[&str], &[&str]); 18] = [
         (|c, _| c.ca.crl_delay_secs = 90, &["after 5 seconds"], &["after 90 seconds"]),
         (|c, _| c.ca.crl_delay_secs = 0, &["after 5 seconds"], &["after 0 seconds"]),
-        (|c, _| c.ca.crl_shards = 16, &["one list for each CA"], &["16 lists for each issuing CA"]),
+        (|c, _| c.ca.crl_shards = 16, &["one list for each CA"], &["16 lists for each issuing CA", "within 1 hour"]),
         (|c, _| c.ca.application_days = 7, &["ends after 30 days"], &["ends after 7 days"]),
         (|c, _| c.tsa.accuracy_ms = 333, &[], &["333 ms"]),
         (

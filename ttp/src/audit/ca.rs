@@ -1,22 +1,25 @@
 //! Certificates and CRLs.
 
-use rasn_pkix::CertificateList;
-use semper_ledger::entry::{Tag, TagSpace};
+use std::collections::BTreeSet;
 
-use super::{Auditor, Case, Given, Outcome, Reason, difference_of, recorded};
+use rasn_pkix::CertificateList;
+use semper_ledger::entry::{Entry, Tag, TagSpace};
+
+use super::{Auditor, Case, Given, Index, Outcome, Reason, difference_of, recorded};
 use crate::asn1::{decode_strict, oid};
 use crate::ca::bulk::BulkState;
-use crate::ca::credential::{CertificateState, Credential, CredentialEvent, Revoke};
+use crate::ca::credential::{CertificateState, Credential, CredentialEvent, Revocation, Revoke};
 use crate::ca::crl::{self, CrlContent, Revoked};
 use crate::ca::profile::{self, ProfileCode};
-use crate::ca::{Authority, CaFact, CaId, Crl, CrlEffect, CrlEvent, Grounds, ListId, issued, lint};
+use crate::ca::{Authority, CaFact, CaId, Crl, CrlEffect, CrlEvent, CrlState, Grounds, ListId, issued, lint};
 use crate::crypto::{Purpose, verify_chain, verify_crl};
 use crate::digest::Digest;
-use crate::evidence::{Envelope, Fact, Recorded, names};
+use crate::evidence::{Aggregate, Envelope, Fact, Recorded, names};
 use crate::id::RegistrationId;
 use crate::policy::roles::TrustedRole;
 use crate::registration::RegistrationState;
 use crate::role::Role;
+use crate::time::Timestamp;
 use crate::timestamp::ClockVerdict;
 use crate::x509::{Certificate, encode, from_time};
 
@@ -28,7 +31,7 @@ pub(super) fn envelope_of(fact: &Fact) -> Envelope {
 
 impl Auditor {
     /// A certificate says all that its fact does, but for its grounds: the event was what was signed.
-    pub(super) fn judge_certificate(&mut self, given: &Given<'_>, case: &mut Case) -> Outcome {
+    pub(super) fn judge_certificate(&mut self, given: &Given<'_>, ledger: &dyn Index, case: &mut Case) -> Outcome {
         let stated = match recorded::<CaFact>(given.fact, case) {
             Ok(stated) => stated,
             Err(outcome) => return outcome,
@@ -63,6 +66,7 @@ impl Auditor {
         if let Err(fault) = fits {
             case.differs(format!("the certificate has not the profile of its kind: {fault}"));
         }
+        self.expect_revocation(given.fact.aggregate, certificate.digest(), case.index, ledger);
         let issued = Tag::new(TagSpace::Certificate, certificate.digest().as_bytes(), 0);
         if !given.entry.tags.as_slice().contains(&issued) {
             case.differs("its entry does not bear the tag of its certificate");
@@ -159,6 +163,32 @@ impl Auditor {
         })
     }
 
+    /// Remembers a certificate that a later entry revokes, for the case that the fact of it is lost.
+    pub(super) fn expect_revocation(&mut self, history: Aggregate, digest: Digest, index: u64, ledger: &dyn Index) {
+        let revoked = Tag::new(TagSpace::Certificate, digest.as_bytes(), 1);
+        if let Some(at) = ledger.other_with_tag(&revoked, index).filter(|at| *at > index) {
+            self.revoked_at.insert(at, history);
+        }
+    }
+
+    /// The fact of a revocation is not there. Its tag tells the certificate, its entry the time; the reason nobody knows, as the
+    /// service that was completed says it from then on.
+    pub(super) fn judge_lost_revocation(&mut self, entry: &Entry, index: u64) {
+        let history = self.revoked_at.remove(&index);
+        let state = history.and_then(|history| self.credentials.get_mut(&history));
+        let Some(CertificateState::Issued(status)) = state else {
+            // It was issued in what is lost, too.
+            self.has_unknown_revocations = true;
+            return;
+        };
+        let (now, reason) = (Timestamp::from_millis(entry.time_ms), crl::Reason::Unspecified);
+        let at = now.whole_secs();
+        status.revoked = Some(Revocation { at, reason });
+        let (list, not_after, serial) = (status.list, status.not_after, status.serial.clone());
+        self.keys.revoked(list.ca, &serial, now);
+        self.revoked.insert(names::RevokedName { list, at, reason, not_after, serial }.name());
+    }
+
     /// A revocation is decided again from the certificate's own history.
     pub(super) fn judge_revocation(&mut self, given: &Given<'_>, case: &mut Case) -> Outcome {
         let fact = given.fact;
@@ -181,6 +211,8 @@ impl Auditor {
         let before = state.clone();
         Credential::apply(state, &stated);
         self.revoked.extend(names::of(fact).into_iter().filter(|name| names::read_revoked(name).is_some()));
+        self.keys.revoked(list.ca, serial, fact.now);
+        self.revoked_at.remove(&case.index);
         let revoked = Tag::new(TagSpace::Certificate, certificate.as_bytes(), 1);
         if !given.entry.tags.as_slice().contains(&revoked) {
             case.differs("its entry does not bear the tag of the revoked certificate");
@@ -216,6 +248,36 @@ impl Auditor {
         all.filter_map(|name| names::read_revoked(name)).map(Revoked::from).collect()
     }
 
+    /// What a list was decided from, as it names it. A revocation may have become durable behind the look at what is revoked, and before
+    /// the list: as late as a commit may wait. One that is older must be named, and nothing that was not revoked.
+    fn named_by(
+        &self,
+        list: &CertificateList,
+        mut revoked: Vec<Revoked>,
+        state: &CrlState,
+        this_update: Timestamp,
+        case: &mut Case,
+    ) -> Vec<Revoked> {
+        let named: BTreeSet<_> = crl::serials_of(list).unwrap_or_default().into_iter().collect();
+        let known: BTreeSet<_> = revoked.iter().map(|one| &one.serial).collect();
+        if !self.has_unknown_revocations {
+            for serial in named.iter().filter(|serial| !known.contains(serial)) {
+                case.differs(format!("it names the certificate {}, which was not revoked", hex::encode(serial)));
+            }
+        }
+        let is_over = |one: &Revoked| state.last.is_some_and(|last| one.not_after < last.this_update);
+        revoked.retain(|one| {
+            let is_named = named.contains(&one.serial) || is_over(one);
+            // A second more, since fractions of seconds are cut off.
+            if !is_named && one.at.plus_millis(self.mmd_millis + 1_000) < this_update {
+                let serial = hex::encode(&one.serial);
+                case.differs(format!("it does not name the certificate {serial}, which was revoked at {}", one.at));
+            }
+            is_named
+        });
+        revoked
+    }
+
     /// A list is decided again from the state that the lists before it left, and from everything that was revoked.
     pub(super) fn judge_crl(&mut self, given: &Given<'_>, case: &mut Case) -> Outcome {
         let fact = given.fact;
@@ -245,18 +307,25 @@ impl Auditor {
         let life_secs = u32::try_from(next_update.secs().saturating_sub(this_update.secs())).unwrap_or(0);
         // Where a list is served is a setting, and stands in the list alone.
         let distribution_point = crl::distribution_point_of(&list);
-        let revoked = self.revoked_for(id, distribution_point.is_some());
-        let event = [false, true].map(|force| CrlEvent::Issue {
-            list: id,
-            life_secs,
-            force,
-            revoked: revoked.clone(),
-            distribution_point: distribution_point.clone(),
-        });
-        // Or the root has signed it elsewhere.
+        // The root may have signed it elsewhere.
         let listed = crl::read(artefact);
         let imported = listed.map(|listed| CrlEvent::Import { list: id, listed, revoked: self.revoked_for(id, false) });
-        let event = event.into_iter().chain(imported).find(|event| Digest::of(&event.encode()) == fact.event_digest);
+        let is_it = |event: &CrlEvent| Digest::of(&event.encode()) == fact.event_digest;
+        let event = match imported.filter(is_it) {
+            Some(imported) => Some(imported),
+            None => {
+                let revoked = self.revoked_for(id, distribution_point.is_some());
+                let revoked = self.named_by(&list, revoked, &state, this_update, case);
+                let event = [false, true].map(|force| CrlEvent::Issue {
+                    list: id,
+                    life_secs,
+                    force,
+                    revoked: revoked.clone(),
+                    distribution_point: distribution_point.clone(),
+                });
+                event.into_iter().find(is_it)
+            }
+        };
         let content = match event.as_ref().map(|event| Crl::decide(&state, event, fact.now)) {
             None => None,
             Some(Err(refusal)) => return case.ends(format!("decided again, no list is issued: {refusal}")),

@@ -6,7 +6,7 @@ use semper_ledger::entry::{Tag, TagSpace};
 
 use super::keys::Keys;
 use super::party::{compare, judge_artefact};
-use super::{Auditor, Case, Given, Outcome, difference_of, recorded};
+use super::{Auditor, Case, Given, Index, Outcome, difference_of, recorded};
 use crate::ca::credential::{Credential, CredentialEvent};
 use crate::ca::imported::Predecessor;
 use crate::ca::{CaFact, CaId, ListId};
@@ -65,7 +65,7 @@ impl Auditor {
     }
 
     /// A certificate is by the CA that was taken over, and its fact follows from it.
-    pub(super) fn judge_import(&mut self, given: &Given<'_>, case: &mut Case) -> Outcome {
+    pub(super) fn judge_import(&mut self, given: &Given<'_>, ledger: &dyn Index, case: &mut Case) -> Outcome {
         let fact = given.fact;
         let stated = match recorded::<CaFact>(fact, case) {
             Ok(stated) => stated,
@@ -109,6 +109,7 @@ impl Auditor {
         if let Some(Ok(event)) = &event {
             judge(event.clone());
         }
+        self.expect_revocation(fact.aggregate, digest, case.index, ledger);
         let mut tags = vec![Tag::new(TagSpace::Certificate, digest.as_bytes(), 0)];
         tags.extend(revoked.map(|_| Tag::new(TagSpace::Certificate, digest.as_bytes(), 1)));
         require_tags(given, &tags, case);

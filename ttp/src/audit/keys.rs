@@ -21,6 +21,9 @@ use crate::x509::Certificate;
 pub(super) struct Unit {
     pub(super) tsu: Arc<Tsu>,
     pub(super) key: Arc<PublicKey>,
+    issuer: CaId,
+    /// When its certificate, or that of its CA, was revoked.
+    pub(super) revoked: Option<Timestamp>,
     /// Where it signs, if the settings that were given know.
     pub(super) endpoint: Option<Endpoint>,
 }
@@ -178,10 +181,23 @@ impl Keys {
                 let tsu = Arc::new(tsu.map_err(|fault| fault.to_string())?);
                 let settings = endpoints.iter().find(|(purpose, _)| *purpose == key.purpose);
                 let endpoint = settings.and_then(|(_, settings)| Endpoint::new(settings.clone(), tsu.clone()).ok());
-                self.units.insert(key, Unit { tsu, key: Arc::new(public), endpoint });
+                self.units.insert(key, Unit { tsu, key: Arc::new(public), issuer, revoked: None, endpoint });
             }
         }
         Ok(())
+    }
+
+    /// A certificate was revoked: units that end with it stamp no more.
+    pub(super) fn revoked(&mut self, issuer: CaId, serial: &[u8], now: Timestamp) {
+        let by_root = issuer == CaId::first(Authority::Root);
+        let own = self.authorities.iter().find(|(ca, own)| by_root && **ca != issuer && own.serial() == serial);
+        let own = own.map(|(ca, _)| *ca);
+        for unit in self.units.values_mut() {
+            let itself = unit.issuer == issuer && unit.tsu.certificate().serial() == serial;
+            if itself || own == Some(unit.issuer) {
+                unit.revoked.get_or_insert(now);
+            }
+        }
     }
 
     /// Takes in a CA that was taken over, by a certificate that was judged good.

@@ -15,7 +15,7 @@
 //! |---|---|
 //! | frame | it is one; times do not fall; its fact reads, fits its role and kind, and was decided at most mmd before; its digest is that of artefact or fact; the fact takes the next step of its aggregate; no tag stands elsewhere |
 //! | token | the unit's template, filled with what fact and token say, gives the token to the octet; the request is made again from it (`request`), and `decide` gives this fact and this content; the signature; the unit's period; no counter drawn twice; no second in which the clock was stopped |
-//! | CRL | decided again from the state folded so far, built, compared to the octet; the signature |
+//! | CRL | everything revoked is named, and nothing else; decided again from the state folded so far, built, compared to the octet; the signature |
 //! | certificate | the fact is made again from it; profile, path, tag |
 //! | a new anchor | its fact is made again, and it stands where it says |
 //! | policy | its document, in the history of its name; what comes after it is judged by it: profiles, trusted roles |
@@ -158,6 +158,10 @@ pub struct Auditor {
     parties: BTreeMap<Aggregate, PartyState>,
     /// The names of all revocations, which are in the order of lists.
     revoked: BTreeSet<Vec<u8>>,
+    /// Which certificates will be revoked, by the entries that do.
+    revoked_at: BTreeMap<u64, Aggregate>,
+    /// True if something was revoked, and nobody can tell what.
+    has_unknown_revocations: bool,
     policies: PoliciesInForce,
     /// Who holds which trusted role; `None` until the ledger has a policy that says so.
     roles: Option<TrustedRoles>,
@@ -241,6 +245,8 @@ impl Auditor {
             registrations: BTreeMap::new(),
             parties: BTreeMap::new(),
             revoked: BTreeSet::new(),
+            revoked_at: BTreeMap::new(),
+            has_unknown_revocations: false,
             policies: PoliciesInForce::default(),
             roles: None,
             serial_counters: Marks::default(),
@@ -345,7 +351,12 @@ impl Auditor {
             Stored::Kept(bytes) => bytes,
             Stored::Absent => return case.ends("its fact is missing"),
             Stored::Unreadable => return Outcome::Not(Reason::Unreadable),
-            Stored::Lost => return Outcome::Not(Reason::Lost),
+            Stored::Lost => {
+                if kind == Kind::Ca(CaKind::CertificateRevoked) {
+                    self.judge_lost_revocation(&entry, row.index);
+                }
+                return Outcome::Not(Reason::Lost);
+            }
         };
         let fact = match Fact::decode(fact_bytes) {
             Ok(fact) => fact,
@@ -375,13 +386,13 @@ impl Auditor {
             Kind::Ledger(LedgerKind::AnchorRemade) => service::judge_anchor(&given, row.index, case),
             Kind::Ops(kind) => self.judge_ops(kind, &given, token_before, case),
             Kind::Timestamp(TimestampKind::Token) => self.judge_token(&given, case),
-            Kind::Ca(CaKind::CertificateIssued) => self.judge_certificate(&given, case),
+            Kind::Ca(CaKind::CertificateIssued) => self.judge_certificate(&given, ledger, case),
             Kind::Ca(CaKind::CrlIssued) => self.judge_crl(&given, case),
             Kind::Ca(CaKind::CertificateRevoked) => self.judge_revocation(&given, case),
             Kind::Ca(CaKind::IssueRefused) => self.judge_refusal(&given, case),
             Kind::Ca(CaKind::BulkOrdered | CaKind::BulkDone) => self.judge_bulk(&given, case),
             Kind::Ca(CaKind::AuthorityImported) => self.judge_predecessor(&given, case),
-            Kind::Ca(CaKind::CertificateImported) => self.judge_import(&given, case),
+            Kind::Ca(CaKind::CertificateImported) => self.judge_import(&given, ledger, case),
             Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),
             Kind::Party(
                 PartyKind::RegistrationApplied

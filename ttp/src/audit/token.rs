@@ -47,6 +47,9 @@ impl Auditor {
                 case.differs(format!("its time {now} lies outside the period of its unit's {what}, {from} to {to}"));
             }
         }
+        if let Some(revoked) = unit.revoked.filter(|revoked| *revoked < now) {
+            case.differs(format!("the certificate of its unit was revoked at {revoked}"));
+        }
         let artefact = match given.artefact() {
             Ok(artefact) => artefact,
             Err(outcome) => return outcome,

@@ -1,5 +1,7 @@
 //! Building certificate revocation lists (RFC 5280 §5, spec §11): `prepare`, sign, `finish`.
 
+use std::collections::BTreeSet;
+
 use rasn::prelude::*;
 use rasn_pkix::{
     AuthorityKeyIdentifier, CertificateList, CrlReason, DistributionPointName, Extension, GeneralName,
@@ -188,6 +190,29 @@ pub struct Listed {
     pub serials: Vec<Vec<u8>>,
 }
 
+/// Which certificates a list names.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Named {
+    /// True if it is limited to the certificates that name its place.
+    pub is_scoped: bool,
+    /// Content octets of their serial numbers.
+    pub serials: BTreeSet<Vec<u8>>,
+}
+
+/// What a list names; `None` for what is none in strict DER.
+#[must_use]
+pub fn named(der: &[u8]) -> Option<Named> {
+    let list: CertificateList = asn1::decode_strict(der)?;
+    let serials = serials_of(&list)?.into_iter().collect();
+    Some(Named { is_scoped: distribution_point_of(&list).is_some(), serials })
+}
+
+/// Content octets of the serial numbers that a list names, in its order.
+pub(crate) fn serials_of(list: &CertificateList) -> Option<Vec<Vec<u8>>> {
+    let serial = |one: &RevokedCertificate| Some(encode(&one.user_certificate).get(2..)?.to_vec());
+    list.tbs_cert_list.revoked_certificates.iter().map(serial).collect()
+}
+
 /// Reads a list of all certificates of a CA; `None` for what is none in strict DER, without number or nextUpdate, or limited to some
 /// certificates.
 #[must_use]
@@ -204,13 +229,12 @@ pub(super) fn listed(der: &[u8], list: &CertificateList) -> Option<Listed> {
     let tbs = &list.tbs_cert_list;
     let extensions = tbs.crl_extensions.iter().flat_map(|all| all.iter());
     let number = extensions.into_iter().find(|one| *one.extn_id == *oid::CRL_NUMBER)?;
-    let serial = |one: &RevokedCertificate| Some(encode(&one.user_certificate).get(2..)?.to_vec());
     Some(Listed {
         digest: Digest::of(der),
         number: asn1::decode_strict::<u64>(&number.extn_value)?,
         this_update: from_time(&tbs.this_update)?,
         next_update: from_time(tbs.next_update.as_ref()?)?,
-        serials: tbs.revoked_certificates.iter().map(serial).collect::<Option<_>>()?,
+        serials: serials_of(list)?,
     })
 }
 

@@ -110,8 +110,7 @@ fn of_revocation(
     public_key: &Digest,
     aggregate: &[u8],
 ) -> Vec<Vec<u8>> {
-    let when = [&at.secs().to_be_bytes()[..], &[reason.code() as u8], &not_after.secs().to_be_bytes()].concat();
-    let mut names = vec![[&revoked(list)[..], &when, serial].concat()];
+    let mut names = vec![RevokedName { list, at, reason, not_after, serial: serial.to_vec() }.name()];
     if reason == Reason::KeyCompromise {
         names.push([&compromised(public_key)[..], aggregate].concat());
     }
@@ -307,6 +306,22 @@ pub struct RevokedName {
     pub not_after: Timestamp,
     /// Content octets of the serial number.
     pub serial: Vec<u8>,
+}
+
+impl RevokedName {
+    /// The name.
+    #[must_use]
+    pub fn name(&self) -> Vec<u8> {
+        let Self { list, at, reason, not_after, serial } = self;
+        let when = [&at.secs().to_be_bytes()[..], &[reason.code() as u8], &not_after.secs().to_be_bytes()].concat();
+        [&revoked(*list)[..], &when, serial].concat()
+    }
+}
+
+/// Where the names begin, among those of one list, of what was revoked at `at` or later.
+#[must_use]
+pub fn revoked_from(list: ListId, at: Timestamp) -> Vec<u8> {
+    [&revoked(list)[..], &at.secs().to_be_bytes()].concat()
 }
 
 /// Reads the name of a revocation.

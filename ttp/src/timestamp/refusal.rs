@@ -104,6 +104,8 @@ pub enum Refusal {
         /// When its period ends, or ended.
         not_after: Timestamp,
     },
+    /// The unit's certificate, or its CA's, was revoked; the shell says so.
+    UnitRevoked,
     /// More requests than the limit; the shell says so.
     RateLimited {
         /// Requests permitted.
@@ -139,6 +141,7 @@ impl Refusal {
             Self::Policy => "timestamp.policy",
             Self::Clock { .. } => "timestamp.clock",
             Self::KeyPeriod { .. } => "timestamp.key_period",
+            Self::UnitRevoked => "timestamp.unit_revoked",
             Self::RateLimited { .. } => "timestamp.rate_limited",
             Self::Busy { .. } => "timestamp.busy",
             Self::Unavailable => "timestamp.unavailable",
@@ -157,6 +160,7 @@ impl Refusal {
             Self::Policy => FailInfo::UnacceptedPolicy,
             Self::Clock { .. } => FailInfo::TimeNotAvailable,
             Self::KeyPeriod { .. }
+            | Self::UnitRevoked
             | Self::RateLimited { .. }
             | Self::Busy { .. }
             | Self::Unavailable
@@ -188,6 +192,7 @@ impl Refusal {
             Self::Busy { .. } => 11,
             Self::Unavailable => 12,
             Self::Halted => 13,
+            Self::UnitRevoked => 14,
         };
         let all = vec![
             Self::NotARequest,
@@ -204,8 +209,9 @@ impl Refusal {
             Self::Busy { retry_after_secs: 1 },
             Self::Unavailable,
             Self::Halted,
+            Self::UnitRevoked,
         ];
-        assert_eq!(all.iter().map(place).collect::<Vec<_>>(), (0..14).collect::<Vec<_>>());
+        assert_eq!(all.iter().map(place).collect::<Vec<_>>(), (0..15).collect::<Vec<_>>());
         all
     }
 }
@@ -228,6 +234,7 @@ impl std::fmt::Display for Refusal {
             Self::Policy => f.write_str("The requested policy is not served here."),
             Self::Clock { .. } => f.write_str("The time source is not available."),
             Self::KeyPeriod { .. } => f.write_str("The time-stamping key is not in its period of use."),
+            Self::UnitRevoked => f.write_str("The certificate of this time-stamping unit was revoked."),
             Self::RateLimited { limit, window_secs, retry_after_secs } => write!(
                 f,
                 "More than {limit} requests in {window_secs} s from this address. Try again in {retry_after_secs} s."

@@ -7,9 +7,10 @@
 use std::path::PathBuf;
 
 use semper_ledger::complete;
-use semper_ledger::entry::Entry;
+use semper_ledger::entry::{Entry, Tag, TagSpace};
 use semper_ttp::audit::{CertificateList, ListedCertificate, StatedCertificate};
 use semper_ttp::ca::CaFact;
+use semper_ttp::ca::crl::Reason;
 use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{CaKind, Fact, Kind, Recorded};
 use semper_ttp::time::Timestamp;
@@ -70,7 +71,7 @@ pub(super) fn list(opened: &Opened, folder: &std::path::Path, as_json: bool) -> 
         let chunk = rows::chunk(store, next, size, &lost)?;
         let mut lines = String::new();
         for listed in chunk.rows().filter_map(|(row, _)| list.entry(&row)) {
-            let status = status(opened, listed.stated.as_ref(), now)?;
+            let status = status(opened, &listed, now)?;
             sum.certificates += 1;
             sum.faulty += u64::from(!listed.faults.is_empty());
             sum.missing += u64::from(listed.missing.is_some());
@@ -114,9 +115,9 @@ fn in_words(sum: &Sum) -> String {
     }
 }
 
-/// Whether the certificate's history goes on.
-fn status(opened: &Opened, stated: Option<&StatedCertificate>, now: Timestamp) -> Result<Status, Failed> {
-    let Some(stated) = stated else { return Ok(Status::Unknown) };
+/// Whether the certificate's history goes on, or would if the fact of it were not lost.
+fn status(opened: &Opened, listed: &ListedCertificate, now: Timestamp) -> Result<Status, Failed> {
+    let Some(stated) = &listed.stated else { return Ok(Status::Unknown) };
     let history = &stated.history.0;
     for (step, bytes) in opened.reader.facts_of(history, 0)?.iter().enumerate() {
         let (at, reason) = match Fact::decode(bytes).and_then(|fact| CaFact::from_fact(&fact)) {
@@ -127,6 +128,12 @@ fn status(opened: &Opened, stated: Option<&StatedCertificate>, now: Timestamp) -
         };
         let index = opened.reader.step_index(history, step as u64)?;
         return Ok(Status::Revoked { at, reason: reason.name(), index });
+    }
+    let revoked = Tag::new(TagSpace::Certificate, listed.digest.as_bytes(), 1);
+    if let Some(index) = opened.reader.find_tag(&revoked)? {
+        let entry = Entry::decode(&opened.reader.entry(index)?.unwrap_or_default());
+        let at = entry.map_or(Timestamp::default(), |entry| Timestamp::from_millis(entry.time_ms).whole_secs());
+        return Ok(Status::Revoked { at, reason: Reason::Unspecified.name(), index: Some(index) });
     }
     Ok(if stated.not_after < now.whole_secs() { Status::Expired } else { Status::Good })
 }

@@ -8,7 +8,7 @@ use semper_ledger::merkle::Hash;
 use semper_ledger::sequencer::LogKeys;
 use semper_ledger::store::rocks::RocksStore;
 use semper_ttp::crypto::LogVerifier;
-use semper_ttp::evidence::{Kind, SERIAL_COUNTER};
+use semper_ttp::evidence::{CaKind, Kind, SERIAL_COUNTER};
 use semper_ttp::time::Timestamp;
 
 use super::known::Known;
@@ -90,11 +90,20 @@ pub(super) fn sentence(completed: &Completed) -> String {
             Kind::from_codes(*role, *kind).map_or_else(|| format!("kind {role}.{kind}"), |kind| kind.to_string());
         format!("{count} {name} between {} and {}", moment(*from), moment(*to))
     });
+    let revoked = Kind::Ca(CaKind::CertificateRevoked);
+    let revoked = completed.by_kind.get(&(revoked.role().code(), revoked.code())).map_or(0, |(count, _, _)| *count);
+    let revocations = match revoked {
+        0 => String::new(),
+        count => format!(
+            ". What was revoked in them ({count}) is known by the tags of these entries and stays revoked, without a reason (semper audit \
+             ca); the lists that name it are issued at the next start"
+        ),
+    };
     format!(
         "the ledger is whole again: entries {first} to {} were taken from the public copy and lead to the signed root. What they \
          are about was private and is lost: {}. It cannot be shown again by this service; whoever holds it can still prove it. Receipts \
          that are asked for anew for these entries are signed anew: they prove the same, and are not the same bytes as those that \
-         were given out. Each lost timestamp by its digest: semper audit --tokens",
+         were given out. Each lost timestamp by its digest: semper audit --tokens{revocations}",
         end - 1,
         kinds.collect::<Vec<_>>().join(", ")
     )

@@ -149,7 +149,10 @@ fn lists_that_are_not_what_was_decided() {
             not_after: content.next_update,
         });
     };
-    assert_eq!(other_list(revoke, false), ["decided again, the list has another number of entries"]);
+    assert_eq!(
+        other_list(revoke, false),
+        ["it names the certificate 01, which was not revoked", "decided again, the list has another number of entries"]
+    );
     // A life that no event with this digest asked for.
     let at = second_list();
     let found = other_list(|content| content.next_update = content.next_update.plus_secs(60), true);
@@ -276,11 +279,58 @@ fn revocations_are_decided_again() {
     // The list was made from the revocation as it was.
     assert_eq!(found.len(), 1, "{found:?}");
     assert_eq!(found[0], "decided again, its fact has another event, another body");
-    // Hidden: the list names what nobody revoked.
+    // The list names what nobody revoked.
     let found = revoked_world(|world, at| drop(world.lines.remove(at)));
-    assert_eq!(found, [""; 0], "its event names another set of entries, so it is not decided again");
+    assert!(matches!(&found[..], [what] if what.ends_with(", which was not revoked")), "{found:?}");
     let kinds = World::lived().all(REVOKED);
     assert_eq!(kinds, [0; 0]);
+}
+
+/// What a list leaves out is told, whatever set of entries its event names.
+#[test]
+fn a_list_that_hides_a_revocation() {
+    let (certificate, grounds) = responder();
+    let listed_after = |secs: u64| {
+        let mut world = World::lived();
+        let at = |secs: u64| testing::GEN_TIME.plus_secs(90_010 + secs);
+        world.certify_on(ProfileCode::OcspResponder, &certificate, Some(grounds.clone()), at(0));
+        world.revoke(&certificate, crl::Reason::KeyCompromise, at(1));
+        world.hide_revocations();
+        world.list(true, at(1 + secs));
+        world.audit()
+    };
+    // One that was decided before it may have become durable after it, for as long as a commit may wait.
+    for secs in [0, 5] {
+        let report = listed_after(secs);
+        assert_eq!((report.differences.len(), report.not_decided().get(&Reason::Request)), (0, None), "{secs}");
+    }
+    let serial = hex::encode(certificate.serial());
+    let at = testing::GEN_TIME.plus_secs(90_011).whole_secs();
+    let found: Vec<_> = listed_after(7).differences.into_iter().map(|found| found.what).collect();
+    assert_eq!(found, [format!("it does not name the certificate {serial}, which was revoked at {at}")]);
+}
+
+/// A list that was issued after a completion names what the entry's tag says was revoked.
+#[test]
+fn a_revocation_whose_fact_was_lost() {
+    let (certificate, grounds) = responder();
+    let mut world = World::lived();
+    let at = |secs: u64| testing::GEN_TIME.plus_secs(90_010 + secs);
+    world.certify_on(ProfileCode::OcspResponder, &certificate, Some(grounds), at(0));
+    world.revoke(&certificate, crl::Reason::KeyCompromise, at(1));
+    let lost = world.lines.len() - 1;
+    let entry = Timestamp::from_millis(world.lines[lost].entry.time_ms);
+    world.forget_reason(entry);
+    world.list(true, at(60));
+    let report = world.audit_without(rules(), &[lost]);
+    assert_eq!((&report.differences[..], report.not_decided().get(&Reason::Request)), (&[][..], None));
+    // And one that does not name it hides it.
+    world.hide_revocations();
+    world.list(true, at(120));
+    let found: Vec<_> = world.audit_without(rules(), &[lost]).differences.into_iter().map(|found| found.what).collect();
+    let serial = hex::encode(certificate.serial());
+    let due = format!("it does not name the certificate {serial}, which was revoked at {}", entry.whole_secs());
+    assert_eq!(found, [due]);
 }
 
 #[test]

@@ -225,3 +225,17 @@ fn tokens_while_the_clock_was_stopped() {
     );
     assert_eq!(lost(1_000, 6), [""; 0]);
 }
+
+#[test]
+fn tokens_of_a_unit_that_was_revoked() {
+    let mut world = World::lived();
+    let at = |secs: u64| GEN_TIME.plus_secs(90_010 + secs);
+    let (ec, rsa) = (testing::ec(), testing::rsa());
+    world.revoke(ec.tsu.certificate(), crate::ca::crl::Reason::KeyCompromise, at(1));
+    world.token(ec, &event(6, |_| {}), at(1));
+    world.token(rsa, &event(7, |e| e.request.cert_req = true), at(2));
+    world.token(ec, &event(8, |_| {}), at(2));
+    let late = world.lines.len() - 1;
+    let revoked = at(1);
+    finds(&world, &format!("entry {late} ({TOKEN}): the certificate of its unit was revoked at {revoked}"));
+}

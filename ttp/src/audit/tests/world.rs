@@ -259,6 +259,18 @@ impl World {
         self.push(fact, None, vec![tag]);
     }
 
+    /// From here on lists are made as if nothing had been revoked.
+    pub(super) fn hide_revocations(&mut self) {
+        self.revoked.clear();
+    }
+
+    /// Others are made as if this had been revoked for a reason that nobody knows any more.
+    pub(super) fn forget_reason(&mut self, at: Timestamp) {
+        for revoked in &mut self.revoked {
+            (revoked.at, revoked.reason) = (at.whole_secs(), Reason::Unspecified);
+        }
+    }
+
     /// The timestamping CA's next list.
     pub(super) fn list(&mut self, force: bool, now: Timestamp) {
         let (id, revoked) = (ListId::first(Authority::Tsu), self.revoked.clone());
@@ -310,12 +322,17 @@ impl World {
     }
 
     pub(super) fn audit_by(&self, rules: Rules) -> Report {
+        self.audit_without(rules, &[])
+    }
+
+    /// The facts and artefacts of these entries were lost, and the store says so.
+    pub(super) fn audit_without(&self, rules: Rules, lost: &[usize]) -> Report {
         let rows: Vec<_> = self
             .lines
             .iter()
             .map(|line| (line.entry.encode(), line.fact.as_ref().map(Fact::encode), line.artefact.clone()))
             .collect();
-        audit_rows(&rows, &self.snapshots, rules)
+        audit_rows_without(&rows, &self.snapshots, rules, lost)
     }
 }
 
@@ -331,14 +348,24 @@ impl Index for Tagged<'_> {
 }
 
 pub(super) fn audit_rows(rows: &[Bytes], snapshots: &BTreeMap<Aggregate, Vec<u8>>, rules: Rules) -> Report {
+    audit_rows_without(rows, snapshots, rules, &[])
+}
+
+fn audit_rows_without(
+    rows: &[Bytes],
+    snapshots: &BTreeMap<Aggregate, Vec<u8>>,
+    rules: Rules,
+    lost: &[usize],
+) -> Report {
     let mut auditor = Auditor::new(rules);
     for (index, (entry, fact, artefact)) in (0..).zip(rows) {
-        let row = Row {
-            index,
-            entry,
-            fact: fact.as_deref().map_or(Stored::Absent, Stored::Kept),
-            artefact: artefact.as_deref().map_or(Stored::Absent, Stored::Kept),
+        let stored = |row| match row {
+            _ if lost.contains(&(index as usize)) => Stored::Lost,
+            Some(row) => Stored::Kept(row),
+            None => Stored::Absent,
         };
+        let (fact, artefact) = (stored(fact.as_deref()), stored(artefact.as_deref()));
+        let row = Row { index, entry, fact, artefact };
         if let Some(check) = auditor.entry(&row, &Tagged(rows)) {
             let holds = check.holds();
             auditor.signature(&check, holds);
