@@ -8,6 +8,7 @@
 //! A signature that was not committed dies with the memory it lies in.
 
 mod act;
+mod approved;
 mod bulk;
 mod ceremony;
 mod credential;
@@ -17,6 +18,7 @@ mod notices;
 mod ocsp;
 mod offline;
 mod party;
+mod person;
 mod policies;
 mod registration;
 mod token;

@@ -16,7 +16,7 @@ use semper_ttp::{
 use serde_json::{Value, json};
 use world::{
     DAY_SECS, START,
-    office::{CA, Person, TERMS, World, certificates, identity, key, offer, policies, random},
+    office::{CA, Person, TERMS, World, certificates, identity, key, offer, random},
 };
 
 #[tokio::test]
@@ -303,7 +303,7 @@ async fn what_follows_from_an_approval_is_done_in_the_end() {
     world.identified(&officer, &id).await;
     let world = world.restart(true);
     let registration = id.parse().unwrap();
-    world.service.approve(registration, Digest::of(b"officer"), None).unwrap();
+    world.service.approve(registration, officer.certificate.as_deref().unwrap().digest(), None).unwrap();
     let (_, answer) = world.get(&Person::stranger(), &format!("/v1/registrations/{id}")).await;
     assert_eq!((&answer["state"], &answer["waiting_on"]), (&"approved".into(), &"service".into()), "{answer}");
     let world = world.restart(false);
@@ -356,11 +356,8 @@ async fn whoever_reads_is_written_down() {
 /// Where nothing could be written down, nothing is read.
 #[tokio::test]
 async fn without_a_log_nobody_reads() {
-    let World { disk, now, pki, service, place, staff, keys, left } = World::new();
-    drop(service);
-    let without = RegistrationParts { access: None, life_secs: u64::from(30 * DAY_SECS) };
-    let service = pki.service_with(&disk, &now, without, policies(&staff));
-    let world = World { disk, now, pki, service, place, staff, keys, left };
+    let without = RegistrationParts { life_secs: u64::from(30 * DAY_SECS), ..RegistrationParts::default() };
+    let world = World::new().restart_with(without, false);
     let officer = world.staff("officer");
     let id = world.applied(&[("party-legal", &key())], random().into()).await;
     let (status, answer) = world.get(&officer, &format!("/v1/registrations/{id}/application")).await;

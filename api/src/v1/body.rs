@@ -9,7 +9,7 @@ use semper_ledger::sequencer::Idempotency;
 use semper_ttp::digest::Digest;
 use serde::de::DeserializeOwned;
 
-use super::{Code, problem::Problem};
+use super::{Code, problem::Problem, route::Admits};
 use crate::{
     router::App,
     service::{ActFault, CredentialFault, PartyFault, RegistrationFault, ServiceFault},
@@ -44,7 +44,13 @@ async fn of_type(request: Request, app: &Arc<App>, media_type: &'static str) -> 
     if !crate::body::has_media_type(request.headers(), media_type) {
         return Err(Problem::new(Code::HttpMediaType, format!("the body is {media_type}")));
     }
-    crate::body::read(&app.limits, request).await.map_err(|response| Problem::of(response.status()))
+    // A certificate may be revoked between the headers and the last octet of a slow body: nothing is done for it then.
+    let admitted = request.extensions().get::<Admits>().map(|admits| (*admits, request.extensions().clone()));
+    let bytes = crate::body::read(&app.limits, request).await.map_err(|response| Problem::of(response.status()))?;
+    if let Some((admits, extensions)) = admitted {
+        super::route::admitted(app, admits, &extensions)?;
+    }
+    Ok(bytes)
 }
 
 /// Reads JSON: one object without a member twice, and none that is not known.
@@ -120,7 +126,7 @@ impl From<RegistrationFault> for Problem {
             RegistrationFault::Webhook(_) => Code::RegistrationWebhook,
             RegistrationFault::OtherParty { .. } => Code::AuthForbidden,
             RegistrationFault::Lint { .. } => Code::CaLint,
-            RegistrationFault::Full => Code::ServerBusy,
+            RegistrationFault::Full { .. } => Code::ServerBusy,
             RegistrationFault::Erased => Code::RegistrationErased,
         };
         Self::new(code, fault.to_string())

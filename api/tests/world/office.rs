@@ -2,7 +2,10 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    sync::{Arc, Mutex, atomic::AtomicU64},
+    sync::{
+        Arc, Mutex,
+        atomic::{AtomicBool, AtomicU64, Ordering},
+    },
     time::Duration,
 };
 
@@ -28,10 +31,10 @@ use semper_ttp::{
     },
     crypto::{Entropy, OsEntropy, SignatureAlgorithm, Signer, SoftKey},
     digest::Digest,
-    evidence::{Fact, Kind, OpsFact, OpsKind, PartyKind, Recorded},
+    evidence::{Fact, Kind},
     id::PartyId,
     policy::roles::{TrustedRole, TrustedRoles},
-    registration::document::{ApplicationDocument, Contact, Offer, Wish, accept_terms},
+    registration::document::{ApplicationDocument, Contact, Offer, Wish},
     x509::Certificate,
 };
 use serde_json::{Value, json};
@@ -54,6 +57,9 @@ pub(crate) struct World {
     pub(crate) keys: Vec<SoftKey>,
     /// Of these, who has not acted yet.
     pub(crate) left: Mutex<Vec<(&'static str, Certificate)>>,
+    /// Whether the CA for parties signs nothing, where it was lamed.
+    pub(crate) lame: Arc<AtomicBool>,
+    open_max: usize,
 }
 
 /// Somebody with a certificate, or without.
@@ -95,6 +101,7 @@ pub(crate) fn parts(place: &std::path::Path) -> RegistrationParts {
     RegistrationParts {
         access: Some(AccessLog::open(&place.join("access")).unwrap()),
         life_secs: u64::from(30 * DAY_SECS),
+        ..RegistrationParts::default()
     }
 }
 
@@ -127,19 +134,41 @@ impl World {
         let staff: Vec<_> = ["officer", "officer", "operator"].into_iter().zip(&keys).map(issue).collect();
         drop(first);
         let service = pki.service_with(&disk, &now, parts(place.path()), policies(&staff));
-        Self { disk, now, pki, service, place, left: Mutex::new(staff.clone()), staff, keys }
+        Self {
+            disk,
+            now,
+            pki,
+            service,
+            place,
+            left: Mutex::new(staff.clone()),
+            staff,
+            keys,
+            lame: Arc::default(),
+            open_max: 100,
+        }
     }
 
     /// As after a start; without the CA for parties, if it is `lamed`.
     pub(crate) fn restart(self, lamed: bool) -> Self {
-        let Self { disk, now, pki, service, place, staff, keys, left } = self;
+        let registration = RegistrationParts { open_max: self.open_max, ..parts(self.place.path()) };
+        self.restart_with(registration, lamed)
+    }
+
+    pub(crate) fn restart_with(self, registration: RegistrationParts, lamed: bool) -> Self {
+        let Self { disk, now, pki, service, place, staff, keys, left, lame, open_max } = self;
         drop(service);
-        let (registration, policies) = (parts(place.path()), policies(&staff));
+        lame.store(lamed, Ordering::Relaxed);
+        let policies = policies(&staff);
         let service = match lamed {
-            true => pki.lamed(&disk, &now, registration, policies),
+            true => pki.lamed(&disk, &now, registration, policies, &lame),
             false => pki.service_with(&disk, &now, registration, policies),
         };
-        Self { disk, now, pki, service, place, staff, keys, left }
+        Self { disk, now, pki, service, place, staff, keys, left, lame, open_max }
+    }
+
+    /// With room for so many applications.
+    pub(crate) fn with_room_for(self, open_max: usize) -> Self {
+        Self { open_max, ..self }.restart(false)
     }
 
     /// The next of those who were granted their roles.

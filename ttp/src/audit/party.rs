@@ -7,6 +7,7 @@ use crate::evidence::{Envelope, Fact, Recorded};
 use crate::party::{
     AcceptTerms, BindKey, PartyEvent, PartyFact, PartyRegistry, Register, Reinstate, Suspend, UnbindKey,
 };
+use crate::policy::person::Officer;
 use crate::policy::roles::TrustedRole;
 use crate::registration::document::{ApplicationDocument, IdentityRecord};
 use crate::registration::{
@@ -68,9 +69,9 @@ impl Auditor {
             // Of their own kind operators approve as well.
             RegistrationFact::Approved { officer, .. }
                 if before.application().is_some_and(Application::is_of_staff)
-                    && self.has_role(officer, TrustedRole::Operator) => {}
-            RegistrationFact::IdentityRecorded { officer, .. }
-            | RegistrationFact::Approved { officer, .. }
+                    && self.has_role(&officer.certificate, TrustedRole::Operator) => {}
+            RegistrationFact::IdentityRecorded { officer: Officer { certificate: officer, .. }, .. }
+            | RegistrationFact::Approved { officer: Officer { certificate: officer, .. }, .. }
             | RegistrationFact::Refused { by: RefusedBy::Officer(officer), .. } => {
                 self.judge_role(officer, TrustedRole::RegistrationOfficer, case);
             }
@@ -160,7 +161,7 @@ pub(super) fn judge_artefact(
 /// the fact took.
 fn event_of_registration(fact: &RegistrationFact) -> RegistrationEvent {
     match fact {
-        RegistrationFact::Applied { id, keys, subject, applicant, terms, officers_needed, .. } => {
+        RegistrationFact::Applied { id, keys, subject, applicant, terms, officers_needed, applied_by, .. } => {
             RegistrationEvent::Apply(Box::new(Apply {
                 id: *id,
                 keys: keys.clone(),
@@ -168,6 +169,7 @@ fn event_of_registration(fact: &RegistrationFact) -> RegistrationEvent {
                 applicant: *applicant,
                 terms: *terms,
                 officers_needed: *officers_needed,
+                applied_by: *applied_by,
                 key_compromised: false,
                 key_taken: false,
                 party_taken: false,
@@ -175,18 +177,24 @@ fn event_of_registration(fact: &RegistrationFact) -> RegistrationEvent {
             }))
         }
         RegistrationFact::IdentityRecorded { record, officer, .. } => {
-            RegistrationEvent::RecordIdentity(RecordIdentity { record: *record, officer: *officer, clock: CLOCK })
+            let (record, officer, officer_good) = (*record, *officer, true);
+            RegistrationEvent::RecordIdentity(RecordIdentity { record, officer, officer_good, clock: CLOCK })
         }
         RegistrationFact::Approved { officer, serials, party, .. } => RegistrationEvent::Approve(Box::new(Approve {
             officer: *officer,
+            officer_good: true,
+            first_revoked: false,
             serials: serials.clone(),
             party: party.unwrap_or([0; 16].into()),
             key_taken: false,
             party_taken: false,
+            applicant_suspended: false,
             clock: CLOCK,
         })),
         RegistrationFact::Refused { reason, by, .. } => match *by {
-            RefusedBy::Officer(officer) => RegistrationEvent::Refuse(Refuse { officer, reason: *reason, clock: CLOCK }),
+            RefusedBy::Officer(officer) => {
+                RegistrationEvent::Refuse(Refuse { officer, officer_good: true, reason: *reason, clock: CLOCK })
+            }
             RefusedBy::Applicant => RegistrationEvent::Withdraw(Withdraw { clock: CLOCK }),
             RefusedBy::Age { life_secs } => RegistrationEvent::Expire(Expire { life_secs, clock: CLOCK }),
         },

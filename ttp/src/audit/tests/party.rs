@@ -14,6 +14,7 @@ use crate::party::{
     AcceptTerms, BindKey, PartyEvent, PartyFact, PartyRegistry, Register, Reinstate, ReinstatementReason, Suspend,
     SuspensionReason, UnbindKey, UnbindReason,
 };
+use crate::policy::person::Officer;
 use crate::registration::document::{
     ApplicationDocument, DocumentKind, IdentityRecord, Method, ProfileRequest, SeenDocument,
 };
@@ -81,6 +82,7 @@ impl Office {
             applicant: None,
             terms: document.terms_digest(),
             officers_needed,
+            applied_by: None,
             key_compromised: false,
             key_taken: false,
             party_taken: false,
@@ -104,19 +106,17 @@ impl Office {
             notes: None,
         };
         let bytes = record.write().unwrap();
-        let event = RecordIdentity { record: Digest::of(&bytes), officer: officer(1), clock: CLOCK };
+        let event = RecordIdentity {
+            record: Digest::of(&bytes),
+            officer: Officer::itself(officer(1)),
+            officer_good: true,
+            clock: CLOCK,
+        };
         self.registration(id, RegistrationEvent::RecordIdentity(event), Some(bytes));
     }
 
     fn approves(&mut self, id: u8, by: u8) {
-        let event = Approve {
-            officer: officer(by),
-            serials: vec![[0x41; 16]],
-            party: party(),
-            key_taken: false,
-            party_taken: false,
-            clock: CLOCK,
-        };
+        let event = Approve { serials: vec![[0x41; 16]], ..approval(by) };
         self.registration(id, RegistrationEvent::Approve(Box::new(event)), None);
     }
 
@@ -128,7 +128,7 @@ impl Office {
         office.approves(1, 1);
         office.approves(1, 2);
         office.applies(2, 1);
-        let refuse = Refuse { officer: officer(1), reason: RefusalReason::Duplicate, clock: CLOCK };
+        let refuse = Refuse { officer: officer(1), officer_good: true, reason: RefusalReason::Duplicate, clock: CLOCK };
         office.registration(2, RegistrationEvent::Refuse(refuse), None);
         office.applies(3, 1);
         office.registration(3, RegistrationEvent::Withdraw(Withdraw { clock: CLOCK }), None);
@@ -169,6 +169,20 @@ impl Office {
 
 fn officer(number: u8) -> Digest {
     Digest([number; 32])
+}
+
+fn approval(by: u8) -> Approve {
+    Approve {
+        officer: Officer::itself(officer(by)),
+        officer_good: true,
+        first_revoked: false,
+        serials: Vec::new(),
+        party: party(),
+        key_taken: false,
+        party_taken: false,
+        applicant_suspended: false,
+        clock: CLOCK,
+    }
 }
 
 fn statement() -> Vec<u8> {
@@ -231,22 +245,15 @@ fn an_honest_office_is_decided_again_and_nothing_differs() {
 fn a_second_approval_by_the_first_officer() {
     let mut world = Office::lived().world;
     let at = place(&world, PartyKind::RegistrationApproved, 1);
-    let RegistrationFact::Approved { id, at: when, serials, party, .. } =
+    let RegistrationFact::Approved { id, at: when, serials, public_keys, party, .. } =
         RegistrationFact::from_fact(world.fact(at)).unwrap()
     else {
         panic!("an approval")
     };
-    let lie = RegistrationFact::Approved { id, at: when, officer: officer(1), remaining: 0, serials, party };
+    let (first, remaining) = (Officer::itself(officer(1)), 0);
+    let lie = RegistrationFact::Approved { id, at: when, officer: first, remaining, serials, public_keys, party };
     world.rewrite(at, lie);
-    let event = Approve {
-        officer: officer(1),
-        serials: Vec::new(),
-        party: [0; 16].into(),
-        key_taken: false,
-        party_taken: false,
-        clock: CLOCK,
-    };
-    world.fact(at).event_digest = RegistrationEvent::Approve(Box::new(event)).digest();
+    world.fact(at).event_digest = RegistrationEvent::Approve(Box::new(approval(1))).digest();
     world.reseal(at);
     finds(
         &world,
@@ -266,18 +273,11 @@ fn an_approval_without_a_record_of_identity() {
     let fact = RegistrationFact::Approved {
         id,
         at: now,
-        officer: officer(1),
+        officer: Officer::itself(officer(1)),
         remaining: 0,
         serials: vec![[0x41; 16]],
+        public_keys: vec![Digest([1; 32])],
         party: Some(party()),
-    };
-    let event = Approve {
-        officer: officer(1),
-        serials: Vec::new(),
-        party: party(),
-        key_taken: false,
-        party_taken: false,
-        clock: CLOCK,
     };
     let fact = fact.into_fact(&Envelope {
         aggregate: id.aggregate(),
@@ -285,7 +285,7 @@ fn an_approval_without_a_record_of_identity() {
         now,
         salt: [5; 16],
         policy_hash: Digest::of(b"policy"),
-        event_digest: RegistrationEvent::Approve(Box::new(event)).digest(),
+        event_digest: RegistrationEvent::Approve(Box::new(approval(1))).digest(),
     });
     office.world.push(fact, None, Vec::new());
     let at = office.world.lines.len() - 1;
@@ -413,6 +413,7 @@ fn certificates_that_nobody_approved() {
             applicant: None,
             terms: Digest([2; 32]),
             officers_needed,
+            applied_by: None,
             key_compromised: false,
             key_taken: false,
             party_taken: false,
@@ -421,14 +422,7 @@ fn certificates_that_nobody_approved() {
         office.registration(1, RegistrationEvent::Apply(Box::new(apply)), None);
         office.world.lines.last_mut().unwrap().entry.digest = Digest::of(b"erased").0;
         office.identifies(1);
-        let approve = Approve {
-            officer: officer(1),
-            serials,
-            party: party(),
-            key_taken: false,
-            party_taken: false,
-            clock: CLOCK,
-        };
+        let approve = Approve { serials, ..approval(1) };
         office.registration(1, RegistrationEvent::Approve(Box::new(approve)), None);
         let now = GEN_TIME.plus_secs(90_100);
         office.world.certify_on(ProfileCode::OcspResponder, &certificate, Some(grounds.clone()), now);
