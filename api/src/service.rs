@@ -13,6 +13,7 @@ mod bulk;
 mod ceremony;
 mod credential;
 mod crl;
+mod dual_control;
 mod keys;
 mod notices;
 mod ocsp;
@@ -53,6 +54,7 @@ pub use self::{
     bulk::carry_out_in_background,
     ceremony::CeremonyFault,
     credential::{CredentialFault, Expiring, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
+    dual_control::RevokeFault,
     keys::{KeyParts, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
     notices::NoticeParts,
     ocsp::{OCSP_LIFE_SECS, ResponderKey},

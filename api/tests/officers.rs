@@ -2,9 +2,9 @@
 
 mod world;
 
-use semper_api::{CeremonyFault, Service};
+use semper_api::{CeremonyFault, Service, ToIssue};
 use semper_ttp::{
-    ca::crl::Reason,
+    ca::{Authority, CaId, crl::Reason},
     crypto::SoftKey,
     digest::Digest,
     id::PartyId,
@@ -13,8 +13,9 @@ use semper_ttp::{
 };
 use serde_json::json;
 use world::{
-    START,
+    DAY_SECS, START,
     office::{ORIGIN, Person, World, certificates, key, random},
+    wanted,
 };
 
 /// What a caller gets: the status, and the code of a problem or the state of an application.
@@ -179,4 +180,48 @@ async fn a_revocation_stops_what_is_under_way() {
     // Nor does the service itself take it from whoever asks.
     let refused = world.service.approve(id.parse().unwrap(), certificate(&second).digest(), None);
     assert!(refused.is_err(), "{refused:?}");
+}
+
+/// What ends a CA is wanted by two people within a day.
+#[tokio::test]
+async fn a_ca_is_revoked_by_two_people() {
+    let world = World::new();
+    let (first, second, operator) = (world.staff("officer"), world.staff("officer"), world.staff("operator"));
+    let ca = || {
+        let wanted = ToIssue { ca: CaId::first(Authority::Root), ..wanted("issuing-ca") };
+        let certificate = world.service.issue(&wanted).unwrap().certificate;
+        format!("/v1/certificates/{}/revoke", hex::encode(certificate.serial()))
+    };
+    let (one, two, three) = (ca(), ca(), ca());
+    let reason = json!({ "reason": "cACompromise" });
+    let revoke = async |who: &Person, path: &str| {
+        let (status, answer) = world.post(who, path, &reason).await;
+        (status, answer["status"].as_str().or_else(|| answer["code"].as_str()).unwrap_or_default().to_owned())
+    };
+    let (asked, revoked) = ((202, "good".to_owned()), (200, "revoked".to_owned()));
+    assert_eq!(revoke(&operator, &one).await, due(403, "auth.forbidden"), "an officer comes first");
+    let (status, answer) = world.repeat(&first, &one, "same", reason.to_string().into_bytes()).await;
+    assert_eq!((status, &answer["waiting_on"]), (202, &"another_person".into()), "{answer}");
+    assert_eq!(answer["due_by"], START.plus_secs(u64::from(DAY_SECS)).to_string());
+    assert_eq!(world.repeat(&first, &one, "same", reason.to_string().into_bytes()).await, (status, answer));
+    assert_eq!(revoke(&first, &one).await, asked, "alone for ever");
+    assert_eq!(revoke(&second, &one).await, revoked);
+    assert_eq!(revoke(&second, &one).await, due(409, "ca.already_revoked"));
+    // Too late is another beginning, and so is another reason.
+    assert_eq!(revoke(&second, &two).await, asked);
+    world.now.pass(DAY_SECS + 1);
+    assert_eq!(revoke(&operator, &two).await, due(403, "auth.forbidden"));
+    assert_eq!(revoke(&first, &two).await, asked);
+    let (status, _) = world.post(&second, &two, &json!({ "reason": "superseded" })).await;
+    assert_eq!(status, 202);
+    assert_eq!(revoke(&first, &two).await, asked);
+    assert_eq!(revoke(&operator, &two).await, revoked);
+    // Whose key may be in other hands has asked for nothing.
+    assert_eq!(revoke(&first, &three).await, asked);
+    world.revoke(first.certificate.as_deref().unwrap(), Reason::KeyCompromise);
+    assert_eq!(revoke(&second, &three).await, asked);
+    // An operator revokes nothing else.
+    let officers = hex::encode(second.certificate.as_deref().unwrap().serial());
+    let path = format!("/v1/certificates/{officers}/revoke");
+    assert_eq!(world.post(&operator, &path, &json!({ "reason": "superseded" })).await.0, 403);
 }

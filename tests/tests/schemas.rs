@@ -25,7 +25,7 @@ use semper_ledger::{
 use semper_ttp::{
     b64u::B64u,
     ca::{
-        Authority, CaFact, CaId, Grounds, ListId, bulk::OrderId, credential::Revocation, crl::Reason,
+        Authority, CaFact, CaId, Grounds, ListId, bulk::OrderId, credential::Revocation, crl::Reason, dual_control,
         imported::Predecessor, profile::ProfileCode,
     },
     crypto::{LogSigner, LogVerifier, SoftKey, jose::Thumbprint},
@@ -417,6 +417,11 @@ fn facts() -> Vec<Fact> {
     for fact in [ordered, CaFact::BulkDone { order, at, revoked: 7 }] {
         stored(fact, order.aggregate(), &mut facts);
     }
+    let ca = CaId { authority: Authority::Root, generation: 1 };
+    let (certificate, officer) = (digest("certificate of a CA"), Officer::itself(officer));
+    let asked =
+        CaFact::RevocationAsked { ca, serial: serial.clone(), at, reason: Reason::CaCompromise, certificate, officer };
+    stored(asked, dual_control::history(&certificate), &mut facts);
     let old = Predecessor::history_of(1);
     let ca = CaId::first(Authority::Imported);
     let public_key = digest("public key");

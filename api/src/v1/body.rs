@@ -6,13 +6,13 @@ use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::HeaderMap;
 use semper_ledger::sequencer::Idempotency;
-use semper_ttp::digest::Digest;
+use semper_ttp::{ca::dual_control::DualControlRefusal, digest::Digest};
 use serde::de::DeserializeOwned;
 
 use super::{Code, problem::Problem, route::Admits};
 use crate::{
     router::App,
-    service::{ActFault, CredentialFault, PartyFault, RegistrationFault, ServiceFault},
+    service::{ActFault, CredentialFault, PartyFault, RegistrationFault, RevokeFault, ServiceFault},
 };
 
 /// Longest Idempotency-Key, octets.
@@ -139,6 +139,22 @@ impl From<PartyFault> for Problem {
             PartyFault::Act(fault) => fault.into(),
             PartyFault::Statement(why) => Self::new(Code::PartyStatement, why),
         }
+    }
+}
+
+impl From<RevokeFault> for Problem {
+    fn from(fault: RevokeFault) -> Self {
+        let refusal = match fault {
+            RevokeFault::Credential(fault) => return fault.into(),
+            RevokeFault::Refused(refusal) => refusal,
+        };
+        let code = match refusal {
+            DualControlRefusal::NotAsked | DualControlRefusal::OfficerNotGood => Code::AuthForbidden,
+            DualControlRefusal::Clock { .. } => Code::CaClock,
+            // These are answers of the service, and no refusals.
+            DualControlRefusal::Due { .. } | DualControlRefusal::Waiting { .. } => return Self::fault(&refusal),
+        };
+        Self::new(code, refusal.to_string())
     }
 }
 

@@ -246,12 +246,7 @@ impl World {
         self.application_with(keys, party, None)
     }
 
-    pub(crate) fn application_with(
-        &self,
-        keys: &[(&str, &SoftKey)],
-        party: PartyId,
-        webhook: Option<&str>,
-    ) -> Vec<u8> {
+    pub(crate) fn application_with(&self, keys: &[(&str, &SoftKey)], party: PartyId, webhook: Option<&str>) -> Vec<u8> {
         let webhook = webhook.map(str::to_owned);
         let wish = Wish {
             keys: keys.iter().map(|(profile, key)| ((*profile).to_owned(), *key as &dyn Signer)).collect(),

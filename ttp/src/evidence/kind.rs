@@ -131,6 +131,8 @@ codes! {
         AuthorityImported = 6 "authority-imported",
         /// A certificate that such a CA had issued; the entry's digest is that of its DER, where that is known.
         CertificateImported = 7 "certificate-imported",
+        /// Somebody asked that an issuing CA be revoked, which takes another person.
+        RevocationAsked = 8 "revocation-asked",
     }
 }
 

@@ -64,7 +64,9 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
             | PartyKind::Suspended
             | PartyKind::Reinstated,
         )
-        | Kind::Ca(CaKind::CrlIssued | CaKind::IssueRefused | CaKind::AuthorityImported) => Vec::new(),
+        | Kind::Ca(CaKind::CrlIssued | CaKind::IssueRefused | CaKind::AuthorityImported | CaKind::RevocationAsked) => {
+            Vec::new()
+        }
     }
 }
 
@@ -99,6 +101,7 @@ fn of_certificate(fact: &Fact, ca: &CaFact) -> Vec<Vec<u8>> {
         CaFact::CertificateIssued { .. }
         | CaFact::CrlIssued { .. }
         | CaFact::IssueRefused { .. }
+        | CaFact::RevocationAsked { .. }
         | CaFact::AuthorityImported { .. } => Vec::new(),
     }
 }
