@@ -311,6 +311,7 @@ mod tests {
                 "3.5 ca.bulk-done",
                 "3.6 ca.authority-imported",
                 "3.7 ca.certificate-imported",
+                "3.8 ca.revocation-asked",
                 "6.0 archive.erased",
                 "9.0 party.registration-applied",
                 "9.1 party.identity-recorded",
