@@ -114,10 +114,12 @@ async fn a_known_callers_key_is_for_one_request() {
 async fn strangers_withdraw_under_keys_of_their_own() {
     let (world, stranger) = (World::new(), Person::stranger());
     for _ in 0..2 {
-        let id = world.applied(&[("party-legal", &key())], random().into()).await;
+        let key = key();
+        let id = world.applied(&[("party-legal", &key)], random().into()).await;
         let path = format!("/v1/registrations/{id}/withdraw");
+        let withdrawal = world.withdrawal(&id, &key).to_string().into_bytes();
         for _ in 0..2 {
-            let (status, answer) = world.repeat(&stranger, &path, "same", b"{}".to_vec()).await;
+            let (status, answer) = world.repeat(&stranger, &path, "same", withdrawal.clone()).await;
             assert_eq!((status, &answer["state"]), (200, &"refused".into()), "{answer}");
         }
     }

@@ -71,7 +71,8 @@ async fn from_an_application_to_certificates_and_a_party() {
 
     // Over is over.
     assert_eq!(world.approve(&officer, id).await.1["code"], "registration.approved");
-    let withdrawn = world.post(&stranger, &format!("{place}/withdraw"), &json!({})).await;
+    let withdrawal = world.withdrawal(id, &sign);
+    let withdrawn = world.post(&stranger, &format!("{place}/withdraw"), &withdrawal).await;
     assert_eq!((withdrawn.0, &withdrawn.1["code"]), (409, &"registration.approved".into()));
 }
 
@@ -79,9 +80,9 @@ async fn from_an_application_to_certificates_and_a_party() {
 async fn refused_withdrawn_expired() {
     let world = World::new();
     let (officer, stranger) = (world.staff("officer"), Person::stranger());
-    let mut names = Vec::new();
-    for _ in 0..3 {
-        names.push(world.applied(&[("party-legal", &key())], random().into()).await);
+    let (mut names, keys) = (Vec::new(), [key(), key(), key()]);
+    for key in &keys {
+        names.push(world.applied(&[("party-legal", key)], random().into()).await);
     }
     let path = |place: usize, act: &str| format!("/v1/registrations/{}{act}", names[place]);
     let (status, answer) = world.post(&officer, &path(0, "/refuse"), &json!({ "reason": "expired" })).await;
@@ -93,7 +94,14 @@ async fn refused_withdrawn_expired() {
     assert_eq!(answer["refused"]["by"], "officer");
 
     assert_eq!(world.post(&officer, &path(1, "/withdraw"), &json!({})).await.0, 403, "an officer refuses");
-    let (status, answer) = world.post(&stranger, &path(1, "/withdraw"), &json!({})).await;
+    // Whoever knows its name and has none of its keys is not the applicant.
+    assert_eq!(world.post(&stranger, &path(1, "/withdraw"), &json!({})).await.0, 403);
+    for bad in [world.withdrawal(&names[1], &keys[0]), world.withdrawal(&names[0], &keys[1])] {
+        let (status, answer) = world.post(&stranger, &path(1, "/withdraw"), &bad).await;
+        assert_eq!((status, &answer["code"]), (422, &"registration.proof".into()), "{answer}");
+    }
+    let withdrawal = world.withdrawal(&names[1], &keys[1]);
+    let (status, answer) = world.post(&stranger, &path(1, "/withdraw"), &withdrawal).await;
     assert_eq!((status, &answer["refused"]["reason"]), (200, &"withdrawn_by_applicant".into()));
 
     world.now.pass(30 * DAY_SECS - 1);

@@ -359,6 +359,15 @@ impl Service {
         self.end(id, idempotency, event)
     }
 
+    /// Verifies the statement by which an applicant who has no certificate withdraws.
+    ///
+    /// # Errors
+    /// [`RegistrationFault`].
+    pub fn prove_withdrawal(&self, id: RegistrationId, statement: &[u8]) -> Result<(), RegistrationFault> {
+        let (_, document) = self.application_document(id)?;
+        Ok(document.prove_withdrawal(statement, id, self.reader().identity().origin())?)
+    }
+
     /// The applicant withdraws.
     ///
     /// # Errors

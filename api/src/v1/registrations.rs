@@ -1,7 +1,7 @@
 //! Applications for certificates: an applicant sends one, officers decide, and the applicant collects what was issued.
 //!
-//! A first applicant has no certificate yet. Its application's name, 128 random bits that are told to it alone, is what it reads and
-//! withdraws by; what is answered then names nobody but in the certificates. A registered party applies with its own certificate
+//! A first applicant has no certificate yet. Its application's name, 128 random bits that are told to it and to officers, is what it
+//! reads by; what is answered then names nobody but in the certificates. It withdraws by a statement. A registered party applies with its own certificate
 //! and reads with it.
 
 use std::sync::Arc;
@@ -191,7 +191,14 @@ pub(super) async fn refuse(
     Ok(Json(described(&app, &find(&app, id)?, Who::Officer)?).into_response())
 }
 
-/// `POST /v1/registrations/{id}/withdraw`: by whoever applied.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithdrawRequest {
+    statement: Option<String>,
+}
+
+/// `POST /v1/registrations/{id}/withdraw`: by whoever applied. A party shows its certificate; of all others a statement is wanted
+/// that a key of the application signed, since officers know its name, too.
 pub(super) async fn withdraw(
     State(app): State<Arc<App>>,
     Path(id): Path<RegistrationId>,
@@ -199,16 +206,32 @@ pub(super) async fn withdraw(
     headers: HeaderMap,
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
-    let Nothing {} = body::json(&bytes)?;
-    if reader(&app, &find(&app, id)?, principal.as_ref())? == Who::Officer {
-        return Err(Problem::new(Code::AuthForbidden, "the applicant withdraws; an officer refuses"));
-    }
-    // Strangers are told apart by the name that each alone was told.
+    let WithdrawRequest { statement } = body::json(&bytes)?;
+    let known = find(&app, id)?;
+    let as_officer = reader(&app, &known, principal.as_ref())? == Who::Officer;
+    let is_of_party = known.state.application().is_some_and(|application| application.applicant.is_some());
+    let statement = match statement {
+        _ if as_officer => {
+            return Err(Problem::new(Code::AuthForbidden, "the applicant withdraws; an officer refuses"));
+        }
+        None if !is_of_party => {
+            let why = "this needs a statement registration/withdrawn, signed by a key of the application";
+            return Err(Problem::new(Code::AuthForbidden, why));
+        }
+        statement => statement.filter(|_| !is_of_party),
+    };
+    // Strangers are told apart by the name that each was told.
     let stranger = || Digest::of(&[b"stranger\0", &id.octets()[..]].concat());
     let by = principal.as_ref().map_or_else(stranger, Principal::digest);
     let repetition = Some(idempotency(&headers, &by, "withdraw", id.octets(), &bytes)?);
     let service = app.service.clone();
-    body::blocking(move || service.withdraw(id, repetition)).await??;
+    let withdrawn = body::blocking(move || {
+        if let Some(statement) = statement {
+            service.prove_withdrawal(id, statement.as_bytes())?;
+        }
+        service.withdraw(id, repetition)
+    });
+    withdrawn.await??;
     Ok(Json(described(&app, &find(&app, id)?, Who::Applicant)?).into_response())
 }
 

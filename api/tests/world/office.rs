@@ -34,7 +34,7 @@ use semper_ttp::{
     evidence::{Fact, Kind},
     id::PartyId,
     policy::roles::{TrustedRole, TrustedRoles},
-    registration::document::{ApplicationDocument, Contact, Offer, Wish},
+    registration::document::{ApplicationDocument, Contact, Offer, Wish, withdraw},
     x509::Certificate,
 };
 use serde_json::{Value, json};
@@ -266,6 +266,12 @@ impl World {
             self.post_bytes(&Person::stranger(), "/v1/registrations", self.application(keys, party)).await;
         assert_eq!(status, 201, "{answer}");
         answer["id"].as_str().unwrap().to_owned()
+    }
+
+    /// The body by which the holder of a key of an application takes that back.
+    pub(crate) fn withdrawal(&self, id: &str, key: &SoftKey) -> Value {
+        let jws = withdraw(id.parse().unwrap(), ORIGIN, key, START, random()).unwrap();
+        json!({ "statement": String::from_utf8(jws.bytes().to_vec()).unwrap() })
     }
 
     pub(crate) async fn identified(&self, officer: &Person, id: &str) {
