@@ -35,6 +35,6 @@ pub use authorities::{Authorities, AuthorityKey, LIST_OF_ALL_SECS};
 pub use service::{
     ActFault, CeremonyFault, CredentialFault, Endpoint, Imported, IssuedCertificate, KeyParts, KeyStore, KeyStoreFault,
     KnownApplication, KnownCertificate, KnownKey, KnownList, KnownParty, Listener, NoticeParts, OCSP_LIFE_SECS,
-    PartyFault, Policies, PolicyInForce, RegistrationFault, RegistrationParts, ResponderKey, Rotated, RotationCause,
-    RotationFault, Service, ServiceParts, Statements, TimeSource, ToIssue, ToRevoke, draft,
+    PartyFault, Policies, PolicyInForce, RegistrationFault, RegistrationParts, ResponderKey, RevokeFault, Rotated,
+    RotationCause, RotationFault, Service, ServiceParts, Statements, TimeSource, ToIssue, ToRevoke, draft,
 };

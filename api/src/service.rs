@@ -8,16 +8,19 @@
 //! A signature that was not committed dies with the memory it lies in.
 
 mod act;
+mod approved;
 mod bulk;
 mod ceremony;
 mod credential;
 mod crl;
+mod dual_control;
 mod keys;
 mod lost;
 mod notices;
 mod ocsp;
 mod offline;
 mod party;
+mod person;
 mod policies;
 mod registration;
 mod token;
@@ -53,6 +56,7 @@ pub use self::{
     bulk::carry_out_in_background,
     ceremony::CeremonyFault,
     credential::{CredentialFault, Expiring, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
+    dual_control::RevokeFault,
     keys::{KeyParts, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
     notices::NoticeParts,
     ocsp::{OCSP_LIFE_SECS, ResponderKey},

@@ -75,7 +75,7 @@ fn table() -> Vec<Row> {
             certificates::expiring,
         ),
         Row::get("/certificates/{serial}/status", Anyone, certificates::status),
-        Row::post("/certificates/{serial}/revoke", Roles(&[RevocationOfficer]), certificates::revoke),
+        Row::post("/certificates/{serial}/revoke", Roles(&[RevocationOfficer, Operator]), certificates::revoke),
         Row::post("/revocations", Roles(&[RevocationOfficer]), revocations::order),
         Row::post("/revocations/preview", Roles(&[RevocationOfficer]), revocations::preview),
         Row::get("/revocations/{order}", Roles(&[RevocationOfficer, Auditor]), revocations::show),

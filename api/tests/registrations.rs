@@ -2,267 +2,22 @@
 
 mod world;
 
-use std::{
-    net::{IpAddr, Ipv4Addr},
-    sync::{Arc, Mutex, atomic::AtomicU64},
-    time::Duration,
-};
-
-use axum::{body::Body, extract::Request};
-use http::{Method, header};
-use http_body_util::BodyExt;
-use semper_api::{
-    Policies, RegistrationParts, Service, ToRevoke,
-    access::AccessLog,
-    notices::Networks,
-    router::{App, BodyLimits, secure},
-    server::{Peer, RequestId},
-    tls::ClientCertificate,
-};
+use http::Method;
+use semper_api::{RegistrationParts, ToRevoke, notices::Networks};
 use semper_ttp::{
-    asn1::pem,
-    ca::{
-        Authority, CaId,
-        crl::Reason,
-        name::{Attribute, DistinguishedName},
-    },
-    crypto::{Entropy, OsEntropy, SignatureAlgorithm, Signer, SoftKey},
+    ca::crl::Reason,
+    crypto::{Signer, SoftKey},
     digest::Digest,
     evidence::{Aggregate, Fact, Kind, OpsFact, OpsKind, PartyKind, Recorded},
     id::PartyId,
-    policy::roles::{TrustedRole, TrustedRoles},
-    registration::document::{ApplicationDocument, Contact, Offer, Wish, accept_terms},
+    registration::document::{Offer, accept_terms},
     x509::Certificate,
 };
 use serde_json::{Value, json};
-use tower::ServiceExt;
-use world::{DAY_SECS, Disk, Now, Pki, START, wanted};
-
-const CA: CaId = CaId::first(Authority::Party);
-const TERMS: &[u8] = b"Be honest.";
-const ORIGIN: &str = "log.example/test";
-
-struct World {
-    disk: Disk,
-    now: Arc<Now>,
-    pki: Pki,
-    service: Arc<Service>,
-    place: tempfile::TempDir,
-    staff: Vec<(&'static str, Certificate)>,
-    /// Of these, who has not acted yet.
-    left: Mutex<Vec<(&'static str, Certificate)>>,
-}
-
-/// Somebody with a certificate, or without.
-struct Person {
-    certificate: Option<Arc<Certificate>>,
-}
-
-fn key() -> SoftKey {
-    SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap()
-}
-
-fn random() -> [u8; 16] {
-    let mut random = [0; 16];
-    OsEntropy.fill(&mut random).unwrap();
-    random
-}
-
-fn subject() -> DistinguishedName {
-    let attributes = [
-        (Attribute::Country, "FR"),
-        (Attribute::Organization, "Example"),
-        (Attribute::OrganizationIdentifier, "NTRFR-000000000"),
-        (Attribute::CommonName, "A name that nobody may see"),
-    ];
-    DistinguishedName(attributes.map(|(attribute, text)| (attribute, text.to_owned())).into())
-}
-
-impl Person {
-    fn stranger() -> Self {
-        Self { certificate: None }
-    }
-
-    fn with(certificate: Certificate) -> Self {
-        Self { certificate: Some(Arc::new(certificate)) }
-    }
-}
-
-fn parts(place: &std::path::Path) -> RegistrationParts {
-    RegistrationParts {
-        access: Some(AccessLog::open(&place.join("access")).unwrap()),
-        life_secs: u64::from(30 * DAY_SECS),
-    }
-}
-
-/// The terms, and these certificates' grants: an operator's, and officers' who decide and revoke.
-fn policies(staff: &[(&'static str, Certificate)]) -> Policies {
-    let granted = staff.iter().flat_map(|(profile, certificate)| {
-        let roles: &[TrustedRole] = match *profile {
-            "operator" => &[TrustedRole::Operator],
-            _ => &[TrustedRole::RegistrationOfficer, TrustedRole::RevocationOfficer],
-        };
-        roles.iter().map(|role| (*role, certificate.digest()))
-    });
-    let mut policies = Policies::builtin();
-    policies.set_terms(TERMS.into());
-    policies.set_roles(TrustedRoles::file(&granted.collect::<Vec<_>>()).into()).unwrap();
-    policies
-}
-
-impl World {
-    /// With two officers and an operator, who were granted their roles.
-    fn new() -> Self {
-        let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
-        let place = tempfile::tempdir().unwrap();
-        let first = pki.service(&disk, &now, 0);
-        let issue = |profile| (profile, first.issue(&wanted(profile)).unwrap().certificate);
-        let staff = ["officer", "officer", "operator"].map(issue).to_vec();
-        drop(first);
-        let service = pki.service_with(&disk, &now, parts(place.path()), policies(&staff));
-        Self { disk, now, pki, service, place, left: Mutex::new(staff.clone()), staff }
-    }
-
-    /// As after a start; without the CA for parties, if it is `lamed`.
-    fn restart(self, lamed: bool) -> Self {
-        let Self { disk, now, pki, service, place, staff, left } = self;
-        drop(service);
-        let (registration, policies) = (parts(place.path()), policies(&staff));
-        let service = match lamed {
-            true => pki.lamed(&disk, &now, registration, policies),
-            false => pki.service_with(&disk, &now, registration, policies),
-        };
-        Self { disk, now, pki, service, place, staff, left }
-    }
-
-    /// The next of those who were granted their roles.
-    fn staff(&self, profile: &str) -> Person {
-        let mut left = self.left.lock().unwrap();
-        let at = left.iter().position(|(of, _)| *of == profile).expect("one is left");
-        Person::with(left.remove(at).1)
-    }
-
-    async fn call(&self, who: &Person, method: Method, path: &str, body: Option<(&str, Vec<u8>)>) -> (u16, Vec<u8>) {
-        let limits = BodyLimits { body_bytes_max: 1 << 17, body_read_timeout: Duration::from_secs(10) };
-        let app = Arc::new(App { service: self.service.clone(), limits });
-        let mut request = Request::builder().method(method).uri(path);
-        if let Some((key, bytes)) = &body {
-            let media_type = if bytes.starts_with(b"ey") { "application/jose" } else { "application/json" };
-            request = request.header(header::CONTENT_TYPE, media_type).header("idempotency-key", *key);
-            assert!(!bytes.is_empty());
-        }
-        let mut request = request.body(Body::from(body.map(|(_, bytes)| bytes).unwrap_or_default())).unwrap();
-        request.extensions_mut().insert((Peer(IpAddr::V4(Ipv4Addr::LOCALHOST)), RequestId(1)));
-        if let Some(certificate) = &who.certificate {
-            request.extensions_mut().insert(ClientCertificate(certificate.clone()));
-        }
-        let (method, path) = (request.method().clone(), request.uri().to_string());
-        let (head, body) = secure(app).oneshot(request).await.unwrap().into_parts();
-        let body = body.collect().await.unwrap().to_bytes().to_vec();
-        world::openapi::judge(method.as_str(), &path, head.status, &head.headers, &body);
-        (head.status.as_u16(), body)
-    }
-
-    async fn get(&self, who: &Person, path: &str) -> (u16, Value) {
-        let (status, body) = self.call(who, Method::GET, path, None).await;
-        (status, serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body:?}")))
-    }
-
-    /// With a key of its own, so that it is no repetition.
-    async fn post(&self, who: &Person, path: &str, body: &Value) -> (u16, Value) {
-        self.post_bytes(who, path, body.to_string().into_bytes()).await
-    }
-
-    async fn post_bytes(&self, who: &Person, path: &str, body: Vec<u8>) -> (u16, Value) {
-        let key = hex::encode(random());
-        self.repeat(who, path, &key, body).await
-    }
-
-    async fn repeat(&self, who: &Person, path: &str, key: &str, body: Vec<u8>) -> (u16, Value) {
-        let (status, body) = self.call(who, Method::POST, path, Some((key, body))).await;
-        (status, serde_json::from_slice(&body).unwrap_or_else(|error| panic!("{path}: {error}: {body:?}")))
-    }
-
-    fn application(&self, keys: &[(&str, &SoftKey)], party: PartyId) -> Vec<u8> {
-        self.application_with(keys, party, None)
-    }
-
-    fn application_with(&self, keys: &[(&str, &SoftKey)], party: PartyId, webhook: Option<&str>) -> Vec<u8> {
-        let webhook = webhook.map(str::to_owned);
-        let wish = Wish {
-            keys: keys.iter().map(|(profile, key)| ((*profile).to_owned(), *key as &dyn Signer)).collect(),
-            subject: subject(),
-            alternative_names: None,
-            contact: webhook.map(|webhook| Contact { email: None, webhook: Some(webhook) }),
-            party,
-            now: START,
-            salts: [random(), random()],
-        };
-        ApplicationDocument::of(&wish, offer()).unwrap().write().unwrap()
-    }
-
-    /// A stranger's application, and its name.
-    async fn applied(&self, keys: &[(&str, &SoftKey)], party: PartyId) -> String {
-        let (status, answer) =
-            self.post_bytes(&Person::stranger(), "/v1/registrations", self.application(keys, party)).await;
-        assert_eq!(status, 201, "{answer}");
-        answer["id"].as_str().unwrap().to_owned()
-    }
-
-    async fn identified(&self, officer: &Person, id: &str) {
-        let (status, answer) = self.post(officer, &format!("/v1/registrations/{id}/identity"), &identity()).await;
-        assert_eq!((status, &answer["state"]), (200, &"identified".into()), "{answer}");
-    }
-
-    async fn approve(&self, by: &Person, id: &str) -> (u16, Value) {
-        self.post(by, &format!("/v1/registrations/{id}/approve"), &json!({})).await
-    }
-
-    /// Registered, with a key to sign and a key to log in.
-    async fn party(&self, officer: &Person) -> Member {
-        let (sign, auth, id) = (key(), key(), PartyId::from(random()));
-        let registration = self.applied(&[("party-legal", &sign), ("party-auth", &auth)], id).await;
-        self.identified(officer, &registration).await;
-        let (status, answer) = self.approve(officer, &registration).await;
-        assert_eq!((status, &answer["state"]), (200, &"approved".into()), "{answer}");
-        let certificates = certificates(&answer);
-        let of = |key: &SoftKey| certificates.iter().find(|found| found.spki_der() == key.spki_der()).unwrap().clone();
-        Member { id, sign_certificate: of(&sign), login: Person::with(of(&auth)), sign }
-    }
-
-    fn kinds(&self) -> Vec<Kind> {
-        let facts = (0..self.service.reader().size()).map(|index| self.service.reader().fact(index).unwrap().unwrap());
-        facts.map(|fact| Fact::decode(&fact).unwrap().kind).collect()
-    }
-}
-
-struct Member {
-    id: PartyId,
-    sign: SoftKey,
-    sign_certificate: Certificate,
-    login: Person,
-}
-
-fn offer() -> Offer<'static> {
-    Offer { service: ORIGIN, terms: Digest::of(TERMS) }
-}
-
-fn identity() -> Value {
-    json!({
-        "t": "registration/identity",
-        "v": 1,
-        "salt": "AAECAwQFBgcICQoLDA0ODw",
-        "method": "in_person",
-        "documents": [{ "kind": "passport", "number": "12AB34567", "country": "FR" }],
-        "checked_at": START.millis(),
-    })
-}
-
-fn certificates(answer: &Value) -> Vec<Certificate> {
-    let pems = answer["certificates"].as_array().unwrap().iter().map(|found| found["pem"].as_str().unwrap());
-    let ders = pems.flat_map(|text| pem::decode("CERTIFICATE", text).unwrap());
-    ders.map(|der| Certificate::from_der(&der).unwrap()).collect()
-}
+use world::{
+    DAY_SECS, START,
+    office::{CA, Person, TERMS, World, certificates, identity, key, offer, random},
+};
 
 #[tokio::test]
 async fn from_an_application_to_certificates_and_a_party() {
@@ -316,7 +71,8 @@ async fn from_an_application_to_certificates_and_a_party() {
 
     // Over is over.
     assert_eq!(world.approve(&officer, id).await.1["code"], "registration.approved");
-    let withdrawn = world.post(&stranger, &format!("{place}/withdraw"), &json!({})).await;
+    let withdrawal = world.withdrawal(id, &sign);
+    let withdrawn = world.post(&stranger, &format!("{place}/withdraw"), &withdrawal).await;
     assert_eq!((withdrawn.0, &withdrawn.1["code"]), (409, &"registration.approved".into()));
 }
 
@@ -324,9 +80,9 @@ async fn from_an_application_to_certificates_and_a_party() {
 async fn refused_withdrawn_expired() {
     let world = World::new();
     let (officer, stranger) = (world.staff("officer"), Person::stranger());
-    let mut names = Vec::new();
-    for _ in 0..3 {
-        names.push(world.applied(&[("party-legal", &key())], random().into()).await);
+    let (mut names, keys) = (Vec::new(), [key(), key(), key()]);
+    for key in &keys {
+        names.push(world.applied(&[("party-legal", key)], random().into()).await);
     }
     let path = |place: usize, act: &str| format!("/v1/registrations/{}{act}", names[place]);
     let (status, answer) = world.post(&officer, &path(0, "/refuse"), &json!({ "reason": "expired" })).await;
@@ -338,7 +94,14 @@ async fn refused_withdrawn_expired() {
     assert_eq!(answer["refused"]["by"], "officer");
 
     assert_eq!(world.post(&officer, &path(1, "/withdraw"), &json!({})).await.0, 403, "an officer refuses");
-    let (status, answer) = world.post(&stranger, &path(1, "/withdraw"), &json!({})).await;
+    // Whoever knows its name and has none of its keys is not the applicant.
+    assert_eq!(world.post(&stranger, &path(1, "/withdraw"), &json!({})).await.0, 403);
+    for bad in [world.withdrawal(&names[1], &keys[0]), world.withdrawal(&names[0], &keys[1])] {
+        let (status, answer) = world.post(&stranger, &path(1, "/withdraw"), &bad).await;
+        assert_eq!((status, &answer["code"]), (422, &"registration.proof".into()), "{answer}");
+    }
+    let withdrawal = world.withdrawal(&names[1], &keys[1]);
+    let (status, answer) = world.post(&stranger, &path(1, "/withdraw"), &withdrawal).await;
     assert_eq!((status, &answer["refused"]["reason"]), (200, &"withdrawn_by_applicant".into()));
 
     world.now.pass(30 * DAY_SECS - 1);
@@ -548,7 +311,7 @@ async fn what_follows_from_an_approval_is_done_in_the_end() {
     world.identified(&officer, &id).await;
     let world = world.restart(true);
     let registration = id.parse().unwrap();
-    world.service.approve(registration, Digest::of(b"officer"), None).unwrap();
+    world.service.approve(registration, officer.certificate.as_deref().unwrap().digest(), None).unwrap();
     let (_, answer) = world.get(&Person::stranger(), &format!("/v1/registrations/{id}")).await;
     assert_eq!((&answer["state"], &answer["waiting_on"]), (&"approved".into(), &"service".into()), "{answer}");
     let world = world.restart(false);
@@ -601,11 +364,8 @@ async fn whoever_reads_is_written_down() {
 /// Where nothing could be written down, nothing is read.
 #[tokio::test]
 async fn without_a_log_nobody_reads() {
-    let World { disk, now, pki, service, place, staff, left } = World::new();
-    drop(service);
-    let without = RegistrationParts { access: None, life_secs: u64::from(30 * DAY_SECS) };
-    let service = pki.service_with(&disk, &now, without, policies(&staff));
-    let world = World { disk, now, pki, service, place, staff, left };
+    let without = RegistrationParts { life_secs: u64::from(30 * DAY_SECS), ..RegistrationParts::default() };
+    let world = World::new().restart_with(without, false);
     let officer = world.staff("officer");
     let id = world.applied(&[("party-legal", &key())], random().into()).await;
     let (status, answer) = world.get(&officer, &format!("/v1/registrations/{id}/application")).await;

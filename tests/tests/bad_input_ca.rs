@@ -323,7 +323,7 @@ impl V1 {
 
     fn applied(&self, document: &Value) -> String {
         let body = document.to_string();
-        let answer = self.send(&self.officer, "POST", "/v1/registrations", "application/json", body.as_bytes());
+        let answer = self.send(&self.stranger, "POST", "/v1/registrations", "application/json", body.as_bytes());
         assert_eq!(answer.status, 201, "{answer:?}");
         let answer: Value = serde_json::from_slice(&answer.body).expect("JSON");
         answer["id"].as_str().expect("a name").to_owned()

@@ -25,7 +25,7 @@ use semper_ledger::{
 use semper_ttp::{
     b64u::B64u,
     ca::{
-        Authority, CaFact, CaId, Grounds, ListId, bulk::OrderId, credential::Revocation, crl::Reason,
+        Authority, CaFact, CaId, Grounds, ListId, bulk::OrderId, credential::Revocation, crl::Reason, dual_control,
         imported::Predecessor, profile::ProfileCode,
     },
     crypto::{LogSigner, LogVerifier, SoftKey, jose::Thumbprint},
@@ -36,6 +36,7 @@ use semper_ttp::{
     },
     id::{PartyId, RegistrationId},
     party::{PartyFact, ReinstatementReason, SuspensionReason, UnbindReason},
+    policy::person::{Officer, Person},
     registration::{RefusalReason, RefusedBy, RegistrationFact, RequestedKey},
     time::Timestamp,
     timestamp::{ClockVerdict, Refusal, TimestampFact, TokenSerial},
@@ -416,6 +417,11 @@ fn facts() -> Vec<Fact> {
     for fact in [ordered, CaFact::BulkDone { order, at, revoked: 7 }] {
         stored(fact, order.aggregate(), &mut facts);
     }
+    let ca = CaId { authority: Authority::Root, generation: 1 };
+    let (certificate, officer) = (digest("certificate of a CA"), Officer::itself(officer));
+    let asked =
+        CaFact::RevocationAsked { ca, serial: serial.clone(), at, reason: Reason::CaCompromise, certificate, officer };
+    stored(asked, dual_control::history(&certificate), &mut facts);
     let old = Predecessor::history_of(1);
     let ca = CaId::first(Authority::Imported);
     let public_key = digest("public key");
@@ -445,7 +451,7 @@ fn registration_facts(facts: &mut Vec<Fact>) {
         request: digest("certification request"),
         public_key: digest("public key"),
     };
-    let applied = |applicant| RegistrationFact::Applied {
+    let applied = |applicant, applied_by| RegistrationFact::Applied {
         id,
         at,
         keys: vec![key],
@@ -453,19 +459,33 @@ fn registration_facts(facts: &mut Vec<Fact>) {
         applicant,
         terms: digest("acceptance of the terms"),
         officers_needed: 2,
+        applied_by,
     };
+    let party = PartyId::from([6; 16]);
+    let first = Officer::itself(officer);
+    let second = Officer { certificate: second, person: Person::Party([7; 16].into()) };
+    let holder = Officer { certificate: digest("certificate of a party"), person: Person::Party(party) };
     for fact in [
-        applied(None),
-        applied(Some(PartyId::from([6; 16]))),
-        RegistrationFact::IdentityRecorded { id, at, record: digest("identity record"), officer },
-        RegistrationFact::Approved { id, at, officer, remaining: 1, serials: Vec::new(), party: None },
+        applied(None, None),
+        applied(Some(party), Some(holder)),
+        RegistrationFact::IdentityRecorded { id, at, record: digest("identity record"), officer: first },
+        RegistrationFact::Approved {
+            id,
+            at,
+            officer: first,
+            remaining: 1,
+            serials: Vec::new(),
+            public_keys: Vec::new(),
+            party: None,
+        },
         RegistrationFact::Approved {
             id,
             at,
             officer: second,
             remaining: 0,
             serials: vec![[0x41; 16]],
-            party: Some(PartyId::from([6; 16])),
+            public_keys: vec![digest("public key")],
+            party: Some(party),
         },
         RegistrationFact::Refused {
             id,

@@ -1,9 +1,10 @@
 //! Policies: documents by which the service decides. Each is named by its SHA-256 and never edited; which one is in force under
 //! a name is the newest `ops.policy-change` fact in that name's history, with the document as its artefact (DESIGN §4).
 //!
-//! In scope: names and their histories, who holds which trusted role ([`roles`]). What a certificate profile or the settings say
-//! is read where they are used.
+//! In scope: names and their histories, who holds which trusted role ([`roles`]), who is behind a certificate ([`person`]). What a
+//! certificate profile or the settings say is read where they are used.
 
+pub mod person;
 pub mod roles;
 
 use std::fmt;

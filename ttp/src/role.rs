@@ -158,6 +158,7 @@ pub fn fold_snapshot(facts: &[Fact]) -> Result<Option<Vec<u8>>, FoldError> {
                 | CaKind::IssueRefused
                 | CaKind::BulkOrdered
                 | CaKind::BulkDone
+                | CaKind::RevocationAsked
                 | CaKind::AuthorityImported
                 | CaKind::CertificateImported,
             ),

@@ -4,14 +4,13 @@
 
 use semper_ledger::sequencer::{Commit, Idempotency};
 use semper_ttp::{
-    ca::profile::ProfileCode,
     digest::Digest,
     evidence::{Aggregate, OpsFact, Recorded},
+    policy::roles::TrustedRole,
     statement::{
         Jws,
         ceremony::{ACT_CEREMONY, attested_by, is_signed_by},
     },
-    x509::Certificate,
 };
 
 use super::{Service, ServiceFault, act::Repetition, draft};
@@ -28,6 +27,9 @@ pub enum CeremonyFault {
     /// It takes an operator and an officer.
     #[error("a ceremony is attested by one operator and one officer, who are two people")]
     People,
+    /// Whoever attests holds no role that counts.
+    #[error("a statement is signed by somebody who was granted neither the role of an operator nor that of an officer")]
+    Role,
     /// The idempotency key belongs to another request.
     #[error("the idempotency key belongs to another request")]
     KeyReused,
@@ -67,7 +69,7 @@ impl Service {
             return Ok(first);
         }
         let subject = Digest::of(transcript);
-        let (mut classes, mut keys) = (Vec::new(), Vec::new());
+        let mut people = Vec::new();
         for statement in statements {
             let jws = Jws::parse(statement).map_err(|_| CeremonyFault::Statement)?;
             let service = self.reader().identity().origin();
@@ -76,13 +78,19 @@ impl Service {
             if !is_signed_by(&jws, &certificate) {
                 return Err(CeremonyFault::Signer);
             }
-            classes.push(class);
-            keys.push(certificate.spki_der());
+            let digest = certificate.digest();
+            let holds = |roles| self.holds_any(&digest, class, roles);
+            let is_operator = holds(&[TrustedRole::Operator]);
+            if !is_operator && !holds(&[TrustedRole::RegistrationOfficer, TrustedRole::RevocationOfficer]) {
+                return Err(CeremonyFault::Role);
+            }
+            people.push((is_operator, self.officer(digest)?, certificate.spki_der()));
         }
-        let both = [ProfileCode::Operator, ProfileCode::Officer].iter().all(|class| classes.contains(class));
-        // One person with two certificates for one key is one person.
-        if classes.len() != 2 || !both || keys.first() == keys.last() {
-            return Err(CeremonyFault::People);
+        // One person with two certificates is one person, and so is one with two for one key.
+        match &people[..] {
+            [(true, one, key), (false, other, others)] | [(false, one, key), (true, other, others)]
+                if !one.is(other) && key != others => {}
+            _ => return Err(CeremonyFault::People),
         }
         let now = self.ledger_now()?;
         let act = OpsFact::OperatorAct { act: ACT_CEREMONY, subject };
@@ -91,17 +99,5 @@ impl Service {
         let commit = Commit::one(now.millis(), draft(&act.into_fact(&envelope), Some(record)));
         let appended = self.ledger.append(Commit { idempotency, ..commit }).map_err(ServiceFault::from)?;
         Ok(appended.first)
-    }
-
-    /// The certificate with this digest and its class, if this service issued it, has revoked neither it nor its CA, and it is valid now.
-    fn good_certificate(&self, digest: &Digest) -> Result<Option<(ProfileCode, Certificate)>, CeremonyFault> {
-        let Some(index) = self.reader().find_digest(digest.as_bytes())? else { return Ok(None) };
-        let der = self.reader().artefact(index)?.unwrap_or_default();
-        let Ok(certificate) = Certificate::from_der(&der) else { return Ok(None) };
-        let Some(known) = self.find_certificate(&certificate.serial())? else { return Ok(None) };
-        let good = known.state.issued().filter(|status| status.revoked.is_none() && known.issued_at == index);
-        let good = good.filter(|_| !self.is_revoked_ca(known.ca));
-        let class = good.filter(|_| certificate.validity().contains(self.now())).map(|status| status.class);
-        Ok(class.map(|class| (class, certificate)))
     }
 }

@@ -387,7 +387,7 @@ impl Service {
             Kind::Authority(_) => (Authority::Root, "issuing-ca", AlternativeNames::default()),
             Kind::Listener => {
                 let names = keyring.listener().as_ref().map(|listener| listener.names.clone());
-                (Authority::Server, "service-tls", names.ok_or(RotationFault::NotOurs)?)
+                (Authority::Server, super::policies::LISTENER_PROFILE, names.ok_or(RotationFault::NotOurs)?)
             }
         };
         let issuer = self.authorities.newest(by).ok_or(RotationFault::NotInUse(by.key_purpose()))?;

@@ -21,6 +21,9 @@ use semper_ttp::time::Timestamp;
 
 use super::{Service, ServiceFault, act::ATTEMPTS_MAX, draft};
 
+/// The profile of the certificate of the HTTPS listener.
+pub(super) const LISTENER_PROFILE: &str = "service-tls";
+
 /// How long recording waits for the clock before it is tried again.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -81,9 +84,10 @@ impl Policies {
         self.profiles.values()
     }
 
-    /// Those that somebody may apply for: keys of the service's own are certified otherwise.
+    /// Those that somebody may apply for: keys of the service's own are certified otherwise, that of its listener too.
     pub fn applied_for(&self) -> impl Iterator<Item = &Arc<Profile>> {
-        self.profiles().filter(|profile| match profile.code() {
+        let others = self.profiles().filter(|profile| profile.name() != LISTENER_PROFILE);
+        others.filter(|profile| match profile.code() {
             ProfileCode::Party
             | ProfileCode::Server
             | ProfileCode::Client

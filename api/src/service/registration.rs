@@ -5,29 +5,22 @@
 //!   → each certificate in a history of its own → the party → its keys
 //! ```
 //!
-//! What follows from an approval is several commits. Each is done once, whoever tries again: a serial number was drawn with the
-//! approval, a party is registered by one application, a key is bound once. So [`Service::finish_approved`] can be called at any
-//! time, and is at every start.
+//! What follows from an approval is several commits (`approved.rs`).
 
 use std::{
-    collections::BTreeSet,
+    collections::{BTreeMap, BTreeSet},
     ops::ControlFlow,
-    sync::{Arc, Mutex, PoisonError},
+    sync::{Arc, Mutex, MutexGuard, PoisonError},
 };
 
 use bytes::Bytes;
 use semper_ledger::sequencer::Idempotency;
 use semper_ttp::{
-    ca::{
-        certificate::CertificateSerial,
-        credential::CredentialRefusal,
-        profile::{Profile, ProfileCode},
-        request::CertificationRequest,
-    },
+    ca::{certificate::CertificateSerial, profile::Profile, request::CertificationRequest},
     digest::Digest,
     evidence::{Aggregate, names},
     id::{PartyId, RegistrationId},
-    party::{PartyEvent, PartyRefusal, PartyRegistry, PartyState, Register as RegisterParty},
+    party::{PartyEvent, PartyRefusal, PartyRegistry, PartyState},
     registration::{
         Apply, Approve, Expire, RecordIdentity, RefusalReason, Refuse, Registration, RegistrationEvent,
         RegistrationFact, RegistrationRefusal, RegistrationState, RequestedKey, Withdraw,
@@ -47,16 +40,22 @@ use crate::{
     notices::WebhookFault,
 };
 
-/// The most applications that are open at once: more than officers decide in the life of one.
-const OPEN_MAX: usize = 10_000;
-
 /// What applications rest on.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct RegistrationParts {
     /// Where reads of documents that name people are written; without it nobody reads any.
     pub access: Option<AccessLog>,
     /// How long an application may be open, seconds.
     pub life_secs: u64,
+    /// The most applications that are open at once.
+    pub open_max: usize,
+}
+
+impl Default for RegistrationParts {
+    /// More than officers decide in the life of one.
+    fn default() -> Self {
+        Self { access: None, life_secs: 0, open_max: 10_000 }
+    }
 }
 
 /// All that is held for applications.
@@ -65,20 +64,38 @@ pub(crate) struct Register {
     pub(crate) terms_digest: Digest,
     pub(crate) life_secs: u64,
     access: Option<AccessLog>,
-    open: Mutex<BTreeSet<RegistrationId>>,
+    open_max: usize,
+    /// With whether it is a stranger's.
+    open: Mutex<BTreeMap<RegistrationId, bool>>,
+    /// Approved, but not all that follows is done.
+    unfinished: Mutex<BTreeSet<RegistrationId>>,
     /// Held by whoever approves: of two applications for one key or one name only one may be approved.
     approving: Mutex<()>,
 }
 
 impl Register {
-    pub(super) fn new(RegistrationParts { access, life_secs }: RegistrationParts, policies: &Policies) -> Self {
+    pub(super) fn new(parts: RegistrationParts, policies: &Policies) -> Self {
+        let RegistrationParts { access, life_secs, open_max } = parts;
         let terms = Bytes::copy_from_slice(policies.terms().unwrap_or_default());
         let terms_digest = Digest::of(&terms);
-        Self { terms, terms_digest, life_secs, access, open: Mutex::default(), approving: Mutex::default() }
+        let (open, unfinished, approving) = (Mutex::default(), Mutex::default(), Mutex::default());
+        Self { terms, terms_digest, life_secs, access, open_max, open, unfinished, approving }
     }
 
-    fn open(&self) -> std::sync::MutexGuard<'_, BTreeSet<RegistrationId>> {
+    fn open(&self) -> MutexGuard<'_, BTreeMap<RegistrationId, bool>> {
         self.open.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn unfinished(&self) -> MutexGuard<'_, BTreeSet<RegistrationId>> {
+        self.unfinished.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Strangers, of whom anybody can play many, fill four fifths at most: the rest is for those who come with a certificate.
+    fn has_room(&self, for_stranger: bool) -> Result<(), RegistrationFault> {
+        let open = self.open();
+        let strangers = || open.values().filter(|is_strangers| **is_strangers).count();
+        let full = open.len() >= self.open_max || for_stranger && strangers() >= self.open_max / 5 * 4;
+        if full { Err(RegistrationFault::Full { open: open.len() }) } else { Ok(()) }
     }
 }
 
@@ -115,9 +132,12 @@ pub enum RegistrationFault {
         /// What the lint says.
         why: String,
     },
-    /// [`OPEN_MAX`] are open.
-    #[error("{OPEN_MAX} applications are open; officers have to decide some first")]
-    Full,
+    /// As many are open as may be, or as many of strangers.
+    #[error("{open} applications are open; officers have to decide some first")]
+    Full {
+        /// How many.
+        open: usize,
+    },
     /// The document is kept no more.
     #[error("the document was erased")]
     Erased,
@@ -150,7 +170,8 @@ pub struct KnownApplication {
 }
 
 impl Service {
-    /// Takes an application in. A repetition gets the name that the first one got.
+    /// Takes an application in, of a registered party or not, and by a certificate or none. A repetition gets the name that the first
+    /// one got.
     ///
     /// # Errors
     /// [`RegistrationFault`].
@@ -158,6 +179,7 @@ impl Service {
         &self,
         bytes: &[u8],
         applicant: Option<PartyId>,
+        by: Option<Digest>,
         idempotency: impl FnOnce(&ApplicationDocument) -> Idempotency,
     ) -> Result<RegistrationId, RegistrationFault> {
         self.require_policies()?;
@@ -186,28 +208,30 @@ impl Service {
                 public_key: Digest::of(request.spki_der()),
             });
         }
-        if self.register.open().len() >= OPEN_MAX {
-            return Err(RegistrationFault::Full);
-        }
+        self.register.has_room(by.is_none())?;
         let id: RegistrationId = self.random()?.into();
         let apply = Apply {
             id,
             key_compromised: self.any(&keys, names::compromised)?,
-            key_taken: self.any(&keys, names::key)?,
+            key_taken: self.is_key_taken(&keys)?,
             keys,
             subject: Digest::of(bytes),
             applicant,
             terms: document.terms_digest(),
             officers_needed,
+            applied_by: by.map(|certificate| self.officer(certificate)).transpose()?,
             party_taken: self.is_taken(applicant, proof.party)?,
             clock: ClockVerdict::Unsynced,
         };
         let given = Given { idempotency, artefact: Some(bytes) };
         let event = |_: &_, clock| Ok(RegistrationEvent::Apply(Box::new(Apply { clock, ..apply.clone() })));
         let Acted { index, .. } = self.act_on(id, given, event)?;
-        self.register.open().insert(id);
         // Of two requests with one key at the same moment, the ledger took one.
-        Ok(self.application_of_entry(index)?)
+        let taken = self.application_of_entry(index)?;
+        if taken == id {
+            self.register.open().insert(id, by.is_none());
+        }
+        Ok(taken)
     }
 
     /// Whether a certificate by this profile could be issued.
@@ -229,7 +253,7 @@ impl Service {
         }
     }
 
-    fn certificate_wanted(
+    pub(super) fn certificate_wanted(
         &self,
         document: &ApplicationDocument,
         profile: &Arc<Profile>,
@@ -264,9 +288,13 @@ impl Service {
         idempotency: Option<Idempotency>,
     ) -> Result<(), RegistrationFault> {
         IdentityRecord::parse(bytes)?;
-        let record = Digest::of(bytes);
+        let (record, certificate) = (Digest::of(bytes), officer);
+        let officer = self.officer(certificate)?;
         let given = Given { idempotency, artefact: Some(bytes) };
-        let event = |_: &_, clock| Ok(RegistrationEvent::RecordIdentity(RecordIdentity { record, officer, clock }));
+        let event = |_: &_, clock| {
+            let officer_good = self.is_good(&certificate)?;
+            Ok(RegistrationEvent::RecordIdentity(RecordIdentity { record, officer, officer_good, clock }))
+        };
         self.act_on(id, given, event)?;
         Ok(())
     }
@@ -283,17 +311,24 @@ impl Service {
     ) -> Result<(), RegistrationFault> {
         let _one_at_a_time = self.register.approving.lock().unwrap_or_else(PoisonError::into_inner);
         let (_, document) = self.application_document(id)?;
-        let party = party_of(&document)?;
+        let (party, certificate) = (party_of(&document)?, officer);
+        let officer = self.officer(certificate)?;
         let event = |state: &RegistrationState, clock| {
             let (keys, applicant) =
                 state.application().map_or((&[][..], None), |asked| (&asked.keys[..], asked.applicant));
             let serial = |_: &_| Ok(*CertificateSerial::from_random(self.random()?).as_bytes());
             Ok(RegistrationEvent::Approve(Box::new(Approve {
                 officer,
+                officer_good: self.is_good(&certificate)?,
+                first_revoked: match state {
+                    RegistrationState::ApprovedByOne { officer: first, .. } => self.is_revoked(&first.certificate)?,
+                    _ => false,
+                },
                 serials: keys.iter().map(serial).collect::<Result<_, ServiceFault>>()?,
                 party,
-                key_taken: self.any(keys, names::key)?,
+                key_taken: self.is_key_taken(keys)?,
                 party_taken: self.is_taken(applicant, party)?,
+                applicant_suspended: applicant.map_or(Ok(false), |party| self.is_suspended(party))?,
                 clock,
             })))
         };
@@ -301,9 +336,7 @@ impl Service {
         if acted.state.approval().is_some() {
             self.register.open().remove(&id);
             // That it was approved stands; what does not follow now, follows later.
-            if let Err(fault) = self.finish_approved(id) {
-                tracing::error!(registration = %id, %fault, "what follows from the approval is not complete");
-            }
+            self.finish_or_keep(id);
         }
         Ok(())
     }
@@ -319,8 +352,20 @@ impl Service {
         officer: Digest,
         idempotency: Option<Idempotency>,
     ) -> Result<(), RegistrationFault> {
-        let event = |_: &_, clock| Ok(RegistrationEvent::Refuse(Refuse { officer, reason, clock }));
+        let event = |_: &_, clock| {
+            let officer_good = self.is_good(&officer)?;
+            Ok(RegistrationEvent::Refuse(Refuse { officer, officer_good, reason, clock }))
+        };
         self.end(id, idempotency, event)
+    }
+
+    /// Verifies the statement by which an applicant who has no certificate withdraws.
+    ///
+    /// # Errors
+    /// [`RegistrationFault`].
+    pub fn prove_withdrawal(&self, id: RegistrationId, statement: &[u8]) -> Result<(), RegistrationFault> {
+        let (_, document) = self.application_document(id)?;
+        Ok(document.prove_withdrawal(statement, id, self.reader().identity().origin())?)
     }
 
     /// The applicant withdraws.
@@ -347,7 +392,7 @@ impl Service {
     /// # Errors
     /// The ledger, the clock.
     pub fn expire_applications(&self) -> Result<(), ServiceFault> {
-        let open: Vec<_> = self.register.open().iter().copied().collect();
+        let open: Vec<_> = self.register.open().keys().copied().collect();
         let life_secs = self.register.life_secs;
         for id in open {
             let event = |_: &_, clock| Ok(RegistrationEvent::Expire(Expire { life_secs, clock }));
@@ -355,114 +400,16 @@ impl Service {
                 Ok(()) => tracing::info!(registration = %id, "the application was open too long"),
                 Err(RegistrationFault::Act(ActFault::Refused(RegistrationRefusal::NotExpired { .. }))) => {}
                 Err(RegistrationFault::Act(ActFault::Fault(fault))) => return Err(fault),
-                // Decided meanwhile, or another time.
+                // Decided meanwhile, or none at all.
+                Err(RegistrationFault::Act(ActFault::Refused(
+                    RegistrationRefusal::NotApplied
+                    | RegistrationRefusal::Approved { .. }
+                    | RegistrationRefusal::Refused { .. },
+                ))) => {
+                    self.register.open().remove(&id);
+                }
+                // Another time.
                 Err(fault) => tracing::debug!(registration = %id, %fault, "not ended"),
-            }
-        }
-        Ok(())
-    }
-
-    /// What follows from a full approval: certificates, the party, its keys. What was done before is not done again.
-    ///
-    /// # Errors
-    /// The first thing that stands in the way; all else is tried.
-    pub fn finish_approved(&self, id: RegistrationId) -> Result<(), RegistrationFault> {
-        let state = self.registration_state(id)?;
-        let RegistrationState::Approved(application, approval) = &state else { return Ok(()) };
-        let (_, document) = self.application_document(id)?;
-        let mut certificates = Vec::new();
-        let mut first_fault = None;
-        for ((asked, key), serial) in document.requests.iter().zip(&application.keys).zip(&approval.serials) {
-            match self.issue_approved(&document, asked.csr.as_str(), id, key, *serial) {
-                Ok(certificate) => certificates.push((certificate, key)),
-                Err(fault) => {
-                    tracing::error!(registration = %id, profile = asked.profile, %fault, "approved, but not issued");
-                    first_fault.get_or_insert(fault);
-                }
-            }
-        }
-        if !certificates.is_empty() && application.applicant.is_none() {
-            let register = |_: &_, clock| {
-                let (party, terms) = (approval.party, application.terms);
-                Ok(PartyEvent::Register(RegisterParty { party, registration: id, terms, clock }))
-            };
-            match self.act_on_party(approval.party, Given::default(), register) {
-                Ok(_) => {}
-                Err(ActFault::Refused(PartyRefusal::AlreadyRegistered { registration })) if registration == id => {}
-                Err(fault) => return Err(ActFault::other(fault).into()),
-            }
-        }
-        for (certificate, key) in &certificates {
-            // Whom a server or an officer speaks for is not said by a party's key.
-            if key.class == ProfileCode::Party.code() {
-                self.bind_key(approval.party, certificate).map_err(ActFault::other)?;
-            }
-        }
-        first_fault.map_or(Ok(()), Err)
-    }
-
-    fn issue_approved(
-        &self,
-        document: &ApplicationDocument,
-        csr: &str,
-        id: RegistrationId,
-        key: &RequestedKey,
-        serial: [u8; 16],
-    ) -> Result<Certificate, RegistrationFault> {
-        let unfit = |why: String| ServiceFault::Facts(why);
-        let request = CertificationRequest::from_pem(csr).map_err(|fault| unfit(fault.to_string()))?;
-        // That of the time of the application, whatever is in force now.
-        let profile = self.profile(&key.profile)?;
-        let profile = profile.ok_or_else(|| unfit(format!("there never was a profile {}", key.profile)))?;
-        let wanted = self.certificate_wanted(document, &profile, &request, id.octets(), Some(serial))?;
-        let issued = self.issued_under(&serial)?;
-        match issued {
-            Some(certificate) => Ok(certificate),
-            None => match self.issue(&wanted) {
-                Ok(issued) => Ok(issued.certificate),
-                Err(CredentialFault::Refused(CredentialRefusal::SerialTaken)) => {
-                    let issued = self.issued_under(&serial)?;
-                    Ok(issued.ok_or_else(|| unfit("its serial number is another certificate's".to_owned()))?)
-                }
-                Err(CredentialFault::Fault(fault)) => Err(fault.into()),
-                Err(fault) => Err(unfit(fault.to_string()).into()),
-            },
-        }
-    }
-
-    /// The certificate with this serial number, of whichever of our CAs.
-    fn issued_under(&self, serial: &[u8]) -> Result<Option<Certificate>, ServiceFault> {
-        let Some(known) = self.find_certificate(serial)? else { return Ok(None) };
-        let der = self.reader().artefact(known.issued_at)?.unwrap_or_default();
-        Certificate::from_der(&der).map(Some).map_err(|fault| ServiceFault::Facts(fault.to_string()))
-    }
-
-    /// Finishes what a crash or a fault has left of approvals. Blocks on the disk for as long as there are applications.
-    ///
-    /// # Errors
-    /// The ledger cannot be read.
-    pub fn finish_all_approved(&self) -> Result<(), ServiceFault> {
-        let mut decided = Vec::new();
-        self.reader().names::<ServiceFault>(&names::DECIDED_APPLICATIONS, |name, _| {
-            decided.extend(names::read_decided(name));
-            Ok(ControlFlow::Continue(()))
-        })?;
-        let cas: Vec<_> = self.authorities.all().iter().map(|held| held.key.ca).collect();
-        for id in decided {
-            let state = self.registration_state(id)?;
-            let RegistrationState::Approved(application, approval) = &state else { continue };
-            let party = self.party_state(approval.party)?;
-            let bound = party.party().map_or(0, |party| {
-                let of_application = |key: &&semper_ttp::party::BoundKey| {
-                    approval.serials.iter().any(|serial| cas.iter().any(|ca| ca.certificate(serial) == key.history))
-                };
-                party.keys.values().filter(of_application).count()
-            });
-            let to_bind = application.keys.iter().filter(|key| key.class == ProfileCode::Party.code()).count();
-            if (bound < to_bind || self.issued_for(id)?.len() < application.keys.len())
-                && let Err(fault) = self.finish_approved(id)
-            {
-                tracing::error!(registration = %id, %fault, "what follows from the approval is not complete");
             }
         }
         Ok(())
@@ -488,8 +435,8 @@ impl Service {
     pub fn open_applications(&self, after: Option<RegistrationId>, most: usize) -> Vec<RegistrationId> {
         let open = self.register.open();
         match after {
-            None => open.iter().take(most).copied().collect(),
-            Some(after) => open.range(after..).filter(|id| **id != after).take(most).copied().collect(),
+            None => open.keys().take(most).copied().collect(),
+            Some(after) => open.range(after..).map(|(id, _)| *id).filter(|id| *id != after).take(most).collect(),
         }
     }
 
@@ -550,7 +497,10 @@ impl Service {
         Ok(())
     }
 
-    fn application_document(&self, id: RegistrationId) -> Result<(Vec<u8>, ApplicationDocument), RegistrationFault> {
+    pub(super) fn application_document(
+        &self,
+        id: RegistrationId,
+    ) -> Result<(Vec<u8>, ApplicationDocument), RegistrationFault> {
         let Some(index) = self.reader().step_index(&id.aggregate().0, 0)? else {
             return Err(ActFault::Refused(RegistrationRefusal::NotApplied).into());
         };
@@ -594,12 +544,17 @@ impl Service {
             }
             Ok(ControlFlow::Continue(()))
         })?;
-        *self.register.open() = open;
+        // A fact that does not read is for the audit to tell of; here it is a stranger's.
+        let strangers = |id: &RegistrationId| {
+            let state = self.registration_state(*id);
+            state.is_ok_and(|state| state.application().is_none_or(|asked| asked.applied_by.is_none()))
+        };
+        *self.register.open() = open.into_iter().map(|id| (id, strangers(&id))).collect();
         Ok(())
     }
 
     /// The entries of the certificates that were issued for an application.
-    fn issued_for(&self, id: RegistrationId) -> Result<Vec<u64>, ServiceFault> {
+    pub(super) fn issued_for(&self, id: RegistrationId) -> Result<Vec<u64>, ServiceFault> {
         Ok(self.reader().indexes(&names::issued_for(id))?)
     }
 
@@ -610,6 +565,15 @@ impl Service {
             }
         }
         Ok(false)
+    }
+
+    /// Whether one of the keys has a certificate, or will have one that was approved.
+    fn is_key_taken(&self, keys: &[RequestedKey]) -> Result<bool, ServiceFault> {
+        Ok(self.any(keys, names::key)? || self.any(keys, names::approved_key)?)
+    }
+
+    fn is_suspended(&self, party: PartyId) -> Result<bool, ServiceFault> {
+        Ok(matches!(self.party_state(party)?, PartyState::Suspended(..)))
     }
 
     /// Whether a first applicant has named itself as somebody else is named.

@@ -6,13 +6,13 @@ use axum::extract::{FromRequest, Request};
 use bytes::Bytes;
 use http::HeaderMap;
 use semper_ledger::sequencer::Idempotency;
-use semper_ttp::digest::Digest;
+use semper_ttp::{ca::dual_control::DualControlRefusal, digest::Digest};
 use serde::de::DeserializeOwned;
 
-use super::{Code, problem::Problem};
+use super::{Code, problem::Problem, route::Admits};
 use crate::{
     router::App,
-    service::{ActFault, CredentialFault, PartyFault, RegistrationFault, ServiceFault},
+    service::{ActFault, CredentialFault, PartyFault, RegistrationFault, RevokeFault, ServiceFault},
 };
 
 /// Longest Idempotency-Key, octets.
@@ -44,7 +44,13 @@ async fn of_type(request: Request, app: &Arc<App>, media_type: &'static str) -> 
     if !crate::body::has_media_type(request.headers(), media_type) {
         return Err(Problem::new(Code::HttpMediaType, format!("the body is {media_type}")));
     }
-    crate::body::read(&app.limits, request).await.map_err(|response| Problem::of(response.status()))
+    // A certificate may be revoked between the headers and the last octet of a slow body: nothing is done for it then.
+    let admitted = request.extensions().get::<Admits>().map(|admits| (*admits, request.extensions().clone()));
+    let bytes = crate::body::read(&app.limits, request).await.map_err(|response| Problem::of(response.status()))?;
+    if let Some((admits, extensions)) = admitted {
+        super::route::admitted(app, admits, &extensions)?;
+    }
+    Ok(bytes)
 }
 
 /// Reads JSON: one object without a member twice, and none that is not known.
@@ -120,7 +126,7 @@ impl From<RegistrationFault> for Problem {
             RegistrationFault::Webhook(_) => Code::RegistrationWebhook,
             RegistrationFault::OtherParty { .. } => Code::AuthForbidden,
             RegistrationFault::Lint { .. } => Code::CaLint,
-            RegistrationFault::Full => Code::ServerBusy,
+            RegistrationFault::Full { .. } => Code::ServerBusy,
             RegistrationFault::Erased => Code::RegistrationErased,
         };
         Self::new(code, fault.to_string())
@@ -133,6 +139,22 @@ impl From<PartyFault> for Problem {
             PartyFault::Act(fault) => fault.into(),
             PartyFault::Statement(why) => Self::new(Code::PartyStatement, why),
         }
+    }
+}
+
+impl From<RevokeFault> for Problem {
+    fn from(fault: RevokeFault) -> Self {
+        let refusal = match fault {
+            RevokeFault::Credential(fault) => return fault.into(),
+            RevokeFault::Refused(refusal) => refusal,
+        };
+        let code = match refusal {
+            DualControlRefusal::NotAsked | DualControlRefusal::OfficerNotGood => Code::AuthForbidden,
+            DualControlRefusal::Clock { .. } => Code::CaClock,
+            // These are answers of the service, and no refusals.
+            DualControlRefusal::Due { .. } | DualControlRefusal::Waiting { .. } => return Self::fault(&refusal),
+        };
+        Self::new(code, refusal.to_string())
     }
 }
 

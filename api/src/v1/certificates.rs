@@ -7,12 +7,13 @@ use axum::{
     extract::{Path, Query, State},
     response::{IntoResponse, Response},
 };
-use http::HeaderMap;
+use http::{HeaderMap, StatusCode};
 use semper_ledger::{entry::Entry, sequencer::Idempotency};
 use semper_ttp::{
     ca::{credential::Status, crl::Reason, profile::ProfileCode},
     digest::Digest,
     evidence::names,
+    policy::roles::TrustedRole,
     time::Timestamp,
 };
 use serde::Deserialize;
@@ -133,7 +134,8 @@ pub(super) struct RevokeRequest {
     issuer: Option<String>,
 }
 
-/// `POST /v1/certificates/{serial}/revoke`: an officer's act.
+/// `POST /v1/certificates/{serial}/revoke`: an officer's act; of two people, where it ends a CA, and there an operator may be the
+/// second.
 pub(super) async fn revoke(
     State(app): State<Arc<App>>,
     Path(serial): Path<String>,
@@ -146,13 +148,22 @@ pub(super) async fn revoke(
     let RevokeRequest { reason, issuer } = body::json(&bytes)?;
     let reason = reason_of(&reason)?;
     let known = find(&app, &serial, issuer.as_deref())?;
+    let is_officer = officer.has(TrustedRole::RevocationOfficer);
+    let is_of_ca = known.state.issued().is_some_and(|status| status.class == ProfileCode::IssuingCa);
+    if !is_officer && !is_of_ca {
+        let why = "this needs the role revocation-officer; an operator revokes CAs alone, as the second of two people";
+        return Err(Problem::new(Code::AuthForbidden, why));
+    }
     let request = Digest::of(&[b"revoke\0", &serial[..], &bytes].concat());
     let idempotency = Some(Idempotency { key, request: request.0 });
     let (service, ca, asked) = (app.service.clone(), known.ca, serial.clone());
     let revoke = ToRevoke { ca, serial: asked, reason, officer: officer.digest(), idempotency };
-    body::blocking(move || service.revoke(&revoke)).await??;
+    body::blocking(move || service.revoke_or_ask(&revoke, is_officer)).await??;
     let known = find(&app, &serial, Some(&known.ca.place()))?;
     let status = known.state.issued().ok_or_else(not_issued)?;
+    if status.revoked.is_none() {
+        return waiting(&app, &known, &serial);
+    }
     Ok(Json(json!({
         "serial": hex::encode(&serial),
         "issuer": known.ca.place(),
@@ -160,6 +171,22 @@ pub(super) async fn revoke(
         "revoked": revocation(&app, &known, status)?,
     }))
     .into_response())
+}
+
+/// Somebody wants it revoked, and somebody else has to want it too.
+fn waiting(app: &App, known: &KnownCertificate, serial: &[u8]) -> Result<Response, Problem> {
+    let found = app.service.revocation_asked(known.ca, serial).map_err(|fault| Problem::fault(&fault))?;
+    let (asked, index) = found.ok_or_else(|| Problem::fault(&"a revocation was neither made nor asked for"))?;
+    let answer = Json(json!({
+        "serial": hex::encode(serial),
+        "issuer": known.ca.place(),
+        "status": "good",
+        "asked": { "at": asked.at.to_string(), "reason": asked.reason.name(), "entry": entry(app, index)? },
+        "allowed_actions": [],
+        "waiting_on": "another_person",
+        "due_by": asked.until().to_string(),
+    }));
+    Ok((StatusCode::ACCEPTED, answer).into_response())
 }
 
 /// Why, by the names of RFC 5280.

@@ -182,7 +182,7 @@ pub(super) async fn record_ceremony(
 impl From<CeremonyFault> for Problem {
     fn from(fault: CeremonyFault) -> Self {
         match fault {
-            CeremonyFault::Statement | CeremonyFault::Signer | CeremonyFault::People => {
+            CeremonyFault::Statement | CeremonyFault::Signer | CeremonyFault::People | CeremonyFault::Role => {
                 Self::new(Code::KeysCeremony, fault.to_string())
             }
             CeremonyFault::KeyReused => {

@@ -117,6 +117,12 @@ codes! {
     RegistrationNoIdentity = "registration.no_identity" CONFLICT "No record says how the identity was proven",
     /// The second approval by the first officer.
     RegistrationSameOfficer = "registration.same_officer" FORBIDDEN "Another officer has to approve",
+    /// An officer about an application of its own.
+    RegistrationOwnApplication = "registration.own_application" FORBIDDEN "Another officer has to decide",
+    /// The first approval counts no more.
+    RegistrationOfficerRevoked = "registration.officer_revoked" CONFLICT "The certificate of the first officer was revoked",
+    /// An application of an officer who would operate.
+    RegistrationConflictingDuties = "registration.conflicting_duties" UNPROCESSABLE_ENTITY "Nobody is officer and operator",
     /// A reason that is not an officer's to give.
     RegistrationReason = "registration.reason" UNPROCESSABLE_ENTITY "The reason is not an officer's to give",
     /// It was approved before.
@@ -201,6 +207,11 @@ impl From<RegistrationRefusal> for Code {
             RegistrationRefusal::PartyTaken => Self::RegistrationPartyTaken,
             RegistrationRefusal::NoIdentity => Self::RegistrationNoIdentity,
             RegistrationRefusal::SameOfficer => Self::RegistrationSameOfficer,
+            RegistrationRefusal::OwnApplication => Self::RegistrationOwnApplication,
+            RegistrationRefusal::OfficerNotGood => Self::AuthForbidden,
+            RegistrationRefusal::OfficerRevoked => Self::RegistrationOfficerRevoked,
+            RegistrationRefusal::ConflictingDuties => Self::RegistrationConflictingDuties,
+            RegistrationRefusal::ApplicantSuspended => Self::PartySuspended,
             RegistrationRefusal::Reason { .. } => Self::RegistrationReason,
             RegistrationRefusal::Approved { .. } => Self::RegistrationApproved,
             RegistrationRefusal::Refused { .. } => Self::RegistrationRefused,
@@ -373,12 +384,15 @@ const PAGES: &[(&str, &str)] = pages![
     "party.terms_accepted",
     "party.too_many_terms",
     "registration.approved",
+    "registration.conflicting_duties",
     "registration.document",
     "registration.erased",
     "registration.key_compromised",
     "registration.key_taken",
     "registration.no_identity",
     "registration.not_applied",
+    "registration.officer_revoked",
+    "registration.own_application",
     "registration.party_taken",
     "registration.profile",
     "registration.proof",

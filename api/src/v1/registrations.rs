@@ -1,7 +1,7 @@
 //! Applications for certificates: an applicant sends one, officers decide, and the applicant collects what was issued.
 //!
-//! A first applicant has no certificate yet. Its application's name, 128 random bits that are told to it alone, is what it reads and
-//! withdraws by; what is answered then names nobody but in the certificates. A registered party applies with its own certificate
+//! A first applicant has no certificate yet. Its application's name, 128 random bits that are told to it and to officers, is what it
+//! reads by; what is answered then names nobody but in the certificates. It withdraws by a statement. A registered party applies with its own certificate
 //! and reads with it.
 
 use std::sync::Arc;
@@ -59,15 +59,16 @@ pub(super) async fn apply(
         taken.map_err(|over| Problem::new(Code::ServerBusy, format!("{} applications a minute", over.limit)))?;
     }
     let applicant = applicant.map(|party| party.id);
-    // Before anything is read of the document; whose key it is says the caller's certificate, else the signed terms.
-    let key = body::idempotency_key(&headers, &principal.as_ref().map(Principal::digest).unwrap_or_default())?;
+    // Before anything is read of the document; whose key it is says the caller's certificate, else the document's salt.
+    let by = principal.as_ref().map(Principal::digest);
+    let key = body::idempotency_key(&headers, &by.unwrap_or_default())?;
     let request = Digest::of(&[b"apply\0", &bytes[..]].concat());
-    let known_by = move |document: &ApplicationDocument| Idempotency {
-        key: Digest::of(&[&key[..], document.salt.0.as_bytes()].concat()).0,
-        request: request.0,
+    let known_by = move |document: &ApplicationDocument| {
+        let of_stranger = || Digest::of(&[&key[..], document.salt.0.as_bytes()].concat()).0;
+        Idempotency { key: if by.is_some() { key } else { of_stranger() }, request: request.0 }
     };
     let service = app.service.clone();
-    let id = body::blocking(move || service.apply(&bytes, applicant, known_by)).await??;
+    let id = body::blocking(move || service.apply(&bytes, applicant, by, known_by)).await??;
     let known = find(&app, id)?;
     let place = HeaderValue::try_from(format!("/v1/registrations/{id}")).expect("base64url is ASCII");
     let answer = Json(described(&app, &known, Who::Applicant)?);
@@ -89,13 +90,14 @@ pub(super) async fn list(
     let most = limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
     let service = app.service.clone();
     let ids = service.open_applications(after, most);
+    // By the names alone: what one of them became meanwhile ends no page.
+    let next = (ids.len() == most).then(|| ids.last().copied()).flatten();
     let found =
         body::blocking(move || ids.iter().map(|id| service.find_application(*id)).collect::<Result<Vec<_>, _>>());
     let found: Vec<_> = found.await?.map_err(|fault| Problem::fault(&fault))?.into_iter().flatten().collect();
-    let next = (found.len() == most).then(|| found.last().and_then(|known| Some(known.state.application()?.id)));
     let registrations =
         found.iter().map(|known| described(&app, known, Who::Officer)).collect::<Result<Vec<_>, _>>()?;
-    Ok(Json(json!({ "registrations": registrations, "next": next.flatten() })).into_response())
+    Ok(Json(json!({ "registrations": registrations, "next": next })).into_response())
 }
 
 /// `GET /v1/registrations/{id}`.
@@ -189,7 +191,14 @@ pub(super) async fn refuse(
     Ok(Json(described(&app, &find(&app, id)?, Who::Officer)?).into_response())
 }
 
-/// `POST /v1/registrations/{id}/withdraw`: by whoever applied.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct WithdrawRequest {
+    statement: Option<String>,
+}
+
+/// `POST /v1/registrations/{id}/withdraw`: by whoever applied. A party shows its certificate; of all others a statement is wanted
+/// that a key of the application signed, since officers know its name, too.
 pub(super) async fn withdraw(
     State(app): State<Arc<App>>,
     Path(id): Path<RegistrationId>,
@@ -197,14 +206,32 @@ pub(super) async fn withdraw(
     headers: HeaderMap,
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
-    let Nothing {} = body::json(&bytes)?;
-    if reader(&app, &find(&app, id)?, principal.as_ref())? == Who::Officer {
-        return Err(Problem::new(Code::AuthForbidden, "the applicant withdraws; an officer refuses"));
-    }
-    let by = principal.as_ref().map(Principal::digest).unwrap_or_default();
+    let WithdrawRequest { statement } = body::json(&bytes)?;
+    let known = find(&app, id)?;
+    let as_officer = reader(&app, &known, principal.as_ref())? == Who::Officer;
+    let is_of_party = known.state.application().is_some_and(|application| application.applicant.is_some());
+    let statement = match statement {
+        _ if as_officer => {
+            return Err(Problem::new(Code::AuthForbidden, "the applicant withdraws; an officer refuses"));
+        }
+        None if !is_of_party => {
+            let why = "this needs a statement registration/withdrawn, signed by a key of the application";
+            return Err(Problem::new(Code::AuthForbidden, why));
+        }
+        statement => statement.filter(|_| !is_of_party),
+    };
+    // Strangers are told apart by the name that each was told.
+    let stranger = || Digest::of(&[b"stranger\0", &id.octets()[..]].concat());
+    let by = principal.as_ref().map_or_else(stranger, Principal::digest);
     let repetition = Some(idempotency(&headers, &by, "withdraw", id.octets(), &bytes)?);
     let service = app.service.clone();
-    body::blocking(move || service.withdraw(id, repetition)).await??;
+    let withdrawn = body::blocking(move || {
+        if let Some(statement) = statement {
+            service.prove_withdrawal(id, statement.as_bytes())?;
+        }
+        service.withdraw(id, repetition)
+    });
+    withdrawn.await??;
     Ok(Json(described(&app, &find(&app, id)?, Who::Applicant)?).into_response())
 }
 

@@ -95,6 +95,8 @@ async fn admit(
         Ok(principal) => {
             if let Some(principal) = principal {
                 request.extensions_mut().insert(principal);
+                // For whoever reads a body, and asks again.
+                request.extensions_mut().insert(admits);
             }
             next.run(request).await
         }
@@ -123,7 +125,8 @@ fn is_recorded(method: &Method, code: Code) -> bool {
     }
 }
 
-fn admitted(app: &App, admits: Admits, request: &Extensions) -> Result<Option<Principal>, Problem> {
+/// Who asks, if the route wants to know, and may.
+pub(super) fn admitted(app: &App, admits: Admits, request: &Extensions) -> Result<Option<Principal>, Problem> {
     let principal = || Principal::of(app, request);
     match admits {
         Admits::Anyone => Ok(None),

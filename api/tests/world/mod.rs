@@ -4,12 +4,13 @@
 
 pub(crate) mod certified;
 pub(crate) mod http;
+pub(crate) mod office;
 pub(crate) mod openapi;
 
 use std::{
     sync::{
         Arc,
-        atomic::{AtomicU64, Ordering},
+        atomic::{AtomicBool, AtomicU64, Ordering},
     },
     time::Duration,
 };
@@ -36,7 +37,7 @@ use semper_ttp::{
         profile::Profile,
     },
     clock::{Health, State},
-    crypto::{Entropy, LogSigner, LogVerifier, OsEntropy, SignatureAlgorithm, Signer, SoftKey},
+    crypto::{Entropy, LogSigner, LogVerifier, OsEntropy, SignError, SignatureAlgorithm, Signer, SoftKey},
     digest::Digest,
     evidence::{KeyId, KeyPurpose},
     time::Timestamp,
@@ -158,6 +159,27 @@ pub(crate) fn authority(authority: Authority, crl_life_secs: u32) -> AuthorityKe
     AuthorityKey { ca, certificate: Vec::new(), issuer, signer: Some(Arc::new(key)), crl_life_secs, shards: 0 }
 }
 
+/// A key that answers at times.
+#[derive(Debug)]
+struct Lame {
+    key: Arc<SoftKey>,
+    is_lame: Arc<AtomicBool>,
+}
+
+impl Signer for Lame {
+    fn algorithm(&self) -> SignatureAlgorithm {
+        self.key.algorithm()
+    }
+
+    fn spki_der(&self) -> &[u8] {
+        self.key.spki_der()
+    }
+
+    fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
+        if self.is_lame.load(Ordering::Relaxed) { Err(SignError { reason: "lame" }) } else { self.key.sign(message) }
+    }
+}
+
 /// A root and the CA for parties, as certificates.
 pub(crate) struct Pki {
     pub(crate) root: Certificate,
@@ -239,16 +261,19 @@ impl Pki {
         recorded(disk, now, self.authorities(0), self.responders(), registration, policies)
     }
 
-    /// One that cannot issue anything to parties.
+    /// One that issues nothing to parties while the key of their CA is `lame`.
     pub(crate) fn lamed(
         &self,
         disk: &Disk,
         now: &Arc<Now>,
         registration: RegistrationParts,
         policies: Policies,
+        lame: &Arc<AtomicBool>,
     ) -> Arc<Service> {
         let root = self.held(Authority::Root, &self.root, &self.root_key, 0);
-        recorded(disk, now, Authorities::new(vec![root]), Vec::new(), registration, policies)
+        let signer: Arc<dyn Signer> = Arc::new(Lame { key: self.ca_key.clone(), is_lame: lame.clone() });
+        let party = AuthorityKey { signer: Some(signer), ..self.held(Authority::Party, &self.ca, &self.ca_key, 0) };
+        recorded(disk, now, Authorities::new(vec![root, party]), Vec::new(), registration, policies)
     }
 
     /// One whose policies the ledger does not know yet, by another clock.

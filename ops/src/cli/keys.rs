@@ -178,8 +178,7 @@ pub(crate) struct KeysImport {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper keys import-ca --data /var/lib/semper/data --certificate ca.pem --key ca.key \\
-      --certificates newcerts --crl ca.crl")]
+  semper keys import-ca --data d --certificate ca.pem --key ca.key --certificates old --crl ca.crl")]
 pub(crate) struct KeysImportCa {
     /// The data folder.
     #[arg(long, value_name = "DIR")]

@@ -84,8 +84,8 @@ fn identification(known: &Known<'_>) -> String {
     };
     format!(
         "## 3. Identification and authentication\n\n### 3.1 Naming\n\nDistinguished names as the profiles have \
-         them (EN 319 412-2 and -3); a name is given \
-         to one holder.\n\n### 3.2 Initial identity validation\n\nThe certification request proves possession of \
+         them (EN 319 412-2 and -3). Whether a name is another holder's already is for the officer to see who \
+         records the identity.\n\n### 3.2 Initial identity validation\n\nThe certification request proves possession of \
          the key. An officer \
          records how the identity was proven before any approval; the record is kept in the private store, and \
          each reading of \
@@ -102,7 +102,11 @@ fn life_cycle(known: &Known<'_>) -> String {
     let two: Vec<_> = known.policies.profiles().filter(|profile| profile.officers() == 2).map(|p| p.name()).collect();
     let two = match two.as_slice() {
         [] => "One officer approves, whatever the profile.".to_owned(),
-        names => format!("One officer approves; two for the profiles {}.", names.join(", ")),
+        names => format!(
+            "One officer approves; two for the profiles {}, who are two people, whatever certificates they have. Nobody \
+             decides about an own application.",
+            names.join(", ")
+        ),
     };
     let lists = match ca.crl_shards {
         0 => "one list for each CA".to_owned(),
@@ -120,7 +124,8 @@ fn life_cycle(known: &Known<'_>) -> String {
          {LINT_VERSION}); an error stops it. Serial numbers have 126 random bits. Decision, signature and ledger \
          entry are one commit.\n\n\
          ### 4.9 Revocation and suspension\n\nOfficers with the role revocation-officer revoke, with a reason, at \
-         once. No certificate is suspended. OCSP says it \
+         once; the certificate of an issuing CA is revoked when a second person, who may be an operator, asks for it \
+         within a day. No certificate is suspended. OCSP says it \
          from that moment on; the list that the certificate names follows after {}. A list of T names \
          everything that was revoked before T.\n\n### 4.10 Status\n\nLists: {lists}, valid for\n\n",
         span(ca.application_secs()),

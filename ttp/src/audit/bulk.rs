@@ -19,7 +19,7 @@ impl Auditor {
         let clock = ClockVerdict::Synced;
         let (order, event) = match stated {
             CaFact::BulkOrdered { order, document, reason, officer, .. } => {
-                self.judge_role(&officer, TrustedRole::RevocationOfficer, case);
+                self.judge_role(&officer, TrustedRole::RevocationOfficer, fact.now, case);
                 (order, BulkEvent::Order { order, document, reason, officer, clock })
             }
             CaFact::BulkDone { order, revoked, .. } => (order, BulkEvent::Finish { revoked, clock }),

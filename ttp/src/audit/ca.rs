@@ -5,6 +5,7 @@ use std::collections::BTreeSet;
 use rasn_pkix::CertificateList;
 use semper_ledger::entry::{Entry, Tag, TagSpace};
 
+use super::officer::acts;
 use super::{Auditor, Case, Given, Index, Outcome, Reason, difference_of, recorded};
 use crate::asn1::{decode_strict, oid};
 use crate::ca::bulk::BulkState;
@@ -41,6 +42,10 @@ impl Auditor {
         };
         let state = self.credentials.entry(given.fact.aggregate).or_default();
         Credential::apply(state, &stated);
+        if acts(profile) {
+            let registration = grounds.as_ref().map_or(&[][..], |grounds| &grounds.registration);
+            self.certified(Digest(given.entry.digest), given.fact.aggregate, registration);
+        }
         let ca = CaId { authority, generation: grounds.as_ref().map_or(1, |grounds| grounds.generation) };
         let artefact = match given.artefact() {
             Ok(artefact) => artefact,
@@ -203,9 +208,13 @@ impl Auditor {
             return case.ends("its fact lies in the history of another certificate");
         }
         // What an order concerns is revoked for whoever gave it, who held the role then.
+        let class = self.credentials.get(&fact.aggregate).and_then(CertificateState::issued).map(|status| status.class);
+        if class == Some(ProfileCode::IssuingCa) {
+            self.judge_second(&certificate, &officer, reason, fact.now, case);
+        }
         let is_ordered = |state: &BulkState| matches!(state, BulkState::Ordered(order) if order.officer == officer);
-        if !self.orders.values().any(is_ordered) {
-            self.judge_role(&officer, TrustedRole::RevocationOfficer, case);
+        if class != Some(ProfileCode::IssuingCa) && !self.orders.values().any(is_ordered) {
+            self.judge_role(&officer, TrustedRole::RevocationOfficer, fact.now, case);
         }
         let state = self.credentials.entry(fact.aggregate).or_default();
         let before = state.clone();

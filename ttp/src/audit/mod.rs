@@ -34,9 +34,11 @@ mod act;
 mod bulk;
 mod ca;
 mod certificates;
+mod dual_control;
 mod imported;
 mod keys;
 mod marks;
+mod officer;
 mod party;
 mod policy;
 mod report;
@@ -56,10 +58,12 @@ pub use report::{About, Count, DIFFERENCES_MAX, Difference, Lead, Reason, Report
 
 use self::keys::Keys;
 use self::marks::Marks;
+use self::officer::Certified;
 use self::policy::PoliciesInForce;
 use self::report::Outcome;
 use crate::ca::bulk::BulkState;
 use crate::ca::credential::CertificateState;
+use crate::ca::dual_control::DualControlState;
 use crate::ca::{Crl, CrlState, ListId};
 use crate::crypto::{PublicKey, Verifier};
 use crate::digest::Digest;
@@ -152,6 +156,9 @@ pub struct Auditor {
     /// Certificates, by what their histories are called.
     credentials: BTreeMap<Aggregate, CertificateState>,
     orders: BTreeMap<Aggregate, BulkState>,
+    asked: BTreeMap<Aggregate, DualControlState>,
+    /// Certificates by which somebody may act, by their SHA-256.
+    certified: BTreeMap<Digest, Certified>,
     /// Applications, by what their histories are called.
     registrations: BTreeMap<Aggregate, RegistrationState>,
     /// The same for parties.
@@ -242,6 +249,8 @@ impl Auditor {
             crls: BTreeMap::new(),
             credentials: BTreeMap::new(),
             orders: BTreeMap::new(),
+            asked: BTreeMap::new(),
+            certified: BTreeMap::new(),
             registrations: BTreeMap::new(),
             parties: BTreeMap::new(),
             revoked: BTreeSet::new(),
@@ -391,6 +400,7 @@ impl Auditor {
             Kind::Ca(CaKind::CertificateRevoked) => self.judge_revocation(&given, case),
             Kind::Ca(CaKind::IssueRefused) => self.judge_refusal(&given, case),
             Kind::Ca(CaKind::BulkOrdered | CaKind::BulkDone) => self.judge_bulk(&given, case),
+            Kind::Ca(CaKind::RevocationAsked) => self.judge_revocation_asked(&given, case),
             Kind::Ca(CaKind::AuthorityImported) => self.judge_predecessor(&given, case),
             Kind::Ca(CaKind::CertificateImported) => self.judge_import(&given, ledger, case),
             Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),
@@ -470,7 +480,11 @@ const fn has_artefact(kind: Kind) -> bool {
         | Kind::Party(PartyKind::RegistrationApplied | PartyKind::IdentityRecorded | PartyKind::TermsAccepted) => true,
         Kind::Ledger(LedgerKind::AnchorRemade)
         | Kind::Ca(
-            CaKind::CertificateRevoked | CaKind::IssueRefused | CaKind::BulkDone | CaKind::CertificateImported,
+            CaKind::CertificateRevoked
+            | CaKind::IssueRefused
+            | CaKind::BulkDone
+            | CaKind::CertificateImported
+            | CaKind::RevocationAsked,
         )
         | Kind::Ops(
             OpsKind::KeyMade

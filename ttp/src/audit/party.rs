@@ -16,6 +16,7 @@ use crate::registration::{
 use crate::role::{Decided, Role};
 use crate::statement::Jws;
 use crate::statement::terms::TermsAccepted;
+use crate::time::Timestamp;
 use crate::timestamp::ClockVerdict;
 
 /// Whatever let it pass: nothing is decided by a clock in doubt.
@@ -35,7 +36,7 @@ impl Auditor {
         let before = state.clone();
         // The state is the fold of what is stored, whatever is found to be wrong with it.
         Registration::apply(state, &stated);
-        self.judge_registration_policies(&before, &stated, case);
+        self.judge_registration_policies(&before, &stated, fact.now, case);
         let event = event_of_registration(&stated);
         compare::<Registration>(fact, Registration::decide(&before, &event, fact.now), event.digest(), case);
         match stated {
@@ -58,21 +59,46 @@ impl Auditor {
     }
 
     /// What is asked for is in force, and who decides holds the role.
-    fn judge_registration_policies(&self, before: &RegistrationState, stated: &RegistrationFact, case: &mut Case) {
+    fn judge_registration_policies(
+        &self,
+        before: &RegistrationState,
+        stated: &RegistrationFact,
+        now: Timestamp,
+        case: &mut Case,
+    ) {
         match stated {
-            RegistrationFact::Applied { keys, .. } => {
+            RegistrationFact::Applied { keys, officers_needed, applied_by, .. } => {
                 if !keys.iter().all(|key| self.policies.is_in_force(&key.profile)) {
                     case.differs("it asks for a profile that was not in force");
                 }
+                let profiles = keys.iter().filter_map(|key| self.policies.profile(&key.profile));
+                let needed = profiles.map(|profile| profile.officers()).max();
+                if needed.is_some_and(|needed| needed != *officers_needed) {
+                    case.differs("it needs another number of officers than its profiles ask for");
+                }
+                applied_by.iter().for_each(|by| self.judge_person(by, case));
             }
-            // Of their own kind operators approve as well.
-            RegistrationFact::Approved { officer, .. }
-                if before.application().is_some_and(Application::is_of_staff)
-                    && self.has_role(officer, TrustedRole::Operator) => {}
-            RegistrationFact::IdentityRecorded { officer, .. }
-            | RegistrationFact::Approved { officer, .. }
-            | RegistrationFact::Refused { by: RefusedBy::Officer(officer), .. } => {
-                self.judge_role(officer, TrustedRole::RegistrationOfficer, case);
+            RegistrationFact::Approved { officer, .. } => {
+                let (officer_role, operator) = (TrustedRole::RegistrationOfficer, TrustedRole::Operator);
+                // Of their own kind operators approve as well.
+                if before.application().is_some_and(Application::is_of_staff) {
+                    self.judge_either(&officer.certificate, [officer_role, operator], now, case);
+                } else {
+                    self.judge_role(&officer.certificate, officer_role, now, case);
+                }
+                self.judge_person(officer, case);
+                if let RegistrationState::ApprovedByOne { officer: first, .. } = before
+                    && self.was_revoked(&first.certificate, now)
+                {
+                    case.differs("the certificate of the officer who approved first had been revoked");
+                }
+            }
+            RegistrationFact::IdentityRecorded { officer, .. } => {
+                self.judge_role(&officer.certificate, TrustedRole::RegistrationOfficer, now, case);
+                self.judge_person(officer, case);
+            }
+            RegistrationFact::Refused { by: RefusedBy::Officer(officer), .. } => {
+                self.judge_role(officer, TrustedRole::RegistrationOfficer, now, case);
             }
             RegistrationFact::Refused { by: RefusedBy::Applicant | RefusedBy::Age { .. }, .. } => {}
         }
@@ -158,9 +184,9 @@ pub(super) fn judge_artefact(
 
 /// What was asked, as far as it is decided by: of the look-ups all that lets an application pass, and of what was drawn all that
 /// the fact took.
-fn event_of_registration(fact: &RegistrationFact) -> RegistrationEvent {
+pub(super) fn event_of_registration(fact: &RegistrationFact) -> RegistrationEvent {
     match fact {
-        RegistrationFact::Applied { id, keys, subject, applicant, terms, officers_needed, .. } => {
+        RegistrationFact::Applied { id, keys, subject, applicant, terms, officers_needed, applied_by, .. } => {
             RegistrationEvent::Apply(Box::new(Apply {
                 id: *id,
                 keys: keys.clone(),
@@ -168,6 +194,7 @@ fn event_of_registration(fact: &RegistrationFact) -> RegistrationEvent {
                 applicant: *applicant,
                 terms: *terms,
                 officers_needed: *officers_needed,
+                applied_by: *applied_by,
                 key_compromised: false,
                 key_taken: false,
                 party_taken: false,
@@ -175,18 +202,24 @@ fn event_of_registration(fact: &RegistrationFact) -> RegistrationEvent {
             }))
         }
         RegistrationFact::IdentityRecorded { record, officer, .. } => {
-            RegistrationEvent::RecordIdentity(RecordIdentity { record: *record, officer: *officer, clock: CLOCK })
+            let (record, officer, officer_good) = (*record, *officer, true);
+            RegistrationEvent::RecordIdentity(RecordIdentity { record, officer, officer_good, clock: CLOCK })
         }
         RegistrationFact::Approved { officer, serials, party, .. } => RegistrationEvent::Approve(Box::new(Approve {
             officer: *officer,
+            officer_good: true,
+            first_revoked: false,
             serials: serials.clone(),
             party: party.unwrap_or([0; 16].into()),
             key_taken: false,
             party_taken: false,
+            applicant_suspended: false,
             clock: CLOCK,
         })),
         RegistrationFact::Refused { reason, by, .. } => match *by {
-            RefusedBy::Officer(officer) => RegistrationEvent::Refuse(Refuse { officer, reason: *reason, clock: CLOCK }),
+            RefusedBy::Officer(officer) => {
+                RegistrationEvent::Refuse(Refuse { officer, officer_good: true, reason: *reason, clock: CLOCK })
+            }
             RefusedBy::Applicant => RegistrationEvent::Withdraw(Withdraw { clock: CLOCK }),
             RefusedBy::Age { life_secs } => RegistrationEvent::Expire(Expire { life_secs, clock: CLOCK }),
         },

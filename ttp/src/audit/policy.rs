@@ -7,7 +7,7 @@ use super::{Auditor, Case, Given, Outcome, Reason};
 use crate::ca::profile::{Profile, builtin};
 use crate::digest::Digest;
 use crate::evidence::Aggregate;
-use crate::policy::roles::{TrustedRole, TrustedRoles};
+use crate::policy::roles::TrustedRoles;
 use crate::policy::{PolicyName, WITHDRAWN};
 
 /// What is in force at one place of the ledger, and every profile that ever was.
@@ -82,17 +82,5 @@ impl Auditor {
             Some(PolicyName::Settings | PolicyName::Terms | PolicyName::Profile(_)) => {}
         }
         Outcome::Not(Reason::Outside)
-    }
-
-    /// Whether a certificate holds the role by the policy in force. A ledger from before there was one is not held to it.
-    pub(super) fn has_role(&self, certificate: &Digest, role: TrustedRole) -> bool {
-        self.roles.as_ref().is_none_or(|roles| roles.grants(certificate, role))
-    }
-
-    /// Whoever decided held the role.
-    pub(super) fn judge_role(&self, certificate: &Digest, role: TrustedRole, case: &mut Case) {
-        if !self.has_role(certificate, role) {
-            case.differs(format!("the role {} was not granted to who decided it", role.name()));
-        }
     }
 }

@@ -124,8 +124,7 @@ impl Auditor {
                 if super::act::has_artefact(fact)
                     && let Ok(artefact) = given.artefact()
                 {
-                    let service = self.genesis.as_ref().map(|genesis| genesis.origin.as_str());
-                    super::act::judge(act, &subject, artefact, service, case);
+                    self.judge_act(act, &subject, artefact, fact.now, case);
                 }
                 Outcome::Not(Reason::Outside)
             }

@@ -14,6 +14,7 @@ pub(super) fn apply(state: &mut CrlState, fact: &CaFact) {
         | CaFact::IssueRefused { .. }
         | CaFact::BulkOrdered { .. }
         | CaFact::BulkDone { .. }
+        | CaFact::RevocationAsked { .. }
         | CaFact::AuthorityImported { .. }
         | CaFact::CertificateImported { .. } => {}
     }

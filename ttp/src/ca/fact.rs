@@ -8,6 +8,7 @@ use super::{Authority, CaId, ListId};
 use crate::cbor::{self, Reader, Writer};
 use crate::digest::Digest;
 use crate::evidence::{CaKind, FactError, Kind, Recorded, read_time};
+use crate::policy::person::Officer;
 use crate::time::Timestamp;
 
 /// A fact of role 3.
@@ -100,6 +101,22 @@ pub enum CaFact {
         at: Timestamp,
         /// How many certificates of it are revoked.
         revoked: u64,
+    },
+    /// Somebody asked that the certificate of an issuing CA be revoked, which takes another person. Body `[issuer, generation, serial,
+    /// at ms, reason, certificate, officer, person]`.
+    RevocationAsked {
+        /// Who issued it.
+        ca: CaId,
+        /// Content octets of its serial number.
+        serial: Vec<u8>,
+        /// When.
+        at: Timestamp,
+        /// Why.
+        reason: Reason,
+        /// SHA-256 of the certificate.
+        certificate: Digest,
+        /// Who asked.
+        officer: Officer,
     },
     /// An existing CA was taken over. Body `[generation, SHA-256(SPKI), not_before secs, not_after secs]`.
     AuthorityImported {
@@ -195,6 +212,7 @@ impl Recorded for CaFact {
             Self::IssueRefused { .. } => CaKind::IssueRefused,
             Self::BulkOrdered { .. } => CaKind::BulkOrdered,
             Self::BulkDone { .. } => CaKind::BulkDone,
+            Self::RevocationAsked { .. } => CaKind::RevocationAsked,
             Self::AuthorityImported { .. } => CaKind::AuthorityImported,
             Self::CertificateImported { .. } => CaKind::CertificateImported,
         })
@@ -233,6 +251,11 @@ impl Recorded for CaFact {
             }
             Self::BulkDone { order, at, revoked } => {
                 w.array(3).bytes(order.octets()).uint(at.millis()).uint(*revoked);
+            }
+            Self::RevocationAsked { ca, serial, at, reason, certificate, officer } => {
+                w.array(8).uint(ca.authority.code()).uint(ca.generation.into()).bytes(serial).uint(at.millis());
+                w.uint(reason.code()).bytes(certificate.as_bytes());
+                officer.write(w);
             }
             Self::AuthorityImported { ca, public_key, not_before, not_after } => {
                 w.array(4).uint(ca.generation.into()).bytes(public_key.as_bytes());
@@ -320,6 +343,18 @@ impl Recorded for CaFact {
             Kind::Ca(CaKind::BulkDone) => {
                 r.array(3)?;
                 Ok(Self::BulkDone { order: r.fixed()?.into(), at: read_time(r)?, revoked: r.uint()? })
+            }
+            Kind::Ca(CaKind::RevocationAsked) => {
+                r.array(8)?;
+                let authority = r.code(Authority::from_code)?;
+                Ok(Self::RevocationAsked {
+                    ca: CaId { authority, generation: r.code(|n| u32::try_from(n).ok())? },
+                    serial: r.bytes()?.to_vec(),
+                    at: read_time(r)?,
+                    reason: r.code(Reason::from_code)?,
+                    certificate: Digest(r.fixed()?),
+                    officer: Officer::read(r)?,
+                })
             }
             Kind::Ca(CaKind::AuthorityImported) => {
                 r.array(4)?;

@@ -22,6 +22,7 @@ pub mod certificate;
 pub mod credential;
 pub mod crl;
 mod decide;
+pub mod dual_control;
 mod event;
 mod fact;
 pub mod imported;

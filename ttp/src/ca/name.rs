@@ -4,12 +4,15 @@
 //! A name is checked when it is made, attribute by attribute; which attributes a certificate must or may have is its
 //! profile's affair ([`super::profile`]).
 
+mod hidden;
+
 use std::collections::BTreeMap;
 
 use rasn::prelude::*;
 use rasn_pkix::{AttributeTypeAndValue, GeneralName, Name, RelativeDistinguishedName};
 use serde::{Deserialize, Serialize};
 
+use self::hidden::is_hidden;
 use crate::asn1::oid;
 use crate::x509::encode;
 
@@ -144,9 +147,10 @@ pub enum SubjectFault {
     /// Not two upper-case letters.
     #[error("country is not a two-letter ISO 3166 code")]
     Country,
-    /// Empty, too long, with control characters, or with spaces at an end.
+    /// Empty, too long, with controls or other characters that show nothing, or with spaces at an end.
     #[error(
-        "{attribute} is empty, longer than {max} characters, has control characters or begins or ends with a space"
+        "{attribute} is empty, longer than {max} characters, has control or invisible characters or begins or ends with a \
+         space"
     )]
     Text {
         /// Which.
@@ -195,7 +199,7 @@ impl DistinguishedName {
                 continue;
             }
             let length = value.chars().count();
-            if length == 0 || length > max || value.chars().any(char::is_control) || value.trim() != value {
+            if length == 0 || length > max || value.chars().any(is_hidden) || value.trim() != value {
                 return Err(SubjectFault::Text { attribute: name, max });
             }
             if attribute.is_printable() && !value.bytes().all(is_printable) {
@@ -439,6 +443,8 @@ pub(crate) mod tests {
             ),
             (Subject { organization: "NTRFR-123456789".into(), ..good.clone() }, Some(SubjectFault::Same)),
             (Subject { organization_identifier: "VA:FR-1".into(), ..good.clone() }, None),
+            (Subject { common_name: "bank\u{202E}live".into(), ..good.clone() }, text("common name")),
+            (Subject { organization: "O\u{200B}".into(), ..good.clone() }, text("organization")),
             (Subject { common_name: " a".into(), ..good }, text("common name")),
         ];
         for (subject, fault) in table {

@@ -131,6 +131,8 @@ codes! {
         AuthorityImported = 6 "authority-imported",
         /// A certificate that such a CA had issued; the entry's digest is that of its DER, where that is known.
         CertificateImported = 7 "certificate-imported",
+        /// Somebody asked that an issuing CA be revoked, which takes another person.
+        RevocationAsked = 8 "revocation-asked",
     }
 }
 
@@ -309,6 +311,7 @@ mod tests {
                 "3.5 ca.bulk-done",
                 "3.6 ca.authority-imported",
                 "3.7 ca.certificate-imported",
+                "3.8 ca.revocation-asked",
                 "6.0 archive.erased",
                 "9.0 party.registration-applied",
                 "9.1 party.identity-recorded",

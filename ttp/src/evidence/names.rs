@@ -14,6 +14,7 @@
 //!   7 registered    registration 16 ‖ party 16
 //!   8 party key     thumbprint 32 ‖ party 16
 //!   9 issued for    registration 16 ‖ serial
+//!  10 approved key  SHA-256(SPKI) 32 ‖ registration 16
 //!  16 policy        aggregate 32 ‖ seq u64
 //!  17 bulk ordered  order 16
 //!  18 bulk done     order 16
@@ -63,7 +64,9 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
             | PartyKind::Suspended
             | PartyKind::Reinstated,
         )
-        | Kind::Ca(CaKind::CrlIssued | CaKind::IssueRefused | CaKind::AuthorityImported) => Vec::new(),
+        | Kind::Ca(CaKind::CrlIssued | CaKind::IssueRefused | CaKind::AuthorityImported | CaKind::RevocationAsked) => {
+            Vec::new()
+        }
     }
 }
 
@@ -98,6 +101,7 @@ fn of_certificate(fact: &Fact, ca: &CaFact) -> Vec<Vec<u8>> {
         CaFact::CertificateIssued { .. }
         | CaFact::CrlIssued { .. }
         | CaFact::IssueRefused { .. }
+        | CaFact::RevocationAsked { .. }
         | CaFact::AuthorityImported { .. } => Vec::new(),
     }
 }
@@ -120,8 +124,10 @@ fn of_revocation(
 fn of_registration(fact: &RegistrationFact) -> Vec<Vec<u8>> {
     match fact {
         RegistrationFact::Applied { id, .. } => vec![applied(*id)],
-        RegistrationFact::Approved { id, remaining: 0, .. } | RegistrationFact::Refused { id, .. } => {
-            vec![decided(*id)]
+        RegistrationFact::Refused { id, .. } => vec![decided(*id)],
+        RegistrationFact::Approved { id, remaining: 0, public_keys, .. } => {
+            let keys = public_keys.iter().map(|key| [&approved_key(key)[..], id.octets()].concat());
+            std::iter::once(decided(*id)).chain(keys).collect()
         }
         RegistrationFact::Approved { .. } | RegistrationFact::IdentityRecorded { .. } => Vec::new(),
     }
@@ -151,6 +157,7 @@ const DECIDED: u8 = 6;
 const REGISTERED: u8 = 7;
 const PARTY_KEY: u8 = 8;
 const ISSUED_FOR: u8 = 9;
+const APPROVED_KEY: u8 = 10;
 const POLICY: u8 = 16;
 const BULK_ORDERED: u8 = 17;
 const BULK_DONE: u8 = 18;
@@ -231,6 +238,12 @@ pub fn revoked_by(ca: CaId) -> Vec<u8> {
 #[must_use]
 pub fn key(public_key: &Digest) -> Vec<u8> {
     [&[KEY][..], public_key.as_bytes()].concat()
+}
+
+/// What the names of approved applications begin with that asked for a certificate of this key.
+#[must_use]
+pub fn approved_key(public_key: &Digest) -> Vec<u8> {
+    [&[APPROVED_KEY][..], public_key.as_bytes()].concat()
 }
 
 /// What the names of certificates begin with whose key was compromised.
@@ -353,6 +366,7 @@ mod tests {
     use crate::ca::{Authority, Grounds};
     use crate::evidence::{Envelope, OpsFact};
     use crate::party::UnbindReason;
+    use crate::policy::person::Officer;
     use crate::registration::{RefusalReason, RefusedBy, RequestedKey};
 
     fn stored(fact: impl Recorded) -> Fact {
@@ -448,19 +462,25 @@ mod tests {
             applicant: None,
             terms: Digest([5; 32]),
             officers_needed: 2,
+            applied_by: None,
         };
         assert_eq!(hexed(stored(asked)), [format!("05{registration}")]);
         let officer = Digest([9; 32]);
         let approved = |remaining: u8| {
-            let serials = if remaining == 0 { vec![[0x41; 16]] } else { Vec::new() };
-            let party = (remaining == 0).then_some(party);
-            stored(RegistrationFact::Approved { id, at, officer, remaining, serials, party })
+            let (serials, public_keys) = match remaining {
+                0 => (vec![[0x41; 16]], vec![Digest([3; 32])]),
+                _ => (Vec::new(), Vec::new()),
+            };
+            let (party, officer) = ((remaining == 0).then_some(party), Officer::itself(officer));
+            stored(RegistrationFact::Approved { id, at, officer, remaining, serials, public_keys, party })
         };
         assert_eq!(hexed(approved(1)), [""; 0], "it is still open");
-        assert_eq!(hexed(approved(0)), [format!("06{registration}")]);
+        let of_key = format!("0a{}{registration}", "03".repeat(32));
+        assert_eq!(hexed(approved(0)), [format!("06{registration}"), of_key]);
         let (reason, by) = (RefusalReason::Duplicate, RefusedBy::Officer(officer));
         assert_eq!(hexed(stored(RegistrationFact::Refused { id, at, reason, by })), [format!("06{registration}")]);
-        let recorded = RegistrationFact::IdentityRecorded { id, at, record: Digest([1; 32]), officer };
+        let recorded =
+            RegistrationFact::IdentityRecorded { id, at, record: Digest([1; 32]), officer: Officer::itself(officer) };
         assert_eq!(hexed(stored(recorded)), [""; 0]);
 
         let registered = stored(PartyFact::Registered { party, at, registration: id, terms: Digest([5; 32]) });

@@ -94,10 +94,10 @@ impl BoundKey {
 }
 
 impl Party {
-    /// How many keys are bound, also those whose certificates expired and which nobody has unbound yet.
+    /// How many keys are the party's at this moment. One whose certificate expired no longer is, whether that was written down or not.
     #[must_use]
-    pub fn keys_bound(&self) -> usize {
-        self.keys.values().filter(|key| key.unbound.is_none()).count()
+    pub fn keys_bound(&self, now: Timestamp) -> usize {
+        self.keys.values().filter(|key| key.is_good_at(now)).count()
     }
 }
 

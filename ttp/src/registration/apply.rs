@@ -7,7 +7,7 @@ pub(super) fn apply(state: &mut RegistrationState, fact: &RegistrationFact) {
     let next = match (std::mem::take(state), fact) {
         (
             RegistrationState::None,
-            RegistrationFact::Applied { id, at, keys, subject, applicant, terms, officers_needed },
+            RegistrationFact::Applied { id, at, keys, subject, applicant, terms, officers_needed, applied_by },
         ) => RegistrationState::Applied(Application {
             id: *id,
             at: *at,
@@ -16,6 +16,7 @@ pub(super) fn apply(state: &mut RegistrationState, fact: &RegistrationFact) {
             applicant: *applicant,
             terms: *terms,
             officers_needed: *officers_needed,
+            applied_by: *applied_by,
         }),
         (
             RegistrationState::Applied(application)

@@ -16,11 +16,13 @@ mod applicant;
 mod application;
 mod identity;
 mod proof;
+mod withdrawal;
 
 pub use applicant::{Wish, WishFault, accept_terms};
 pub use application::{ApplicationDocument, Contact, ProfileRequest};
 pub use identity::{Day, DocumentKind, IdentityRecord, Method, SeenDocument};
 pub use proof::{Offer, Proof, ProofFault};
+pub use withdrawal::withdraw;
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize};

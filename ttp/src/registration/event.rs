@@ -6,6 +6,7 @@ use crate::cbor::Writer;
 use crate::digest::Digest;
 use crate::evidence::codes;
 use crate::id::{PartyId, RegistrationId};
+use crate::policy::person::Officer;
 use crate::timestamp::ClockVerdict;
 
 codes! {
@@ -58,9 +59,11 @@ pub struct Apply {
     pub terms: Digest,
     /// How many officers must approve: the most that one of the profiles asks.
     pub officers_needed: u8,
+    /// By which certificate it came, if by any.
+    pub applied_by: Option<Officer>,
     /// True if a certificate for one of the keys was revoked because the key was compromised.
     pub key_compromised: bool,
-    /// True if a certificate was issued for one of the keys, for whomever.
+    /// True if a certificate was issued or approved for one of the keys, for whomever.
     pub key_taken: bool,
     /// True if the terms were accepted under a name that another party has.
     pub party_taken: bool,
@@ -73,8 +76,10 @@ pub struct Apply {
 pub struct RecordIdentity {
     /// SHA-256 of the record, which is the artefact.
     pub record: Digest,
-    /// SHA-256 of the officer's certificate.
-    pub officer: Digest,
+    /// Who made it.
+    pub officer: Officer,
+    /// True if the officer's certificate is good at this moment, not only when the request began.
+    pub officer_good: bool,
     /// What the clock component says of the reading that is given as `now`.
     pub clock: ClockVerdict,
 }
@@ -82,16 +87,22 @@ pub struct RecordIdentity {
 /// An officer's approval.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Approve {
-    /// SHA-256 of the officer's certificate.
-    pub officer: Digest,
+    /// Who approves.
+    pub officer: Officer,
+    /// True if the officer's certificate is good at this moment, not only when the request began.
+    pub officer_good: bool,
+    /// True if the certificate of whoever approved before was revoked since.
+    pub first_revoked: bool,
     /// Content octets of serial numbers, drawn at random: one for each key, used by the last approval.
     pub serials: Vec<[u8; 16]>,
     /// The name under which the terms were accepted, used by the last approval if the applicant is no party yet.
     pub party: PartyId,
-    /// True if a certificate was issued for one of the keys since, for whomever.
+    /// True if a certificate was issued or approved for one of the keys since, for whomever.
     pub key_taken: bool,
     /// True if another party has got that name since.
     pub party_taken: bool,
+    /// True if the applicant is a party that is suspended.
+    pub applicant_suspended: bool,
     /// What the clock component says of the reading that is given as `now`.
     pub clock: ClockVerdict,
 }
@@ -101,6 +112,8 @@ pub struct Approve {
 pub struct Refuse {
     /// SHA-256 of the officer's certificate.
     pub officer: Digest,
+    /// True if the officer's certificate is good at this moment, not only when the request began.
+    pub officer_good: bool,
     /// Why.
     pub reason: RefusalReason,
     /// What the clock component says of the reading that is given as `now`.
@@ -156,18 +169,22 @@ impl RegistrationEvent {
         let action = self.action().code();
         match self {
             Self::Apply(event) => {
-                let Apply { id, keys, subject, applicant, terms, officers_needed, .. } = &**event;
-                w.array(7).uint(action).bytes(id.octets());
+                let Apply { id, keys, subject, applicant, terms, officers_needed, applied_by, .. } = &**event;
+                w.array(8).uint(action).bytes(id.octets());
                 write_keys(keys, &mut w);
                 w.bytes(subject.as_bytes());
                 write_party(*applicant, &mut w);
                 w.bytes(terms.as_bytes()).uint((*officers_needed).into());
+                match applied_by {
+                    Some(by) => w.bytes(by.certificate.as_bytes()),
+                    None => w.null(),
+                };
             }
             Self::RecordIdentity(RecordIdentity { record, officer, .. }) => {
-                w.array(3).uint(action).bytes(record.as_bytes()).bytes(officer.as_bytes());
+                w.array(3).uint(action).bytes(record.as_bytes()).bytes(officer.certificate.as_bytes());
             }
             Self::Approve(event) => {
-                w.array(2).uint(action).bytes(event.officer.as_bytes());
+                w.array(2).uint(action).bytes(event.officer.certificate.as_bytes());
             }
             Self::Refuse(Refuse { officer, reason, .. }) => {
                 w.array(3).uint(action).bytes(officer.as_bytes()).uint(reason.code());

@@ -5,6 +5,7 @@ use crate::cbor::{self, Reader, Writer};
 use crate::digest::Digest;
 use crate::evidence::{FactError, Kind, PartyKind, Recorded, codes, read_time};
 use crate::id::{PartyId, RegistrationId};
+use crate::policy::person::Officer;
 use crate::time::Timestamp;
 
 codes! {
@@ -69,7 +70,8 @@ pub enum RefusedBy {
 /// A fact of role 9, of an application.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum RegistrationFact {
-    /// Somebody applied. Body `[id, at ms, [key…], document, applicant / null, terms, officers needed]`.
+    /// Somebody applied. Body `[id, at ms, [key…], document, applicant / null, terms, officers needed, by / null]`, by as
+    /// `[certificate, person]`.
     Applied {
         /// Its name.
         id: RegistrationId,
@@ -85,8 +87,10 @@ pub enum RegistrationFact {
         terms: Digest,
         /// How many officers must approve.
         officers_needed: u8,
+        /// By which certificate it came, if by any.
+        applied_by: Option<Officer>,
     },
-    /// The identity was proven. Body `[id, at ms, record, officer]`.
+    /// The identity was proven. Body `[id, at ms, record, officer, person]`.
     IdentityRecorded {
         /// Of which application.
         id: RegistrationId,
@@ -94,21 +98,23 @@ pub enum RegistrationFact {
         at: Timestamp,
         /// SHA-256 of the record, which is the artefact.
         record: Digest,
-        /// SHA-256 of the officer's certificate.
-        officer: Digest,
+        /// Who made it.
+        officer: Officer,
     },
-    /// An officer approved. Body `[id, at ms, officer, remaining, [serial…], party / null]`.
+    /// An officer approved. Body `[id, at ms, officer, person, remaining, [serial…], [public key…], party / null]`.
     Approved {
         /// Which application.
         id: RegistrationId,
         /// When.
         at: Timestamp,
-        /// SHA-256 of the officer's certificate.
-        officer: Digest,
+        /// Who approved.
+        officer: Officer,
         /// How many officers must still approve.
         remaining: u8,
         /// Content octets of the certificates' serial numbers, in the order of the keys; of the last approval only.
         serials: Vec<[u8; 16]>,
+        /// SHA-256 of each key's SubjectPublicKeyInfo, in the same order: from now on nobody else gets a certificate for it.
+        public_keys: Vec<Digest>,
         /// Whose certificates they are; of the last approval only.
         party: Option<PartyId>,
     },
@@ -201,21 +207,33 @@ impl Recorded for RegistrationFact {
 
     fn write_body(&self, w: &mut Writer) {
         match self {
-            Self::Applied { id, at, keys, subject, applicant, terms, officers_needed } => {
-                w.array(7).bytes(id.octets()).uint(at.millis());
+            Self::Applied { id, at, keys, subject, applicant, terms, officers_needed, applied_by } => {
+                w.array(8).bytes(id.octets()).uint(at.millis());
                 write_keys(keys, w);
                 w.bytes(subject.as_bytes());
                 write_party(*applicant, w);
                 w.bytes(terms.as_bytes()).uint((*officers_needed).into());
+                match applied_by {
+                    Some(by) => by.write(w.array(2)),
+                    None => {
+                        w.null();
+                    }
+                }
             }
             Self::IdentityRecorded { id, at, record, officer } => {
-                w.array(4).bytes(id.octets()).uint(at.millis()).bytes(record.as_bytes()).bytes(officer.as_bytes());
+                w.array(5).bytes(id.octets()).uint(at.millis()).bytes(record.as_bytes());
+                officer.write(w);
             }
-            Self::Approved { id, at, officer, remaining, serials, party } => {
-                w.array(6).bytes(id.octets()).uint(at.millis()).bytes(officer.as_bytes()).uint((*remaining).into());
-                w.array(serials.len());
+            Self::Approved { id, at, officer, remaining, serials, public_keys, party } => {
+                w.array(8).bytes(id.octets()).uint(at.millis());
+                officer.write(w);
+                w.uint((*remaining).into()).array(serials.len());
                 for serial in serials {
                     w.bytes(serial);
+                }
+                w.array(public_keys.len());
+                for public_key in public_keys {
+                    w.bytes(public_key.as_bytes());
                 }
                 write_party(*party, w);
             }
@@ -230,7 +248,7 @@ impl Recorded for RegistrationFact {
         let Kind::Party(party_kind) = kind else { return Err(FactError::OtherKind { found: kind }) };
         match party_kind {
             PartyKind::RegistrationApplied => {
-                r.array(7)?;
+                r.array(8)?;
                 Ok(Self::Applied {
                     id: r.fixed()?.into(),
                     at: read_time(r)?,
@@ -239,31 +257,34 @@ impl Recorded for RegistrationFact {
                     applicant: read_party(r)?,
                     terms: Digest(r.fixed()?),
                     officers_needed: r.code(|n| u8::try_from(n).ok())?,
+                    applied_by: read_applied_by(r)?,
                 })
             }
             PartyKind::IdentityRecorded => {
-                r.array(4)?;
+                r.array(5)?;
                 Ok(Self::IdentityRecorded {
                     id: r.fixed()?.into(),
                     at: read_time(r)?,
                     record: Digest(r.fixed()?),
-                    officer: Digest(r.fixed()?),
+                    officer: Officer::read(r)?,
                 })
             }
             PartyKind::RegistrationApproved => {
-                r.array(6)?;
+                r.array(8)?;
                 let (id, at) = (r.fixed()?.into(), read_time(r)?);
-                let officer = Digest(r.fixed()?);
+                let officer = Officer::read(r)?;
                 let remaining = r.code(|n| u8::try_from(n).ok())?;
-                // Serial numbers and party are the last approval's.
+                // Serial numbers, keys and party are the last approval's.
                 let (least, most) = if remaining == 0 { (1, KEYS_MAX) } else { (0, 0) };
                 let count = length(r, least, most)?;
                 let serials = (0..count).map(|_| r.fixed()).collect::<Result<_, _>>()?;
+                r.array(count as u64)?;
+                let public_keys = (0..count).map(|_| Ok(Digest(r.fixed()?))).collect::<Result<_, cbor::Error>>()?;
                 let party = read_party(r)?;
                 if party.is_some() != (remaining == 0) {
                     return Err(cbor::Error::Type { at: 0 }.into());
                 }
-                Ok(Self::Approved { id, at, officer, remaining, serials, party })
+                Ok(Self::Approved { id, at, officer, remaining, serials, public_keys, party })
             }
             PartyKind::RegistrationRefused => {
                 r.array(4)?;
@@ -288,6 +309,14 @@ pub(super) fn write_party(party: Option<PartyId>, w: &mut Writer) {
     };
 }
 
+fn read_applied_by(r: &mut Reader<'_>) -> Result<Option<Officer>, cbor::Error> {
+    if r.null() {
+        return Ok(None);
+    }
+    r.array(2)?;
+    Officer::read(r).map(Some)
+}
+
 fn read_party(r: &mut Reader<'_>) -> Result<Option<PartyId>, cbor::Error> {
     if r.null() { Ok(None) } else { Ok(Some(r.fixed()?.into())) }
 }
@@ -296,6 +325,7 @@ fn read_party(r: &mut Reader<'_>) -> Result<Option<PartyId>, cbor::Error> {
 mod tests {
     use super::*;
     use crate::evidence::{Envelope, Fact};
+    use crate::policy::person::Person;
 
     fn stored(fact: RegistrationFact) -> Fact {
         let envelope = Envelope {
@@ -314,7 +344,8 @@ mod tests {
         let (id, at, officer) = (RegistrationId::from([7; 16]), Timestamp::from_millis(5), Digest([3; 32]));
         let key =
             RequestedKey { profile: Digest([1; 32]), class: 6, request: Digest([2; 32]), public_key: Digest([4; 32]) };
-        let applied = |keys, applicant| RegistrationFact::Applied {
+        let approver = Officer { certificate: officer, person: Person::Party([9; 16].into()) };
+        let applied = |keys, applicant, applied_by| RegistrationFact::Applied {
             id,
             at,
             keys,
@@ -322,18 +353,29 @@ mod tests {
             applicant,
             terms: Digest([6; 32]),
             officers_needed: 2,
+            applied_by,
         };
         let mut all = vec![
-            applied(vec![key], None),
-            applied(vec![key; 4], Some([9; 16].into())),
-            RegistrationFact::IdentityRecorded { id, at, record: Digest([8; 32]), officer },
-            RegistrationFact::Approved { id, at, officer, remaining: 1, serials: Vec::new(), party: None },
+            applied(vec![key], None, None),
+            applied(vec![key], None, Some(Officer::itself(officer))),
+            applied(vec![key; 4], Some([9; 16].into()), Some(approver)),
+            RegistrationFact::IdentityRecorded { id, at, record: Digest([8; 32]), officer: approver },
             RegistrationFact::Approved {
                 id,
                 at,
-                officer,
+                officer: approver,
+                remaining: 1,
+                serials: Vec::new(),
+                public_keys: Vec::new(),
+                party: None,
+            },
+            RegistrationFact::Approved {
+                id,
+                at,
+                officer: Officer::itself(officer),
                 remaining: 0,
                 serials: vec![[1; 16], [2; 16]],
+                public_keys: vec![Digest([1; 32]), Digest([2; 32])],
                 party: Some([9; 16].into()),
             },
         ];
@@ -358,9 +400,10 @@ mod tests {
         let approved = |remaining, serials: &[[u8; 16]], party| RegistrationFact::Approved {
             id,
             at,
-            officer,
+            officer: Officer::itself(officer),
             remaining,
             serials: serials.to_vec(),
+            public_keys: vec![Digest([4; 32]); serials.len()],
             party,
         };
         let refused = |reason, by| RegistrationFact::Refused { id, at, reason, by };

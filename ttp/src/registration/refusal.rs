@@ -26,7 +26,7 @@ pub enum RegistrationRefusal {
     #[error("a key of the application was compromised: a certificate for it was revoked for that")]
     KeyCompromised,
     /// One of the keys has a certificate: whose else it is cannot be told from the key, and who renews makes a new one.
-    #[error("a certificate was issued for a key of the application before; make a new key")]
+    #[error("a certificate was issued or approved for a key of the application before; make a new key")]
     KeyTaken,
     /// The name that the applicant gave itself is another party's.
     #[error("the terms were accepted under the name of another party; draw 128 random bits")]
@@ -40,9 +40,24 @@ pub enum RegistrationRefusal {
     /// Approval comes after proof (EN 319 411-1 REG-6.3.2).
     #[error("no record says how the applicant's identity was proven")]
     NoIdentity,
-    /// The second officer is the first.
+    /// The second officer is the first, if perhaps with another certificate.
     #[error("this officer has approved already; another one has to")]
     SameOfficer,
+    /// An officer would decide about itself.
+    #[error("the officer is the applicant; another one has to decide")]
+    OwnApplication,
+    /// The officer's certificate was revoked or has expired, if only since the request began.
+    #[error("the officer's certificate is not good now")]
+    OfficerNotGood,
+    /// What the first of two officers approved no longer counts.
+    #[error("the certificate of the officer who approved first was revoked; record the identity anew")]
+    OfficerRevoked,
+    /// What an officer does, no operator does.
+    #[error("the application is for an officer's and an operator's certificate; nobody is both")]
+    ConflictingDuties,
+    /// The applicant is a party that is suspended.
+    #[error("the applicant is suspended")]
+    ApplicantSuspended,
     /// The shell has not drawn one serial number for each key.
     #[error("{found} different serial numbers for {expected} keys")]
     Serials {
@@ -100,6 +115,11 @@ impl RegistrationRefusal {
             Self::OfficersNeeded { .. } => "registration.officers_needed",
             Self::NoIdentity => "registration.no_identity",
             Self::SameOfficer => "registration.same_officer",
+            Self::OwnApplication => "registration.own_application",
+            Self::OfficerNotGood => "registration.officer_not_good",
+            Self::OfficerRevoked => "registration.officer_revoked",
+            Self::ConflictingDuties => "registration.conflicting_duties",
+            Self::ApplicantSuspended => "registration.applicant_suspended",
             Self::Serials { .. } => "registration.serials",
             Self::Reason { .. } => "registration.reason",
             Self::Approved { .. } => "registration.approved",

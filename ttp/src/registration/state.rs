@@ -5,6 +5,7 @@ use super::{RefusalReason, RefusedBy, RegistrationRefusal, RequestedKey};
 use crate::ca::profile::ProfileCode;
 use crate::digest::Digest;
 use crate::id::{PartyId, RegistrationId};
+use crate::policy::person::{Officer, Person};
 use crate::time::Timestamp;
 
 /// The state of one application.
@@ -23,8 +24,8 @@ pub enum RegistrationState {
         application: Application,
         /// What the officer saw.
         identity: Identity,
-        /// SHA-256 of the officer's certificate.
-        officer: Digest,
+        /// Who approved.
+        officer: Officer,
     },
     /// Approved in full.
     Approved(Application, Approval),
@@ -49,6 +50,8 @@ pub struct Application {
     pub terms: Digest,
     /// How many officers must approve, one or two.
     pub officers_needed: u8,
+    /// By which certificate it came, if by any.
+    pub applied_by: Option<Officer>,
 }
 
 impl Application {
@@ -57,6 +60,13 @@ impl Application {
     pub fn is_of_staff(&self) -> bool {
         let staff = [ProfileCode::Officer.code(), ProfileCode::Operator.code()];
         self.keys.iter().all(|key| staff.contains(&key.class))
+    }
+
+    /// Whether an officer would decide about itself: whoever applies with a certificate applies for itself.
+    #[must_use]
+    pub fn is_of(&self, officer: &Officer) -> bool {
+        self.applied_by.is_some_and(|by| by.is(officer))
+            || self.applicant.is_some_and(|party| officer.person == Person::Party(party))
     }
 }
 
@@ -67,8 +77,8 @@ pub struct Identity {
     pub at: Timestamp,
     /// SHA-256 of the record.
     pub record: Digest,
-    /// SHA-256 of the certificate of the officer who made it.
-    pub officer: Digest,
+    /// Who made it.
+    pub officer: Officer,
 }
 
 /// The approval of an application.
@@ -76,8 +86,8 @@ pub struct Identity {
 pub struct Approval {
     /// When.
     pub at: Timestamp,
-    /// SHA-256 of the certificate of the officer who completed it.
-    pub officer: Digest,
+    /// Who completed it.
+    pub officer: Officer,
     /// Content octets of the serial numbers, one for each key in their order.
     pub serials: Vec<[u8; 16]>,
     /// Whose certificates they are.

@@ -30,6 +30,7 @@ pub mod terms;
 mod tests;
 mod unsigned;
 mod value;
+pub mod withdrawn;
 
 pub use fault::{Part, StatementFault};
 pub use jws::{Jws, STATEMENT_BYTES_MAX};

@@ -6,7 +6,7 @@ use semper_ttp::asn1::pem;
 use semper_ttp::ca::name::{AlternativeNames, DistinguishedName};
 use semper_ttp::crypto::{Passphrase, Signer, SoftKey, build_pkcs12};
 use semper_ttp::digest::Digest;
-use semper_ttp::registration::document::{ApplicationDocument, Contact, Offer, Wish};
+use semper_ttp::registration::document::{ApplicationDocument, Contact, Offer, Wish, withdraw as sign_withdrawal};
 use semper_ttp::time::Timestamp;
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
@@ -19,6 +19,9 @@ use crate::commands::remote::{Remote, exit_of};
 use crate::commands::running::Failed;
 use crate::commands::{atomic, say};
 use crate::exit::Exit;
+
+/// The statement by which the application was taken back.
+const WITHDRAWAL: &str = "withdrawal.jws";
 
 fn root(of: &cli::OfStranger) -> Result<Certificate, Failed> {
     let path = of.trust.join("root.pem");
@@ -195,10 +198,21 @@ pub(super) fn withdraw(args: &cli::PartyWithdraw, as_json: bool) -> Result<Exit,
     let id = folder.registration()?;
     let id = id.ok_or_else(|| Failed::usage(&"the application was not sent yet"))?;
     let path = format!("/v1/registrations/{id}/withdraw");
-    // Withdrawn twice is withdrawn.
+    // Withdrawn twice is withdrawn: by the same statement.
     let key = format!("withdraw-{id}");
     let remote = remote(&args.of)?;
-    let answer = read(remote.call(async |client| client.post_json(&path, &key, b"{}".to_vec()).await))?;
+    if !folder.path(WITHDRAWAL).exists() {
+        let document = ApplicationDocument::parse(&folder.read(APPLICATION)?).map_err(|fault| Failed::usage(&fault))?;
+        // The first one accepted the terms, so it signs statements.
+        let profile = document.requests.first().map(|asked| asked.profile.as_str()).unwrap_or_default();
+        let (_, origin) = offer(&remote)?;
+        let now = Timestamp::from_millis(SystemReadings::new().read().wall_ms());
+        let statement = sign_withdrawal(id, &origin, &folder.key(profile)?, now, random()?);
+        folder.write(WITHDRAWAL, statement.map_err(|fault| Failed::usage(&fault))?.bytes())?;
+    }
+    let statement = String::from_utf8(folder.read(WITHDRAWAL)?).unwrap_or_default();
+    let body = json!({ "statement": statement }).to_string().into_bytes();
+    let answer = read(remote.call(async |client| client.post_json(&path, &key, body).await))?;
     if as_json {
         say::json(&answer);
     } else {

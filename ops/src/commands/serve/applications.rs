@@ -15,6 +15,7 @@ pub(super) fn parts(folder: &DataFolder, config: &Config, writes: bool) -> Resul
     Ok(RegistrationParts {
         access: writes.then(|| access_log(folder)).transpose()?,
         life_secs: config.ca.application_secs(),
+        ..RegistrationParts::default()
     })
 }
 
@@ -24,7 +25,8 @@ fn access_log(folder: &DataFolder) -> Result<AccessLog, Failed> {
     AccessLog::open(&path).map_err(|error| Failed::fault(&format!("{}: {error}", path.display())))
 }
 
-/// Finishes what a crash has left of approvals, then again and again: the access log gets its entries, old applications end.
+/// Finishes what a crash has left of approvals, then again and again: the access log gets its entries, old applications end, and
+/// what did not follow from an approval is tried again.
 pub(super) async fn watch(service: Arc<Service>) {
     let once = service.clone();
     let _ = tokio::task::spawn_blocking(move || told("approved applications", once.finish_all_approved())).await;
@@ -35,6 +37,7 @@ pub(super) async fn watch(service: Arc<Service>) {
         let looked = tokio::task::spawn_blocking(move || {
             told("the access log", service.record_accesses());
             told("old applications", service.expire_applications());
+            service.finish_unfinished();
             told("orders of bulk revocation", service.carry_out_orders());
         });
         let _ = looked.await; // its panic was printed

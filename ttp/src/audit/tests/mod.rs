@@ -5,6 +5,7 @@ mod ca;
 mod certificates;
 mod frame;
 mod imported;
+mod officer;
 mod party;
 mod policy;
 mod service;
@@ -15,7 +16,7 @@ use semper_ledger::entry::Entry;
 
 use super::*;
 use crate::testing::{self, GEN_TIME};
-use world::{World, event, rules};
+use world::{BEGIN, World, event, rules};
 
 /// The one difference that an audit of `world` finds.
 #[track_caller]

@@ -14,6 +14,7 @@ use crate::party::{
     AcceptTerms, BindKey, PartyEvent, PartyFact, PartyRegistry, Register, Reinstate, ReinstatementReason, Suspend,
     SuspensionReason, UnbindKey, UnbindReason,
 };
+use crate::policy::person::Officer;
 use crate::registration::document::{
     ApplicationDocument, DocumentKind, IdentityRecord, Method, ProfileRequest, SeenDocument,
 };
@@ -29,12 +30,31 @@ use crate::timestamp::ClockVerdict;
 const CLOCK: ClockVerdict = ClockVerdict::Synced;
 
 /// What the shell does around the two roles.
-struct Office {
-    world: World,
+#[derive(Clone)]
+pub(super) struct Office {
+    pub(super) world: World,
     secs: u64,
 }
 
 impl Office {
+    /// Nobody has come yet.
+    pub(super) fn new() -> Self {
+        Self { world: World::lived(), secs: 0 }
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        GEN_TIME.plus_secs(90_010 + self.secs)
+    }
+
+    pub(super) fn pass(&mut self, secs: u64) {
+        self.secs += secs;
+    }
+
+    /// The digest of the application that would have left this fact.
+    pub(super) fn digest_again(&self, fact: &RegistrationFact) -> Digest {
+        super::super::party::event_of_registration(fact).digest()
+    }
+
     /// Decides one event on the fold of what is stored, and stores its fact.
     fn act<R: Role<State: Default, Fact: Recorded, Refusal: std::fmt::Debug>>(
         &mut self,
@@ -47,7 +67,7 @@ impl Office {
         let history = stored.iter().filter(|fact| fact.aggregate == aggregate);
         let Snapshot { next_seq: seq, mut state } = fold::<R>(Snapshot::default(), history).unwrap();
         self.secs += 1;
-        let now = GEN_TIME.plus_secs(90_010 + self.secs);
+        let now = self.now();
         let (facts, _) = step::<R>(&mut state, event, now).unwrap();
         let (salt, policy_hash) = ([5; 16], Digest::of(b"policy"));
         for fact in facts {
@@ -56,7 +76,7 @@ impl Office {
         }
     }
 
-    fn registration(&mut self, id: u8, event: RegistrationEvent, artefact: Option<Vec<u8>>) {
+    pub(super) fn registration(&mut self, id: u8, event: RegistrationEvent, artefact: Option<Vec<u8>>) {
         let id = RegistrationId::from([id; 16]);
         self.act::<Registration>(id.aggregate(), &event, event.digest(), artefact);
     }
@@ -65,11 +85,13 @@ impl Office {
         self.act::<PartyRegistry>(party().aggregate(), &event, event.digest(), artefact);
     }
 
-    fn applies(&mut self, id: u8, officers_needed: u8) {
+    /// For one officer or for two, by a profile that asks for as many.
+    pub(super) fn applies(&mut self, id: u8, officers_needed: u8) {
         let document = application();
+        let profile = Profile::named(if officers_needed == 2 { "officer" } else { "party-natural" });
         let key = RequestedKey {
-            profile: Profile::named("party-natural").digest(),
-            class: ProfileCode::Party.code(),
+            profile: profile.digest(),
+            class: profile.code().code(),
             request: document.request_digests().unwrap()[0],
             public_key: Digest([id; 32]),
         };
@@ -81,6 +103,7 @@ impl Office {
             applicant: None,
             terms: document.terms_digest(),
             officers_needed,
+            applied_by: None,
             key_compromised: false,
             key_taken: false,
             party_taken: false,
@@ -89,7 +112,7 @@ impl Office {
         self.registration(id, RegistrationEvent::Apply(Box::new(event)), Some(bytes));
     }
 
-    fn identifies(&mut self, id: u8) {
+    pub(super) fn identifies(&mut self, id: u8) {
         let record = IdentityRecord {
             salt: Salt(B64u([2; 16])),
             method: Method::InPerson,
@@ -104,31 +127,29 @@ impl Office {
             notes: None,
         };
         let bytes = record.write().unwrap();
-        let event = RecordIdentity { record: Digest::of(&bytes), officer: officer(1), clock: CLOCK };
+        let event = RecordIdentity {
+            record: Digest::of(&bytes),
+            officer: Officer::itself(officer(1)),
+            officer_good: true,
+            clock: CLOCK,
+        };
         self.registration(id, RegistrationEvent::RecordIdentity(event), Some(bytes));
     }
 
-    fn approves(&mut self, id: u8, by: u8) {
-        let event = Approve {
-            officer: officer(by),
-            serials: vec![[0x41; 16]],
-            party: party(),
-            key_taken: false,
-            party_taken: false,
-            clock: CLOCK,
-        };
+    pub(super) fn approves(&mut self, id: u8, by: u8) {
+        let event = Approve { serials: vec![[0x41; 16]], ..approval(by) };
         self.registration(id, RegistrationEvent::Approve(Box::new(event)), None);
     }
 
     /// Three applications, one of them approved, and the life of its party.
     fn lived() -> Self {
-        let mut office = Self { world: World::lived(), secs: 0 };
+        let mut office = Self::new();
         office.applies(1, 2);
         office.identifies(1);
         office.approves(1, 1);
         office.approves(1, 2);
         office.applies(2, 1);
-        let refuse = Refuse { officer: officer(1), reason: RefusalReason::Duplicate, clock: CLOCK };
+        let refuse = Refuse { officer: officer(1), officer_good: true, reason: RefusalReason::Duplicate, clock: CLOCK };
         office.registration(2, RegistrationEvent::Refuse(refuse), None);
         office.applies(3, 1);
         office.registration(3, RegistrationEvent::Withdraw(Withdraw { clock: CLOCK }), None);
@@ -167,8 +188,22 @@ impl Office {
     }
 }
 
-fn officer(number: u8) -> Digest {
+pub(super) fn officer(number: u8) -> Digest {
     Digest([number; 32])
+}
+
+pub(super) fn approval(by: u8) -> Approve {
+    Approve {
+        officer: Officer::itself(officer(by)),
+        officer_good: true,
+        first_revoked: false,
+        serials: Vec::new(),
+        party: party(),
+        key_taken: false,
+        party_taken: false,
+        applicant_suspended: false,
+        clock: CLOCK,
+    }
 }
 
 fn statement() -> Vec<u8> {
@@ -178,7 +213,7 @@ fn statement() -> Vec<u8> {
 }
 
 /// The one that made the statement.
-fn party() -> PartyId {
+pub(super) fn party() -> PartyId {
     Jws::parse(&statement()).unwrap().payload_as::<TermsAccepted>().unwrap().body.party
 }
 
@@ -231,22 +266,15 @@ fn an_honest_office_is_decided_again_and_nothing_differs() {
 fn a_second_approval_by_the_first_officer() {
     let mut world = Office::lived().world;
     let at = place(&world, PartyKind::RegistrationApproved, 1);
-    let RegistrationFact::Approved { id, at: when, serials, party, .. } =
+    let RegistrationFact::Approved { id, at: when, serials, public_keys, party, .. } =
         RegistrationFact::from_fact(world.fact(at)).unwrap()
     else {
         panic!("an approval")
     };
-    let lie = RegistrationFact::Approved { id, at: when, officer: officer(1), remaining: 0, serials, party };
+    let (first, remaining) = (Officer::itself(officer(1)), 0);
+    let lie = RegistrationFact::Approved { id, at: when, officer: first, remaining, serials, public_keys, party };
     world.rewrite(at, lie);
-    let event = Approve {
-        officer: officer(1),
-        serials: Vec::new(),
-        party: [0; 16].into(),
-        key_taken: false,
-        party_taken: false,
-        clock: CLOCK,
-    };
-    world.fact(at).event_digest = RegistrationEvent::Approve(Box::new(event)).digest();
+    world.fact(at).event_digest = RegistrationEvent::Approve(Box::new(approval(1))).digest();
     world.reseal(at);
     finds(
         &world,
@@ -259,25 +287,18 @@ fn a_second_approval_by_the_first_officer() {
 
 #[test]
 fn an_approval_without_a_record_of_identity() {
-    let mut office = Office { world: World::lived(), secs: 0 };
+    let mut office = Office::new();
     office.applies(1, 1);
     let id = RegistrationId::from([1; 16]);
     let now = GEN_TIME.plus_secs(90_020);
     let fact = RegistrationFact::Approved {
         id,
         at: now,
-        officer: officer(1),
+        officer: Officer::itself(officer(1)),
         remaining: 0,
         serials: vec![[0x41; 16]],
+        public_keys: vec![Digest([1; 32])],
         party: Some(party()),
-    };
-    let event = Approve {
-        officer: officer(1),
-        serials: Vec::new(),
-        party: party(),
-        key_taken: false,
-        party_taken: false,
-        clock: CLOCK,
     };
     let fact = fact.into_fact(&Envelope {
         aggregate: id.aggregate(),
@@ -285,7 +306,7 @@ fn an_approval_without_a_record_of_identity() {
         now,
         salt: [5; 16],
         policy_hash: Digest::of(b"policy"),
-        event_digest: RegistrationEvent::Approve(Box::new(event)).digest(),
+        event_digest: RegistrationEvent::Approve(Box::new(approval(1))).digest(),
     });
     office.world.push(fact, None, Vec::new());
     let at = office.world.lines.len() - 1;
@@ -405,7 +426,7 @@ fn certificates_that_nobody_approved() {
     };
     let serial: [u8; 16] = certificate.serial().try_into().unwrap();
     let found = |keys: Vec<RequestedKey>, officers_needed, serials, grounds: &Grounds| -> Vec<String> {
-        let mut office = Office { world: World::lived(), secs: 0 };
+        let mut office = Office::new();
         let apply = Apply {
             id: [1; 16].into(),
             keys,
@@ -413,6 +434,7 @@ fn certificates_that_nobody_approved() {
             applicant: None,
             terms: Digest([2; 32]),
             officers_needed,
+            applied_by: None,
             key_compromised: false,
             key_taken: false,
             party_taken: false,
@@ -421,14 +443,7 @@ fn certificates_that_nobody_approved() {
         office.registration(1, RegistrationEvent::Apply(Box::new(apply)), None);
         office.world.lines.last_mut().unwrap().entry.digest = Digest::of(b"erased").0;
         office.identifies(1);
-        let approve = Approve {
-            officer: officer(1),
-            serials,
-            party: party(),
-            key_taken: false,
-            party_taken: false,
-            clock: CLOCK,
-        };
+        let approve = Approve { serials, ..approval(1) };
         office.registration(1, RegistrationEvent::Approve(Box::new(approve)), None);
         let now = GEN_TIME.plus_secs(90_100);
         office.world.certify_on(ProfileCode::OcspResponder, &certificate, Some(grounds.clone()), now);
@@ -451,7 +466,8 @@ fn certificates_that_nobody_approved() {
     assert_eq!(found(vec![key], 1, vec![[0x41; 16]], &grounds), nobody, "another serial number");
     let second = RequestedKey { public_key: Digest(other), ..key };
     assert_eq!(found(vec![second, key], 1, vec![serial, [0x41; 16]], &grounds), nobody, "that of another key");
-    assert_eq!(found(vec![key], 2, vec![serial], &grounds), nobody, "one of two officers");
+    let two = ["it needs another number of officers than its profiles ask for", nobody[0]];
+    assert_eq!(found(vec![key], 2, vec![serial], &grounds), two, "one of two officers");
     let unknown = Grounds { registration: vec![2; 16], ..grounds.clone() };
     assert_eq!(found(vec![key], 1, vec![serial], &unknown), nobody, "another application");
     let short = Grounds { registration: vec![1; 15], ..grounds };

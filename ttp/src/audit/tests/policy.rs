@@ -21,7 +21,7 @@ impl World {
         self.record(fact, name.aggregate(), seq, document, now, Some(document.to_vec()));
     }
 
-    fn grants(&mut self, roles: &[(TrustedRole, Digest)], seq: u64, now: Timestamp) {
+    pub(super) fn grants(&mut self, roles: &[(TrustedRole, Digest)], seq: u64, now: Timestamp) {
         self.policy(&PolicyName::Roles, TrustedRoles::file(roles).as_bytes(), seq, now);
     }
 }
@@ -122,6 +122,7 @@ fn a_revocation_is_held_to_the_roles_in_force() {
     let (certificate, grounds) = responder();
     let revoked = |roles: &[&[(TrustedRole, Digest)]]| {
         found(|world| {
+            super::officer::appoint(world, Digest::of(b"officer"), ProfileCode::Officer, later(1_000), None);
             world.certify_on(ProfileCode::OcspResponder, &certificate, Some(grounds.clone()), later(0));
             (0..).zip(roles).for_each(|(seq, roles)| world.grants(roles, seq, later(seq)));
             world.revoke(&certificate, crl::Reason::Superseded, later(9));

@@ -235,8 +235,19 @@ impl World {
 
     /// A certificate of the timestamping CA, revoked in its next list.
     pub(super) fn revoke(&mut self, certificate: &Certificate, reason: Reason, now: Timestamp) {
-        let aggregate = CaId::first(Authority::Tsu).certificate(&certificate.serial());
-        let officer = Digest::of(b"officer");
+        self.revoke_of(CaId::first(Authority::Tsu), certificate, reason, Digest::of(b"officer"), now);
+    }
+
+    /// The same of any CA.
+    pub(super) fn revoke_of(
+        &mut self,
+        ca: CaId,
+        certificate: &Certificate,
+        reason: Reason,
+        officer: Digest,
+        now: Timestamp,
+    ) {
+        let aggregate = ca.certificate(&certificate.serial());
         let event = Revoke { reason, certificate: certificate.digest(), officer, clock: ClockVerdict::Synced };
         let event = CredentialEvent::Revoke(event);
         let mut state = CertificateState::None;

@@ -39,6 +39,7 @@ pub(super) fn apply(state: &mut CertificateState, fact: &CaFact) {
         | CaFact::IssueRefused { .. }
         | CaFact::BulkOrdered { .. }
         | CaFact::BulkDone { .. }
+        | CaFact::RevocationAsked { .. }
         | CaFact::AuthorityImported { .. } => {}
     }
 }

@@ -26,7 +26,7 @@ pub(super) fn bind_key(
     if party.keys.len() >= KEYS_MAX {
         return Err(PartyRefusal::TooManyKeys);
     }
-    if party.keys_bound() >= KEYS_BOUND_MAX {
+    if party.keys_bound(now) >= KEYS_BOUND_MAX {
         return Err(PartyRefusal::TooManyKeysBound);
     }
     let fact = PartyFact::KeyBound { party: party.id, at: now, thumbprint, certificate, history, not_after };

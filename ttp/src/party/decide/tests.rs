@@ -209,6 +209,17 @@ fn who_acts_by_which_key_and_when() {
 }
 
 #[test]
+fn keys_that_expired_leave_room() {
+    let mut state = after([register()]);
+    for number in 0..KEYS_BOUND_MAX as u16 {
+        step::<PartyRegistry>(&mut state, &PartyEvent::BindKey(bind(number)), at(1_001)).unwrap();
+    }
+    let next = PartyEvent::BindKey(BindKey { not_after: at(9_000), ..bind(1_000) });
+    assert_eq!(decide(&state, &next, at(2_000)), Err(PartyRefusal::TooManyKeysBound), "their last second");
+    assert!(decide(&state, &next, at(2_001)).is_ok());
+}
+
+#[test]
 fn keys_and_terms_are_bounded() {
     let mut state = after([register()]);
     for number in 0..KEYS_MAX as u16 {

@@ -10,7 +10,13 @@ pub(super) fn record_identity(
     now: Timestamp,
 ) -> Result<Decided<Registration>, RegistrationRefusal> {
     let application = state.application().ok_or(RegistrationRefusal::NotApplied)?;
-    let RecordIdentity { record, officer, .. } = *event;
+    let RecordIdentity { record, officer, officer_good, .. } = *event;
+    if !officer_good {
+        return Err(RegistrationRefusal::OfficerNotGood);
+    }
+    if application.is_of(&officer) {
+        return Err(RegistrationRefusal::OwnApplication);
+    }
     let fact = RegistrationFact::IdentityRecorded { id: application.id, at: now, record, officer };
     Ok((vec![fact], Vec::new()))
 }

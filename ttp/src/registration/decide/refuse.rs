@@ -12,7 +12,10 @@ pub(super) fn refuse(
     now: Timestamp,
 ) -> Result<Decided<Registration>, RegistrationRefusal> {
     let application = state.application().ok_or(RegistrationRefusal::NotApplied)?;
-    let Refuse { officer, reason, .. } = *event;
+    let Refuse { officer, officer_good, reason, .. } = *event;
+    if !officer_good {
+        return Err(RegistrationRefusal::OfficerNotGood);
+    }
     if !reason.is_officers() {
         return Err(RegistrationRefusal::Reason { reason });
     }

@@ -2,8 +2,10 @@
 
 use super::super::*;
 use super::*;
+use crate::ca::profile::ProfileCode;
 use crate::digest::Digest;
 use crate::id::{PartyId, RegistrationId};
+use crate::policy::person::{Officer, Person};
 use crate::role::step;
 use crate::timestamp::ClockVerdict;
 
@@ -20,8 +22,12 @@ fn key(number: u8) -> RequestedKey {
     RequestedKey { profile: digest(1), class: 6, request: digest(2), public_key: digest(3) }
 }
 
-fn officer(number: u8) -> Digest {
+fn certificate(number: u8) -> Digest {
     Digest([0x0F, number].repeat(16).try_into().unwrap())
+}
+
+fn officer(number: u8) -> Officer {
+    Officer::itself(certificate(number))
 }
 
 fn apply(officers_needed: u8) -> Apply {
@@ -32,6 +38,7 @@ fn apply(officers_needed: u8) -> Apply {
         applicant: None,
         terms: Digest([5; 32]),
         officers_needed,
+        applied_by: None,
         key_compromised: false,
         key_taken: false,
         party_taken: false,
@@ -40,24 +47,30 @@ fn apply(officers_needed: u8) -> Apply {
 }
 
 fn record(number: u8) -> RegistrationEvent {
-    let record = RecordIdentity { record: Digest([number; 32]), officer: officer(1), clock: CLOCK };
+    let record = RecordIdentity { record: Digest([number; 32]), officer: officer(1), officer_good: true, clock: CLOCK };
     RegistrationEvent::RecordIdentity(record)
 }
 
-fn approve(by: u8) -> RegistrationEvent {
-    let serials = vec![[0x41; 16], [0x42; 16]];
-    RegistrationEvent::Approve(Box::new(Approve {
+fn approval(by: u8) -> Approve {
+    Approve {
         officer: officer(by),
-        serials,
+        officer_good: true,
+        first_revoked: false,
+        serials: vec![[0x41; 16], [0x42; 16]],
         party: [9; 16].into(),
         key_taken: false,
         party_taken: false,
+        applicant_suspended: false,
         clock: CLOCK,
-    }))
+    }
+}
+
+fn approve(by: u8) -> RegistrationEvent {
+    RegistrationEvent::Approve(Box::new(approval(by)))
 }
 
 fn refuse(reason: RefusalReason) -> RegistrationEvent {
-    RegistrationEvent::Refuse(Refuse { officer: officer(1), reason, clock: CLOCK })
+    RegistrationEvent::Refuse(Refuse { officer: certificate(1), officer_good: true, reason, clock: CLOCK })
 }
 
 fn withdraw() -> RegistrationEvent {
@@ -149,6 +162,7 @@ fn what_is_applied_for() {
     use RegistrationRefusal as No;
     let good = || apply(2);
     let keys = |numbers: &[u8]| numbers.iter().map(|number| key(*number)).collect::<Vec<_>>();
+    let of = |class: ProfileCode, number| RequestedKey { class: class.code(), ..key(number) };
     let renamed = RequestedKey { profile: Digest([0x77; 32]), request: Digest([0x78; 32]), ..key(1) };
     let table = [
         ("good", good(), Ok(())),
@@ -157,6 +171,13 @@ fn what_is_applied_for() {
         ("by a party", Apply { applicant: Some([8; 16].into()), ..good() }, Ok(())),
         ("no key", Apply { keys: Vec::new(), ..good() }, Err(No::Keys { found: 0 })),
         ("five keys", Apply { keys: keys(&[1, 2, 3, 4, 5]), ..good() }, Err(No::Keys { found: 5 })),
+        ("by an officer", Apply { applied_by: Some(officer(1)), ..good() }, Ok(())),
+        ("an officer", Apply { keys: vec![of(ProfileCode::Officer, 1), key(2)], ..good() }, Ok(())),
+        (
+            "an officer who operates",
+            Apply { keys: vec![of(ProfileCode::Operator, 1), key(2), of(ProfileCode::Officer, 3)], ..good() },
+            Err(No::ConflictingDuties),
+        ),
         ("twice", Apply { keys: keys(&[1, 2, 1]), ..good() }, Err(No::SameKey)),
         ("one key in two profiles", Apply { keys: vec![key(1), renamed], ..good() }, Err(No::SameKey)),
         ("a compromised key", Apply { key_compromised: true, ..good() }, Err(No::KeyCompromised)),
@@ -174,6 +195,7 @@ fn what_is_applied_for() {
             applicant: event.applicant,
             terms: event.terms,
             officers_needed: event.officers_needed,
+            applied_by: event.applied_by,
         };
         let event = RegistrationEvent::Apply(Box::new(event));
         let decided = decide(&RegistrationState::None, &event, at(1_000));
@@ -188,6 +210,7 @@ fn approved(by: u8, secs: u64, party: [u8; 16]) -> RegistrationFact {
         officer: officer(by),
         remaining: 0,
         serials: vec![[0x41; 16], [0x42; 16]],
+        public_keys: [key(1), key(2)].map(|key| key.public_key).into(),
         party: Some(party.into()),
     }
 }
@@ -210,6 +233,7 @@ fn two_officers_approve_the_same_record() {
         officer: officer(1),
         remaining: 1,
         serials: Vec::new(),
+        public_keys: Vec::new(),
         party: None,
     };
     assert_eq!((facts, effects), (vec![first], Vec::new()));
@@ -240,14 +264,7 @@ fn each_key_has_a_serial_number_of_its_own() {
     for (serials, found) in
         [(vec![], 0), (vec![[1; 16]], 1), (vec![[1; 16], [1; 16]], 1), (vec![[1; 16], [1; 16], [2; 16]], 2)]
     {
-        let event = Approve {
-            officer: officer(1),
-            serials,
-            party: [9; 16].into(),
-            key_taken: false,
-            party_taken: false,
-            clock: CLOCK,
-        };
+        let event = Approve { serials, ..approval(1) };
         let decided = decide(&state, &RegistrationEvent::Approve(Box::new(event)), at(1_002));
         assert_eq!(decided, Err(RegistrationRefusal::Serials { expected: 2, found }));
     }
@@ -257,14 +274,70 @@ fn each_key_has_a_serial_number_of_its_own() {
 #[test]
 fn what_was_given_since_is_not_given_again() {
     let state = after(&[RegistrationEvent::Apply(Box::new(apply(1))), record(1)]);
-    let RegistrationEvent::Approve(good) = approve(1) else { unreachable!() };
     for (event, due) in [
-        (Approve { key_taken: true, ..(*good).clone() }, RegistrationRefusal::KeyTaken),
-        (Approve { party_taken: true, ..*good }, RegistrationRefusal::PartyTaken),
+        (Approve { key_taken: true, ..approval(1) }, RegistrationRefusal::KeyTaken),
+        (Approve { party_taken: true, ..approval(1) }, RegistrationRefusal::PartyTaken),
+        (Approve { applicant_suspended: true, ..approval(1) }, RegistrationRefusal::ApplicantSuspended),
     ] {
         let event = RegistrationEvent::Approve(Box::new(event));
         assert_eq!(decide(&state, &event, at(1_002)), Err(due));
         assert_eq!(event.digest(), approve(1).digest(), "what was looked up is no part of what was asked");
+    }
+}
+
+/// Who decides is not who applied, the second is not the first, and neither's certificate was revoked when it counts.
+#[test]
+fn who_decides() {
+    use RegistrationRefusal as No;
+    let held =
+        |number, party: u8| Officer { certificate: certificate(number), person: Person::Party([party; 16].into()) };
+    let identity = RecordIdentity { record: Digest([4; 32]), officer: officer(9), officer_good: true, clock: CLOCK };
+    let open =
+        |apply: Apply| after(&[RegistrationEvent::Apply(Box::new(apply)), RegistrationEvent::RecordIdentity(identity)]);
+    let approves = |state: &RegistrationState, event: Approve| {
+        decide(state, &RegistrationEvent::Approve(Box::new(event)), at(1_010)).map(|_| ())
+    };
+    let own = Apply { applied_by: Some(held(1, 1)), ..apply(2) };
+    let of_party = Apply { applicant: Some([1; 16].into()), ..apply(2) };
+    for (what, asked, by, due) in [
+        ("with the certificate that applied", own.clone(), held(1, 1), Err(No::OwnApplication)),
+        ("with another one of the same person", own.clone(), held(2, 1), Err(No::OwnApplication)),
+        ("for the party that it is", of_party, held(2, 1), Err(No::OwnApplication)),
+        ("another", own.clone(), held(2, 2), Ok(())),
+        ("another, for a stranger", apply(2), held(1, 1), Ok(())),
+    ] {
+        let state = open(asked);
+        assert_eq!(approves(&state, Approve { officer: by, ..approval(1) }), due, "{what}");
+        let identity = RecordIdentity { record: Digest([1; 32]), officer: by, officer_good: true, clock: CLOCK };
+        let recorded = decide(&state, &RegistrationEvent::RecordIdentity(identity), at(1_010)).map(|_| ());
+        assert_eq!(recorded, due, "{what}");
+        assert_eq!(decide(&state, &refuse(RefusalReason::Other), at(1_010)).map(|_| ()), Ok(()), "refusing is free");
+    }
+    let mut state = open(apply(2));
+    let first = RegistrationEvent::Approve(Box::new(Approve { officer: held(1, 1), ..approval(1) }));
+    step::<Registration>(&mut state, &first, at(1_005)).unwrap();
+    let second = |number, party| Approve { officer: held(number, party), ..approval(1) };
+    assert_eq!(approves(&state, second(2, 1)), Err(No::SameOfficer), "with another certificate");
+    assert_eq!(approves(&state, second(1, 2)), Err(No::SameOfficer));
+    assert_eq!(approves(&state, second(2, 2)), Ok(()));
+    assert_eq!(approves(&state, Approve { first_revoked: true, ..second(2, 2) }), Err(No::OfficerRevoked));
+    assert_eq!(approves(&state, Approve { officer_good: false, ..second(2, 2) }), Err(No::OfficerNotGood));
+    let not_good = [
+        RegistrationEvent::RecordIdentity(RecordIdentity {
+            record: Digest([1; 32]),
+            officer: held(2, 2),
+            officer_good: false,
+            clock: CLOCK,
+        }),
+        RegistrationEvent::Refuse(Refuse {
+            officer: certificate(1),
+            officer_good: false,
+            reason: RefusalReason::Other,
+            clock: CLOCK,
+        }),
+    ];
+    for event in not_good {
+        assert_eq!(decide(&state, &event, at(1_010)), Err(No::OfficerNotGood));
     }
 }
 
@@ -277,7 +350,7 @@ fn ends_without_certificates() {
             RefusalReason::WithdrawnByApplicant | RefusalReason::Expired => {
                 Err(RegistrationRefusal::Reason { reason: *reason })
             }
-            _ => Ok((vec![ended(1_001, *reason, RefusedBy::Officer(officer(1)))], vec![RegistrationEffect::Tell])),
+            _ => Ok((vec![ended(1_001, *reason, RefusedBy::Officer(certificate(1)))], vec![RegistrationEffect::Tell])),
         };
         assert_eq!(decide(&state, &refuse(*reason), at(1_001)), due, "{}", reason.name());
     }
@@ -302,23 +375,19 @@ fn nothing_is_decided_by_a_clock_in_doubt() {
             RegistrationEvent::RecordIdentity(RecordIdentity {
                 record: Digest([1; 32]),
                 officer: officer(1),
+                officer_good: true,
                 clock: verdict,
             }),
         ),
+        (open.clone(), RegistrationEvent::Approve(Box::new(Approve { clock: verdict, ..approval(1) }))),
         (
             open.clone(),
-            RegistrationEvent::Approve(Box::new(Approve {
-                officer: officer(1),
-                serials: Vec::new(),
-                party: [9; 16].into(),
-                key_taken: false,
-                party_taken: false,
+            RegistrationEvent::Refuse(Refuse {
+                officer: certificate(1),
+                officer_good: true,
+                reason: RefusalReason::Other,
                 clock: verdict,
-            })),
-        ),
-        (
-            open.clone(),
-            RegistrationEvent::Refuse(Refuse { officer: officer(1), reason: RefusalReason::Other, clock: verdict }),
+            }),
         ),
         (open.clone(), RegistrationEvent::Withdraw(Withdraw { clock: verdict })),
         (open, RegistrationEvent::Expire(Expire { life_secs: 0, clock: verdict })),
@@ -341,6 +410,7 @@ fn events_are_told_apart() {
         Apply { subject: Digest([9; 32]), ..apply(1) },
         Apply { applicant: Some([9; 16].into()), ..apply(1) },
         Apply { terms: Digest([9; 32]), ..apply(1) },
+        Apply { applied_by: Some(officer(1)), ..apply(1) },
         apply(2),
     ] {
         assert_ne!(asked(other.clone()), good, "{other:?}");
@@ -359,13 +429,6 @@ fn events_are_told_apart() {
     ];
     let different: std::collections::BTreeSet<_> = all.iter().map(RegistrationEvent::digest).collect();
     assert_eq!(different.len(), all.len());
-    let drawn = Approve {
-        officer: officer(1),
-        serials: vec![[5; 16]],
-        party: [5; 16].into(),
-        key_taken: false,
-        party_taken: false,
-        clock: CLOCK,
-    };
+    let drawn = Approve { serials: vec![[5; 16]], party: [5; 16].into(), ..approval(1) };
     assert_eq!(RegistrationEvent::Approve(Box::new(drawn)).digest(), approve(1).digest());
 }

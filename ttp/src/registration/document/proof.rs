@@ -74,6 +74,9 @@ pub enum ProofFault {
         /// This one.
         due: String,
     },
+    /// What should take the application back does not.
+    #[error("withdrawal: {0}")]
+    Withdrawal(String),
 }
 
 impl ApplicationDocument {
