@@ -4,19 +4,18 @@
 //! A response follows from the ledger and is no entry. A cached one is forgotten at the moment at which its certificate's revocation
 //! is durable, before whoever revoked is answered.
 
+mod kept;
+
 use std::{
-    collections::HashMap,
     net::IpAddr,
     sync::{
-        Arc, Mutex, MutexGuard, PoisonError,
+        Arc,
         atomic::{AtomicBool, Ordering},
     },
     time::Instant,
 };
 
 use arc_swap::{ArcSwap, ArcSwapOption};
-use bytes::Bytes;
-use quick_cache::{Weighter, sync::Cache};
 use semper_ledger::sequencer::Commit;
 use semper_ttp::{
     ca::{
@@ -33,17 +32,13 @@ use semper_ttp::{
     x509::Certificate,
 };
 
+pub(crate) use self::kept::Answer;
+use self::kept::Kept;
 use super::{Service, ServiceFault, ToIssue, draft};
 use crate::authorities::{Authorities, Held};
 
 /// From thisUpdate to nextUpdate, seconds: 8 hours to 7 days are allowed (spec §10).
 pub const OCSP_LIFE_SECS: u64 = 24 * 3600;
-
-/// Bytes of cached responses: some 30,000 of them.
-const CACHE_BYTES: u64 = 32 << 20;
-
-/// Locks of the cache, so that a response is kept only if nothing was revoked while it was made.
-const STRIPES: usize = 64;
 
 /// The key of one responder.
 pub struct ResponderKey {
@@ -60,9 +55,7 @@ pub(crate) struct Responders {
     /// By the numbers under which their answers are kept: one is added or replaced, none ever goes.
     of: ArcSwap<Vec<Arc<OfCa>>>,
     pub(super) subject: Subject,
-    cache: Cache<CertificateKey, Arc<Answers>, AnswersWeight>,
-    /// How often something was forgotten, by stripe.
-    stripes: Vec<Mutex<u64>>,
+    kept: Kept,
     /// Whether they were looked at since the start: before, none has a certificate.
     looked_at: AtomicBool,
 }
@@ -76,35 +69,6 @@ struct OfCa {
     signer: Arc<dyn Signer>,
     /// None until its certificate is in the ledger; the CA itself where that was taken over.
     responder: ArcSwapOption<Responder>,
-}
-
-/// One certificate: which of our CAs, and its serial number.
-type CertificateKey = (u16, Vec<u8>);
-
-/// What was answered about one certificate: one response for each spelling of its CertID.
-#[derive(Default)]
-struct Answers(Mutex<HashMap<Vec<u8>, Arc<Answer>>>);
-
-/// Spellings kept of one certificate's CertID: two hashes, with and without parameters.
-const SPELLINGS_MAX: usize = 4;
-
-/// A response that holds for everybody who asks without a nonce.
-#[derive(Debug)]
-pub(crate) struct Answer {
-    pub(crate) der: Bytes,
-    pub(crate) this_update: Timestamp,
-    pub(crate) next_update: Timestamp,
-    pub(crate) etag: String,
-}
-
-#[derive(Clone)]
-struct AnswersWeight;
-
-impl Weighter<CertificateKey, Arc<Answers>> for AnswersWeight {
-    fn weight(&self, _: &CertificateKey, _: &Arc<Answers>) -> u64 {
-        // Two spellings of a kilobyte and what is around them; more are rare.
-        2_600
-    }
 }
 
 /// What a request gets.
@@ -133,8 +97,7 @@ impl Responders {
         Self {
             of: ArcSwap::from_pointee(of.collect()),
             subject,
-            cache: Cache::with_weighter((CACHE_BYTES / 2_600) as usize, CACHE_BYTES, AnswersWeight),
-            stripes: (0..STRIPES).map(|_| Mutex::new(0)).collect(),
+            kept: Kept::default(),
             looked_at: AtomicBool::new(false),
         }
     }
@@ -161,27 +124,10 @@ impl Responders {
         self.of.load().iter().map(end).collect()
     }
 
-    fn stripe(&self, key: &CertificateKey) -> MutexGuard<'_, u64> {
-        let at = key.1.last().map_or(0, |octet| usize::from(*octet) % STRIPES);
-        // A poisoned lock still guards a number.
-        self.stripes[at].lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
     /// Forgets what was answered about a certificate.
     pub(super) fn forget(&self, ca: CaId, serial: &[u8]) {
         let Some(at) = self.of.load().iter().position(|of| of.ca == ca) else { return };
-        let key = (at as u16, serial.to_vec());
-        let mut forgotten = self.stripe(&key);
-        *forgotten += 1;
-        self.cache.remove(&key);
-    }
-
-    /// Forgets everything: responders have other certificates.
-    fn forget_all(&self) {
-        for stripe in &self.stripes {
-            *stripe.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        }
-        self.cache.clear();
+        self.kept.forget(&(at as u16, serial.to_vec()));
     }
 }
 
@@ -211,20 +157,6 @@ impl OfCa {
     }
 }
 
-impl Answers {
-    fn get(&self, id: &CertId) -> Option<Arc<Answer>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).get(id.der()).cloned()
-    }
-
-    fn put(&self, id: &CertId, answer: Arc<Answer>) {
-        let mut held = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        if held.len() >= SPELLINGS_MAX && !held.contains_key(id.der()) {
-            held.clear();
-        }
-        held.insert(id.der().to_vec(), answer);
-    }
-}
-
 impl Service {
     /// Answers a request. `may_say_unknown` tells whether this client may have another signature about a certificate that does not
     /// exist. Blocks on the store and signs.
@@ -248,7 +180,7 @@ impl Service {
         if let ([id], None) = (ids, request.nonce()) {
             return self.ocsp_for_everybody((at, of), id, now, may_say_unknown);
         }
-        let statuses = ids.iter().map(|id| self.ocsp_status(of, id)).collect::<Result<Vec<_>, _>>();
+        let statuses = ids.iter().map(|id| self.kept_status(of, at, id)).collect::<Result<Vec<_>, _>>();
         let statuses = match statuses {
             Ok(statuses) => statuses,
             Err(fault) => return failed(&fault),
@@ -283,17 +215,15 @@ impl Service {
         now: Timestamp,
         may_say_unknown: impl FnOnce() -> bool,
     ) -> Answered {
-        let responders = &self.responders;
-        let key = (at, id.serial().to_vec());
-        let cached = responders.cache.get(&key);
+        let (kept, key) = (&self.responders.kept, (at, id.serial().to_vec()));
         // Half of its life is left at the least (spec §10), unless it ends with its responder.
         let is_fresh = |answer: &Answer| {
             now < answer.this_update.plus_secs(OCSP_LIFE_SECS / 2) && now.whole_secs() < answer.next_update
         };
-        if let Some(answer) = cached.as_ref().and_then(|answers| answers.get(id)).filter(|answer| is_fresh(answer)) {
+        if let Some(answer) = kept.answer(&key, id).filter(|answer| is_fresh(answer)) {
             return Answered::Cached(answer);
         }
-        let before = *responders.stripe(&key);
+        let before = kept.before(&key);
         let status = match self.ocsp_status(of, id) {
             Ok(status) => status,
             Err(fault) => return failed(&fault),
@@ -314,14 +244,22 @@ impl Service {
         }
         let etag = format!("\"{}\"", Digest::of(&der));
         let answer = Arc::new(Answer { der: der.into(), this_update, next_update, etag });
-        let forgotten = responders.stripe(&key);
-        if *forgotten == before {
-            let answers = responders.cache.get(&key).unwrap_or_default();
-            answers.put(id, answer.clone());
-            responders.cache.insert(key.clone(), answers);
-        }
-        drop(forgotten);
+        kept.keep(&key, before, |known| known.put(id, answer.clone()));
         Answered::Cached(answer)
+    }
+
+    /// The status for one who is to have a signature of its own: what the ledger said is kept, too.
+    fn kept_status(&self, of: &OfCa, at: u16, id: &CertId) -> Result<Status, ServiceFault> {
+        let (kept, key) = (&self.responders.kept, (at, id.serial().to_vec()));
+        if let Some(status) = kept.status(&key) {
+            return Ok(status);
+        }
+        let before = kept.before(&key);
+        let status = self.ocsp_status(of, id)?;
+        if status != Status::Unknown {
+            kept.keep(&key, before, |known| known.set(status));
+        }
+        Ok(status)
     }
 
     /// Whether every responder's key signs so fast that it needs no thread of its own.
@@ -400,7 +338,7 @@ impl Service {
         for one in all.iter().filter(|one| one.ca == of.ca || is_compromised && one.key == of.key) {
             one.responder.store(None);
         }
-        self.responders.forget_all();
+        self.responders.kept.forget_all();
         if let Err(fault) = self.renew_responder(of) {
             tracing::error!(ca = of.ca.place(), %fault, "an OCSP responder was revoked, and nobody answers in its place yet");
             self.keys_due.notify_one();
@@ -432,7 +370,7 @@ impl Service {
             _ => return Ok(()),
         };
         of.answers_as(Some(&certificate))?;
-        self.responders.forget_all();
+        self.responders.kept.forget_all();
         Ok(())
     }
 
@@ -451,7 +389,7 @@ impl Service {
             *of = Arc::new(next);
         }
         self.responders.of.store(Arc::new(all));
-        self.responders.forget_all();
+        self.responders.kept.forget_all();
         Ok(())
     }
 
