@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::mpsc::channel;
 use std::time::Instant;
 
-use semper_api::{Service, ToRevoke};
+use semper_api::{Service, ToRevoke, draft};
 use semper_ledger::sequencer::{Clock, Commit, Draft};
 use semper_ttp::asn1::der;
 use semper_ttp::ca::crl::Reason;
@@ -15,7 +15,7 @@ use semper_ttp::ca::profile::{Profile, ProfileCode};
 use semper_ttp::ca::request::CertificationRequest;
 use semper_ttp::ca::{Authority, CaFact, Grounds, ListId};
 use semper_ttp::digest::Digest;
-use semper_ttp::evidence::{Envelope, Recorded, names};
+use semper_ttp::evidence::{Envelope, Recorded};
 use semper_ttp::time::Timestamp;
 
 use super::super::callers::{Noise, WallClock};
@@ -219,8 +219,7 @@ fn facts(noise: &mut Noise, profile: Digest, now: Timestamp) -> [Draft; 2] {
             event_digest: Digest::default(),
         });
         seq += 1;
-        let draft = Draft::of_fact(fact.kind.role().code(), fact.kind.code(), fact.encode());
-        Draft { step: fact.step().map(|(aggregate, seq)| (aggregate.0, seq)), names: names::of(&fact), ..draft }
+        draft(&fact, None)
     })
 }
 
@@ -234,7 +233,7 @@ mod tests {
         let [issued, revoked] = facts(&mut noise, Digest::of(b"profile"), Timestamp::from_secs(1_800_000_000));
         assert_eq!((issued.names.len(), revoked.names.len()), (2, 1));
         assert_eq!((issued.step.unwrap().1, revoked.step.unwrap().1), (0, 1));
-        let read = names::read_revoked(&revoked.names[0]).unwrap();
+        let read = semper_ttp::evidence::names::read_revoked(&revoked.names[0]).unwrap();
         assert!((1..=SHARDS).contains(&read.list.partition) && read.serial.len() == 16);
     }
 }

@@ -4,6 +4,7 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
+use semper_api::draft;
 use semper_ledger::entry::{Tag, TagSpace, Tags};
 use semper_ledger::receipt::LogIdentity;
 use semper_ledger::sequencer::{Draft, RoleRow};
@@ -22,7 +23,7 @@ use semper_ttp::crypto::{
 };
 use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{
-    Aggregate, Envelope, FACT_VERSION, Formats, Genesis, KeyId, KeyPurpose, LedgerFact, OpsFact, Recorded, names,
+    Aggregate, Envelope, FACT_VERSION, Formats, Genesis, KeyId, KeyPurpose, LedgerFact, OpsFact, Recorded,
 };
 use semper_ttp::policy::roles::{TrustedRole, TrustedRoles};
 use semper_ttp::policy::{Policy, PolicyName};
@@ -455,12 +456,7 @@ impl Maker<'_> {
         self.setting.entropy.fill(&mut salt)?;
         let Setting { now, policy_hash, .. } = *self.setting;
         let fact = fact.into_fact(&Envelope { aggregate, seq: 0, now, salt, policy_hash, event_digest });
-        let (role, kind, bytes) = (fact.kind.role().code(), fact.kind.code(), fact.encode());
-        let draft = match artefact {
-            Some(artefact) => Draft::with_artefact(role, kind, bytes, artefact),
-            None => Draft::of_fact(role, kind, bytes),
-        };
-        self.drafts.push(Draft { tags, step: Some((aggregate.0, 0)), names: names::of(&fact), ..draft });
+        self.drafts.push(Draft { tags, ..draft(&fact, artefact) });
         Ok(())
     }
 }

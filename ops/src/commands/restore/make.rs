@@ -5,10 +5,11 @@ use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use semper_api::draft;
 use semper_ledger::anchor::file::FileAnchor;
 use semper_ledger::disk;
 use semper_ledger::ledger::{self, Ledger, Parts};
-use semper_ledger::sequencer::{Commit, Draft, LogKeys};
+use semper_ledger::sequencer::{Commit, LogKeys};
 use semper_ledger::store::rocks::RocksStore;
 use semper_ttp::crypto::{Entropy as _, LogVerifier, OsEntropy};
 use semper_ttp::digest::Digest;
@@ -188,8 +189,6 @@ fn append(
         policy_hash: policy_hash(config),
         event_digest: Digest::of(b""),
     });
-    let draft = Draft::of_fact(fact.kind.role().code(), fact.kind.code(), fact.encode());
-    let draft = Draft { step: fact.step().map(|(aggregate, seq)| (aggregate.0, seq)), ..draft };
     let ledger = Ledger::open(Parts {
         store,
         anchor: Arc::new(anchor),
@@ -201,6 +200,6 @@ fn append(
         settings: sequencer_settings(&config.ledger),
         tile_cache_bytes: 0,
     })?;
-    let appended = ledger.append(Commit::one(now.millis(), draft));
+    let appended = ledger.append(Commit::one(now.millis(), draft(&fact, None)));
     appended.map(drop).map_err(|refused| Failed::fault(&format!("the entry of the new anchor: {refused}")))
 }
