@@ -133,7 +133,7 @@ impl Metrics {
                 &["authority"]
             )),
             ocsp_responses: register!(IntCounterVec::new(
-                own("semper_ocsp_responses_total", "OCSP responses, by cached, signed or the error's name"),
+                bare("semper_ocsp_responses_total", "OCSP responses, by cached, signed or the error's name"),
                 &["outcome"]
             )),
             responder_end: register!(IntGaugeVec::new(
