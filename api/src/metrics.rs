@@ -16,6 +16,7 @@ use prometheus::{
     Registry, TextEncoder, core::Collector,
 };
 use semper_ledger::sequencer::{GroupReport, Observer, Refused};
+use semper_ttp::ca::ocsp::ErrorStatus;
 use semper_ttp::time::Timestamp;
 
 use crate::service::TimeSource;
@@ -132,10 +133,16 @@ impl Metrics {
                 ),
                 &["authority"]
             )),
-            ocsp_responses: register!(IntCounterVec::new(
-                bare("semper_ocsp_responses_total", "OCSP responses, by cached, signed or the error's name"),
-                &["outcome"]
-            )),
+            ocsp_responses: {
+                let responses = register!(IntCounterVec::new(
+                    bare("semper_ocsp_responses_total", "OCSP responses, by cached, signed or the error's name"),
+                    &["outcome"]
+                ));
+                let errors = ErrorStatus::ALL.map(ErrorStatus::name);
+                let outcomes = ["cached", "signed"].into_iter().chain(errors);
+                outcomes.for_each(|outcome| responses.with_label_values(&[outcome]).inc_by(0));
+                responses
+            },
             responder_end: register!(IntGaugeVec::new(
                 bare(
                     "semper_ocsp_responder_end_timestamp_seconds",

@@ -29,8 +29,27 @@ fn the_demonstration_ends_by_itself_and_can_be_repeated_by_hand() {
     let steps = told["steps"].as_array().expect("steps");
     let text = |value: &Value| value.as_str().expect("text").to_owned();
     let first = |step: &Value| step["commands"][0].as_str().map(str::to_owned).unwrap_or_default();
-    let done =
-        ["init", "serve", "stamp", "kill -9", "serve", "prove", "kill", "verify", "openssl ts", "fsck", "verify"];
+    let done = [
+        "init",
+        "serve",
+        "stamp",
+        "kill -9",
+        "serve",
+        "prove",
+        "party terms",
+        "party identify",
+        "party status",
+        "openssl ocsp",
+        "party revoke",
+        "openssl ocsp",
+        "party proof",
+        "kill",
+        "verify",
+        "openssl ts",
+        "party proof --offline",
+        "fsck",
+        "verify",
+    ];
     assert_eq!(steps.len(), done.len(), "{told:#}");
     for (step, done) in steps.iter().zip(done) {
         assert!(!text(&step["title"]).is_empty());
@@ -42,13 +61,16 @@ fn the_demonstration_ends_by_itself_and_can_be_repeated_by_hand() {
     let results = |step: usize| steps[step]["results"].to_string();
     assert!(results(2).contains("of the ledger") && results(2).contains("contract.txt.tlog-proof"), "{}", results(2));
     assert!(results(5).contains("the same, byte for byte"), "{}", results(5));
-    assert!(results(7).contains("VERIFIED AS A TEST, which proves nothing: contract.txt existed"), "{}", results(7));
-    assert!(results(8).contains("Verification: OK"), "{}", results(8));
-    assert!(results(9).contains("sound") && !results(9).contains("NOT"), "{}", results(9));
-    assert!(results(10).contains("NOT VERIFIED: ") && results(10).contains("(exit code 1)"), "{}", results(10));
+    assert!(results(14).contains("VERIFIED AS A TEST, which proves nothing: contract.txt existed"), "{}", results(14));
+    assert!(results(15).contains("Verification: OK"), "{}", results(15));
+    for (step, due) in [(9, "good"), (11, "revoked"), (12, "was good"), (16, "was good")] {
+        assert!(results(step).contains(due), "{}", results(step));
+    }
+    assert!(results(17).contains("sound") && !results(17).contains("NOT"), "{}", results(17));
+    assert!(results(18).contains("NOT VERIFIED: ") && results(18).contains("(exit code 1)"), "{}", results(18));
 
     // The commands can be repeated by hand, in the folder.
-    for (step, code) in [(7, 0), (8, 0), (9, 0), (10, 1)] {
+    for (step, code) in [(14, 0), (15, 0), (16, 0), (17, 0), (18, 1)] {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(first(&steps[step])).current_dir(&folder).stdin(Stdio::null());
         run_command(shell).expect(code);

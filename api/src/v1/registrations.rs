@@ -207,6 +207,10 @@ pub(super) async fn withdraw(
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
     let WithdrawRequest { statement } = body::json(&bytes)?;
+    // Strangers are told apart by the name that each was told.
+    let stranger = || Digest::of(&[b"stranger\0", &id.octets()[..]].concat());
+    let by = principal.as_ref().map_or_else(stranger, Principal::digest);
+    let repetition = Some(idempotency(&headers, &by, "withdraw", id.octets(), &bytes)?);
     let known = find(&app, id)?;
     let as_officer = reader(&app, &known, principal.as_ref())? == Who::Officer;
     let is_of_party = known.state.application().is_some_and(|application| application.applicant.is_some());
@@ -220,10 +224,6 @@ pub(super) async fn withdraw(
         }
         statement => statement.filter(|_| !is_of_party),
     };
-    // Strangers are told apart by the name that each was told.
-    let stranger = || Digest::of(&[b"stranger\0", &id.octets()[..]].concat());
-    let by = principal.as_ref().map_or_else(stranger, Principal::digest);
-    let repetition = Some(idempotency(&headers, &by, "withdraw", id.octets(), &bytes)?);
     let service = app.service.clone();
     let withdrawn = body::blocking(move || {
         if let Some(statement) = statement {
