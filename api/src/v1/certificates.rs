@@ -223,7 +223,7 @@ fn serial_of(text: &str) -> Result<Vec<u8>, Problem> {
 /// RFC 3339.
 fn moment(text: &str) -> Result<Timestamp, Problem> {
     Timestamp::from_rfc3339(text)
-        .ok_or_else(|| Problem::new(Code::HttpMalformed, "at is a time such as 2026-03-01T12:00:00Z (RFC 3339)"))
+        .ok_or_else(|| Problem::new(Code::HttpMalformed, "a moment is a time such as 2026-03-01T12:00:00Z (RFC 3339)"))
 }
 
 /// An entry, and where its proof is.

@@ -195,8 +195,11 @@ pub(crate) struct KeysImportCa {
     pub(crate) key_passphrase_file: Option<PathBuf>,
     /// Every certificate that it issued, the expired ones too: files, or folders with nothing else in them. PEM, any number in a file,
     /// or DER.
-    #[arg(long, value_name = "FILE|DIR", num_args = 1..)]
+    #[arg(long, value_name = "FILE|DIR", num_args = 1.., required_unless_present = "none_known")]
     pub(crate) certificates: Vec<PathBuf>,
+    /// There is no certificate to hand over: but for what its list revokes, everything that it issued counts as never issued, for good.
+    #[arg(long, conflicts_with = "certificates")]
+    pub(crate) none_known: bool,
     /// Its last list, complete, PEM or DER. What it revokes is revoked here; of a certificate that is not among those handed over, only
     /// the serial number is known from then on.
     #[arg(long, value_name = "FILE")]

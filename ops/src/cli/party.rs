@@ -173,7 +173,7 @@ pub(crate) struct PartyPending {
 #[command(after_help = "Example:\n  semper party read AAECAwQFBgcICQoLDA0ODw --identity officer.p12")]
 pub(crate) struct PartyRead {
     /// The application.
-    #[arg(value_name = "REGISTRATION")]
+    #[arg(value_name = "REGISTRATION", allow_hyphen_values = true)]
     pub(crate) id: RegistrationId,
     /// The record of identity instead of the application.
     #[arg(long)]
@@ -189,7 +189,7 @@ Example:
   semper party identify AAECAwQFBgcICQoLDA0ODw --method video --document passport --identity o.p12")]
 pub(crate) struct PartyIdentify {
     /// The application.
-    #[arg(value_name = "REGISTRATION")]
+    #[arg(value_name = "REGISTRATION", allow_hyphen_values = true)]
     pub(crate) id: RegistrationId,
     /// How it was done: in_person, video, electronic_id, register_extract or other.
     #[arg(long, value_name = "METHOD", value_parser = word::<Method>)]
@@ -211,7 +211,7 @@ pub(crate) struct PartyIdentify {
 #[command(after_help = "Example:\n  semper party approve AAECAwQFBgcICQoLDA0ODw --identity officer.p12")]
 pub(crate) struct PartyApprove {
     /// The application.
-    #[arg(value_name = "REGISTRATION")]
+    #[arg(value_name = "REGISTRATION", allow_hyphen_values = true)]
     pub(crate) id: RegistrationId,
     #[command(flatten)]
     pub(crate) of: OfService,
@@ -224,7 +224,7 @@ Example:
   semper party refuse AAECAwQFBgcICQoLDA0ODw --reason identity_not_proven --identity officer.p12")]
 pub(crate) struct PartyRefuse {
     /// The application.
-    #[arg(value_name = "REGISTRATION")]
+    #[arg(value_name = "REGISTRATION", allow_hyphen_values = true)]
     pub(crate) id: RegistrationId,
     /// Why: identity_not_proven, evidence_insufficient, name_not_allowed, not_entitled, terms_not_accepted, duplicate or other.
     #[arg(long, value_name = "REASON", value_parser = refusal)]
@@ -236,7 +236,8 @@ pub(crate) struct PartyRefuse {
 /// Revoke certificates: one by its serial number, or all that a filter concerns. An officer's act.
 ///
 /// All that is stated must hold of a certificate. With --preview it is only said how many there are. Whoever gives an order for many
-/// may go away: it is an entry of the ledger, and carried out also after a restart.
+/// may go away: it is an entry of the ledger, and carried out also after a restart. Ends with 1 if no certificate is like that; those of
+/// CAs never are: two people revoke them, over `/v1`.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -257,7 +258,7 @@ pub(crate) struct PartyRevoke {
     #[arg(long, value_name = "SHA256")]
     pub(crate) profile: Option<String>,
     /// Issued for this application.
-    #[arg(long, value_name = "REGISTRATION")]
+    #[arg(long, value_name = "REGISTRATION", allow_hyphen_values = true)]
     pub(crate) registration: Option<RegistrationId>,
     /// For the key of this SHA-256 (of its SubjectPublicKeyInfo).
     #[arg(long, value_name = "SHA256")]
@@ -291,7 +292,7 @@ pub(crate) struct PartyExpiring {
 #[command(after_help = "Example:\n  semper party show --identity officer.p12")]
 pub(crate) struct PartyShow {
     /// The party; without one, all of them.
-    #[arg(value_name = "PARTY")]
+    #[arg(value_name = "PARTY", allow_hyphen_values = true)]
     pub(crate) id: Option<PartyId>,
     #[command(flatten)]
     pub(crate) of: OfService,
@@ -304,7 +305,7 @@ Example:
   semper party suspend AAECAwQFBgcICQoLDA0ODw --reason keys_in_doubt --identity officer.p12")]
 pub(crate) struct PartySuspend {
     /// The party.
-    #[arg(value_name = "PARTY")]
+    #[arg(value_name = "PARTY", allow_hyphen_values = true)]
     pub(crate) id: PartyId,
     /// Why: identity_in_doubt, keys_in_doubt, terms_broken, ordered, requested_by_party or other.
     #[arg(long, value_name = "REASON", value_parser = suspension)]
@@ -320,7 +321,7 @@ Example:
   semper party reinstate AAECAwQFBgcICQoLDA0ODw --reason settled --identity officer.p12")]
 pub(crate) struct PartyReinstate {
     /// The party.
-    #[arg(value_name = "PARTY")]
+    #[arg(value_name = "PARTY", allow_hyphen_values = true)]
     pub(crate) id: PartyId,
     /// Why: settled, mistake, ordered, requested_by_party or other.
     #[arg(long, value_name = "REASON", value_parser = reinstatement)]

@@ -30,6 +30,10 @@ pub(super) fn run(args: &cli::KeysExport, as_json: bool) -> Result<(), Failed> {
             file.display()
         )));
     }
+    // A medium that is not mounted must not become a folder on this machine's own disk.
+    if let Some(folder) = args.to.parent().filter(|folder| !folder.as_os_str().is_empty() && !folder.is_dir()) {
+        return Err(Failed::usage(&format!("--to: there is no folder {}", folder.display())));
+    }
     let stopped = Stopped::open(&args.data, args.config.as_deref())?;
     let public_key = Digest::of(stopped.custody.open_soft(id)?.spki_der());
 

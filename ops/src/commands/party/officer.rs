@@ -124,11 +124,26 @@ pub(super) fn revoke(args: &cli::PartyRevoke, as_json: bool) -> Result<Exit, Fai
     let remote = remote(&args.of)?;
     while text(&answer, "state") != "done" {
         std::thread::sleep(ASK_AGAIN);
-        answer = answer_of(remote.call(async |client| client.get_json(&path).await))?;
+        answer = match answer_of(remote.call(async |client| client.get_json(&path).await)) {
+            Ok(answer) => answer,
+            // The order is an entry, and may have been for the caller's own certificate.
+            Err(Failed(_, why)) => {
+                return told(&answer, as_json, |answer| {
+                    format!(
+                        "order {} is accepted and carried out; what became of it cannot be asked: {why}",
+                        text(answer, "id")
+                    )
+                });
+            }
+        };
     }
-    told(&answer, as_json, |answer| {
-        format!("order {}: {} certificates are revoked", text(answer, "id"), answer["revoked"])
-    })
+    let none = answer["revoked"] == 0;
+    let told = told(&answer, as_json, |answer| match none {
+        true => format!("order {}: NOTHING is revoked: no certificate is like that", text(answer, "id")),
+        false => format!("order {}: {} certificates are revoked", text(answer, "id"), answer["revoked"]),
+    });
+    // A mistyped serial number must not look like success.
+    if none { Ok(Exit::Falsified) } else { told }
 }
 
 pub(super) fn expiring(args: &cli::PartyExpiring, as_json: bool) -> Result<Exit, Failed> {
