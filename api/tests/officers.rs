@@ -225,3 +225,29 @@ async fn a_ca_is_revoked_by_two_people() {
     let path = format!("/v1/certificates/{officers}/revoke");
     assert_eq!(world.post(&operator, &path, &json!({ "reason": "superseded" })).await.0, 403);
 }
+
+#[tokio::test]
+async fn a_suspended_officer_does_nothing() {
+    let world = World::new();
+    let (first, operator) = (world.staff("officer"), world.staff("operator"));
+    let member = world.party(&first).await;
+    let hers = certified(&world, &member.login, "officer", &key(), member.id, &[&first, &operator]).await;
+    let world = world.joined_by(&[("officer", &hers)]);
+    let hers = Person::with(hers);
+    let id = world.applied(&[("party-legal", &key())], random().into()).await;
+    world.identified(&hers, &id).await;
+
+    let suspend = format!("/v1/parties/{}/suspend", member.id);
+    let (status, answer) = world.post(&first, &suspend, &json!({ "reason": "keys_in_doubt" })).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(said(&world.approve(&hers, &id).await), due(403, "auth.forbidden"));
+    let reinstate = format!("/v1/parties/{}/reinstate", member.id);
+    let mistake = json!({ "reason": "mistake" });
+    assert_eq!(said(&world.post(&hers, &reinstate, &mistake).await), due(403, "auth.forbidden"));
+    assert_eq!(world.get(&hers, "/v1/me").await.1["roles"], json!([]));
+    assert_eq!(world.get(&hers, "/v1/registrations").await.0, 403);
+
+    let (status, answer) = world.post(&first, &reinstate, &mistake).await;
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(said(&world.approve(&hers, &id).await), due(200, "approved"));
+}

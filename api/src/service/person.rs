@@ -24,10 +24,15 @@ impl Service {
         Ok(status.map(|status| (status, certificate)))
     }
 
-    /// The certificate with this digest and its class, if this service issued it, has revoked neither it nor its CA, and it is valid
-    /// now.
+    /// The certificate with this digest and its class, if this service issued it, has revoked neither it nor its CA, nor suspended whose
+    /// it is, and it is valid now.
     pub(super) fn good_certificate(&self, digest: &Digest) -> Result<Option<(ProfileCode, Certificate)>, ServiceFault> {
-        let good = self.own_certificate(digest)?.filter(|(status, _)| !self.is_withdrawn(status));
+        let mut good = self.own_certificate(digest)?.filter(|(status, _)| !self.is_withdrawn(status));
+        if let Some((_, certificate)) = &good
+            && self.is_of_suspended(certificate)?
+        {
+            good = None;
+        }
         let good = good.filter(|(_, certificate)| certificate.validity().contains(self.now()));
         Ok(good.map(|(status, certificate)| (status.class, certificate)))
     }
@@ -45,6 +50,14 @@ impl Service {
 
     fn is_withdrawn(&self, status: &Status) -> bool {
         status.revoked.is_some() || self.is_revoked_ca(status.list.ca)
+    }
+
+    /// Whether the party is suspended whose certificate this is: then it does nothing, as an officer no more than as a party.
+    pub(crate) fn is_of_suspended(&self, certificate: &Certificate) -> Result<bool, ServiceFault> {
+        match self.officer(certificate.digest())?.person {
+            Person::Party(party) => self.is_suspended(party),
+            Person::Certificate(_) => Ok(false),
+        }
     }
 
     /// Who is behind a certificate. Whoever applied for it with another one is the person of that.

@@ -66,6 +66,9 @@ impl Principal {
         if !certificate.validity().contains(app.service.now()) {
             return Err(denied("your certificate is not valid now"));
         }
+        if app.service.is_of_suspended(&certificate).map_err(|fault| Problem::fault(&fault))? {
+            return Err(denied("the party whose certificate this is is suspended"));
+        }
         let roles = app.service.policies().roles().of(&certificate.digest(), status.class).collect();
         Ok(Self { certificate, status, roles })
     }
