@@ -10,7 +10,8 @@ use semper_ttp::{id::PartyId, registration::document::ApplicationDocument};
 use serde_json::json;
 use world::{
     http::{Asked, ask, json as answered},
-    office::{Person, World, certificates, key, random},
+    key,
+    office::{Person, World, certificates, random},
 };
 
 /// Copies of one request that come at the same moment are one application, and officers see no other.

@@ -15,14 +15,12 @@ use semper_ttp::{
         bulk::{BulkState, Filter, OrderId},
         credential::Status,
         crl::Reason,
-        name::{AlternativeNames, Attribute, DistinguishedName},
         profile::Profile,
     },
-    crypto::{SignatureAlgorithm, Signer, SoftKey},
     digest::Digest,
     evidence::{CaKind, Fact, Kind, names},
 };
-use world::{Disk, Now, Pki, START};
+use world::{Disk, Now, Pki, START, wanted};
 
 struct World {
     disk: Disk,
@@ -47,23 +45,7 @@ impl World {
 
     /// So many certificates of a profile: their serial numbers.
     fn issue(&self, profile: &str, count: usize) -> Vec<Vec<u8>> {
-        let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
-        let subject = [
-            (Attribute::Country, "FR"),
-            (Attribute::Organization, "Example"),
-            (Attribute::OrganizationIdentifier, "NTRFR-000000000"),
-            (Attribute::CommonName, "Example"),
-        ];
-        let wanted = ToIssue {
-            ca: CaId::first(Authority::Party),
-            profile: Profile::named(profile),
-            subject: DistinguishedName(subject.map(|(attribute, text)| (attribute, text.to_owned())).into()),
-            alternative_names: AlternativeNames::default(),
-            spki_der: key.spki_der().to_vec(),
-            serial: None,
-            registration: vec![5; 16],
-            request: Digest::of(b"request"),
-        };
+        let wanted = ToIssue { registration: vec![5; 16], ..wanted(profile) };
         (0..count).map(|_| self.service.issue(&wanted).unwrap().certificate.serial()).collect()
     }
 

@@ -16,8 +16,8 @@ use semper_ttp::{
     digest::Digest,
     evidence::{CaKind, Fact, Kind},
 };
-use world::certified::{CA, World, key, names, wanted};
-use world::{BASE_URL, DAY_SECS, START};
+use world::certified::{CA, World, names};
+use world::{BASE_URL, DAY_SECS, START, wanted};
 
 #[tokio::test]
 async fn a_revocation_is_seen_at_once_in_every_form() {
@@ -203,13 +203,13 @@ fn what_may_not_be_issued_is_recorded() {
         other => panic!("{other:?}"),
     };
     // A natural person without a name of his own.
-    assert_eq!(refused(&wanted(&key(), "party-natural")), IssueRefusal::Lint);
-    let stolen = key();
-    let issued = world.service.issue(&wanted(&stolen, "party-legal")).unwrap();
+    assert_eq!(refused(&wanted("party-natural")), IssueRefusal::Lint);
+    let stolen = wanted("party-legal");
+    let issued = world.service.issue(&stolen).unwrap();
     world.revoke(&issued.certificate.serial(), Reason::KeyCompromise).unwrap();
-    assert_eq!(refused(&wanted(&stolen, "party-legal")), IssueRefusal::KeyCompromised);
+    assert_eq!(refused(&stolen), IssueRefusal::KeyCompromised);
     // A serial number that an approval drew is given once.
-    let once = ToIssue { serial: Some([9; 16]), ..wanted(&key(), "party-legal") };
+    let once = ToIssue { serial: Some([9; 16]), ..wanted("party-legal") };
     let issued = world.service.issue(&once).unwrap();
     assert_eq!(issued.certificate.serial()[1..], [9; 15]);
     let twice = world.service.issue(&once).unwrap_err();

@@ -13,8 +13,8 @@ use semper_ttp::{
 };
 use serde_json::json;
 use world::{
-    DAY_SECS, START,
-    office::{ORIGIN, Person, World, certificates, key, random},
+    DAY_SECS, START, key,
+    office::{ORIGIN, Person, World, certificates, random},
     wanted,
 };
 

@@ -15,8 +15,8 @@ use semper_ttp::{
 };
 use serde_json::{Value, json};
 use world::{
-    DAY_SECS, START,
-    office::{CA, Person, TERMS, World, certificates, identity, key, offer, random},
+    DAY_SECS, START, key,
+    office::{CA, Person, TERMS, World, certificates, identity, offer, random},
 };
 
 #[tokio::test]

@@ -22,9 +22,9 @@ use semper_ttp::timestamp::request::{Imprint, Request as StampRequest};
 use semper_ttp::timestamp::{Accuracy, Endpoint as StampingEndpoint, Settings, Tsu};
 use semper_ttp::x509::Certificate;
 use serde_json::Value;
-use world::certified::{World, key, names, wanted};
+use world::certified::{World, names};
 use world::http::{Asked, ask, json};
-use world::{DAY_SECS, Disk, Now, Pki, START};
+use world::{DAY_SECS, Disk, Now, Pki, START, key, wanted};
 
 const ROOT: CaId = CaId::first(Authority::Root);
 
@@ -88,7 +88,7 @@ async fn a_revoked_ca_signs_nothing_more_also_after_a_restart() {
     let world = World::with_logged_ca();
     let serial = world.issue().certificate.serial();
     world.revoke_by(ROOT, &world.pki.ca.serial(), Reason::CaCompromise).unwrap();
-    let refused = |world: &World| match world.service.issue(&wanted(&key(), "party-legal")) {
+    let refused = |world: &World| match world.service.issue(&wanted("party-legal")) {
         Err(CredentialFault::Refused(CredentialRefusal::Issue(why))) => why,
         other => panic!("{other:?}"),
     };
@@ -116,7 +116,7 @@ async fn a_revoked_ca_signs_nothing_more_also_after_a_restart() {
 #[tokio::test]
 async fn certificates_of_a_revoked_ca_open_nothing() {
     let world = World::with_logged_ca();
-    let officer = world.service.issue(&wanted(&key(), "officer")).unwrap().certificate;
+    let officer = world.service.issue(&wanted("officer")).unwrap().certificate;
     let mut policies = Policies::builtin();
     let granted = TrustedRoles::file(&[(TrustedRole::RevocationOfficer, officer.digest())]);
     policies.set_roles(granted.into_bytes()).unwrap();
@@ -159,7 +159,7 @@ async fn a_unit_whose_certificate_is_revoked_stamps_no_more() {
     let ca = CaId::first(Authority::Tsu);
     let service = pki.stamping(&disk, &now, Vec::new());
     let spki_der = signer.spki_der().to_vec();
-    let unit = ToIssue { ca, spki_der, registration: Vec::new(), ..wanted(&key(), "tsu") };
+    let unit = ToIssue { ca, spki_der, ..wanted("tsu") };
     let unit = service.issue(&unit).unwrap().certificate;
     drop(service);
     let request = StampRequest {
@@ -275,7 +275,7 @@ fn a_list_lacks_nothing_that_was_decided_before_it() {
     let hook = Arc::new(Hook(Mutex::new(None)));
     let service = pki.service_of(&disk, &now, hook.clone());
     service.renew_crls().unwrap();
-    let [first, second] = [(); 2].map(|()| service.issue(&wanted(&key(), "party-legal")).unwrap().certificate);
+    let [first, second] = [(); 2].map(|()| service.issue(&wanted("party-legal")).unwrap().certificate);
     let revoke = |certificate: &Certificate| {
         let (ca, serial) = (CaId::first(Authority::Party), certificate.serial());
         let (reason, officer) = (Reason::Superseded, Digest::of(b"officer"));

@@ -23,45 +23,20 @@ use semper_ttp::{
     ca::{
         Authority, CaId,
         crl::Reason,
-        name::{AlternativeNames, Attribute, DistinguishedName},
         ocsp::{
             HashAlgorithm, IssuerHashes,
             response::{BasicResponse, ReadResponse, ReadStatus, read},
         },
-        profile::Profile,
     },
-    crypto::{PublicKey, Purpose, SignatureAlgorithm, Signer, SoftKey, Verifier, verify_chain, verify_crl},
+    crypto::{PublicKey, Purpose, Verifier, verify_chain, verify_crl},
     digest::Digest,
     time::Timestamp,
 };
 use tower::ServiceExt;
 
-use super::{Disk, Now, Pki, START};
+use super::{Disk, Now, Pki, START, wanted};
 
 pub(crate) const CA: CaId = CaId::first(Authority::Party);
-
-pub(crate) fn wanted(key: &SoftKey, profile: &str) -> ToIssue {
-    let subject = [
-        (Attribute::Country, "FR"),
-        (Attribute::Organization, "Example"),
-        (Attribute::OrganizationIdentifier, "NTRFR-000000000"),
-        (Attribute::CommonName, "Example"),
-    ];
-    ToIssue {
-        ca: CA,
-        profile: Profile::named(profile),
-        subject: DistinguishedName(subject.map(|(attribute, text)| (attribute, text.to_owned())).into()),
-        alternative_names: AlternativeNames::default(),
-        spki_der: key.spki_der().to_vec(),
-        serial: None,
-        registration: vec![5; 16],
-        request: Digest::of(b"request"),
-    }
-}
-
-pub(crate) fn key() -> SoftKey {
-    SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap()
-}
 
 pub(crate) struct World {
     pub(crate) disk: Disk,
@@ -80,7 +55,7 @@ impl World {
     }
 
     pub(crate) fn issue(&self) -> IssuedCertificate {
-        self.service.issue(&wanted(&key(), "party-legal")).unwrap()
+        self.service.issue(&wanted("party-legal")).unwrap()
     }
 
     pub(crate) fn revoke(&self, serial: &[u8], reason: Reason) -> Result<u64, CredentialFault> {
@@ -113,12 +88,8 @@ impl World {
     /// With a CA whose own certificate is in the ledger, by the root.
     pub(crate) fn with_logged_ca() -> Self {
         let (disk, now, mut pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
-        let wanted = ToIssue {
-            ca: CaId::first(Authority::Root),
-            spki_der: pki.ca.spki_der(),
-            registration: Vec::new(),
-            ..wanted(&key(), "issuing-ca")
-        };
+        let ca = CaId::first(Authority::Root);
+        let wanted = ToIssue { ca, spki_der: pki.ca.spki_der(), ..wanted("issuing-ca") };
         let service = pki.service(&disk, &now, 0);
         pki.ca = service.issue(&wanted).unwrap().certificate;
         Self { disk, now, pki, service }.restart(0)

@@ -153,7 +153,7 @@ pub(crate) fn subject(common_name: &str) -> Subject {
 }
 
 pub(crate) fn authority(authority: Authority, crl_life_secs: u32) -> AuthorityKey {
-    let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+    let key = key();
     let issuer = Issuer::self_signed(&subject(authority.name()), key.spki_der(), key.algorithm()).unwrap();
     let ca = CaId::first(authority);
     AuthorityKey { ca, certificate: Vec::new(), issuer, signer: Some(Arc::new(key)), crl_life_secs, shards: 0 }
@@ -189,13 +189,13 @@ pub(crate) struct Pki {
     responder_key: Arc<SoftKey>,
 }
 
-fn key() -> Arc<SoftKey> {
-    Arc::new(SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap())
+pub(crate) fn key() -> SoftKey {
+    SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap()
 }
 
 impl Pki {
     pub(crate) fn new() -> Self {
-        let (root_key, ca_key) = (key(), key());
+        let (root_key, ca_key) = (Arc::new(key()), Arc::new(key()));
         let made = |profile: &str, name: &str, key: &SoftKey, by: &Issuer, signer: &SoftKey| {
             let mut random = [0; 16];
             OsEntropy.fill(&mut random).unwrap();
@@ -219,7 +219,7 @@ impl Pki {
         let root = made("root", "Root", &root_key, &itself, &root_key);
         let by_root = Issuer::new(Authority::Root, &root, root_key.algorithm()).unwrap();
         let ca = made("issuing-ca", "Party CA", &ca_key, &by_root, &root_key);
-        Self { root, ca, root_key, ca_key, responder_key: key() }
+        Self { root, ca, root_key, ca_key, responder_key: Arc::new(key()) }
     }
 
     fn held(&self, authority: Authority, certificate: &Certificate, key: &Arc<SoftKey>, shards: u32) -> AuthorityKey {

@@ -29,7 +29,7 @@ use semper_ttp::{
         crl::Reason,
         name::{Attribute, DistinguishedName},
     },
-    crypto::{Entropy, OsEntropy, SignatureAlgorithm, Signer, SoftKey},
+    crypto::{Entropy, OsEntropy, Signer, SoftKey},
     digest::Digest,
     evidence::{Fact, Kind},
     id::PartyId,
@@ -40,7 +40,7 @@ use semper_ttp::{
 use serde_json::{Value, json};
 use tower::ServiceExt;
 
-use super::{DAY_SECS, Disk, Now, Pki, START, openapi, wanted};
+use super::{DAY_SECS, Disk, Now, Pki, START, key, openapi, wanted};
 
 pub(crate) const CA: CaId = CaId::first(Authority::Party);
 pub(crate) const TERMS: &[u8] = b"Be honest.";
@@ -65,10 +65,6 @@ pub(crate) struct World {
 /// Somebody with a certificate, or without.
 pub(crate) struct Person {
     pub(crate) certificate: Option<Arc<Certificate>>,
-}
-
-pub(crate) fn key() -> SoftKey {
-    SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap()
 }
 
 pub(crate) fn random() -> [u8; 16] {
