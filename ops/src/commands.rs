@@ -3,9 +3,11 @@
 mod atomic;
 mod hashing;
 mod identity;
+mod pem_file;
 mod remote;
 mod running;
 pub(crate) mod say;
+mod stopped;
 
 pub(crate) mod anchor;
 pub(crate) mod audit;

@@ -25,21 +25,20 @@ use std::sync::Arc;
 use semper_api::Policies;
 use semper_ledger::anchor::AnchorError;
 use semper_ledger::anchor::file::FileAnchor;
-use semper_ledger::ledger::{self, Ledger, Parts};
+use semper_ledger::ledger::{self, Ledger};
 use semper_ledger::note::NoteSigner;
-use semper_ledger::sequencer::{Commit, LogKeys, Refused, SequencerSettings};
+use semper_ledger::sequencer::{Commit, LogKeys, Refused};
 use semper_ledger::store::rocks::RocksStore;
 use semper_ttp::asn1::pem;
 use semper_ttp::ca::Authority;
 use semper_ttp::ca::name::{AlternativeNameFault, AlternativeNames, SubjectFault};
-use semper_ttp::clock::{Clock, Verdict};
-use semper_ttp::crypto::{CryptoFault, Entropy, EntropyFault, LogSigner, LogVerifier, OsEntropy, Passphrase};
+use semper_ttp::crypto::{CryptoFault, Entropy, EntropyFault, LogSigner, OsEntropy, Passphrase};
 use semper_ttp::evidence::KeyPurpose;
 use semper_ttp::policy::Policy;
 use semper_ttp::time::Timestamp;
 use semper_ttp::verify::LedgerPromise;
 
-use super::say;
+use super::{say, stopped};
 use crate::cli;
 use crate::clock::{Kernel, Readings, Source, SystemReadings};
 use crate::config::{ClockSource, Config, ConfigError, Identity, IdentityIncomplete, Secret, SecretError};
@@ -295,7 +294,7 @@ impl Plan {
     /// # Errors
     /// [`InitError::Clock`], unless `believed`.
     fn judge_clock(&self, believed: bool, kernel: &mut dyn Source) -> Result<(), InitError> {
-        if believed { Ok(()) } else { judge_clock(&self.config, kernel).map_err(InitError::Clock) }
+        if believed { Ok(()) } else { stopped::judge_clock(&self.config, kernel).map_err(InitError::Clock) }
     }
 
     /// Makes the service in `root`. `readings` is the clock of its first entries.
@@ -407,41 +406,9 @@ impl Plan {
         let store = RocksStore::create(&folder.path("store"), &rocks_settings(settings)).map_err(DataError::from)?;
         let (new_anchor, anchor) = NewAnchor::create(folder.anchor_file(settings))?;
         ledger::create(&store, &anchor, keys.identity())?;
-        let ledger = Ledger::open(Parts {
-            store: Arc::new(store),
-            anchor: Arc::new(anchor),
-            journal: Arc::new(folder.journal(settings, &self.identity.origin)),
-            keys,
-            verifier: Arc::new(LogVerifier),
-            clock: Arc::new(FirstClock(readings)),
-            observer: Arc::new(()),
-            settings: SequencerSettings { mmd_ms: settings.mmd_ms(), ..SequencerSettings::default() },
-            tile_cache_bytes: 0,
-        })?;
+        let place = (Arc::new(store) as _, Arc::new(anchor));
+        let ledger = stopped::open(folder, &self.config, place, keys, readings)?;
         Ok((ledger, new_anchor))
-    }
-}
-
-/// Whether the clock may bind a ledger that no server runs: with source `kernel`, one good sample, as a token needs it.
-///
-/// # Errors
-/// Why nobody vouches for it.
-pub(super) fn judge_clock(config: &Config, kernel: &mut dyn Source) -> Result<(), String> {
-    if config.clock.source == ClockSource::Assumed {
-        return Ok(());
-    }
-    let observation = kernel.observe().map_err(|error| error.to_string())?;
-    let mut clock = Clock::new(config.clock_settings()).map_err(|fault| fault.to_string())?;
-    let at = SystemReadings::new().read();
-    clock.sample(at, Some(observation));
-    match clock.check(at) {
-        (Verdict::Issue { .. }, _) => Ok(()),
-        (Verdict::Refuse(_), _) if !observation.synchronised => Err("it is not synchronised".to_owned()),
-        (Verdict::Refuse(_), _) => Err(format!(
-            "estimated error {} ms, maximum {} ms",
-            observation.estimated_error.as_millis(),
-            observation.max_error.as_millis()
-        )),
     }
 }
 
@@ -470,19 +437,6 @@ impl Drop for NewAnchor {
         if let Some(path) = &self.0 {
             let _ = fs::remove_file(path); // what is told is why init failed
         }
-    }
-}
-
-/// The clock of the ledger while no server runs it.
-pub(super) struct FirstClock(pub(super) Arc<dyn Readings>);
-
-impl semper_ledger::sequencer::Clock for FirstClock {
-    fn now_ms(&self) -> u64 {
-        self.0.read().wall_ms()
-    }
-
-    fn wait_ms(&self, ms: u64) {
-        std::thread::sleep(std::time::Duration::from_millis(ms));
     }
 }
 

@@ -13,9 +13,9 @@ use semper_api::client::ClientError;
 use semper_ttp::crypto::{Entropy as _, OsEntropy};
 use serde_json::{Value, json};
 
-use super::remote::{Remote, exit_of};
+use super::remote::{as_person, exit_of, json_of, text};
 use super::running::Failed;
-use super::{atomic, identity, say};
+use super::{atomic, say};
 use crate::cli::{self, KeysCommand};
 use crate::exit::Exit;
 
@@ -40,26 +40,10 @@ pub(crate) fn run(args: cli::Keys, json: bool) -> Exit {
     }
 }
 
-fn remote(of: &cli::OfService) -> Result<Remote, Failed> {
-    let identity = identity::open(&of.identity, of.identity_passphrase_file.as_deref(), "operator")?;
-    Remote::with_identity(&of.url, &identity).map_err(|error| Failed(error.exit(), error.to_string()))
-}
-
-fn failed(error: &ClientError) -> Failed {
-    Failed(exit_of(error), error.to_string())
-}
-
-fn read(answer: Result<impl AsRef<[u8]>, ClientError>) -> Result<Value, Failed> {
-    let answer = answer.map_err(|error| failed(&error))?;
-    serde_json::from_slice(answer.as_ref()).map_err(|error| Failed::fault(&format!("the server's answer: {error}")))
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or("-")
-}
+const OPERATOR: &str = "operator";
 
 fn list(args: &cli::KeysList, json: bool) -> Result<(), Failed> {
-    let answer = read(remote(&args.of)?.call(async |client| client.get_json("/v1/keys").await))?;
+    let answer = json_of(as_person(&args.of, OPERATOR)?.call(async |client| client.get_json("/v1/keys").await))?;
     if json {
         say::json(&answer);
         return Ok(());
@@ -88,24 +72,17 @@ fn post(of: &cli::OfService, path: &str, key: Option<&str>, body: &Value) -> Res
         }
     };
     let body = body.to_string().into_bytes();
-    let answer = remote(of)?.call(async |client| client.post_json(path, &key, body).await);
+    let answer = as_person(of, OPERATOR)?.call(async |client| client.post_json(path, &key, body).await);
     if let Err(error @ (ClientError::Broken { .. } | ClientError::TimedOut { .. })) = &answer {
-        let Failed(exit, why) = failed(error);
-        return Err(Failed(
-            exit,
-            format!("{why}. Ask again with --idempotency-key {key}, so that nothing is done twice"),
-        ));
+        let again = format!("{error}. Ask again with --idempotency-key {key}, so that nothing is done twice");
+        return Err(Failed(exit_of(error), again));
     }
-    Ok(answer.map_err(|error| failed(&error))?.into())
-}
-
-fn value(answer: &[u8]) -> Result<Value, Failed> {
-    serde_json::from_slice(answer).map_err(|error| Failed::fault(&format!("the server's answer: {error}")))
+    Ok(answer?.into())
 }
 
 fn rotate(args: &cli::KeysRotate, json: bool) -> Result<(), Failed> {
     let path = format!("/v1/keys/{}/rotate", args.key.name());
-    let answer = value(&post(&args.of, &path, args.idempotency_key.as_deref(), &json!({}))?)?;
+    let answer = json_of(Ok(post(&args.of, &path, args.idempotency_key.as_deref(), &json!({}))?))?;
     if json {
         say::json(&answer);
         return Ok(());
@@ -133,7 +110,7 @@ fn import(args: &cli::KeysImport, json: bool) -> Result<(), Failed> {
     let pem = std::fs::read_to_string(&args.file);
     let pem = pem.map_err(|error| Failed::usage(&format!("cannot read {}: {error}", args.file.display())))?;
     let answer = post(&args.of, "/v1/keys/import", args.idempotency_key.as_deref(), &json!({ "pem": pem }))?;
-    let answer = value(&answer)?;
+    let answer = json_of(Ok(answer))?;
     if json {
         say::json(&answer);
         return Ok(());

@@ -162,7 +162,7 @@ async fn find(args: &cli::Monitor, outlets: &Outlets<'_>) -> Result<LogSource, F
             Ok(source) => return Ok(source),
             // A URL that can never be one is the user's to mend.
             Err(SourceError::Http { error: error @ (ClientError::Url { .. } | ClientError::Tls { .. }), .. }) => {
-                return Err(Failed(exit_of(&error), error.to_string()));
+                return Err(error.into());
             }
             Err(error) if args.once => return Err(Failed(exit_of_source(&error), error.to_string())),
             Err(error) => outlets.failed(&error.into()),

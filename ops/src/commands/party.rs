@@ -5,11 +5,10 @@ mod folder;
 mod officer;
 mod proof;
 
-use semper_api::client::ClientError;
 use semper_ttp::crypto::{Entropy as _, OsEntropy};
 use serde_json::Value;
 
-use super::remote::exit_of;
+use super::remote::text;
 use super::running::Failed;
 use super::say;
 use crate::cli::{self, PartyCommand};
@@ -40,19 +39,10 @@ pub(crate) fn run(args: cli::Party, json: bool) -> Exit {
     })
 }
 
-fn read(answer: Result<impl AsRef<[u8]>, ClientError>) -> Result<Value, Failed> {
-    let answer = answer.map_err(|error| Failed(exit_of(&error), error.to_string()))?;
-    serde_json::from_slice(answer.as_ref()).map_err(|error| Failed::fault(&format!("the server's answer: {error}")))
-}
-
 fn random() -> Result<[u8; 16], Failed> {
     let mut random = [0; 16];
     OsEntropy.fill(&mut random).map_err(|fault| Failed::fault(&fault))?;
     Ok(random)
-}
-
-fn text<'a>(value: &'a Value, name: &str) -> &'a str {
-    value[name].as_str().unwrap_or("-")
 }
 
 /// One line for an application.

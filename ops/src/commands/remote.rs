@@ -6,8 +6,12 @@ use semper_api::client::{Client, ClientError, Which};
 use semper_api::tls::{ClientIdentity, ClientTrust};
 use semper_ledger::note::Note;
 use semper_ledger::receipt::tlog_proof::TlogProof;
+use serde_json::Value;
 use tokio::runtime::Runtime;
 
+use super::identity;
+use super::running::Failed;
+use crate::cli;
 use crate::exit::Exit;
 
 /// A client with a runtime of its own, usable from several threads at once.
@@ -100,6 +104,34 @@ impl Remote {
             std::thread::sleep(ASK_AGAIN);
         }
     }
+}
+
+/// The server that a command names, asked as the person who calls it, who is an `officer` or `operator` in what is told.
+///
+/// # Errors
+/// The identity does not open, or the URL.
+pub(crate) fn as_person(of: &cli::OfService, person: &str) -> Result<Remote, Failed> {
+    let identity = identity::open(&of.identity, of.identity_passphrase_file.as_deref(), person)?;
+    Remote::with_identity(&of.url, &identity).map_err(|error| Failed(error.exit(), error.to_string()))
+}
+
+impl From<ClientError> for Failed {
+    fn from(error: ClientError) -> Self {
+        Failed(exit_of(&error), error.to_string())
+    }
+}
+
+/// The JSON of an answer.
+///
+/// # Errors
+/// There was none, or it is no JSON.
+pub(crate) fn json_of(answer: Result<impl AsRef<[u8]>, ClientError>) -> Result<Value, Failed> {
+    serde_json::from_slice(answer?.as_ref()).map_err(|error| Failed::fault(&format!("the server's answer: {error}")))
+}
+
+/// A member of an answer that is a text, or what is shown without one.
+pub(crate) fn text<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or("-")
 }
 
 /// Between two questions whether witnesses have cosigned.

@@ -5,12 +5,11 @@ use std::process::Command;
 use std::sync::LazyLock;
 
 use semper_ledger::entry::{Entry, Tag, TagSpace};
-use semper_ledger::erasure::MemoryJournal;
 use semper_ledger::merkle::sha256;
 use semper_ledger::port::Verifier as _;
 use semper_ttp::ca::profile::{ProfileCode, builtin};
 use semper_ttp::ca::{CaFact, Crl};
-use semper_ttp::crypto::{Purpose, verify_chain, verify_crl};
+use semper_ttp::crypto::{LogVerifier, Purpose, verify_chain, verify_crl};
 use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{CaKind, Fact, Genesis, KeyId, Kind, LedgerFact, LedgerKind, OpsFact, Recorded};
 use semper_ttp::policy::PolicyName;
@@ -67,18 +66,8 @@ fn the_ledger_tells_everything_that_was_made() {
     assert_eq!(*loaded.log_keys.identity(), log);
     assert_eq!(log.note_key.to_string(), DEMO.made.vkey);
     assert_eq!(loaded.units.len(), 2);
-    let ledger = Ledger::open(Parts {
-        store: loaded.store,
-        anchor: loaded.anchor,
-        journal: Arc::new(MemoryJournal::default()),
-        keys: loaded.log_keys,
-        verifier: Arc::new(LogVerifier),
-        clock: Arc::new(FirstClock(Arc::new(SystemReadings::new()))),
-        observer: Arc::new(()),
-        settings: SequencerSettings::default(),
-        tile_cache_bytes: 0,
-    })
-    .unwrap();
+    let place = (loaded.store as _, loaded.anchor);
+    let ledger = stopped::open(&folder, &config, place, loaded.log_keys, Arc::new(SystemReadings::new())).unwrap();
     let reader = ledger.reader();
     assert_eq!((reader.size(), DEMO.made.entries), (49, 49));
     // One group: no receipt is ever for a tree of one leaf.

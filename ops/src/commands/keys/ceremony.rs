@@ -11,9 +11,10 @@ use semper_ttp::time::Timestamp;
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 
-use super::{failed, post, remote, value, write};
+use super::{OPERATOR, post, write};
 use crate::cli::{self, OfService, Step};
 use crate::clock::{Readings as _, SystemReadings};
+use crate::commands::remote::{as_person, json_of};
 use crate::commands::running::Failed;
 use crate::commands::{identity, say};
 use crate::exit::Exit;
@@ -26,8 +27,8 @@ struct Person {
 
 pub(super) fn run(args: &cli::KeysCeremony, as_json: bool) -> Result<(), Failed> {
     let people = people(args)?;
-    let known = remote(&args.of)?.call(async |client| client.get_json("/.well-known/semper").await);
-    let known = value(&known.map_err(|error| failed(&error))?)?;
+    let remote = as_person(&args.of, OPERATOR)?;
+    let known = json_of(remote.call(async |client| client.get_json("/.well-known/semper").await))?;
     let service = known["ledger"]["origin"].as_str().unwrap_or_default().to_owned();
 
     let began = now();
@@ -75,7 +76,7 @@ pub(super) fn run(args: &cli::KeysCeremony, as_json: bool) -> Result<(), Failed>
     let record = json!({ "transcript": transcript, "statements": statements });
     // Before it goes to the server: what was done is written down in any case.
     write(&args.transcript, format!("{record}\n").as_bytes())?;
-    let answer = value(&post(&args.of, "/v1/keys/ceremonies", None, &record)?)?;
+    let answer = json_of(Ok(post(&args.of, "/v1/keys/ceremonies", None, &record)?))?;
     if as_json {
         say::json(
             &json!({ "transcript": args.transcript, "recorded": answer, "steps": steps, "failed": trouble.is_some() }),
@@ -105,13 +106,10 @@ fn people(args: &cli::KeysCeremony) -> Result<[Person; 2], Failed> {
         identity: args.officer.clone(),
         identity_passphrase_file: args.officer_passphrase_file.clone(),
     };
-    let both = [("operator", &args.of), ("officer", &of_officer)].map(|(capacity, of)| -> Result<Person, Failed> {
+    let both = [(OPERATOR, &args.of), ("officer", &of_officer)].map(|(capacity, of)| -> Result<Person, Failed> {
         let file = of.identity_passphrase_file.as_deref();
         let (key, certificate) = identity::signer(&of.identity, file, capacity)?;
-        let client = identity::open(&of.identity, file, capacity)?;
-        let client = crate::commands::remote::Remote::with_identity(&of.url, &client)
-            .map_err(|error| Failed(error.exit(), error.to_string()))?;
-        client.call(async |client| client.get_json("/v1/me").await).map_err(|error| failed(&error))?;
+        as_person(of, capacity)?.call(async |client| client.get_json("/v1/me").await)?;
         Ok::<_, Failed>(Person { capacity, key, certificate })
     });
     let [operator, officer] = both;
@@ -124,7 +122,7 @@ fn people(args: &cli::KeysCeremony) -> Result<[Person; 2], Failed> {
 
 fn take(step: &Step, of: &OfService) -> Result<Value, Failed> {
     match step {
-        Step::Rotate(key) => value(&post(of, &format!("/v1/keys/{}/rotate", key.name()), None, &json!({}))?),
+        Step::Rotate(key) => json_of(Ok(post(of, &format!("/v1/keys/{}/rotate", key.name()), None, &json!({}))?)),
         Step::Request(key, file) => {
             let document = post(of, &format!("/v1/keys/{}/request", key.name()), None, &json!({}))?;
             write(file, &document)?;
@@ -133,7 +131,7 @@ fn take(step: &Step, of: &OfService) -> Result<Value, Failed> {
         Step::Import(file) => {
             let pem = std::fs::read_to_string(file);
             let pem = pem.map_err(|error| Failed::usage(&format!("cannot read {}: {error}", file.display())))?;
-            value(&post(of, "/v1/keys/import", None, &json!({ "pem": pem }))?)
+            json_of(Ok(post(of, "/v1/keys/import", None, &json!({ "pem": pem }))?))
         }
     }
 }

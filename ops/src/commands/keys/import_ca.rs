@@ -11,7 +11,6 @@ use std::path::{Path, PathBuf};
 use semper_api::draft;
 use semper_ledger::entry::{Tag, TagSpace, Tags};
 use semper_ledger::sequencer::{Commit, Draft, RoleRow};
-use semper_ttp::asn1::pem;
 use semper_ttp::ca::credential::{CertificateState, Credential, CredentialEvent, Import, Revocation};
 use semper_ttp::ca::crl::Revoked;
 use semper_ttp::ca::imported::{LastList, Predecessor};
@@ -27,13 +26,11 @@ use serde_json::json;
 
 use super::stopped::Stopped;
 use crate::cli;
+use crate::commands::pem_file::{bytes_of, certificate_of, certificates_of, decoded, read_certificate, refused};
 use crate::commands::running::Failed;
 use crate::commands::say;
 use crate::config::Keys;
 use crate::progress::Progress;
-
-/// Longest file that is read, bytes: a list of a million certificates has 40 MB.
-const FILE_MAX: u64 = 256 << 20;
 
 /// Certificates of one commit.
 const GROUP: usize = 500;
@@ -45,10 +42,7 @@ const SHOWN: usize = 10;
 const CLOCK: ClockVerdict = ClockVerdict::Synced;
 
 pub(super) fn run(args: &cli::KeysImportCa, as_json: bool) -> Result<(), Failed> {
-    let certificate = match certificates_of(&args.certificate)?.as_slice() {
-        [der] => read_certificate(&args.certificate, der)?,
-        _ => return Err(refused(&args.certificate, &"must hold exactly one certificate")),
-    };
+    let certificate = certificate_of(&args.certificate)?;
     let key = key(args, &certificate)?;
     let files = files_of(&args.certificates)?;
     let stopped = Stopped::open(&args.data, args.config.as_deref())?;
@@ -93,38 +87,6 @@ pub(super) fn run(args: &cli::KeysImportCa, as_json: bool) -> Result<(), Failed>
         place = ca.place(),
     ));
     Ok(())
-}
-
-fn refused(path: &Path, why: &dyn std::fmt::Display) -> Failed {
-    Failed::usage(&format!("{}: {why}", path.display()))
-}
-
-fn bytes_of(path: &Path) -> Result<Vec<u8>, Failed> {
-    let length = fs::metadata(path).map_err(|error| refused(path, &error))?.len();
-    if length > FILE_MAX {
-        return Err(refused(path, &format!("has {length} bytes; at most {FILE_MAX} are read")));
-    }
-    fs::read(path).map_err(|error| refused(path, &error))
-}
-
-/// What a file holds under this label in PEM, or as a whole in DER.
-fn decoded(path: &Path, label: &str) -> Result<Vec<Vec<u8>>, Failed> {
-    let bytes = bytes_of(path)?;
-    match std::str::from_utf8(&bytes) {
-        Ok(text) if text.contains("-----BEGIN ") => {
-            let blocks = pem::decode(label, text).filter(|blocks| !blocks.is_empty());
-            blocks.ok_or_else(|| refused(path, &format!("has no whole {label} in PEM")))
-        }
-        _ => Ok(vec![bytes]),
-    }
-}
-
-fn certificates_of(path: &Path) -> Result<Vec<Vec<u8>>, Failed> {
-    decoded(path, "CERTIFICATE")
-}
-
-fn read_certificate(path: &Path, der: &[u8]) -> Result<Certificate, Failed> {
-    Certificate::from_der(der).map_err(|fault| refused(path, &fault))
 }
 
 /// Every file that was named, and every file of the folders that were.

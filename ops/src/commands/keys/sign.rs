@@ -1,7 +1,5 @@
 //! `semper keys sign`: beside the root's key, without network, ledger and server.
 
-use std::path::Path;
-
 use semper_ttp::asn1::{oid, pem};
 use semper_ttp::ca::Authority;
 use semper_ttp::ca::certificate::Issuer;
@@ -15,6 +13,7 @@ use serde_json::{Value, json};
 use super::write;
 use crate::cli;
 use crate::clock::{Readings as _, SystemReadings};
+use crate::commands::pem_file::{bytes_of, certificate_of, refused};
 use crate::commands::running::Failed;
 use crate::commands::say;
 use crate::config::Keys;
@@ -23,19 +22,12 @@ use crate::data::read_closed;
 const DAY_SECS: u64 = 24 * 3600;
 
 pub(super) fn run(args: &cli::KeysSign, as_json: bool) -> Result<(), Failed> {
-    let refused = |path: &Path, why: &dyn std::fmt::Display| Failed::usage(&format!("{}: {why}", path.display()));
-    let read = |path: &Path| std::fs::read(path).map_err(|error| refused(path, &error));
-    let text = String::from_utf8_lossy(&read(&args.root)?).into_owned();
-    let certificates = pem::decode("CERTIFICATE", &text).unwrap_or_default();
-    let [der] = certificates.as_slice() else {
-        return Err(refused(&args.root, &"must hold exactly one certificate in PEM"));
-    };
-    let root = Certificate::from_der(der).map_err(|fault| refused(&args.root, &fault))?;
+    let root = certificate_of(&args.root)?;
     let public = PublicKey::from_spki_der(&root.spki_der()).map_err(|fault| refused(&args.root, &fault))?;
     let issuer =
         Issuer::new(Authority::Root, &root, public.algorithm()).map_err(|fault| refused(&args.root, &fault))?;
     let at_request = |fault: offline::OfflineFault| refused(&args.request, &fault);
-    let request = RootRequest::read(&read(&args.request)?).map_err(at_request)?;
+    let request = RootRequest::read(&bytes_of(&args.request)?).map_err(at_request)?;
     request.check(&root).map_err(at_request)?;
     let now = Timestamp::from_millis(SystemReadings::new().read().wall_ms());
 
@@ -108,11 +100,14 @@ fn described(key: &str, certificate: &Certificate) -> Value {
 /// The root's key; none where nothing is to be signed.
 fn signer(args: &cli::KeysSign, root: &Certificate) -> Result<Option<SoftKey>, Failed> {
     let Some(path) = args.key.as_ref().filter(|_| !args.look) else { return Ok(None) };
-    let refused = |why: &dyn std::fmt::Display| Failed::usage(&format!("{}: {why}", path.display()));
     let text = read_closed(path).map_err(|error| Failed::usage(&error))?;
     let secret = Keys { passphrase_file: args.passphrase_file.clone(), ..Keys::default() };
     let secret = secret.passphrase(|name| std::env::var_os(name)).map_err(|error| Failed::usage(&error))?;
     let passphrase = Passphrase::new(secret.expose().to_owned());
-    let key = open_key_pem(&String::from_utf8_lossy(&text), &passphrase).map_err(|fault| refused(&fault))?;
-    if key.spki_der() == root.spki_der() { Ok(Some(key)) } else { Err(refused(&"it is not the key of this root")) }
+    let key = open_key_pem(&String::from_utf8_lossy(&text), &passphrase).map_err(|fault| refused(path, &fault))?;
+    if key.spki_der() == root.spki_der() {
+        Ok(Some(key))
+    } else {
+        Err(refused(path, &"it is not the key of this root"))
+    }
 }

@@ -3,19 +3,18 @@
 use std::path::Path;
 use std::sync::Arc;
 
-use semper_ledger::ledger::{Ledger, Parts};
+use semper_ledger::ledger::Ledger;
 use semper_ledger::reader::Reader;
 use semper_ledger::sequencer::Commit;
-use semper_ttp::crypto::{Entropy as _, LogVerifier, OsEntropy};
 use semper_ttp::digest::Digest;
-use semper_ttp::evidence::{Aggregate, Envelope, Fact, Recorded};
+use semper_ttp::evidence::{Aggregate, Fact, Recorded};
 use semper_ttp::time::Timestamp;
 
 use crate::clock::{Kernel, Readings as _, SystemReadings};
-use crate::commands::init::{FirstClock, judge_clock};
 use crate::commands::running::Failed;
+use crate::commands::stopped::{self, judge_clock};
 use crate::config::Config;
-use crate::data::{Custody, DataFolder, keep_promises, policy_hash, read_genesis, sequencer_settings};
+use crate::data::{Custody, DataFolder, keep_promises, read_genesis};
 use crate::exit::Exit;
 
 /// It, locked while this lives.
@@ -47,17 +46,8 @@ impl Stopped {
         let genesis = read_genesis(&*loaded.store).map_err(|fault| Failed::fault(&fault))?;
         keep_promises(&mut config, &genesis)?;
         let readings = Arc::new(SystemReadings::new());
-        let ledger = Ledger::open(Parts {
-            store: loaded.store,
-            anchor: loaded.anchor,
-            journal: Arc::new(folder.journal(&config.ledger, &loaded.identity.origin)),
-            keys: loaded.log_keys,
-            verifier: Arc::new(LogVerifier),
-            clock: Arc::new(FirstClock(readings.clone())),
-            observer: Arc::new(()),
-            settings: sequencer_settings(&config.ledger),
-            tile_cache_bytes: 0,
-        })?;
+        let place = (loaded.store as _, loaded.anchor);
+        let ledger = stopped::open(&folder, &config, place, loaded.log_keys, readings.clone())?;
         Ok(Self { folder, custody, config, ledger, readings })
     }
 
@@ -76,14 +66,11 @@ impl Stopped {
     pub(super) fn fact(
         &self,
         fact: impl Recorded,
-        (aggregate, seq): (Aggregate, u64),
+        history: (Aggregate, u64),
         event_digest: Digest,
         now: Timestamp,
     ) -> Result<Fact, Failed> {
-        let mut salt = [0; 16];
-        OsEntropy.fill(&mut salt).map_err(|fault| Failed::fault(&fault))?;
-        let policy_hash = policy_hash(&self.config);
-        Ok(fact.into_fact(&Envelope { aggregate, seq, now, salt, policy_hash, event_digest }))
+        stopped::fact(fact, &self.config, history, event_digest, now)
     }
 
     /// Appends, and waits until it is durable. Gives the first entry.

@@ -12,10 +12,11 @@ use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 
 use super::folder::{APPLICATION, Folder};
-use super::{line_of, random, read, text};
+use super::{line_of, random};
 use crate::cli;
 use crate::clock::{Readings as _, SystemReadings};
-use crate::commands::remote::{Remote, exit_of};
+use crate::commands::pem_file::certificate_of;
+use crate::commands::remote::{Remote, json_of, text};
 use crate::commands::running::Failed;
 use crate::commands::{atomic, say};
 use crate::exit::Exit;
@@ -24,12 +25,7 @@ use crate::exit::Exit;
 const WITHDRAWAL: &str = "withdrawal.jws";
 
 fn root(of: &cli::OfStranger) -> Result<Certificate, Failed> {
-    let path = of.trust.join("root.pem");
-    let refused = |why: &dyn std::fmt::Display| Failed::usage(&format!("--trust {}: {why}", path.display()));
-    let text = std::fs::read_to_string(&path).map_err(|error| refused(&error))?;
-    let ders = pem::decode("CERTIFICATE", &text).unwrap_or_default();
-    let [der] = ders.as_slice() else { return Err(refused(&"not one certificate in PEM")) };
-    Certificate::from_der(der).map_err(|fault| refused(&fault))
+    certificate_of(&of.trust.join("root.pem"))
 }
 
 pub(super) fn remote(of: &cli::OfStranger) -> Result<Remote, Failed> {
@@ -43,10 +39,9 @@ pub(super) fn now() -> Timestamp {
 
 /// The terms in force, and the origin of the service.
 fn offer(remote: &Remote) -> Result<(Vec<u8>, String), Failed> {
-    let described = read(remote.call(async |client| client.get("/.well-known/semper").await))?;
+    let described = json_of(remote.call(async |client| client.get("/.well-known/semper").await))?;
     let terms = remote.call(async |client| client.get("/v1/terms").await);
-    let terms = terms.map_err(|error| Failed(exit_of(&error), error.to_string()))?;
-    Ok((terms.to_vec(), text(&described["ledger"], "origin").to_owned()))
+    Ok((terms?.to_vec(), text(&described["ledger"], "origin").to_owned()))
 }
 
 pub(super) fn terms(args: &cli::PartyTerms, as_json: bool) -> Result<Exit, Failed> {
@@ -87,7 +82,7 @@ pub(super) fn apply(args: &cli::PartyApply, as_json: bool) -> Result<Exit, Faile
     let document = folder.read(APPLICATION)?;
     let parsed = ApplicationDocument::parse(&document).map_err(|fault| Failed::usage(&fault))?;
     let key = parsed.salt.0.to_string();
-    let answer = read(remote.call(async |client| client.post_json("/v1/registrations", &key, document).await))?;
+    let answer = json_of(remote.call(async |client| client.post_json("/v1/registrations", &key, document).await))?;
     let id = text(&answer, "id").parse();
     folder.keep_registration(id.map_err(|_| Failed::fault(&"the server's answer names no application"))?)?;
     if as_json {
@@ -136,7 +131,7 @@ pub(super) fn status(args: &cli::PartyStatus, as_json: bool) -> Result<Exit, Fai
     let id = folder.registration()?;
     let id = id.ok_or_else(|| Failed::usage(&"the application was not sent yet: run semper party apply again"))?;
     let remote = remote(&args.of)?;
-    let answer = read(remote.call(async |client| client.get_json(&format!("/v1/registrations/{id}")).await))?;
+    let answer = json_of(remote.call(async |client| client.get_json(&format!("/v1/registrations/{id}")).await))?;
     let collected = collect(&folder, &answer, &root(&args.of)?)?;
     if as_json {
         say::json(&answer);
@@ -206,13 +201,12 @@ pub(super) fn withdraw(args: &cli::PartyWithdraw, as_json: bool) -> Result<Exit,
         // The first one accepted the terms, so it signs statements.
         let profile = document.requests.first().map(|asked| asked.profile.as_str()).unwrap_or_default();
         let (_, origin) = offer(&remote)?;
-        let now = Timestamp::from_millis(SystemReadings::new().read().wall_ms());
-        let statement = sign_withdrawal(id, &origin, &folder.key(profile)?, now, random()?);
+        let statement = sign_withdrawal(id, &origin, &folder.key(profile)?, now(), random()?);
         folder.write(WITHDRAWAL, statement.map_err(|fault| Failed::usage(&fault))?.bytes())?;
     }
     let statement = String::from_utf8(folder.read(WITHDRAWAL)?).unwrap_or_default();
     let body = json!({ "statement": statement }).to_string().into_bytes();
-    let answer = read(remote.call(async |client| client.post_json(&path, &key, body).await))?;
+    let answer = json_of(remote.call(async |client| client.post_json(&path, &key, body).await))?;
     if as_json {
         say::json(&answer);
     } else {

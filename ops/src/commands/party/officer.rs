@@ -9,29 +9,28 @@ use semper_ttp::statement::Salt;
 use semper_ttp::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::{line_of, random, read as answer_of, text};
+use super::{line_of, random};
 use crate::cli;
 use crate::clock::{Readings as _, SystemReadings};
-use crate::commands::remote::{Remote, exit_of};
+use crate::commands::remote::{as_person, json_of, text};
 use crate::commands::running::Failed;
-use crate::commands::{identity, say};
+use crate::commands::say;
 use crate::exit::Exit;
 
 /// How often it is asked what became of an order.
 const ASK_AGAIN: Duration = Duration::from_millis(200);
 
-fn remote(of: &cli::OfService) -> Result<Remote, Failed> {
-    let identity = identity::open(&of.identity, of.identity_passphrase_file.as_deref(), "officer")?;
-    Remote::with_identity(&of.url, &identity).map_err(|error| Failed(error.exit(), error.to_string()))
-}
+const OFFICER: &str = "officer";
 
 fn get(of: &cli::OfService, path: &str) -> Result<Value, Failed> {
-    answer_of(remote(of)?.call(async |client| client.get_json(path).await))
+    json_of(as_person(of, OFFICER)?.call(async |client| client.get_json(path).await))
 }
 
 fn post(of: &cli::OfService, path: &str, body: &Value) -> Result<Value, Failed> {
     let key = hex::encode(random()?);
-    answer_of(remote(of)?.call(async |client| client.post_json(path, &key, body.to_string().into_bytes()).await))
+    json_of(
+        as_person(of, OFFICER)?.call(async |client| client.post_json(path, &key, body.to_string().into_bytes()).await),
+    )
 }
 
 fn told(answer: &Value, as_json: bool, line: impl Fn(&Value) -> String) -> Result<Exit, Failed> {
@@ -45,11 +44,11 @@ fn told(answer: &Value, as_json: bool, line: impl Fn(&Value) -> String) -> Resul
 
 /// All pages of a list.
 fn all(of: &cli::OfService, path: &str, name: &str) -> Result<Vec<Value>, Failed> {
-    let (remote, mut found, mut after) = (remote(of)?, Vec::new(), None::<String>);
+    let (remote, mut found, mut after) = (as_person(of, OFFICER)?, Vec::new(), None::<String>);
     loop {
         let separator = if path.contains('?') { '&' } else { '?' };
         let page = after.map_or_else(|| path.to_owned(), |after| format!("{path}{separator}after={after}"));
-        let answer = answer_of(remote.call(async |client| client.get_json(&page).await))?;
+        let answer = json_of(remote.call(async |client| client.get_json(&page).await))?;
         found.extend(answer[name].as_array().cloned().unwrap_or_default());
         match answer["next"].as_str() {
             Some(next) => after = Some(next.to_owned()),
@@ -72,8 +71,8 @@ pub(super) fn pending(args: &cli::PartyPending, as_json: bool) -> Result<Exit, F
 pub(super) fn read(args: &cli::PartyRead) -> Result<Exit, Failed> {
     let what = if args.record { "identity" } else { "application" };
     let path = format!("/v1/registrations/{}/{what}", args.id);
-    let document = remote(&args.of)?.call(async |client| client.get_json(&path).await);
-    say::bytes(&document.map_err(|error| Failed(exit_of(&error), error.to_string()))?);
+    let document = as_person(&args.of, OFFICER)?.call(async |client| client.get_json(&path).await);
+    say::bytes(&document?);
     Ok(Exit::Ok)
 }
 
@@ -121,10 +120,10 @@ pub(super) fn revoke(args: &cli::PartyRevoke, as_json: bool) -> Result<Exit, Fai
     }
     let mut answer = post(&args.of, "/v1/revocations", &json!({ "reason": args.reason, "filter": filter }))?;
     let path = format!("/v1/revocations/{}", text(&answer, "id"));
-    let remote = remote(&args.of)?;
+    let remote = as_person(&args.of, OFFICER)?;
     while text(&answer, "state") != "done" {
         std::thread::sleep(ASK_AGAIN);
-        answer = match answer_of(remote.call(async |client| client.get_json(&path).await)) {
+        answer = match json_of(remote.call(async |client| client.get_json(&path).await)) {
             Ok(answer) => answer,
             // The order is an entry, and may have been for the caller's own certificate.
             Err(Failed(_, why)) => {

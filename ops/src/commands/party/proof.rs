@@ -12,18 +12,17 @@
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use semper_api::client::{ClientError, Form, Which};
-use semper_ttp::asn1::pem;
+use semper_api::client::{Form, Which};
 use semper_ttp::time::Timestamp;
 use semper_ttp::verify::{Logged, StatusDoubt, StatusEvidence, StatusThen, Trust, status_at};
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 
 use super::applicant::remote;
-use super::{read as answer_of, text};
 use crate::cli;
 use crate::commands::atomic;
-use crate::commands::remote::{Remote, exit_of};
+use crate::commands::pem_file::{certificates_of, read_certificate};
+use crate::commands::remote::{Remote, json_of, text};
 use crate::commands::running::Failed;
 use crate::commands::say;
 use crate::commands::verify::files::{read as read_file, read_trust};
@@ -95,10 +94,6 @@ fn moment(text: Option<&str>) -> Result<Timestamp, Failed> {
     }
 }
 
-fn refused(error: &ClientError) -> Failed {
-    Failed(exit_of(error), error.to_string())
-}
-
 /// Asks for everything, and keeps it. Nothing is believed here.
 fn fetch(args: &cli::PartyProof, at: Timestamp) -> Result<(), Failed> {
     let path = args.certificate.as_ref().ok_or_else(|| Failed::usage(&"--certificate is needed to ask about it"))?;
@@ -107,7 +102,7 @@ fn fetch(args: &cli::PartyProof, at: Timestamp) -> Result<(), Failed> {
     let serial = hex::encode(certificate.serial());
     let issuer = args.issuer.as_ref().map(|issuer| format!("&issuer={issuer}")).unwrap_or_default();
     let query = format!("/v1/certificates/{serial}/status?at={at}{issuer}");
-    let status = answer_of(remote.call(async |client| client.get_json(&query).await))?;
+    let status = json_of(remote.call(async |client| client.get_json(&query).await))?;
     let keep = |name: &str, bytes: &[u8]| {
         let path = args.dir.join(name);
         // A later question gets later proofs of the same.
@@ -115,12 +110,12 @@ fn fetch(args: &cli::PartyProof, at: Timestamp) -> Result<(), Failed> {
     };
     keep(CERTIFICATE, certificate.der())?;
     let issuer = remote.call(async |client| client.get(&format!("/ca/{}.cer", text(&status, "issuer"))).await);
-    keep(ISSUER, &issuer.map_err(|error| refused(&error))?)?;
+    keep(ISSUER, &issuer?)?;
     keep(ISSUED, &proof_of(&remote, &status["issued"])?)?;
     for (member, name) in LISTS {
         let list = &status["lists"][member];
         let Some(place) = list["crl"].as_str() else { continue };
-        let crl = remote.call(async |client| client.get(place).await).map_err(|error| refused(&error))?;
+        let crl = remote.call(async |client| client.get(place).await)?;
         keep(&format!("{name}.crl"), &crl)?;
         keep(&format!("{name}.tlog-proof"), &proof_of(&remote, &list["entry"])?)?;
     }
@@ -133,17 +128,13 @@ fn fetch(args: &cli::PartyProof, at: Timestamp) -> Result<(), Failed> {
 fn proof_of(remote: &Remote, entry: &Value) -> Result<Vec<u8>, Failed> {
     let index = entry["index"].as_u64().ok_or_else(|| Failed::fault(&"the server's answer names no entry"))?;
     let proof = remote.call(async |client| client.inclusion(Which::Index(index), Form::TlogProof).await);
-    proof.map(Vec::from).map_err(|error| refused(&error))
+    Ok(proof?.into())
 }
 
 /// The first of a file, which may hold its chain, too.
 fn first_certificate(path: &Path) -> Result<Certificate, Failed> {
-    let bytes = read_file(path).map_err(|fault| Failed::usage(&fault))?;
-    let der = match std::str::from_utf8(&bytes).ok().and_then(|text| pem::decode("CERTIFICATE", text)) {
-        Some(blocks) => blocks.into_iter().next().unwrap_or(bytes),
-        None => bytes,
-    };
-    Certificate::from_der(&der).map_err(|fault| Failed::usage(&format!("{}: {fault}", path.display())))
+    let der = certificates_of(path)?.into_iter().next().unwrap_or_default();
+    read_certificate(path, &der)
 }
 
 /// What the files prove.

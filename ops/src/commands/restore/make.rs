@@ -8,24 +8,21 @@ use std::sync::Arc;
 use semper_api::draft;
 use semper_ledger::anchor::file::FileAnchor;
 use semper_ledger::disk;
-use semper_ledger::ledger::{self, Ledger, Parts};
+use semper_ledger::ledger;
 use semper_ledger::sequencer::{Commit, LogKeys};
 use semper_ledger::store::rocks::RocksStore;
-use semper_ttp::crypto::{Entropy as _, LogVerifier, OsEntropy};
+use semper_ttp::crypto::LogVerifier;
 use semper_ttp::digest::Digest;
-use semper_ttp::evidence::{Envelope, LedgerFact, Recorded as _};
+use semper_ttp::evidence::LedgerFact;
 use semper_ttp::time::Timestamp;
 
 use super::witnessed::Vouched;
 use super::{parent_of, remove_tree};
 use crate::clock::{Kernel, Readings as _, SystemReadings};
-use crate::commands::init::{FirstClock, judge_clock};
 use crate::commands::running::Failed;
+use crate::commands::stopped::{self, judge_clock};
 use crate::config::Config;
-use crate::data::{
-    DataError, DataFolder, INCOMPLETE, folder_of, policy_hash, rocks_settings, sequencer_settings, sync_folder,
-    write_new,
-};
+use crate::data::{DataError, DataFolder, INCOMPLETE, folder_of, rocks_settings, sync_folder, write_new};
 use crate::exit::Exit;
 
 /// A folder that is being filled: taken away when this is dropped before it is finished.
@@ -165,7 +162,6 @@ fn append(
     let store = Arc::new(store);
     let reader = ledger::judge(store.clone(), keys.identity(), &LogVerifier)?;
     ledger::remake_anchor(&reader, &anchor)?;
-    let origin = keys.identity().origin().to_owned();
     let newest = reader.newest();
     let fact = LedgerFact::AnchorRemade {
         size: newest.edge().size(),
@@ -179,27 +175,9 @@ fn append(
     drop(reader);
     let readings = Arc::new(SystemReadings::new());
     let now = Timestamp::from_millis(readings.read().wall_ms());
-    let mut salt = [0; 16];
-    OsEntropy.fill(&mut salt).map_err(|fault| Failed::fault(&fault))?;
-    let fact = fact.into_fact(&Envelope {
-        aggregate,
-        seq: last.map_or(0, |(step, _)| step + 1),
-        now,
-        salt,
-        policy_hash: policy_hash(config),
-        event_digest: Digest::of(b""),
-    });
-    let ledger = Ledger::open(Parts {
-        store,
-        anchor: Arc::new(anchor),
-        journal: Arc::new(folder.journal(&config.ledger, &origin)),
-        keys,
-        verifier: Arc::new(LogVerifier),
-        clock: Arc::new(FirstClock(readings)),
-        observer: Arc::new(()),
-        settings: sequencer_settings(&config.ledger),
-        tile_cache_bytes: 0,
-    })?;
+    let step = (aggregate, last.map_or(0, |(step, _)| step + 1));
+    let fact = stopped::fact(fact, config, step, Digest::of(b""), now)?;
+    let ledger = stopped::open(folder, config, (store, Arc::new(anchor)), keys, readings)?;
     let appended = ledger.append(Commit::one(now.millis(), draft(&fact, None)));
     appended.map(drop).map_err(|refused| Failed::fault(&format!("the entry of the new anchor: {refused}")))
 }
