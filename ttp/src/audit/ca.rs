@@ -47,13 +47,9 @@ impl Auditor {
             self.certified(Digest(given.entry.digest), given.fact.aggregate, registration);
         }
         let ca = CaId { authority, generation: grounds.as_ref().map_or(1, |grounds| grounds.generation) };
-        let artefact = match given.artefact() {
-            Ok(artefact) => artefact,
-            Err(outcome) => return outcome,
-        };
-        let certificate = match Certificate::from_der(artefact) {
+        let certificate = match given.certificate(case) {
             Ok(certificate) => certificate,
-            Err(fault) => return case.ends(format!("its artefact is no certificate: {fault}")),
+            Err(outcome) => return outcome,
         };
         let again = issued(authority, profile, &certificate, grounds.clone()).into_fact(&Envelope {
             aggregate: ca.certificate(&certificate.serial()),

@@ -38,13 +38,9 @@ impl Auditor {
             Ok(_) => return case.ends("its fact is not of a CA that was taken over"),
             Err(outcome) => return outcome,
         };
-        let artefact = match given.artefact() {
-            Ok(artefact) => artefact,
-            Err(outcome) => return outcome,
-        };
-        let certificate = match Certificate::from_der(artefact) {
+        let certificate = match given.certificate(case) {
             Ok(certificate) => certificate,
-            Err(fault) => return case.ends(format!("its artefact is no certificate: {fault}")),
+            Err(outcome) => return outcome,
         };
         let predecessor = match Predecessor::judge(certificate, stated.generation) {
             Ok(predecessor) => predecessor,

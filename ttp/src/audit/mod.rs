@@ -78,6 +78,7 @@ use crate::role::{Snapshot, encode_snapshot};
 use crate::time::Timestamp;
 use crate::timestamp::Settings;
 use crate::verify::MMD_MILLIS;
+use crate::x509::Certificate;
 
 /// One row of the store.
 #[derive(Clone, Copy, Debug)]
@@ -232,6 +233,12 @@ impl<'a> Given<'a> {
             Stored::Unreadable => Err(Outcome::Not(Reason::Unreadable)),
             Stored::Lost => Err(Outcome::Not(Reason::Lost)),
         }
+    }
+
+    /// The certificate that the artefact is.
+    fn certificate(&self, case: &mut Case) -> Result<Certificate, Outcome> {
+        let certificate = Certificate::from_der(self.artefact()?);
+        certificate.map_err(|fault| case.ends(format!("its artefact is no certificate: {fault}")))
     }
 }
 

@@ -5,11 +5,11 @@ use crate::asn1::pem;
 use crate::b64u::B64u;
 use crate::ca::name::{AlternativeNames, DistinguishedName};
 use crate::ca::request::make_request;
-use crate::crypto::jose::{Algorithm, Key, KeyFault};
+use crate::crypto::jose::{Algorithm, Key, KeyFault, Thumbprint};
 use crate::crypto::{SignError, Signer};
 use crate::id::PartyId;
 use crate::statement::terms::TermsAccepted;
-use crate::statement::{Common, Jws, Origin, Salt, Statement, StatementFault, Unsigned};
+use crate::statement::{self, Common, Jws, Origin, Salt, Statement, StatementFault, Unsigned};
 use crate::time::Timestamp;
 
 /// Who applies, for what. Whatever is random was drawn by the caller.
@@ -71,6 +71,17 @@ pub fn accept_terms(
     let thumbprint = Key::from_spki_der(key.spki_der())?.thumbprint();
     let service = Origin::new(offer.service).ok_or(WishFault::Origin)?;
     let body = TermsAccepted { policy: offer.terms.into(), service, party, key: thumbprint };
+    sign(body, thumbprint, key, now, salt)
+}
+
+/// A statement of an applicant's, by the key with this thumbprint.
+pub(super) fn sign<B: statement::Body>(
+    body: B,
+    thumbprint: Thumbprint,
+    key: &dyn Signer,
+    now: Timestamp,
+    salt: [u8; 16],
+) -> Result<Jws, WishFault> {
     let common = Common { salt: Salt(B64u(salt)), iat: now.into(), x: None, shown: None };
     let algorithm = Algorithm::of_signer(key.algorithm()).ok_or(WishFault::Algorithm)?;
     let unsigned = Unsigned::new(&Statement { common, body }, algorithm, thumbprint)?;

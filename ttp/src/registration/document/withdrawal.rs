@@ -1,13 +1,12 @@
 //! An applicant takes its application back: by a statement that one of its keys signs.
 
-use super::{ApplicationDocument, ProofFault, WishFault};
-use crate::b64u::B64u;
+use super::{ApplicationDocument, ProofFault, WishFault, applicant::sign};
 use crate::ca::request::CertificationRequest;
 use crate::crypto::Signer;
-use crate::crypto::jose::{Algorithm, Key};
+use crate::crypto::jose::Key;
 use crate::id::RegistrationId;
 use crate::statement::withdrawn::RegistrationWithdrawn;
-use crate::statement::{Common, Jws, Origin, Salt, Statement, Unsigned};
+use crate::statement::{Jws, Origin};
 use crate::time::Timestamp;
 
 /// The statement, signed by `key`.
@@ -24,11 +23,7 @@ pub fn withdraw(
     let thumbprint = Key::from_spki_der(key.spki_der())?.thumbprint();
     let service = Origin::new(service).ok_or(WishFault::Origin)?;
     let body = RegistrationWithdrawn { registration, service, key: thumbprint };
-    let common = Common { salt: Salt(B64u(salt)), iat: now.into(), x: None, shown: None };
-    let algorithm = Algorithm::of_signer(key.algorithm()).ok_or(WishFault::Algorithm)?;
-    let unsigned = Unsigned::new(&Statement { common, body }, algorithm, thumbprint)?;
-    let signature = key.sign_raw(unsigned.message())?;
-    Ok(unsigned.finish(&signature)?)
+    sign(body, thumbprint, key, now, salt)
 }
 
 impl ApplicationDocument {
