@@ -8,7 +8,7 @@ pub mod tsu;
 use rasn::prelude::*;
 use rasn_pkix::{
     AttributeTypeAndValue, BasicConstraints, DistributionPoint, DistributionPointName, ExtKeyUsageSyntax, Extension,
-    GeneralName, Name, PolicyInformation, Time,
+    GeneralName, IssuingDistributionPoint, Name, PolicyInformation, Time,
 };
 
 use crate::asn1::{self, PolicyId, oid};
@@ -329,6 +329,14 @@ pub fn to_time(time: Timestamp) -> Time {
     use chrono::Datelike;
     let whole = time.whole_secs().to_chrono();
     if whole.year() < 2050 { Time::Utc(whole) } else { Time::General(whole.into()) }
+}
+
+/// Whether a list with this extension leaves out revoked end-entity certificates for what they are, or mixes issuers (RFC 5280 §5.2.5).
+pub(crate) fn is_partial(point: &IssuingDistributionPoint) -> bool {
+    point.only_contains_ca_certs
+        || point.only_some_reasons.is_some()
+        || point.indirect_crl
+        || point.only_contains_attribute_certs
 }
 
 /// DER of a value that this crate built or decoded itself.

@@ -22,7 +22,7 @@ use crate::digest::Digest;
 use crate::evidence::Aggregate;
 use crate::time::Timestamp;
 use crate::timestamp::ClockVerdict;
-use crate::x509::{Certificate, Period, from_time};
+use crate::x509::{Certificate, Period, from_time, is_partial};
 
 /// Longest serial number, octets (RFC 5280 §4.1.2.2).
 const SERIAL_MAX: usize = 20;
@@ -180,7 +180,7 @@ impl Predecessor {
     pub fn last_list(&self, der: &[u8]) -> Result<LastList, ImportFault> {
         let list: CertificateList = asn1::decode_strict(der).ok_or(ImportFault::List)?;
         verify_crl(der, self.certificate.der())?;
-        if list.tbs_cert_list.crl_extensions.iter().flat_map(|all| all.iter()).any(is_partial) {
+        if list.tbs_cert_list.crl_extensions.iter().flat_map(|all| all.iter()).any(limits) {
             return Err(ImportFault::Partial);
         }
         let listed = crl::listed(der, &list).ok_or(ImportFault::List)?;
@@ -193,15 +193,10 @@ impl Predecessor {
 
 /// Whether an extension says that the list is not of all certificates. Where it is served does not say so, nor that CAs are not among
 /// them.
-fn is_partial(extension: &Extension) -> bool {
+fn limits(extension: &Extension) -> bool {
     if *extension.extn_id == *oid::ISSUING_DISTRIBUTION_POINT {
         let point = asn1::decode_strict::<IssuingDistributionPoint>(&extension.extn_value);
-        return point.is_none_or(|point| {
-            point.only_contains_ca_certs
-                || point.only_some_reasons.is_some()
-                || point.indirect_crl
-                || point.only_contains_attribute_certs
-        });
+        return point.is_none_or(|point| is_partial(&point));
     }
     *extension.extn_id == *oid::DELTA_CRL_INDICATOR
 }

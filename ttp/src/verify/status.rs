@@ -10,10 +10,7 @@
 //! says whether it was revoked then: not if it is not named, or named with a later date.
 
 use rasn_pkix::{CertificateList, CrlReason, DistributionPointName, GeneralName, IssuingDistributionPoint};
-use semper_ledger::checkpoint::Checkpoint;
 use semper_ledger::entry::{Entry, Tag, TagSpace};
-use semper_ledger::merkle::leaf_hash;
-use semper_ledger::proof::verify_inclusion;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 
 use super::Trust;
@@ -22,7 +19,7 @@ use crate::crypto::{LogVerifier, Purpose, verify_chain, verify_crl};
 use crate::digest::Digest;
 use crate::evidence::{CaKind, Kind};
 use crate::time::Timestamp;
-use crate::x509::{Certificate, encode, from_time};
+use crate::x509::{Certificate, encode, from_time, is_partial};
 
 /// Octets with the proof of the entry that they are in (tlog-proof).
 #[derive(Clone, Copy, Debug)]
@@ -94,14 +91,8 @@ fn not_logged(what: &'static str, why: impl std::fmt::Display) -> StatusDoubt {
 
 /// The entry that a proof is of.
 fn entry(proof: &str, what: &'static str, trust: &Trust) -> Result<Entry, StatusDoubt> {
-    let fault = |why: &dyn std::fmt::Display| not_logged(what, why);
-    let proof = TlogProof::parse(proof).map_err(|fault_of| fault(&fault_of))?;
-    let checkpoint =
-        Checkpoint::verify(&proof.checkpoint, trust.log_keys(), &LogVerifier).map_err(|why| fault(&why))?;
-    let bytes = proof.extra.as_deref().ok_or_else(|| fault(&"the proof carries no entry"))?;
-    let leaf = leaf_hash(bytes);
-    verify_inclusion(&leaf, proof.index, checkpoint.size, &checkpoint.root, &proof.path).map_err(|why| fault(&why))?;
-    Entry::decode(bytes).map_err(|why| fault(&why))
+    let proven = TlogProof::parse(proof).and_then(|proof| proof.verify(trust.log_keys(), &LogVerifier));
+    Ok(proven.map_err(|why| not_logged(what, why))?.entry)
 }
 
 fn is(entry: &Entry, kind: CaKind) -> bool {
@@ -196,10 +187,6 @@ fn judge_list(list: &Logged<'_>, certificate: &Certificate, issuer: &[u8], trust
 /// Whether a list that is limited to what names this place is for the certificate.
 fn names(point: &[u8], certificate: &Certificate) -> bool {
     let Some(point) = decode_strict::<IssuingDistributionPoint>(point) else { return false };
-    let partial = point.only_contains_ca_certs
-        || point.only_some_reasons.is_some()
-        || point.indirect_crl
-        || point.only_contains_attribute_certs;
     let place = certificate.crl_place();
     let is_there = |name: &GeneralName| match name {
         GeneralName::Uri(uri) => place.as_deref().is_some_and(|place| place.as_bytes() == uri.as_iso646_bytes()),
@@ -210,13 +197,14 @@ fn names(point: &[u8], certificate: &Certificate) -> bool {
         Some(DistributionPointName::FullName(names)) => names.iter().any(is_there),
         Some(DistributionPointName::NameRelativeToCrlIssuer(_)) => false,
     };
-    !partial && named
+    !is_partial(&point) && named
 }
 
 #[cfg(test)]
 mod tests {
+    use semper_ledger::checkpoint::Checkpoint;
     use semper_ledger::entry::Tags;
-    use semper_ledger::merkle::{Hash, root_of};
+    use semper_ledger::merkle::{Hash, leaf_hash, root_of};
     use semper_ledger::note::Note;
 
     use super::*;
