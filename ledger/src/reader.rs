@@ -262,6 +262,12 @@ impl Reader {
         Ok(index.filter(|index| *index < size))
     }
 
+    /// The artefact of one step of an aggregate.
+    pub fn artefact_of_step(&self, aggregate: &Hash, step: u64) -> Result<Option<Vec<u8>>, Fault> {
+        let index = self.step_index(aggregate, step)?;
+        Ok(index.map(|index| self.artefact(index)).transpose()?.flatten())
+    }
+
     /// The first entry that answered the request of this idempotency key, and the hash of that request.
     pub fn answered(&self, key: &Hash) -> Result<Option<(u64, Hash)>, Fault> {
         let size = self.size();

@@ -67,27 +67,26 @@ impl Service {
         serial: [u8; 16],
     ) -> Result<Certificate, RegistrationFault> {
         let unfit = |why: String| ServiceFault::Facts(why);
+        if let Some(certificate) = self.issued_under(&serial)? {
+            return Ok(certificate);
+        }
+        // Since the approval, by the service itself or with a CA that was taken over.
+        if self.reader().last_name(&names::key(&key.public_key))?.is_some() {
+            return Err(unfit("another certificate was issued for its key".to_owned()).into());
+        }
         let request = CertificationRequest::from_pem(csr).map_err(|fault| unfit(fault.to_string()))?;
         // That of the time of the application, whatever is in force now.
         let profile = self.profile(&key.profile)?;
         let profile = profile.ok_or_else(|| unfit(format!("there never was a profile {}", key.profile)))?;
         let wanted = self.certificate_wanted(document, &profile, &request, id.octets(), Some(serial))?;
-        let issued = self.issued_under(&serial)?;
-        match issued {
-            Some(certificate) => Ok(certificate),
-            // Since the approval, by the service itself or with a CA that was taken over.
-            None if self.reader().last_name(&names::key(&key.public_key))?.is_some() => {
-                Err(unfit("another certificate was issued for its key".to_owned()).into())
+        match self.issue(&wanted) {
+            Ok(issued) => Ok(issued.certificate),
+            Err(CredentialFault::Refused(CredentialRefusal::SerialTaken)) => {
+                let issued = self.issued_under(&serial)?;
+                Ok(issued.ok_or_else(|| unfit("its serial number is another certificate's".to_owned()))?)
             }
-            None => match self.issue(&wanted) {
-                Ok(issued) => Ok(issued.certificate),
-                Err(CredentialFault::Refused(CredentialRefusal::SerialTaken)) => {
-                    let issued = self.issued_under(&serial)?;
-                    Ok(issued.ok_or_else(|| unfit("its serial number is another certificate's".to_owned()))?)
-                }
-                Err(CredentialFault::Fault(fault)) => Err(fault.into()),
-                Err(fault) => Err(unfit(fault.to_string()).into()),
-            },
+            Err(CredentialFault::Fault(fault)) => Err(fault.into()),
+            Err(fault) => Err(unfit(fault.to_string()).into()),
         }
     }
 

@@ -378,8 +378,7 @@ impl Service {
         let _closing = self.close_units(ca, serial);
         for _ in 0..ATTEMPTS_MAX {
             let state = self.certificate_state(&aggregate)?;
-            let index = self.reader().step_index(&aggregate.0, 0)?;
-            let der = index.map(|index| self.reader().artefact(index)).transpose()?.flatten();
+            let der = self.reader().artefact_of_step(&aggregate.0, 0)?;
             let certificate = Digest::of(der.as_deref().unwrap_or_default());
             // A list that is made meanwhile waits: it names what was decided before it.
             let deciding = self.deciding.read().unwrap_or_else(PoisonError::into_inner);

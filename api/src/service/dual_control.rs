@@ -114,8 +114,7 @@ impl Service {
 
     /// SHA-256 of a certificate that was issued here.
     fn digest_of_issued(&self, ca: CaId, serial: &[u8]) -> Result<Digest, ServiceFault> {
-        let index = self.reader().step_index(&ca.certificate(serial).0, 0)?;
-        let der = index.map(|index| self.reader().artefact(index)).transpose()?.flatten();
+        let der = self.reader().artefact_of_step(&ca.certificate(serial).0, 0)?;
         Ok(Digest::of(der.as_deref().unwrap_or_default()))
     }
 }

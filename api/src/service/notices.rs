@@ -184,10 +184,7 @@ impl Service {
 
     /// What an application says of its certificates; `None` where it was erased.
     fn applied(&self, registration: RegistrationId) -> Result<Option<Applied>, ServiceFault> {
-        let index = self.reader().step_index(&registration.aggregate().0, 0)?;
-        let Some(bytes) = index.map(|index| self.reader().artefact(index)).transpose()?.flatten() else {
-            return Ok(None);
-        };
+        let Some(bytes) = self.reader().artefact_of_step(&registration.aggregate().0, 0)? else { return Ok(None) };
         let document = match ApplicationDocument::parse(&bytes) {
             Ok(document) => document,
             // One that no longer reads must not keep the others from being told.

@@ -234,8 +234,7 @@ impl Service {
     /// The key of a certificate that was issued here.
     fn key_of(&self, certificate: Digest, history: &Aggregate) -> Result<Key, ServiceFault> {
         let unread = |why: &dyn std::fmt::Display| ServiceFault::Facts(why.to_string());
-        let index = self.reader().step_index(&history.0, 0)?;
-        let der = index.map(|index| self.reader().artefact(index)).transpose()?.flatten();
+        let der = self.reader().artefact_of_step(&history.0, 0)?;
         let der = der.filter(|der| Digest::of(der) == certificate);
         let der = der.ok_or_else(|| unread(&"the certificate of a party's key is missing"))?;
         let read = Certificate::from_der(&der).map_err(|fault| unread(&fault))?;

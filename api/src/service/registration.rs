@@ -464,8 +464,7 @@ impl Service {
         }
         let refusal = if facts.is_empty() { RegistrationRefusal::NotApplied } else { RegistrationRefusal::NoIdentity };
         let step = newest.ok_or(ActFault::Refused(refusal))?;
-        let index = self.reader().step_index(&id.aggregate().0, step)?;
-        let bytes = index.map(|index| self.reader().artefact(index)).transpose()?.flatten();
+        let bytes = self.reader().artefact_of_step(&id.aggregate().0, step)?;
         let bytes = bytes.ok_or(RegistrationFault::Erased)?;
         self.log_access(id, "identity", reader, &bytes)?;
         Ok(bytes)
