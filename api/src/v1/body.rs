@@ -101,9 +101,7 @@ where
                     code => Self::new(code, detail),
                 }
             }
-            ActFault::KeyReused => {
-                Self::new(Code::HttpIdempotencyKey, "this Idempotency-Key belongs to another request")
-            }
+            ActFault::KeyReused => Self::key_reused(),
             ActFault::Busy => Self::new(Code::ServerBusy, "too many commits are waiting"),
             ActFault::Fault(fault) => fault.into(),
         }
@@ -162,9 +160,7 @@ impl From<CredentialFault> for Problem {
     fn from(fault: CredentialFault) -> Self {
         match fault {
             CredentialFault::Refused(refusal) => Self::new(Code::of_credential(&refusal), refusal.to_string()),
-            CredentialFault::KeyReused => {
-                Self::new(Code::HttpIdempotencyKey, "this Idempotency-Key belongs to another request")
-            }
+            CredentialFault::KeyReused => Self::key_reused(),
             CredentialFault::Build(fault) => Self::new(Code::CaLint, fault.to_string()),
             CredentialFault::Busy => Self::new(Code::ServerBusy, "too many commits are waiting"),
             CredentialFault::KeyOffline(_) => Self::new(Code::KeysNotRotated, fault.to_string()),

@@ -8,10 +8,9 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, StatusCode};
-use semper_ledger::{entry::Entry, sequencer::Idempotency};
+use semper_ledger::entry::Entry;
 use semper_ttp::{
     ca::{credential::Status, crl::Reason, profile::ProfileCode},
-    digest::Digest,
     evidence::names,
     policy::roles::TrustedRole,
     time::Timestamp,
@@ -144,7 +143,7 @@ pub(super) async fn revoke(
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
     let serial = serial_of(&serial)?;
-    let key = body::idempotency_key(&headers, &officer.digest())?;
+    let idempotency = Some(body::idempotency(&headers, &officer.digest(), "revoke", &serial, &bytes)?);
     let RevokeRequest { reason, issuer } = body::json(&bytes)?;
     let reason = reason_of(&reason)?;
     let known = find(&app, &serial, issuer.as_deref())?;
@@ -154,8 +153,6 @@ pub(super) async fn revoke(
         let why = "this needs the role revocation-officer; an operator revokes CAs alone, as the second of two people";
         return Err(Problem::new(Code::AuthForbidden, why));
     }
-    let request = Digest::of(&[b"revoke\0", &serial[..], &bytes].concat());
-    let idempotency = Some(Idempotency { key, request: request.0 });
     let (service, ca, asked) = (app.service.clone(), known.ca, serial.clone());
     let revoke = ToRevoke { ca, serial: asked, reason, officer: officer.digest(), idempotency };
     body::blocking(move || service.revoke_or_ask(&revoke, is_officer)).await??;

@@ -65,12 +65,11 @@ struct Act {
 fn act(verb: &str, name: &str, operator: &Principal, headers: &HeaderMap, bytes: &[u8]) -> Result<Act, Problem> {
     let purpose = KeyPurpose::ALL.iter().copied().find(|purpose| purpose.name() == name);
     let purpose = purpose.ok_or_else(|| Problem::new(Code::HttpNotFound, "there is no key of this name"))?;
-    let key = body::idempotency_key(headers, &operator.digest())?;
+    let caller = operator.digest();
+    let of = [name.as_bytes(), b"\0", caller.as_bytes()].concat();
+    let idempotency = Some(body::idempotency(headers, &caller, verb, &of, bytes)?);
     let Empty {} = body::json(bytes)?;
-    let separator: &[u8] = b"\0";
-    let parts = [verb.as_bytes(), separator, name.as_bytes(), separator, operator.digest().as_bytes(), bytes].concat();
-    let idempotency = Some(Idempotency { key, request: Digest::of(&parts).0 });
-    Ok(Act { purpose, request: parts, idempotency })
+    Ok(Act { purpose, request: [verb.as_bytes(), b"\0", &of, bytes].concat(), idempotency })
 }
 
 /// `POST /v1/keys/{name}/rotate`: another key follows the one of this name.
@@ -117,10 +116,9 @@ pub(super) async fn import(
     headers: HeaderMap,
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
-    let key = body::idempotency_key(&headers, &operator.digest())?;
+    let caller = operator.digest();
+    let idempotency = Some(body::idempotency(&headers, &caller, "import", caller.as_bytes(), &bytes)?);
     let ImportRequest { pem } = body::json(&bytes)?;
-    let request = Digest::of(&[b"import\0", &operator.digest().as_bytes()[..], &bytes].concat());
-    let idempotency = Some(Idempotency { key, request: request.0 });
     let one = |label: &str| match pem::decode(label, &pem).as_deref() {
         Some([der]) => Some(der.clone()),
         _ => None,
@@ -165,10 +163,9 @@ pub(super) async fn record_ceremony(
     headers: HeaderMap,
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
-    let key = body::idempotency_key(&headers, &operator.digest())?;
+    let caller = operator.digest();
+    let idempotency = Some(body::idempotency(&headers, &caller, "ceremony", caller.as_bytes(), &bytes)?);
     let CeremonyRequest { transcript, statements } = body::json(&bytes)?;
-    let request = Digest::of(&[b"ceremony\0", &operator.digest().as_bytes()[..], &bytes].concat());
-    let idempotency = Some(Idempotency { key, request: request.0 });
     let (service, digest) = (app.service.clone(), Digest::of(transcript.as_bytes()));
     let record = move || {
         let statements: Vec<_> = statements.into_iter().map(String::into_bytes).collect();
@@ -185,9 +182,7 @@ impl From<CeremonyFault> for Problem {
             CeremonyFault::Statement | CeremonyFault::Signer | CeremonyFault::People | CeremonyFault::Role => {
                 Self::new(Code::KeysCeremony, fault.to_string())
             }
-            CeremonyFault::KeyReused => {
-                Self::new(Code::HttpIdempotencyKey, "this Idempotency-Key belongs to another request")
-            }
+            CeremonyFault::KeyReused => Self::key_reused(),
             CeremonyFault::Fault(fault) => fault.into(),
         }
     }
@@ -221,9 +216,7 @@ impl From<RotationFault> for Problem {
             | RotationFault::NotOurs => Self::new(Code::KeysNotRotated, fault.to_string()),
             RotationFault::NotTaken(_) => Self::new(Code::KeysNotTaken, fault.to_string()),
             RotationFault::Busy => Self::new(Code::ServerBusy, fault.to_string()),
-            RotationFault::KeyReused => {
-                Self::new(Code::HttpIdempotencyKey, "this Idempotency-Key belongs to another request")
-            }
+            RotationFault::KeyReused => Self::key_reused(),
             RotationFault::Credential(fault) => fault.into(),
             RotationFault::Fault(fault) if fault.is_of_time() => Self::new(Code::ServerUnavailable, fault.to_string()),
             RotationFault::Store(_) | RotationFault::Unfit { .. } | RotationFault::Tls(_) | RotationFault::Fault(_) => {

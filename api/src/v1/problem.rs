@@ -275,6 +275,11 @@ impl Problem {
         Self::new(Code::ServerFault, Code::ServerFault.title())
     }
 
+    /// The `Idempotency-Key` is known, and not with this request.
+    pub(super) fn key_reused() -> Self {
+        Self::new(Code::HttpIdempotencyKey, "this Idempotency-Key belongs to another request")
+    }
+
     /// What an answer means that somebody else has made.
     pub(super) fn of(status: StatusCode) -> Self {
         let code = Code::of(status);
