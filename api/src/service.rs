@@ -361,7 +361,7 @@ impl Service {
     }
 
     /// Whether a CA of ours was revoked: what it issued is good for nothing more.
-    pub(crate) fn is_revoked_ca(&self, ca: CaId) -> bool {
+    fn is_revoked_ca(&self, ca: CaId) -> bool {
         self.authorities.get(ca).is_some_and(|held| held.is_revoked())
     }
 

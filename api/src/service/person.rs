@@ -3,38 +3,69 @@
 use semper_ttp::{
     ca::{CaFact, credential::Status, profile::ProfileCode},
     digest::Digest,
-    evidence::{Fact, Recorded},
     policy::{
         person::{Officer, Person},
         roles::TrustedRole,
     },
+    time::Timestamp,
     x509::Certificate,
 };
 
-use super::{Service, ServiceFault};
+use super::{Service, ServiceFault, act::read_fact};
+
+/// Why nobody acts by a certificate, said to who shows it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub(crate) enum NotGood {
+    #[error("your certificate is not one that this service issued")]
+    Unknown,
+    #[error("your certificate was never issued")]
+    NeverIssued,
+    #[error("your certificate was revoked at {0}")]
+    Revoked(Timestamp),
+    #[error("the CA that issued your certificate was revoked")]
+    OfRevokedCa,
+    #[error("your certificate is not valid now")]
+    NotValidNow,
+    #[error("the party whose certificate this is is suspended")]
+    Suspended,
+}
 
 impl Service {
-    /// The certificate with this digest, if this service issued it.
-    fn own_certificate(&self, digest: &Digest) -> Result<Option<(Status, Certificate)>, ServiceFault> {
-        let Some(index) = self.reader().find_digest(digest.as_bytes())? else { return Ok(None) };
-        let der = self.reader().artefact(index)?.unwrap_or_default();
-        let Ok(certificate) = Certificate::from_der(&der) else { return Ok(None) };
-        let known = self.find_certificate(&certificate.serial())?.filter(|known| known.issued_at == index);
-        let status = known.and_then(|known| known.state.issued().cloned());
-        Ok(status.map(|status| (status, certificate)))
+    /// Whether somebody may act by a certificate now, and what the ledger says of it.
+    pub(crate) fn standing(&self, certificate: &Certificate) -> Result<Result<Status, NotGood>, ServiceFault> {
+        let Some(known) = self.find_certificate(&certificate.serial())? else { return Ok(Err(NotGood::Unknown)) };
+        // Of several CAs of one name the serial number alone would not tell.
+        if self.reader().artefact(known.issued_at)?.as_deref() != Some(certificate.der()) {
+            return Ok(Err(NotGood::Unknown));
+        }
+        let Some(status) = known.state.issued().cloned() else { return Ok(Err(NotGood::NeverIssued)) };
+        if let Some(revoked) = status.revoked {
+            return Ok(Err(NotGood::Revoked(revoked.at)));
+        }
+        // Whoever has that CA's key may have made another certificate of this name.
+        if self.is_revoked_ca(known.ca) {
+            return Ok(Err(NotGood::OfRevokedCa));
+        }
+        if !certificate.validity().contains(self.now()) {
+            return Ok(Err(NotGood::NotValidNow));
+        }
+        if self.is_of_suspended(certificate)? {
+            return Ok(Err(NotGood::Suspended));
+        }
+        Ok(Ok(status))
     }
 
-    /// The certificate with this digest and its class, if this service issued it, has revoked neither it nor its CA, nor suspended whose
-    /// it is, and it is valid now.
+    /// The certificate with this digest, if an entry has it.
+    fn logged_certificate(&self, digest: &Digest) -> Result<Option<Certificate>, ServiceFault> {
+        let Some(index) = self.reader().find_digest(digest.as_bytes())? else { return Ok(None) };
+        let der = self.reader().artefact(index)?.unwrap_or_default();
+        Ok(Certificate::from_der(&der).ok())
+    }
+
+    /// The certificate with this digest and its class, if somebody may act by it now.
     pub(super) fn good_certificate(&self, digest: &Digest) -> Result<Option<(ProfileCode, Certificate)>, ServiceFault> {
-        let mut good = self.own_certificate(digest)?.filter(|(status, _)| !self.is_withdrawn(status));
-        if let Some((_, certificate)) = &good
-            && self.is_of_suspended(certificate)?
-        {
-            good = None;
-        }
-        let good = good.filter(|(_, certificate)| certificate.validity().contains(self.now()));
-        Ok(good.map(|(status, certificate)| (status.class, certificate)))
+        let Some(certificate) = self.logged_certificate(digest)? else { return Ok(None) };
+        Ok(self.standing(&certificate)?.ok().map(|status| (status.class, certificate)))
     }
 
     /// Whether the certificate of somebody who acts is good now: asked within an act, after its moment was read, since a revocation
@@ -45,15 +76,16 @@ impl Service {
 
     /// Whether a certificate was revoked, or its CA, whatever its age.
     pub(super) fn is_revoked(&self, certificate: &Digest) -> Result<bool, ServiceFault> {
-        Ok(self.own_certificate(certificate)?.is_none_or(|(status, _)| self.is_withdrawn(&status)))
-    }
-
-    fn is_withdrawn(&self, status: &Status) -> bool {
-        status.revoked.is_some() || self.is_revoked_ca(status.list.ca)
+        let Some(certificate) = self.logged_certificate(certificate)? else { return Ok(true) };
+        let standing = self.standing(&certificate)?;
+        Ok(matches!(
+            standing,
+            Err(NotGood::Unknown | NotGood::NeverIssued | NotGood::Revoked(_) | NotGood::OfRevokedCa)
+        ))
     }
 
     /// Whether the party is suspended whose certificate this is: then it does nothing, as an officer no more than as a party.
-    pub(crate) fn is_of_suspended(&self, certificate: &Certificate) -> Result<bool, ServiceFault> {
+    fn is_of_suspended(&self, certificate: &Certificate) -> Result<bool, ServiceFault> {
         match self.officer(certificate.digest())?.person {
             Person::Party(party) => self.is_suspended(party),
             Person::Certificate(_) => Ok(false),
@@ -64,8 +96,7 @@ impl Service {
     pub(super) fn officer(&self, certificate: Digest) -> Result<Officer, ServiceFault> {
         let itself = Officer::itself(certificate);
         let Some(index) = self.reader().find_digest(certificate.as_bytes())? else { return Ok(itself) };
-        let fact = self.reader().fact(index)?.unwrap_or_default();
-        let fact = Fact::decode(&fact).and_then(|fact| CaFact::from_fact(&fact));
+        let fact = read_fact(&self.reader().fact(index)?.unwrap_or_default());
         let Ok(CaFact::CertificateIssued { grounds: Some(grounds), .. }) = fact else { return Ok(itself) };
         let Ok(registration) = <[u8; 16]>::try_from(grounds.registration.as_slice()) else { return Ok(itself) };
         let state = self.registration_state(registration.into())?;

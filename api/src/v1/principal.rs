@@ -48,27 +48,8 @@ impl Principal {
     /// Who shows a certificate, if that is good.
     pub(super) fn of(app: &App, request: &Extensions) -> Result<Self, Problem> {
         let Caller(certificate) = Caller::of(request)?;
-        let found = app.service.find_certificate(&certificate.serial()).map_err(|fault| Problem::fault(&fault))?;
-        let found = found.ok_or_else(|| denied("your certificate is not one that this service issued"))?;
-        // Of several CAs of one name the serial number alone would not tell.
-        let issued = app.service.reader().artefact(found.issued_at).map_err(|fault| Problem::fault(&fault))?;
-        if issued.as_deref() != Some(certificate.der()) {
-            return Err(denied("your certificate is not one that this service issued"));
-        }
-        let status = found.state.issued().cloned().ok_or_else(|| denied("your certificate was never issued"))?;
-        if let Some(revoked) = status.revoked {
-            return Err(denied(format!("your certificate was revoked at {}", revoked.at)));
-        }
-        // Whoever has that CA's key may have made another certificate of this name.
-        if app.service.is_revoked_ca(found.ca) {
-            return Err(denied("the CA that issued your certificate was revoked"));
-        }
-        if !certificate.validity().contains(app.service.now()) {
-            return Err(denied("your certificate is not valid now"));
-        }
-        if app.service.is_of_suspended(&certificate).map_err(|fault| Problem::fault(&fault))? {
-            return Err(denied("the party whose certificate this is is suspended"));
-        }
+        let standing = app.service.standing(&certificate).map_err(|fault| Problem::fault(&fault))?;
+        let status = standing.map_err(|why| denied(why.to_string()))?;
         let roles = app.service.policies().roles().of(&certificate.digest(), status.class).collect();
         Ok(Self { certificate, status, roles })
     }
