@@ -11,6 +11,7 @@ mod act;
 mod approved;
 mod bulk;
 mod ceremony;
+mod compromised;
 mod credential;
 mod crl;
 mod dual_control;
@@ -67,6 +68,7 @@ pub use self::{
 };
 use self::{
     act::folded,
+    compromised::CompromisedKeys,
     keys::Keyring,
     lost::LostRevocations,
     notices::NoticeKey,
@@ -213,6 +215,7 @@ pub struct Service {
     /// `http://host[:port]` under which lists are served.
     base_url: String,
     responders: Responders,
+    compromised: CompromisedKeys,
     /// Signatures about certificates that do not exist, per address.
     unknown_quota: Quota,
     /// Refused calls that become entries, by the caller's certificate.
@@ -300,8 +303,10 @@ impl Service {
         let own: Vec<_> = authorities.all().iter().map(|held| Digest::of(&held.key.certificate)).collect();
         let units = endpoints.iter().map(|endpoint| endpoint.endpoint.tsu().certificate().digest());
         let lost_revocations = LostRevocations::load(ledger.reader(), own.into_iter().chain(units))?;
+        let compromised = CompromisedKeys::load(ledger.reader())?;
         let service = Arc::new(Self {
             ledger,
+            compromised,
             endpoints: endpoints.into_iter().map(ArcSwap::from_pointee).collect(),
             authorities,
             time,

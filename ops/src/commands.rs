@@ -5,7 +5,7 @@ mod hashing;
 mod identity;
 mod pem_file;
 mod remote;
-mod running;
+pub(crate) mod running;
 pub(crate) mod say;
 mod stopped;
 

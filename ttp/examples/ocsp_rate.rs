@@ -110,6 +110,7 @@ fn responder(start: Timestamp) -> (Responder, SoftKey) {
         policies: vec![],
     };
     let unsigned = certificate::prepare(&template, &issuer).unwrap();
-    let root = unsigned.finish(&key.sign(unsigned.message()).unwrap()).unwrap();
+    let signature = key.sign(unsigned.message()).unwrap();
+    let root = unsigned.finish(&signature).unwrap();
     (Responder::new(&root, None, key.algorithm()).unwrap(), key)
 }

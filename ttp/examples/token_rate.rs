@@ -112,7 +112,8 @@ fn endpoint(start: Timestamp) -> (Endpoint, SoftKey) {
             partition: 0,
         };
         let unsigned = certificate::prepare(&template, issuer).unwrap();
-        unsigned.finish(&signer.sign(unsigned.message()).unwrap()).unwrap()
+        let signature = signer.sign(unsigned.message()).unwrap();
+        unsigned.finish(&signature).unwrap()
     };
     let itself = Issuer::self_signed(&subject("Root"), root_key.spki_der(), root_key.algorithm()).unwrap();
     let root = issue("root", "Root", &root_key, 20, &itself, &root_key);

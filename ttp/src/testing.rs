@@ -66,7 +66,8 @@ pub(crate) fn template(profile: &str, name: &str, key: &SoftKey, years: u64) -> 
 
 pub(crate) fn issue(template: &Template, issuer: &Issuer, key: &SoftKey) -> Certificate {
     let unsigned = prepare(template, issuer).unwrap();
-    unsigned.finish(&key.sign(unsigned.message()).unwrap()).unwrap()
+    let signature = key.sign(unsigned.message()).unwrap();
+    unsigned.finish(&signature).unwrap()
 }
 
 /// The certificate changed and signed anew by the timestamping CA.

@@ -156,6 +156,13 @@ impl Certificate {
         Ok(Self { der: der.to_vec(), decoded, validity })
     }
 
+    /// What was read of a to-be-signed certificate, with the signature over it: `der` is both.
+    pub(crate) fn with_signature(mut self, signature: &[u8], der: Vec<u8>) -> Self {
+        self.decoded.signature_value = BitString::from_slice(signature);
+        self.der = der;
+        self
+    }
+
     /// The certificate's bytes.
     #[must_use]
     pub fn der(&self) -> &[u8] {

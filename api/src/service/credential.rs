@@ -271,7 +271,7 @@ impl Service {
             to_be_signed: Digest::of(unsigned.message()),
             grounds,
             lint_stops: unsigned.lint().stops(),
-            key_compromised: self.reader().last_name(&names::compromised(&public_key))?.is_some(),
+            key_compromised: self.is_compromised(&public_key)?,
             issuer_revoked: held.is_revoked(),
             clock,
         }));
@@ -392,7 +392,9 @@ impl Service {
             envelope.event_digest = event.digest();
             let fact = fact.clone().into_fact(&envelope);
             let tag = Tag::new(TagSpace::Certificate, certificate.as_bytes(), 1);
-            let commit = Commit { idempotency, ..Commit::one(now.millis(), tagged(draft(&fact, None), tag)) };
+            let draft = tagged(draft(&fact, None), tag);
+            draft.names.iter().for_each(|name| self.compromised.insert_name(name));
+            let commit = Commit { idempotency, ..Commit::one(now.millis(), draft) };
             let appended = self.ledger.append(commit);
             drop(deciding);
             match appended {

@@ -311,16 +311,15 @@ impl Service {
         missing.map(|of| of.ca).collect()
     }
 
-    /// Whether a certificate for this key was revoked because the key was compromised.
-    fn is_compromised(&self, signer: &dyn Signer) -> Result<bool, ServiceFault> {
-        Ok(self.reader().last_name(&names::compromised(&Digest::of(signer.spki_der())))?.is_some())
+    fn is_compromised_signer(&self, signer: &dyn Signer) -> Result<bool, ServiceFault> {
+        self.is_compromised(&Digest::of(signer.spki_der()))
     }
 
     /// The keys of responders that were compromised: another has to follow each.
     pub(super) fn compromised_responders(&self) -> Result<Vec<KeyId>, ServiceFault> {
         let mut keys = Vec::new();
         for of in self.responders.of.load().iter().filter(|of| of.ca.authority != Authority::Imported) {
-            if !keys.contains(&of.key) && self.is_compromised(&*of.signer)? {
+            if !keys.contains(&of.key) && self.is_compromised_signer(&*of.signer)? {
                 keys.push(of.key);
             }
         }
@@ -334,7 +333,7 @@ impl Service {
         let signs = |of: &OfCa| of.responder.load().as_ref().is_some_and(|one| one.certificate().digest() == digest);
         let Some(of) = all.iter().find(|of| of.ca.authority != Authority::Imported && signs(of)) else { return };
         // Of a compromised key no certificate is worth anything; what cannot be told counts as compromised.
-        let is_compromised = self.is_compromised(&*of.signer).unwrap_or(true);
+        let is_compromised = self.is_compromised_signer(&*of.signer).unwrap_or(true);
         for one in all.iter().filter(|one| one.ca == of.ca || is_compromised && one.key == of.key) {
             one.responder.store(None);
         }
@@ -359,7 +358,7 @@ impl Service {
         if of.responder.load().as_ref().is_some_and(|responder| is_enough(responder.certificate())) {
             return Ok(());
         }
-        if self.is_compromised(&*of.signer)? {
+        if self.is_compromised_signer(&*of.signer)? {
             let why = format!("{} was compromised: another key has to follow it (semper keys rotate)", of.key);
             return Err(ServiceFault::Responder(why));
         }

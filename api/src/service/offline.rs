@@ -21,7 +21,7 @@ use semper_ttp::{
     },
     crypto::{Purpose, Signer, verify_chain, verify_crl},
     digest::Digest,
-    evidence::{Aggregate, Fact, KeyId, KeyPurpose, OpsFact, Recorded, names},
+    evidence::{Aggregate, Fact, KeyId, KeyPurpose, OpsFact, Recorded},
     role::{Role, encode_snapshot},
     time::Timestamp,
     x509::Certificate,
@@ -237,7 +237,7 @@ impl Service {
             to_be_signed,
             grounds,
             lint_stops: lint.stops(),
-            key_compromised: self.reader().last_name(&names::compromised(&public_key))?.is_some(),
+            key_compromised: self.is_compromised(&public_key)?,
             issuer_revoked: held.is_revoked(),
             clock,
         }));

@@ -213,7 +213,8 @@ impl Pki {
                 partition: 0,
             };
             let unsigned = prepare(&template, by).unwrap();
-            unsigned.finish(&signer.sign(unsigned.message()).unwrap()).unwrap()
+            let signature = signer.sign(unsigned.message()).unwrap();
+            unsigned.finish(&signature).unwrap()
         };
         let itself = Issuer::self_signed(&subject("Root"), root_key.spki_der(), root_key.algorithm()).unwrap();
         let root = made("root", "Root", &root_key, &itself, &root_key);

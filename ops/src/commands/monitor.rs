@@ -38,7 +38,7 @@ use self::folder::StateFolder;
 use self::lists::{Lists, read_text};
 use self::telling::Teller;
 use super::remote::exit_of;
-use super::running::{Failed, half_of_the_cores, signals};
+use super::running::{Failed, all_the_cores, signals};
 use super::say;
 use super::verify::files::read_trust;
 use crate::cli;
@@ -106,7 +106,7 @@ fn follow(args: &cli::Monitor, json: bool) -> Result<Exit, Failed> {
     let settings = Settings { rollback_ms: u64::from(args.rollback_secs) * 1000, ahead_ms: AHEAD_MS };
     let teller = Teller::new(json, args.once, &key, folder, trust);
     let (metrics, health) = (Arc::new(MonitorMetrics::new(key.name())), Arc::new(Health::default()));
-    half_of_the_cores()?.block_on(async {
+    all_the_cores().map_err(|error| Failed::fault(&error))?.block_on(async {
         let mut stop = std::pin::pin!(signals());
         let _admin = match args.admin {
             Some(address) => Some(Admin::begin(address, metrics.clone(), health.clone(), json).await?),

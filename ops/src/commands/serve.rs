@@ -39,7 +39,7 @@ use serde_json::json;
 use tokio::sync::watch;
 
 use super::running::{
-    Failed, Listening, Reserved, address_of, clock_of, half_of_the_cores, limits_of, reserve, say_listening, signals,
+    Failed, Listening, Reserved, address_of, all_the_cores, clock_of, limits_of, reserve, say_listening, signals,
 };
 pub(super) use outside::read_policy;
 
@@ -234,8 +234,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
             .spawn(move || record(&happened, |fact| append(&service, fact)))
     }
     .map_err(|error| Failed::fault(&error))?;
-    // The other half of the processors is for the signers and the sequencer, which have threads of their own.
-    let runtime = half_of_the_cores()?;
+    let runtime = all_the_cores().map_err(|error| Failed::fault(&error))?;
     let ready = |at: &Listening| say_listening(at, as_json);
     let reserved = Addresses { http, admin, https: https_address.zip(acceptor) };
     if let Some(witnesses) = witnesses {

@@ -12,7 +12,7 @@ use super::profile::extensions::{Inputs, extensions};
 use super::profile::{self, Profile, ProfileFault};
 use crate::asn1::{self, der};
 use crate::crypto::{SignatureAlgorithm, sha1};
-use crate::x509::{Certificate, CertificateFault, KeyUsage, Period, encode, to_time};
+use crate::x509::{Certificate, KeyUsage, Period, encode, to_time};
 
 /// A serial number: 16 octets, positive, 126 of its bits random.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -214,9 +214,6 @@ pub enum BuildFault {
     /// No certificate policy.
     #[error("a certificate policy is missing")]
     NoPolicy,
-    /// What was built does not read.
-    #[error("built certificate: {0}")]
-    Certificate(#[from] CertificateFault),
     /// What was built has not its profile.
     #[error("built certificate: {0}")]
     Profile(#[from] ProfileFault),
@@ -229,6 +226,8 @@ pub struct Unsigned {
     algorithm: SignatureAlgorithm,
     tbs_der: Vec<u8>,
     lint: Lint,
+    /// As the lint read it; `None` if it could not, and then its finding stops the certificate.
+    read: Option<Certificate>,
 }
 
 /// The bytes that `issuer` has to sign for a certificate, with what the lint says of them.
@@ -280,8 +279,8 @@ pub fn prepare(template: &Template, issuer: &Issuer) -> Result<Unsigned, BuildFa
         extensions: Some(extensions.into()),
     };
     let tbs_der = encode(&tbs);
-    let lint = lint::lint(&tbs_der, profile, issuer);
-    Ok(Unsigned { kind, algorithm: issuer.algorithm, tbs_der, lint })
+    let (lint, read) = lint::read(&tbs_der, profile, issuer);
+    Ok(Unsigned { kind, algorithm: issuer.algorithm, tbs_der, lint, read })
 }
 
 /// The name of a list in URLs: that of its issuer for partition 0, a shard below it for the others.
@@ -307,12 +306,13 @@ impl Unsigned {
     /// knows the issuer's certificate.
     ///
     /// # Errors
-    /// [`BuildFault::Lint`] where the lint has an error, [`BuildFault::Certificate`], [`BuildFault::Profile`].
-    pub fn finish(&self, signature: &[u8]) -> Result<Certificate, BuildFault> {
-        if self.lint.stops() {
-            return Err(BuildFault::Lint(self.lint.clone()));
-        }
-        let certificate = Certificate::from_der(&signed(&self.tbs_der, self.algorithm, signature))?;
+    /// [`BuildFault::Lint`] where the lint has an error, [`BuildFault::Profile`].
+    pub fn finish(self, signature: &[u8]) -> Result<Certificate, BuildFault> {
+        let read = match self.read {
+            Some(read) if !self.lint.stops() => read,
+            _ => return Err(BuildFault::Lint(self.lint)),
+        };
+        let certificate = read.with_signature(signature, signed(&self.tbs_der, self.algorithm, signature));
         profile::check(&certificate, self.kind)?;
         Ok(certificate)
     }
@@ -491,7 +491,7 @@ mod tests {
         let long = Period { not_before: start(), not_after: start().plus_secs(5 * YEAR_SECS) };
         let template = Template { key_period: Some(long), ..template("tsu", "T", &key, 4) };
         let unsigned = prepare(&template, &issuer(Authority::Tsu)).unwrap();
-        let Err(BuildFault::Lint(lint)) = unsigned.finish(&[1; 70]) else { panic!("it was not stopped") };
+        let Err(BuildFault::Lint(lint)) = unsigned.clone().finish(&[1; 70]) else { panic!("it was not stopped") };
         assert_eq!(lint.to_string(), "private_key_usage_period (EN 319 421 7.6.7, profile)");
         // Without the lint its class would stop it.
         let whole = Certificate::from_der(&signed(unsigned.message(), unsigned.algorithm, &[1; 70])).unwrap();

@@ -77,12 +77,18 @@ impl fmt::Display for Lint {
 /// Judges the octets that will be signed by `issuer`.
 #[must_use]
 pub fn lint(tbs_der: &[u8], profile: &Profile, issuer: &Issuer) -> Lint {
+    read(tbs_der, profile, issuer).0
+}
+
+/// The same, and what was read, whose signature is still to come.
+pub(super) fn read(tbs_der: &[u8], profile: &Profile, issuer: &Issuer) -> (Lint, Option<Certificate>) {
     // A signature of no octets: what is read is the whole rest, and it verifies nowhere.
     let unsigned = signed(tbs_der, issuer.algorithm(), &[]);
     let Ok(certificate) = Certificate::from_der(&unsigned) else {
-        return Lint(vec![Finding { number: 0, rule: "readable", severity: Severity::Error, source: "X.690" }]);
+        let finding = Finding { number: 0, rule: "readable", severity: Severity::Error, source: "X.690" };
+        return (Lint(vec![finding]), None);
     };
-    judge(&certificate, profile, issuer)
+    (judge(&certificate, profile, issuer), Some(certificate))
 }
 
 /// Judges a certificate as [`lint`] judged it before it was signed.

@@ -11,6 +11,8 @@ use openssl::pkey::{Id, PKey};
 use openssl::sign::Verifier;
 use serde::Deserialize;
 
+use crate::digest::Digest;
+
 /// A kind of key that is certified.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Deserialize)]
 #[serde(rename_all = "kebab-case")]
@@ -89,7 +91,12 @@ fn verify_p256(spki_der: &[u8], hash: MessageDigest, message: &[u8], signature: 
         // Fails for what is no point of the curve.
         let point = EcPoint::from_bytes(&P256, point, &mut context)?;
         let key = EcKey::from_public_key(&P256, &point)?;
-        EcdsaSig::from_der(signature)?.verify(&openssl::hash::hash(hash, message)?, &key)
+        let signature = EcdsaSig::from_der(signature)?;
+        // What nearly all use goes without libcrypto's search for its provider.
+        match hash == MessageDigest::sha256() {
+            true => signature.verify(Digest::of(message).as_bytes(), &key),
+            false => signature.verify(&openssl::hash::hash(hash, message)?, &key),
+        }
     };
     verify().unwrap_or(false)
 }

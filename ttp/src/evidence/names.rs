@@ -252,6 +252,16 @@ pub fn compromised(public_key: &Digest) -> Vec<u8> {
     [&[COMPROMISED][..], public_key.as_bytes()].concat()
 }
 
+/// What all of those begin with.
+pub const COMPROMISED_KEYS: [u8; 1] = [COMPROMISED];
+
+/// The key that such a name is of.
+#[must_use]
+pub fn read_compromised(name: &[u8]) -> Option<Digest> {
+    let (key, _) = name.strip_prefix(&COMPROMISED_KEYS)?.split_first_chunk::<32>()?;
+    Some(Digest(*key))
+}
+
 /// Where the names begin of certificates that expire at `at` or later; all begin with the first octet of this.
 #[must_use]
 pub fn expires(at: Timestamp) -> Vec<u8> {

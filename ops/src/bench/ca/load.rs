@@ -17,6 +17,7 @@ use tokio::sync::watch;
 use tokio::task::JoinSet;
 
 use super::super::{Failed, http};
+use crate::commands::running::all_the_cores;
 
 /// Answers are this long at most.
 const ANSWER_BYTES_MAX: usize = 16 << 10;
@@ -162,8 +163,8 @@ impl Bare {
         listener.set_nonblocking(true)?;
         let address = listener.local_addr()?;
         let (stop, stopped) = watch::channel(false);
-        // As many threads as the server has for its connections on two cores.
-        let runtime = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build()?;
+        let runtime = all_the_cores()?; // as the server has
+
         let thread = std::thread::Builder::new().name("bare".to_owned()).spawn(move || {
             runtime.block_on(async move {
                 let Ok(listener) = TcpListener::from_std(listener) else { return };

@@ -308,15 +308,17 @@ impl Maker<'_> {
         let build = |fault| PkiFault::Build { name: file.to_owned(), fault };
         let unsigned = certificate::prepare(&template, issuer).map_err(build)?;
         let signing = self.setting.keys.get(issuer.authority().key_purpose());
-        let certificate = unsigned.finish(&signing.sign(unsigned.message())?).map_err(build)?;
+        let signature = signing.sign(unsigned.message())?;
+        let request = Digest::of(unsigned.message());
+        let findings = unsigned.lint().numbers();
+        let certificate = unsigned.finish(&signature).map_err(build)?;
         let issuer = issuer.authority();
         self.verify(code, file, &certificate, issuer)?;
-        let request = Digest::of(unsigned.message());
         let grounds = Grounds {
             generation: 1,
             profile: template.profile.digest(),
             lint_version: lint::LINT_VERSION,
-            findings: unsigned.lint().numbers(),
+            findings,
             ..Grounds::default()
         };
         self.issued.push(Issued { name: file.to_owned(), certificate, issuer, profile: code, grounds, request });

@@ -21,7 +21,7 @@ use tokio::sync::watch;
 use super::{COSIGNED, KEY, LOGS, SETTINGS, VKEY, WitnessFolder};
 use crate::cli::WitnessServe;
 use crate::commands::running::{
-    Failed, Listening, address_of, clock_of, half_of_the_cores, limits_of, reserve, say_listening, signals,
+    Failed, Listening, address_of, all_the_cores, clock_of, limits_of, reserve, say_listening, signals,
 };
 use crate::commands::say;
 use crate::config::WitnessConfig;
@@ -83,7 +83,7 @@ fn serve(args: &WitnessServe, as_json: bool) -> Result<(), Failed> {
     let metrics = Arc::new(WitnessMetrics::new(logs.iter().map(|log| log.origin.as_str())));
     let witness = Arc::new(Witness::new(logs, records, cosigner, time, metrics.clone(), body_limits));
 
-    let runtime = half_of_the_cores()?;
+    let runtime = all_the_cores().map_err(|error| Failed::fault(&error))?;
     let drain = config.shutdown.drain();
     let ended = runtime.block_on(async {
         let (http, admin) = (reserve(config.listen.http)?.listen()?, reserve(config.listen.admin)?.listen()?);

@@ -75,6 +75,9 @@ fn every_builtin_profile_passes() {
             assert_eq!(unsigned.lint().to_string(), "nothing found", "{}", profile.name());
             let signature = PKI.ca_key.sign(unsigned.message()).unwrap();
             let certificate = unsigned.finish(&signature).unwrap();
+            // It is what a stranger reads of its octets.
+            let read = Certificate::from_der(certificate.der()).unwrap();
+            assert_eq!(format!("{certificate:?}"), format!("{read:?}"));
             assert_eq!(judge(&certificate, profile, &issuer), Lint::default());
         }
     }
