@@ -54,9 +54,9 @@ use tokio::sync::Notify;
 
 pub use self::{
     act::ActFault,
-    bulk::carry_out_in_background,
+    bulk::{Preview, carry_out_in_background},
     ceremony::CeremonyFault,
-    credential::{CredentialFault, Expiring, IssuedCertificate, KnownCertificate, KnownList, ToIssue, ToRevoke},
+    credential::{CredentialFault, IssuedCertificate, KnownCertificate, KnownIssue, KnownList, ToIssue, ToRevoke},
     dual_control::RevokeFault,
     keys::{KeyParts, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
     notices::NoticeParts,

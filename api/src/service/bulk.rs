@@ -19,7 +19,7 @@ use semper_ttp::{
 };
 
 use super::{
-    CredentialFault, Service, ServiceFault, ToRevoke,
+    CredentialFault, KnownIssue, Service, ServiceFault, ToRevoke,
     act::{ActFault, Given, read_fact},
 };
 
@@ -29,26 +29,51 @@ const PAGE: usize = 1_024;
 /// How many revocations wait for the disk at once: they share commit groups.
 const AT_ONCE: usize = 16;
 
+/// How many certificates a preview shows.
+const SHOWN: usize = 100;
+
 /// A certificate that an order concerns.
 #[derive(Clone, Debug)]
 struct Found {
     ca: CaId,
     serial: Vec<u8>,
+    issued_at: u64,
+}
+
+/// What an order would do.
+#[derive(Clone, Debug, Default)]
+pub struct Preview {
+    /// How many certificates it would revoke.
+    pub certificates: u64,
+    /// How many of its certificates were revoked before.
+    pub revoked: u64,
+    /// The first of those that it would revoke.
+    pub first: Vec<KnownIssue>,
 }
 
 impl Service {
-    /// How many certificates that have not expired a filter concerns, revoked ones among them.
+    /// Which certificates that have not expired a filter concerns.
     ///
     /// # Errors
     /// The ledger cannot be read.
-    pub fn count_concerned(&self, concerned: &Concerned) -> Result<u64, ServiceFault> {
-        let (mut from, mut count) = (names::expires(self.now()), 0);
+    pub fn preview_revocation(&self, concerned: &Concerned) -> Result<Preview, ServiceFault> {
+        let (mut from, mut preview) = (names::expires(self.now()), Preview::default());
         loop {
             let (found, last) = self.page_of(concerned, &from)?;
-            count += found.len() as u64;
+            for Found { ca, serial, issued_at } in found {
+                let state = self.certificate_state(&ca.certificate(&serial))?;
+                if state.issued().is_some_and(|status| status.revoked.is_some()) {
+                    preview.revoked += 1;
+                    continue;
+                }
+                preview.certificates += 1;
+                if preview.first.len() < SHOWN {
+                    preview.first.extend(self.known_issue(issued_at)?);
+                }
+            }
             match last {
                 Some(last) => from = last,
-                None => return Ok(count),
+                None => return Ok(preview),
             }
         }
     }
@@ -163,7 +188,12 @@ impl Service {
     }
 
     /// True if it is revoked now, by this or before.
-    fn revoke_one(&self, Found { ca, serial }: Found, reason: Reason, officer: Digest) -> Result<bool, ServiceFault> {
+    fn revoke_one(
+        &self,
+        Found { ca, serial, .. }: Found,
+        reason: Reason,
+        officer: Digest,
+    ) -> Result<bool, ServiceFault> {
         let shown = hex::encode(&serial);
         let revoke = ToRevoke { ca, serial, reason, officer, idempotency: None };
         loop {
@@ -205,7 +235,7 @@ impl Service {
             if concerned.has(&fact)
                 && let Some((ca, serial)) = fact.certificate()
             {
-                found.push(Found { ca, serial: serial.to_vec() });
+                found.push(Found { ca, serial: serial.to_vec(), issued_at: index });
             }
         }
         Ok((found, last))

@@ -148,9 +148,9 @@ pub struct KnownCertificate {
     pub revoked_at: Option<u64>,
 }
 
-/// A certificate whose end comes.
+/// A certificate as its entry tells it.
 #[derive(Clone, Debug)]
-pub struct Expiring {
+pub struct KnownIssue {
     /// Who issued it.
     pub ca: CaId,
     /// Content octets of its serial number.
@@ -501,7 +501,7 @@ impl Service {
         from: &[u8],
         until: Timestamp,
         most: usize,
-    ) -> Result<(Vec<Expiring>, Option<Vec<u8>>), ServiceFault> {
+    ) -> Result<(Vec<KnownIssue>, Option<Vec<u8>>), ServiceFault> {
         let (mut indexes, mut next) = (Vec::new(), None);
         self.reader().names_from::<semper_ledger::store::Fault>(&names::CERTIFICATES, from, |name, index| {
             if names::read_expires(name).is_none_or(|(at, _)| at > until) {
@@ -516,21 +516,26 @@ impl Service {
         })?;
         let mut found = Vec::new();
         for issued_at in indexes {
-            let fact = read_fact::<CaFact>(&self.reader().fact(issued_at)?.unwrap_or_default())?;
-            let Some((ca, serial)) = fact.certificate() else { continue };
-            let (profile, registration, not_before, not_after) = match &fact {
-                CaFact::CertificateIssued { not_before, not_after, grounds: Some(grounds), .. } => {
-                    let registration = <[u8; 16]>::try_from(grounds.registration.as_slice()).ok().map(Into::into);
-                    (Some(grounds.profile), registration, *not_before, *not_after)
-                }
-                CaFact::CertificateImported { not_before, not_after, .. } => (None, None, *not_before, *not_after),
-                _ => continue,
-            };
-            let (state, serial) = (self.certificate_state(&ca.certificate(serial))?, serial.to_vec());
-            let is_revoked = state.issued().is_some_and(|status| status.revoked.is_some());
-            found.push(Expiring { ca, serial, not_before, not_after, profile, registration, is_revoked, issued_at });
+            found.extend(self.known_issue(issued_at)?);
         }
         Ok((found, next))
+    }
+
+    /// The certificate that this entry is of, if it is of one.
+    pub(super) fn known_issue(&self, issued_at: u64) -> Result<Option<KnownIssue>, ServiceFault> {
+        let fact = read_fact::<CaFact>(&self.reader().fact(issued_at)?.unwrap_or_default())?;
+        let Some((ca, serial)) = fact.certificate() else { return Ok(None) };
+        let (profile, registration, not_before, not_after) = match &fact {
+            CaFact::CertificateIssued { not_before, not_after, grounds: Some(grounds), .. } => {
+                let registration = <[u8; 16]>::try_from(grounds.registration.as_slice()).ok().map(Into::into);
+                (Some(grounds.profile), registration, *not_before, *not_after)
+            }
+            CaFact::CertificateImported { not_before, not_after, .. } => (None, None, *not_before, *not_after),
+            _ => return Ok(None),
+        };
+        let (state, serial) = (self.certificate_state(&ca.certificate(serial))?, serial.to_vec());
+        let is_revoked = state.issued().is_some_and(|status| status.revoked.is_some());
+        Ok(Some(KnownIssue { ca, serial, not_before, not_after, profile, registration, is_revoked, issued_at }))
     }
 
     /// The certificate with this serial number by any of our own CAs: their serial numbers are random, so there is one.

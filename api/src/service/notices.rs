@@ -113,7 +113,7 @@ impl Service {
     /// A certificate whose holder is to be told, as far as it itself says.
     fn candidate(
         &self,
-        found: &credential::Expiring,
+        found: &credential::KnownIssue,
         days_before: &[u16],
         networks: &Networks,
         now: Timestamp,

@@ -26,7 +26,7 @@ use super::{
 };
 use crate::{
     router::App,
-    service::{KnownCertificate, KnownList, ToRevoke},
+    service::{KnownCertificate, KnownIssue, KnownList, ToRevoke},
 };
 
 /// Longest serial number, octets (RFC 5280 §4.1.2.2).
@@ -110,20 +110,22 @@ pub(super) async fn expiring(
     let service = app.service.clone();
     let found = body::blocking(move || service.expiring(&from, until, most)).await?;
     let (found, next) = found.map_err(|fault| Problem::fault(&fault))?;
-    let certificates = found.iter().map(|found| {
-        json!({
-            "serial": hex::encode(&found.serial),
-            "issuer": found.ca.place(),
-            "profile": found.profile.and_then(|profile| app.service.profile_name(&profile)),
-            "profile_sha256": found.profile.map(|profile| profile.to_string()),
-            "registration": found.registration,
-            "not_after": found.not_after.to_string(),
-            "revoked": found.is_revoked,
-            "issued_index": found.issued_at,
-        })
-    });
-    let certificates: Vec<_> = certificates.collect();
+    let certificates: Vec<_> = found.iter().map(|found| listed(&app, found)).collect();
     Ok(Json(json!({ "certificates": certificates, "next": next.map(hex::encode) })).into_response())
+}
+
+/// A certificate in a list of many.
+pub(super) fn listed(app: &App, known: &KnownIssue) -> Value {
+    json!({
+        "serial": hex::encode(&known.serial),
+        "issuer": known.ca.place(),
+        "profile": known.profile.and_then(|profile| app.service.profile_name(&profile)),
+        "profile_sha256": known.profile.map(|profile| profile.to_string()),
+        "registration": known.registration,
+        "not_after": known.not_after.to_string(),
+        "revoked": known.is_revoked,
+        "issued_index": known.issued_at,
+    })
 }
 
 #[derive(Deserialize)]

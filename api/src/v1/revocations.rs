@@ -18,11 +18,14 @@ use serde_json::{Value, json};
 use super::{
     Code,
     body::{self, Body, idempotency},
-    certificates::{entry, reason_of},
+    certificates::{entry, listed, reason_of},
     principal::Principal,
     problem::Problem,
 };
-use crate::{router::App, service::carry_out_in_background};
+use crate::{
+    router::App,
+    service::{Preview, carry_out_in_background},
+};
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -30,13 +33,15 @@ struct PreviewRequest {
     filter: Filter,
 }
 
-/// `POST /v1/revocations/preview`: how many certificates an order would concern. Changes nothing.
+/// `POST /v1/revocations/preview`: which certificates an order would revoke. Changes nothing.
 pub(super) async fn preview(State(app): State<Arc<App>>, Body(bytes): Body) -> Result<Response, Problem> {
     let PreviewRequest { filter } = body::json(&bytes)?;
     let concerned = concerned(&filter)?;
     let service = app.service.clone();
-    let count = body::blocking(move || service.count_concerned(&concerned)).await?.map_err(Problem::from)?;
-    Ok(Json(json!({ "certificates": count })).into_response())
+    let preview = body::blocking(move || service.preview_revocation(&concerned)).await?.map_err(Problem::from)?;
+    let Preview { certificates, revoked, first } = preview;
+    let first: Vec<_> = first.iter().map(|known| listed(&app, known)).collect();
+    Ok(Json(json!({ "certificates": certificates, "revoked": revoked, "first": first })).into_response())
 }
 
 #[derive(Deserialize)]

@@ -3,6 +3,7 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use semper_ttp::ca::crl::Reason;
 use semper_ttp::ca::name::Attribute;
 use semper_ttp::id::{PartyId, RegistrationId};
 use semper_ttp::party::{ReinstatementReason, SuspensionReason};
@@ -235,9 +236,10 @@ pub(crate) struct PartyRefuse {
 
 /// Revoke certificates: one by its serial number, or all that a filter concerns. An officer's act.
 ///
-/// All that is stated must hold of a certificate. With --preview it is only said how many there are. Whoever gives an order for many
-/// may go away: it is an entry of the ledger, and carried out also after a restart. Ends with 1 if no certificate is like that; those of
-/// CAs never are: two people revoke them, over `/v1`.
+/// All that is stated must hold of a certificate. With --preview it is only said which they are. Whoever gives an order for many
+/// may go away: it is an entry of the ledger, and carried out also after a restart. Ends with 1 if no certificate is like that. Those of
+/// officers, operators and the service's own keys are left out, unless --serial, --key or --registration singles them out; those of CAs
+/// always: two people revoke them (semper keys revoke).
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -246,8 +248,8 @@ Example:
     .args(["serials", "issuer", "profile", "registration", "key", "issued_from", "issued_before"]))]
 pub(crate) struct PartyRevoke {
     /// Why, by the names of RFC 5280: keyCompromise, affiliationChanged, superseded, cessationOfOperation, privilegeWithdrawn, …
-    #[arg(long, value_name = "REASON")]
-    pub(crate) reason: String,
+    #[arg(long, value_name = "REASON", value_parser = revocation)]
+    pub(crate) reason: Reason,
     /// Serial numbers in hexadecimal.
     #[arg(long = "serial", value_name = "HEX")]
     pub(crate) serials: Vec<String>,
@@ -269,7 +271,7 @@ pub(crate) struct PartyRevoke {
     /// Issued before this moment (RFC 3339).
     #[arg(long, value_name = "TIME")]
     pub(crate) issued_before: Option<String>,
-    /// Only say how many there are.
+    /// Only say which they are: how many, and the first hundred.
     #[arg(long)]
     pub(crate) preview: bool,
     #[command(flatten)]
@@ -373,6 +375,11 @@ fn suspension(text: &str) -> Result<SuspensionReason, String> {
 }
 
 fn reinstatement(text: &str) -> Result<ReinstatementReason, String> {
+/// Also read by `semper keys revoke`.
+pub(super) fn revocation(text: &str) -> Result<Reason, String> {
+    named(Reason::ALL.iter().copied(), Reason::name, text)
+}
+
     named(ReinstatementReason::ALL.iter().copied(), ReinstatementReason::name, text)
 }
 

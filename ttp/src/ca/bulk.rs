@@ -8,6 +8,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::crl::Reason;
+use super::profile::ProfileCode;
 use super::{CaFact, CaId};
 use crate::b64u::B64u;
 use crate::cbor::Writer;
@@ -120,13 +121,16 @@ impl Filter {
     /// [`OrderFault`].
     pub fn read(&self) -> Result<Concerned, OrderFault> {
         fn member<T>(
-            name: &str,
+            (name, form): (&str, &str),
             text: Option<&String>,
             read: impl Fn(&str) -> Option<T>,
         ) -> Result<Option<T>, OrderFault> {
-            let unread = || OrderFault::Member(format!("{name} does not read"));
+            let unread = || OrderFault::Member(format!("{name} must be {form}"));
             text.map(|text| read(text).ok_or_else(unread)).transpose()
         }
+        const PLACE: &str = "a CA, such as ca-party or ca-party.2";
+        const SHA256: &str = "64 hexadecimal digits";
+        const TIME: &str = "a time such as 2026-03-01T12:00:00Z (RFC 3339)";
         let digest = |text: &str| Some(Digest(hex::decode(text).ok()?.try_into().ok()?));
         if *self == Self::default() {
             return Err(OrderFault::Everything);
@@ -135,15 +139,15 @@ impl Filter {
             return Err(OrderFault::Serials);
         }
         let serial =
-            |text: &String| hex::decode(text).map_err(|_| OrderFault::Member("serials do not read".to_owned()));
+            |text: &String| hex::decode(text).map_err(|_| OrderFault::Member("serials must be hexadecimal".to_owned()));
         let serials = self.serials.as_ref().map(|serials| serials.iter().map(serial).collect()).transpose()?;
         Ok(Concerned {
-            issuer: member("issuer", self.issuer.as_ref(), CaId::from_place)?,
-            profile: member("profile_sha256", self.profile_sha256.as_ref(), digest)?,
+            issuer: member(("issuer", PLACE), self.issuer.as_ref(), CaId::from_place)?,
+            profile: member(("profile_sha256", SHA256), self.profile_sha256.as_ref(), digest)?,
             registration: self.registration,
-            public_key: member("public_key_sha256", self.public_key_sha256.as_ref(), digest)?,
-            from: member("issued_from", self.issued_from.as_ref(), Timestamp::from_rfc3339)?,
-            before: member("issued_before", self.issued_before.as_ref(), Timestamp::from_rfc3339)?,
+            public_key: member(("public_key_sha256", SHA256), self.public_key_sha256.as_ref(), digest)?,
+            from: member(("issued_from", TIME), self.issued_from.as_ref(), Timestamp::from_rfc3339)?,
+            before: member(("issued_before", TIME), self.issued_before.as_ref(), Timestamp::from_rfc3339)?,
             serials,
         })
     }
@@ -158,12 +162,24 @@ impl Concerned {
         Self { before: Some(self.before.map_or(end, |before| before.min(end))), ..self }
     }
 
-    /// Whether the certificate of this fact is one of them. Certificates of CAs never are: two people revoke those.
+    /// Whether somebody was singled out, by a serial number, a key or an application.
+    const fn names_some(&self) -> bool {
+        self.serials.is_some() || self.registration.is_some() || self.public_key.is_some()
+    }
+
+    /// Whether the certificate of this fact is one of them. Certificates of CAs never are: two people revoke those. Those of officers
+    /// and operators, and of the service's own keys, are only where they are singled out: otherwise one slip of one officer would leave
+    /// nobody who could mend it.
     #[must_use]
     pub fn has(&self, fact: &CaFact) -> bool {
         let (grounds, public_key, not_before) = match fact {
             CaFact::CertificateIssued { profile, public_key, not_before, grounds: Some(grounds), .. } => {
                 if profile.is_ca() {
+                    return false;
+                }
+                let is_of_service = matches!(profile, ProfileCode::Operator | ProfileCode::Officer | ProfileCode::Role)
+                    || grounds.registration.is_empty();
+                if is_of_service && !self.names_some() {
                     return false;
                 }
                 (Some(grounds), public_key, not_before)
@@ -387,7 +403,6 @@ impl Role for BulkRevocation {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::ca::profile::ProfileCode;
     use crate::ca::{Authority, Grounds};
     use crate::role::step;
 
@@ -462,8 +477,25 @@ mod tests {
         ] {
             assert_eq!(has(filter.clone()), due, "{filter:?}");
         }
+        let mut own = generation(issued(ProfileCode::OcspResponder, 0x41, 1_772_366_400));
         let all = Filter { issued_from: Some("2020-01-01T00:00:00Z".into()), ..none() }.read().unwrap();
-        assert!(!all.has(&issued(ProfileCode::IssuingCa, 0x41, 1_772_366_400)), "two people revoke a CA");
+        let named = Filter { serials: Some(vec!["41".repeat(16)]), ..none() }.read().unwrap();
+        for (class, swept, singled_out) in [
+            (ProfileCode::Party, true, true),
+            (ProfileCode::Server, true, true),
+            (ProfileCode::Client, true, true),
+            (ProfileCode::Officer, false, true),
+            (ProfileCode::Operator, false, true),
+            (ProfileCode::Role, false, true),
+            // Two people revoke a CA.
+            (ProfileCode::IssuingCa, false, false),
+        ] {
+            let fact = generation(issued(class, 0x41, 1_772_366_400));
+            assert_eq!((all.has(&fact), named.has(&fact)), (swept, singled_out), "{class:?}");
+        }
+        let CaFact::CertificateIssued { grounds: Some(grounds), .. } = &mut own else { unreachable!() };
+        grounds.registration.clear();
+        assert_eq!((all.has(&own), named.has(&own)), (false, true), "a responder of the service's own");
     }
 
     #[test]

@@ -116,9 +116,9 @@ pub(super) fn revoke(args: &cli::PartyRevoke, as_json: bool) -> Result<Exit, Fai
     let filter = serde_json::to_value(filter).map_err(|error| Failed::fault(&error))?;
     if args.preview {
         let answer = post(&args.of, "/v1/revocations/preview", &json!({ "filter": filter }))?;
-        return told(&answer, as_json, |answer| format!("{} certificates", answer["certificates"]));
+        return told(&answer, as_json, preview);
     }
-    let mut answer = post(&args.of, "/v1/revocations", &json!({ "reason": args.reason, "filter": filter }))?;
+    let mut answer = post(&args.of, "/v1/revocations", &json!({ "reason": args.reason.name(), "filter": filter }))?;
     let path = format!("/v1/revocations/{}", text(&answer, "id"));
     let remote = as_person(&args.of, OFFICER)?;
     while text(&answer, "state") != "done" {
@@ -153,17 +153,7 @@ pub(super) fn expiring(args: &cli::PartyExpiring, as_json: bool) -> Result<Exit,
         say::json(&json!({ "certificates": found }));
         return Ok(Exit::Ok);
     }
-    for certificate in &found {
-        let revoked = if certificate["revoked"] == true { "  revoked" } else { "" };
-        let registration = certificate["registration"].as_str().map(|id| format!("  for {id}"));
-        say::out(format!(
-            "{}  {}  {}{}{revoked}",
-            text(certificate, "not_after"),
-            text(certificate, "serial"),
-            text(certificate, "profile"),
-            registration.unwrap_or_default(),
-        ));
-    }
+    found.iter().for_each(|certificate| say::out(line_of_certificate(certificate)));
     Ok(Exit::Ok)
 }
 
@@ -172,6 +162,30 @@ pub(super) fn show(args: &cli::PartyShow, as_json: bool) -> Result<Exit, Failed>
         let found = all(&args.of, "/v1/parties", "parties")?;
         if as_json {
             say::json(&json!({ "parties": found }));
+fn line_of_certificate(certificate: &Value) -> String {
+    let revoked = if certificate["revoked"] == true { "  revoked" } else { "" };
+    let registration = certificate["registration"].as_str().map(|id| format!("  for {id}"));
+    format!(
+        "{}  {}  {}{}{revoked}",
+        text(certificate, "not_after"),
+        text(certificate, "serial"),
+        text(certificate, "profile"),
+        registration.unwrap_or_default(),
+    )
+}
+
+/// What an order would do: how many, then the first of them.
+fn preview(answer: &Value) -> String {
+    let first = answer["first"].as_array().map_or(&[][..], Vec::as_slice);
+    let count = answer["certificates"].as_u64().unwrap_or_default();
+    let mut lines =
+        vec![format!("{count} certificates would be revoked; {} of the filter are already", answer["revoked"])];
+    lines.extend(first.iter().map(line_of_certificate));
+    let left = count.saturating_sub(first.len() as u64);
+    lines.extend((left > 0).then(|| format!("and {left} more")));
+    lines.join("\n")
+}
+
         } else {
             found.iter().for_each(|party| say::out(line_of_party(party)));
         }
