@@ -58,7 +58,7 @@ pub use self::{
     ceremony::CeremonyFault,
     credential::{CredentialFault, IssuedCertificate, KnownCertificate, KnownIssue, KnownList, ToIssue, ToRevoke},
     dual_control::RevokeFault,
-    keys::{KeyParts, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
+    keys::{KeyParts, KeyStanding, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
     notices::NoticeParts,
     ocsp::{OCSP_LIFE_SECS, ResponderKey},
     offline::Imported,

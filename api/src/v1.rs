@@ -34,7 +34,6 @@ use serde_json::{Value, json};
 use crate::router::App;
 use crate::tls::ClientCertificate;
 pub use openapi::OPENAPI;
-use principal::Principal;
 pub use problem::Code;
 use problem::Problem;
 use route::Row;
@@ -138,11 +137,25 @@ impl<S: Sync> FromRequestParts<S> for Caller {
     }
 }
 
-/// `GET /v1/me`: as whom the service knows its caller, and which trusted roles its certificate holds now.
-async fn me(State(app): State<Arc<App>>, Caller(certificate): Caller, request: Extensions) -> Response {
-    let roles = Principal::of(&app, &request).map(|principal| principal.roles().to_vec()).unwrap_or_default();
-    let roles: Vec<_> = roles.into_iter().map(TrustedRole::name).collect();
-    Json(json!({ "certificate": described(&certificate), "roles": roles })).into_response()
+/// `GET /v1/me`: as whom the service knows its caller, and what its certificate opens now.
+async fn me(State(app): State<Arc<App>>, Caller(certificate): Caller) -> Result<Response, Problem> {
+    let fault = |fault| Problem::fault(&fault);
+    let (party, roles, detail) = match app.service.standing(&certificate).map_err(fault)? {
+        Ok(status) => {
+            let party = app.service.party_of_certificate(&certificate).map_err(fault)?;
+            let roles = app.service.policies().roles().of(&certificate.digest(), status.class);
+            (party.map(|party| party.id), roles.map(TrustedRole::name).collect(), None)
+        }
+        Err(why) => (None, Vec::new(), Some(why.to_string())),
+    };
+    Ok(Json(json!({
+        "certificate": described(&certificate),
+        "is_good": detail.is_none(),
+        "detail": detail,
+        "party": party,
+        "roles": roles,
+    }))
+    .into_response())
 }
 
 /// Serial number and digest in hexadecimal, the subject by its attributes' names.

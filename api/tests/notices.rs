@@ -5,6 +5,7 @@ mod world;
 use std::sync::{Arc, atomic::AtomicU64};
 
 use http::StatusCode;
+use semper_api::KeyStanding;
 use semper_ttp::evidence::{Fact, KeyId, KeyPurpose, OpsFact, Recorded};
 use world::{
     Disk, Now, Pki, START,
@@ -27,7 +28,7 @@ async fn a_key_that_came_later_gets_its_entry_once() {
     assert_eq!(made(), 1);
     let known = service.known_keys().unwrap();
     let key = known.iter().find(|known| known.key == KeyId::new(KeyPurpose::Webhook, 1)).unwrap();
-    assert!(key.in_use && key.not_after.is_none(), "it ends when an operator says so: {key:?}");
+    assert!(key.standing == KeyStanding::InUse && key.not_after.is_none(), "it ends when an operator says so: {key:?}");
 
     let described = json(&ask(&service, Asked::plain("GET", "/.well-known/semper")).await, StatusCode::OK);
     let webhooks = &described["webhooks"];

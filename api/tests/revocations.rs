@@ -131,7 +131,8 @@ async fn certificates_of_a_revoked_ca_open_nothing() {
     let denied = json(&ask(&world.service, asked()).await, StatusCode::FORBIDDEN);
     assert_eq!(denied["detail"], "the CA that issued your certificate was revoked");
     let me = json(&ask(&world.service, Asked::secure("GET", "/v1/me").by(&officer)).await, StatusCode::OK);
-    assert_eq!(me["roles"], Value::from(Vec::<Value>::new()));
+    assert_eq!((&me["roles"], &me["is_good"]), (&Value::from(Vec::<Value>::new()), &Value::from(false)));
+    assert_eq!(me["detail"], denied["detail"]);
 }
 
 /// `/tsa` of a unit with this certificate.

@@ -24,8 +24,8 @@ pub(crate) use evidence::Witnesses;
 pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_ending};
 pub(crate) use folder::{Audit, AuditAll, AuditPart, Export, Fsck, Statements};
 pub(crate) use keys::{
-    Keys, KeysCeremony, KeysCommand, KeysExport, KeysImport, KeysImportCa, KeysList, KeysRequest, KeysRotate, KeysSign,
-    OfService, Step,
+    Keys, KeysCeremony, KeysCommand, KeysExport, KeysImport, KeysImportCa, KeysList, KeysRequest, KeysRevoke,
+    KeysRotate, KeysSign, OfService, Step,
 };
 pub(crate) use outside::{Monitor, Witness, WitnessCommand, WitnessInit, WitnessServe};
 pub(crate) use party::{

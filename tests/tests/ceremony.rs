@@ -20,6 +20,32 @@ fn ceremony(server: &Server, officer: &Path, transcript: &Path, steps: &[&str]) 
     run(&words)
 }
 
+/// `semper keys revoke ca-tsu` by one of the first two people.
+fn revoke(server: &Server, person: &str, reason: &str) -> Finished {
+    let (url, p12) = (format!("https://{}", server.https()), server.dir().join(format!("people/{person}.p12")));
+    let p12 = p12.to_str().expect("UTF-8");
+    run(&["keys", "revoke", "ca-tsu", "--json", "--reason", reason, "--url", &url, "--identity", p12])
+}
+
+#[test]
+fn two_people_revoke_a_ca() {
+    let data = Data::own();
+    let server = data.serve();
+    revoke(&server, "operator", "superseded").expect(64);
+    let asked: Value = serde_json::from_str(&revoke(&server, "officer", "superseded").expect(75).stdout).expect("JSON");
+    assert_eq!((&asked["status"], &asked["asked"]["reason"]), (&json!("good"), &json!("superseded")));
+    let other = revoke(&server, "operator", "cessationOfOperation");
+    assert!(other.expect(64).stdout.contains("for the same reason"), "{other:?}");
+    let done: Value = serde_json::from_str(&revoke(&server, "operator", "superseded").expect(0).stdout).expect("JSON");
+    assert_eq!((&done["status"], &done["revoked"]["reason"]), (&json!("revoked"), &json!("superseded")));
+    let (url, p12) = (format!("https://{}", server.https()), server.dir().join("people/operator.p12"));
+    let listed = run(&["keys", "list", "--url", &url, "--identity", p12.to_str().expect("UTF-8")]);
+    let line = listed.expect(0).stdout.lines().find(|line| line.starts_with("ca-tsu.1 "));
+    assert!(line.is_some_and(|line| line.ends_with("  revoked")), "{listed:?}");
+    server.stop();
+    data.audit().expect(0);
+}
+
 fn post(server: &Server, key: &str, body: &Value) -> Response {
     let operator = TlsClient::new(server.trust()).with_person(server.dir(), "operator").build();
     let headers = [("content-type", "application/json"), ("idempotency-key", key)];
@@ -62,6 +88,14 @@ fn two_people_hold_it_and_sign_what_happened() {
     for second in [&operator, &file("nobody.p12")] {
         ceremony(&server, second, &file("three.json"), &["rotate:tsu-ec"]).expect(64);
         assert!(!file("three.json").exists());
+    }
+    // Nor where what it makes could not be written down, or an officer holds no role.
+    let taken = format!("request:ca-party:{}", file("one.json").display());
+    for (transcript, step) in
+        [("one.json", "rotate:tsu-ec"), ("three.json", &taken), ("no/three.json", "rotate:tsu-ec")]
+    {
+        let refused = ceremony(&server, &officer, &file(transcript), &["rotate:tsu-ec", step]);
+        assert!(refused.expect(64).stdout.contains("cannot write"), "{refused:?}");
     }
     let units: Value = serde_json::from_slice(&get(server.http(), "/.well-known/semper").body).expect("JSON");
     assert_eq!(units["timestamping"][0]["key"], "tsu-ec.2");

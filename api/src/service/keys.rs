@@ -34,7 +34,7 @@ use semper_ttp::{
     x509::Certificate,
 };
 
-pub use self::life::KnownKey;
+pub use self::life::{KeyStanding, KnownKey};
 use super::{
     CredentialFault, Endpoint, Service, ServiceFault, ToIssue,
     act::{ATTEMPTS_MAX, Repetition, read_fact},

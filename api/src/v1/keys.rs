@@ -45,7 +45,8 @@ fn described(known: &KnownKey) -> Value {
         "made_at": known.made_at,
         "first_used": moment(known.first_used),
         "ended": moment(known.ended),
-        "in_use": known.in_use,
+        "in_use": known.standing.signs(),
+        "standing": known.standing.name(),
         "not_after": moment(known.not_after),
     })
 }

@@ -40,11 +40,6 @@ impl Principal {
         self.roles.contains(&role)
     }
 
-    /// The trusted roles that it holds.
-    pub(crate) fn roles(&self) -> &[TrustedRole] {
-        &self.roles
-    }
-
     /// Who shows a certificate, if that is good.
     pub(super) fn of(app: &App, request: &Extensions) -> Result<Self, Problem> {
         let Caller(certificate) = Caller::of(request)?;

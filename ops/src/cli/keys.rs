@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use semper_ttp::ca::CaId;
+use semper_ttp::ca::crl::Reason;
 use semper_ttp::evidence::KeyPurpose;
 
 /// The keys of a service: which there are, and how another follows.
@@ -25,6 +27,7 @@ pub(crate) enum KeysCommand {
     Import(KeysImport),
     ImportCa(KeysImportCa),
     Ceremony(KeysCeremony),
+    Revoke(KeysRevoke),
 }
 
 /// Which server is asked, and by whom.
@@ -236,6 +239,29 @@ pub(crate) struct KeysCeremony {
     /// The file to write the transcript with both signatures into.
     #[arg(long, value_name = "FILE")]
     pub(crate) transcript: PathBuf,
+}
+
+/// Revoke an issuing CA, which ends everything below it: the act of two people.
+///
+/// A revocation officer asks. Another one, or an operator, types the same with the same reason within a day, and it is revoked. Ends
+/// with 75 while a second person is waited for.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper keys revoke ca-party --reason cACompromise --identity people/officer.p12")]
+pub(crate) struct KeysRevoke {
+    /// Which, as its certificate and list are called at the service: ca-party, or ca-party.2 for the one that followed.
+    #[arg(value_name = "CA", value_parser = ca)]
+    pub(crate) ca: CaId,
+    /// Why, by the names of RFC 5280: cACompromise, superseded, cessationOfOperation, …
+    #[arg(long, value_name = "REASON", value_parser = super::party::revocation)]
+    pub(crate) reason: Reason,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+fn ca(text: &str) -> Result<CaId, String> {
+    CaId::from_place(text).ok_or_else(|| "must be a CA of this service, such as ca-party or ca-party.2".to_owned())
 }
 
 /// A step of a ceremony.

@@ -11,9 +11,10 @@ use std::path::Path;
 
 use semper_api::client::ClientError;
 use semper_ttp::crypto::{Entropy as _, OsEntropy};
+use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 
-use super::remote::{as_person, exit_of, json_of, text};
+use super::remote::{Remote, as_person, exit_of, json_of, text};
 use super::running::Failed;
 use super::{atomic, say};
 use crate::cli::{self, KeysCommand};
@@ -30,6 +31,10 @@ pub(crate) fn run(args: cli::Keys, json: bool) -> Exit {
         KeysCommand::Import(args) => ("import", import(&args, json)),
         KeysCommand::ImportCa(args) => ("import-ca", import_ca::run(&args, json)),
         KeysCommand::Ceremony(args) => ("ceremony", ceremony::run(&args, json)),
+        KeysCommand::Revoke(args) => match revoke(&args, json) {
+            Ok(exit) => return exit,
+            Err(failed) => ("revoke", Err(failed)),
+        },
     };
     match done {
         Ok(()) => Exit::Ok,
@@ -41,6 +46,7 @@ pub(crate) fn run(args: cli::Keys, json: bool) -> Exit {
 }
 
 const OPERATOR: &str = "operator";
+const OFFICER: &str = "officer";
 
 fn list(args: &cli::KeysList, json: bool) -> Result<(), Failed> {
     let answer = json_of(as_person(&args.of, OPERATOR)?.call(async |client| client.get_json("/v1/keys").await))?;
@@ -49,12 +55,14 @@ fn list(args: &cli::KeysList, json: bool) -> Result<(), Failed> {
         return Ok(());
     }
     for key in answer["keys"].as_array().into_iter().flatten() {
-        let state = match (key["in_use"].as_bool(), key["ended"].as_str()) {
-            (_, Some(ended)) => format!("ended {ended}"),
-            (Some(true), None) => {
-                key["not_after"].as_str().map_or("in use".to_owned(), |end| format!("in use until {end}"))
-            }
-            _ => "followed".to_owned(),
+        let until = key["not_after"].as_str().map(|end| format!(" until {end}")).unwrap_or_default();
+        let state = match text(key, "standing") {
+            "ended" => format!("ended {}", text(key, "ended")),
+            "in_use" => format!("in use{until}"),
+            "signs_lists" => format!("signs lists{until}"),
+            "offline" => "kept offline".to_owned(),
+            "waits_for_root" => "waits for the root: semper keys request, sign, import".to_owned(),
+            other => other.to_owned(),
         };
         say::out(format!("{:<16} made {}  {state}", text(key, "key"), text(key, "made")));
     }
@@ -62,7 +70,7 @@ fn list(args: &cli::KeysList, json: bool) -> Result<(), Failed> {
 }
 
 /// Posts something under an idempotency key, which is told where the answer did not come.
-fn post(of: &cli::OfService, path: &str, key: Option<&str>, body: &Value) -> Result<Vec<u8>, Failed> {
+fn post(remote: &Remote, path: &str, key: Option<&str>, body: &Value) -> Result<Vec<u8>, Failed> {
     let key = match key {
         Some(key) => key.to_owned(),
         None => {
@@ -72,7 +80,7 @@ fn post(of: &cli::OfService, path: &str, key: Option<&str>, body: &Value) -> Res
         }
     };
     let body = body.to_string().into_bytes();
-    let answer = as_person(of, OPERATOR)?.call(async |client| client.post_json(path, &key, body).await);
+    let answer = remote.call(async |client| client.post_json(path, &key, body).await);
     if let Err(error @ (ClientError::Broken { .. } | ClientError::TimedOut { .. })) = &answer {
         let again = format!("{error}. Ask again with --idempotency-key {key}, so that nothing is done twice");
         return Err(Failed(exit_of(error), again));
@@ -82,7 +90,8 @@ fn post(of: &cli::OfService, path: &str, key: Option<&str>, body: &Value) -> Res
 
 fn rotate(args: &cli::KeysRotate, json: bool) -> Result<(), Failed> {
     let path = format!("/v1/keys/{}/rotate", args.key.name());
-    let answer = json_of(Ok(post(&args.of, &path, args.idempotency_key.as_deref(), &json!({}))?))?;
+    let answer =
+        json_of(Ok(post(&as_person(&args.of, OPERATOR)?, &path, args.idempotency_key.as_deref(), &json!({}))?))?;
     if json {
         say::json(&answer);
         return Ok(());
@@ -96,8 +105,9 @@ fn rotate(args: &cli::KeysRotate, json: bool) -> Result<(), Failed> {
 }
 
 fn request(args: &cli::KeysRequest, json: bool) -> Result<(), Failed> {
+    require_new(&args.to)?;
     let path = format!("/v1/keys/{}/request", args.key.name());
-    let document = post(&args.of, &path, args.idempotency_key.as_deref(), &json!({}))?;
+    let document = post(&as_person(&args.of, OPERATOR)?, &path, args.idempotency_key.as_deref(), &json!({}))?;
     write(&args.to, &document)?;
     match json {
         true => say::json(&json!({ "request": args.to })),
@@ -107,9 +117,13 @@ fn request(args: &cli::KeysRequest, json: bool) -> Result<(), Failed> {
 }
 
 fn import(args: &cli::KeysImport, json: bool) -> Result<(), Failed> {
-    let pem = std::fs::read_to_string(&args.file);
-    let pem = pem.map_err(|error| Failed::usage(&format!("cannot read {}: {error}", args.file.display())))?;
-    let answer = post(&args.of, "/v1/keys/import", args.idempotency_key.as_deref(), &json!({ "pem": pem }))?;
+    let pem = read_pem(&args.file)?;
+    let answer = post(
+        &as_person(&args.of, OPERATOR)?,
+        "/v1/keys/import",
+        args.idempotency_key.as_deref(),
+        &json!({ "pem": pem }),
+    )?;
     let answer = json_of(Ok(answer))?;
     if json {
         say::json(&answer);
@@ -124,6 +138,43 @@ fn import(args: &cli::KeysImport, json: bool) -> Result<(), Failed> {
         }
     }
     Ok(())
+}
+
+fn revoke(args: &cli::KeysRevoke, json: bool) -> Result<Exit, Failed> {
+    let place = args.ca.place();
+    let remote = as_person(&args.of, OFFICER)?;
+    let der = remote.call(async |client| client.get(&format!("/ca/{place}.cer")).await)?;
+    let certificate = Certificate::from_der(&der).map_err(|fault| Failed::fault(&format!("{place}.cer: {fault}")))?;
+    let path = format!("/v1/certificates/{}/revoke", hex::encode(certificate.serial()));
+    let answer = json_of(Ok(post(&remote, &path, None, &json!({ "reason": args.reason.name() }))?))?;
+    let is_revoked = text(&answer, "status") == "revoked";
+    if json {
+        say::json(&answer);
+    } else if is_revoked {
+        say::out(format!(
+            "{place} is revoked since {}: nothing that it issued is good any more",
+            text(&answer["revoked"], "at")
+        ));
+    } else {
+        let (asked, until) = (&answer["asked"], text(&answer, "due_by"));
+        say::out(format!(
+            "asked for at {}, and nothing is revoked yet: another revocation officer, or an operator, types the same with --reason {} \
+             until {until}",
+            text(asked, "at"),
+            text(asked, "reason"),
+        ));
+    }
+    Ok(if is_revoked { Exit::Ok } else { Exit::Busy })
+}
+
+fn read_pem(path: &Path) -> Result<String, Failed> {
+    let pem = std::fs::read_to_string(path);
+    pem.map_err(|error| Failed::usage(&format!("cannot read {}: {error}", path.display())))
+}
+
+/// Before the server does anything: what it answers is to be written there.
+fn require_new(path: &Path) -> Result<(), Failed> {
+    atomic::require_new(path).map_err(|error| Failed::usage(&format!("cannot write {}: {error}", path.display())))
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failed> {

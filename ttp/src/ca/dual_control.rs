@@ -81,7 +81,9 @@ pub enum DualControlRefusal {
         until: Timestamp,
     },
     /// An operator came first.
-    #[error("an operator revokes a CA only after a revocation officer has asked for it")]
+    #[error(
+        "an operator revokes a CA only within a day after a revocation officer has asked for it for the same reason"
+    )]
     NotAsked,
     /// The officer's certificate was revoked or has expired, if only since the request began.
     #[error("the officer's certificate is not good now")]

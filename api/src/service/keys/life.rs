@@ -20,6 +20,47 @@ const KEY_END_NOTICE_SECS: u64 = 60 * 24 * 3600;
 /// The key of a responder lives a year, as a unit's does; its certificates live a week.
 const RESPONDER_KEY_LIFE_SECS: u64 = 365 * 24 * 3600;
 
+/// What a key is there for now.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum KeyStanding {
+    /// It signs.
+    InUse,
+    /// Another one followed it; this CA's signs lists, and nothing else.
+    SignsLists,
+    /// It is the root's, and not here.
+    Offline,
+    /// The certificate of this CA is still to come, from the offline root.
+    WaitsForRoot,
+    /// The certificate of this CA was revoked.
+    Revoked,
+    /// Another one followed it.
+    Followed,
+    /// The ledger tells its end.
+    Ended,
+}
+
+impl KeyStanding {
+    /// As answers have it.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::InUse => "in_use",
+            Self::SignsLists => "signs_lists",
+            Self::Offline => "offline",
+            Self::WaitsForRoot => "waits_for_root",
+            Self::Revoked => "revoked",
+            Self::Followed => "followed",
+            Self::Ended => "ended",
+        }
+    }
+
+    /// Whether it signs anything here.
+    #[must_use]
+    pub const fn signs(self) -> bool {
+        matches!(self, Self::InUse | Self::SignsLists)
+    }
+}
+
 /// A key as the ledger tells of it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct KnownKey {
@@ -35,8 +76,8 @@ pub struct KnownKey {
     pub first_used: Option<Timestamp>,
     /// When it was told as ended.
     pub ended: Option<Timestamp>,
-    /// Whether it is in use: the newest of its line, or a CA's, which goes on signing lists.
-    pub in_use: bool,
+    /// What it is there for now.
+    pub standing: KeyStanding,
     /// Until when it may be used, where a certificate or a rule says.
     pub not_after: Option<Timestamp>,
 }
@@ -55,13 +96,30 @@ impl Service {
                 found.not_after = period.map(|period| period.not_after);
                 known.push(found);
             }
-            let is_authority = Authority::ALL.into_iter().any(|authority| authority.key_purpose() == *purpose);
+            let authority = Authority::ALL.into_iter().find(|authority| authority.key_purpose() == *purpose);
             let newest = known.last().map(|last| last.key.generation);
-            for one in known.iter_mut().filter(|one| one.key.purpose == *purpose && one.ended.is_none()) {
-                one.in_use = is_authority || Some(one.key.generation) == newest;
+            for one in known.iter_mut().filter(|one| one.key.purpose == *purpose) {
+                one.standing = match authority {
+                    _ if one.ended.is_some() => KeyStanding::Ended,
+                    Some(authority) => self.standing_of_authority(CaId { authority, generation: one.key.generation }),
+                    None if Some(one.key.generation) == newest => KeyStanding::InUse,
+                    None => KeyStanding::Followed,
+                };
             }
         }
         Ok(known)
+    }
+
+    fn standing_of_authority(&self, ca: CaId) -> KeyStanding {
+        let newest = self.authorities.newest(ca.authority).map(|newest| newest.key.ca);
+        match self.authorities.get(ca) {
+            None => KeyStanding::WaitsForRoot,
+            Some(held) if held.is_revoked() => KeyStanding::Revoked,
+            Some(held) if held.key.signer.is_none() => KeyStanding::Offline,
+            // One that was taken over certifies nobody.
+            Some(_) if newest == Some(ca) && ca.authority != Authority::Imported => KeyStanding::InUse,
+            Some(_) => KeyStanding::SignsLists,
+        }
     }
 
     fn known_key(&self, key: KeyId) -> Result<Option<KnownKey>, ServiceFault> {
@@ -75,8 +133,8 @@ impl Service {
                 (OpsFact::KeyMade { public_key, .. }, known @ None) => {
                     let (first_used, ended, not_after) = (None, None, None);
                     let made = fact.now;
-                    *known =
-                        Some(KnownKey { key, public_key, made, made_at, first_used, ended, in_use: false, not_after });
+                    let standing = KeyStanding::Followed;
+                    *known = Some(KnownKey { key, public_key, made, made_at, first_used, ended, standing, not_after });
                 }
                 (OpsFact::KeyFirstUse { .. }, Some(known)) => known.first_used = known.first_used.or(Some(fact.now)),
                 (OpsFact::KeyEnded { .. }, Some(known)) => known.ended = known.ended.or(Some(fact.now)),

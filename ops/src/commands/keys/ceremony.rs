@@ -6,15 +6,16 @@
 use semper_ttp::asn1::oid;
 use semper_ttp::crypto::{Entropy as _, OsEntropy, SoftKey};
 use semper_ttp::digest::Digest;
+use semper_ttp::policy::roles::TrustedRole;
 use semper_ttp::statement::ceremony::attest;
 use semper_ttp::time::Timestamp;
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 
-use super::{OPERATOR, post, write};
+use super::{OFFICER, OPERATOR, post, read_pem, require_new, write};
 use crate::cli::{self, OfService, Step};
 use crate::clock::{Readings as _, SystemReadings};
-use crate::commands::remote::{as_person, json_of};
+use crate::commands::remote::{Remote, as_person, json_of};
 use crate::commands::running::Failed;
 use crate::commands::{identity, say};
 use crate::exit::Exit;
@@ -26,6 +27,14 @@ struct Person {
 }
 
 pub(super) fn run(args: &cli::KeysCeremony, as_json: bool) -> Result<(), Failed> {
+    require_new(&args.transcript)?;
+    for step in &args.step {
+        match step {
+            Step::Request(_, file) => require_new(file)?,
+            Step::Import(file) => drop(read_pem(file)?),
+            Step::Rotate(_) => {}
+        }
+    }
     let people = people(args)?;
     let remote = as_person(&args.of, OPERATOR)?;
     let known = json_of(remote.call(async |client| client.get_json("/.well-known/semper").await))?;
@@ -35,7 +44,7 @@ pub(super) fn run(args: &cli::KeysCeremony, as_json: bool) -> Result<(), Failed>
     let mut steps = Vec::new();
     let mut trouble = None;
     for step in &args.step {
-        let (at, done) = (now(), take(step, &args.of));
+        let (at, done) = (now(), take(step, &remote));
         let outcome = match &done {
             Ok(result) => json!({ "at": at.to_string(), "act": step.to_string(), "result": result }),
             Err(Failed(_, why)) => json!({ "at": at.to_string(), "act": step.to_string(), "failed": why }),
@@ -76,7 +85,7 @@ pub(super) fn run(args: &cli::KeysCeremony, as_json: bool) -> Result<(), Failed>
     let record = json!({ "transcript": transcript, "statements": statements });
     // Before it goes to the server: what was done is written down in any case.
     write(&args.transcript, format!("{record}\n").as_bytes())?;
-    let answer = json_of(Ok(post(&args.of, "/v1/keys/ceremonies", None, &record)?))?;
+    let answer = json_of(Ok(post(&remote, "/v1/keys/ceremonies", None, &record)?))?;
     if as_json {
         say::json(
             &json!({ "transcript": args.transcript, "recorded": answer, "steps": steps, "failed": trouble.is_some() }),
@@ -106,10 +115,17 @@ fn people(args: &cli::KeysCeremony) -> Result<[Person; 2], Failed> {
         identity: args.officer.clone(),
         identity_passphrase_file: args.officer_passphrase_file.clone(),
     };
-    let both = [(OPERATOR, &args.of), ("officer", &of_officer)].map(|(capacity, of)| -> Result<Person, Failed> {
+    let officers = &[TrustedRole::RegistrationOfficer, TrustedRole::RevocationOfficer][..];
+    let both = [(OPERATOR, &args.of, &[TrustedRole::Operator][..]), (OFFICER, &of_officer, officers)];
+    let both = both.map(|(capacity, of, roles)| -> Result<Person, Failed> {
         let file = of.identity_passphrase_file.as_deref();
         let (key, certificate) = identity::signer(&of.identity, file, capacity)?;
-        as_person(of, capacity)?.call(async |client| client.get_json("/v1/me").await)?;
+        let me = json_of(as_person(of, capacity)?.call(async |client| client.get_json("/v1/me").await))?;
+        let holds = |role: &TrustedRole| me["roles"].as_array().is_some_and(|all| all.contains(&role.name().into()));
+        if !roles.iter().any(holds) {
+            let why = me["detail"].as_str().unwrap_or("the service granted it no such role");
+            return Err(Failed::usage(&format!("the {capacity}'s certificate does not count: {why}")));
+        }
         Ok::<_, Failed>(Person { capacity, key, certificate })
     });
     let [operator, officer] = both;
@@ -120,18 +136,17 @@ fn people(args: &cli::KeysCeremony) -> Result<[Person; 2], Failed> {
     Ok(people)
 }
 
-fn take(step: &Step, of: &OfService) -> Result<Value, Failed> {
+fn take(step: &Step, remote: &Remote) -> Result<Value, Failed> {
     match step {
-        Step::Rotate(key) => json_of(Ok(post(of, &format!("/v1/keys/{}/rotate", key.name()), None, &json!({}))?)),
+        Step::Rotate(key) => json_of(Ok(post(remote, &format!("/v1/keys/{}/rotate", key.name()), None, &json!({}))?)),
         Step::Request(key, file) => {
-            let document = post(of, &format!("/v1/keys/{}/request", key.name()), None, &json!({}))?;
+            let document = post(remote, &format!("/v1/keys/{}/request", key.name()), None, &json!({}))?;
             write(file, &document)?;
             Ok(json!({ "request_sha256": Digest::of(&document).to_string() }))
         }
         Step::Import(file) => {
-            let pem = std::fs::read_to_string(file);
-            let pem = pem.map_err(|error| Failed::usage(&format!("cannot read {}: {error}", file.display())))?;
-            json_of(Ok(post(of, "/v1/keys/import", None, &json!({ "pem": pem }))?))
+            let pem = read_pem(file)?;
+            json_of(Ok(post(remote, "/v1/keys/import", None, &json!({ "pem": pem }))?))
         }
     }
 }
