@@ -89,6 +89,10 @@ impl<'a> Known<'a> {
         self.config.clock.source == ClockSource::Assumed
     }
 
+    fn is_root_offline(&self) -> bool {
+        self.keys.iter().any(|(purpose, ids)| *purpose == KeyPurpose::CaRoot && ids.is_empty())
+    }
+
     /// The profiles of a class of holders, each with its line.
     fn profile_table(&self) -> String {
         let mut table = String::from(

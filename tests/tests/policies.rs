@@ -111,6 +111,7 @@ fn a_profile_of_the_operators_is_judged_and_comes_into_force() {
     };
     refused(&own.replace("officers = 1", "officers = 7"), "profiles/party-vip.toml: officers: 1 or 2");
     refused(&own.replace("0.4.0.2042.1.3", "0.4.0.194112.1.1"), "ca.qualified = true");
+    refused(&own.replace("[\"ca-party\"]", "[\"ca-tsu\"]"), "issued by ca-party alone");
     fs::write(&path, &own).expect("written");
     let server = data.serve();
     assert_eq!(

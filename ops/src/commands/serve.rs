@@ -121,6 +121,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     let now = Timestamp::from_millis(SystemReadings::new().read().wall_ms());
     let trial = Trial { authorities: &loaded.authorities, base_url: &loaded.identity.public_url, now };
     let policies = folder.policies(&config, &trial)?;
+    let doubts = DataFolder::policy_doubts(&policies);
     let statements = Known::of(&folder, &config, &loaded.identity, &policies)?.statements();
     let metrics = Arc::new(Metrics::new(&loaded.identity.origin));
     let (fatal, mut fatally) = watch::channel(false);
@@ -215,14 +216,16 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         look_at_disk(&service, &args.data, config.storage.disk_free_min_bytes);
         let (sentence, unready) = ("settings, keys, certificates and ledger are in order", service.unready());
         if as_json {
-            say::json(&json!({ "ok": sentence, "not_ready": unready }));
+            say::json(&json!({ "ok": sentence, "doubts": doubts, "not_ready": unready }));
         } else {
             say::out(sentence);
+            doubts.iter().for_each(|doubt| say::out(format!("is that meant? {doubt}")));
             unready.iter().for_each(|why| say::out(format!("it would not be ready now: {why}")));
         }
         return Ok(if unready.is_empty() { Exit::Ok } else { Exit::Falsified });
     };
 
+    doubts.iter().for_each(|doubt| tracing::warn!("{doubt}"));
     let sampling = clock.start_sampling().map_err(|error| Failed::fault(&error))?;
     if clock.source_name() == "assumed" {
         tracing::warn!("TEST SERVICE: the clock is assumed to be right; its timestamps prove nothing");

@@ -14,11 +14,13 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use semper_api::{AuthorityKey, Policies};
+use semper_ttp::ca::Authority;
 use semper_ttp::ca::profile::{Profile, ProfileCode};
 use semper_ttp::digest::Digest;
+use semper_ttp::policy::roles::TrustedRole;
 use semper_ttp::time::Timestamp;
 
-use super::{DataError, DataFolder, files};
+use super::{DataError, DataFolder, TERMS, files};
 use crate::config::Config;
 
 /// Who holds which trusted role.
@@ -68,6 +70,18 @@ impl DataFolder {
         Ok(policies)
     }
 
+    /// What is permitted and seldom meant: told at a start, and by `serve --check`.
+    pub(crate) fn policy_doubts(policies: &Policies) -> Vec<String> {
+        let nobody = |role: &&TrustedRole| policies.roles().holders(**role) == 0;
+        let roles = [TrustedRole::Operator, TrustedRole::RegistrationOfficer, TrustedRole::RevocationOfficer];
+        let roles = roles.iter().filter(nobody);
+        let mut doubts: Vec<_> = roles.map(|role| format!("{ROLES}: nobody holds the role {}", role.name())).collect();
+        if policies.terms().is_none() {
+            doubts.push(format!("{TERMS}: there are no terms, so nobody can apply for a certificate"));
+        }
+        doubts
+    }
+
     /// The operator's profiles, in the order of their names. Others than `NAME.toml` are what editors leave behind.
     fn profile_files(&self) -> Result<Vec<PathBuf>, DataError> {
         let folder = self.path(PROFILES);
@@ -113,6 +127,11 @@ fn read_profile(path: &Path, config: &Config, trial: &Trial<'_>) -> Result<Profi
         return Err(
             "certificates of this class are the service's own, by the profile that comes with the program".to_owned()
         );
+    }
+    // Each CA is for one kind of holders: who relies on it relies on that.
+    let line = if profile.code() == ProfileCode::Server { Authority::Server } else { Authority::Party };
+    if profile.issuers() != [line] {
+        return Err(format!("issuers: certificates of this class are issued by {} alone", line.name()));
     }
     let replaced = semper_ttp::ca::profile::builtin().iter().find(|known| known.name() == name);
     if replaced.is_some_and(|known| known.code() != profile.code() || name == SERVICE_TLS) {

@@ -53,7 +53,8 @@ fn introduction(known: &Known<'_>) -> String {
     }
     let _ = write!(
         text,
-        "\nRegistration is the task of officers of this service; no registration authority outside it is known to \
+        "\nWhether one of them was revoked, the root's list says (`/crl/root.crl`): what it issued is good no more.\n\n\
+         Registration is the task of officers of this service; no registration authority outside it is known to \
          the program.\n\n\
          ### 1.4 Certificate usage\n\nEach profile's, in section 7.\n\n### 1.5 Policy administration\n\nContact: \
          {}\n\n",
@@ -132,11 +133,15 @@ fn life_cycle(known: &Known<'_>) -> String {
         span(ca.crl_delay_secs),
     );
     for authority in Authority::OWN {
-        let _ = writeln!(text, "- `{}`: {}", authority.name(), span(authority.crl_life_secs().into()));
+        let life = match authority == Authority::Root && known.is_root_offline() {
+            true => "as each list says; the root's key is kept offline, and its lists are carried here".to_owned(),
+            false => span(authority.crl_life_secs().into()),
+        };
+        let _ = writeln!(text, "- `{}`: {life}", authority.name());
     }
     let _ = write!(
         text,
-        "\nand renewed half way through. OCSP (RFC 6960, RFC 9654): answers are valid for {}; a serial number \
+        "\nand those of keys that are with the service renewed half way through. OCSP (RFC 6960, RFC 9654): answers are valid for {}; a serial number \
          that was never issued is \
          never \"good\". The status at any past time is proven by ledger entries at \
          `/v1/certificates/SERIAL/status?at=TIME`.\n\n### 4.12 Key escrow\n\n\

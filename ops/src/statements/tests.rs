@@ -134,9 +134,11 @@ fn profiles_and_keys_are_those_that_there_are() {
     let practice = Known::of(&folder, &config, &identity, &policies).unwrap().statements().practice;
     assert!(practice.contains("- `ca-root`: not with the service\n- `ca-party.1`: encrypted file"), "{practice}");
     assert!(practice.contains("HTTPS listener: there is none"), "{practice}");
+    assert!(practice.contains("- `root`: as each list says; the root's key is kept offline"), "{practice}");
     std::fs::write(folder.path("keys/ca-root.1.p11"), r#"{"token":"main","public_key":"04"}"#).unwrap();
     let moved = Known::of(&folder, &config, &identity, &policies).unwrap().statements().practice;
     assert!(moved.contains("- `ca-root.1`: PKCS#11 token \"main\"\n"), "{moved}");
+    assert!(moved.contains("- `root`: 60 days\n"), "{moved}");
     for (_, _, certificate) in Known::of(&folder, &config, &identity, &policies).unwrap().authorities {
         assert!(practice.contains(&certificate.digest().to_string()));
     }
