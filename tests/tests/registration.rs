@@ -51,6 +51,10 @@ impl World {
     }
 
     fn apply(&self, name: &str, profiles: &[&str], terms: &str) -> Finished {
+        self.apply_with(name, profiles, terms, &[])
+    }
+
+    fn apply_with(&self, name: &str, profiles: &[&str], terms: &str, more: &[&str]) -> Finished {
         let dir = self.dir(name).display().to_string();
         let mut args = vec!["apply", "--dir", &dir, "--accept-terms", terms];
         for attribute in [
@@ -62,6 +66,7 @@ impl World {
             args.extend(["--subject", attribute]);
         }
         profiles.iter().for_each(|profile| args.extend(["--profile", profile]));
+        args.extend(more);
         self.stranger(&args)
     }
 
@@ -147,6 +152,17 @@ fn an_applicant_gets_certificates_and_is_known_by_them() {
     world.officer(&["reinstate", &party, "--reason", "settled"]).expect(0);
     assert_eq!(json(world.officer(&["show"]).expect(0))["parties"][0]["id"], party.as_str());
 
+    // Before its certificates end the party applies for the next ones: it is the same party.
+    let login = login.display().to_string();
+    let next = json(world.apply_with("next", &["party-auth"], &terms, &["--identity", &login]).expect(0));
+    let next = id_of(&next);
+    world.identify(&next);
+    assert_eq!(json(world.officer(&["approve", &next]).expect(0))["party"], party.as_str());
+    world.status("next").expect(0);
+    let renewed = world.dir("next").join("party-auth.p12");
+    let itself = json(world.person(&renewed, &["show", &party]).expect(0));
+    assert_eq!(itself["keys"].as_array().map(Vec::len), Some(3));
+
     // Everything of it is decided again, and every byte of the store is in order.
     let World { data, server, .. } = world;
     drop(server.stop());
@@ -183,7 +199,12 @@ fn an_application_ends_in_other_ways_too() {
     }
     // The lint says at once what would stop the certificate.
     let misnamed = world.apply("misnamed", &["party-natural"], &terms);
-    assert!(misnamed.expect(64).stdout.contains("ca.lint"), "{misnamed:?}");
+    let why = &misnamed.expect(64).stdout;
+    assert!(why.contains("ca.lint") && why.contains("its subject: serial_number is missing; "), "{why}");
+    // What was refused is forgotten; what was taken is not followed by anything else in its folder.
+    world.apply("misnamed", &["party-legal"], &terms).expect(0);
+    let other = world.apply("misnamed", &["party-auth"], &terms);
+    assert!(other.expect(64).stdout.contains("needs another --dir"), "{other:?}");
     let World { data, server, .. } = world;
     drop(server.stop());
     data.audit().expect(0);

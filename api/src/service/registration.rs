@@ -245,7 +245,10 @@ impl Service {
         let fault = |why: String| RegistrationFault::Lint { place, profile: profile.name().to_owned(), why };
         let wanted = self.certificate_wanted(document, profile, request, &[], None)?;
         match self.lint(&wanted) {
-            Ok(lint) if lint.stops() => Err(fault(lint.to_string())),
+            Ok(lint) if lint.stops() => {
+                let misfit = profile.misfit(&document.subject).map(|misfit| format!("{misfit}; "));
+                Err(fault(format!("{}{lint}", misfit.unwrap_or_default())))
+            }
             Ok(_) => Ok(()),
             Err(CredentialFault::Build(error)) => Err(fault(error.to_string())),
             Err(CredentialFault::Fault(error)) => Err(error.into()),

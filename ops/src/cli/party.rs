@@ -99,7 +99,8 @@ pub(crate) struct PartyTerms {
 /// Make keys and apply for certificates for them.
 ///
 /// The keys are made in the folder, encrypted under a passphrase that lies beside them, and never leave it. The application goes to
-/// the officers, who ask for proof of who you are. Run again, it sends the same application once more, and gets the same answer.
+/// the officers, who ask for proof of who you are. Run again, it sends the same application once more, and gets the same answer. Whoever
+/// has certificates already applies for the next ones, before the old ones end, with --identity: for the same party.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -131,6 +132,13 @@ pub(crate) struct PartyApply {
     /// Where notices go: an https URL.
     #[arg(long, value_name = "URL")]
     pub(crate) contact_webhook: Option<String>,
+    /// For a further certificate: who applies, the .p12 of one that is valid now (of a party, or of an officer or operator). Its
+    /// passphrase lies beside it, or where --identity-passphrase-file says.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
+    /// The passphrase of the .p12.
+    #[arg(long, value_name = "FILE", requires = "identity")]
+    pub(crate) identity_passphrase_file: Option<PathBuf>,
     /// The terms that you have read and accept: the file that `semper party terms --out FILE` wrote, or their SHA-256.
     #[arg(long, value_name = "FILE|SHA256")]
     pub(crate) accept_terms: String,
@@ -170,6 +178,8 @@ pub(crate) struct PartyPending {
 }
 
 /// Read an application, or the record of how its identity was proven. That you did is logged.
+///
+/// With --json the octets are those that were received, whose SHA-256 is in the ledger.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  semper party read AAECAwQFBgcICQoLDA0ODw --identity officer.p12")]
 pub(crate) struct PartyRead {
@@ -365,6 +375,11 @@ fn named<T: Copy>(all: impl Iterator<Item = T>, name: impl Fn(T) -> &'static str
     all.iter().copied().find(|one| name(*one) == text).ok_or_else(|| format!("must be one of {}", names()))
 }
 
+/// Also read by `semper keys revoke`.
+pub(super) fn revocation(text: &str) -> Result<Reason, String> {
+    named(Reason::ALL.iter().copied(), Reason::name, text)
+}
+
 fn refusal(text: &str) -> Result<RefusalReason, String> {
     let of_officers = RefusalReason::ALL.iter().copied().filter(|reason| reason.is_officers());
     named(of_officers, RefusalReason::name, text)
@@ -375,11 +390,6 @@ fn suspension(text: &str) -> Result<SuspensionReason, String> {
 }
 
 fn reinstatement(text: &str) -> Result<ReinstatementReason, String> {
-/// Also read by `semper keys revoke`.
-pub(super) fn revocation(text: &str) -> Result<Reason, String> {
-    named(Reason::ALL.iter().copied(), Reason::name, text)
-}
-
     named(ReinstatementReason::ALL.iter().copied(), ReinstatementReason::name, text)
 }
 

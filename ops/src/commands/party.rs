@@ -23,7 +23,7 @@ pub(crate) fn run(args: cli::Party, json: bool) -> Exit {
         PartyCommand::Withdraw(args) => ("withdraw", applicant::withdraw(&args, json)),
         PartyCommand::Proof(args) => ("proof", proof::proof(&args, json)),
         PartyCommand::Pending(args) => ("pending", officer::pending(&args, json)),
-        PartyCommand::Read(args) => ("read", officer::read(&args)),
+        PartyCommand::Read(args) => ("read", officer::read(&args, json)),
         PartyCommand::Identify(args) => ("identify", officer::identify(&args, json)),
         PartyCommand::Approve(args) => ("approve", officer::approve(&args, json)),
         PartyCommand::Refuse(args) => ("refuse", officer::refuse(&args, json)),

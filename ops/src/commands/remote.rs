@@ -1,5 +1,6 @@
 //! A server as the commands see it: a blocking client, and what its errors mean for the exit code.
 
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 use semper_api::client::{Client, ClientError, Which};
@@ -113,6 +114,15 @@ impl Remote {
 pub(crate) fn as_person(of: &cli::OfService, person: &str) -> Result<Remote, Failed> {
     let identity = identity::open(&of.identity, of.identity_passphrase_file.as_deref(), person)?;
     Remote::with_identity(&of.url, &identity).map_err(|error| Failed(error.exit(), error.to_string()))
+}
+
+/// The same as whoever holds the certificate in a .p12 file.
+///
+/// # Errors
+/// As [`as_person`].
+pub(crate) fn as_holder(url: &str, p12: &Path, passphrase_file: Option<&Path>) -> Result<Remote, Failed> {
+    let identity = identity::open(p12, passphrase_file, "party-auth")?;
+    Remote::with_identity(url, &identity).map_err(|error| Failed(error.exit(), error.to_string()))
 }
 
 impl From<ClientError> for Failed {

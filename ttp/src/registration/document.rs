@@ -77,6 +77,12 @@ pub enum DocumentFault {
         /// Which.
         what: &'static str,
     },
+    /// A document that proved nothing any more when it was looked at.
+    #[error("a document's last day was {day}, before it was looked at")]
+    Expired {
+        /// That day.
+        day: Day,
+    },
     /// A profile's name is not one.
     #[error("a profile's name has 1 to 64 characters a-z, 0-9 and -")]
     Profile,

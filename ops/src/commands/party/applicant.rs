@@ -1,22 +1,26 @@
 //! The applicant's commands. It has no certificate yet: the server is known by the root, and the applicant by the name of its
 //! application.
 
+use std::collections::BTreeSet;
+
+use semper_api::client::ClientError;
 use semper_api::tls::ClientTrust;
 use semper_ttp::asn1::pem;
 use semper_ttp::ca::name::{AlternativeNames, DistinguishedName};
 use semper_ttp::crypto::{Passphrase, Signer, SoftKey, build_pkcs12};
 use semper_ttp::digest::Digest;
+use semper_ttp::id::PartyId;
 use semper_ttp::registration::document::{ApplicationDocument, Contact, Offer, Wish, withdraw as sign_withdrawal};
 use semper_ttp::time::Timestamp;
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 
-use super::folder::{APPLICATION, Folder};
+use super::folder::{APPLICATION, Folder, TERMS};
 use super::{line_of, random};
 use crate::cli;
 use crate::clock::{Readings as _, SystemReadings};
 use crate::commands::pem_file::certificate_of;
-use crate::commands::remote::{Remote, json_of, text};
+use crate::commands::remote::{Remote, as_holder, json_of, text};
 use crate::commands::running::Failed;
 use crate::commands::{atomic, say};
 use crate::exit::Exit;
@@ -64,9 +68,22 @@ pub(super) fn terms(args: &cli::PartyTerms, as_json: bool) -> Result<Exit, Faile
 }
 
 pub(super) fn apply(args: &cli::PartyApply, as_json: bool) -> Result<Exit, Failed> {
-    let remote = remote(&args.of)?;
+    let wanted = Wanted::read(args)?;
+    let remote = match &args.identity {
+        Some(identity) => as_holder(&args.of.url, identity, args.identity_passphrase_file.as_deref())?,
+        None => remote(&args.of)?,
+    };
     let folder = Folder::make(&args.dir)?;
-    if !folder.path(APPLICATION).exists() {
+    if folder.path(APPLICATION).exists() {
+        let kept = folder.read(APPLICATION)?;
+        let kept = ApplicationDocument::parse(&kept).map_err(|fault| Failed::usage(&fault))?;
+        if !wanted.is_of(&kept) {
+            return Err(Failed::usage(&format!(
+                "{} holds an application for something else: semper party status tells what became of it; this one needs another --dir",
+                args.dir.display()
+            )));
+        }
+    } else {
         let (terms, origin) = offer(&remote)?;
         let found = Digest::of(&terms);
         if found != accepted(&args.accept_terms)? {
@@ -74,15 +91,26 @@ pub(super) fn apply(args: &cli::PartyApply, as_json: bool) -> Result<Exit, Faile
                 "--accept-terms: the terms in force are {found}; read them with semper party terms"
             )));
         }
-        folder.write("terms.md", &terms)?;
-        let document = document(args, &folder, Offer { service: &origin, terms: found })?;
+        let party = match &args.identity {
+            Some(_) => own_party(&remote)?,
+            None => None,
+        };
+        folder.write(TERMS, &terms)?;
+        let document = wanted.document(&folder, party, Offer { service: &origin, terms: found })?;
         folder.write(APPLICATION, &document)?;
     }
     // From here on what was written is sent, however often.
     let document = folder.read(APPLICATION)?;
     let parsed = ApplicationDocument::parse(&document).map_err(|fault| Failed::usage(&fault))?;
     let key = parsed.salt.0.to_string();
-    let answer = json_of(remote.call(async |client| client.post_json("/v1/registrations", &key, document).await))?;
+    let answer = remote.call(async |client| client.post_json("/v1/registrations", &key, document).await);
+    if let Err(ClientError::Refused { code, .. }) = &answer
+        && (code.starts_with("registration.") || code == "ca.lint")
+    {
+        // It was read and is no application, so the next try is another one, for the same keys.
+        folder.forget_application()?;
+    }
+    let answer = json_of(answer)?;
     let id = text(&answer, "id").parse();
     folder.keep_registration(id.map_err(|_| Failed::fault(&"the server's answer names no application"))?)?;
     if as_json {
@@ -94,6 +122,16 @@ pub(super) fn apply(args: &cli::PartyApply, as_json: bool) -> Result<Exit, Faile
     Ok(Exit::Ok)
 }
 
+/// The party that the caller's certificate is of; none for officers and operators, who apply as people and not for a party.
+fn own_party(remote: &Remote) -> Result<Option<PartyId>, Failed> {
+    let me = json_of(remote.call(async |client| client.get_json("/v1/me").await))?;
+    if let Some(why) = me["detail"].as_str() {
+        return Err(Failed::usage(&format!("--identity: {why}")));
+    }
+    let party = me["party"].as_str().map(str::parse).transpose();
+    party.map_err(|_| Failed::fault(&"the server's answer names no party"))
+}
+
 /// Which terms the caller accepts: a digest, or the file with them.
 fn accepted(text: &str) -> Result<Digest, Failed> {
     if let Some(digest) = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok()) {
@@ -103,27 +141,54 @@ fn accepted(text: &str) -> Result<Digest, Failed> {
     read.map(|bytes| Digest::of(&bytes))
 }
 
-fn document(args: &cli::PartyApply, folder: &Folder, offer: Offer<'_>) -> Result<Vec<u8>, Failed> {
-    let mut profiles = args.profiles.clone();
-    profiles.sort_unstable();
-    profiles.dedup();
-    if profiles.len() != args.profiles.len() {
-        return Err(Failed::usage(&"--profile: one certificate of each profile"));
+/// What the caller wants certified.
+struct Wanted<'a> {
+    profiles: &'a [String],
+    subject: DistinguishedName,
+    names: Option<AlternativeNames>,
+    contact: Option<Contact>,
+}
+
+impl<'a> Wanted<'a> {
+    fn read(args: &'a cli::PartyApply) -> Result<Self, Failed> {
+        if args.profiles.iter().collect::<BTreeSet<_>>().len() != args.profiles.len() {
+            return Err(Failed::usage(&"--profile: one certificate of each profile"));
+        }
+        let subject = DistinguishedName(args.subject.iter().cloned().collect());
+        if subject.0.len() != args.subject.len() {
+            return Err(Failed::usage(&"--subject: each attribute once"));
+        }
+        let names = AlternativeNames { dns: args.dns.clone(), ip: args.ip.clone(), email: args.email.clone() };
+        let contact = Contact { email: args.contact_email.clone(), webhook: args.contact_webhook.clone() };
+        Ok(Self {
+            profiles: &args.profiles,
+            subject,
+            names: Some(names).filter(|names| *names != AlternativeNames::default()),
+            contact: Some(contact).filter(|contact| contact.email.is_some() || contact.webhook.is_some()),
+        })
     }
-    let keys: Vec<SoftKey> = args.profiles.iter().map(|profile| folder.key(profile)).collect::<Result<_, _>>()?;
-    let names = AlternativeNames { dns: args.dns.clone(), ip: args.ip.clone(), email: args.email.clone() };
-    let contact = Contact { email: args.contact_email.clone(), webhook: args.contact_webhook.clone() };
-    let wish = Wish {
-        keys: args.profiles.iter().cloned().zip(keys.iter().map(|key| key as &dyn Signer)).collect(),
-        subject: DistinguishedName(args.subject.iter().cloned().collect()),
-        alternative_names: Some(names).filter(|names| *names != AlternativeNames::default()),
-        contact: Some(contact).filter(|contact| contact.email.is_some() || contact.webhook.is_some()),
-        party: random()?.into(),
-        now: now(),
-        salts: [random()?, random()?],
-    };
-    let document = ApplicationDocument::of(&wish, offer).map_err(|fault| Failed::usage(&fault))?;
-    document.write().map_err(|fault| Failed::usage(&fault))
+
+    /// Whether an application is for this.
+    fn is_of(&self, document: &ApplicationDocument) -> bool {
+        document.requests.iter().map(|asked| &asked.profile).eq(self.profiles)
+            && (&document.subject, &document.alternative_names, &document.contact)
+                == (&self.subject, &self.names, &self.contact)
+    }
+
+    fn document(&self, folder: &Folder, party: Option<PartyId>, offer: Offer<'_>) -> Result<Vec<u8>, Failed> {
+        let keys: Vec<SoftKey> = self.profiles.iter().map(|profile| folder.key(profile)).collect::<Result<_, _>>()?;
+        let wish = Wish {
+            keys: self.profiles.iter().cloned().zip(keys.iter().map(|key| key as &dyn Signer)).collect(),
+            subject: self.subject.clone(),
+            alternative_names: self.names.clone(),
+            contact: self.contact.clone(),
+            party: party.map_or_else(|| random().map(PartyId::from), Ok)?,
+            now: now(),
+            salts: [random()?, random()?],
+        };
+        let document = ApplicationDocument::of(&wish, offer).map_err(|fault| Failed::usage(&fault))?;
+        document.write().map_err(|fault| Failed::usage(&fault))
+    }
 }
 
 pub(super) fn status(args: &cli::PartyStatus, as_json: bool) -> Result<Exit, Failed> {

@@ -23,6 +23,8 @@ use crate::data::{make_folder, sync_folder, write_new};
 
 /// What was sent.
 pub(super) const APPLICATION: &str = "application.json";
+/// What was accepted.
+pub(super) const TERMS: &str = "terms.md";
 const PASSPHRASE: &str = "passphrase";
 const REGISTRATION: &str = "registration";
 
@@ -67,6 +69,15 @@ impl Folder {
     pub(super) fn write_closed(&self, name: &str, bytes: &[u8]) -> Result<(), Failed> {
         write_new(&self.path(name), 0o600, bytes).map_err(|error| Failed::usage(&error))?;
         sync_folder(&self.0).map_err(|error| Failed::usage(&error))
+    }
+
+    /// The application that was written goes, and the terms that it was written for; the keys stay.
+    pub(super) fn forget_application(&self) -> Result<(), Failed> {
+        for name in [APPLICATION, TERMS] {
+            let path = self.path(name);
+            fs::remove_file(&path).map_err(|error| Failed::usage(&format!("{}: {error}", path.display())))?;
+        }
+        Ok(())
     }
 
     /// What opens the keys; made at the first call.

@@ -67,12 +67,17 @@ pub(super) fn pending(args: &cli::PartyPending, as_json: bool) -> Result<Exit, F
     Ok(Exit::Ok)
 }
 
-/// The document as it was received, so that its digest is the one in the ledger.
-pub(super) fn read(args: &cli::PartyRead) -> Result<Exit, Failed> {
+/// For people line by line; with `--json` as it was received, so that its digest is the one in the ledger.
+pub(super) fn read(args: &cli::PartyRead, as_json: bool) -> Result<Exit, Failed> {
     let what = if args.record { "identity" } else { "application" };
     let path = format!("/v1/registrations/{}/{what}", args.id);
     let document = as_person(&args.of, OFFICER)?.call(async |client| client.get_json(&path).await);
-    say::bytes(&document?);
+    let document = document?;
+    let shown: Value = if as_json { Value::Null } else { serde_json::from_slice(&document).unwrap_or_default() };
+    match serde_json::to_string_pretty(&shown) {
+        Ok(text) if shown.is_object() => say::out(text),
+        _ => say::bytes(&document),
+    }
     Ok(Exit::Ok)
 }
 
@@ -157,11 +162,6 @@ pub(super) fn expiring(args: &cli::PartyExpiring, as_json: bool) -> Result<Exit,
     Ok(Exit::Ok)
 }
 
-pub(super) fn show(args: &cli::PartyShow, as_json: bool) -> Result<Exit, Failed> {
-    let Some(id) = args.id else {
-        let found = all(&args.of, "/v1/parties", "parties")?;
-        if as_json {
-            say::json(&json!({ "parties": found }));
 fn line_of_certificate(certificate: &Value) -> String {
     let revoked = if certificate["revoked"] == true { "  revoked" } else { "" };
     let registration = certificate["registration"].as_str().map(|id| format!("  for {id}"));
@@ -186,6 +186,11 @@ fn preview(answer: &Value) -> String {
     lines.join("\n")
 }
 
+pub(super) fn show(args: &cli::PartyShow, as_json: bool) -> Result<Exit, Failed> {
+    let Some(id) = args.id else {
+        let found = all(&args.of, "/v1/parties", "parties")?;
+        if as_json {
+            say::json(&json!({ "parties": found }));
         } else {
             found.iter().for_each(|party| say::out(line_of_party(party)));
         }

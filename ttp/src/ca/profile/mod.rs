@@ -25,7 +25,7 @@ use rasn::types::ObjectIdentifier;
 use serde::Deserialize;
 
 use super::Authority;
-use super::name::Attribute;
+use super::name::{Attribute, DistinguishedName};
 use crate::digest::Digest;
 use crate::x509::KeyUsage;
 
@@ -208,6 +208,20 @@ impl Profile {
     #[must_use]
     pub fn subject(&self, attribute: Attribute) -> Presence {
         self.subject.get(&attribute).copied().unwrap_or_default()
+    }
+
+    /// What is wrong with the attributes of a subject, in an applicant's words; `None` if they are those that this profile wants.
+    #[must_use]
+    pub fn misfit(&self, subject: &DistinguishedName) -> Option<String> {
+        let wrong = Attribute::ALL.into_iter().filter_map(|attribute| {
+            let present = subject.0.contains_key(&attribute);
+            let name = attribute.name().replace(' ', "_");
+            let fits = self.subject(attribute).fits(present);
+            let why = if present { "has no place in it" } else { "is missing" };
+            (!fits).then(|| format!("{name} {why}"))
+        });
+        let wrong: Vec<_> = wrong.collect();
+        (!wrong.is_empty()).then(|| format!("its subject: {}", wrong.join(", ")))
     }
 
     /// Which alternative names there are.

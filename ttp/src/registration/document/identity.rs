@@ -17,6 +17,9 @@ const DOCUMENTS_MAX: usize = 16;
 /// Longest number of a document, characters.
 const NUMBER_CHARS_MAX: usize = 64;
 
+/// By how much the day in UTC-12 ends later than in UTC, seconds.
+const WEST_SECS: u64 = 12 * 3600;
+
 /// Longest notes, characters.
 const NOTES_CHARS_MAX: usize = 2_000;
 
@@ -100,6 +103,14 @@ pub enum DocumentKind {
 #[serde(try_from = "String", into = "String")]
 pub struct Day(NaiveDate);
 
+impl Day {
+    /// When it ends in UTC, seconds since 1970; 0 before that.
+    fn end_secs(self) -> u64 {
+        let next = self.0.succ_opt().unwrap_or(self.0).and_time(chrono::NaiveTime::MIN);
+        next.and_utc().timestamp().try_into().unwrap_or_default()
+    }
+}
+
 impl fmt::Display for Day {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{}", self.0.format("%Y-%m-%d"))
@@ -151,6 +162,11 @@ impl IdentityRecord {
                 if number.chars().any(char::is_control) || number.trim() != number {
                     return Err(DocumentFault::Text { what: "a document's number" });
                 }
+            }
+            // Its last day ends last in the far west.
+            let last = document.expires.filter(|day| self.checked_at.get() >= (day.end_secs() + WEST_SECS) * 1_000);
+            if let Some(day) = last {
+                return Err(DocumentFault::Expired { day });
             }
             if document.country.as_ref().is_some_and(|country| !is_country(country)) {
                 return Err(DocumentFault::Country);
@@ -213,10 +229,27 @@ mod tests {
         assert!(parse(&short).is_ok());
     }
 
+    /// Checked on 2026-03-01 at 12:00:00.250 UTC: somewhere it is noon and the last day of February is just over.
+    #[test]
+    fn a_document_counts_until_its_last_day_is_over_everywhere() {
+        let mut record = whole();
+        for (checked_at, last, is_good) in [
+            (1_772_366_400_250_u64, "2026-03-01", true),
+            (1_772_366_400_250, "2026-02-28", false),
+            (1_772_366_399_999, "2026-02-28", true),
+            (1_772_366_399_999, "2026-02-27", false),
+        ] {
+            record["checked_at"] = checked_at.into();
+            record["documents"][0]["expires"] = last.into();
+            assert_eq!(parse(&record).is_ok(), is_good, "{checked_at} {last}");
+        }
+    }
+
     #[test]
     fn what_differs_is_refused() {
         let length = |what, found, most| DocumentFault::Length { what, found, least: 1, most };
         let documents = |count: usize| Value::from(vec![whole()["documents"][0].clone(); count]);
+        let day = |text: &str| Day::try_from(text.to_owned()).unwrap();
         let (number, notes) = ("characters of a document's number", "characters of the notes");
         let table = [
             ("/t", json!("registration/application"), DocumentFault::Tag { expected: "registration/identity" }),
@@ -229,6 +262,8 @@ mod tests {
             ("/documents/0/number", json!(" 1"), DocumentFault::Text { what: "a document's number" }),
             ("/documents/0/country", json!("fr"), DocumentFault::Country),
             ("/documents/0/country", json!("FRA"), DocumentFault::Country),
+            ("/documents/0/expires", json!("2026-02-28"), DocumentFault::Expired { day: day("2026-02-28") }),
+            ("/documents/0/expires", json!("1950-01-01"), DocumentFault::Expired { day: day("1950-01-01") }),
             ("/notes", json!(""), length(notes, 0, 2_000)),
             ("/notes", json!("é".repeat(2_001)), length(notes, 2_001, 2_000)),
             ("/notes", json!("\u{1b}[2J"), DocumentFault::Text { what: "the notes" }),
