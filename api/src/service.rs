@@ -16,6 +16,7 @@ mod credential;
 mod crl;
 mod dual_control;
 mod keys;
+mod known;
 mod lost;
 mod notices;
 mod ocsp;
@@ -56,9 +57,10 @@ pub use self::{
     act::ActFault,
     bulk::{Preview, carry_out_in_background},
     ceremony::CeremonyFault,
-    credential::{CredentialFault, IssuedCertificate, KnownCertificate, KnownIssue, KnownList, ToIssue, ToRevoke},
+    credential::{CredentialFault, IssuedCertificate, ToIssue, ToRevoke},
     dual_control::RevokeFault,
     keys::{KeyParts, KeyStanding, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
+    known::{KnownCertificate, KnownIssue, KnownList},
     notices::NoticeParts,
     ocsp::{OCSP_LIFE_SECS, ResponderKey},
     offline::Imported,

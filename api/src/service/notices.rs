@@ -17,7 +17,7 @@ use semper_ttp::{
     x509::Period,
 };
 
-use super::{Service, ServiceFault, credential};
+use super::{KnownIssue, Service, ServiceFault};
 use crate::notices::{Networks, Notice, Webhook, WebhookFault};
 
 const DAY_SECS: u64 = 24 * 3600;
@@ -113,7 +113,7 @@ impl Service {
     /// A certificate whose holder is to be told, as far as it itself says.
     fn candidate(
         &self,
-        found: &credential::KnownIssue,
+        found: &KnownIssue,
         days_before: &[u16],
         networks: &Networks,
         now: Timestamp,
