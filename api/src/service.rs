@@ -69,7 +69,7 @@ pub use self::{
     registration::{KnownApplication, RegistrationFault, RegistrationParts},
 };
 use self::{
-    act::folded,
+    act::{Turns, folded},
     compromised::CompromisedKeys,
     keys::Keyring,
     lost::LostRevocations,
@@ -218,6 +218,7 @@ pub struct Service {
     base_url: String,
     responders: Responders,
     compromised: CompromisedKeys,
+    turns: Turns,
     /// Signatures about certificates that do not exist, per address.
     unknown_quota: Quota,
     /// Refused calls that become entries, by the caller's certificate.
@@ -309,6 +310,7 @@ impl Service {
         let service = Arc::new(Self {
             ledger,
             compromised,
+            turns: Turns::default(),
             endpoints: endpoints.into_iter().map(ArcSwap::from_pointee).collect(),
             authorities,
             time,

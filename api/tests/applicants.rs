@@ -6,12 +6,16 @@ use std::sync::{Barrier, atomic::Ordering};
 
 use http::StatusCode;
 use semper_ledger::sequencer::Idempotency;
-use semper_ttp::{id::PartyId, registration::document::ApplicationDocument};
+use semper_ttp::{
+    evidence::{Kind, PartyKind},
+    id::PartyId,
+    registration::document::ApplicationDocument,
+};
 use serde_json::json;
 use world::{
     http::{Asked, ask, json as answered},
     key,
-    office::{Person, World, certificates, random},
+    office::{Person, World, certificates, identity, random},
 };
 
 /// Copies of one request that come at the same moment are one application, and officers see no other.
@@ -49,6 +53,27 @@ async fn copies_of_one_request_leave_one_application() {
         path = format!("/v1/registrations?limit=2&after={next}");
     }
     assert_eq!(seen.len(), 3);
+}
+
+/// However many act on one application at once, each has its turn.
+#[tokio::test]
+async fn acts_on_one_application_wait_for_each_other() {
+    const AT_ONCE: usize = 24;
+    let world = World::new();
+    let id = world.applied(&[("party-legal", &key())], random().into()).await.parse().unwrap();
+    let officer = world.staff("officer").certificate.unwrap().digest();
+    let (record, together) = (identity().to_string().into_bytes(), Barrier::new(AT_ONCE));
+    let act = || {
+        together.wait();
+        world.service.record_identity(id, &record, officer, None)
+    };
+    let done = std::thread::scope(|scope| {
+        let all: Vec<_> = (0..AT_ONCE).map(|_| scope.spawn(act)).collect();
+        all.into_iter().map(|one| one.join().unwrap()).collect::<Vec<_>>()
+    });
+    done.into_iter().for_each(Result::unwrap);
+    let recorded = world.kinds().into_iter().filter(|kind| *kind == Kind::Party(PartyKind::IdentityRecorded));
+    assert_eq!(recorded.count(), AT_ONCE);
 }
 
 /// A key that was approved for one is not approved for another, though its certificate is still to come.

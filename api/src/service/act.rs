@@ -1,5 +1,7 @@
 //! One act on one history: folded, decided, appended; decided anew where somebody else was faster.
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
 use semper_ledger::sequencer::{Commit, Idempotency, Refused};
 use semper_ttp::{
     digest::Digest,
@@ -12,6 +14,26 @@ use super::{Service, ServiceFault, draft};
 
 /// How often a decision is made anew because its commit group came too late, or somebody else was faster.
 pub(super) const ATTEMPTS_MAX: usize = 3;
+
+/// Histories that share a lock.
+const TURNS: usize = 256;
+
+/// Acts on one history wait for each other, in this process: of many that come at once each finds the state that the one before has
+/// left, and none is turned away because others were faster. What else writes to the history the sequencer tells apart.
+pub(super) struct Turns(Vec<Mutex<()>>);
+
+impl Default for Turns {
+    fn default() -> Self {
+        Self((0..TURNS).map(|_| Mutex::new(())).collect())
+    }
+}
+
+impl Turns {
+    fn wait(&self, aggregate: &Aggregate) -> MutexGuard<'_, ()> {
+        // It guards no state, so nobody who panicked has left any behind.
+        self.0[usize::from(aggregate.0[0]) % TURNS].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
 
 /// What is the same at every attempt.
 #[derive(Clone, Copy, Debug, Default)]
@@ -111,6 +133,7 @@ impl Service {
     where
         R: Role<State: Default, Fact: Recorded + Clone, Refusal: std::fmt::Display + std::fmt::Debug>,
     {
+        let _turn = self.turns.wait(&aggregate);
         if let Some(index) = self.answered(given.idempotency)? {
             return Ok(Acted { index, state: self.state_of::<R>(&aggregate)?.state });
         }
