@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::ceremony::CeremonyAttested;
 use super::terms::TermsAccepted;
+use super::withdrawn::RegistrationWithdrawn;
 use super::*;
 use crate::b64u::{self, B64u, B64u32};
 use crate::crypto::jose::{Algorithm, Key, Thumbprint};
@@ -407,6 +409,40 @@ fn the_vectors_are_read_and_the_first_is_made() {
         algorithms.push(text("alg"));
     }
     assert_eq!(algorithms, ["EdDSA", "ES256", "ES384", "PS256", "Ed25519"]);
+}
+
+/// The kinds that came later, by the key of RFC 8037 A.1: made anew, and read.
+#[test]
+fn the_vectors_of_other_kinds_are_made() {
+    let vectors: Value = serde_json::from_str(include_str!("../../../schemas/vectors/statements.json")).unwrap();
+    let key = SoftKey::from_pkcs8_der(&terms_key()).unwrap();
+    let common = |salt| {
+        let iat = Millis::new(1_772_366_400_255).unwrap();
+        Common { salt: Salt(B64u([salt; 16])), iat, x: None, shown: None }
+    };
+    let service = Origin::new("vectors.semper.example/log").unwrap();
+    let kid = public(&key).thumbprint();
+    let withdrawn = RegistrationWithdrawn { registration: [8; 16].into(), service: service.clone(), key: kid };
+    let attested = CeremonyAttested {
+        transcript: Digest::of(b"The transcript.\n").into(),
+        service,
+        certificate: Digest::of(b"A certificate.\n").into(),
+        key: kid,
+    };
+    let made = [
+        (RegistrationWithdrawn::TAG, sign(&Statement { common: common(1), body: withdrawn }, &key)),
+        (CeremonyAttested::TAG, sign(&Statement { common: common(2), body: attested }, &key)),
+    ];
+    let made = made.map(|(kind, jws)| {
+        json!({
+            "kind": kind,
+            "payload": String::from_utf8_lossy(jws.payload()),
+            "x": jws.x().to_string(),
+            "digest": jws.digest().to_string(),
+            "jws": String::from_utf8_lossy(jws.bytes()),
+        })
+    });
+    assert_eq!(vectors["others"], Value::from(made.to_vec()), "{}", Value::from(made.to_vec()));
 }
 
 /// The schema names the members that the code writes.
