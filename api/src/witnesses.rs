@@ -19,10 +19,7 @@ mod start;
 use std::{
     collections::BTreeMap,
     path::PathBuf,
-    sync::{
-        Arc, Mutex, PoisonError, Weak,
-        atomic::{AtomicBool, Ordering},
-    },
+    sync::{Arc, Mutex, PoisonError, Weak},
     time::Duration,
 };
 
@@ -117,8 +114,6 @@ struct Asked {
     client: Client,
     /// Its monitoring prefix.
     shows: Client,
-    /// It remembered less than it had cosigned; not counted yet.
-    forgot: AtomicBool,
 }
 
 /// That a tree continues an earlier one.
@@ -191,7 +186,7 @@ impl Witnesses {
             let (name, key) = (witness.name.clone(), witness.key.clone());
             let client = client_of(&name, url)?;
             let shows = client_of(&name, settings.monitoring_urls.get(&name).unwrap_or(url))?;
-            asked.push(Asked { place, name, key, client, shows, forgot: AtomicBool::new(false) });
+            asked.push(Asked { place, name, key, client, shows });
         }
         if !policy.is_met(|place| asked.iter().any(|asked| asked.place == place)) {
             return Err(WitnessesError::Unreachable);
@@ -295,7 +290,13 @@ impl Witnesses {
         while targets.changed().await.is_ok() {
             let Some(head) = targets.borrow_and_update().clone() else { continue };
             let Some(now) = service.upgrade().map(|service| service.time.now()) else { return };
-            let told = self.ask(asked, &head, &mut last, now).await;
+            // Before its line is shown to anybody: whoever sees the receipt may look at the figures next.
+            let forgot = || {
+                if let Some(service) = service.upgrade() {
+                    service.metrics.witness_told(&asked.name, "forgotten");
+                }
+            };
+            let told = self.ask(asked, &head, &mut last, now, &forgot).await;
             let Some(service) = service.upgrade() else { return };
             let outcome = match &told {
                 Told::Cosigned => "cosigned",
@@ -305,9 +306,6 @@ impl Witnesses {
                 Told::Ahead(_) => "ahead",
             };
             service.metrics.witness_told(&asked.name, outcome);
-            if asked.forgot.swap(false, Ordering::Relaxed) {
-                service.metrics.witness_told(&asked.name, "forgotten");
-            }
             match told {
                 Told::Cosigned | Told::Later => {
                     if failures > 0 {
@@ -361,7 +359,14 @@ impl Witnesses {
     }
 
     /// Shows `head` to a witness; `last` is the size that it gave last.
-    async fn ask(&self, asked: &Asked, head: &GroupHead, last: &mut u64, now: Timestamp) -> Told {
+    async fn ask(
+        &self,
+        asked: &Asked,
+        head: &GroupHead,
+        last: &mut u64,
+        now: Timestamp,
+        forgot: &(impl Fn() + Sync),
+    ) -> Told {
         let fault = |why: &dyn std::fmt::Display| Told::Fault(why.to_string());
         let note = head.note(self.reader.identity());
         for _ in 0..2 {
@@ -393,7 +398,7 @@ impl Witnesses {
                 }
                 Ok(Cosigned::Conflict { size }) => {
                     if size < *last {
-                        asked.forgot.store(true, Ordering::Relaxed);
+                        forgot();
                         tracing::error!(
                             witness = asked.name,
                             cosigned = *last,

@@ -85,7 +85,7 @@ fn what_an_order_concerns_is_revoked_and_nothing_else() {
     let (legal, auth) = (world.issue("party-legal", 1_100), world.issue("party-auth", 3));
     let filter = of_profile("party-legal");
     let preview = || world.service.preview_revocation(&filter.read().unwrap()).unwrap();
-    let Preview { certificates, revoked, first } = preview();
+    let Preview { certificates, revoked, first, .. } = preview();
     assert_eq!((certificates, revoked, first.len()), (1_100, 0, 100), "more than a page");
     assert!(first.iter().all(|known| legal.contains(&known.serial) && !known.is_revoked));
     let order = world.order(filter.clone(), 1);
@@ -93,7 +93,7 @@ fn what_an_order_concerns_is_revoked_and_nothing_else() {
     world.service.carry_out_orders().unwrap();
     assert_eq!((world.revoked(&legal), world.revoked(&auth), world.done(order)), (1_100, 0, Some(1_100)));
     assert_eq!(world.status(&legal[7]).revoked.unwrap().reason, Reason::Superseded);
-    let Preview { certificates, revoked, first } = preview();
+    let Preview { certificates, revoked, first, .. } = preview();
     assert_eq!((certificates, revoked, first.len()), (0, 1_100, 0));
     // What comes later is not concerned, and what is done is not done again.
     world.now.pass(1);

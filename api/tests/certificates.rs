@@ -208,6 +208,11 @@ fn what_may_not_be_issued_is_recorded() {
     let issued = world.service.issue(&stolen).unwrap();
     world.revoke(&issued.certificate.serial(), Reason::KeyCompromise).unwrap();
     assert_eq!(refused(&stolen), IssueRefusal::KeyCompromised);
+    // Nor after a start.
+    let world = world.restart(0);
+    let again = world.service.issue(&stolen).unwrap_err();
+    let due = CredentialRefusal::Issue(IssueRefusal::KeyCompromised);
+    assert!(matches!(again, CredentialFault::Refused(found) if found == due), "{again}");
     // A serial number that an approval drew is given once.
     let once = ToIssue { serial: Some([9; 16]), ..wanted("party-legal") };
     let issued = world.service.issue(&once).unwrap();

@@ -7,6 +7,7 @@
 mod disclosure;
 mod practice;
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use semper_api::{Policies, Statements};
@@ -58,12 +59,13 @@ impl<'a> Known<'a> {
     ) -> Result<Self, DataError> {
         let mut authorities = Vec::new();
         for authority in Authority::ALL {
-            // The first of our own is there in every folder; others have followed it without a gap.
-            let is_there = |n| n == 1 && authority != Authority::Imported;
-            for generation in
-                (1..).take_while(|n| is_there(*n) || folder.certificate_file(&authority.place(*n)).exists())
-            {
-                authorities.push((authority, generation, folder.certificate(&authority.place(generation))?));
+            // The first of our own is there in every folder. Of those that followed, one may still wait for the root.
+            let own = (authority != Authority::Imported).then_some(1);
+            let keys = folder.key_ids(authority.key_purpose())?.into_iter().map(|id| id.generation);
+            for generation in own.into_iter().chain(keys).collect::<BTreeSet<_>>() {
+                if Some(generation) == own || folder.certificate_file(&authority.place(generation)).exists() {
+                    authorities.push((authority, generation, folder.certificate(&authority.place(generation))?));
+                }
             }
         }
         let place = |id| match folder.key_file(id).exists() {

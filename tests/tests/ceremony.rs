@@ -24,7 +24,7 @@ fn ceremony(server: &Server, officer: &Path, transcript: &Path, steps: &[&str]) 
 fn revoke(server: &Server, person: &str, reason: &str) -> Finished {
     let (url, p12) = (format!("https://{}", server.https()), server.dir().join(format!("people/{person}.p12")));
     let p12 = p12.to_str().expect("UTF-8");
-    run(&["keys", "revoke", "ca-tsu", "--json", "--reason", reason, "--url", &url, "--identity", p12])
+    run(&["keys", "revoke", "ca-tsu.1", "--json", "--reason", reason, "--url", &url, "--identity", p12])
 }
 
 #[test]
@@ -42,6 +42,8 @@ fn two_people_revoke_a_ca() {
     let listed = run(&["keys", "list", "--url", &url, "--identity", p12.to_str().expect("UTF-8")]);
     let line = listed.expect(0).stdout.lines().find(|line| line.starts_with("ca-tsu.1 "));
     assert!(line.is_some_and(|line| line.ends_with("  revoked")), "{listed:?}");
+    let unit = listed.stdout.lines().find(|line| line.starts_with("tsu-ec.1 "));
+    assert!(unit.is_some_and(|line| line.ends_with("  revoked")), "its units stamp no more: {listed:?}");
     server.stop();
     data.audit().expect(0);
 }
@@ -91,11 +93,15 @@ fn two_people_hold_it_and_sign_what_happened() {
     }
     // Nor where what it makes could not be written down, or an officer holds no role.
     let taken = format!("request:ca-party:{}", file("one.json").display());
-    for (transcript, step) in
-        [("one.json", "rotate:tsu-ec"), ("three.json", &taken), ("no/three.json", "rotate:tsu-ec")]
-    {
+    let same = format!("request:ca-party:{}", file("three.json").display());
+    for (transcript, step, why) in [
+        ("one.json", "rotate:tsu-ec", "cannot write"),
+        ("three.json", &taken, "cannot write"),
+        ("no/three.json", "rotate:tsu-ec", "cannot write"),
+        ("three.json", &same, "would be written twice"),
+    ] {
         let refused = ceremony(&server, &officer, &file(transcript), &["rotate:tsu-ec", step]);
-        assert!(refused.expect(64).stdout.contains("cannot write"), "{refused:?}");
+        assert!(refused.expect(64).stdout.contains(why), "{refused:?}");
     }
     let units: Value = serde_json::from_slice(&get(server.http(), "/.well-known/semper").body).expect("JSON");
     assert_eq!(units["timestamping"][0]["key"], "tsu-ec.2");

@@ -113,6 +113,24 @@ fn a_profile_of_the_operators_is_judged_and_comes_into_force() {
     refused(&own.replace("0.4.0.2042.1.3", "0.4.0.194112.1.1"), "ca.qualified = true");
     refused(&own.replace("[\"ca-party\"]", "[\"ca-tsu\"]"), "issued by ca-party alone");
     fs::write(&path, &own).expect("written");
+    // What is permitted and seldom meant is asked about.
+    let (roles, terms) = (data.path().join("roles.toml"), data.path().join("terms.md"));
+    let (granted, agreed) = (fs::read_to_string(&roles).expect("roles"), fs::read(&terms).expect("terms"));
+    let check = || data.serve_to_the_end(&["--check"]).expect(0).stdout.clone();
+    assert!(!check().contains("is that meant?"), "{}", check());
+    let nobody = format!("operator = [\"{}\", ", "0".repeat(64));
+    fs::write(&roles, granted.replacen("operator = [", &nobody, 1)).expect("written");
+    fs::write(&terms, b"").expect("written");
+    let doubts = check();
+    assert!(doubts.contains("no certificate has this SHA-256") && doubts.contains("terms.md is empty"), "{doubts}");
+    fs::remove_file(&roles).expect("removed");
+    let doubts = check();
+    assert!(
+        doubts.contains("roles.toml is not there") && doubts.contains("nobody holds the role operator"),
+        "{doubts}"
+    );
+    fs::write(&roles, granted).expect("written");
+    fs::write(&terms, agreed).expect("written");
     let server = data.serve();
     assert_eq!(
         in_force(&server, "profile/party-vip").map(|(digest, _)| digest),

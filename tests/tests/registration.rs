@@ -163,6 +163,18 @@ fn an_applicant_gets_certificates_and_is_known_by_them() {
     let itself = json(world.person(&renewed, &["show", &party]).expect(0));
     assert_eq!(itself["keys"].as_array().map(Vec::len), Some(3));
 
+    // The folder keeps who applied: nobody else sends it, and it is taken back as the same.
+    world.apply_with("third", &["party-auth"], &terms, &["--identity", &login]).expect(0);
+    world.apply("third", &["party-auth"], &terms).expect(64);
+    let third = world.dir("third").display().to_string();
+    let done = json(world.stranger(&["withdraw", "--dir", &third]).expect(0));
+    assert_eq!(done["refused"]["reason"], "withdrawn_by_applicant");
+    let staff = world.data.path().join("people/officer.p12").display().to_string();
+    world.apply_with("staff", &["officer"], &terms, &["--identity", &staff]).expect(0);
+    world.status("staff").expect(75);
+    let staff = world.dir("staff").display().to_string();
+    world.stranger(&["withdraw", "--dir", &staff]).expect(0);
+
     // Everything of it is decided again, and every byte of the store is in order.
     let World { data, server, .. } = world;
     drop(server.stop());

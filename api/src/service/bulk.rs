@@ -38,6 +38,7 @@ struct Found {
     ca: CaId,
     serial: Vec<u8>,
     issued_at: u64,
+    fact: CaFact,
 }
 
 /// What an order would do.
@@ -47,6 +48,8 @@ pub struct Preview {
     pub certificates: u64,
     /// How many of its certificates were revoked before.
     pub revoked: u64,
+    /// How many are like the filter says, and left out: of CAs, officers, operators and the service's own keys.
+    pub left_out: u64,
     /// The first of those that it would revoke.
     pub first: Vec<KnownIssue>,
 }
@@ -59,10 +62,15 @@ impl Service {
     pub fn preview_revocation(&self, concerned: &Concerned) -> Result<Preview, ServiceFault> {
         let (mut from, mut preview) = (names::expires(self.now()), Preview::default());
         loop {
-            let (found, last) = self.page_of(concerned, &from)?;
-            for Found { ca, serial, issued_at } in found {
+            let (found, last) = self.page_of(|fact| concerned.is_like(fact), &from)?;
+            for Found { ca, serial, issued_at, fact } in found {
                 let state = self.certificate_state(&ca.certificate(&serial))?;
-                if state.issued().is_some_and(|status| status.revoked.is_some()) {
+                let is_revoked = state.issued().is_some_and(|status| status.revoked.is_some());
+                if concerned.leaves_out(&fact) {
+                    preview.left_out += u64::from(!is_revoked);
+                    continue;
+                }
+                if is_revoked {
                     preview.revoked += 1;
                     continue;
                 }
@@ -157,7 +165,7 @@ impl Service {
     fn revoke_all(&self, concerned: &Concerned, reason: Reason, officer: Digest) -> Result<u64, ServiceFault> {
         let (mut from, mut revoked) = (names::expires(self.now()), 0);
         loop {
-            let (found, last) = self.page_of(concerned, &from)?;
+            let (found, last) = self.page_of(|fact| concerned.has(fact), &from)?;
             let (queue, outcome) = (Mutex::new(found.into_iter()), Mutex::new(Ok(0_u64)));
             std::thread::scope(|scope| {
                 for _ in 0..AT_ONCE {
@@ -219,7 +227,11 @@ impl Service {
     }
 
     /// The certificates of the next names behind `from`, and the name to go on from.
-    fn page_of(&self, concerned: &Concerned, from: &[u8]) -> Result<(Vec<Found>, Option<Vec<u8>>), ServiceFault> {
+    fn page_of(
+        &self,
+        is_meant: impl Fn(&CaFact) -> bool,
+        from: &[u8],
+    ) -> Result<(Vec<Found>, Option<Vec<u8>>), ServiceFault> {
         let (mut found, mut last) = (Vec::new(), None);
         let mut indexes = Vec::new();
         self.reader().names_from::<Fault>(&names::CERTIFICATES, from, |name, index| {
@@ -232,10 +244,10 @@ impl Service {
         })?;
         for index in indexes {
             let fact = read_fact::<CaFact>(&self.reader().fact(index)?.unwrap_or_default())?;
-            if concerned.has(&fact)
+            if is_meant(&fact)
                 && let Some((ca, serial)) = fact.certificate()
             {
-                found.push(Found { ca, serial: serial.to_vec(), issued_at: index });
+                found.push(Found { ca, serial: serial.to_vec(), issued_at: index, fact });
             }
         }
         Ok((found, last))

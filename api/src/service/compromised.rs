@@ -71,8 +71,8 @@ mod tests {
     fn what_was_told_is_never_denied_and_little_else_is_suspected() {
         let keys = CompromisedKeys::none();
         let key = |number: u32| Digest::of(&number.to_be_bytes());
+        assert!((0..10_000).all(|number| !keys.may_have(&key(number))));
         for number in 0..10_000 {
-            assert!(!keys.may_have(&key(number)) || number > 0);
             keys.insert_name(&[&names::compromised(&key(number))[..], &[7; 32]].concat());
         }
         assert!((0..10_000).all(|number| keys.may_have(&key(number))));

@@ -289,7 +289,10 @@ impl Service {
                 }
             }
         }
-        Err(RotationFault::NotTaken("no key here waits for this certificate".to_owned()))
+        Err(RotationFault::NotTaken(
+            "no key here waits for this certificate: it was imported before, or another one of its line has followed"
+                .to_owned(),
+        ))
     }
 
     /// Whether this very thing was asked of the root for this key.

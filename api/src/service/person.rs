@@ -55,6 +55,27 @@ impl Service {
         Ok(Ok(status))
     }
 
+    /// Roles that were granted to certificates by which nobody can act, and why.
+    #[must_use]
+    pub fn idle_grants(&self) -> Vec<(TrustedRole, Digest, String)> {
+        let idle = |(digest, role): (&Digest, TrustedRole)| {
+            let why = self.why_idle(digest, role).unwrap_or_else(|fault| Some(fault.to_string()))?;
+            Some((role, *digest, why))
+        };
+        self.policies().roles().grants_all().filter_map(idle).collect()
+    }
+
+    fn why_idle(&self, certificate: &Digest, role: TrustedRole) -> Result<Option<String>, ServiceFault> {
+        let Some(certificate) = self.logged_certificate(certificate)? else {
+            return Ok(Some("no certificate has this SHA-256".to_owned()));
+        };
+        Ok(match self.standing(&certificate)? {
+            Ok(status) if role.fits(status.class) => None,
+            Ok(_) => Some("its class does not permit the role".to_owned()),
+            Err(why) => Some(why.to_string().replace("your certificate", "the certificate")),
+        })
+    }
+
     /// The certificate with this digest, if an entry has it.
     fn logged_certificate(&self, digest: &Digest) -> Result<Option<Certificate>, ServiceFault> {
         let Some(index) = self.reader().find_digest(digest.as_bytes())? else { return Ok(None) };

@@ -109,7 +109,7 @@ pub enum RegistrationFault {
     #[error(transparent)]
     Proof(#[from] ProofFault),
     /// No such profile, or not one to apply for.
-    #[error("nobody applies for certificates of the profile {0}")]
+    #[error("there is no profile {0} that anybody applies for; /.well-known/semper lists those that there are")]
     Profile(String),
     /// The webhook that it names.
     #[error("contact: the webhook is not called: {0}")]
@@ -290,7 +290,7 @@ impl Service {
         officer: Digest,
         idempotency: Option<Idempotency>,
     ) -> Result<(), RegistrationFault> {
-        IdentityRecord::parse(bytes)?;
+        IdentityRecord::parse(bytes)?.require_valid_documents()?;
         let (record, certificate) = (Digest::of(bytes), officer);
         let officer = self.officer(certificate)?;
         let given = Given { idempotency, artefact: Some(bytes) };

@@ -39,9 +39,10 @@ pub(super) async fn preview(State(app): State<Arc<App>>, Body(bytes): Body) -> R
     let concerned = concerned(&filter)?;
     let service = app.service.clone();
     let preview = body::blocking(move || service.preview_revocation(&concerned)).await?.map_err(Problem::from)?;
-    let Preview { certificates, revoked, first } = preview;
+    let Preview { certificates, revoked, left_out, first } = preview;
     let first: Vec<_> = first.iter().map(|known| listed(&app, known)).collect();
-    Ok(Json(json!({ "certificates": certificates, "revoked": revoked, "first": first })).into_response())
+    let answer = json!({ "certificates": certificates, "revoked": revoked, "left_out": left_out, "first": first });
+    Ok(Json(answer).into_response())
 }
 
 #[derive(Deserialize)]

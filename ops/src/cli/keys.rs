@@ -3,8 +3,8 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
-use semper_ttp::ca::CaId;
 use semper_ttp::ca::crl::Reason;
+use semper_ttp::ca::{Authority, CaId};
 use semper_ttp::evidence::KeyPurpose;
 
 /// The keys of a service: which there are, and how another follows.
@@ -244,13 +244,14 @@ pub(crate) struct KeysCeremony {
 /// Revoke an issuing CA, which ends everything below it: the act of two people.
 ///
 /// A revocation officer asks. Another one, or an operator, types the same with the same reason within a day, and it is revoked. Ends
-/// with 75 while a second person is waited for.
+/// with 75 while a second person is waited for. Where the root's key is kept offline, its list has to be carried then: semper keys
+/// request ca-root.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper keys revoke ca-party --reason cACompromise --identity people/officer.p12")]
+  semper keys revoke ca-party.1 --reason cACompromise --identity people/officer.p12")]
 pub(crate) struct KeysRevoke {
-    /// Which, as its certificate and list are called at the service: ca-party, or ca-party.2 for the one that followed.
+    /// Which, with its number, as semper keys list shows it: ca-party.1, or ca-party.2 for the one that followed.
     #[arg(value_name = "CA", value_parser = ca)]
     pub(crate) ca: CaId,
     /// Why, by the names of RFC 5280: cACompromise, superseded, cessationOfOperation, …
@@ -258,10 +259,20 @@ pub(crate) struct KeysRevoke {
     pub(crate) reason: Reason,
     #[command(flatten)]
     pub(crate) of: OfService,
+    /// Under which name the request is known: whoever repeats one with the same name gets the same answer. Without it, a new one,
+    /// which is told when the answer did not come.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) idempotency_key: Option<String>,
 }
 
+/// With its number always: `ca-tsu` alone would be the first one, whichever is in use.
 fn ca(text: &str) -> Result<CaId, String> {
-    CaId::from_place(text).ok_or_else(|| "must be a CA of this service, such as ca-party or ca-party.2".to_owned())
+    let place = text.strip_suffix(".1").unwrap_or(text);
+    let found = CaId::from_place(place).filter(|ca| ca.generation > 1 || place != text);
+    let issues = |ca: &CaId| !matches!(ca.authority, Authority::Root | Authority::Imported);
+    found
+        .filter(issues)
+        .ok_or_else(|| "must be an issuing CA of this service with its number, such as ca-party.1".to_owned())
 }
 
 /// A step of a ceremony.

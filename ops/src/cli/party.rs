@@ -133,7 +133,8 @@ pub(crate) struct PartyApply {
     #[arg(long, value_name = "URL")]
     pub(crate) contact_webhook: Option<String>,
     /// For a further certificate: who applies, the .p12 of one that is valid now (of a party, or of an officer or operator). Its
-    /// passphrase lies beside it, or where --identity-passphrase-file says.
+    /// passphrase lies beside it, or where --identity-passphrase-file says. The server is known by the root in it. The folder keeps where
+    /// it is, so that `status` and `withdraw` ask as the same.
     #[arg(long, value_name = "FILE")]
     pub(crate) identity: Option<PathBuf>,
     /// The passphrase of the .p12.

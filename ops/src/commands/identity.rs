@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use semper_api::tls::ClientIdentity;
+use semper_ttp::asn1::oid;
 use semper_ttp::crypto::{Passphrase, SoftKey, open_pkcs12};
 use semper_ttp::x509::Certificate;
 
@@ -15,7 +16,25 @@ use crate::config::Keys;
 /// It is not there, or does not open.
 pub(super) fn open(place: &Path, passphrase_file: Option<&Path>, person: &str) -> Result<ClientIdentity, Failed> {
     let (file, bytes, passphrase) = read(place, passphrase_file, person)?;
-    ClientIdentity::from_p12(&bytes, &passphrase).map_err(|fault| refused(&file, &fault))
+    // Else the server's TLS would break off, and nobody would know why. Keys that are none of ours are for the server to judge.
+    let signs_only = |certificate: &Certificate| {
+        let purposes = certificate.extended_key_usage();
+        purposes.is_some_and(|purposes| !purposes.value.iter().any(|one| **one == *oid::KP_CLIENT_AUTH))
+    };
+    if opened(&file, &bytes, &passphrase).is_ok_and(|(_, certificate)| signs_only(&certificate)) {
+        let why = "this certificate signs and logs in nowhere: name one that logs in, such as party-auth.p12";
+        return Err(refused(&file, &why));
+    }
+    ClientIdentity::from_p12(&bytes, &passphrase).map_err(|fault| refused(&file, &format!("{fault}{IS_IT_RIGHT}")))
+}
+
+/// Of a file that does not open nobody can tell more.
+const IS_IT_RIGHT: &str = ": is its passphrase the right one?";
+
+fn opened(file: &Path, bytes: &[u8], passphrase: &Passphrase) -> Result<(SoftKey, Certificate), Failed> {
+    let opened = open_pkcs12(bytes, passphrase);
+    let (key, certificate) = opened.map_err(|fault| refused(file, &format!("{fault}{IS_IT_RIGHT}")))?;
+    Ok((key, Certificate::from_der(&certificate).map_err(|fault| refused(file, &fault))?))
 }
 
 /// The same to sign with: the key and its certificate.
@@ -28,9 +47,7 @@ pub(super) fn signer(
     person: &str,
 ) -> Result<(SoftKey, Certificate), Failed> {
     let (file, bytes, passphrase) = read(place, passphrase_file, person)?;
-    let (key, certificate) = open_pkcs12(&bytes, &passphrase).map_err(|fault| refused(&file, &fault))?;
-    let certificate = Certificate::from_der(&certificate).map_err(|fault| refused(&file, &fault))?;
-    Ok((key, certificate))
+    opened(&file, &bytes, &passphrase)
 }
 
 fn refused(file: &Path, why: &dyn std::fmt::Display) -> Failed {

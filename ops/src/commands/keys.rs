@@ -10,6 +10,7 @@ mod stopped;
 use std::path::Path;
 
 use semper_api::client::ClientError;
+use semper_ttp::asn1::oid;
 use semper_ttp::crypto::{Entropy as _, OsEntropy};
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
@@ -57,7 +58,10 @@ fn list(args: &cli::KeysList, json: bool) -> Result<(), Failed> {
     for key in answer["keys"].as_array().into_iter().flatten() {
         let until = key["not_after"].as_str().map(|end| format!(" until {end}")).unwrap_or_default();
         let state = match text(key, "standing") {
-            "ended" => format!("ended {}", text(key, "ended")),
+            "ended" => match key["ended"].as_str() {
+                Some(ended) => format!("ended {ended}"),
+                None => format!("ended {}", text(key, "not_after")),
+            },
             "in_use" => format!("in use{until}"),
             "signs_lists" => format!("signs lists{until}"),
             "offline" => "kept offline".to_owned(),
@@ -142,24 +146,35 @@ fn import(args: &cli::KeysImport, json: bool) -> Result<(), Failed> {
 
 fn revoke(args: &cli::KeysRevoke, json: bool) -> Result<Exit, Failed> {
     let place = args.ca.place();
+    if args.of.identity.is_dir() {
+        return Err(Failed::usage(&"--identity names the .p12 of the officer, or of the operator who is the second"));
+    }
     let remote = as_person(&args.of, OFFICER)?;
-    let der = remote.call(async |client| client.get(&format!("/ca/{place}.cer")).await)?;
+    let der = match remote.call(async |client| client.get(&format!("/ca/{place}.cer")).await) {
+        Err(ClientError::NotFound { .. }) => return Err(Failed::usage(&format!("this service has no CA {place}"))),
+        found => found?,
+    };
     let certificate = Certificate::from_der(&der).map_err(|fault| Failed::fault(&format!("{place}.cer: {fault}")))?;
     let path = format!("/v1/certificates/{}/revoke", hex::encode(certificate.serial()));
-    let answer = json_of(Ok(post(&remote, &path, None, &json!({ "reason": args.reason.name() }))?))?;
+    let body = json!({ "reason": args.reason.name() });
+    let answer = json_of(Ok(post(&remote, &path, args.idempotency_key.as_deref(), &body)?))?;
+    let name = certificate.subject_attribute(oid::COMMON_NAME).unwrap_or_default();
     let is_revoked = text(&answer, "status") == "revoked";
     if json {
         say::json(&answer);
     } else if is_revoked {
         say::out(format!(
-            "{place} is revoked since {}: nothing that it issued is good any more",
+            "{} ({name}) is revoked since {}: nothing that it issued is good any more, be it a party's, an officer's, a server's or a \
+             timestamping unit's. The root's list tells it, which has to be carried where that key is offline: semper keys request ca-root",
+            args.ca.key(),
             text(&answer["revoked"], "at")
         ));
     } else {
         let (asked, until) = (&answer["asked"], text(&answer, "due_by"));
         say::out(format!(
-            "asked for at {}, and nothing is revoked yet: another revocation officer, or an operator, types the same with --reason {} \
-             until {until}",
+            "{} ({name}): asked for at {}, and nothing is revoked yet: another revocation officer, or an operator, types the same with \
+             --reason {} until {until}",
+            args.ca.key(),
             text(asked, "at"),
             text(asked, "reason"),
         ));
@@ -174,7 +189,10 @@ fn read_pem(path: &Path) -> Result<String, Failed> {
 
 /// Before the server does anything: what it answers is to be written there.
 fn require_new(path: &Path) -> Result<(), Failed> {
-    atomic::require_new(path).map_err(|error| Failed::usage(&format!("cannot write {}: {error}", path.display())))
+    let why = |error| {
+        Failed::usage(&format!("cannot write {}: {error}; name a new file in a folder that there is", path.display()))
+    };
+    atomic::require_new(path).map_err(why)
 }
 
 fn write(path: &Path, bytes: &[u8]) -> Result<(), Failed> {

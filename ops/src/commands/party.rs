@@ -52,13 +52,15 @@ fn line_of(registration: &Value) -> String {
     let refused = registration["refused"]["reason"].as_str().map(|reason| format!(" ({reason})"));
     let waiting = registration["waiting_on"].as_str().map(|who| format!(", waits for {}", who.replace('_', " ")));
     let due = registration["due_by"].as_str().map(|due| format!(", until {due}"));
+    let party = registration["applicant"].as_str().map(|party| format!(", applied for by the party {party}"));
     format!(
-        "{}  {}{}  {}{}{}",
+        "{}  {}{}  {}{}{}{}",
         text(registration, "id"),
         text(registration, "state").replace('_', " "),
         refused.unwrap_or_default(),
         profiles.join(", "),
         waiting.unwrap_or_default(),
         due.unwrap_or_default(),
+        party.unwrap_or_default(),
     )
 }

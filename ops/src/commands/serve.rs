@@ -121,7 +121,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     let now = Timestamp::from_millis(SystemReadings::new().read().wall_ms());
     let trial = Trial { authorities: &loaded.authorities, base_url: &loaded.identity.public_url, now };
     let policies = folder.policies(&config, &trial)?;
-    let doubts = DataFolder::policy_doubts(&policies);
+    let mut doubts = folder.policy_doubts(&policies);
     let statements = Known::of(&folder, &config, &loaded.identity, &policies)?.statements();
     let metrics = Arc::new(Metrics::new(&loaded.identity.origin));
     let (fatal, mut fatally) = watch::channel(false);
@@ -207,6 +207,9 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         notices: notices::parts(loaded.notices, &config),
     })
     .map_err(|error| Failed::fault(&error))?;
+    for (role, digest, why) in service.idle_grants() {
+        doubts.push(format!("roles.toml: {} is granted to {digest}: {why}", role.name()));
+    }
     if let Some(mark) = &read_only {
         tracing::error!("READ-ONLY: {mark}");
         service.halt(&mark.to_string());

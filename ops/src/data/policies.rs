@@ -71,13 +71,18 @@ impl DataFolder {
     }
 
     /// What is permitted and seldom meant: told at a start, and by `serve --check`.
-    pub(crate) fn policy_doubts(policies: &Policies) -> Vec<String> {
+    pub(crate) fn policy_doubts(&self, policies: &Policies) -> Vec<String> {
         let nobody = |role: &&TrustedRole| policies.roles().holders(**role) == 0;
         let roles = [TrustedRole::Operator, TrustedRole::RegistrationOfficer, TrustedRole::RevocationOfficer];
         let roles = roles.iter().filter(nobody);
         let mut doubts: Vec<_> = roles.map(|role| format!("{ROLES}: nobody holds the role {}", role.name())).collect();
-        if policies.terms().is_none() {
-            doubts.push(format!("{TERMS}: there are no terms, so nobody can apply for a certificate"));
+        if !self.path(ROLES).exists() {
+            doubts.push(format!("{ROLES} is not there"));
+        }
+        match (policies.terms(), self.path(TERMS).exists()) {
+            (Some(_), _) => {}
+            (None, true) => doubts.push(format!("{TERMS} is empty: whoever applies accepts nothing")),
+            (None, false) => doubts.push(format!("{TERMS} is not there: a start puts the program's own text in force")),
         }
         doubts
     }

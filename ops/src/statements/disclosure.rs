@@ -14,8 +14,14 @@ pub(super) fn write(known: &Known<'_>) -> String {
         Some(terms) => format!("the terms {0} (`/v1/policies/{0}`)", Digest::of(terms)),
         None => "no terms".to_owned(),
     };
-    let lists = Authority::OWN.into_iter().map(Authority::crl_life_secs);
-    let longest = span(lists.max().unwrap_or_default().into());
+    let offline = known.is_root_offline();
+    let lists = Authority::OWN.into_iter().filter(|authority| !offline || *authority != Authority::Root);
+    let longest = span(lists.map(Authority::crl_life_secs).max().unwrap_or_default().into());
+    let of_cas = if offline {
+        " The root's key is kept offline: its lists, which alone tell of CAs, are carried by hand, and each says until when it is good."
+    } else {
+        " Of CAs the root's list alone tells."
+    };
     [
         format!(
             "# PKI disclosure statement\n\n{}This statement is not the practice statement, which is at \
@@ -47,7 +53,7 @@ pub(super) fn write(known: &Known<'_>) -> String {
         format!(
             "## Checking the status\n\nWhoever relies on a certificate asks for its status: by OCSP at \
              `{public_url}/ocsp` (answers valid for {}) or by the list that the \
-             certificate names (valid for at most {longest}; a revocation is in it after {}). What the status was \
+             certificate names (valid for at most {longest}; a revocation is in it after {}).{of_cas} What the status was \
              at a past moment is proven at \
              `/v1/certificates/SERIAL/status?at=TIME`.\n",
             span(semper_api::OCSP_LIFE_SECS),

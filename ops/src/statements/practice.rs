@@ -53,11 +53,17 @@ fn introduction(known: &Known<'_>) -> String {
     }
     let _ = write!(
         text,
-        "\nWhether one of them was revoked, the root's list says (`/crl/root.crl`): what it issued is good no more.\n\n\
+        "\nWhat followed since the last start stands in the next statement. Whether one of them was revoked, the root's list says \
+         (`/crl/root.crl`){}: what it issued is good no more.\n\n\
          Registration is the task of officers of this service; no registration authority outside it is known to \
          the program.\n\n\
          ### 1.4 Certificate usage\n\nEach profile's, in section 7.\n\n### 1.5 Policy administration\n\nContact: \
          {}\n\n",
+        if known.is_root_offline() {
+            ", once such a list was carried from the root's key, which is kept offline"
+        } else {
+            ""
+        },
         known.contact()
     );
     text
@@ -81,7 +87,7 @@ fn identification(known: &Known<'_>) -> String {
         Some(terms) => {
             format!("Applicants accept the terms {} by a signed statement.", semper_ttp::digest::Digest::of(terms))
         }
-        None => "There are no terms, so nobody can apply.".to_owned(),
+        None => "There are no terms: applicants accept an empty text.".to_owned(),
     };
     format!(
         "## 3. Identification and authentication\n\n### 3.1 Naming\n\nDistinguished names as the profiles have \
@@ -127,10 +133,11 @@ fn life_cycle(known: &Known<'_>) -> String {
          ### 4.9 Revocation and suspension\n\nOfficers with the role revocation-officer revoke, with a reason, at \
          once; the certificate of an issuing CA is revoked when a second person, who may be an operator, asks for it \
          within a day. No certificate is suspended. OCSP says it \
-         from that moment on; the list that the certificate names follows after {}. A list of T names \
-         everything that was revoked before T.\n\n### 4.10 Status\n\nLists: {lists}, valid for\n\n",
+         from that moment on; the list that the certificate names follows after {}. Of a CA's own certificate the root's list alone \
+         tells{}. A list of T names everything that was revoked before T.\n\n### 4.10 Status\n\nLists: {lists}, valid for\n\n",
         span(ca.application_secs()),
         span(ca.crl_delay_secs),
+        if known.is_root_offline() { ", which is carried from the offline key by hand" } else { "" },
     );
     for authority in Authority::OWN {
         let life = match authority == Authority::Root && known.is_root_offline() {

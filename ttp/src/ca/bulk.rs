@@ -167,21 +167,28 @@ impl Concerned {
         self.serials.is_some() || self.registration.is_some() || self.public_key.is_some()
     }
 
-    /// Whether the certificate of this fact is one of them. Certificates of CAs never are: two people revoke those. Those of officers
-    /// and operators, and of the service's own keys, are only where they are singled out: otherwise one slip of one officer would leave
-    /// nobody who could mend it.
+    /// Whether the certificate of this fact is one of them.
     #[must_use]
     pub fn has(&self, fact: &CaFact) -> bool {
+        self.is_like(fact) && !self.leaves_out(fact)
+    }
+
+    /// Whether it would be, and is left out. Certificates of CAs always are: two people revoke those. Those of officers and operators,
+    /// and of the service's own keys, are unless they are singled out: otherwise one slip of one officer would leave nobody who could
+    /// mend it.
+    #[must_use]
+    pub fn leaves_out(&self, fact: &CaFact) -> bool {
+        let CaFact::CertificateIssued { profile, grounds: Some(grounds), .. } = fact else { return false };
+        let is_of_service = matches!(profile, ProfileCode::Operator | ProfileCode::Officer | ProfileCode::Role)
+            || grounds.registration.is_empty();
+        profile.is_ca() || is_of_service && !self.names_some()
+    }
+
+    /// Whether all that is stated holds.
+    #[must_use]
+    pub fn is_like(&self, fact: &CaFact) -> bool {
         let (grounds, public_key, not_before) = match fact {
-            CaFact::CertificateIssued { profile, public_key, not_before, grounds: Some(grounds), .. } => {
-                if profile.is_ca() {
-                    return false;
-                }
-                let is_of_service = matches!(profile, ProfileCode::Operator | ProfileCode::Officer | ProfileCode::Role)
-                    || grounds.registration.is_empty();
-                if is_of_service && !self.names_some() {
-                    return false;
-                }
+            CaFact::CertificateIssued { public_key, not_before, grounds: Some(grounds), .. } => {
                 (Some(grounds), public_key, not_before)
             }
             CaFact::CertificateImported { public_key, not_before, .. } => (None, public_key, not_before),

@@ -135,6 +135,11 @@ impl TrustedRoles {
         granted.copied().filter(move |role| role.fits(class))
     }
 
+    /// Every grant.
+    pub fn grants_all(&self) -> impl Iterator<Item = (&Digest, TrustedRole)> {
+        self.0.iter().flat_map(|(certificate, roles)| roles.iter().map(move |role| (certificate, *role)))
+    }
+
     /// How many certificates hold a role.
     #[must_use]
     pub fn holders(&self, role: TrustedRole) -> usize {

@@ -25,13 +25,13 @@ const RESPONDER_KEY_LIFE_SECS: u64 = 365 * 24 * 3600;
 pub enum KeyStanding {
     /// It signs.
     InUse,
-    /// Another one followed it; this CA's signs lists, and nothing else.
+    /// It certifies nobody: it signs lists, and of a CA that was taken over what OCSP answers.
     SignsLists,
     /// It is the root's, and not here.
     Offline,
     /// The certificate of this CA is still to come, from the offline root.
     WaitsForRoot,
-    /// The certificate of this CA was revoked.
+    /// Its certificate was revoked, or that of its CA: nothing that is by it counts any more.
     Revoked,
     /// Another one followed it.
     Followed,
@@ -54,7 +54,7 @@ impl KeyStanding {
         }
     }
 
-    /// Whether it signs anything here.
+    /// Whether what it signs counts.
     #[must_use]
     pub const fn signs(self) -> bool {
         matches!(self, Self::InUse | Self::SignsLists)
@@ -98,10 +98,15 @@ impl Service {
             }
             let authority = Authority::ALL.into_iter().find(|authority| authority.key_purpose() == *purpose);
             let newest = known.last().map(|last| last.key.generation);
+            let is_closed = |key: KeyId| {
+                let mut units = self.endpoints.iter().map(|unit| unit.load_full());
+                units.any(|unit| unit.endpoint.tsu().key() == key && unit.is_closed())
+            };
             for one in known.iter_mut().filter(|one| one.key.purpose == *purpose) {
                 one.standing = match authority {
                     _ if one.ended.is_some() => KeyStanding::Ended,
                     Some(authority) => self.standing_of_authority(CaId { authority, generation: one.key.generation }),
+                    None if is_closed(one.key) => KeyStanding::Revoked,
                     None if Some(one.key.generation) == newest => KeyStanding::InUse,
                     None => KeyStanding::Followed,
                 };
@@ -113,8 +118,11 @@ impl Service {
     fn standing_of_authority(&self, ca: CaId) -> KeyStanding {
         let newest = self.authorities.newest(ca.authority).map(|newest| newest.key.ca);
         match self.authorities.get(ca) {
+            // Of several that wait the root certifies one; those before it are followed.
+            None if newest.is_some_and(|newest| newest.generation > ca.generation) => KeyStanding::Followed,
             None => KeyStanding::WaitsForRoot,
             Some(held) if held.is_revoked() => KeyStanding::Revoked,
+            Some(held) if held.has_ended(self.now()) => KeyStanding::Ended,
             Some(held) if held.key.signer.is_none() => KeyStanding::Offline,
             // One that was taken over certifies nobody.
             Some(_) if newest == Some(ca) && ca.authority != Authority::Imported => KeyStanding::InUse,

@@ -28,9 +28,16 @@ struct Person {
 
 pub(super) fn run(args: &cli::KeysCeremony, as_json: bool) -> Result<(), Failed> {
     require_new(&args.transcript)?;
+    let mut written = vec![&args.transcript];
     for step in &args.step {
         match step {
-            Step::Request(_, file) => require_new(file)?,
+            Step::Request(_, file) => {
+                require_new(file)?;
+                if written.contains(&file) {
+                    return Err(Failed::usage(&format!("{} would be written twice", file.display())));
+                }
+                written.push(file);
+            }
             Step::Import(file) => drop(read_pem(file)?),
             Step::Rotate(_) => {}
         }

@@ -3,12 +3,19 @@
 //! The order, and what a crash leaves: the copy is written and synced; the ledger tells that the key was carried away; the key file
 //! goes. Before the entry nothing has changed but for a second copy; after it, running the command again finishes.
 
+use std::ops::ControlFlow;
+
 use semper_api::draft;
+use semper_ledger::reader::Reader;
 use semper_ledger::sequencer::Commit;
+use semper_ledger::store::Fault;
 use semper_ttp::ca::offline::ACT_KEY_CARRIED_AWAY;
+use semper_ttp::ca::{Authority, CaId, ListId, crl};
 use semper_ttp::crypto::Signer as _;
 use semper_ttp::digest::Digest;
-use semper_ttp::evidence::{Aggregate, Fact, KeyId, KeyPurpose, OpsFact, Recorded as _};
+use semper_ttp::evidence::names::RevokedName;
+use semper_ttp::evidence::{Aggregate, Fact, KeyId, KeyPurpose, OpsFact, Recorded as _, names};
+use semper_ttp::time::Timestamp;
 use serde_json::json;
 
 use super::stopped::Stopped;
@@ -37,6 +44,7 @@ pub(super) fn run(args: &cli::KeysExport, as_json: bool) -> Result<(), Failed> {
     let stopped = Stopped::open(&args.data, args.config.as_deref())?;
     let public_key = Digest::of(stopped.custody.open_soft(id)?.spki_der());
 
+    require_listed(stopped.reader(), stopped.now())?;
     write(&args.to, &read_closed(&file)?)?;
     close(&args.to)?;
 
@@ -67,6 +75,28 @@ pub(super) fn run(args: &cli::KeysExport, as_json: bool) -> Result<(), Failed> {
         )),
     }
     Ok(())
+}
+
+/// The root's list names every CA that was revoked: once its key is gone, the next list has to be carried.
+fn require_listed(reader: &Reader, now: Timestamp) -> Result<(), Failed> {
+    let list = ListId { ca: CaId::first(Authority::Root), partition: 0 };
+    let fault = |fault: Fault| Failed::fault(&fault);
+    let last = reader.last_step(&list.aggregate().0).map_err(fault)?.map(|(_, index)| reader.artefact(index));
+    let listed = last.transpose().map_err(fault)?.flatten().and_then(|der| crl::named(&der)).unwrap_or_default();
+    let mut is_behind = false;
+    let seen = reader.names::<Fault>(&names::revoked(list), |name, _| {
+        // Those that have expired need not be named any more.
+        let is_missing = |one: RevokedName| one.not_after >= now && !listed.serials.contains(&one.serial);
+        is_behind |= names::read_revoked(name).is_some_and(is_missing);
+        Ok(ControlFlow::Continue(()))
+    });
+    seen.map_err(fault)?;
+    if !is_behind {
+        return Ok(());
+    }
+    let why =
+        "a CA was revoked, and the root's list does not name it yet: start the server first, which makes that list";
+    Err(Failed::usage(&why))
 }
 
 /// For its owner alone.

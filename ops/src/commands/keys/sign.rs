@@ -102,7 +102,10 @@ fn signer(args: &cli::KeysSign, root: &Certificate) -> Result<Option<SoftKey>, F
     let Some(path) = args.key.as_ref().filter(|_| !args.look) else { return Ok(None) };
     let text = read_closed(path).map_err(|error| Failed::usage(&error))?;
     let secret = Keys { passphrase_file: args.passphrase_file.clone(), ..Keys::default() };
-    let secret = secret.passphrase(|name| std::env::var_os(name)).map_err(|error| Failed::usage(&error))?;
+    let secret = secret.passphrase(|name| std::env::var_os(name));
+    let secret = secret.map_err(|error| {
+        Failed::usage(&format!("--passphrase-file names the file with the root key's passphrase: {error}"))
+    })?;
     let passphrase = Passphrase::new(secret.expose().to_owned());
     let key = open_key_pem(&String::from_utf8_lossy(&text), &passphrase).map_err(|fault| refused(path, &fault))?;
     if key.spki_der() == root.spki_der() {

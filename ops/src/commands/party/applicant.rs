@@ -2,6 +2,7 @@
 //! application.
 
 use std::collections::BTreeSet;
+use std::path::Path;
 
 use semper_api::client::ClientError;
 use semper_api::tls::ClientTrust;
@@ -15,7 +16,7 @@ use semper_ttp::time::Timestamp;
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 
-use super::folder::{APPLICATION, Folder, TERMS};
+use super::folder::{APPLICATION, Applicant, Folder, TERMS};
 use super::{line_of, random};
 use crate::cli;
 use crate::clock::{Readings as _, SystemReadings};
@@ -28,6 +29,11 @@ use crate::exit::Exit;
 /// The statement by which the application was taken back.
 const WITHDRAWAL: &str = "withdrawal.jws";
 
+/// What the server says of a document that is no application, whoever sends it and however often: the next try is another one, for the same
+/// keys. Of any other refusal it cannot be told whether the document was taken before.
+const NEVER_TAKEN: [&str; 5] =
+    ["registration.document", "registration.proof", "registration.profile", "registration.webhook", "ca.lint"];
+
 fn root(of: &cli::OfStranger) -> Result<Certificate, Failed> {
     certificate_of(&of.trust.join("root.pem"))
 }
@@ -39,6 +45,13 @@ pub(super) fn remote(of: &cli::OfStranger) -> Result<Remote, Failed> {
 
 pub(super) fn now() -> Timestamp {
     Timestamp::from_millis(SystemReadings::new().read().wall_ms())
+}
+
+/// The server as it is asked about the application of this folder. That of an officer or operator is a person's own business: it is known
+/// by its name alone, as a stranger's is.
+fn remote_to(folder: &Folder, of: &cli::OfStranger) -> Result<Remote, Failed> {
+    let applicant = folder.applicant()?.filter(|(_, is_party)| *is_party);
+    remote_of(of, applicant.as_ref().map(|(applicant, _)| applicant))
 }
 
 /// The terms in force, and the origin of the service.
@@ -69,17 +82,19 @@ pub(super) fn terms(args: &cli::PartyTerms, as_json: bool) -> Result<Exit, Faile
 
 pub(super) fn apply(args: &cli::PartyApply, as_json: bool) -> Result<Exit, Failed> {
     let wanted = Wanted::read(args)?;
-    let remote = match &args.identity {
-        Some(identity) => as_holder(&args.of.url, identity, args.identity_passphrase_file.as_deref())?,
-        None => remote(&args.of)?,
-    };
+    let applicant = args.identity.as_ref().map(|p12| {
+        let whole = |path: &Path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned());
+        Applicant { p12: whole(p12), passphrase_file: args.identity_passphrase_file.as_deref().map(whole) }
+    });
+    let remote = remote_of(&args.of, applicant.as_ref())?;
     let folder = Folder::make(&args.dir)?;
     if folder.path(APPLICATION).exists() {
         let kept = folder.read(APPLICATION)?;
         let kept = ApplicationDocument::parse(&kept).map_err(|fault| Failed::usage(&fault))?;
-        if !wanted.is_of(&kept) {
+        if !wanted.is_of(&kept) || folder.applicant()?.map(|(kept, _)| kept) != applicant {
             return Err(Failed::usage(&format!(
-                "{} holds an application for something else: semper party status tells what became of it; this one needs another --dir",
+                "{} holds an application for something else, or by somebody else: semper party status tells what became of it; this one \
+                 needs another --dir",
                 args.dir.display()
             )));
         }
@@ -91,10 +106,12 @@ pub(super) fn apply(args: &cli::PartyApply, as_json: bool) -> Result<Exit, Faile
                 "--accept-terms: the terms in force are {found}; read them with semper party terms"
             )));
         }
-        let party = match &args.identity {
-            Some(_) => own_party(&remote)?,
-            None => None,
-        };
+        folder.forget_application()?;
+        let mut party = None;
+        if let Some(applicant) = &applicant {
+            party = own_party(&remote)?;
+            folder.keep_applicant(applicant, party.is_some())?;
+        }
         folder.write(TERMS, &terms)?;
         let document = wanted.document(&folder, party, Offer { service: &origin, terms: found })?;
         folder.write(APPLICATION, &document)?;
@@ -105,9 +122,9 @@ pub(super) fn apply(args: &cli::PartyApply, as_json: bool) -> Result<Exit, Faile
     let key = parsed.salt.0.to_string();
     let answer = remote.call(async |client| client.post_json("/v1/registrations", &key, document).await);
     if let Err(ClientError::Refused { code, .. }) = &answer
-        && (code.starts_with("registration.") || code == "ca.lint")
+        && NEVER_TAKEN.contains(&code.as_str())
+        && folder.registration()?.is_none()
     {
-        // It was read and is no application, so the next try is another one, for the same keys.
         folder.forget_application()?;
     }
     let answer = json_of(answer)?;
@@ -119,7 +136,15 @@ pub(super) fn apply(args: &cli::PartyApply, as_json: bool) -> Result<Exit, Faile
         say::out(line_of(&answer));
         say::out(format!("semper party status --dir {} --trust … tells what becomes of it", args.dir.display()));
     }
-    Ok(Exit::Ok)
+    Ok(if text(&answer, "state") == "refused" { Exit::Falsified } else { Exit::Ok })
+}
+
+/// The server as a stranger asks it, or whoever holds a certificate.
+fn remote_of(of: &cli::OfStranger, applicant: Option<&Applicant>) -> Result<Remote, Failed> {
+    match applicant {
+        Some(Applicant { p12, passphrase_file }) => as_holder(&of.url, p12, passphrase_file.as_deref()),
+        None => remote(of),
+    }
 }
 
 /// The party that the caller's certificate is of; none for officers and operators, who apply as people and not for a party.
@@ -137,7 +162,9 @@ fn accepted(text: &str) -> Result<Digest, Failed> {
     if let Some(digest) = hex::decode(text).ok().and_then(|bytes| bytes.try_into().ok()) {
         return Ok(Digest(digest));
     }
-    let read = std::fs::read(text).map_err(|error| Failed::usage(&format!("--accept-terms {text}: {error}")));
+    let neither =
+        |error| Failed::usage(&format!("--accept-terms {text}: not 64 hexadecimal digits, and no file: {error}"));
+    let read = std::fs::read(text).map_err(neither);
     read.map(|bytes| Digest::of(&bytes))
 }
 
@@ -195,7 +222,7 @@ pub(super) fn status(args: &cli::PartyStatus, as_json: bool) -> Result<Exit, Fai
     let folder = Folder::open(&args.dir)?;
     let id = folder.registration()?;
     let id = id.ok_or_else(|| Failed::usage(&"the application was not sent yet: run semper party apply again"))?;
-    let remote = remote(&args.of)?;
+    let remote = remote_to(&folder, &args.of)?;
     let answer = json_of(remote.call(async |client| client.get_json(&format!("/v1/registrations/{id}")).await))?;
     let collected = collect(&folder, &answer, &root(&args.of)?)?;
     if as_json {
@@ -260,7 +287,7 @@ pub(super) fn withdraw(args: &cli::PartyWithdraw, as_json: bool) -> Result<Exit,
     let path = format!("/v1/registrations/{id}/withdraw");
     // Withdrawn twice is withdrawn: by the same statement.
     let key = format!("withdraw-{id}");
-    let remote = remote(&args.of)?;
+    let remote = remote_to(&folder, &args.of)?;
     if !folder.path(WITHDRAWAL).exists() {
         let document = ApplicationDocument::parse(&folder.read(APPLICATION)?).map_err(|fault| Failed::usage(&fault))?;
         // The first one accepted the terms, so it signs statements.

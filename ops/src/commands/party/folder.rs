@@ -5,12 +5,14 @@
 //!      <profile>.p8          encrypted private keys, 0600
 //!      terms.md              what was accepted
 //!      application.json      exactly what was sent
+//!      applicant             the .p12 of who applied with a certificate, and the file of its passphrase
 //!      registration          the application's name: whoever has it reads the application, 0600
 //!      <profile>.cer.pem     the certificate and the CA above it
 //!      <profile>.p12         the certificate with its key, under the passphrase in <profile>.passphrase
 //! ```
 
 use std::fs;
+use std::io::ErrorKind;
 use std::path::{Path, PathBuf};
 
 use semper_ttp::crypto::{OsEntropy, Passphrase, SignatureAlgorithm, SoftKey, open_key_pem, seal_key_pem};
@@ -27,6 +29,14 @@ pub(super) const APPLICATION: &str = "application.json";
 pub(super) const TERMS: &str = "terms.md";
 const PASSPHRASE: &str = "passphrase";
 const REGISTRATION: &str = "registration";
+const APPLICANT: &str = "applicant";
+
+/// Who applies with a certificate that it has.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Applicant {
+    pub(super) p12: PathBuf,
+    pub(super) passphrase_file: Option<PathBuf>,
+}
 
 /// One applicant's folder.
 pub(super) struct Folder(PathBuf);
@@ -71,13 +81,42 @@ impl Folder {
         sync_folder(&self.0).map_err(|error| Failed::usage(&error))
     }
 
-    /// The application that was written goes, and the terms that it was written for; the keys stay.
+    /// The application that was written goes, with the terms that it was written for and who applied; the keys stay.
     pub(super) fn forget_application(&self) -> Result<(), Failed> {
-        for name in [APPLICATION, TERMS] {
+        for name in [APPLICATION, TERMS, APPLICANT] {
             let path = self.path(name);
-            fs::remove_file(&path).map_err(|error| Failed::usage(&format!("{}: {error}", path.display())))?;
+            match fs::remove_file(&path) {
+                Err(error) if error.kind() != ErrorKind::NotFound => {
+                    return Err(Failed::usage(&format!("{}: {error}", path.display())));
+                }
+                _ => {}
+            }
         }
         Ok(())
+    }
+
+    /// Keeps with whose certificate the application is made; before it is written, so that there is none of another.
+    pub(super) fn keep_applicant(&self, applicant: &Applicant, is_party: bool) -> Result<(), Failed> {
+        let Applicant { p12, passphrase_file } = applicant;
+        let text = serde_json::json!({
+            "identity": p12,
+            "identity_passphrase_file": passphrase_file,
+            "is_party": is_party,
+        });
+        self.write(APPLICANT, format!("{text}\n").as_bytes())
+    }
+
+    /// With whose certificate the application was made, and whether that is a party's, to whom alone the application is shown then;
+    /// `None` for somebody who had none.
+    pub(super) fn applicant(&self) -> Result<Option<(Applicant, bool)>, Failed> {
+        if !self.path(APPLICANT).exists() {
+            return Ok(None);
+        }
+        let unfit = || Failed::usage(&format!("{} does not read", self.path(APPLICANT).display()));
+        let kept: serde_json::Value = serde_json::from_slice(&self.read(APPLICANT)?).map_err(|_| unfit())?;
+        let p12 = kept["identity"].as_str().ok_or_else(unfit)?.into();
+        let passphrase_file = kept["identity_passphrase_file"].as_str().map(PathBuf::from);
+        Ok(Some((Applicant { p12, passphrase_file }, kept["is_party"] == true)))
     }
 
     /// What opens the keys; made at the first call.

@@ -93,6 +93,7 @@ pub(super) fn identify(args: &cli::PartyIdentify, as_json: bool) -> Result<Exit,
         checked_at: Timestamp::from_millis(SystemReadings::new().read().wall_ms()).into(),
         notes: args.notes.clone(),
     };
+    record.require_valid_documents().map_err(|fault| Failed::usage(&fault))?;
     let bytes = record.write().map_err(|fault| Failed::usage(&fault))?;
     let body: Value = serde_json::from_slice(&bytes).map_err(|error| Failed::fault(&error))?;
     told(&post(&args.of, &format!("/v1/registrations/{}/identity", args.id), &body)?, as_json, line_of)
@@ -123,6 +124,8 @@ pub(super) fn revoke(args: &cli::PartyRevoke, as_json: bool) -> Result<Exit, Fai
         let answer = post(&args.of, "/v1/revocations/preview", &json!({ "filter": filter }))?;
         return told(&answer, as_json, preview);
     }
+    // What the order will count as revoked was in part before.
+    let before = post(&args.of, "/v1/revocations/preview", &json!({ "filter": filter }))?;
     let mut answer = post(&args.of, "/v1/revocations", &json!({ "reason": args.reason.name(), "filter": filter }))?;
     let path = format!("/v1/revocations/{}", text(&answer, "id"));
     let remote = as_person(&args.of, OFFICER)?;
@@ -143,8 +146,14 @@ pub(super) fn revoke(args: &cli::PartyRevoke, as_json: bool) -> Result<Exit, Fai
     }
     let none = answer["revoked"] == 0;
     let told = told(&answer, as_json, |answer| match none {
-        true => format!("order {}: NOTHING is revoked: no certificate is like that", text(answer, "id")),
-        false => format!("order {}: {} certificates are revoked", text(answer, "id"), answer["revoked"]),
+        true => format!("order {}: NOTHING is revoked; {}", text(answer, "id"), left_out(&before)),
+        false => format!(
+            "order {}: {} certificates are revoked, {} of them were before and keep their reason; {}",
+            text(answer, "id"),
+            answer["revoked"],
+            before["revoked"],
+            left_out(&before)
+        ),
     });
     // A mistyped serial number must not look like success.
     if none { Ok(Exit::Falsified) } else { told }
@@ -174,12 +183,23 @@ fn line_of_certificate(certificate: &Value) -> String {
     )
 }
 
+/// Whom an order for many does not reach.
+fn left_out(preview: &Value) -> String {
+    match preview["left_out"].as_u64().unwrap_or_default() {
+        0 => "no other certificate is like that".to_owned(),
+        count => format!(
+            "{count} more of CAs, officers, operators or the service's own keys are like that and left out, unless --serial, --key or \
+             --registration singles them out"
+        ),
+    }
+}
+
 /// What an order would do: how many, then the first of them.
 fn preview(answer: &Value) -> String {
     let first = answer["first"].as_array().map_or(&[][..], Vec::as_slice);
     let count = answer["certificates"].as_u64().unwrap_or_default();
-    let mut lines =
-        vec![format!("{count} certificates would be revoked; {} of the filter are already", answer["revoked"])];
+    let already = &answer["revoked"];
+    let mut lines = vec![format!("{count} certificates would be revoked; {already} are already; {}", left_out(answer))];
     lines.extend(first.iter().map(line_of_certificate));
     let left = count.saturating_sub(first.len() as u64);
     lines.extend((left > 0).then(|| format!("and {left} more")));

@@ -108,6 +108,11 @@ fn fetch(args: &cli::PartyProof, at: Timestamp) -> Result<(), Failed> {
         // A later question gets later proofs of the same.
         atomic::replace(&path, bytes).map_err(|error| Failed::usage(&format!("{}: {error}", path.display())))
     };
+    let kept = args.dir.join(CERTIFICATE);
+    if std::fs::read(&kept).is_ok_and(|kept| kept != certificate.der()) {
+        let why = "holds the proof of another certificate, which stays: name another --dir";
+        return Err(Failed::usage(&format!("{}: {why}", args.dir.display())));
+    }
     keep(CERTIFICATE, certificate.der())?;
     let issuer = remote.call(async |client| client.get(&format!("/ca/{}.cer", text(&status, "issuer"))).await);
     keep(ISSUER, &issuer?)?;

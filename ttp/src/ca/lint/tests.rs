@@ -77,7 +77,7 @@ fn every_builtin_profile_passes() {
             let certificate = unsigned.finish(&signature).unwrap();
             // It is what a stranger reads of its octets.
             let read = Certificate::from_der(certificate.der()).unwrap();
-            assert_eq!(format!("{certificate:?}"), format!("{read:?}"));
+            assert_eq!((certificate.decoded(), certificate.validity()), (read.decoded(), read.validity()));
             assert_eq!(judge(&certificate, profile, &issuer), Lint::default());
         }
     }
