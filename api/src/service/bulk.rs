@@ -63,20 +63,15 @@ impl Service {
         let (mut from, mut preview) = (names::expires(self.now()), Preview::default());
         loop {
             let (found, last) = self.page_of(|fact| concerned.is_like(fact), &from)?;
-            for Found { ca, serial, issued_at, fact } in found {
-                let state = self.certificate_state(&ca.certificate(&serial))?;
-                let is_revoked = state.issued().is_some_and(|status| status.revoked.is_some());
-                if concerned.leaves_out(&fact) {
-                    preview.left_out += u64::from(!is_revoked);
-                    continue;
-                }
-                if is_revoked {
-                    preview.revoked += 1;
-                    continue;
-                }
-                preview.certificates += 1;
-                if preview.first.len() < SHOWN {
-                    preview.first.extend(self.known_issue(issued_at)?);
+            for Found { fact, issued_at, .. } in found {
+                let Some(known) = self.known_issue(&fact, issued_at)? else { continue };
+                match (concerned.leaves_out(&fact), known.is_revoked) {
+                    (true, is_revoked) => preview.left_out += u64::from(!is_revoked),
+                    (false, true) => preview.revoked += 1,
+                    (false, false) => {
+                        preview.certificates += 1;
+                        preview.first.extend(Some(known).filter(|_| preview.first.len() < SHOWN));
+                    }
                 }
             }
             match last {

@@ -132,16 +132,16 @@ impl Service {
         })?;
         let mut found = Vec::new();
         for issued_at in indexes {
-            found.extend(self.known_issue(issued_at)?);
+            let fact = read_fact(&self.reader().fact(issued_at)?.unwrap_or_default())?;
+            found.extend(self.known_issue(&fact, issued_at)?);
         }
         Ok((found, next))
     }
 
-    /// The certificate that this entry is of, if it is of one.
-    pub(super) fn known_issue(&self, issued_at: u64) -> Result<Option<KnownIssue>, ServiceFault> {
-        let fact = read_fact::<CaFact>(&self.reader().fact(issued_at)?.unwrap_or_default())?;
+    /// The certificate that this fact of an entry is of, if it is of one.
+    pub(super) fn known_issue(&self, fact: &CaFact, issued_at: u64) -> Result<Option<KnownIssue>, ServiceFault> {
         let Some((ca, serial)) = fact.certificate() else { return Ok(None) };
-        let (profile, registration, not_before, not_after) = match &fact {
+        let (profile, registration, not_before, not_after) = match fact {
             CaFact::CertificateIssued { not_before, not_after, grounds: Some(grounds), .. } => {
                 let registration = <[u8; 16]>::try_from(grounds.registration.as_slice()).ok().map(Into::into);
                 (Some(grounds.profile), registration, *not_before, *not_after)
