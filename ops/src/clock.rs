@@ -20,6 +20,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use semper_ttp::clock::{
     Clock, Event, Health, LeapState, Observation, Reading, Settings, SettingsRefused, State, Transition, Verdict,
 };
+use semper_ttp::time::Timestamp;
 
 /// Reads both clocks. A trait so that tests move time by hand.
 pub(crate) trait Readings: Send + Sync {
@@ -204,6 +205,11 @@ impl Readings for SystemReadings {
         let wall = || SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or(Duration::ZERO);
         tightest(monotonic, wall)
     }
+}
+
+/// Realtime now, for whatever asserts no time.
+pub(crate) fn now() -> Timestamp {
+    Timestamp::from_millis(SystemReadings::new().read().wall_ms())
 }
 
 /// Realtime between two reads of monotonic, the tightest of a few tries.

@@ -11,39 +11,33 @@ use std::path::Path;
 
 use semper_api::client::ClientError;
 use semper_ttp::asn1::oid;
-use semper_ttp::crypto::{Entropy as _, OsEntropy};
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 
 use super::remote::{Remote, as_person, exit_of, json_of, text};
-use super::running::Failed;
+use super::running::{Failed, random};
 use super::{atomic, say};
 use crate::cli::{self, KeysCommand};
 use crate::exit::Exit;
 
 /// Runs one of them.
 pub(crate) fn run(args: cli::Keys, json: bool) -> Exit {
+    let done = |()| Exit::Ok;
     let (name, done) = match args.command {
-        KeysCommand::List(args) => ("list", list(&args, json)),
-        KeysCommand::Rotate(args) => ("rotate", rotate(&args, json)),
-        KeysCommand::Export(args) => ("export", export::run(&args, json)),
-        KeysCommand::Request(args) => ("request", request(&args, json)),
-        KeysCommand::Sign(args) => ("sign", sign::run(&args, json)),
-        KeysCommand::Import(args) => ("import", import(&args, json)),
-        KeysCommand::ImportCa(args) => ("import-ca", import_ca::run(&args, json)),
-        KeysCommand::Ceremony(args) => ("ceremony", ceremony::run(&args, json)),
-        KeysCommand::Revoke(args) => match revoke(&args, json) {
-            Ok(exit) => return exit,
-            Err(failed) => ("revoke", Err(failed)),
-        },
+        KeysCommand::List(args) => ("list", list(&args, json).map(done)),
+        KeysCommand::Rotate(args) => ("rotate", rotate(&args, json).map(done)),
+        KeysCommand::Export(args) => ("export", export::run(&args, json).map(done)),
+        KeysCommand::Request(args) => ("request", request(&args, json).map(done)),
+        KeysCommand::Sign(args) => ("sign", sign::run(&args, json).map(done)),
+        KeysCommand::Import(args) => ("import", import(&args, json).map(done)),
+        KeysCommand::ImportCa(args) => ("import-ca", import_ca::run(&args, json).map(done)),
+        KeysCommand::Ceremony(args) => ("ceremony", ceremony::run(&args, json).map(done)),
+        KeysCommand::Revoke(args) => ("revoke", revoke(&args, json)),
     };
-    match done {
-        Ok(()) => Exit::Ok,
-        Err(Failed(exit, sentence)) => {
-            say::trouble(json, format_args!("keys {name}: {sentence}"));
-            exit
-        }
-    }
+    done.unwrap_or_else(|Failed(exit, sentence)| {
+        say::trouble(json, format_args!("keys {name}: {sentence}"));
+        exit
+    })
 }
 
 const OPERATOR: &str = "operator";
@@ -58,10 +52,7 @@ fn list(args: &cli::KeysList, json: bool) -> Result<(), Failed> {
     for key in answer["keys"].as_array().into_iter().flatten() {
         let until = key["not_after"].as_str().map(|end| format!(" until {end}")).unwrap_or_default();
         let state = match text(key, "standing") {
-            "ended" => match key["ended"].as_str() {
-                Some(ended) => format!("ended {ended}"),
-                None => format!("ended {}", text(key, "not_after")),
-            },
+            "ended" => format!("ended {}", key["ended"].as_str().unwrap_or(text(key, "not_after"))),
             "in_use" => format!("in use{until}"),
             "signs_lists" => format!("signs lists{until}"),
             "offline" => "kept offline".to_owned(),
@@ -77,11 +68,7 @@ fn list(args: &cli::KeysList, json: bool) -> Result<(), Failed> {
 fn post(remote: &Remote, path: &str, key: Option<&str>, body: &Value) -> Result<Vec<u8>, Failed> {
     let key = match key {
         Some(key) => key.to_owned(),
-        None => {
-            let mut random = [0; 16];
-            OsEntropy.fill(&mut random).map_err(|fault| Failed::fault(&fault))?;
-            hex::encode(random)
-        }
+        None => hex::encode(random()?),
     };
     let body = body.to_string().into_bytes();
     let answer = remote.call(async |client| client.post_json(path, &key, body).await);
@@ -92,10 +79,14 @@ fn post(remote: &Remote, path: &str, key: Option<&str>, body: &Value) -> Result<
     Ok(answer?.into())
 }
 
+/// The same, where the answer is JSON.
+fn ask(remote: &Remote, path: &str, key: Option<&str>, body: &Value) -> Result<Value, Failed> {
+    json_of(Ok(post(remote, path, key, body)?))
+}
+
 fn rotate(args: &cli::KeysRotate, json: bool) -> Result<(), Failed> {
     let path = format!("/v1/keys/{}/rotate", args.key.name());
-    let answer =
-        json_of(Ok(post(&as_person(&args.of, OPERATOR)?, &path, args.idempotency_key.as_deref(), &json!({}))?))?;
+    let answer = ask(&as_person(&args.of, OPERATOR)?, &path, args.idempotency_key.as_deref(), &json!({}))?;
     if json {
         say::json(&answer);
         return Ok(());
@@ -122,13 +113,8 @@ fn request(args: &cli::KeysRequest, json: bool) -> Result<(), Failed> {
 
 fn import(args: &cli::KeysImport, json: bool) -> Result<(), Failed> {
     let pem = read_pem(&args.file)?;
-    let answer = post(
-        &as_person(&args.of, OPERATOR)?,
-        "/v1/keys/import",
-        args.idempotency_key.as_deref(),
-        &json!({ "pem": pem }),
-    )?;
-    let answer = json_of(Ok(answer))?;
+    let (remote, body) = (as_person(&args.of, OPERATOR)?, json!({ "pem": pem }));
+    let answer = ask(&remote, "/v1/keys/import", args.idempotency_key.as_deref(), &body)?;
     if json {
         say::json(&answer);
         return Ok(());
@@ -157,7 +143,7 @@ fn revoke(args: &cli::KeysRevoke, json: bool) -> Result<Exit, Failed> {
     let certificate = Certificate::from_der(&der).map_err(|fault| Failed::fault(&format!("{place}.cer: {fault}")))?;
     let path = format!("/v1/certificates/{}/revoke", hex::encode(certificate.serial()));
     let body = json!({ "reason": args.reason.name() });
-    let answer = json_of(Ok(post(&remote, &path, args.idempotency_key.as_deref(), &body)?))?;
+    let answer = ask(&remote, &path, args.idempotency_key.as_deref(), &body)?;
     let name = certificate.subject_attribute(oid::COMMON_NAME).unwrap_or_default();
     let is_revoked = text(&answer, "status") == "revoked";
     if json {

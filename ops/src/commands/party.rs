@@ -5,7 +5,6 @@ mod folder;
 mod officer;
 mod proof;
 
-use semper_ttp::crypto::{Entropy as _, OsEntropy};
 use serde_json::Value;
 
 use super::remote::text;
@@ -37,12 +36,6 @@ pub(crate) fn run(args: cli::Party, json: bool) -> Exit {
         say::trouble(json, format_args!("party {name}: {sentence}"));
         exit
     })
-}
-
-fn random() -> Result<[u8; 16], Failed> {
-    let mut random = [0; 16];
-    OsEntropy.fill(&mut random).map_err(|fault| Failed::fault(&fault))?;
-    Ok(random)
 }
 
 /// One line for an application.

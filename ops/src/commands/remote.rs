@@ -112,16 +112,19 @@ impl Remote {
 /// # Errors
 /// The identity does not open, or the URL.
 pub(crate) fn as_person(of: &cli::OfService, person: &str) -> Result<Remote, Failed> {
-    let identity = identity::open(&of.identity, of.identity_passphrase_file.as_deref(), person)?;
-    Remote::with_identity(&of.url, &identity).map_err(|error| Failed(error.exit(), error.to_string()))
+    as_holder(&of.url, (&of.identity, of.identity_passphrase_file.as_deref()), person)
 }
 
-/// The same as whoever holds the certificate in a .p12 file.
+/// The same as whoever holds the certificate in a .p12 file, or in that of `person` in a folder.
 ///
 /// # Errors
 /// As [`as_person`].
-pub(crate) fn as_holder(url: &str, p12: &Path, passphrase_file: Option<&Path>) -> Result<Remote, Failed> {
-    let identity = identity::open(p12, passphrase_file, "party-auth")?;
+pub(crate) fn as_holder(
+    url: &str,
+    (place, passphrase_file): (&Path, Option<&Path>),
+    person: &str,
+) -> Result<Remote, Failed> {
+    let identity = identity::open(place, passphrase_file, person)?;
     Remote::with_identity(url, &identity).map_err(|error| Failed(error.exit(), error.to_string()))
 }
 

@@ -4,6 +4,7 @@ use std::{io::ErrorKind, net::SocketAddr, sync::Arc};
 
 use semper_api::{router::BodyLimits, server::Limits};
 use semper_ledger::ledger::OpenError;
+use semper_ttp::crypto::{Entropy as _, OsEntropy};
 use serde_json::json;
 use tokio::{
     net::{TcpListener, TcpSocket},
@@ -44,6 +45,16 @@ impl From<OpenError> for Failed {
     fn from(error: OpenError) -> Self {
         DataError::from(error).into()
     }
+}
+
+/// 128 random bits: a salt, or the name of something.
+///
+/// # Errors
+/// No randomness.
+pub(in crate::commands) fn random() -> Result<[u8; 16], Failed> {
+    let mut random = [0; 16];
+    OsEntropy.fill(&mut random).map_err(|fault| Failed::fault(&fault))?;
+    Ok(random)
 }
 
 /// Where a server listens.

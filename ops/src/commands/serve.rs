@@ -33,7 +33,6 @@ use semper_ttp::{
     digest::Digest,
     evidence::OpsFact,
     policy::roles::TrustedRole,
-    time::Timestamp,
 };
 use serde_json::json;
 use tokio::sync::watch;
@@ -45,8 +44,7 @@ pub(super) use outside::read_policy;
 
 use super::say;
 use crate::{
-    cli,
-    clock::{Readings as _, SystemReadings},
+    cli, clock,
     config::{ClockSource, Config, ENDPOINTS, endpoint_settings},
     data::{self, BACKUP_INDEX, Custody, DataFolder, ROLES, Trial, keep_promises, read_genesis, sequencer_settings},
     disk,
@@ -118,7 +116,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         keep_promises(&mut config, genesis)?;
     }
     let loaded = storage.opened;
-    let now = Timestamp::from_millis(SystemReadings::new().read().wall_ms());
+    let now = clock::now();
     let trial = Trial { authorities: &loaded.authorities, base_url: &loaded.identity.public_url, now };
     let policies = folder.policies(&config, &trial)?;
     let mut doubts = folder.policy_doubts(&policies);

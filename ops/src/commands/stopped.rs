@@ -7,12 +7,12 @@ use semper_ledger::ledger::{Ledger, OpenError, Parts};
 use semper_ledger::sequencer::{self, LogKeys};
 use semper_ledger::store::Store;
 use semper_ttp::clock::{Clock, Verdict};
-use semper_ttp::crypto::{Entropy as _, LogVerifier, OsEntropy};
+use semper_ttp::crypto::LogVerifier;
 use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{Aggregate, Envelope, Fact, Recorded};
 use semper_ttp::time::Timestamp;
 
-use super::running::Failed;
+use super::running::{Failed, random};
 use crate::clock::{Readings, Source, SystemReadings};
 use crate::config::{ClockSource, Config};
 use crate::data::{DataFolder, policy_hash, sequencer_settings};
@@ -89,7 +89,6 @@ pub(super) fn fact(
     event_digest: Digest,
     now: Timestamp,
 ) -> Result<Fact, Failed> {
-    let mut salt = [0; 16];
-    OsEntropy.fill(&mut salt).map_err(|fault| Failed::fault(&fault))?;
-    Ok(fact.into_fact(&Envelope { aggregate, seq, now, salt, policy_hash: policy_hash(config), event_digest }))
+    let (salt, policy_hash) = (random()?, policy_hash(config));
+    Ok(fact.into_fact(&Envelope { aggregate, seq, now, salt, policy_hash, event_digest }))
 }

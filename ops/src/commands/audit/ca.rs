@@ -17,7 +17,7 @@ use semper_ttp::time::Timestamp;
 use serde_json::{Value, json};
 
 use super::{Failed, Opened, rows, say};
-use crate::clock::{Readings as _, SystemReadings};
+use crate::clock;
 use crate::data::DataError;
 use crate::exit::Exit;
 
@@ -62,7 +62,7 @@ enum Status {
 pub(super) fn list(opened: &Opened, folder: &std::path::Path, as_json: bool) -> Result<Exit, Failed> {
     let (reader, store) = (&opened.reader, opened.store());
     let (size, lost) = (reader.size(), complete::lost(store)?);
-    let now = Timestamp::from_millis(SystemReadings::new().read().wall_ms());
+    let now = clock::now();
     let (mut list, mut sum, mut next) = (CertificateList::default(), Sum::default(), 0);
     if !as_json {
         say::out("entry\tissued\tissuer\tserial number\tprofile\tnot after\tstatus\tcertificate's SHA-256");

@@ -18,7 +18,7 @@ use semper_ttp::x509::Certificate;
 
 use super::Teller;
 use super::house::{House, Server, Trouble};
-use crate::clock::{Readings as _, SystemReadings};
+use crate::clock::now;
 
 const OFFICER: &str = "data/people/officer.p12";
 const TRUST: &str = "data/trust";
@@ -124,7 +124,6 @@ impl<'a> Party<'a> {
 
     fn revoke(&mut self, teller: &mut Teller, url: &str) -> Result<(), Trouble> {
         teller.step("An officer revokes the certificate.");
-        let now = || Timestamp::from_millis(SystemReadings::new().read().wall_ms());
         let moment = now();
         self.moment = Some(moment);
         // A revocation counts from its whole second on: what is to be proven of the moment before needs that second over.

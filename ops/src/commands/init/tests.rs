@@ -18,6 +18,7 @@ use semper_ttp::role::{Folded, decode_snapshot, fold_snapshot};
 use tempfile::TempDir;
 
 use super::*;
+use crate::clock;
 use crate::data::{Custody, TERMS, Trial};
 
 struct Demo {
@@ -158,7 +159,7 @@ fn check_policies(policies: &BTreeMap<PolicyName, Vec<u8>>, config: &Config) {
     // The next start finds nothing to change.
     let folder = demo();
     let opened = folder.open_keys(config, &Custody::new(&folder, &config.keys).unwrap()).unwrap();
-    let now = Timestamp::from_millis(SystemReadings::new().read().wall_ms());
+    let now = clock::now();
     let trial = Trial { authorities: &opened.authorities, base_url: &opened.identity.public_url, now };
     let wanted = folder.policies(config, &trial).unwrap();
     let wanted: BTreeMap<_, _> = wanted.all().map(|policy| (policy.name.clone(), policy.bytes.clone())).collect();
@@ -186,7 +187,7 @@ fn check_genesis(fact: &Fact, artefact: &[u8], config: &Config) {
 #[test]
 fn every_certificate_leads_to_the_root() {
     LazyLock::force(&DEMO);
-    let now = Timestamp::from_millis(SystemReadings::new().read().wall_ms());
+    let now = clock::now();
     for (name, issuer, purpose) in [
         ("ca-party", None, Purpose::Any),
         ("ca-server", None, Purpose::Any),

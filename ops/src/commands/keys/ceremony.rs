@@ -4,19 +4,18 @@
 //! well, and the transcript goes into the ledger.
 
 use semper_ttp::asn1::oid;
-use semper_ttp::crypto::{Entropy as _, OsEntropy, SoftKey};
+use semper_ttp::crypto::SoftKey;
 use semper_ttp::digest::Digest;
 use semper_ttp::policy::roles::TrustedRole;
 use semper_ttp::statement::ceremony::attest;
-use semper_ttp::time::Timestamp;
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 
-use super::{OFFICER, OPERATOR, post, read_pem, require_new, write};
+use super::{OFFICER, OPERATOR, ask, post, read_pem, require_new, write};
 use crate::cli::{self, OfService, Step};
-use crate::clock::{Readings as _, SystemReadings};
+use crate::clock::now;
 use crate::commands::remote::{Remote, as_person, json_of};
-use crate::commands::running::Failed;
+use crate::commands::running::{Failed, random};
 use crate::commands::{identity, say};
 use crate::exit::Exit;
 
@@ -82,9 +81,7 @@ pub(super) fn run(args: &cli::KeysCeremony, as_json: bool) -> Result<(), Failed>
     .to_string();
     let digest = Digest::of(transcript.as_bytes());
     let statements = people.iter().map(|person| {
-        let mut salt = [0; 16];
-        OsEntropy.fill(&mut salt).map_err(|fault| Failed::fault(&fault))?;
-        let attested = attest(&digest, &service, &person.certificate, &person.key, now(), salt);
+        let attested = attest(&digest, &service, &person.certificate, &person.key, now(), random()?);
         let attested = attested.map_err(|fault| Failed::usage(&fault))?;
         Ok(String::from_utf8_lossy(attested.bytes()).into_owned())
     });
@@ -92,7 +89,7 @@ pub(super) fn run(args: &cli::KeysCeremony, as_json: bool) -> Result<(), Failed>
     let record = json!({ "transcript": transcript, "statements": statements });
     // Before it goes to the server: what was done is written down in any case.
     write(&args.transcript, format!("{record}\n").as_bytes())?;
-    let answer = json_of(Ok(post(&remote, "/v1/keys/ceremonies", None, &record)?))?;
+    let answer = ask(&remote, "/v1/keys/ceremonies", None, &record)?;
     if as_json {
         say::json(
             &json!({ "transcript": args.transcript, "recorded": answer, "steps": steps, "failed": trouble.is_some() }),
@@ -109,10 +106,6 @@ pub(super) fn run(args: &cli::KeysCeremony, as_json: bool) -> Result<(), Failed>
         ));
     }
     trouble.map_or(Ok(()), Err)
-}
-
-fn now() -> Timestamp {
-    Timestamp::from_millis(SystemReadings::new().read().wall_ms())
 }
 
 /// Both, of whom the server knows each by that person's own certificate.
@@ -145,7 +138,7 @@ fn people(args: &cli::KeysCeremony) -> Result<[Person; 2], Failed> {
 
 fn take(step: &Step, remote: &Remote) -> Result<Value, Failed> {
     match step {
-        Step::Rotate(key) => json_of(Ok(post(remote, &format!("/v1/keys/{}/rotate", key.name()), None, &json!({}))?)),
+        Step::Rotate(key) => ask(remote, &format!("/v1/keys/{}/rotate", key.name()), None, &json!({})),
         Step::Request(key, file) => {
             let document = post(remote, &format!("/v1/keys/{}/request", key.name()), None, &json!({}))?;
             write(file, &document)?;
@@ -153,7 +146,7 @@ fn take(step: &Step, remote: &Remote) -> Result<Value, Failed> {
         }
         Step::Import(file) => {
             let pem = read_pem(file)?;
-            json_of(Ok(post(remote, "/v1/keys/import", None, &json!({ "pem": pem }))?))
+            ask(remote, "/v1/keys/import", None, &json!({ "pem": pem }))
         }
     }
 }

@@ -6,13 +6,12 @@ use semper_ttp::ca::certificate::Issuer;
 use semper_ttp::ca::offline::{self, RootRequest, Wanted};
 use semper_ttp::crypto::{Passphrase, PublicKey, Signer as _, SoftKey, Verifier as _, open_key_pem};
 use semper_ttp::digest::Digest;
-use semper_ttp::time::Timestamp;
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 
 use super::write;
 use crate::cli;
-use crate::clock::{Readings as _, SystemReadings};
+use crate::clock;
 use crate::commands::pem_file::{bytes_of, certificate_of, refused};
 use crate::commands::running::Failed;
 use crate::commands::say;
@@ -29,7 +28,7 @@ pub(super) fn run(args: &cli::KeysSign, as_json: bool) -> Result<(), Failed> {
     let at_request = |fault: offline::OfflineFault| refused(&args.request, &fault);
     let request = RootRequest::read(&bytes_of(&args.request)?).map_err(at_request)?;
     request.check(&root).map_err(at_request)?;
-    let now = Timestamp::from_millis(SystemReadings::new().read().wall_ms());
+    let now = clock::now();
 
     let (said, pem) = match &request.wanted {
         Wanted::IssuingCa { key, to_be_signed } => {

@@ -12,17 +12,16 @@ use semper_ttp::crypto::{Passphrase, Signer, SoftKey, build_pkcs12};
 use semper_ttp::digest::Digest;
 use semper_ttp::id::PartyId;
 use semper_ttp::registration::document::{ApplicationDocument, Contact, Offer, Wish, withdraw as sign_withdrawal};
-use semper_ttp::time::Timestamp;
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 
 use super::folder::{APPLICATION, Applicant, Folder, TERMS};
-use super::{line_of, random};
+use super::line_of;
 use crate::cli;
-use crate::clock::{Readings as _, SystemReadings};
+use crate::clock::now;
 use crate::commands::pem_file::certificate_of;
 use crate::commands::remote::{Remote, as_holder, json_of, text};
-use crate::commands::running::Failed;
+use crate::commands::running::{Failed, random};
 use crate::commands::{atomic, say};
 use crate::exit::Exit;
 
@@ -41,10 +40,6 @@ fn root(of: &cli::OfStranger) -> Result<Certificate, Failed> {
 pub(super) fn remote(of: &cli::OfStranger) -> Result<Remote, Failed> {
     let trust = ClientTrust::from_der(root(of)?.der()).map_err(|fault| Failed::usage(&fault))?;
     Remote::with_trust(&of.url, &trust).map_err(|error| Failed(error.exit(), error.to_string()))
-}
-
-pub(super) fn now() -> Timestamp {
-    Timestamp::from_millis(SystemReadings::new().read().wall_ms())
 }
 
 /// The server as it is asked about the application of this folder. That of an officer or operator is a person's own business: it is known
@@ -142,7 +137,7 @@ pub(super) fn apply(args: &cli::PartyApply, as_json: bool) -> Result<Exit, Faile
 /// The server as a stranger asks it, or whoever holds a certificate.
 fn remote_of(of: &cli::OfStranger, applicant: Option<&Applicant>) -> Result<Remote, Failed> {
     match applicant {
-        Some(Applicant { p12, passphrase_file }) => as_holder(&of.url, p12, passphrase_file.as_deref()),
+        Some(Applicant { p12, passphrase_file }) => as_holder(&of.url, (p12, passphrase_file.as_deref()), "party-auth"),
         None => remote(of),
     }
 }

@@ -18,9 +18,8 @@ use std::path::{Path, PathBuf};
 use semper_ttp::crypto::{OsEntropy, Passphrase, SignatureAlgorithm, SoftKey, open_key_pem, seal_key_pem};
 use semper_ttp::id::RegistrationId;
 
-use super::random;
 use crate::commands::atomic;
-use crate::commands::running::Failed;
+use crate::commands::running::{Failed, random};
 use crate::data::{make_folder, sync_folder, write_new};
 
 /// What was sent.

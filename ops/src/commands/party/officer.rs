@@ -6,14 +6,13 @@ use semper_ttp::b64u::B64u;
 use semper_ttp::ca::bulk::Filter;
 use semper_ttp::registration::document::{IdentityRecord, SeenDocument};
 use semper_ttp::statement::Salt;
-use semper_ttp::time::Timestamp;
 use serde_json::{Value, json};
 
-use super::{line_of, random};
+use super::line_of;
 use crate::cli;
-use crate::clock::{Readings as _, SystemReadings};
+use crate::clock;
 use crate::commands::remote::{as_person, json_of, text};
-use crate::commands::running::Failed;
+use crate::commands::running::{Failed, random};
 use crate::commands::say;
 use crate::exit::Exit;
 
@@ -90,7 +89,7 @@ pub(super) fn identify(args: &cli::PartyIdentify, as_json: bool) -> Result<Exit,
         salt: Salt(B64u(random()?)),
         method: args.method,
         documents: documents.collect(),
-        checked_at: Timestamp::from_millis(SystemReadings::new().read().wall_ms()).into(),
+        checked_at: clock::now().into(),
         notes: args.notes.clone(),
     };
     record.require_valid_documents().map_err(|fault| Failed::usage(&fault))?;

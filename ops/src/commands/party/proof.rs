@@ -20,6 +20,7 @@ use serde_json::{Value, json};
 
 use super::applicant::remote;
 use crate::cli;
+use crate::clock::now;
 use crate::commands::atomic;
 use crate::commands::pem_file::{certificates_of, read_certificate};
 use crate::commands::remote::{Remote, json_of, text};
@@ -88,7 +89,7 @@ fn in_words(judged: &Result<StatusThen, StatusDoubt>, at: Timestamp) -> (&'stati
 
 fn moment(text: Option<&str>) -> Result<Timestamp, Failed> {
     match text {
-        None => Ok(super::applicant::now()),
+        None => Ok(now()),
         Some(text) => Timestamp::from_rfc3339(text)
             .ok_or_else(|| Failed::usage(&"--at is a time such as 2026-03-01T12:00:00Z (RFC 3339)")),
     }
