@@ -380,9 +380,9 @@ fn a_bad_cosignature_hides_no_alert() {
     let checkpoint = watched.path().join("checkpoint");
     let note = fs::read_to_string(&checkpoint).expect("the checkpoint");
     let line = running.post(format!("old 0\n\n{note}").as_bytes()).text();
-    // Another signature under its name and key id.
+    // Another signature under its name and key id, in canonical base64 (the last octet is 0 once in sixteen times).
     let (head, signature) = line.trim_end().rsplit_once(' ').expect("a line of a note");
-    let other = if signature.ends_with("AA==") { "BB==" } else { "AA==" };
+    let other = if signature.ends_with("AA==") { "BA==" } else { "AA==" };
     let bad = format!("{head} {}{other}\n", &signature[..signature.len() - 4]);
     fs::write(&checkpoint, note + &bad).expect("the checkpoint");
     let [policy, watch] = ["policy", "watch"].map(|name| path(name).display().to_string());
