@@ -1,4 +1,4 @@
-//! Names of parties and of applications: 128 random bits each, drawn by the shell. A module of their own, since statements,
+//! Names of parties, of applications and of notarial acts: 128 random bits each, drawn by the shell. A module of their own, since statements,
 //! facts and more than one role speak of them.
 
 use std::fmt;
@@ -44,6 +44,39 @@ impl RegistrationId {
     #[must_use]
     pub const fn octets(&self) -> &[u8; 16] {
         self.0.as_bytes()
+    }
+}
+
+/// A notarial act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct ActId(pub B64u<16>);
+
+impl ActId {
+    /// As facts have it.
+    #[must_use]
+    pub const fn octets(&self) -> &[u8; 16] {
+        self.0.as_bytes()
+    }
+}
+
+impl From<[u8; 16]> for ActId {
+    fn from(octets: [u8; 16]) -> Self {
+        Self(B64u(octets))
+    }
+}
+
+impl fmt::Display for ActId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl FromStr for ActId {
+    type Err = NotB64u;
+
+    fn from_str(text: &str) -> Result<Self, NotB64u> {
+        text.parse().map(Self)
     }
 }
 

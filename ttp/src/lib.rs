@@ -20,6 +20,7 @@
 //! | [`timestamp`] | the timestamping authority (RFC 3161, ETSI EN 319 422) |
 //! | [`ca`] | certificates and CRLs (RFC 5280), OCSP (RFC 6960) |
 //! | [`registration`], [`party`] | applications for certificates and who decided them; what is known of each party |
+//! | [`notary`] | notarial acts in a journal, data validation certificates (RFC 3029) |
 //! | [`notice`] | what holders are told of their certificates, when, and how it is signed |
 //! | [`policy`] | which policies are in force, and who holds which trusted role |
 //! | [`statement`] | what parties and third parties sign: JWS in a narrow profile, one type for each kind |
@@ -42,6 +43,7 @@ pub mod digest;
 pub mod evidence;
 pub mod id;
 pub mod json;
+pub mod notary;
 pub mod notice;
 pub mod party;
 pub mod policy;

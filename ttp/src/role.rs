@@ -146,6 +146,7 @@ pub fn fold_snapshot(facts: &[Fact]) -> Result<Option<Vec<u8>>, FoldError> {
     // All facts of an aggregate belong to one role; a stranger among them fails in `from_fact`.
     match facts.first().map(|fact| fact.kind) {
         Some(Kind::Ca(CaKind::CrlIssued)) => folded_row::<crate::ca::Crl>(facts).map(Some),
+        Some(Kind::Notary(_)) => folded_row::<crate::notary::Journal>(facts).map(Some),
         Some(
             Kind::Ledger(_)
             | Kind::Ops(_)

@@ -38,6 +38,7 @@ mod dual_control;
 mod imported;
 mod keys;
 mod marks;
+mod notary;
 mod officer;
 mod party;
 mod policy;
@@ -68,9 +69,10 @@ use crate::ca::{Crl, CrlState, ListId};
 use crate::crypto::{PublicKey, Verifier};
 use crate::digest::Digest;
 use crate::evidence::{
-    Aggregate, ArchiveKind, CaKind, Fact, FactError, Genesis, KeyId, KeyPurpose, Kind, LedgerKind, OpsKind, PartyKind,
-    Recorded, TimestampKind,
+    Aggregate, ArchiveKind, CaKind, Fact, FactError, Genesis, KeyId, KeyPurpose, Kind, LedgerKind, NotaryKind, OpsKind,
+    PartyKind, Recorded, TimestampKind,
 };
+use crate::notary::Journal;
 use crate::party::PartyState;
 use crate::policy::roles::TrustedRoles;
 use crate::registration::RegistrationState;
@@ -164,6 +166,7 @@ pub struct Auditor {
     registrations: BTreeMap<Aggregate, RegistrationState>,
     /// The same for parties.
     parties: BTreeMap<Aggregate, PartyState>,
+    journal: notary::AuditedJournal,
     /// The names of all revocations, which are in the order of lists.
     revoked: BTreeSet<Vec<u8>>,
     /// Which certificates will be revoked, by the entries that do.
@@ -260,6 +263,7 @@ impl Auditor {
             certified: BTreeMap::new(),
             registrations: BTreeMap::new(),
             parties: BTreeMap::new(),
+            journal: notary::AuditedJournal::default(),
             revoked: BTreeSet::new(),
             revoked_at: BTreeMap::new(),
             has_unknown_revocations: false,
@@ -316,6 +320,10 @@ impl Auditor {
     }
 
     fn folded(&self, aggregate: Aggregate) -> Option<Vec<u8>> {
+        if aggregate == Journal::aggregate() {
+            let snapshot = &self.journal.snapshot;
+            return (snapshot.next_seq > 0).then(|| encode_snapshot::<Journal>(snapshot));
+        }
         let (_, snapshot) = self.crls.iter().find(|(list, _)| list.aggregate() == aggregate)?;
         Some(encode_snapshot::<Crl>(snapshot))
     }
@@ -323,7 +331,8 @@ impl Auditor {
     /// After the last entry, signature and snapshot row.
     #[must_use]
     pub fn finish(mut self) -> Report {
-        for aggregate in self.crls.keys().map(|list| list.aggregate()).collect::<Vec<_>>() {
+        let lists: Vec<_> = self.crls.keys().map(|list| list.aggregate()).collect();
+        for aggregate in lists.into_iter().chain([Journal::aggregate()]) {
             if !self.compared.contains(&aggregate) {
                 self.snapshot(aggregate, Stored::Absent);
             }
@@ -410,6 +419,7 @@ impl Auditor {
             Kind::Ca(CaKind::RevocationAsked) => self.judge_revocation_asked(&given, case),
             Kind::Ca(CaKind::AuthorityImported) => self.judge_predecessor(&given, case),
             Kind::Ca(CaKind::CertificateImported) => self.judge_import(&given, ledger, case),
+            Kind::Notary(_) => self.judge_journal(&given, case),
             Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),
             Kind::Party(
                 PartyKind::RegistrationApplied
@@ -483,9 +493,19 @@ const fn has_artefact(kind: Kind) -> bool {
         | Kind::Timestamp(TimestampKind::Token)
         | Kind::Ops(OpsKind::PolicyChanged)
         | Kind::Ca(CaKind::CertificateIssued | CaKind::CrlIssued | CaKind::BulkOrdered | CaKind::AuthorityImported)
+        | Kind::Notary(
+            NotaryKind::Ccpd
+            | NotaryKind::Cpd
+            | NotaryKind::Vsd
+            | NotaryKind::Vpkc
+            | NotaryKind::Act
+            | NotaryKind::ActOpened
+            | NotaryKind::ActSigned,
+        )
         | Kind::Archive(ArchiveKind::Erased)
         | Kind::Party(PartyKind::RegistrationApplied | PartyKind::IdentityRecorded | PartyKind::TermsAccepted) => true,
         Kind::Ledger(LedgerKind::AnchorRemade)
+        | Kind::Notary(NotaryKind::ActAssigned)
         | Kind::Ca(
             CaKind::CertificateRevoked
             | CaKind::IssueRefused

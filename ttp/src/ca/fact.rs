@@ -381,7 +381,12 @@ impl Recorded for CaFact {
                     },
                 })
             }
-            Kind::Ledger(_) | Kind::Ops(_) | Kind::Timestamp(_) | Kind::Archive(_) | Kind::Party(_) => {
+            Kind::Ledger(_)
+            | Kind::Ops(_)
+            | Kind::Timestamp(_)
+            | Kind::Notary(_)
+            | Kind::Archive(_)
+            | Kind::Party(_) => {
                 Err(FactError::OtherKind { found: kind })
             }
         }

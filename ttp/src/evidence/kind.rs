@@ -47,7 +47,7 @@ codes! {
         Timestamp = 2 "timestamp",
         /// The certificate authority.
         Ca = 3 "ca",
-        /// The notary (later).
+        /// The notary.
         Notary = 4 "notary",
         /// The fair-exchange arbiter (later).
         Exchange = 5 "exchange",
@@ -137,6 +137,28 @@ codes! {
 }
 
 codes! {
+    /// Kinds of role 4: the first four are those of RFC 3029.
+    NotaryKind {
+        /// A claim of possession was certified; the entry's digest is that of the DVC.
+        Ccpd = 0 "ccpd",
+        /// Possession was certified; the entry's digest is that of the DVC.
+        Cpd = 1 "cpd",
+        /// A signed document was validated; the entry's digest is that of the DVC.
+        Vsd = 2 "vsd",
+        /// Certificates were validated; the entry's digest is that of the DVC.
+        Vpkc = 3 "vpkc",
+        /// An act ended; the entry's digest is that of its record.
+        Act = 4 "act",
+        /// An act was opened that waits; the entry's digest is that of the request.
+        ActOpened = 5 "act-opened",
+        /// A signer of an act signed; the entry's digest is that of the signature.
+        ActSigned = 6 "act-signed",
+        /// An officer took an act, or gave it back.
+        ActAssigned = 7 "act-assigned",
+    }
+}
+
+codes! {
     /// Kinds of role 6.
     ArchiveKind {
         /// An object was erased (later): reserved, since every restore counts these entries against the erasure journal.
@@ -181,6 +203,8 @@ pub enum Kind {
     Timestamp(TimestampKind),
     /// Role 3.
     Ca(CaKind),
+    /// Role 4.
+    Notary(NotaryKind),
     /// Role 6.
     Archive(ArchiveKind),
     /// Role 9.
@@ -196,6 +220,7 @@ impl Kind {
             Self::Ops(_) => RoleCode::Ops,
             Self::Timestamp(_) => RoleCode::Timestamp,
             Self::Ca(_) => RoleCode::Ca,
+            Self::Notary(_) => RoleCode::Notary,
             Self::Archive(_) => RoleCode::Archive,
             Self::Party(_) => RoleCode::Party,
         }
@@ -209,6 +234,7 @@ impl Kind {
             Self::Ops(kind) => kind.code(),
             Self::Timestamp(kind) => kind.code(),
             Self::Ca(kind) => kind.code(),
+            Self::Notary(kind) => kind.code(),
             Self::Archive(kind) => kind.code(),
             Self::Party(kind) => kind.code(),
         }
@@ -222,9 +248,10 @@ impl Kind {
             RoleCode::Ops => OpsKind::from_code(kind).map(Self::Ops),
             RoleCode::Timestamp => TimestampKind::from_code(kind).map(Self::Timestamp),
             RoleCode::Ca => CaKind::from_code(kind).map(Self::Ca),
+            RoleCode::Notary => NotaryKind::from_code(kind).map(Self::Notary),
             RoleCode::Archive => ArchiveKind::from_code(kind).map(Self::Archive),
             RoleCode::Party => PartyKind::from_code(kind).map(Self::Party),
-            RoleCode::Notary | RoleCode::Exchange | RoleCode::Dispute | RoleCode::Payment => None,
+            RoleCode::Exchange | RoleCode::Dispute | RoleCode::Payment => None,
         }
     }
 
@@ -261,6 +288,7 @@ impl fmt::Display for Kind {
             Self::Ops(kind) => kind.name(),
             Self::Timestamp(kind) => kind.name(),
             Self::Ca(kind) => kind.name(),
+            Self::Notary(kind) => kind.name(),
             Self::Archive(kind) => kind.name(),
             Self::Party(kind) => kind.name(),
         };
@@ -312,6 +340,14 @@ mod tests {
                 "3.6 ca.authority-imported",
                 "3.7 ca.certificate-imported",
                 "3.8 ca.revocation-asked",
+                "4.0 notary.ccpd",
+                "4.1 notary.cpd",
+                "4.2 notary.vsd",
+                "4.3 notary.vpkc",
+                "4.4 notary.act",
+                "4.5 notary.act-opened",
+                "4.6 notary.act-signed",
+                "4.7 notary.act-assigned",
                 "6.0 archive.erased",
                 "9.0 party.registration-applied",
                 "9.1 party.identity-recorded",

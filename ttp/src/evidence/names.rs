@@ -15,10 +15,20 @@
 //!   8 party key     thumbprint 32 ‖ party 16
 //!   9 issued for    registration 16 ‖ serial
 //!  10 approved key  SHA-256(SPKI) 32 ‖ registration 16
+//!  11 journal       number u64 ‖ seq u64            an act got its number, or its outcome
+//!  12 act           act 16 ‖ seq u64               all that became of it
+//!  13 subject       SHA-256 of a document 32 ‖ number u64 ‖ seq u64
+//!  14 asked by      SHA-256 of a person 32 ‖ number u64 ‖ seq u64
 //!  16 policy        aggregate 32 ‖ seq u64
 //!  17 bulk ordered  order 16
 //!  18 bulk done     order 16
 //! ```
+
+mod journal;
+
+pub use journal::{
+    act, asked_by, journal_from, read_act, read_journal, read_numbered, subject,
+};
 
 use super::{Aggregate, CaKind, Fact, Kind, OpsKind, PartyKind, Recorded};
 use crate::b64u::B64u;
@@ -29,6 +39,7 @@ use crate::ca::{CaFact, CaId, ListId};
 use crate::crypto::jose::Thumbprint;
 use crate::digest::Digest;
 use crate::id::{PartyId, RegistrationId};
+use crate::notary::JournalFact;
 use crate::party::PartyFact;
 use crate::registration::RegistrationFact;
 use crate::time::Timestamp;
@@ -50,6 +61,7 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
         Kind::Party(PartyKind::Registered | PartyKind::KeyBound) => {
             PartyFact::from_fact(fact).map_or(Vec::new(), |fact| of_party(&fact))
         }
+        Kind::Notary(_) => JournalFact::from_fact(fact).map_or(Vec::new(), |journal| journal::of(fact.seq, &journal)),
         Kind::Ops(OpsKind::PolicyChanged) => {
             vec![[&POLICIES[..], &fact.aggregate.0, &fact.seq.to_be_bytes()].concat()]
         }

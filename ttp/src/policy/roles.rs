@@ -31,13 +31,16 @@ pub enum TrustedRole {
     RegistrationOfficer,
     /// Revokes certificates, and suspends parties.
     RevocationOfficer,
+    /// Decides about notarial acts, and reads the journal.
+    NotaryOfficer,
     /// Sees what the others did and changes nothing.
     Auditor,
 }
 
 impl TrustedRole {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Operator, Self::RegistrationOfficer, Self::RevocationOfficer, Self::Auditor];
+    pub const ALL: [Self; 5] =
+        [Self::Operator, Self::RegistrationOfficer, Self::RevocationOfficer, Self::NotaryOfficer, Self::Auditor];
 
     /// As the file has it.
     #[must_use]
@@ -46,6 +49,7 @@ impl TrustedRole {
             Self::Operator => "operator",
             Self::RegistrationOfficer => "registration-officer",
             Self::RevocationOfficer => "revocation-officer",
+            Self::NotaryOfficer => "notary-officer",
             Self::Auditor => "auditor",
         }
     }
@@ -56,7 +60,7 @@ impl TrustedRole {
     pub const fn fits(self, class: ProfileCode) -> bool {
         match self {
             Self::Operator => matches!(class, ProfileCode::Operator),
-            Self::RegistrationOfficer | Self::RevocationOfficer => matches!(class, ProfileCode::Officer),
+            Self::RegistrationOfficer | Self::RevocationOfficer | Self::NotaryOfficer => matches!(class, ProfileCode::Officer),
             Self::Auditor => matches!(class, ProfileCode::Operator | ProfileCode::Officer),
         }
     }

@@ -21,7 +21,9 @@
 //!
 //! Out of scope: who may state what (the roles), whether a key is still good (the party registry), HTTP.
 
+pub mod act;
 pub mod ceremony;
+pub mod contract;
 mod fault;
 mod jws;
 mod payload;

@@ -1,0 +1,191 @@
+//! The notary's journal: its facts say all that their decisions rested on, so each is decided again, and each record and DVC is held
+//! against its fact.
+
+use super::ca::envelope_of;
+use super::{Auditor, Case, Given, Outcome, difference_of, recorded};
+use crate::digest::Digest;
+use crate::evidence::{Envelope, Fact, Recorded};
+use crate::notary::{
+    Approve, Certify, Clocked, Expire, Journal, JournalEvent, JournalFact, JournalState, Open, Reason, RecordedAct, Refuse,
+    Release, Sign, Take, Validate, Withdraw,
+};
+use crate::policy::roles::TrustedRole;
+use crate::role::{Role, Snapshot};
+use crate::statement::Jws;
+use crate::statement::act::ActRecorded;
+use crate::timestamp::ClockVerdict;
+
+/// The journal as folded so far.
+#[derive(Debug, Default)]
+pub(super) struct AuditedJournal {
+    pub(super) snapshot: Snapshot<JournalState>,
+    /// What must come next, with the digest of the event that led to it: of two facts of one event the second one.
+    expected: Option<(JournalFact, Digest)>,
+}
+
+impl Auditor {
+    pub(super) fn judge_journal(&mut self, given: &Given<'_>, case: &mut Case) -> Outcome {
+        let fact = given.fact;
+        let stated = match recorded::<JournalFact>(fact, case) {
+            Ok(stated) => stated,
+            Err(outcome) => return outcome,
+        };
+        if fact.aggregate != Journal::aggregate() {
+            return case.ends("its fact lies in another history than the journal's");
+        }
+        self.judge_acting(&stated, fact, case);
+        self.journal.judge(fact, &stated, case);
+        match stated {
+            JournalFact::Recorded(recorded) => match given.artefact() {
+                Ok(bytes) => {
+                    if let Err(fault) = judge_record(bytes, &recorded) {
+                        case.differs(format!("its record is not what was decided: {fault}"));
+                    }
+                    Outcome::Same
+                }
+                Err(outcome) => outcome,
+            },
+            JournalFact::Signed { signature, .. } if signature != Digest(given.entry.digest) => {
+                case.differs("it names another signature than the one that its entry is of");
+                Outcome::Same
+            }
+            JournalFact::Opened { request, .. } if request != Digest(given.entry.digest) => {
+                case.differs("it names another request than the one that its entry is of");
+                Outcome::Same
+            }
+            JournalFact::Validated { .. }
+            | JournalFact::Opened { .. }
+            | JournalFact::Signed { .. }
+            | JournalFact::Assigned { .. } => Outcome::Same,
+        }
+    }
+
+    /// Whoever acted is who the certificate says, and officers held the role.
+    fn judge_acting(&self, stated: &JournalFact, fact: &Fact, case: &mut Case) {
+        let (requester, officer) = match stated {
+            JournalFact::Validated { requester, .. } => (requester.as_ref(), None),
+            JournalFact::Opened { requester, .. } => (Some(requester), None),
+            JournalFact::Recorded(recorded) => (Some(&recorded.requester), recorded.officer.as_ref()),
+            JournalFact::Assigned { officer, .. } => (None, officer.as_ref()),
+            JournalFact::Signed { .. } => (None, None),
+        };
+        requester.into_iter().chain(officer).for_each(|person| self.judge_person(person, case));
+        if let Some(officer) = officer {
+            self.judge_role(&officer.certificate, TrustedRole::NotaryOfficer, fact.now, case);
+        }
+    }
+}
+
+impl AuditedJournal {
+    /// Decides again, and folds what is stored, whatever is found to be wrong with it.
+    fn judge(&mut self, fact: &Fact, stated: &JournalFact, case: &mut Case) {
+        let (expected, event_digest) = match self.expected.take() {
+            Some((expected, digest)) => (Ok(expected), digest),
+            None => {
+                let event = event_of(&self.snapshot.state, stated);
+                let digest = event.digest();
+                let clocked = Clocked { event, clock: ClockVerdict::Synced };
+                let decided = Journal::decide(&self.snapshot.state, &clocked, fact.now).map(|(facts, _)| {
+                    let mut facts = facts.into_iter();
+                    let first = facts.next();
+                    self.expected = facts.next().map(|next| (next, digest));
+                    first
+                });
+                match decided {
+                    Ok(Some(first)) => (Ok(first), digest),
+                    Ok(None) => return,
+                    Err(refusal) => (Err(refusal), digest),
+                }
+            }
+        };
+        match expected {
+            Err(refusal) => case.differs(format!("decided again, it is refused: {refusal}")),
+            Ok(expected) => {
+                let again = expected.into_fact(&Envelope { event_digest, ..envelope_of(fact) });
+                if let Some(what) = difference_of(fact, &again) {
+                    case.differs(what);
+                }
+            }
+        }
+        Journal::apply(&mut self.snapshot.state, stated);
+        self.snapshot.next_seq = fact.seq.saturating_add(1);
+    }
+}
+
+/// What was asked, as far as it is decided by.
+fn event_of(state: &JournalState, stated: &JournalFact) -> JournalEvent {
+    match stated {
+        JournalFact::Validated { id, service, request, requester, subject, serial, granted, .. } => {
+            JournalEvent::Validate(Box::new(Validate {
+                id: *id,
+                service: *service,
+                request: *request,
+                requester: *requester,
+                subject: *subject,
+                serial: *serial,
+                granted: *granted,
+            }))
+        }
+        JournalFact::Opened { id, at, act, request, requester, subject, signers, needs_person, expires_at, .. } => {
+            JournalEvent::Open(Box::new(Open {
+                id: *id,
+                act: *act,
+                request: *request,
+                requester: *requester,
+                subject: *subject,
+                signers: signers.clone(),
+                needs_person: *needs_person,
+                life_secs: expires_at.millis().saturating_sub(at.millis()) / 1_000,
+            }))
+        }
+        JournalFact::Signed { id, signer, certificate, signature, .. } => {
+            JournalEvent::Sign(Sign { id: *id, signer: *signer, certificate: *certificate, signature: *signature })
+        }
+        JournalFact::Assigned { id, officer: Some(officer), .. } => {
+            JournalEvent::Take(Take { id: *id, officer: *officer, officer_good: true })
+        }
+        JournalFact::Assigned { id, officer: None, .. } => {
+            let taken = state.open.get(id).and_then(|act| act.taken).map(|(officer, _)| officer);
+            // Of nobody's act, which is refused in so many words.
+            let officer = taken.unwrap_or(crate::policy::person::Officer::itself(Digest::default()));
+            JournalEvent::Release(Release { id: *id, officer })
+        }
+        JournalFact::Recorded(recorded) => event_of_record(state, recorded),
+    }
+}
+
+fn event_of_record(state: &JournalState, recorded: &RecordedAct) -> JournalEvent {
+    let RecordedAct { id, act, request, requester, subject, reason, officer, checks, .. } = *recorded;
+    if !state.open.contains_key(&id) {
+        let failed = reason;
+        return JournalEvent::Certify(Box::new(Certify { id, act, request, requester, subject, failed }));
+    }
+    match (officer, reason) {
+        (Some(officer), None) => JournalEvent::Approve(Approve { id, officer, officer_good: true, checks }),
+        (Some(officer), Some(reason)) => JournalEvent::Refuse(Refuse { id, officer, officer_good: true, reason }),
+        (None, Some(Reason::Expired)) => JournalEvent::Expire(Expire { id }),
+        (None, _) => JournalEvent::Withdraw(Withdraw { id, by: requester }),
+    }
+}
+
+/// The record says what its fact does.
+fn judge_record(bytes: &[u8], fact: &RecordedAct) -> Result<(), &'static str> {
+    let jws = Jws::parse(bytes).map_err(|_| "it is no statement")?;
+    let record = jws.payload_as::<ActRecorded>().map_err(|_| "it is no record of an act")?.body;
+    let not_checked = crate::notary::OfficerCheck::ALL.iter().copied().filter(|check| {
+        !fact.checks.has(crate::notary::Checks::none().with(*check))
+    });
+    let rules = [
+        (record.act == fact.id && record.kind == fact.act, "it is of another act"),
+        (record.journal_no == fact.number, "it has another number"),
+        (record.opened_at == fact.opened_at.into() && record.completed_at == fact.at.into(), "it has other times"),
+        (record.outcome == fact.outcome() && record.reason == fact.reason, "it tells another outcome"),
+        (record.officer == fact.officer.map(|officer| officer.certificate.into()), "it names another officer"),
+        (record.checked.iter().copied().eq(fact.checks.iter()), "it tells other checks"),
+        (record.not_checked.iter().copied().eq(not_checked), "it leaves out what was not checked"),
+        (record.request == fact.request.into(), "it is of another request"),
+        (record.documents.iter().any(|document| document.sha256 == fact.subject.into()), "it is of another document"),
+        (record.principals.iter().any(|one| one.certificate == fact.requester.certificate.into()), "it is for another"),
+    ];
+    rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, what)| Err(*what))
+}

@@ -1,0 +1,272 @@
+//! What was decided about acts.
+
+use std::collections::BTreeSet;
+
+use super::state::{read_parties, write_parties};
+use super::{ActType, Checks, Outcome, Reason, Service};
+use crate::cbor::{self, Reader, Writer};
+use crate::digest::Digest;
+use crate::evidence::{FactError, Kind, NotaryKind, Recorded, read_time};
+use crate::id::{ActId, PartyId};
+use crate::policy::person::Officer;
+use crate::time::Timestamp;
+
+/// A fact of role 4.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum JournalFact {
+    /// A request of RFC 3029 was answered; the artefact is the DVC. Body `[id, no, at ms, request, requester / null, subject, serial,
+    /// granted]`, the requester as `[certificate, person]`.
+    Validated {
+        /// The act.
+        id: ActId,
+        /// Its number.
+        number: u64,
+        /// When.
+        at: Timestamp,
+        /// Which service.
+        service: Service,
+        /// SHA-256 of the request.
+        request: Digest,
+        /// Who asked, if anybody was authenticated.
+        requester: Option<Officer>,
+        /// SHA-256 of the imprint that the DVC has.
+        subject: Digest,
+        /// Content octets of the DVC's serial number.
+        serial: [u8; 16],
+        /// Whether what was asked holds.
+        granted: bool,
+    },
+    /// An act ended; the artefact is its record. Body `[id, no, at ms, opened at ms, act, request, requester, person, subject, reason /
+    /// null, [officer, person] / null, checks]`.
+    Recorded(Box<RecordedAct>),
+    /// An act was opened that waits. Body `[id, no, at ms, act, request, requester, person, subject, [signer…], needs a person,
+    /// expires at ms]`.
+    Opened {
+        /// The act.
+        id: ActId,
+        /// Its number.
+        number: u64,
+        /// When.
+        at: Timestamp,
+        /// What it is to certify.
+        act: ActType,
+        /// SHA-256 of the request.
+        request: Digest,
+        /// Who asked.
+        requester: Officer,
+        /// SHA-256 of the document that it is about.
+        subject: Digest,
+        /// Who is to sign.
+        signers: BTreeSet<PartyId>,
+        /// Whether an officer decides.
+        needs_person: bool,
+        /// Until when it is open.
+        expires_at: Timestamp,
+    },
+    /// A signer signed; the artefact is the signature. Body `[id, at ms, signer, certificate, signature]`.
+    Signed {
+        /// The act.
+        id: ActId,
+        /// When.
+        at: Timestamp,
+        /// Whose it is.
+        signer: PartyId,
+        /// SHA-256 of the signer's certificate.
+        certificate: Digest,
+        /// SHA-256 of the signature.
+        signature: Digest,
+    },
+    /// An officer took an act, or gave it back. Body `[id, at ms, [officer, person] / null]`.
+    Assigned {
+        /// The act.
+        id: ActId,
+        /// When.
+        at: Timestamp,
+        /// Who has it now.
+        officer: Option<Officer>,
+    },
+}
+
+/// The end of an act.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RecordedAct {
+    /// The act.
+    pub id: ActId,
+    /// Its number.
+    pub number: u64,
+    /// When it ended.
+    pub at: Timestamp,
+    /// When it was opened.
+    pub opened_at: Timestamp,
+    /// What it certifies, or was to certify.
+    pub act: ActType,
+    /// SHA-256 of the request.
+    pub request: Digest,
+    /// Who asked.
+    pub requester: Officer,
+    /// SHA-256 of the document that it is about.
+    pub subject: Digest,
+    /// Why it does not certify.
+    pub reason: Option<Reason>,
+    /// The officer who decided, if one did.
+    pub officer: Option<Officer>,
+    /// What that officer has checked.
+    pub checks: Checks,
+}
+
+impl RecordedAct {
+    /// How it ended.
+    #[must_use]
+    pub fn outcome(&self) -> Outcome {
+        self.reason.map_or(Outcome::Performed, Reason::outcome)
+    }
+}
+
+impl JournalFact {
+    /// The act that it is of.
+    #[must_use]
+    pub fn act(&self) -> ActId {
+        match self {
+            Self::Recorded(recorded) => recorded.id,
+            Self::Validated { id, .. } | Self::Opened { id, .. } | Self::Signed { id, .. } | Self::Assigned { id, .. } => *id,
+        }
+    }
+}
+
+/// One item: `[certificate, person]`, or null.
+fn write_officer(officer: Option<&Officer>, w: &mut Writer) {
+    match officer {
+        Some(officer) => officer.write(w.array(2)),
+        None => {
+            w.null();
+        }
+    }
+}
+
+fn read_officer(r: &mut Reader<'_>) -> Result<Option<Officer>, cbor::Error> {
+    if r.null() {
+        return Ok(None);
+    }
+    r.array(2)?;
+    Officer::read(r).map(Some)
+}
+
+impl Recorded for JournalFact {
+    const RULES: u64 = 1;
+
+    fn kind(&self) -> Kind {
+        Kind::Notary(match self {
+            Self::Validated { service, .. } => service.kind(),
+            Self::Recorded(_) => NotaryKind::Act,
+            Self::Opened { .. } => NotaryKind::ActOpened,
+            Self::Signed { .. } => NotaryKind::ActSigned,
+            Self::Assigned { .. } => NotaryKind::ActAssigned,
+        })
+    }
+
+    fn write_body(&self, w: &mut Writer) {
+        match self {
+            Self::Validated { id, number, at, service: _, request, requester, subject, serial, granted } => {
+                w.array(8).bytes(id.octets()).uint(*number).uint(at.millis()).bytes(request.as_bytes());
+                write_officer(requester.as_ref(), w);
+                w.bytes(subject.as_bytes()).bytes(serial).bool(*granted);
+            }
+            Self::Recorded(recorded) => {
+                let RecordedAct { id, number, at, opened_at, act, request, requester, subject, reason, officer, checks } =
+                    &**recorded;
+                w.array(12).bytes(id.octets()).uint(*number).uint(at.millis()).uint(opened_at.millis()).uint(act.code());
+                w.bytes(request.as_bytes());
+                requester.write(w);
+                w.bytes(subject.as_bytes());
+                match reason {
+                    Some(reason) => w.uint(reason.code()),
+                    None => w.null(),
+                };
+                write_officer(officer.as_ref(), w);
+                w.uint(checks.bits());
+            }
+            Self::Opened { id, number, at, act, request, requester, subject, signers, needs_person, expires_at } => {
+                w.array(11).bytes(id.octets()).uint(*number).uint(at.millis()).uint(act.code());
+                w.bytes(request.as_bytes());
+                requester.write(w);
+                w.bytes(subject.as_bytes());
+                write_parties(signers, w);
+                w.bool(*needs_person).uint(expires_at.millis());
+            }
+            Self::Signed { id, at, signer, certificate, signature } => {
+                w.array(5).bytes(id.octets()).uint(at.millis()).bytes(signer.octets());
+                w.bytes(certificate.as_bytes()).bytes(signature.as_bytes());
+            }
+            Self::Assigned { id, at, officer } => {
+                w.array(3).bytes(id.octets()).uint(at.millis());
+                write_officer(officer.as_ref(), w);
+            }
+        }
+    }
+
+    fn read_body(kind: Kind, r: &mut Reader<'_>) -> Result<Self, FactError> {
+        let Kind::Notary(notary_kind) = kind else { return Err(FactError::OtherKind { found: kind }) };
+        let other = FactError::OtherKind { found: kind };
+        match notary_kind {
+            NotaryKind::Ccpd | NotaryKind::Cpd | NotaryKind::Vsd | NotaryKind::Vpkc => {
+                r.array(8)?;
+                Ok(Self::Validated {
+                    service: Service::of_kind(notary_kind).ok_or(other)?,
+                    id: r.fixed()?.into(),
+                    number: r.uint()?,
+                    at: read_time(r)?,
+                    request: Digest(r.fixed()?),
+                    requester: read_officer(r)?,
+                    subject: Digest(r.fixed()?),
+                    serial: r.fixed()?,
+                    granted: r.bool()?,
+                })
+            }
+            NotaryKind::Act => {
+                r.array(12)?;
+                Ok(Self::Recorded(Box::new(RecordedAct {
+                    id: r.fixed()?.into(),
+                    number: r.uint()?,
+                    at: read_time(r)?,
+                    opened_at: read_time(r)?,
+                    act: r.code(ActType::from_code)?,
+                    request: Digest(r.fixed()?),
+                    requester: Officer::read(r)?,
+                    subject: Digest(r.fixed()?),
+                    reason: if r.null() { None } else { Some(r.code(Reason::from_code)?) },
+                    officer: read_officer(r)?,
+                    checks: r.code(Checks::from_bits)?,
+                })))
+            }
+            NotaryKind::ActOpened => {
+                r.array(11)?;
+                Ok(Self::Opened {
+                    id: r.fixed()?.into(),
+                    number: r.uint()?,
+                    at: read_time(r)?,
+                    act: r.code(ActType::from_code)?,
+                    request: Digest(r.fixed()?),
+                    requester: Officer::read(r)?,
+                    subject: Digest(r.fixed()?),
+                    signers: read_parties(r)?,
+                    needs_person: r.bool()?,
+                    expires_at: read_time(r)?,
+                })
+            }
+            NotaryKind::ActSigned => {
+                r.array(5)?;
+                Ok(Self::Signed {
+                    id: r.fixed()?.into(),
+                    at: read_time(r)?,
+                    signer: r.fixed()?.into(),
+                    certificate: Digest(r.fixed()?),
+                    signature: Digest(r.fixed()?),
+                })
+            }
+            NotaryKind::ActAssigned => {
+                r.array(3)?;
+                Ok(Self::Assigned { id: r.fixed()?.into(), at: read_time(r)?, officer: read_officer(r)? })
+            }
+        }
+    }
+}

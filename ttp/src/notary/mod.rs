@@ -1,0 +1,90 @@
+//! The notary: acts in one journal whose numbers have no gaps.
+//!
+//! Three ways lead to a number:
+//!
+//! ```text
+//! Validate  a request of RFC 3029 ──────────────────────────────────▶ Validated      a DVC, signed and numbered
+//! Certify   what the service alone can check ───────────────────────▶ Recorded       an act record, signed
+//! Open      what waits ─▶ Opened ─▶ Sign… ─▶ Take ─▶ Approve / Refuse ─▶ Recorded     for signers, or for a person
+//! ```
+//!
+//! A number is given when an act is opened, and never twice: whoever opens an act and lets it vanish has a number without an
+//! outcome in its journal. Every act ends in one record (`notary/act`, [`record`]): performed, refused with a reason, or aborted. The
+//! record of a DVC is the DVC itself.
+//!
+//! In scope: numbering, who may do what with an open act, what must be there before anything is certified. Out of scope: validating
+//! signatures and certificates ([`crate::validation`], [`crate::path`]), whose findings come in the events; names and documents of
+//! people, which the shell keeps apart, so that they can be erased; the formats of RFC 3029 ([`dvcs`]).
+
+mod apply;
+mod code;
+mod decide;
+mod event;
+mod fact;
+mod refusal;
+mod state;
+
+pub use code::{ActType, Checks, OfficerCheck, Outcome, Reason, Service};
+pub use event::{
+    Action, Approve, Certify, Clocked, Expire, JournalEvent, Open, Refuse, Release, Sign, Take, Validate, Withdraw,
+};
+pub use fact::{JournalFact, RecordedAct};
+pub use refusal::NotaryRefusal;
+pub use state::{JournalState, OPEN_MAX, OpenAct, SIGNERS_MAX, Stage};
+
+use crate::cbor::{self, Reader, Writer};
+use crate::evidence::Aggregate;
+use crate::role::{Decided, Folded, Role};
+use crate::time::Timestamp;
+
+/// The role that decides about one notary's journal.
+#[derive(Clone, Copy, Debug)]
+pub struct Journal;
+
+impl Journal {
+    /// The history of the journal of this ledger's notary.
+    #[must_use]
+    pub fn aggregate() -> Aggregate {
+        Aggregate::of("notary", b"journal")
+    }
+}
+
+/// What the shell must do for a fact.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JournalEffect {
+    /// Sign the data validation certificate.
+    SignDvc,
+    /// Sign the record of the act.
+    SignRecord,
+    /// Nothing: what was received is the artefact.
+    Keep,
+}
+
+impl Role for Journal {
+    type State = JournalState;
+    type Event = Clocked;
+    type Fact = JournalFact;
+    /// One for each fact, in their order.
+    type Effect = JournalEffect;
+    type Refusal = NotaryRefusal;
+
+    fn decide(state: &JournalState, event: &Clocked, now: Timestamp) -> Result<Decided<Self>, NotaryRefusal> {
+        decide::decide(state, event, now)
+    }
+
+    fn apply(state: &mut JournalState, fact: &JournalFact) {
+        apply::apply(state, fact);
+    }
+}
+
+impl Folded for Journal {
+    const STATE_VERSION: u64 = 1;
+
+    fn write_state(state: &JournalState, writer: &mut Writer) {
+        state.write(writer);
+    }
+
+    fn read_state(reader: &mut Reader<'_>) -> Result<JournalState, cbor::Error> {
+        JournalState::read(reader)
+    }
+}
