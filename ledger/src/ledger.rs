@@ -705,6 +705,35 @@ mod tests {
     }
 
     #[test]
+    fn facts_of_one_commit_answer_requests_of_their_own() {
+        let world = World::new();
+        let ledger = world.open();
+        let request = |n: u8, request: u8| Idempotency { key: [n; 32], request: [request; 32] };
+        let turn = |from: u64, requests: &[Idempotency]| {
+            let mut turn = commit(from, 10_000);
+            turn.drafts.extend((from + 1..from + requests.len() as u64).flat_map(|n| commit(n, 10_000).drafts));
+            let answered = |(draft, request): (usize, &Idempotency)| RoleRow::Answered { request: *request, draft, count: 1 };
+            turn.rows = requests.iter().enumerate().map(answered).collect();
+            turn
+        };
+        ledger.append(turn(0, &[request(1, 1), request(2, 2), request(3, 3)])).unwrap();
+        assert_eq!(ledger.reader().answered(&[2; 32]).unwrap().map(|(first, _)| first), Some(1));
+        // The same key again, with whatever request, in this commit or alone: all or nothing.
+        for again in [request(2, 2), request(2, 9)] {
+            let refused = ledger.append(turn(10, &[request(4, 4), again])).unwrap_err();
+            assert_eq!(refused, Refused::KeyReused { index: 1 });
+        }
+        let twice = ledger.append(turn(10, &[request(4, 4), request(4, 4)])).unwrap_err();
+        assert_eq!(twice, Refused::KeyReused { index: 3 });
+        assert_eq!(ledger.reader().size(), 3);
+        let single = Commit { idempotency: Some(request(3, 3)), ..commit(20, 10_000) };
+        let replayed = ledger.append(single).unwrap();
+        assert_eq!((replayed.first, replayed.count, replayed.replayed), (2, 1, true));
+        drop(ledger);
+        assert_eq!(world.open().reader().answered(&[3; 32]).unwrap().map(|(first, _)| first), Some(2));
+    }
+
+    #[test]
     fn time_never_falls_and_old_decisions_go_back() {
         let world = World::new();
         let ledger = world.open();

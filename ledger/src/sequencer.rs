@@ -93,6 +93,16 @@ pub enum RoleRow {
         /// It is at least this.
         at_least: u64,
     },
+    /// Some of the commit's facts answer a request of their own: of a turn that decided several. A key that has answered before
+    /// refuses the whole commit ([`Refused::KeyReused`]), whatever the request was: whoever decides looks first.
+    Answered {
+        /// The request.
+        request: Idempotency,
+        /// Which of the commit's facts is the first of the answer.
+        draft: usize,
+        /// How many facts it has.
+        count: usize,
+    },
     /// Something was erased: a line of the erasure journal, which is on disk before anybody is answered.
     Erased {
         /// Which of the commit's facts tells of it.
@@ -138,6 +148,7 @@ impl Commit {
         let row = |row: &RoleRow| match row {
             RoleRow::Snapshot { bytes, .. } => bytes.len() + 64,
             RoleRow::Counter { .. } => 64,
+            RoleRow::Answered { .. } => 96,
             RoleRow::Erased { keys, .. } => 256 + 33 * keys.len(),
         };
         self.drafts.iter().map(draft).sum::<usize>() + self.rows.iter().map(row).sum::<usize>()
@@ -531,6 +542,10 @@ impl Sequencer {
                             None => read_counter(&*self.store, name)?,
                         };
                         counters.insert(name, held.max(*at_least));
+                    }
+                    RoleRow::Answered { request: Idempotency { key, request }, draft, count } => {
+                        let (first, count) = (first + *draft as u64, *count as u64);
+                        batch.put_parts(Table::Dedup, key, &[&first.to_be_bytes(), &count.to_be_bytes(), request]);
                     }
                     RoleRow::Erased { draft, object, keys } => {
                         let number = erasures.count;

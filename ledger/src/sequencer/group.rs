@@ -5,7 +5,7 @@ use std::{
     sync::Arc,
 };
 
-use super::{Appended, Commit, Idempotency, Refused, Waiting};
+use super::{Appended, Commit, Idempotency, Refused, RoleRow, Waiting};
 use crate::{
     entry::{Entry, Tag},
     merkle::{Edge, Hash, TILE_WIDTH, Tile, TileId, leaf_hash},
@@ -138,6 +138,9 @@ impl<'a> Building<'a> {
             if let Some(Idempotency { key, request }) = commit.idempotency {
                 self.requests.insert(key, (request, first, count));
             }
+            for (Idempotency { key, request }, draft, count) in answered(commit) {
+                self.requests.insert(key, (request, first + draft, count));
+            }
             self.accepted.push((i, first));
             self.next += count;
             Appended { first, count, replayed: false, group: None }
@@ -161,6 +164,20 @@ impl<'a> Building<'a> {
                     true => Ok(Appended { first, count, replayed: true, group: None }),
                     false => Err(Refused::KeyReused { index: first }),
                 }));
+            }
+        }
+        let mut own_requests = HashMap::new();
+        for (Idempotency { key, .. }, draft, _) in answered(commit) {
+            let earlier = match self.requests.get(&key) {
+                Some((_, index, _)) => Some(*index),
+                None => own_requests.insert(key, self.next + draft),
+            };
+            let earlier = match earlier {
+                Some(index) => Some(index),
+                None => read_request(store, &key)?.map(|(_, index, _)| index),
+            };
+            if let Some(index) = earlier {
+                return Ok(Err(Err(Refused::KeyReused { index })));
             }
         }
         let entry_ms = match &self.time {
@@ -222,6 +239,14 @@ impl<'a> Building<'a> {
         }
         Built { outcomes: self.outcomes, accepted: self.accepted, tiles, bundles, edge }
     }
+}
+
+/// The requests that facts of a commit answer, with the place of the first of these facts and their number.
+fn answered(commit: &Commit) -> impl Iterator<Item = (Idempotency, u64, u64)> {
+    commit.rows.iter().filter_map(|row| match row {
+        RoleRow::Answered { request, draft, count } => Some((*request, *draft as u64, *count as u64)),
+        RoleRow::Snapshot { .. } | RoleRow::Counter { .. } | RoleRow::Erased { .. } => None,
+    })
 }
 
 /// Takes back what rests on the entries from `first` on, which were not written after all: the commits that were accepted,

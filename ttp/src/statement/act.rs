@@ -272,6 +272,14 @@ impl Body for ActRecorded {
     }
 }
 
+impl ActRecorded {
+    /// Whether it says what its schema cannot: amounts, and an outcome that fits its reason.
+    #[must_use]
+    pub fn is_sound(&self) -> bool {
+        self.fee.as_ref().is_none_or(Fee::is_sound) && self.outcome == self.reason.map_or(Outcome::Performed, Reason::outcome)
+    }
+}
+
 /// Commits to a value of a personal field. Whoever has salt and value opens it; whoever has neither learns nothing.
 ///
 /// # Errors
@@ -279,4 +287,145 @@ impl Body for ActRecorded {
 pub fn commitment(salt: &Salt, value: &str) -> Result<B64u32, CryptoFault> {
     let mac = hmac_sha256(salt.0.as_bytes(), value.as_bytes())?;
     mac.try_into().map(B64u).map_err(|_| CryptoFault { action: "HMAC" })
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use serde_json::Value;
+
+    use super::*;
+    use crate::digest::Digest;
+
+    /// A record with every member.
+    pub(crate) fn full(key: Thumbprint) -> ActRecorded {
+        let hash = |text: &str| B64u32::from(Digest::of(text.as_bytes()));
+        let at = Millis::new(1_772_366_400_250).unwrap();
+        ActRecorded {
+            act: [8; 16].into(),
+            kind: ActType::Contract,
+            journal_no: 17,
+            notary: NotaryNamed {
+                service: Origin::new("vectors.semper.example/log").unwrap(),
+                key,
+                certificate: hash("certificate"),
+                policy: hash("policy"),
+            },
+            opened_at: at,
+            completed_at: at,
+            principals: vec![Principal {
+                role: PrincipalRole::Signer,
+                party: Some([6; 16].into()),
+                certificate: hash("certificate of a party"),
+                name: Some(commitment(&Salt(B64u([1; 16])), "Ada Lovelace").unwrap()),
+                address: Some(commitment(&Salt(B64u([2; 16])), "12 St James's Square, London").unwrap()),
+                identity: vec![Identified {
+                    method: IdentityMethod::IdDocument,
+                    checked_at: at,
+                    evidence: Some(hash("record of identity")),
+                }],
+                signature: Some(hash("signature")),
+                signed_at: Some(at),
+            }],
+            documents: vec![ActDocument {
+                title: Some(commitment(&Salt(B64u([3; 16])), "Deed of sale").unwrap()),
+                media_type: Some("application/pdf".to_owned()),
+                size: Some(12_345),
+                sha256: hash("document"),
+                role: DocumentRole::Original,
+                held: true,
+            }],
+            request: hash("request"),
+            dvc: Some(hash("dvc")),
+            validation_report: Some(hash("report")),
+            events: vec![ActEvent { at, kind: EventType::Refused, actor: Some(hash("certificate of an officer")) }],
+            outcome: Outcome::Refused,
+            reason: Some(Reason::WillInDoubt),
+            officer: Some(hash("certificate of an officer")),
+            checked: vec![OfficerCheck::Identity],
+            not_checked: vec![OfficerCheck::Will, OfficerCheck::Capacity],
+            fee: Some(Fee { amount: "12000".to_owned(), currency: "EUR".to_owned() }),
+            recording: Some(Recording { sha256: hash("recording"), seconds: 600, retain_until: at }),
+            assurance: Assurance::NonQualified,
+            correction_of: Some([9; 16].into()),
+        }
+    }
+
+    /// The names of an object's members, and those of everything in it.
+    fn members(value: &Value, at: &str, into: &mut Vec<String>) {
+        match value {
+            Value::Object(all) => all.iter().for_each(|(name, value)| {
+                into.push(format!("{at}.{name}"));
+                members(value, &format!("{at}.{name}"), into);
+            }),
+            Value::Array(all) => all.iter().for_each(|value| members(value, at, into)),
+            _ => {}
+        }
+    }
+
+    /// The same of a schema.
+    fn described(schema: &Value, at: &str, into: &mut Vec<String>) {
+        for (name, schema) in schema["properties"].as_object().into_iter().flatten() {
+            into.push(format!("{at}.{name}"));
+            described(schema, &format!("{at}.{name}"), into);
+        }
+        if schema["items"].is_object() {
+            described(&schema["items"], at, into);
+        }
+    }
+
+    #[test]
+    fn the_schema_has_the_members_and_names_of_the_code() {
+        let schema: Value = serde_json::from_str(include_str!("../../../schemas/statements/notary.act.json")).unwrap();
+        let record = serde_json::to_value(full(Thumbprint(B64u([1; 32])))).unwrap();
+        let (mut written, mut wanted) = (Vec::new(), Vec::new());
+        members(&record, "", &mut written);
+        described(&schema, "", &mut wanted);
+        wanted.retain(|name| ![".t", ".v", ".salt", ".iat"].contains(&name.as_str()));
+        written.sort_unstable();
+        wanted.sort_unstable();
+        assert_eq!(written, wanted);
+        let names = |place: &Value| -> Vec<_> {
+            place["enum"].as_array().unwrap().iter().map(|name| name.as_str().unwrap().to_owned()).collect()
+        };
+        let properties = &schema["properties"];
+        let all = |all: &[&str]| all.iter().map(|name| (*name).to_owned()).collect::<Vec<_>>();
+        let (acts, checks): (Vec<_>, Vec<_>) =
+            (ActType::ALL.iter().map(|a| a.name()).collect(), OfficerCheck::ALL.iter().map(|c| c.name()).collect());
+        assert_eq!(names(&properties["kind"]), all(&acts));
+        assert_eq!(names(&properties["reason"]), all(&Reason::ALL.iter().map(|r| r.name()).collect::<Vec<_>>()));
+        assert_eq!(names(&properties["outcome"]), all(&Outcome::ALL.iter().map(|o| o.name()).collect::<Vec<_>>()));
+        assert_eq!(names(&properties["checked"]["items"]), all(&checks));
+        assert_eq!(names(&properties["not_checked"]["items"]), all(&checks));
+        assert_eq!(properties["t"]["const"], ActRecorded::TAG);
+    }
+
+    #[test]
+    fn what_no_schema_says() {
+        let sound = full(Thumbprint(B64u([1; 32])));
+        assert!(sound.is_sound());
+        let fee = |amount: &str, currency: &str| Some(Fee { amount: amount.to_owned(), currency: currency.to_owned() });
+        for (amount, currency, holds) in [
+            ("0", "EUR", true),
+            ("999999999999999", "JPY", true),
+            ("1000000000000000", "EUR", false),
+            ("01", "EUR", false),
+            ("", "EUR", false),
+            ("1.5", "EUR", false),
+            ("1", "Eur", false),
+            ("1", "EURO", false),
+        ] {
+            assert_eq!(ActRecorded { fee: fee(amount, currency), ..sound.clone() }.is_sound(), holds, "{amount} {currency}");
+        }
+        assert!(!ActRecorded { outcome: Outcome::Performed, ..sound.clone() }.is_sound());
+        assert!(ActRecorded { outcome: Outcome::Performed, reason: None, ..sound }.is_sound());
+    }
+
+    #[test]
+    fn a_commitment_is_opened_by_salt_and_value_alone() {
+        let (salt, other) = (Salt(B64u([1; 16])), Salt(B64u([2; 16])));
+        let made = commitment(&salt, "Ada").unwrap();
+        assert_eq!(made, commitment(&salt, "Ada").unwrap());
+        assert_ne!(made, commitment(&other, "Ada").unwrap());
+        assert_ne!(made, commitment(&salt, "ada").unwrap());
+    }
 }

@@ -5,7 +5,9 @@ use std::sync::LazyLock;
 use proptest::prelude::*;
 use serde_json::{Value, json};
 
+use super::act::ActRecorded;
 use super::ceremony::CeremonyAttested;
+use super::contract::ContractSigned;
 use super::terms::TermsAccepted;
 use super::withdrawn::RegistrationWithdrawn;
 use super::*;
@@ -425,13 +427,17 @@ fn the_vectors_of_other_kinds_are_made() {
     let withdrawn = RegistrationWithdrawn { registration: [8; 16].into(), service: service.clone(), key: kid };
     let attested = CeremonyAttested {
         transcript: Digest::of(b"The transcript.\n").into(),
-        service,
+        service: service.clone(),
         certificate: Digest::of(b"A certificate.\n").into(),
         key: kid,
     };
+    let document = Digest::of(b"The contract.\n").into();
+    let signed = ContractSigned { act: [8; 16].into(), document, service, party: [6; 16].into(), key: kid };
     let made = [
         (RegistrationWithdrawn::TAG, sign(&Statement { common: common(1), body: withdrawn }, &key)),
         (CeremonyAttested::TAG, sign(&Statement { common: common(2), body: attested }, &key)),
+        (ContractSigned::TAG, sign(&Statement { common: common(3), body: signed }, &key)),
+        (ActRecorded::TAG, sign(&Statement { common: common(4), body: super::act::tests::full(kid) }, &key)),
     ];
     let made = made.map(|(kind, jws)| {
         json!({

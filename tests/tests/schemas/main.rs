@@ -4,6 +4,8 @@
 //! A vector that was published is never changed, one is added. To write the files anew after adding:
 //! `SEMPER_WRITE_VECTORS=1 cargo test --release -p semper-tests --test schemas`.
 
+mod facts;
+
 use std::{
     collections::{BTreeMap, BTreeSet},
     convert::Infallible,
@@ -23,24 +25,16 @@ use semper_ledger::{
     receipt::{GroupHead, LogIdentity, Receipt, cose, tlog_proof::TlogProof},
 };
 use semper_ttp::{
-    b64u::B64u,
-    ca::{
-        Authority, CaFact, CaId, Grounds, ListId, bulk::OrderId, credential::Revocation, crl::Reason, dual_control,
-        imported::Predecessor, profile::ProfileCode,
-    },
-    crypto::{LogSigner, LogVerifier, SoftKey, jose::Thumbprint},
+    ca::{Authority, profile::ProfileCode},
+    crypto::{LogSigner, LogVerifier, SoftKey},
     digest::{Digest, ImprintAlgorithm},
-    evidence::{
-        Aggregate, ArchiveKind, CaKind, Envelope, Fact, Formats, Genesis, KeyId, KeyPurpose, Kind, LedgerFact,
-        LedgerKind, OpsFact, OpsKind, Recorded, RoleCode, TimestampKind,
-    },
-    id::{PartyId, RegistrationId},
-    party::{PartyFact, ReinstatementReason, SuspensionReason, UnbindReason},
-    policy::person::{Officer, Person},
-    registration::{RefusalReason, RefusedBy, RegistrationFact, RequestedKey},
-    time::Timestamp,
-    timestamp::{ClockVerdict, Refusal, TimestampFact, TokenSerial},
+    evidence::{ArchiveKind, Fact, KeyPurpose, Kind, RoleCode},
+    notary::{ActType, OfficerCheck, Reason as ActReason},
+    party::{ReinstatementReason, SuspensionReason, UnbindReason},
+    registration::RefusalReason,
+    timestamp::{ClockVerdict, Refusal},
 };
+use facts::{facts, genesis};
 use serde_json::{Value, json};
 
 const ORIGIN: &str = "vectors.semper.example/log";
@@ -52,7 +46,7 @@ const TIME_MS: u64 = 1_772_366_400_250;
 const SPKI_P256: &str = "3059301306072a8648ce3d020106082a8648ce3d030107034200";
 
 /// Kinds that have a number but no fact in this build.
-const WITHOUT_FACT: [Kind; 2] = [Kind::Ca(CaKind::CertificateRevoked), Kind::Archive(ArchiveKind::Erased)];
+const WITHOUT_FACT: [Kind; 1] = [Kind::Archive(ArchiveKind::Erased)];
 
 // ---- vectors/ledger.json ------------------------------------------------------------------------------------------------
 
@@ -299,266 +293,6 @@ fn every_kind_has_a_vector() {
     assert!(missing.is_empty(), "kinds without a vector: {missing:?}");
 }
 
-fn facts() -> Vec<Fact> {
-    let key = KeyId::new(KeyPurpose::TsuEc, 1);
-    let digest = |text: &str| Digest::of(text.as_bytes());
-    let formats = Formats { entry: 1, fact: 1, store: 1 };
-    let mut facts = Vec::new();
-    let began = LedgerFact::Genesis {
-        origin_hash: digest(ORIGIN),
-        log_note: digest("log-note.1"),
-        log_receipt: digest("log-receipt.1"),
-        root_certificate: digest("root"),
-        mmd_ms: 5_000,
-        formats,
-    };
-    stored(began, Aggregate::of("ledger", ORIGIN.as_bytes()), &mut facts);
-    for fact in [
-        OpsFact::KeyMade { key, public_key: digest("public key") },
-        OpsFact::KeyFirstUse { key },
-        OpsFact::KeyEnded { key, destroyed: true },
-        OpsFact::PolicyChanged { policy: digest("policy") },
-        OpsFact::ClockSynchronised { error_micros: 850 },
-        OpsFact::ClockSuspect { error_micros: 2_500 },
-        OpsFact::ClockLost { reason: 5, offset_micros: 1_000_000, ago_millis: 30_000 },
-        OpsFact::LeapSecond { at_millis: 1_798_761_600_000, inserted: true },
-        OpsFact::OperatorAct { act: 3, subject: digest("subject") },
-        OpsFact::Started { build: digest("build"), ago_millis: 12 },
-        OpsFact::Stopped,
-    ] {
-        stored(fact, Aggregate::of("ops", b"service"), &mut facts);
-    }
-    let token = TimestampFact::TokenIssued {
-        serial: TokenSerial::new(7, [0xAB; 12]).unwrap(),
-        algorithm: ImprintAlgorithm::Sha256,
-        imprint: Digest::of(Digest::of(b"document").as_bytes()),
-        policy: "1.3.6.1.5.5.7.13.1".parse().unwrap(),
-        clock: ClockVerdict::Synced,
-        key,
-        accuracy_micros: 500_000,
-    };
-    stored(token, Aggregate::of("timestamp", b"/tsa"), &mut facts);
-    let serial = vec![0x80; 16];
-    let issued = CaFact::CertificateIssued {
-        issuer: Authority::Tsu,
-        profile: ProfileCode::Tsu,
-        public_key: digest("public key"),
-        not_before: Timestamp::from_secs(1_772_366_400),
-        not_after: Timestamp::from_secs(1_898_596_800),
-        serial: serial.clone(),
-        grounds: None,
-    };
-    stored(issued, CaId::first(Authority::Tsu).certificate(&serial), &mut facts);
-    let list = CaFact::CrlIssued {
-        list: ListId::first(Authority::Tsu),
-        number: 1,
-        this_update: Timestamp::from_secs(1_772_366_400),
-        next_update: Timestamp::from_secs(1_772_971_200),
-        entries: 0,
-    };
-    stored(list, ListId::first(Authority::Tsu).aggregate(), &mut facts);
-    let anchor = LedgerFact::AnchorRemade { size: 300, root: digest("root"), asked: 3, vouched: 2, quorum: true };
-    stored(anchor, LedgerFact::anchors(), &mut facts);
-
-    let ca = CaId { authority: Authority::Party, generation: 2 };
-    let (serial, shard) = (vec![0x41; 16], ListId { ca, partition: 7 });
-    let (not_before, not_after) = (Timestamp::from_secs(1_772_366_400), Timestamp::from_secs(1_835_438_399));
-    let grounds = Grounds {
-        generation: 2,
-        partition: 7,
-        profile: digest("profile"),
-        lint_version: 1,
-        findings: vec![40],
-        registration: vec![5; 16],
-        request: digest("certification request"),
-    };
-    let issued = CaFact::CertificateIssued {
-        issuer: Authority::Party,
-        profile: ProfileCode::Party,
-        serial: serial.clone(),
-        public_key: digest("public key"),
-        not_before,
-        not_after,
-        grounds: Some(grounds),
-    };
-    stored(issued, ca.certificate(&serial), &mut facts);
-    let revoked = CaFact::CertificateRevoked {
-        list: shard,
-        serial: serial.clone(),
-        at: Timestamp::from_secs(1_772_366_500),
-        reason: Reason::KeyCompromise,
-        not_after,
-        public_key: digest("public key"),
-        certificate: digest("certificate"),
-        officer: digest("certificate of an officer"),
-    };
-    stored(revoked, ca.certificate(&serial), &mut facts);
-    let list = CaFact::CrlIssued {
-        list: shard,
-        number: 1_772_366_501,
-        this_update: Timestamp::from_secs(1_772_366_501),
-        next_update: Timestamp::from_secs(1_772_539_301),
-        entries: 1,
-    };
-    stored(list, shard.aggregate(), &mut facts);
-    let refused = CaFact::IssueRefused {
-        profile: digest("profile"),
-        reason: 0,
-        lint_version: 1,
-        findings: vec![5, 8],
-        registration: vec![5; 16],
-    };
-    stored(refused, Aggregate::of("issue-refused", &[5; 16]), &mut facts);
-    registration_facts(&mut facts);
-    party_facts(&mut facts);
-    let (order, at) = (OrderId::from([6; 16]), Timestamp::from_millis(TIME_MS));
-    let (document, officer) = (digest("order"), digest("certificate of an officer"));
-    let ordered = CaFact::BulkOrdered { order, at, document, reason: Reason::Superseded, officer };
-    for fact in [ordered, CaFact::BulkDone { order, at, revoked: 7 }] {
-        stored(fact, order.aggregate(), &mut facts);
-    }
-    let ca = CaId { authority: Authority::Root, generation: 1 };
-    let (certificate, officer) = (digest("certificate of a CA"), Officer::itself(officer));
-    let asked =
-        CaFact::RevocationAsked { ca, serial: serial.clone(), at, reason: Reason::CaCompromise, certificate, officer };
-    stored(asked, dual_control::history(&certificate), &mut facts);
-    let old = Predecessor::history_of(1);
-    let ca = CaId::first(Authority::Imported);
-    let public_key = digest("public key");
-    stored(CaFact::AuthorityImported { ca, public_key, not_before, not_after }, old, &mut facts);
-    let revoked = Revocation { at: Timestamp::from_secs(1_772_366_500), reason: Reason::AffiliationChanged };
-    for (serial, revoked) in [(vec![7], None), (vec![8], Some(revoked))] {
-        let history = ca.certificate(&serial);
-        let imported = CaFact::CertificateImported { ca, serial, public_key, not_before, not_after, revoked };
-        stored(imported, history, &mut facts);
-    }
-    let from = Timestamp::from_millis(TIME_MS);
-    let access = OpsFact::Access { from_millis: from.millis(), reads: 3, root: digest("root of the lines") };
-    stored(access, Aggregate::of_access(from), &mut facts);
-    let (call, problem) = (digest("POST /v1/keys/tls/rotate"), digest("auth.forbidden"));
-    let refused = OpsFact::CallRefused { caller: digest("certificate of an officer"), call, problem };
-    stored(refused, Aggregate::service(), &mut facts);
-    facts
-}
-
-fn registration_facts(facts: &mut Vec<Fact>) {
-    let digest = |text: &str| Digest::of(text.as_bytes());
-    let (id, at) = (RegistrationId::from([5; 16]), Timestamp::from_millis(TIME_MS));
-    let (officer, second) = (digest("certificate of an officer"), digest("certificate of another officer"));
-    let key = RequestedKey {
-        profile: digest("profile"),
-        class: ProfileCode::Party.code(),
-        request: digest("certification request"),
-        public_key: digest("public key"),
-    };
-    let applied = |applicant, applied_by| RegistrationFact::Applied {
-        id,
-        at,
-        keys: vec![key],
-        subject: digest("application"),
-        applicant,
-        terms: digest("acceptance of the terms"),
-        officers_needed: 2,
-        applied_by,
-    };
-    let party = PartyId::from([6; 16]);
-    let first = Officer::itself(officer);
-    let second = Officer { certificate: second, person: Person::Party([7; 16].into()) };
-    let holder = Officer { certificate: digest("certificate of a party"), person: Person::Party(party) };
-    for fact in [
-        applied(None, None),
-        applied(Some(party), Some(holder)),
-        RegistrationFact::IdentityRecorded { id, at, record: digest("identity record"), officer: first },
-        RegistrationFact::Approved {
-            id,
-            at,
-            officer: first,
-            remaining: 1,
-            serials: Vec::new(),
-            public_keys: Vec::new(),
-            party: None,
-        },
-        RegistrationFact::Approved {
-            id,
-            at,
-            officer: second,
-            remaining: 0,
-            serials: vec![[0x41; 16]],
-            public_keys: vec![digest("public key")],
-            party: Some(party),
-        },
-        RegistrationFact::Refused {
-            id,
-            at,
-            reason: RefusalReason::EvidenceInsufficient,
-            by: RefusedBy::Officer(officer),
-        },
-        RegistrationFact::Refused { id, at, reason: RefusalReason::WithdrawnByApplicant, by: RefusedBy::Applicant },
-        RegistrationFact::Refused {
-            id,
-            at,
-            reason: RefusalReason::Expired,
-            by: RefusedBy::Age { life_secs: 2_592_000 },
-        },
-    ] {
-        stored(fact, id.aggregate(), facts);
-    }
-}
-
-fn party_facts(facts: &mut Vec<Fact>) {
-    let digest = |text: &str| Digest::of(text.as_bytes());
-    let (party, at) = (PartyId::from([6; 16]), Timestamp::from_millis(TIME_MS));
-    let officer = digest("certificate of an officer");
-    let thumbprint = Thumbprint(B64u(digest("key").0));
-    let ca = CaId { authority: Authority::Party, generation: 2 };
-    for fact in [
-        PartyFact::Registered { party, at, registration: [5; 16].into(), terms: digest("acceptance of the terms") },
-        PartyFact::KeyBound {
-            party,
-            at,
-            thumbprint,
-            certificate: digest("certificate"),
-            history: ca.certificate(&[0x41; 16]),
-            not_after: Timestamp::from_secs(1_835_438_399),
-        },
-        PartyFact::KeyUnbound { party, at, thumbprint, reason: UnbindReason::Superseded },
-        PartyFact::TermsAccepted { party, at, policy: digest("terms"), statement: digest("statement") },
-        PartyFact::Suspended { party, at, reason: SuspensionReason::KeysInDoubt, officer },
-        PartyFact::Reinstated { party, at, reason: ReinstatementReason::Settled, officer },
-    ] {
-        stored(fact, party.aggregate(), facts);
-    }
-}
-
-/// The document that is the artefact of entry 0.
-fn genesis() -> Genesis {
-    let note = NoteSigner::new(ORIGIN, Arc::new(ed25519([1; 32]))).unwrap();
-    Genesis {
-        r#type: Genesis::TYPE.to_owned(),
-        version: Genesis::VERSION,
-        origin: ORIGIN.to_owned(),
-        vkey: note.verifier_key().to_string(),
-        receipt_key: format!("{SPKI_P256}{}", hex::encode(p256([2; 32]).public_key())),
-        root_certificate: Digest::of(b"root"),
-        keys: [("log-note.1".to_owned(), Digest::of(b"log-note.1"))].into(),
-        policy: Digest::of(b"policy"),
-        mmd_ms: 5_000,
-        formats: Formats { entry: 1, fact: 1, store: 1 },
-    }
-}
-
-fn stored(fact: impl Recorded, aggregate: Aggregate, facts: &mut Vec<Fact>) {
-    let envelope = Envelope {
-        aggregate,
-        seq: facts.len() as u64,
-        now: Timestamp::from_millis(TIME_MS),
-        salt: [facts.len() as u8; 16],
-        policy_hash: Digest::of(b"policy"),
-        event_digest: Digest::of(b"event"),
-    };
-    facts.push(fact.into_fact(&envelope));
-}
-
 /// Diagnostic notation (RFC 8949 §8) of one item of the forms that facts use.
 fn diagnostic(bytes: &[u8]) -> String {
     fn item(bytes: &mut &[u8]) -> String {
@@ -632,6 +366,12 @@ fn the_numbers_in_the_cddl_are_those_of_the_code() {
     assert_eq!(choices(&fact, "suspension-reason"), named(suspensions.collect()));
     let reinstatements = ReinstatementReason::ALL.iter().map(|reason| (reason.name(), reason.code()));
     assert_eq!(choices(&fact, "reinstatement-reason"), named(reinstatements.collect()));
+    let acts = ActType::ALL.iter().map(|act| (act.name(), act.code()));
+    assert_eq!(choices(&fact, "act-type"), named(acts.collect()));
+    let reasons = ActReason::ALL.iter().map(|reason| (reason.name(), reason.code()));
+    assert_eq!(choices(&fact, "act-reason"), named(reasons.collect()));
+    let checks = OfficerCheck::ALL.iter().map(|check| (check.name(), check.code()));
+    assert_eq!(choices(&fact, "officer-check"), named(checks.collect()));
     for space in [TagSpace::Decision, TagSpace::Step, TagSpace::Certificate] {
         assert!(codes(&entry, "tag-space").contains(&(space as u64)));
     }

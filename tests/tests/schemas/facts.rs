@@ -1,0 +1,351 @@
+//! A fact of each kind, as the vectors have them.
+
+use semper_ledger::note::NoteSigner;
+use semper_ttp::{
+    b64u::B64u,
+    ca::{
+        Authority, CaFact, CaId, Grounds, ListId, bulk::OrderId, credential::Revocation, crl::Reason, dual_control,
+        imported::Predecessor, profile::ProfileCode,
+    },
+    crypto::jose::Thumbprint,
+    digest::{Digest, ImprintAlgorithm},
+    evidence::{
+        Aggregate, Envelope, Fact, Formats, Genesis, KeyId, KeyPurpose, LedgerFact, OpsFact, Recorded,
+    },
+    id::{ActId, PartyId, RegistrationId},
+    notary::{ActType, Checks, Journal, JournalFact, OfficerCheck, Reason as ActReason, RecordedAct, Service},
+    party::{PartyFact, ReinstatementReason, SuspensionReason, UnbindReason},
+    policy::person::{Officer, Person},
+    registration::{RefusalReason, RefusedBy, RegistrationFact, RequestedKey},
+    time::Timestamp,
+    timestamp::{ClockVerdict, TimestampFact, TokenSerial},
+};
+use std::sync::Arc;
+
+use super::{ORIGIN, SPKI_P256, TIME_MS, ed25519, p256};
+use semper_ledger::port::Signer as _;
+
+pub(super) fn facts() -> Vec<Fact> {
+    let key = KeyId::new(KeyPurpose::TsuEc, 1);
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let formats = Formats { entry: 1, fact: 1, store: 1 };
+    let mut facts = Vec::new();
+    let began = LedgerFact::Genesis {
+        origin_hash: digest(ORIGIN),
+        log_note: digest("log-note.1"),
+        log_receipt: digest("log-receipt.1"),
+        root_certificate: digest("root"),
+        mmd_ms: 5_000,
+        formats,
+    };
+    stored(began, Aggregate::of("ledger", ORIGIN.as_bytes()), &mut facts);
+    for fact in [
+        OpsFact::KeyMade { key, public_key: digest("public key") },
+        OpsFact::KeyFirstUse { key },
+        OpsFact::KeyEnded { key, destroyed: true },
+        OpsFact::PolicyChanged { policy: digest("policy") },
+        OpsFact::ClockSynchronised { error_micros: 850 },
+        OpsFact::ClockSuspect { error_micros: 2_500 },
+        OpsFact::ClockLost { reason: 5, offset_micros: 1_000_000, ago_millis: 30_000 },
+        OpsFact::LeapSecond { at_millis: 1_798_761_600_000, inserted: true },
+        OpsFact::OperatorAct { act: 3, subject: digest("subject") },
+        OpsFact::Started { build: digest("build"), ago_millis: 12 },
+        OpsFact::Stopped,
+    ] {
+        stored(fact, Aggregate::of("ops", b"service"), &mut facts);
+    }
+    let token = TimestampFact::TokenIssued {
+        serial: TokenSerial::new(7, [0xAB; 12]).unwrap(),
+        algorithm: ImprintAlgorithm::Sha256,
+        imprint: Digest::of(Digest::of(b"document").as_bytes()),
+        policy: "1.3.6.1.5.5.7.13.1".parse().unwrap(),
+        clock: ClockVerdict::Synced,
+        key,
+        accuracy_micros: 500_000,
+    };
+    stored(token, Aggregate::of("timestamp", b"/tsa"), &mut facts);
+    let serial = vec![0x80; 16];
+    let issued = CaFact::CertificateIssued {
+        issuer: Authority::Tsu,
+        profile: ProfileCode::Tsu,
+        public_key: digest("public key"),
+        not_before: Timestamp::from_secs(1_772_366_400),
+        not_after: Timestamp::from_secs(1_898_596_800),
+        serial: serial.clone(),
+        grounds: None,
+    };
+    stored(issued, CaId::first(Authority::Tsu).certificate(&serial), &mut facts);
+    let list = CaFact::CrlIssued {
+        list: ListId::first(Authority::Tsu),
+        number: 1,
+        this_update: Timestamp::from_secs(1_772_366_400),
+        next_update: Timestamp::from_secs(1_772_971_200),
+        entries: 0,
+    };
+    stored(list, ListId::first(Authority::Tsu).aggregate(), &mut facts);
+    let anchor = LedgerFact::AnchorRemade { size: 300, root: digest("root"), asked: 3, vouched: 2, quorum: true };
+    stored(anchor, LedgerFact::anchors(), &mut facts);
+
+    let ca = CaId { authority: Authority::Party, generation: 2 };
+    let (serial, shard) = (vec![0x41; 16], ListId { ca, partition: 7 });
+    let (not_before, not_after) = (Timestamp::from_secs(1_772_366_400), Timestamp::from_secs(1_835_438_399));
+    let grounds = Grounds {
+        generation: 2,
+        partition: 7,
+        profile: digest("profile"),
+        lint_version: 1,
+        findings: vec![40],
+        registration: vec![5; 16],
+        request: digest("certification request"),
+    };
+    let issued = CaFact::CertificateIssued {
+        issuer: Authority::Party,
+        profile: ProfileCode::Party,
+        serial: serial.clone(),
+        public_key: digest("public key"),
+        not_before,
+        not_after,
+        grounds: Some(grounds),
+    };
+    stored(issued, ca.certificate(&serial), &mut facts);
+    let revoked = CaFact::CertificateRevoked {
+        list: shard,
+        serial: serial.clone(),
+        at: Timestamp::from_secs(1_772_366_500),
+        reason: Reason::KeyCompromise,
+        not_after,
+        public_key: digest("public key"),
+        certificate: digest("certificate"),
+        officer: digest("certificate of an officer"),
+    };
+    stored(revoked, ca.certificate(&serial), &mut facts);
+    let list = CaFact::CrlIssued {
+        list: shard,
+        number: 1_772_366_501,
+        this_update: Timestamp::from_secs(1_772_366_501),
+        next_update: Timestamp::from_secs(1_772_539_301),
+        entries: 1,
+    };
+    stored(list, shard.aggregate(), &mut facts);
+    let refused = CaFact::IssueRefused {
+        profile: digest("profile"),
+        reason: 0,
+        lint_version: 1,
+        findings: vec![5, 8],
+        registration: vec![5; 16],
+    };
+    stored(refused, Aggregate::of("issue-refused", &[5; 16]), &mut facts);
+    registration_facts(&mut facts);
+    party_facts(&mut facts);
+    let (order, at) = (OrderId::from([6; 16]), Timestamp::from_millis(TIME_MS));
+    let (document, officer) = (digest("order"), digest("certificate of an officer"));
+    let ordered = CaFact::BulkOrdered { order, at, document, reason: Reason::Superseded, officer };
+    for fact in [ordered, CaFact::BulkDone { order, at, revoked: 7 }] {
+        stored(fact, order.aggregate(), &mut facts);
+    }
+    let ca = CaId { authority: Authority::Root, generation: 1 };
+    let (certificate, officer) = (digest("certificate of a CA"), Officer::itself(officer));
+    let asked =
+        CaFact::RevocationAsked { ca, serial: serial.clone(), at, reason: Reason::CaCompromise, certificate, officer };
+    stored(asked, dual_control::history(&certificate), &mut facts);
+    let old = Predecessor::history_of(1);
+    let ca = CaId::first(Authority::Imported);
+    let public_key = digest("public key");
+    stored(CaFact::AuthorityImported { ca, public_key, not_before, not_after }, old, &mut facts);
+    let revoked = Revocation { at: Timestamp::from_secs(1_772_366_500), reason: Reason::AffiliationChanged };
+    for (serial, revoked) in [(vec![7], None), (vec![8], Some(revoked))] {
+        let history = ca.certificate(&serial);
+        let imported = CaFact::CertificateImported { ca, serial, public_key, not_before, not_after, revoked };
+        stored(imported, history, &mut facts);
+    }
+    let from = Timestamp::from_millis(TIME_MS);
+    let access = OpsFact::Access { from_millis: from.millis(), reads: 3, root: digest("root of the lines") };
+    stored(access, Aggregate::of_access(from), &mut facts);
+    let (call, problem) = (digest("POST /v1/keys/tls/rotate"), digest("auth.forbidden"));
+    let refused = OpsFact::CallRefused { caller: digest("certificate of an officer"), call, problem };
+    stored(refused, Aggregate::service(), &mut facts);
+    notary_facts(&mut facts);
+    facts
+}
+
+fn registration_facts(facts: &mut Vec<Fact>) {
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let (id, at) = (RegistrationId::from([5; 16]), Timestamp::from_millis(TIME_MS));
+    let (officer, second) = (digest("certificate of an officer"), digest("certificate of another officer"));
+    let key = RequestedKey {
+        profile: digest("profile"),
+        class: ProfileCode::Party.code(),
+        request: digest("certification request"),
+        public_key: digest("public key"),
+    };
+    let applied = |applicant, applied_by| RegistrationFact::Applied {
+        id,
+        at,
+        keys: vec![key],
+        subject: digest("application"),
+        applicant,
+        terms: digest("acceptance of the terms"),
+        officers_needed: 2,
+        applied_by,
+    };
+    let party = PartyId::from([6; 16]);
+    let first = Officer::itself(officer);
+    let second = Officer { certificate: second, person: Person::Party([7; 16].into()) };
+    let holder = Officer { certificate: digest("certificate of a party"), person: Person::Party(party) };
+    for fact in [
+        applied(None, None),
+        applied(Some(party), Some(holder)),
+        RegistrationFact::IdentityRecorded { id, at, record: digest("identity record"), officer: first },
+        RegistrationFact::Approved {
+            id,
+            at,
+            officer: first,
+            remaining: 1,
+            serials: Vec::new(),
+            public_keys: Vec::new(),
+            party: None,
+        },
+        RegistrationFact::Approved {
+            id,
+            at,
+            officer: second,
+            remaining: 0,
+            serials: vec![[0x41; 16]],
+            public_keys: vec![digest("public key")],
+            party: Some(party),
+        },
+        RegistrationFact::Refused {
+            id,
+            at,
+            reason: RefusalReason::EvidenceInsufficient,
+            by: RefusedBy::Officer(officer),
+        },
+        RegistrationFact::Refused { id, at, reason: RefusalReason::WithdrawnByApplicant, by: RefusedBy::Applicant },
+        RegistrationFact::Refused {
+            id,
+            at,
+            reason: RefusalReason::Expired,
+            by: RefusedBy::Age { life_secs: 2_592_000 },
+        },
+    ] {
+        stored(fact, id.aggregate(), facts);
+    }
+}
+
+fn party_facts(facts: &mut Vec<Fact>) {
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let (party, at) = (PartyId::from([6; 16]), Timestamp::from_millis(TIME_MS));
+    let officer = digest("certificate of an officer");
+    let thumbprint = Thumbprint(B64u(digest("key").0));
+    let ca = CaId { authority: Authority::Party, generation: 2 };
+    for fact in [
+        PartyFact::Registered { party, at, registration: [5; 16].into(), terms: digest("acceptance of the terms") },
+        PartyFact::KeyBound {
+            party,
+            at,
+            thumbprint,
+            certificate: digest("certificate"),
+            history: ca.certificate(&[0x41; 16]),
+            not_after: Timestamp::from_secs(1_835_438_399),
+        },
+        PartyFact::KeyUnbound { party, at, thumbprint, reason: UnbindReason::Superseded },
+        PartyFact::TermsAccepted { party, at, policy: digest("terms"), statement: digest("statement") },
+        PartyFact::Suspended { party, at, reason: SuspensionReason::KeysInDoubt, officer },
+        PartyFact::Reinstated { party, at, reason: ReinstatementReason::Settled, officer },
+    ] {
+        stored(fact, party.aggregate(), facts);
+    }
+}
+
+fn notary_facts(facts: &mut Vec<Fact>) {
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let (id, at) = (ActId::from([8; 16]), Timestamp::from_millis(TIME_MS));
+    let (request, subject) = (digest("request"), digest("document"));
+    let party = PartyId::from([6; 16]);
+    let requester = Officer { certificate: digest("certificate of a party"), person: Person::Party(party) };
+    let officer = Some(Officer::itself(digest("certificate of an officer")));
+    let validated = |service, requester| JournalFact::Validated {
+        id,
+        number: 1,
+        at,
+        service,
+        request,
+        requester,
+        subject,
+        serial: [0x41; 16],
+        granted: requester.is_some(),
+    };
+    let recorded = RecordedAct {
+        id,
+        number: 2,
+        at,
+        opened_at: at,
+        act: ActType::Existence,
+        request,
+        requester,
+        subject,
+        reason: None,
+        officer: None,
+        checks: Checks::none(),
+    };
+    let refused = RecordedAct {
+        reason: Some(ActReason::IdentityNotProven),
+        officer,
+        checks: Checks::none().with(OfficerCheck::Content),
+        ..recorded
+    };
+    for fact in [
+        validated(Service::Ccpd, None),
+        validated(Service::Cpd, Some(requester)),
+        validated(Service::Vsd, Some(requester)),
+        validated(Service::Vpkc, Some(requester)),
+        JournalFact::Recorded(Box::new(recorded)),
+        JournalFact::Recorded(Box::new(refused)),
+        JournalFact::Opened {
+            id,
+            number: 3,
+            at,
+            act: ActType::Contract,
+            request,
+            requester,
+            subject,
+            signers: [party].into(),
+            needs_person: true,
+            expires_at: at.plus_secs(86_400),
+        },
+        JournalFact::Signed { id, at, signer: party, certificate: requester.certificate, signature: digest("signature") },
+        JournalFact::Assigned { id, at, officer },
+        JournalFact::Assigned { id, at, officer: None },
+    ] {
+        stored(fact, Journal::aggregate(), facts);
+    }
+}
+
+/// The document that is the artefact of entry 0.
+pub(super) fn genesis() -> Genesis {
+    let note = NoteSigner::new(ORIGIN, Arc::new(ed25519([1; 32]))).unwrap();
+    Genesis {
+        r#type: Genesis::TYPE.to_owned(),
+        version: Genesis::VERSION,
+        origin: ORIGIN.to_owned(),
+        vkey: note.verifier_key().to_string(),
+        receipt_key: format!("{SPKI_P256}{}", hex::encode(p256([2; 32]).public_key())),
+        root_certificate: Digest::of(b"root"),
+        keys: [("log-note.1".to_owned(), Digest::of(b"log-note.1"))].into(),
+        policy: Digest::of(b"policy"),
+        mmd_ms: 5_000,
+        formats: Formats { entry: 1, fact: 1, store: 1 },
+    }
+}
+
+fn stored(fact: impl Recorded, aggregate: Aggregate, facts: &mut Vec<Fact>) {
+    let envelope = Envelope {
+        aggregate,
+        seq: facts.len() as u64,
+        now: Timestamp::from_millis(TIME_MS),
+        salt: [facts.len() as u8; 16],
+        policy_hash: Digest::of(b"policy"),
+        event_digest: Digest::of(b"event"),
+    };
+    facts.push(fact.into_fact(&envelope));
+}
