@@ -3,12 +3,15 @@
 //!
 //! Nothing here decides or signs, so both producers and [`crate::verify`] may use it.
 
+pub mod ber;
 pub mod der;
+mod imprint;
 pub mod oid;
 pub mod pem;
 mod policy;
 pub mod read;
 
+pub use imprint::{Imprint, ImprintFault};
 pub use policy::{ParsePolicyError, PolicyId, TEST_POLICY};
 
 pub use rasn::types::ObjectIdentifier;

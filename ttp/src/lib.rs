@@ -16,6 +16,7 @@
 //! | [`address`] | which network addresses anybody can reach |
 //! | [`evidence`] | facts byte for byte as they are stored, the names of roles and kinds |
 //! | [`role`] | the `Role` trait, `step`, folding facts into state and its snapshot |
+//! | [`cms`] | SignedData (RFC 5652) written as a template, and read |
 //! | [`crypto`] | ports `Signer`, `Verifier`, `Entropy`, and soft keys behind them; the one place naming openssl |
 //! | [`timestamp`] | the timestamping authority (RFC 3161, ETSI EN 319 422) |
 //! | [`ca`] | certificates and CRLs (RFC 5280), OCSP (RFC 6960) |
@@ -38,6 +39,7 @@ pub mod b64u;
 pub mod ca;
 pub mod cbor;
 pub mod clock;
+pub mod cms;
 pub mod crypto;
 pub mod digest;
 pub mod evidence;

@@ -20,6 +20,18 @@ pub const SET: u8 = 0x31;
 pub const GENERALIZED_TIME: u8 = 0x18;
 /// Context tag 0, constructed.
 pub const CONTEXT_0: u8 = 0xA0;
+/// Context tag 1, constructed.
+pub const CONTEXT_1: u8 = 0xA1;
+/// Context tag 2, constructed.
+pub const CONTEXT_2: u8 = 0xA2;
+/// Context tag 3, constructed.
+pub const CONTEXT_3: u8 = 0xA3;
+/// Context tag 4, constructed.
+pub const CONTEXT_4: u8 = 0xA4;
+/// Tag of BOOLEAN.
+pub const BOOLEAN: u8 = 0x01;
+/// Tag of ENUMERATED.
+pub const ENUMERATED: u8 = 0x0A;
 
 /// Octets of tag and length in front of `content` octets.
 #[must_use]

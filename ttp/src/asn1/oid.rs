@@ -13,6 +13,8 @@ oids! {
     SIGNED_DATA = 1 . 2 . 840 . 113549 . 1 . 7 . 2;
     /// id-ct-TSTInfo, RFC 3161 §2.4.2.
     TST_INFO = 1 . 2 . 840 . 113549 . 1 . 9 . 16 . 1 . 4;
+    /// id-ct-DVCSResponseData, RFC 3029 appendix A.
+    DVCS_RESPONSE_DATA = 1 . 2 . 840 . 113549 . 1 . 9 . 16 . 1 . 8;
     /// contentType, RFC 5652 §11.1.
     CONTENT_TYPE = 1 . 2 . 840 . 113549 . 1 . 9 . 3;
     /// messageDigest, RFC 5652 §11.2.

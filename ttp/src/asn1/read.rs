@@ -2,6 +2,7 @@
 //! what is signed: nothing is copied, and no second spelling of a length or number is let through.
 
 use super::der;
+use crate::time::Timestamp;
 
 /// A cursor over values that stand one behind the other.
 #[derive(Clone, Copy, Debug)]
@@ -56,12 +57,42 @@ impl<'a> Reader<'a> {
         if self.next_is(tag) { self.value() } else { None }
     }
 
+    /// What was not read yet.
+    #[must_use]
+    pub const fn rest(&self) -> &'a [u8] {
+        self.0
+    }
+
     /// True if the next value has this tag.
     #[must_use]
     pub fn next_is(&self, tag: u8) -> bool {
         self.0.first() == Some(&tag)
     }
 }
+
+/// The moment of a GeneralizedTime's content octets, `YYYYMMDDhhmmss[.f…]Z` without trailing zeros (X.690 §11.7); what is finer than
+/// milliseconds is cut off. `None` for any other spelling, and outside the years 1970 to 9999.
+#[must_use]
+pub fn generalized_time(content: &[u8]) -> Option<Timestamp> {
+    let text = std::str::from_utf8(content).ok()?.strip_suffix('Z')?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, ""));
+    let digits = |text: &str| text.bytes().all(|octet| octet.is_ascii_digit());
+    let fraction_is_good =
+        if text.len() == whole.len() { true } else { !fraction.is_empty() && !fraction.ends_with('0') };
+    if whole.len() != 14 || !digits(whole) || !digits(fraction) || !fraction_is_good || fraction.len() > FRACTION_MAX {
+        return None;
+    }
+    let time = chrono::NaiveDateTime::parse_from_str(whole, "%Y%m%d%H%M%S").ok()?;
+    let millis = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+    let time = Timestamp::from_chrono(&time.and_utc())?.plus_millis(millis);
+    // chrono takes 60 for a leap second, which a moment of ours has not.
+    let mut again = Vec::with_capacity(19);
+    der::put_generalized_time(&mut again, time.whole_secs());
+    (again[..14] == content[..14]).then_some(time)
+}
+
+/// Digits of a second's fraction, at most; nobody's clock has more.
+const FRACTION_MAX: usize = 12;
 
 /// True for content octets of an INTEGER that has no shorter spelling (X.690 §8.3.2).
 #[must_use]
@@ -122,6 +153,38 @@ mod tests {
         for (hex, good) in [("", false), ("00", true), ("0080", true), ("007f", false), ("ff80", false), ("ff7f", true)]
         {
             assert_eq!(is_integer(&hex::decode(hex).unwrap()), good, "{hex}");
+        }
+    }
+
+    #[test]
+    fn moments() {
+        let check = |text: &str, expected: Option<u64>| {
+            assert_eq!(generalized_time(text.as_bytes()).map(Timestamp::millis), expected, "{text}");
+        };
+        check("20260301120000Z", Some(1_772_366_400_000));
+        check("20260301120000.25Z", Some(1_772_366_400_250));
+        check("20260301120000.0009Z", Some(1_772_366_400_000));
+        check("19700101000000Z", Some(0));
+        check("99991231235959.999Z", Some(253_402_300_799_999));
+        for bad in [
+            "",
+            "Z",
+            "20260301120000",
+            "20260301120000.Z",
+            "20260301120000.250Z",
+            "20260301120000.0Z",
+            "202603011200Z",
+            "20260301120000+0000",
+            "20260230120000Z",
+            "20260301250000Z",
+            "20260301120060Z",
+            "19691231235959Z",
+            "2026030112000aZ",
+            "20260301120000.1234567890123Z",
+            "20260301120000,5Z",
+            "2026030112000é",
+        ] {
+            check(bad, None);
         }
     }
 

@@ -12,53 +12,12 @@ use rasn::prelude::*;
 use rasn_pkix::Extensions;
 
 use super::Refusal;
+pub use crate::asn1::Imprint;
 use crate::asn1::{PolicyId, RawAlgorithm, RawInteger, RawOid, der};
 use crate::digest::ImprintAlgorithm;
 
 /// The longest nonce, octets: a bound against abuse, above anything seen (spec §5).
 pub const NONCE_BYTES_MAX: usize = 128;
-
-/// The digest that is to be stamped, as the request gave it and as the token repeats it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Imprint {
-    /// How it was made.
-    pub algorithm: ImprintAlgorithm,
-    /// True if the algorithm came with NULL parameters, false if with none; the token repeats either.
-    pub null_parameters: bool,
-    /// As long as the algorithm's output.
-    pub digest: Vec<u8>,
-}
-
-impl Imprint {
-    /// An imprint without parameters; `None` if `digest` has another length than the algorithm's output.
-    #[must_use]
-    pub fn new(algorithm: ImprintAlgorithm, digest: &[u8]) -> Option<Self> {
-        (digest.len() == algorithm.output_bytes()).then(|| Self {
-            algorithm,
-            null_parameters: false,
-            digest: digest.to_vec(),
-        })
-    }
-
-    /// Octets of the MessageImprint's DER.
-    pub(super) fn der_bytes(&self) -> usize {
-        // The algorithm is below 128 octets and so is the whole: 11 or 13, then at most 66.
-        let algorithm = 2 + 11 + if self.null_parameters { 2 } else { 0 };
-        2 + algorithm + 2 + self.digest.len()
-    }
-
-    /// Appends the MessageImprint in DER.
-    pub(super) fn put_der(&self, out: &mut Vec<u8>) {
-        let parameters: &[u8] = if self.null_parameters { &[0x05, 0x00] } else { &[] };
-        der::put_head(out, der::SEQUENCE, self.der_bytes() - 2);
-        der::put_head(out, der::SEQUENCE, 11 + parameters.len());
-        der::put_head(out, der::OID, 9);
-        out.extend_from_slice(self.algorithm.oid());
-        out.extend_from_slice(parameters);
-        der::put_head(out, der::OCTET_STRING, self.digest.len());
-        out.extend_from_slice(&self.digest);
-    }
-}
 
 /// A request that passed every test which does not depend on the endpoint's state.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -4,20 +4,16 @@
 //! prepare(tsu, content) ─▶ TSTInfo, signed attributes ─▶ message ── sign (pool) ──▶ finish ─▶ TimeStampResp ⊃ token
 //! ```
 //!
-//! A token is a template of the unit filled with TSTInfo, its digest and the signature: rasn made the template once
-//! ([`super::Tsu`]), the rest is copied, so that a token costs little more than its signature. The tests encode the same
-//! token wholly with rasn and demand the same bytes.
+//! A token is a template of the unit ([`crate::cms`]) filled with TSTInfo, its digest and the signature, so that it costs little
+//! more than its signature. The tests encode the same token wholly with rasn and demand the same bytes.
 
 use std::sync::Arc;
 
-use rasn_pkix::AlgorithmIdentifier;
-
 use super::request::Imprint;
 use super::response::STATUS_GRANTED;
-use super::tsu::SHA256_IDENTIFIER;
 use super::{Accuracy, TokenSerial, Tsu};
 use crate::asn1::{PolicyId, der};
-use crate::crypto::SignatureAlgorithm;
+use crate::cms::Prepared;
 use crate::digest::Digest;
 use crate::time::Timestamp;
 
@@ -84,85 +80,34 @@ fn put(out: &mut Vec<u8>, tag: u8, content: &[u8]) {
 /// A token that lacks its signature.
 #[derive(Clone, Debug)]
 pub struct ToBeSigned {
-    tsu: Arc<Tsu>,
-    tst_info: Vec<u8>,
-    message: Vec<u8>,
+    prepared: Prepared,
     cert_req: bool,
 }
 
 /// Builds everything but the signature.
 #[must_use]
 pub fn prepare(tsu: &Arc<Tsu>, content: &TokenContent) -> ToBeSigned {
-    let tst_info = content.tst_info();
-    let digest = Digest::of(&tst_info);
-    let attributes = tsu.attributes_before.len() + 32 + tsu.attributes_after.len();
-    let mut message = Vec::with_capacity(der::total_bytes(attributes));
-    // Signed as SET OF, carried as [0] (RFC 5652 §5.4).
-    der::put_head(&mut message, der::SET, attributes);
-    message.extend_from_slice(&tsu.attributes_before);
-    message.extend_from_slice(digest.as_bytes());
-    message.extend_from_slice(&tsu.attributes_after);
-    ToBeSigned { tsu: tsu.clone(), tst_info, message, cert_req: content.cert_req }
+    let prepared = Prepared::new(tsu.template.clone(), content.tst_info(), content.gen_time);
+    ToBeSigned { prepared, cert_req: content.cert_req }
 }
-
-/// id-signedData.
-const SIGNED_DATA: [u8; 11] = [0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x02];
-
-/// id-ct-TSTInfo.
-const TST_INFO: [u8; 13] = [0x06, 0x0B, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x09, 0x10, 0x01, 0x04];
 
 impl ToBeSigned {
     /// The message for the unit's [`crate::crypto::Signer`].
     #[must_use]
     pub fn message(&self) -> &[u8] {
-        &self.message
+        self.prepared.message()
     }
 
     /// The answer with the token in it. `signature` is what the signer gave for [`ToBeSigned::message`].
     #[must_use]
     pub fn finish(self, signature: &[u8]) -> Stamped {
-        let Self { tsu, tst_info, message, cert_req } = self;
-        let certificates: &[u8] = if cert_req { &tsu.certificates } else { &[] };
-        let signature_algorithm = tsu.algorithm().identifier_der();
-
-        // Lengths from the inside outwards.
-        let signer_info =
-            tsu.signer_before.len() + message.len() + signature_algorithm.len() + der::total_bytes(signature.len());
-        let signer_infos = der::total_bytes(signer_info);
-        let octets = der::total_bytes(tst_info.len());
-        let encapsulated = TST_INFO.len() + der::total_bytes(octets);
-        let signed_data = 3
-            + der::total_bytes(SHA256_IDENTIFIER.len())
-            + der::total_bytes(encapsulated)
-            + certificates.len()
-            + der::total_bytes(signer_infos);
-        let content_info = SIGNED_DATA.len() + der::total_bytes(der::total_bytes(signed_data));
-        let body = STATUS_GRANTED.len() + der::total_bytes(content_info);
-
+        let Self { prepared, cert_req } = self;
+        let body = STATUS_GRANTED.len() + prepared.total_bytes(signature, cert_req, &[]);
         let mut out = Vec::with_capacity(der::total_bytes(body));
         der::put_head(&mut out, der::SEQUENCE, body);
         out.extend_from_slice(&STATUS_GRANTED);
         let token_at = out.len();
-        der::put_head(&mut out, der::SEQUENCE, content_info);
-        out.extend_from_slice(&SIGNED_DATA);
-        der::put_head(&mut out, der::CONTEXT_0, der::total_bytes(signed_data));
-        der::put_head(&mut out, der::SEQUENCE, signed_data);
-        // Version 3, because the content is not id-data (RFC 5652 §5.1).
-        out.extend_from_slice(&[der::INTEGER, 1, 3]);
-        put(&mut out, der::SET, &SHA256_IDENTIFIER);
-        der::put_head(&mut out, der::SEQUENCE, encapsulated);
-        out.extend_from_slice(&TST_INFO);
-        der::put_head(&mut out, der::CONTEXT_0, octets);
-        put(&mut out, der::OCTET_STRING, &tst_info);
-        out.extend_from_slice(certificates);
-        der::put_head(&mut out, der::SET, signer_infos);
-        der::put_head(&mut out, der::SEQUENCE, signer_info);
-        out.extend_from_slice(&tsu.signer_before);
-        out.push(der::CONTEXT_0);
-        out.extend_from_slice(&message[1..]);
-        out.extend_from_slice(signature_algorithm);
-        put(&mut out, der::OCTET_STRING, signature);
-        debug_assert_eq!(out.len(), der::total_bytes(body));
+        prepared.put(&mut out, signature, cert_req, &[]);
         Stamped { response: out, token_at }
     }
 }
@@ -206,10 +151,6 @@ pub fn response_for(token: &[u8]) -> Vec<u8> {
     der::sequence(&[&STATUS_GRANTED, token])
 }
 
-pub(super) fn signature_algorithm(algorithm: SignatureAlgorithm) -> AlgorithmIdentifier {
-    rasn::der::decode(algorithm.identifier_der()).expect("the constants are AlgorithmIdentifiers")
-}
-
 #[cfg(test)]
 mod tests {
     use rasn::types::{Any, Integer, OctetString, SetOf};
@@ -219,6 +160,7 @@ mod tests {
 
     use super::*;
     use crate::asn1::{SigningCertificateV2, decode_strict, oid};
+    use crate::cms::SHA256_IDENTIFIER;
     use crate::crypto::{PublicKey, Signer, Verifier};
     use crate::digest::ImprintAlgorithm;
     use crate::role::Role;

@@ -1,23 +1,13 @@
 //! A timestamping unit: a key with its certificate, and every byte of a token that does not change, made once.
 
 use std::fmt;
+use std::sync::Arc;
 
-use rasn::types::{OctetString, SetOf};
-use rasn_cms::{
-    Attribute, CertificateChoices, CertificateSet, CmsAlgorithmProtection, IssuerAndSerialNumber, SignedAttributes,
-    SignerIdentifier,
-};
-use rasn_pkix::{AlgorithmIdentifier, GeneralName};
-
-use crate::asn1::{EssCertIdV2, IssuerSerial, RawInteger, SigningCertificateV2, der, oid};
+use crate::asn1::oid;
+use crate::cms::Template;
 use crate::crypto::{ChainFault, Purpose, SignatureAlgorithm, verify_chain};
-use crate::digest::Digest;
 use crate::evidence::KeyId;
-use crate::x509::{Certificate, CertificateFault, Period, encode, tsu};
-
-/// AlgorithmIdentifier of SHA-256 without parameters (RFC 5754 §2).
-pub(super) const SHA256_IDENTIFIER: [u8; 13] =
-    [0x30, 0x0B, 0x06, 0x09, 0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02, 0x01];
+use crate::x509::{Certificate, CertificateFault, Period, tsu};
 
 /// A unit, ready to sign.
 pub struct Tsu {
@@ -25,14 +15,7 @@ pub struct Tsu {
     algorithm: SignatureAlgorithm,
     certificate: Certificate,
     key_period: Period,
-    /// `[0] IMPLICIT CertificateSet`: unit and chain without the root, sorted. Put in when certReq is TRUE.
-    pub(super) certificates: Vec<u8>,
-    /// SignedAttributes in front of the message digest, without the outer tag.
-    pub(super) attributes_before: Vec<u8>,
-    /// SignedAttributes behind the message digest.
-    pub(super) attributes_after: Vec<u8>,
-    /// SignerInfo up to the signed attributes: version, sid, digestAlgorithm.
-    pub(super) signer_before: Vec<u8>,
+    pub(super) template: Arc<Template>,
 }
 
 /// Why a unit cannot sign; the service does not start then.
@@ -87,26 +70,11 @@ impl Tsu {
         if algorithm == SignatureAlgorithm::Ed25519 {
             return Err(LoadFault::Algorithm(algorithm));
         }
-        let mut set = vec![choice(&certificate)];
-        for (i, der) in chain_der.iter().enumerate() {
-            set.push(choice(&read(i + 1, der)?));
-        }
+        let chain = chain_der.iter().enumerate().map(|(i, der)| read(i + 1, der)).collect::<Result<Vec<_>, _>>()?;
         verify_chain(certificate_der, chain_der, root_der, key_period.not_before, Purpose::Timestamping)?;
 
-        let mut certificates = encode::<CertificateSet>(&SetOf::from_vec(set));
-        certificates[0] = der::CONTEXT_0;
-        let (attributes_before, attributes_after) = attributes(&certificate, algorithm);
-        let signer_before = signer_before(&certificate);
-        Ok(Self {
-            key,
-            algorithm,
-            certificate,
-            key_period,
-            certificates,
-            attributes_before,
-            attributes_after,
-            signer_before,
-        })
+        let template = Arc::new(Template::new(oid::TST_INFO, algorithm, &certificate, &chain));
+        Ok(Self { key, algorithm, certificate, key_period, template })
     }
 
     /// The service name of its key.
@@ -140,69 +108,14 @@ impl fmt::Debug for Tsu {
     }
 }
 
-fn choice(certificate: &Certificate) -> CertificateChoices {
-    CertificateChoices::Certificate(Box::new(certificate.decoded().clone()))
-}
-
-/// The content of SignedAttributes, cut in two around the 32 octets of the message digest.
-fn attributes(certificate: &Certificate, algorithm: SignatureAlgorithm) -> (Vec<u8>, Vec<u8>) {
-    let sha256: AlgorithmIdentifier = rasn::der::decode(&SHA256_IDENTIFIER).expect("a constant");
-    let signing_certificate = SigningCertificateV2 {
-        certs: vec![EssCertIdV2 {
-            hash_algorithm: None,
-            cert_hash: OctetString::from(certificate.digest().0),
-            issuer_serial: Some(IssuerSerial {
-                issuer: vec![GeneralName::DirectoryName(certificate.issuer().clone())],
-                serial_number: RawInteger(certificate.serial().into()),
-            }),
-        }],
-        policies: None,
-    };
-    // Filled literally: the constructor always fails (spec §3).
-    let protection = CmsAlgorithmProtection {
-        digest_algorithm: sha256,
-        signature_algorithm: Some(super::token::signature_algorithm(algorithm)),
-        mac_algorithm: None,
-    };
-    let set = |placeholder: Digest| {
-        let attributes: SignedAttributes = SetOf::from_vec(vec![
-            attribute(oid::CONTENT_TYPE, encode(&rasn::types::ObjectIdentifier::from(oid::TST_INFO))),
-            attribute(oid::MESSAGE_DIGEST, encode(&OctetString::from(placeholder.0))),
-            attribute(oid::SIGNING_CERTIFICATE_V2, encode(&signing_certificate)),
-            attribute(oid::ALGORITHM_PROTECTION, encode(&protection)),
-        ]);
-        encode(&attributes)
-    };
-    // The order within the SET depends on the digest only if another attribute began with the same octets. None does:
-    // the lengths in their second octet differ. So the place of the digest is where two digests make a difference.
-    let (zeros, ones) = (set(Digest([0; 32])), set(Digest([0xFF; 32])));
-    let at = zeros.iter().zip(&ones).position(|(a, b)| a != b).expect("the digest stands in the attributes");
-    assert_eq!(zeros[at + 32..], ones[at + 32..], "the digest moves nothing else");
-    // Behind the tag: one octet of length, or 0x80 + n and then n octets.
-    let content_at = if zeros[1] < 0x80 { 2 } else { 2 + usize::from(zeros[1] & 0x7F) };
-    (zeros[content_at..at].to_vec(), zeros[at + 32..].to_vec())
-}
-
-fn attribute(id: &rasn::types::Oid, value: Vec<u8>) -> Attribute {
-    Attribute { r#type: id.into(), values: SetOf::from_vec(vec![rasn::types::Any::new(value)]) }
-}
-
-fn signer_before(certificate: &Certificate) -> Vec<u8> {
-    let sid = SignerIdentifier::IssuerAndSerialNumber(IssuerAndSerialNumber {
-        issuer: certificate.issuer().clone(),
-        serial_number: certificate.decoded().tbs_certificate.serial_number.clone(),
-    });
-    [&[der::INTEGER, 1, 1][..], &encode(&sid), &SHA256_IDENTIFIER].concat()
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::crypto::Signer;
     use crate::evidence::KeyPurpose;
     use crate::testing::{self, PKI, reissue};
-    use crate::x509::{KeyUsage, tsu::TsuFault};
-    use rasn::types::{BitString, ObjectIdentifier};
+    use crate::x509::{KeyUsage, encode, tsu::TsuFault};
+    use rasn::types::{BitString, ObjectIdentifier, OctetString, SetOf};
     use rasn_pkix::Extension;
 
     fn load(certificate: &[u8]) -> Result<Tsu, LoadFault> {
