@@ -19,6 +19,7 @@
 mod apply;
 mod code;
 mod decide;
+pub mod dvcs;
 mod event;
 mod fact;
 mod refusal;
