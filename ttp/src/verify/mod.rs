@@ -30,7 +30,8 @@ pub use report::{Check, CheckResult, EntrySummary, Outcome, Report, TokenSummary
 pub use status::{Logged, StatusDoubt, StatusEvidence, StatusThen, status_at};
 pub use trust::{LedgerPromise, MMD_MILLIS, Trust, TrustFault, log_keys};
 
-use crate::digest::ImprintAlgorithm;
+use crate::digest::{Digest, ImprintAlgorithm};
+use crate::evidence::{Kind, TimestampKind};
 
 /// What was stamped.
 #[derive(Clone, Copy, Debug)]
@@ -70,7 +71,17 @@ pub fn imprint_algorithm(token: &[u8]) -> Option<ImprintAlgorithm> {
 pub fn verify_timestamp(evidence: &Evidence<'_>, trust: &Trust) -> Report {
     let mut report = Report { asked_for_witnesses: trust.needs_witnesses(), ..Report::default() };
     let token = token::check(evidence, trust, &mut report);
-    receipt::check(evidence, trust, token.as_ref(), &mut report);
+    let artefact = receipt::Artefact {
+        noun: "timestamp",
+        time: "genTime",
+        digest: Digest::of(evidence.token),
+        made: token.map(|token| token.gen_time),
+        kind: Some(Kind::Timestamp(TimestampKind::Token)),
+        has_tags: false,
+    };
+    let (outcomes, entry) = receipt::check(&artefact, evidence.proof, trust);
+    report.checks.extend(outcomes.into_iter().map(|(check, outcome)| CheckResult { check, outcome }));
+    report.entry = entry;
     report.conclude();
     report
 }

@@ -1,4 +1,4 @@
-//! The checks of a receipt, tlog-proof or COSE: that the token is logged, where, and when.
+//! The checks of a receipt, tlog-proof or COSE: that an artefact is logged, where, and when.
 //!
 //! A COSE Receipt does not carry its entry, and a tlog-proof need not. Everything in a token's entry is known then but its
 //! time, which lies within the ledger's promise after genTime: the entry that stands in the proven place is found by
@@ -12,12 +12,11 @@ use semper_ledger::receipt::LogIdentity;
 use semper_ledger::receipt::cose::{self, BadReceipt};
 use semper_ledger::receipt::tlog_proof::TlogProof;
 
-use super::report::{Check, EntrySummary, Report};
-use super::token::Token;
-use super::{Evidence, Trust};
+use super::Trust;
+use super::report::{Check, EntrySummary, Outcome};
 use crate::crypto::LogVerifier;
 use crate::digest::Digest;
-use crate::evidence::{Kind, TimestampKind};
+use crate::evidence::Kind;
 use crate::time::Timestamp;
 
 /// What is said of an entry that neither form carries.
@@ -26,30 +25,48 @@ const NO_ENTRY: &str = "the proof carries no entry";
 /// The first octet of a COSE Receipt: tag 18. No text begins with it.
 const COSE_SIGN1: u8 = 0xd2;
 
-/// Makes all checks of the proof.
-pub(super) fn check(evidence: &Evidence<'_>, trust: &Trust, token: Option<&Token>, report: &mut Report) {
-    let after_form = Check::ProofForm.following(Check::EntryTime);
-    let Some(proof) = evidence.proof else {
-        for check in [Check::ProofForm].into_iter().chain(after_form) {
-            report.skip(check, "no proof was given");
-        }
-        return;
+/// What the proof is to be of.
+pub(super) struct Artefact {
+    /// `token`…, as the reasons call it.
+    pub(super) noun: &'static str,
+    /// `genTime`…, as the reasons call when it was made.
+    pub(super) time: &'static str,
+    /// SHA-256 of its bytes.
+    pub(super) digest: Digest,
+    /// When it says that it was made; `None` if it does not read.
+    pub(super) made: Option<Timestamp>,
+    /// As what the ledger knows it; `None` if only reading could tell.
+    pub(super) kind: Option<Kind>,
+    /// Whether its entry may have tags.
+    pub(super) has_tags: bool,
+}
+
+/// Makes all checks of the proof, [`Check::ProofForm`] to [`Check::EntryTime`], in their order.
+pub(super) fn check(
+    artefact: &Artefact,
+    proof: Option<&[u8]>,
+    trust: &Trust,
+) -> (Vec<(Check, Outcome)>, Option<EntrySummary>) {
+    let skipped = |checks: Vec<Check>, why: &str| -> Vec<_> {
+        checks.into_iter().map(|check| (check, Outcome::NotChecked(why.to_owned()))).collect()
     };
-    let judged = Judge { digest: Digest::of(evidence.token), trust, token };
+    let after_form: Vec<_> = Check::ProofForm.following(Check::EntryTime).collect();
+    let Some(proof) = proof else {
+        return (skipped([vec![Check::ProofForm], after_form].concat(), "no proof was given"), None);
+    };
+    let judged = Judge { artefact, trust };
     let read = match proof.first() {
         Some(&COSE_SIGN1) => judged.cose(proof),
         _ => judged.tlog(proof),
     };
     match read {
         Ok(read) => {
-            report.record(Check::ProofForm, Ok(()));
-            read.tell(report);
+            let (told, entry) = read.tell();
+            ([vec![(Check::ProofForm, Outcome::Ok)], told].concat(), entry)
         }
         Err(reason) => {
-            report.record(Check::ProofForm, Err(reason));
-            for check in after_form {
-                report.skip(check, "the proof does not read");
-            }
+            let form = vec![(Check::ProofForm, Outcome::Failed(reason))];
+            ([form, skipped(after_form, "the proof does not read")].concat(), None)
         }
     }
 }
@@ -78,7 +95,7 @@ struct Read {
 }
 
 impl Read {
-    fn tell(self, report: &mut Report) {
+    fn tell(self) -> (Vec<(Check, Outcome)>, Option<EntrySummary>) {
         let checks = [
             (Check::EntryDigest, self.digest),
             (Check::EntryKind, self.kind),
@@ -87,13 +104,11 @@ impl Read {
             (Check::ProofInclusion, self.inclusion),
             (Check::EntryTime, self.time),
         ];
-        for (check, told) in checks {
-            match told {
-                Told::Is(outcome) => report.record(check, outcome),
-                Told::NotChecked(why) => report.skip(check, why),
-            }
-        }
-        report.entry = self.entry;
+        let outcome = |told| match told {
+            Told::Is(outcome) => outcome.map_or_else(Outcome::Failed, |()| Outcome::Ok),
+            Told::NotChecked(why) => Outcome::NotChecked(why.to_owned()),
+        };
+        (checks.into_iter().map(|(check, told)| (check, outcome(told))).collect(), self.entry)
     }
 
     /// Nothing could be said of the entry but what `inclusion` and `checkpoint` say.
@@ -104,10 +119,8 @@ impl Read {
 }
 
 struct Judge<'a> {
-    /// Of the token.
-    digest: Digest,
+    artefact: &'a Artefact,
     trust: &'a Trust,
-    token: Option<&'a Token>,
 }
 
 impl Judge<'_> {
@@ -125,7 +138,7 @@ impl Judge<'_> {
             Err(fault) => {
                 let untrusted = || Told::NotChecked("the checkpoint is not trusted");
                 let (digest, kind) = match &carried {
-                    Some((_, entry)) => (self.check_digest(entry).into(), check_kind(entry).into()),
+                    Some((_, entry)) => (self.check_digest(entry).into(), self.check_kind(entry)),
                     None => (Told::NotChecked(NO_ENTRY), Told::NotChecked(NO_ENTRY)),
                 };
                 let checkpoint = Told::Is(Err(fault.to_string()));
@@ -186,13 +199,13 @@ impl Judge<'_> {
         let summary = included.is_ok().then_some(EntrySummary { origin, index, tree_size, time });
         Read {
             digest: self.check_digest(entry).into(),
-            kind: check_kind(entry).into(),
+            kind: self.check_kind(entry),
             checkpoint: Ok(()).into(),
             witnesses,
             inclusion: included.into(),
-            time: match self.token {
-                None => Told::NotChecked("the token does not read"),
-                Some(token) => check_time(token.gen_time, entry, self.trust.mmd_millis()).into(),
+            time: match self.artefact.made {
+                None => self.unread(),
+                Some(made) => self.check_time(made, entry).into(),
             },
             entry: summary,
         }
@@ -208,52 +221,57 @@ impl Judge<'_> {
         }
     }
 
-    /// The token's entry, made within the promise after genTime, of which `stands` is true.
+    /// The artefact's entry, made within the promise after its time, of which `stands` is true.
     fn rebuild(&self, stands: impl Fn(&Hash) -> bool) -> Result<Entry, Told> {
-        let Some(token) = self.token else {
-            return Err(Told::NotChecked("the proof carries no entry, and the token does not read"));
-        };
-        let (made, mmd) = (token.gen_time.millis(), self.trust.mmd_millis().min(REBUILD_MILLIS_MAX));
-        let kind = Kind::Timestamp(TimestampKind::Token);
+        let (Some(made), Some(kind)) = (self.artefact.made, self.artefact.kind) else { return Err(self.unread()) };
+        let (made, mmd) = (made.millis(), self.trust.mmd_millis().min(REBUILD_MILLIS_MAX));
         let entry_at = |time_ms| Entry {
             role: kind.role().code(),
             kind: kind.code(),
             time_ms,
-            digest: self.digest.0,
+            digest: self.artefact.digest.0,
             tags: Tags::default(),
         };
         let mut entries = (made..=made.saturating_add(mmd)).map(entry_at);
+        let noun = self.artefact.noun;
         entries.find(|entry| stands(&leaf_hash(&entry.encode()))).ok_or_else(|| {
-            Told::Is(Err(format!("no entry for this timestamp, made within {mmd} ms of it, stands at that place")))
+            Told::Is(Err(format!("no entry for this {noun}, made within {mmd} ms of it, stands at that place")))
         })
     }
 
+    const fn unread(&self) -> Told {
+        Told::NotChecked("what the proof is of does not read")
+    }
+
     fn check_digest(&self, entry: &Entry) -> Result<(), String> {
-        let same = entry.digest == self.digest.0;
+        let same = entry.digest == self.artefact.digest.0;
         same.then_some(()).ok_or_else(|| "the entry is of another artefact".to_owned())
+    }
+
+    fn check_kind(&self, entry: &Entry) -> Told {
+        let Some(expected) = self.artefact.kind else { return self.unread() };
+        let bare = self.artefact.has_tags || entry.tags.as_slice().is_empty();
+        Told::Is(match Kind::from_codes(entry.role, entry.kind) {
+            Some(kind) if kind == expected && bare => Ok(()),
+            Some(kind) if kind == expected => Err(format!("a {}'s entry has no tags", self.artefact.noun)),
+            Some(kind) => Err(format!("the entry is of kind {kind}")),
+            None => Err(format!("the entry is of unknown role {} and kind {}", entry.role, entry.kind)),
+        })
+    }
+
+    fn check_time(&self, made: Timestamp, entry: &Entry) -> Result<(), String> {
+        let (name, mmd_millis) = (self.artefact.time, self.trust.mmd_millis());
+        let (made, logged) = (made.millis(), entry.time_ms);
+        if made > logged {
+            return Err(format!("{name} is {} ms after the entry's time", made - logged));
+        }
+        if logged - made > mmd_millis {
+            return Err(format!("the entry was made {} ms after {name}, above {mmd_millis} ms", logged - made));
+        }
+        Ok(())
     }
 }
 
 /// The most milliseconds that are tried for an entry that no proof carries: what a promise allows that [`super::MMD_MILLIS`]
 /// binds, and so a bound on the work for a stranger's bytes.
 const REBUILD_MILLIS_MAX: u64 = super::MMD_MILLIS;
-
-fn check_kind(entry: &Entry) -> Result<(), String> {
-    match Kind::from_codes(entry.role, entry.kind) {
-        Some(Kind::Timestamp(TimestampKind::Token)) if entry.tags.as_slice().is_empty() => Ok(()),
-        Some(Kind::Timestamp(TimestampKind::Token)) => Err("a token's entry has no tags".to_owned()),
-        Some(kind) => Err(format!("the entry is of kind {kind}")),
-        None => Err(format!("the entry is of unknown role {} and kind {}", entry.role, entry.kind)),
-    }
-}
-
-fn check_time(gen_time: Timestamp, entry: &Entry, mmd_millis: u64) -> Result<(), String> {
-    let (made, logged) = (gen_time.millis(), entry.time_ms);
-    if made > logged {
-        return Err(format!("genTime is {} ms after the entry's time", made - logged));
-    }
-    if logged - made > mmd_millis {
-        return Err(format!("the entry was made {} ms after genTime, above {mmd_millis} ms", logged - made));
-    }
-    Ok(())
-}
