@@ -18,6 +18,7 @@ mod dual_control;
 mod keys;
 mod known;
 mod lost;
+mod notary;
 mod notices;
 mod ocsp;
 mod offline;
@@ -61,6 +62,7 @@ pub use self::{
     dual_control::RevokeFault,
     keys::{KeyParts, KeyStanding, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
     known::{KnownCertificate, KnownIssue, KnownList},
+    notary::{KnownAct, NotaryFault, NotaryParts, NotarySettings},
     notices::NoticeParts,
     ocsp::{OCSP_LIFE_SECS, ResponderKey},
     offline::Imported,
@@ -73,6 +75,7 @@ use self::{
     compromised::CompromisedKeys,
     keys::Keyring,
     lost::LostRevocations,
+    notary::Notary,
     notices::NoticeKey,
     ocsp::Responders,
     token::{FIRST_USE_STEP, FirstUse},
@@ -180,6 +183,8 @@ pub struct ServiceParts {
     pub statements: Statements,
     /// What notices to holders rest on; `None` for a service that sends none.
     pub notices: Option<NoticeParts>,
+    /// What the notary rests on; `None` for a service that is none.
+    pub notary: Option<NotaryParts>,
 }
 
 /// What the operator says of its practice, as Markdown.
@@ -242,6 +247,7 @@ pub struct Service {
     policies: Policies,
     pub(crate) statements: Statements,
     pub(crate) notices: Option<NoticeKey>,
+    pub(crate) notary: Option<Notary>,
     /// True once the ledger says so of all of them.
     policies_in_force: AtomicBool,
 }
@@ -294,7 +300,7 @@ impl Service {
     pub fn new(parts: ServiceParts) -> Result<Arc<Self>, ServiceFault> {
         let ServiceParts { ledger, endpoints, authorities, time, entropy, metrics, quota, .. } = parts;
         let ServiceParts { witnesses, checkpoints, policy_hash, description, base_url, .. } = parts;
-        let ServiceParts { responders, subject, test, registration, keys, policies, statements, notices, .. } = parts;
+        let ServiceParts { responders, subject, test, registration, keys, policies, statements, notices, notary, .. } = parts;
         let responders = Responders::new(&authorities, responders, subject);
         let test_policy = TEST_POLICY.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn()).filter(|_| test);
         let serial = AtomicU64::new(ledger.reader().counter(SERIAL_COUNTER)?);
@@ -342,6 +348,7 @@ impl Service {
             policies,
             statements,
             notices: notices.map(NoticeKey::from),
+            notary: notary.map(Notary::from),
             policies_in_force: AtomicBool::new(false),
         });
         service.load_open_applications()?;

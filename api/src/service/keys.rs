@@ -282,8 +282,8 @@ impl Service {
     }
 
     fn settle(&self, keyring: &Keyring, purpose: KeyPurpose, kind: Kind) -> Result<(), RotationFault> {
-        // The newest key of a responder, or of notices, is in use from the next start on, and recorded then.
-        if matches!(kind, Kind::Responder(_) | Kind::Notices) {
+        // The newest key of a responder, of notices or of the notary is in use from the next start on, and recorded then.
+        if matches!(kind, Kind::Responder(_) | Kind::Notices | Kind::Notary) {
             return Ok(());
         }
         for key in keyring.store.unfinished(purpose)? {
@@ -325,6 +325,7 @@ impl Service {
                 return Ok((key, keyring.store.open(key)?));
             }
             Kind::Notices => self.notices.as_ref().map(NoticeKey::current),
+            Kind::Notary => self.notary.as_ref().and_then(|notary| notary.desks.current(purpose)),
         }
         .ok_or_else(missing)
     }
@@ -383,6 +384,7 @@ impl Service {
     ) -> Result<Option<ToIssue>, RotationFault> {
         let (by, profile, alternative_names) = match kind {
             Kind::Responder(_) | Kind::Notices => return Ok(None),
+            Kind::Notary => return self.wanted_of_notary(key, signer).map(Some),
             Kind::Unit => (Authority::Tsu, "tsu", AlternativeNames::default()),
             Kind::Authority(_) => (Authority::Root, "issuing-ca", AlternativeNames::default()),
             Kind::Listener => {
@@ -409,6 +411,24 @@ impl Service {
         }))
     }
 
+    /// The certificate of a key of the notary: its profile is called as its purpose is.
+    pub(super) fn wanted_of_notary(&self, key: KeyId, signer: &dyn Signer) -> Result<ToIssue, RotationFault> {
+        let profile = key.purpose.name();
+        let issuer = self.authorities.newest(Authority::Party);
+        let issuer = issuer.ok_or(RotationFault::NotInUse(KeyPurpose::CaParty))?;
+        let subject = Subject { common_name: common_name(key).unwrap_or_default(), ..self.responders.subject.clone() };
+        Ok(ToIssue {
+            ca: issuer.key.ca,
+            profile: self.policies.profile(profile).cloned().unwrap_or_else(|| Profile::named(profile)),
+            subject: DistinguishedName::from(&subject),
+            alternative_names: AlternativeNames::default(),
+            spki_der: signer.spki_der().to_vec(),
+            serial: None,
+            registration: Vec::new(),
+            request: Digest::of(b""),
+        })
+    }
+
     /// Puts a key to use that the ledger knows: steps 3 to 5.
     pub(super) fn take_over(
         &self,
@@ -424,6 +444,7 @@ impl Service {
                 self.replace_responder_key(authority, key, &signer)?;
             }
             (Kind::Notices, _) => self.replace_notice_key(key, signer),
+            (Kind::Notary, Some(certificate)) => self.open_notary_key(key, signer, certificate)?,
             (Kind::Unit, Some(certificate)) => {
                 keep(certificate)?;
                 self.replace_unit(key, signer, certificate)?;
@@ -438,7 +459,7 @@ impl Service {
                 keep(certificate)?;
                 self.replace_listener(keyring, key, certificate)?;
             }
-            (Kind::Unit | Kind::Authority(_) | Kind::Listener, None) => unreachable!("these have a certificate"),
+            (Kind::Unit | Kind::Authority(_) | Kind::Listener | Kind::Notary, None) => unreachable!("these have a certificate"),
         }
         // What follows a failure here is the daily look, which tells it.
         if let Err(fault) = self.record_ended_keys() {
@@ -537,7 +558,7 @@ impl Service {
     }
 
     /// The certificate of this class for this key that the ledger has.
-    fn certificate_of(&self, public_key: &Digest, kind: Kind) -> Result<Option<Certificate>, RotationFault> {
+    pub(super) fn certificate_of(&self, public_key: &Digest, kind: Kind) -> Result<Option<Certificate>, RotationFault> {
         for index in self.reader().indexes(&names::key(public_key))?.into_iter().rev() {
             if let Some(certificate) = self.issued_at(index)?.filter(|(class, _)| Some(*class) == kind.class()) {
                 return Ok(Some(certificate.1));
@@ -581,6 +602,8 @@ pub(super) enum Kind {
     Listener,
     /// The one that signs notices to holders.
     Notices,
+    /// One of the notary's two.
+    Notary,
 }
 
 impl Kind {
@@ -591,6 +614,7 @@ impl Kind {
             KeyPurpose::TsuEc | KeyPurpose::TsuRsa => Some(Self::Unit),
             KeyPurpose::Tls => Some(Self::Listener),
             KeyPurpose::Webhook => Some(Self::Notices),
+            KeyPurpose::NotaryAct | KeyPurpose::NotaryDvcs => Some(Self::Notary),
             _ => issuing.clone().find(|authority| authority.key_purpose() == purpose).map(Self::Authority).or_else(
                 || {
                     issuing
@@ -608,6 +632,7 @@ impl Kind {
             Self::Unit => Some(ProfileCode::Tsu),
             Self::Authority(_) => Some(ProfileCode::IssuingCa),
             Self::Listener => Some(ProfileCode::Server),
+            Self::Notary => Some(ProfileCode::Role),
             Self::Responder(_) | Self::Notices => None,
         }
     }

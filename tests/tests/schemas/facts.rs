@@ -309,6 +309,7 @@ fn notary_facts(facts: &mut Vec<Fact>) {
             request,
             requester,
             subject,
+            held: true,
             signers: [party].into(),
             needs_person: true,
             expires_at: at.plus_secs(86_400),

@@ -126,13 +126,14 @@ fn event_of(state: &JournalState, stated: &JournalFact) -> JournalEvent {
                 granted: *granted,
             }))
         }
-        JournalFact::Opened { id, at, act, request, requester, subject, signers, needs_person, expires_at, .. } => {
+        JournalFact::Opened { id, at, act, request, requester, subject, held, signers, needs_person, expires_at, .. } => {
             JournalEvent::Open(Box::new(Open {
                 id: *id,
                 act: *act,
                 request: *request,
                 requester: *requester,
                 subject: *subject,
+                held: *held,
                 signers: signers.clone(),
                 needs_person: *needs_person,
                 life_secs: expires_at.millis().saturating_sub(at.millis()) / 1_000,

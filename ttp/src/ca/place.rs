@@ -115,6 +115,8 @@ pub fn common_name(key: KeyId) -> Option<String> {
         KeyPurpose::CaTsu => "Timestamping CA",
         KeyPurpose::TsuEc => "Timestamping Unit EC",
         KeyPurpose::TsuRsa => "Timestamping Unit RSA",
+        KeyPurpose::NotaryDvcs => "Notary Data Validation",
+        KeyPurpose::NotaryAct => "Notary Acts",
         _ => return None,
     };
     Some(format!("{name} {}", key.generation))

@@ -111,6 +111,8 @@ pub struct Open {
     pub requester: Officer,
     /// SHA-256 of the document that it is about.
     pub subject: Digest,
+    /// Whether the service held the octets of all documents.
+    pub held: bool,
     /// Who is to sign: of a contract only.
     pub signers: BTreeSet<PartyId>,
     /// Whether an officer decides.

@@ -39,8 +39,8 @@ pub enum JournalFact {
     /// An act ended; the artefact is its record. Body `[id, no, at ms, opened at ms, act, request, requester, person, subject, reason /
     /// null, [officer, person] / null, checks]`.
     Recorded(Box<RecordedAct>),
-    /// An act was opened that waits. Body `[id, no, at ms, act, request, requester, person, subject, [signer…], needs a person,
-    /// expires at ms]`.
+    /// An act was opened that waits. Body `[id, no, at ms, act, request, requester, person, subject, held, [signer…], needs a
+    /// person, expires at ms]`.
     Opened {
         /// The act.
         id: ActId,
@@ -56,6 +56,8 @@ pub enum JournalFact {
         requester: Officer,
         /// SHA-256 of the document that it is about.
         subject: Digest,
+        /// Whether the service held the octets of all documents, or was shown their hashes alone.
+        held: bool,
         /// Who is to sign.
         signers: BTreeSet<PartyId>,
         /// Whether an officer decides.
@@ -185,11 +187,11 @@ impl Recorded for JournalFact {
                 write_officer(officer.as_ref(), w);
                 w.uint(checks.bits());
             }
-            Self::Opened { id, number, at, act, request, requester, subject, signers, needs_person, expires_at } => {
-                w.array(11).bytes(id.octets()).uint(*number).uint(at.millis()).uint(act.code());
+            Self::Opened { id, number, at, act, request, requester, subject, held, signers, needs_person, expires_at } => {
+                w.array(12).bytes(id.octets()).uint(*number).uint(at.millis()).uint(act.code());
                 w.bytes(request.as_bytes());
                 requester.write(w);
-                w.bytes(subject.as_bytes());
+                w.bytes(subject.as_bytes()).bool(*held);
                 write_parties(signers, w);
                 w.bool(*needs_person).uint(expires_at.millis());
             }
@@ -239,7 +241,7 @@ impl Recorded for JournalFact {
                 })))
             }
             NotaryKind::ActOpened => {
-                r.array(11)?;
+                r.array(12)?;
                 Ok(Self::Opened {
                     id: r.fixed()?.into(),
                     number: r.uint()?,
@@ -248,6 +250,7 @@ impl Recorded for JournalFact {
                     request: Digest(r.fixed()?),
                     requester: Officer::read(r)?,
                     subject: Digest(r.fixed()?),
+                    held: r.bool()?,
                     signers: read_parties(r)?,
                     needs_person: r.bool()?,
                     expires_at: read_time(r)?,

@@ -23,6 +23,7 @@ pub mod dvcs;
 mod event;
 mod fact;
 mod refusal;
+pub mod request;
 mod state;
 
 pub use code::{ActType, Checks, OfficerCheck, Outcome, Reason, Service};

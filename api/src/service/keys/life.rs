@@ -170,6 +170,10 @@ impl Service {
             }
             Kind::Responder(_) => Some(Period { not_before: made, not_after: made.plus_secs(RESPONDER_KEY_LIFE_SECS) }),
             Kind::Notices => None,
+            Kind::Notary => {
+                let desk = self.notary.as_ref()?.desks.certified(key.purpose)?;
+                (desk.key == key).then(|| desk.certificate.validity())
+            }
         }
     }
 
@@ -218,6 +222,7 @@ impl Service {
             Kind::Listener => self.keys.as_ref().and_then(|keyring| Some(keyring.listener().as_ref()?.key)),
             Kind::Authority(authority) => self.authorities.newest(authority).map(|held| held.key.ca.key()),
             Kind::Notices => self.notices.as_ref().map(|key| key.current().0),
+            Kind::Notary => self.notary.as_ref().and_then(|notary| notary.desks.current(purpose)).map(|(key, _)| key),
         };
         key.map(|key| key.generation)
     }
@@ -280,6 +285,7 @@ impl Service {
             Kind::Listener if keyring.listener().is_some() => self.newest_end(Authority::Server),
             Kind::Authority(_) if !self.root_is_here() => return Ok(false),
             Kind::Authority(_) => self.newest_end(Authority::Root),
+            Kind::Notary => self.newest_end(Authority::Party),
             Kind::Listener | Kind::Responder(_) | Kind::Notices => None,
         };
         Ok(issuer_end.is_none_or(|end| end > period.not_after))

@@ -8,7 +8,7 @@ use crate::role::Decided;
 use crate::time::Timestamp;
 
 pub(super) fn open(state: &JournalState, event: &Open, now: Timestamp) -> Result<Decided<Journal>, NotaryRefusal> {
-    let Open { id, act, request, requester, subject, ref signers, needs_person, life_secs } = *event;
+    let Open { id, act, request, requester, subject, held, ref signers, needs_person, life_secs } = *event;
     require_new(state, id)?;
     let found = signers.len();
     match act {
@@ -29,6 +29,7 @@ pub(super) fn open(state: &JournalState, event: &Open, now: Timestamp) -> Result
         request,
         requester,
         subject,
+        held,
         signers: signers.clone(),
         needs_person,
         expires_at: now.plus_secs(life_secs),

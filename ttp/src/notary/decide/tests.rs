@@ -61,6 +61,7 @@ fn open(number: u8, act: ActType, signers: &[u8], needs_person: bool) -> Journal
         request: Digest([1; 32]),
         requester: person(1),
         subject: Digest([2; 32]),
+        held: false,
         signers: signers.iter().map(|number| party(*number)).collect(),
         needs_person,
         life_secs: LIFE_SECS,

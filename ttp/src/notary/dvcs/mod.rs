@@ -25,4 +25,4 @@ pub use request::{Accepted, Asked, Request, RequestSignature, parse};
 pub use response::{Answer, ContentFault, Dvc, DvcContent, DvcSerial, Finding, Grant, ToBeSigned, prepare};
 pub use signer::{DvcSigner, LoadFault};
 pub use status::{FailInfo, Status, StatusInfo};
-pub use types::ServiceType;
+pub use types::{PolicyInformation, ServiceType};

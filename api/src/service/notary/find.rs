@@ -1,0 +1,103 @@
+//! Reading the journal.
+
+use std::ops::ControlFlow;
+
+use semper_ttp::{
+    evidence::names,
+    id::ActId,
+    notary::{Journal, JournalFact, JournalState, OpenAct, RecordedAct},
+    policy::person::{Officer, Person},
+};
+
+use super::super::{Service, ServiceFault, act::read_fact, load};
+
+/// An act as the ledger knows it.
+#[derive(Clone, Debug)]
+pub struct KnownAct {
+    /// Its facts with their entries, oldest first.
+    pub facts: Vec<(u64, JournalFact)>,
+}
+
+impl KnownAct {
+    /// Its end, with the entry of it.
+    #[must_use]
+    pub fn recorded(&self) -> Option<(u64, &RecordedAct)> {
+        self.facts.iter().find_map(|(index, fact)| match fact {
+            JournalFact::Recorded(recorded) => Some((*index, &**recorded)),
+            _ => None,
+        })
+    }
+
+    /// Who asked for it.
+    #[must_use]
+    pub fn requester(&self) -> Option<&Officer> {
+        self.facts.iter().find_map(|(_, fact)| match fact {
+            JournalFact::Opened { requester, .. } => Some(requester),
+            JournalFact::Recorded(recorded) => Some(&recorded.requester),
+            _ => None,
+        })
+    }
+
+    /// Whether this person asked for it, or is to sign.
+    #[must_use]
+    pub fn is_of(&self, officer: &Officer) -> bool {
+        let signs = self.facts.iter().any(|(_, fact)| match (fact, officer.person) {
+            (JournalFact::Opened { signers, .. }, Person::Party(party)) => signers.contains(&party),
+            _ => false,
+        });
+        signs || self.requester().is_some_and(|requester| requester.is(officer))
+    }
+}
+
+impl Service {
+    /// The entries of an act's facts, oldest first.
+    pub(super) fn indexes_of_act(&self, act: ActId) -> Result<Vec<u64>, ServiceFault> {
+        Ok(self.reader().indexes(&names::act(act))?)
+    }
+
+    /// An act, if there is one of this name.
+    pub(crate) fn find_act(&self, act: ActId) -> Result<Option<KnownAct>, ServiceFault> {
+        let mut facts = Vec::new();
+        for index in self.indexes_of_act(act)? {
+            facts.push((index, read_fact(&self.reader().fact(index)?.unwrap_or_default())?));
+        }
+        Ok((!facts.is_empty()).then_some(KnownAct { facts }))
+    }
+
+    /// The acts that wait, in the order of their numbers.
+    pub(crate) fn open_acts(&self) -> Result<Vec<(ActId, OpenAct)>, ServiceFault> {
+        let mut open: Vec<_> = self.journal()?.open.into_iter().collect();
+        open.sort_by_key(|(_, act)| act.number);
+        Ok(open)
+    }
+
+    /// The journal's state as the last turn has left it.
+    pub(crate) fn journal(&self) -> Result<JournalState, ServiceFault> {
+        Ok(load::<Journal>(self.reader(), &Journal::aggregate())?.state)
+    }
+
+    /// Facts of the journal that gave a number or ended an act, from `from` on, at most `most` of them, with the number from which the
+    /// next page begins.
+    pub(crate) fn journal_page(
+        &self,
+        from: u64,
+        most: usize,
+    ) -> Result<(Vec<(u64, JournalFact)>, Option<u64>), ServiceFault> {
+        let first = names::journal_from(from);
+        let (mut page, mut next, mut count, mut last) = (Vec::new(), None, 0, None);
+        self.reader().names_from::<ServiceFault>(&first[..1], &first, |name, index| {
+            let number = names::read_journal(name);
+            // A number is never cut in two: whoever reads on begins with a new one.
+            if number != last {
+                if count == most {
+                    next = number;
+                    return Ok(ControlFlow::Break(()));
+                }
+                (count, last) = (count + 1, number);
+            }
+            page.push((index, read_fact(&self.reader().fact(index)?.unwrap_or_default())?));
+            Ok(ControlFlow::Continue(()))
+        })?;
+        Ok((page, next))
+    }
+}

@@ -1,0 +1,476 @@
+//! The journal's mailbox: a thread that takes all that waits, at most [`TURN_MAX`] jobs, decides them in their order on one state with
+//! one `now`, signs, and hands the sequencer one commit. The next turn begins when it is durable, or refused.
+
+use std::{
+    collections::{HashMap, HashSet, VecDeque},
+    io, mem,
+    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError, Weak},
+    thread,
+};
+
+use semper_ledger::{
+    entry::{Tag, TagSpace, Tags},
+    sequencer::{Commit, Draft, Idempotency, Refused, RoleRow},
+};
+use semper_ttp::{
+    digest::{Digest, ImprintAlgorithm},
+    evidence::Recorded,
+    id::ActId,
+    notary::{
+        Approve, Clocked, Journal, JournalEffect, JournalEvent, JournalFact, JournalState, Refuse, Take,
+        dvcs::{self, DvcContent, DvcSerial, Finding, Grant, PolicyInformation, Request},
+    },
+    role::{Role, Snapshot, encode_snapshot},
+    time::Timestamp,
+};
+use tokio::sync::oneshot;
+
+use super::{
+    super::{Service, ServiceFault, act::ATTEMPTS_MAX, draft, load},
+    NotaryFault, NotaryKey, RecordParts,
+};
+
+/// The most jobs of one turn.
+const TURN_MAX: usize = 256;
+
+/// From how many artefacts on a turn signs on more than one thread: starting one costs half a signature.
+const PARALLEL_MIN: usize = 8;
+
+/// Something that is asked of the journal.
+pub(crate) struct Job {
+    /// What.
+    pub(crate) event: JournalEvent,
+    /// For a request that may be repeated.
+    pub(crate) idempotency: Option<Idempotency>,
+    /// What its artefacts are made of.
+    pub(crate) making: Making,
+}
+
+/// What the artefacts of a job's facts are made of.
+pub(crate) enum Making {
+    /// Nothing but the fact.
+    Fact,
+    /// What was received is the first fact's artefact.
+    Received(Vec<u8>),
+    /// An act that begins and ends at once.
+    Record(Box<RecordParts>),
+    /// A data validation certificate.
+    Dvc(Box<(Request, Finding, PolicyInformation)>),
+}
+
+/// What a job has left in the journal.
+#[derive(Clone, Debug)]
+pub(crate) struct Entered {
+    /// The entry of its first fact.
+    pub(crate) index: u64,
+    /// Its facts; none for a repetition.
+    pub(crate) facts: Vec<JournalFact>,
+    /// The artefact of the last of them; of a repetition that of the first entry.
+    pub(crate) artefact: Option<Vec<u8>>,
+}
+
+type Outcome = Result<Entered, NotaryFault>;
+
+struct Asked {
+    job: Job,
+    answer: oneshot::Sender<Outcome>,
+}
+
+/// Jobs that wait for their turn.
+pub(super) struct Waiting {
+    state: Arc<(Mutex<Queue>, Condvar)>,
+    most: usize,
+}
+
+#[derive(Default)]
+struct Queue {
+    jobs: VecDeque<Asked>,
+    is_closed: bool,
+}
+
+impl Waiting {
+    pub(super) fn new(most: usize) -> Self {
+        Self { state: Arc::default(), most }
+    }
+
+    fn lock(state: &(Mutex<Queue>, Condvar)) -> MutexGuard<'_, Queue> {
+        // Whoever panicked left a whole queue.
+        state.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn push(&self, asked: Asked) -> Result<(), NotaryFault> {
+        let mut queue = Self::lock(&self.state);
+        if queue.jobs.len() >= self.most || queue.is_closed {
+            return Err(NotaryFault::Busy);
+        }
+        queue.jobs.push_back(asked);
+        // The thread waits only for a queue that is empty.
+        if queue.jobs.len() == 1 {
+            self.state.1.notify_one();
+        }
+        Ok(())
+    }
+
+    pub(super) fn close(&self) {
+        Self::lock(&self.state).is_closed = true;
+        self.state.1.notify_all();
+    }
+}
+
+/// All that waits, once something does; nothing when nobody asks any more.
+fn take(state: &(Mutex<Queue>, Condvar)) -> Vec<Asked> {
+    let mut queue = Waiting::lock(state);
+    while queue.jobs.is_empty() && !queue.is_closed {
+        queue = state.1.wait(queue).unwrap_or_else(PoisonError::into_inner);
+    }
+    let many = queue.jobs.len().min(TURN_MAX);
+    queue.jobs.drain(..many).collect()
+}
+
+impl Service {
+    /// Starts the journal's thread, which ends with the service.
+    ///
+    /// # Errors
+    /// There is no thread to be had.
+    pub fn begin_journal(self: &Arc<Self>) -> io::Result<()> {
+        let Some(notary) = &self.notary else { return Ok(()) };
+        let (state, service) = (notary.waiting.state.clone(), Arc::downgrade(self));
+        thread::Builder::new().name("journal".to_owned()).spawn(move || run(&state, &service)).map(drop)
+    }
+
+    /// Enters a job into the journal.
+    ///
+    /// # Errors
+    /// [`NotaryFault`].
+    pub(crate) async fn enter(&self, job: Job) -> Outcome {
+        let notary = self.notary.as_ref().ok_or(NotaryFault::NoNotary)?;
+        // Before anything waits.
+        if self.is_halted() || !self.disk_is_open() || self.require_policies().is_err() {
+            return Err(NotaryFault::NotReady);
+        }
+        let (answer, answered) = oneshot::channel();
+        notary.waiting.push(Asked { job, answer })?;
+        // Dropped without an answer only if the turn panicked, or the service ended.
+        answered.await.unwrap_or(Err(NotaryFault::Busy))
+    }
+}
+
+fn run(state: &(Mutex<Queue>, Condvar), service: &Weak<Service>) {
+    // The state as the last turn has left it; read anew after every doubt.
+    let mut folded = None;
+    loop {
+        let asked = take(state);
+        let Some(service) = service.upgrade().filter(|_| !asked.is_empty()) else { return };
+        let turn = std::panic::AssertUnwindSafe(|| service.turns(&mut folded, asked));
+        if std::panic::catch_unwind(turn).is_err() {
+            tracing::error!("a turn of the journal panicked");
+            folded = None;
+        }
+    }
+}
+
+/// A job that was decided, with its drafts to come.
+struct Decided {
+    asked: Asked,
+    facts: Vec<JournalFact>,
+    effects: Vec<JournalEffect>,
+}
+
+/// An artefact that is made in this turn.
+type Made = Result<Option<Vec<u8>>, NotaryFault>;
+
+impl Service {
+    /// All that was asked, in as many turns as one act is asked about: what a record tells of the act is in the ledger by then.
+    fn turns(&self, folded: &mut Option<Snapshot<JournalState>>, asked: Vec<Asked>) {
+        let mut turns: Vec<(HashSet<ActId>, Vec<Asked>)> = Vec::new();
+        for asked in asked {
+            let act = asked.job.event.act();
+            // Not before what was asked earlier about the same act.
+            let place = turns.iter().rposition(|(acts, _)| acts.contains(&act)).map_or(0, |place| place + 1);
+            if place == turns.len() {
+                turns.push(Default::default());
+            }
+            let (acts, jobs) = &mut turns[place];
+            acts.insert(act);
+            jobs.push(asked);
+        }
+        turns.into_iter().for_each(|(_, asked)| self.turn(folded, asked));
+    }
+
+    fn turn(&self, folded: &mut Option<Snapshot<JournalState>>, mut asked: Vec<Asked>) {
+        for _ in 0..ATTEMPTS_MAX {
+            asked = match self.try_turn(folded, asked) {
+                Ok(()) => return,
+                Err(again) => again,
+            };
+        }
+        for Asked { answer, .. } in asked {
+            let _ = answer.send(Err(NotaryFault::Busy)); // the client may be gone
+        }
+    }
+
+    /// One turn. What it gives back is to be decided anew.
+    fn try_turn(&self, folded: &mut Option<Snapshot<JournalState>>, asked: Vec<Asked>) -> Result<(), Vec<Asked>> {
+        let before = match mem::take(folded).map_or_else(|| load::<Journal>(self.reader(), &Journal::aggregate()), Ok) {
+            Ok(before) => before,
+            Err(fault) => return refuse_all(asked, &fault),
+        };
+        let asked = self.without_repetitions(asked);
+        let (now, clock) = self.time.check();
+        let mut after = before.clone();
+        let mut decided = Vec::new();
+        for mut asked in asked {
+            let event = self.with_standing(mem::replace(&mut asked.job.event, NOTHING));
+            let event = match event {
+                Ok(event) => event,
+                Err(fault) => {
+                    let _ = asked.answer.send(Err(fault.into()));
+                    continue;
+                }
+            };
+            let clocked = Clocked { event, clock };
+            let outcome = Journal::decide(&after.state, &clocked, now);
+            asked.job.event = clocked.event;
+            match outcome {
+                Ok((facts, effects)) => {
+                    facts.iter().for_each(|fact| Journal::apply(&mut after.state, fact));
+                    after.next_seq += facts.len() as u64;
+                    decided.push(Decided { asked, facts, effects });
+                }
+                Err(refusal) => drop(asked.answer.send(Err(refusal.into()))),
+            }
+        }
+        let made = self.make_all(&decided, now);
+        // Without its artefact a job is not done, and the numbers behind it move up: the turn is decided again without it.
+        if made.iter().any(|artefacts| artefacts.iter().any(Result::is_err)) {
+            *folded = Some(before);
+            let mut again = Vec::new();
+            for (Decided { asked, .. }, artefacts) in decided.into_iter().zip(made) {
+                match artefacts.into_iter().find_map(Result::err) {
+                    Some(fault) => drop(asked.answer.send(Err(fault))),
+                    None => again.push(asked),
+                }
+            }
+            return if again.is_empty() { Ok(()) } else { Err(again) };
+        }
+        let artefacts: Vec<Vec<_>> =
+            made.into_iter().map(|all| all.into_iter().map(|one| one.ok().flatten()).collect()).collect();
+        if decided.is_empty() {
+            *folded = Some(before);
+            return Ok(());
+        }
+        let commit = match self.commit_of(&decided, &artefacts, &before, &after, now) {
+            Ok(commit) => commit,
+            Err(fault) => {
+                *folded = Some(before);
+                return refuse_all(decided.into_iter().map(|decided| decided.asked).collect(), &fault);
+            }
+        };
+        match self.ledger.append(commit) {
+            Ok(appended) => {
+                *folded = Some(after);
+                let mut index = appended.first;
+                for (Decided { asked, facts, .. }, mut artefacts) in decided.into_iter().zip(artefacts) {
+                    let (first, artefact) = (index, artefacts.pop().flatten());
+                    index += facts.len() as u64;
+                    let _ = asked.answer.send(Ok(Entered { index: first, facts, artefact })); // the client may be gone
+                }
+                Ok(())
+            }
+            // Decided too early, or somebody else wrote: the ledger says how things stand.
+            Err(Refused::Stale { .. } | Refused::StepTaken { .. } | Refused::KeyReused { .. }) => {
+                Err(decided.into_iter().map(|decided| decided.asked).collect())
+            }
+            Err(refused) => {
+                for Decided { asked, .. } in decided {
+                    let _ = asked.answer.send(Err(refused.clone().into()));
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Answers the jobs that were done before, and those that another one of this turn repeats.
+    fn without_repetitions(&self, asked: Vec<Asked>) -> Vec<Asked> {
+        let mut seen = HashMap::new();
+        let mut left = Vec::with_capacity(asked.len());
+        for one in asked {
+            let Some(idempotency) = one.job.idempotency else {
+                left.push(one);
+                continue;
+            };
+            let outcome = match self.answered(Some(idempotency)) {
+                Ok(Some(index)) => self.entered_before(index),
+                Ok(None) => match seen.insert(idempotency.key, idempotency.request) {
+                    None => {
+                        left.push(one);
+                        continue;
+                    }
+                    Some(request) if request != idempotency.request => Err(NotaryFault::KeyReused),
+                    // The first of the two is not done yet: whoever asks a moment later gets its answer.
+                    Some(_) => Err(NotaryFault::Busy),
+                },
+                Err(repetition) => Err(repetition.into()),
+            };
+            let _ = one.answer.send(outcome);
+        }
+        left
+    }
+
+    fn entered_before(&self, index: u64) -> Outcome {
+        let artefact = self.reader().artefact(index)?;
+        Ok(Entered { index, facts: Vec::new(), artefact })
+    }
+
+    /// Whether the officer's certificate is good is asked at the turn, after its moment was read.
+    fn with_standing(&self, event: JournalEvent) -> Result<JournalEvent, ServiceFault> {
+        Ok(match event {
+            JournalEvent::Take(event) => {
+                JournalEvent::Take(Take { officer_good: self.is_good(&event.officer.certificate)?, ..event })
+            }
+            JournalEvent::Approve(event) => {
+                JournalEvent::Approve(Approve { officer_good: self.is_good(&event.officer.certificate)?, ..event })
+            }
+            JournalEvent::Refuse(event) => {
+                JournalEvent::Refuse(Refuse { officer_good: self.is_good(&event.officer.certificate)?, ..event })
+            }
+            other => other,
+        })
+    }
+
+    /// The artefacts of all facts, on as many threads as there are cores if there are many.
+    fn make_all(&self, decided: &[Decided], now: Timestamp) -> Vec<Vec<Made>> {
+        let Some(notary) = &self.notary else { return Vec::new() };
+        let (act, dvcs) = (notary.desks.act(), notary.desks.dvcs());
+        let one = |decided: &Decided| self.make(decided, act.as_deref(), dvcs.as_deref(), now);
+        if decided.len() < PARALLEL_MIN {
+            return decided.iter().map(one).collect();
+        }
+        let threads = thread::available_parallelism().map_or(1, usize::from).min(decided.len());
+        let mut made = Vec::with_capacity(decided.len());
+        thread::scope(|scope| {
+            let parts = decided.chunks(decided.len().div_ceil(threads));
+            let running: Vec<_> = parts.map(|part| scope.spawn(move || part.iter().map(one).collect::<Vec<_>>())).collect();
+            for thread in running {
+                match thread.join() {
+                    Ok(part) => made.extend(part),
+                    Err(panic) => std::panic::resume_unwind(panic),
+                }
+            }
+        });
+        made
+    }
+
+    fn make(&self, decided: &Decided, act: Option<&NotaryKey>, dvcs: Option<&NotaryKey>, now: Timestamp) -> Vec<Made> {
+        let both = decided.facts.iter().zip(&decided.effects);
+        both.map(|(fact, effect)| match (effect, &decided.asked.job.making) {
+            (JournalEffect::Keep, Making::Received(bytes)) => Ok(Some(bytes.clone())),
+            (JournalEffect::Keep, _) => Ok(None),
+            (JournalEffect::SignDvc, Making::Dvc(parts)) => {
+                let (request, finding, policy) = &**parts;
+                sign_dvc(dvcs.ok_or(NotaryFault::NotReady)?, fact, request, finding, policy.clone(), now).map(Some)
+            }
+            (JournalEffect::SignDvc, _) => unreachable!("a request of RFC 3029 brings its finding"),
+            (JournalEffect::SignRecord, making) => {
+                let key = act.ok_or(NotaryFault::NotReady)?;
+                let parts = match making {
+                    Making::Record(parts) => Some(&**parts),
+                    Making::Fact | Making::Received(_) | Making::Dvc(_) => None,
+                };
+                self.sign_record(key, fact, parts, &decided.facts).map(Some)
+            }
+        })
+        .collect()
+    }
+
+    /// Everything that the turn leaves, as one commit.
+    fn commit_of(
+        &self,
+        decided: &[Decided],
+        artefacts: &[Vec<Option<Vec<u8>>>],
+        before: &Snapshot<JournalState>,
+        after: &Snapshot<JournalState>,
+        now: Timestamp,
+    ) -> Result<Commit, ServiceFault> {
+        let mut salts = vec![0; 16 * (after.next_seq - before.next_seq) as usize];
+        self.entropy.fill(&mut salts)?;
+        let mut salts = salts.chunks_exact(16).map(|salt| <[u8; 16]>::try_from(salt).expect("chunks of 16"));
+        let mut seq = before.next_seq;
+        let (mut drafts, mut rows): (Vec<Draft>, Vec<_>) = (Vec::new(), Vec::new());
+        for (Decided { asked, facts, .. }, artefacts) in decided.iter().zip(artefacts) {
+            if let Some(request) = asked.job.idempotency {
+                rows.push(RoleRow::Answered { request, draft: drafts.len(), count: facts.len() });
+            }
+            let event_digest = asked.job.event.digest();
+            for (fact, artefact) in facts.iter().zip(artefacts) {
+                let salt = salts.next().unwrap_or_default();
+                let mut envelope = self.envelope_with(Journal::aggregate(), seq, now, salt);
+                envelope.event_digest = event_digest;
+                let draft = draft(&fact.clone().into_fact(&envelope), artefact.clone());
+                drafts.push(match decision_of(fact) {
+                    Some(decision) => Draft { tags: only(Tag::new(TagSpace::Decision, decision.as_bytes(), 0)), ..draft },
+                    None => draft,
+                });
+                seq += 1;
+            }
+        }
+        let (aggregate, bytes) = (Journal::aggregate().0, encode_snapshot::<Journal>(after));
+        rows.push(RoleRow::Snapshot { aggregate, bytes });
+        Ok(Commit { idempotency: None, now_ms: now.millis(), drafts, rows })
+    }
+}
+
+/// Stands for an event while it is taken out of its job.
+const NOTHING: JournalEvent = JournalEvent::Expire(semper_ttp::notary::Expire { id: ActId(semper_ttp::b64u::B64u([0; 16])) });
+
+fn refuse_all(asked: Vec<Asked>, fault: &ServiceFault) -> Result<(), Vec<Asked>> {
+    tracing::error!(%fault, "a turn of the journal failed");
+    for Asked { answer, .. } in asked {
+        let _ = answer.send(Err(NotaryFault::Fault(ServiceFault::Facts(fault.to_string()))));
+    }
+    Ok(())
+}
+
+fn only(tag: Tag) -> Tags {
+    Tags::new(vec![tag]).expect("one tag is a set")
+}
+
+/// What is decided once: the outcome of an act. Whoever holds its record, or the DVC, knows the tag that the entry must have.
+fn decision_of(fact: &JournalFact) -> Option<Digest> {
+    match fact {
+        JournalFact::Validated { number, serial, .. } => {
+            let serial = dvc_serial(*number, *serial)?;
+            Some(Digest::of(&[b"semper/dvc/v1\0", &serial.content()[..]].concat()))
+        }
+        JournalFact::Recorded(recorded) => {
+            Some(Digest::of(&[b"semper/notary-act/v1\0", &recorded.id.octets()[..]].concat()))
+        }
+        JournalFact::Opened { .. } | JournalFact::Signed { .. } | JournalFact::Assigned { .. } => None,
+    }
+}
+
+/// Journal number and 128 random bits.
+fn dvc_serial(number: u64, random: [u8; 16]) -> Option<DvcSerial> {
+    DvcSerial::new(u32::try_from(number).ok()?, random)
+}
+
+fn sign_dvc(
+    key: &NotaryKey,
+    fact: &JournalFact,
+    request: &Request,
+    finding: &Finding,
+    policy: PolicyInformation,
+    now: Timestamp,
+) -> Result<Vec<u8>, NotaryFault> {
+    let JournalFact::Validated { number, serial, .. } = fact else { unreachable!("a DVC is of a fact of its kind") };
+    let full = || ServiceFault::Facts("a journal has at most 2^31 - 1 numbers".to_owned());
+    let serial = dvc_serial(*number, *serial).ok_or_else(full)?;
+    let hash = ImprintAlgorithm::Sha256;
+    let grant = Grant { serial, now, time_token: None, hash, policy, nonce: None, extensions: Vec::new() };
+    let wrong = |fault: dvcs::ContentFault| ServiceFault::Facts(fault.to_string());
+    let content = DvcContent::new(request, finding, &grant).map_err(wrong)?;
+    let signer = key.dvcs.as_ref().ok_or(NotaryFault::NotReady)?;
+    let unsigned = dvcs::prepare(signer, content);
+    let signature = key.signer.sign(unsigned.message())?;
+    Ok(unsigned.finish(signature).into_der())
+}
