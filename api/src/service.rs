@@ -81,6 +81,7 @@ use self::{
     token::{FIRST_USE_STEP, FirstUse},
 };
 pub(crate) use self::{
+    notary::OfficersWord,
     ocsp::{Answer as OcspAnswer, Answered as OcspAnswered},
     registration::Register,
 };

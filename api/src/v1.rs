@@ -8,6 +8,7 @@
 mod body;
 mod certificates;
 mod keys;
+mod notary;
 mod openapi;
 mod parties;
 mod policies;
@@ -27,7 +28,7 @@ use axum::{Json, Router, middleware};
 use http::request::Parts;
 use http::{Extensions, HeaderValue, header};
 use semper_ttp::ca::name::{Attribute, DistinguishedName};
-use semper_ttp::policy::roles::TrustedRole::{self, Auditor, Operator, RegistrationOfficer, RevocationOfficer};
+use semper_ttp::policy::roles::TrustedRole::{self, Auditor, NotaryOfficer, Operator, RegistrationOfficer, RevocationOfficer};
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 
@@ -78,6 +79,17 @@ fn table() -> Vec<Row> {
         Row::post("/revocations", Roles(&[RevocationOfficer]), revocations::order),
         Row::post("/revocations/preview", Roles(&[RevocationOfficer]), revocations::preview),
         Row::get("/revocations/{order}", Roles(&[RevocationOfficer, Auditor]), revocations::show),
+        Row::post("/notary/acts", Party, notary::ask),
+        Row::get("/notary/acts/{id}", PartyOr(notary::READERS), notary::show),
+        Row::get("/notary/acts/{id}/record", PartyOr(notary::READERS), notary::record),
+        Row::post("/notary/acts/{id}/signatures", Party, notary::sign),
+        Row::post("/notary/acts/{id}/take", Roles(&[NotaryOfficer]), notary::take),
+        Row::post("/notary/acts/{id}/release", Roles(&[NotaryOfficer]), notary::release),
+        Row::post("/notary/acts/{id}/approve", Roles(&[NotaryOfficer]), notary::approve),
+        Row::post("/notary/acts/{id}/refuse", Roles(&[NotaryOfficer]), notary::refuse),
+        Row::post("/notary/acts/{id}/withdraw", Party, notary::withdraw),
+        Row::get("/notary/worklist", Roles(notary::READERS), notary::worklist),
+        Row::get("/notary/journal", Roles(notary::READERS), notary::journal),
         Row::get("/keys", Roles(&[Operator, Auditor]), keys::list),
         Row::post("/keys/ceremonies", Roles(&[Operator]), keys::record_ceremony),
         Row::post("/keys/import", Roles(&[Operator]), keys::import),

@@ -6,6 +6,7 @@
 //!
 //! The journal is one history, so its numbers follow each other; that it takes thousands of acts a second is the turns' doing.
 
+mod act;
 mod desk;
 mod find;
 mod journal;
@@ -25,8 +26,8 @@ use semper_ttp::{
 pub use self::find::KnownAct;
 pub(super) use self::desk::NotaryKey;
 pub(crate) use self::{
-    journal::{Entered, Job, Making},
-    record::RecordParts,
+    journal::{Job, Making},
+    record::{OfficersWord, RecordParts},
 };
 use self::{desk::Desks, journal::Waiting};
 use super::{ServiceFault, act::Repetition};
@@ -93,6 +94,15 @@ pub enum NotaryFault {
     /// What was to be certified cannot stand in a record: the documents' names, or too many of them.
     #[error("the record of the act: {0}")]
     Record(#[from] StatementFault),
+    /// A signer's statement.
+    #[error("{0}")]
+    Signature(String),
+    /// Somebody who is to sign cannot.
+    #[error("{0}")]
+    Signer(String),
+    /// What this service does not certify.
+    #[error("this service certifies no {}", .0.name())]
+    Kind(ActType),
     /// The service itself.
     #[error(transparent)]
     Fault(#[from] ServiceFault),

@@ -449,7 +449,7 @@ impl Service {
     /// [`RegistrationFault`].
     pub fn read_application(&self, id: RegistrationId, reader: Digest) -> Result<Vec<u8>, RegistrationFault> {
         let (bytes, _) = self.application_document(id)?;
-        self.log_access(id, "application", reader, &bytes)?;
+        self.log_access(&format!("registration/{id}/application"), reader, Digest::of(&bytes))?;
         Ok(bytes)
     }
 
@@ -469,17 +469,17 @@ impl Service {
         let step = newest.ok_or(ActFault::Refused(refusal))?;
         let bytes = self.reader().artefact_of_step(&id.aggregate().0, step)?;
         let bytes = bytes.ok_or(RegistrationFault::Erased)?;
-        self.log_access(id, "identity", reader, &bytes)?;
+        self.log_access(&format!("registration/{id}/identity"), reader, Digest::of(&bytes))?;
         Ok(bytes)
     }
 
-    fn log_access(&self, id: RegistrationId, what: &str, reader: Digest, bytes: &[u8]) -> Result<(), ServiceFault> {
-        let of = format!("registration/{id}/{what}");
-        let (at, salt, document) = (self.now(), self.random()?, Digest::of(bytes));
+    /// Writes down that somebody reads a document; it is on the disk when this returns.
+    pub(super) fn log_access(&self, of: &str, reader: Digest, document: Digest) -> Result<(), ServiceFault> {
+        let (at, salt) = (self.now(), self.random()?);
         let Some(log) = &self.register.access else {
             return Err(ServiceFault::Access("this service has no access log, so nobody reads".to_owned()));
         };
-        log.append(&Access { at, salt, reader, document, of: &of })
+        log.append(&Access { at, salt, reader, document, of })
             .map_err(|error| ServiceFault::Access(error.to_string()))
     }
 

@@ -9,6 +9,7 @@ use axum::response::{IntoResponse, Response};
 use http::{HeaderValue, StatusCode, header};
 use semper_ttp::ca::bulk::BulkRefusal;
 use semper_ttp::ca::credential::{CredentialRefusal, IssueRefusal};
+use semper_ttp::notary::NotaryRefusal;
 use semper_ttp::party::PartyRefusal;
 use semper_ttp::registration::RegistrationRefusal;
 use serde_json::json;
@@ -145,6 +146,34 @@ codes! {
     PartyNotSuspended = "party.not_suspended" CONFLICT "The party is not suspended",
     /// The statement is not by this party, or not about what is in force.
     PartyStatement = "party.statement" UNPROCESSABLE_ENTITY "The statement cannot be accepted",
+    /// The request of an act cannot be accepted.
+    NotaryRequest = "notary.request" UNPROCESSABLE_ENTITY "The request of an act cannot be accepted",
+    /// There is no such act, or it has ended.
+    NotaryNotOpen = "notary.not_open" NOT_FOUND "There is no such act, or it has ended",
+    /// Too many acts wait.
+    NotaryFull = "notary.full" TOO_MANY_REQUESTS "Too many acts wait",
+    /// The signers cannot be taken.
+    NotarySigners = "notary.signers" UNPROCESSABLE_ENTITY "The signers cannot be taken",
+    /// This party is not one of the signers.
+    NotaryNotSigner = "notary.not_signer" FORBIDDEN "This party is not one of the signers",
+    /// This party has signed already.
+    NotaryAlreadySigned = "notary.already_signed" CONFLICT "This party has signed already",
+    /// The signature cannot be accepted.
+    NotarySignature = "notary.signature" UNPROCESSABLE_ENTITY "The signature cannot be accepted",
+    /// The act waits for something else.
+    NotaryStage = "notary.stage" CONFLICT "The act waits for something else",
+    /// Another officer has the act.
+    NotaryTakenByOther = "notary.taken_by_other" CONFLICT "Another officer has the act",
+    /// Nobody has taken the act.
+    NotaryNotTaken = "notary.not_taken" CONFLICT "Nobody has taken the act",
+    /// Another officer has to decide.
+    NotaryOwnAct = "notary.own_act" FORBIDDEN "Another officer has to decide",
+    /// The act would certify what nobody has checked.
+    NotaryChecksLacking = "notary.checks_lacking" UNPROCESSABLE_ENTITY "The act would certify what nobody has checked",
+    /// The reason is not an officer's to give.
+    NotaryReason = "notary.reason" UNPROCESSABLE_ENTITY "The reason is not an officer's to give",
+    /// Only who asked for an act withdraws it.
+    NotaryNotRequester = "notary.not_requester" FORBIDDEN "Only who asked for an act withdraws it",
     /// Too much to do.
     ServerBusy = "server.busy" TOO_MANY_REQUESTS "Too much is waiting",
     /// Not now.
@@ -157,7 +186,7 @@ impl Code {
     /// Seconds after which another try makes sense.
     const fn retry_after_secs(self) -> Option<u32> {
         match self {
-            Self::ServerBusy | Self::ServerUnavailable | Self::CaClock => Some(1),
+            Self::ServerBusy | Self::ServerUnavailable | Self::CaClock | Self::NotaryFull => Some(1),
             _ => None,
         }
     }
@@ -242,6 +271,31 @@ impl From<PartyRefusal> for Code {
             | PartyRefusal::CertificateNotExpired { .. }
             | PartyRefusal::TooManyKeysBound
             | PartyRefusal::TooManyKeys => Self::ServerFault,
+        }
+    }
+}
+
+impl From<NotaryRefusal> for Code {
+    fn from(refusal: NotaryRefusal) -> Self {
+        match refusal {
+            NotaryRefusal::NotOpen => Self::NotaryNotOpen,
+            NotaryRefusal::Full => Self::NotaryFull,
+            NotaryRefusal::Signers { .. } => Self::NotarySigners,
+            NotaryRefusal::NotSigner => Self::NotaryNotSigner,
+            NotaryRefusal::AlreadySigned => Self::NotaryAlreadySigned,
+            NotaryRefusal::Stage { .. } => Self::NotaryStage,
+            NotaryRefusal::TakenByOther { .. } => Self::NotaryTakenByOther,
+            NotaryRefusal::NotTaken => Self::NotaryNotTaken,
+            NotaryRefusal::OwnAct => Self::NotaryOwnAct,
+            NotaryRefusal::OfficerNotGood => Self::AuthForbidden,
+            NotaryRefusal::ChecksLacking { .. } => Self::NotaryChecksLacking,
+            NotaryRefusal::Reason { .. } => Self::NotaryReason,
+            NotaryRefusal::NotRequester => Self::NotaryNotRequester,
+            NotaryRefusal::Clock { .. } => Self::CaClock,
+            NotaryRefusal::AlreadyOpen
+            | NotaryRefusal::NothingToWaitFor
+            | NotaryRefusal::NoContract
+            | NotaryRefusal::NotExpired { .. } => Self::ServerFault,
         }
     }
 }

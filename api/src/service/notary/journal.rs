@@ -27,7 +27,7 @@ use tokio::sync::oneshot;
 
 use super::{
     super::{Service, ServiceFault, act::ATTEMPTS_MAX, draft, load},
-    NotaryFault, NotaryKey, RecordParts,
+    NotaryFault, NotaryKey, OfficersWord, RecordParts,
 };
 
 /// The most jobs of one turn.
@@ -54,6 +54,8 @@ pub(crate) enum Making {
     Received(Vec<u8>),
     /// An act that begins and ends at once.
     Record(Box<RecordParts>),
+    /// An act that was open, with what the officer says besides.
+    Approval(Box<OfficersWord>),
     /// A data validation certificate.
     Dvc(Box<(Request, Finding, PolicyInformation)>),
 }
@@ -373,11 +375,7 @@ impl Service {
             (JournalEffect::SignDvc, _) => unreachable!("a request of RFC 3029 brings its finding"),
             (JournalEffect::SignRecord, making) => {
                 let key = act.ok_or(NotaryFault::NotReady)?;
-                let parts = match making {
-                    Making::Record(parts) => Some(&**parts),
-                    Making::Fact | Making::Received(_) | Making::Dvc(_) => None,
-                };
-                self.sign_record(key, fact, parts, &decided.facts).map(Some)
+                self.sign_record(key, fact, making, &decided.facts).map(Some)
             }
         })
         .collect()

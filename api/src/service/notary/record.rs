@@ -18,7 +18,7 @@ use semper_ttp::{
 
 use super::{
     super::{Service, ServiceFault, act::read_fact},
-    NotaryFault, NotaryKey,
+    Making, NotaryFault, NotaryKey,
 };
 
 /// What a record has besides its fact.
@@ -30,6 +30,11 @@ pub(crate) struct RecordParts {
     pub(crate) sizes: Vec<Option<u64>>,
     /// SHA-256 of what a validation gave.
     pub(crate) validation_report: Option<Digest>,
+}
+
+/// What the officer says besides.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct OfficersWord {
     /// What the notary was paid.
     pub(crate) fee: Option<Fee>,
     /// The recording of a session.
@@ -42,16 +47,20 @@ impl Service {
         &self,
         key: &NotaryKey,
         fact: &JournalFact,
-        parts: Option<&RecordParts>,
+        making: &Making,
         facts: &[JournalFact],
     ) -> Result<Vec<u8>, NotaryFault> {
         let JournalFact::Recorded(recorded) = fact else { unreachable!("a record is of a fact of its kind") };
-        let (parts, history) = match parts {
-            Some(parts) if recorded.opened_at == recorded.at => (parts.clone(), Vec::new()),
-            given => self.opened(recorded.id, given)?,
+        let (parts, history) = match making {
+            Making::Record(parts) => (RecordParts::clone(parts), Vec::new()),
+            Making::Fact | Making::Received(_) | Making::Approval(_) | Making::Dvc(_) => self.opened(recorded.id)?,
+        };
+        let word = match making {
+            Making::Approval(word) => OfficersWord::clone(word),
+            Making::Fact | Making::Received(_) | Making::Record(_) | Making::Dvc(_) => OfficersWord::default(),
         };
         let history: Vec<_> = history.iter().chain(facts.iter().filter(|other| *other != fact)).collect();
-        let body = self.act_record(key, recorded, &parts, &history)?;
+        let body = self.act_record(key, recorded, &parts, word, &history)?;
         let common = Common { salt: Salt(B64u(self.random()?)), iat: recorded.at.into(), x: None, shown: None };
         let unsigned = Unsigned::new(&Statement { common, body }, key.algorithm, key.thumbprint)?;
         let signature = key.signer.sign_raw(unsigned.message())?;
@@ -59,7 +68,7 @@ impl Service {
     }
 
     /// The request of an open act, and what became of it.
-    fn opened(&self, act: ActId, given: Option<&RecordParts>) -> Result<(RecordParts, Vec<JournalFact>), NotaryFault> {
+    fn opened(&self, act: ActId) -> Result<(RecordParts, Vec<JournalFact>), NotaryFault> {
         let mut history = Vec::new();
         let mut request = None;
         for index in self.indexes_of_act(act)? {
@@ -72,15 +81,8 @@ impl Service {
         let gone = || ServiceFault::Facts(format!("the request of the act {act} is not there"));
         let request = ActRequest::parse(&request.ok_or_else(gone)?);
         let request = request.map_err(|fault| ServiceFault::Facts(format!("the request of the act {act}: {fault}")))?;
-        let none = vec![None; request.documents.len()];
-        let parts = given.cloned().unwrap_or(RecordParts {
-            request: request.clone(),
-            sizes: none,
-            validation_report: None,
-            fee: None,
-            recording: None,
-        });
-        Ok((RecordParts { request, ..parts }, history))
+        let sizes = vec![None; request.documents.len()];
+        Ok((RecordParts { request, sizes, validation_report: None }, history))
     }
 
     fn act_record(
@@ -88,9 +90,10 @@ impl Service {
         key: &NotaryKey,
         recorded: &RecordedAct,
         parts: &RecordParts,
+        OfficersWord { fee, recording }: OfficersWord,
         history: &[&JournalFact],
     ) -> Result<ActRecorded, ServiceFault> {
-        let RecordParts { request, sizes, validation_report, fee, recording } = parts;
+        let RecordParts { request, sizes, validation_report } = parts;
         let origin = self.reader().identity().origin();
         let service = Origin::new(origin).ok_or_else(|| ServiceFault::Facts(format!("the origin {origin}")))?;
         let held = history.iter().any(|fact| matches!(fact, JournalFact::Opened { held: true, .. }));
@@ -142,8 +145,8 @@ impl Service {
             officer: recorded.officer.map(|officer| officer.certificate.into()),
             checked: recorded.checks.iter().collect(),
             not_checked: not_checked(recorded.checks),
-            fee: fee.clone(),
-            recording: recording.clone(),
+            fee,
+            recording,
             assurance: Assurance::NonQualified,
             correction_of: request.correction_of,
         })

@@ -1,0 +1,208 @@
+//! What parties and officers ask of the journal.
+
+use semper_ledger::sequencer::Idempotency;
+use semper_ttp::{
+    crypto::jose::Key,
+    digest::Digest,
+    evidence::names,
+    id::{ActId, PartyId},
+    notary::{
+        ActType, Approve, Certify, Checks, Expire, JournalEvent, JournalFact, Open, Reason, Refuse, Release, Sign, Take,
+        Withdraw, request::ActRequest,
+    },
+    party::PartyState,
+    policy::person::{Officer, Person},
+    statement::{Jws, contract::ContractSigned},
+};
+
+use super::{
+    super::{Service, ServiceFault, act::read_fact},
+    Job, Making, NotaryFault, OfficersWord, RecordParts,
+    record::needs_no_validation,
+};
+
+impl Service {
+    /// Who is behind a certificate.
+    pub(crate) fn acting(&self, certificate: Digest) -> Result<Officer, ServiceFault> {
+        self.officer(certificate)
+    }
+
+    /// The artefact of an entry.
+    pub(crate) fn artefact_of(&self, index: u64) -> Result<Option<Vec<u8>>, ServiceFault> {
+        Ok(self.reader().artefact(index)?)
+    }
+
+    /// Asks for an act: it is certified at once, or opened where it has to wait. A repetition gets the act that the first one got.
+    pub(crate) async fn ask_for_act(
+        &self,
+        request: ActRequest,
+        bytes: Vec<u8>,
+        sizes: Vec<Option<u64>>,
+        requester: Officer,
+        idempotency: Idempotency,
+    ) -> Result<ActId, NotaryFault> {
+        let settings = &self.notary.as_ref().ok_or(NotaryFault::NoNotary)?.settings;
+        let (needs_person, life_secs) = (settings.needs_person.contains(&request.kind), settings.life_secs);
+        if !needs_no_validation(request.kind) {
+            return Err(NotaryFault::Kind(request.kind));
+        }
+        self.require_signers(&request.signers)?;
+        let (id, subject, asked) = (ActId::from(self.random()?), request.subject(), Digest::of(&bytes));
+        let held = sizes.iter().all(Option::is_some);
+        let waits = needs_person || request.kind == ActType::Contract || request.kind.needs() != Checks::none();
+        let (event, making) = if waits {
+            let signers = request.signers.iter().copied().collect();
+            let needs_person = needs_person || request.kind.needs() != Checks::none();
+            let act = request.kind;
+            let open = Open { id, act, request: asked, requester, subject, held, signers, needs_person, life_secs };
+            (JournalEvent::Open(Box::new(open)), Making::Received(bytes))
+        } else {
+            let (act, failed) = (request.kind, None);
+            let certify = Certify { id, act, request: asked, requester, subject, failed };
+            let parts = RecordParts { request, sizes, validation_report: None };
+            (JournalEvent::Certify(Box::new(certify)), Making::Record(Box::new(parts)))
+        };
+        let entered = self.enter(Job { event, idempotency: Some(idempotency), making }).await?;
+        match entered.facts.first() {
+            Some(fact) => Ok(fact.act()),
+            None => {
+                let fact: JournalFact = read_fact(&self.reader().fact(entered.index)?.unwrap_or_default())?;
+                Ok(fact.act())
+            }
+        }
+    }
+
+    /// Every signer is a registered party that is not suspended.
+    fn require_signers(&self, signers: &[PartyId]) -> Result<(), NotaryFault> {
+        for signer in signers {
+            let known = self.find_party(*signer)?;
+            if known.is_none_or(|party| matches!(party.state, PartyState::Suspended(..))) {
+                return Err(NotaryFault::Signer(format!("{signer} is no party that can sign")));
+            }
+        }
+        Ok(())
+    }
+
+    /// A signer signs.
+    pub(crate) async fn sign_act(
+        &self,
+        act: ActId,
+        bytes: Vec<u8>,
+        by: Officer,
+        idempotency: Idempotency,
+    ) -> Result<(), NotaryFault> {
+        let wrong = |why: String| NotaryFault::Signature(why);
+        let jws = Jws::parse(&bytes).map_err(|fault| wrong(fault.to_string()))?;
+        let body = jws.payload_as::<ContractSigned>().map_err(|fault| wrong(fault.to_string()))?.body;
+        if body.act != act {
+            return Err(wrong(format!("it is for the act {}", body.act)));
+        }
+        if body.service.as_str() != self.reader().identity().origin() {
+            return Err(wrong(format!("it is for the service {}", body.service.as_str())));
+        }
+        if by.person != Person::Party(body.party) {
+            return Err(wrong("it is by another party than the one that sends it".to_owned()));
+        }
+        let subject = self.journal()?.open.get(&act).map(|open| open.subject);
+        if subject.is_some_and(|subject| subject != body.document.into()) {
+            return Err(wrong("it is over another document than the act's".to_owned()));
+        }
+        let certificate = self.signing_certificate(&jws, &body)?;
+        let sign = Sign { id: act, signer: body.party, certificate, signature: Digest::of(&bytes) };
+        let event = JournalEvent::Sign(sign);
+        self.enter(Job { event, idempotency: Some(idempotency), making: Making::Received(bytes) }).await?;
+        Ok(())
+    }
+
+    /// The certificate of the key that signed, if it is the party's and good now.
+    fn signing_certificate(&self, jws: &Jws, body: &ContractSigned) -> Result<Digest, NotaryFault> {
+        let wrong = |why: &str| NotaryFault::Signature(why.to_owned());
+        let party = self.find_party(body.party)?.ok_or_else(|| wrong("there is no such party"))?;
+        if !party.state.may_act_by(body.key, self.now()) {
+            return Err(wrong("the key is not one by which the party may act now"));
+        }
+        let bound = party.state.party().and_then(|party| party.keys.get(&body.key)).map(|key| key.certificate);
+        let bound = bound.ok_or_else(|| wrong("the key is not one of the party's"))?;
+        let (_, certificate) =
+            self.good_certificate(&bound)?.ok_or_else(|| wrong("the certificate of its key is not good now"))?;
+        let key = Key::from_spki_der(&certificate.spki_der()).map_err(|_| wrong("its key signs no statements"))?;
+        jws.verify(&key).map_err(|fault| NotaryFault::Signature(fault.to_string()))?;
+        Ok(bound)
+    }
+
+    /// An officer takes an act.
+    pub(crate) async fn take_act(&self, id: ActId, officer: Officer, key: Idempotency) -> Result<(), NotaryFault> {
+        self.enter_event(JournalEvent::Take(Take { id, officer, officer_good: true }), key).await
+    }
+
+    /// An officer gives an act back.
+    pub(crate) async fn release_act(&self, id: ActId, officer: Officer, key: Idempotency) -> Result<(), NotaryFault> {
+        self.enter_event(JournalEvent::Release(Release { id, officer }), key).await
+    }
+
+    /// An officer refuses an act.
+    pub(crate) async fn refuse_act(
+        &self,
+        id: ActId,
+        officer: Officer,
+        reason: Reason,
+        key: Idempotency,
+    ) -> Result<(), NotaryFault> {
+        self.enter_event(JournalEvent::Refuse(Refuse { id, officer, officer_good: true, reason }), key).await
+    }
+
+    /// Whoever asked takes an act back.
+    pub(crate) async fn withdraw_act(&self, id: ActId, by: Officer, key: Idempotency) -> Result<(), NotaryFault> {
+        self.enter_event(JournalEvent::Withdraw(Withdraw { id, by }), key).await
+    }
+
+    /// An officer approves an act, and says what it cost and where the session was recorded.
+    pub(crate) async fn approve_act(
+        &self,
+        id: ActId,
+        officer: Officer,
+        checks: Checks,
+        word: OfficersWord,
+        key: Idempotency,
+    ) -> Result<(), NotaryFault> {
+        let event = JournalEvent::Approve(Approve { id, officer, officer_good: true, checks });
+        self.enter(Job { event, idempotency: Some(key), making: Making::Approval(Box::new(word)) }).await?;
+        Ok(())
+    }
+
+    async fn enter_event(&self, event: JournalEvent, key: Idempotency) -> Result<(), NotaryFault> {
+        self.enter(Job { event, idempotency: Some(key), making: Making::Fact }).await?;
+        Ok(())
+    }
+
+    /// Ends the acts that were open for too long. Gives how many.
+    ///
+    /// # Errors
+    /// [`NotaryFault`].
+    pub async fn expire_acts(&self) -> Result<usize, NotaryFault> {
+        if self.notary.is_none() {
+            return Ok(0);
+        }
+        let now = self.now();
+        let mut ended = 0;
+        for (id, _) in self.open_acts()?.into_iter().filter(|(_, act)| act.expires_at <= now) {
+            let event = JournalEvent::Expire(Expire { id });
+            self.enter(Job { event, idempotency: None, making: Making::Fact }).await?;
+            ended += 1;
+        }
+        Ok(ended)
+    }
+
+    /// A page of the journal. The read is a line of the access log before anything is shown. Blocks.
+    pub(crate) fn read_journal(
+        &self,
+        from: u64,
+        most: usize,
+        reader: Digest,
+    ) -> Result<(Vec<(u64, JournalFact)>, Option<u64>), NotaryFault> {
+        let page = self.journal_page(from, most)?;
+        let document = Digest::of(&names::journal_from(from));
+        self.log_access("notary/journal", reader, document)?;
+        Ok(page)
+    }
+}

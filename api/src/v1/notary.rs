@@ -1,0 +1,400 @@
+//! Notarial acts: a party asks, signers sign, an officer decides what needs a person, and the record is there for good.
+//!
+//! What is asked stands in the member `act` of the request's body, whose exact octets the record names by their SHA-256; octets of
+//! documents come beside it and are not part of that. A requester sees its own acts, signers those that they are to sign, notary officers
+//! and auditors all of them.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, Query, State};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::{HeaderMap, HeaderValue, StatusCode, header};
+use semper_ledger::sequencer::Idempotency;
+use semper_ttp::digest::Digest;
+use semper_ttp::id::ActId;
+use semper_ttp::notary::{
+    Checks, JournalFact, OfficerCheck, OpenAct, Reason, RecordedAct, Stage, request::ActRequest,
+};
+use semper_ttp::policy::person::{Officer, Person};
+use semper_ttp::policy::roles::TrustedRole::{self, Auditor, NotaryOfficer};
+use semper_ttp::statement::act::{Fee, Recording};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+use serde_json::{Map, Value, json};
+
+use super::body::{self, Body, StatementBody, idempotency};
+use super::principal::Principal;
+use super::problem::{Code, Problem};
+use crate::router::App;
+use crate::service::{KnownAct, NotaryFault, OfficersWord};
+
+/// Who sees every act.
+pub(super) const READERS: &[TrustedRole] = &[NotaryOfficer, Auditor];
+
+/// Most lines of a page.
+const PAGE_MAX: usize = 100;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskRequest<'a> {
+    #[serde(borrow)]
+    act: &'a RawValue,
+    /// Octets of the documents in their order, base64.
+    contents: Option<Vec<String>>,
+}
+
+/// `POST /v1/notary/acts`.
+pub(super) async fn ask(
+    State(app): State<Arc<App>>,
+    principal: Principal,
+    headers: HeaderMap,
+    Body(bytes): Body,
+) -> Result<Response, Problem> {
+    let malformed = |why: String| Problem::new(Code::HttpMalformed, why);
+    semper_ttp::json::read_object(&bytes).map_err(|fault| malformed(fault.to_string()))?;
+    let AskRequest { act, contents } =
+        serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    let wrong = |why: String| Problem::new(Code::NotaryRequest, why);
+    let request_bytes = act.get().as_bytes().to_vec();
+    let request = ActRequest::parse(&request_bytes).map_err(|fault| wrong(fault.to_string()))?;
+    let sizes = match contents {
+        None => vec![None; request.documents.len()],
+        Some(contents) => shown(&request, &contents).map_err(wrong)?,
+    };
+    let repetition = idempotency(&headers, &principal.digest(), "act", &[], &request_bytes)?;
+    let by = acting(&app, &principal)?;
+    let act = app.service.ask_for_act(request, request_bytes, sizes, by, repetition).await?;
+    let known = find(&app, act)?;
+    let place = HeaderValue::try_from(format!("/v1/notary/acts/{act}")).expect("base64url is ASCII");
+    let answer = Json(described(&app, act, &known)?);
+    Ok((StatusCode::CREATED, [(header::LOCATION, place)], answer).into_response())
+}
+
+/// How long each document is, if these are its octets.
+fn shown(request: &ActRequest, contents: &[String]) -> Result<Vec<Option<u64>>, String> {
+    if contents.len() != request.documents.len() {
+        return Err(format!("contents: {} for {} documents", contents.len(), request.documents.len()));
+    }
+    let of_one = |(place, (document, content)): (usize, (&semper_ttp::notary::request::RequestedDocument, &String))| {
+        let octets = BASE64_STANDARD.decode(content).map_err(|_| format!("contents: {place} is not base64"))?;
+        if Digest::of(&octets) != document.sha256.into() {
+            return Err(format!("contents: {place} has another SHA-256 than its document"));
+        }
+        Ok(Some(octets.len() as u64))
+    };
+    request.documents.iter().zip(contents).enumerate().map(of_one).collect()
+}
+
+/// `GET /v1/notary/acts/{id}`.
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Path(act): Path<ActId>,
+    principal: Principal,
+) -> Result<Response, Problem> {
+    let known = visible(&app, act, &principal)?;
+    Ok(Json(described(&app, act, &known)?).into_response())
+}
+
+/// `GET /v1/notary/acts/{id}/record`: the signed record, as it was released.
+pub(super) async fn record(
+    State(app): State<Arc<App>>,
+    Path(act): Path<ActId>,
+    principal: Principal,
+) -> Result<Response, Problem> {
+    let known = visible(&app, act, &principal)?;
+    let (index, _) = known.recorded().ok_or_else(|| Problem::new(Code::HttpNotFound, "the act has not ended yet"))?;
+    document(&app, index, "application/jose")
+}
+
+/// `POST /v1/notary/acts/{id}/signatures`: a statement `contract/signed`.
+pub(super) async fn sign(
+    State(app): State<Arc<App>>,
+    Path(act): Path<ActId>,
+    principal: Principal,
+    headers: HeaderMap,
+    StatementBody(bytes): StatementBody,
+) -> Result<Response, Problem> {
+    let repetition = idempotency(&headers, &principal.digest(), "signature", act.octets(), &bytes)?;
+    let by = acting(&app, &principal)?;
+    app.service.sign_act(act, bytes.to_vec(), by, repetition).await?;
+    Ok(Json(described(&app, act, &find(&app, act)?)?).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Nothing {}
+
+/// `POST /v1/notary/acts/{id}/take`.
+pub(super) async fn take(
+    State(app): State<Arc<App>>,
+    Path(act): Path<ActId>,
+    principal: Principal,
+    headers: HeaderMap,
+    Body(bytes): Body,
+) -> Result<Response, Problem> {
+    let Nothing {} = body::json(&bytes)?;
+    let repetition = idempotency(&headers, &principal.digest(), "take", act.octets(), &bytes)?;
+    app.service.take_act(act, acting(&app, &principal)?, repetition).await?;
+    Ok(Json(described(&app, act, &find(&app, act)?)?).into_response())
+}
+
+/// `POST /v1/notary/acts/{id}/release`.
+pub(super) async fn release(
+    State(app): State<Arc<App>>,
+    Path(act): Path<ActId>,
+    principal: Principal,
+    headers: HeaderMap,
+    Body(bytes): Body,
+) -> Result<Response, Problem> {
+    let Nothing {} = body::json(&bytes)?;
+    let repetition = idempotency(&headers, &principal.digest(), "release", act.octets(), &bytes)?;
+    app.service.release_act(act, acting(&app, &principal)?, repetition).await?;
+    Ok(Json(described(&app, act, &find(&app, act)?)?).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct ApproveRequest {
+    checked: Vec<OfficerCheck>,
+    fee: Option<Fee>,
+    recording: Option<Recording>,
+}
+
+/// `POST /v1/notary/acts/{id}/approve`.
+pub(super) async fn approve(
+    State(app): State<Arc<App>>,
+    Path(act): Path<ActId>,
+    principal: Principal,
+    headers: HeaderMap,
+    Body(bytes): Body,
+) -> Result<Response, Problem> {
+    let ApproveRequest { checked, fee, recording } = body::json(&bytes)?;
+    if fee.as_ref().is_some_and(|fee| !fee.is_sound()) {
+        return Err(Problem::new(Code::HttpMalformed, "fee: minor units as a decimal number, and an ISO 4217 code"));
+    }
+    let repetition = idempotency(&headers, &principal.digest(), "approve", act.octets(), &bytes)?;
+    let checks: Checks = checked.into_iter().collect();
+    app.service.approve_act(act, acting(&app, &principal)?, checks, OfficersWord { fee, recording }, repetition).await?;
+    Ok(Json(described(&app, act, &find(&app, act)?)?).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct RefuseRequest {
+    reason: Reason,
+}
+
+/// `POST /v1/notary/acts/{id}/refuse`.
+pub(super) async fn refuse(
+    State(app): State<Arc<App>>,
+    Path(act): Path<ActId>,
+    principal: Principal,
+    headers: HeaderMap,
+    Body(bytes): Body,
+) -> Result<Response, Problem> {
+    let RefuseRequest { reason } = body::json(&bytes)?;
+    let repetition = idempotency(&headers, &principal.digest(), "refuse", act.octets(), &bytes)?;
+    app.service.refuse_act(act, acting(&app, &principal)?, reason, repetition).await?;
+    Ok(Json(described(&app, act, &find(&app, act)?)?).into_response())
+}
+
+/// `POST /v1/notary/acts/{id}/withdraw`.
+pub(super) async fn withdraw(
+    State(app): State<Arc<App>>,
+    Path(act): Path<ActId>,
+    principal: Principal,
+    headers: HeaderMap,
+    Body(bytes): Body,
+) -> Result<Response, Problem> {
+    let Nothing {} = body::json(&bytes)?;
+    let repetition: Idempotency = idempotency(&headers, &principal.digest(), "withdraw", act.octets(), &bytes)?;
+    let _ = visible(&app, act, &principal)?;
+    app.service.withdraw_act(act, acting(&app, &principal)?, repetition).await?;
+    Ok(Json(described(&app, act, &find(&app, act)?)?).into_response())
+}
+
+/// `GET /v1/notary/worklist`: the acts that wait for a person, oldest first.
+pub(super) async fn worklist(State(app): State<Arc<App>>) -> Result<Response, Problem> {
+    let open = app.service.open_acts().map_err(|fault| Problem::fault(&fault))?;
+    let waiting = open.into_iter().filter(|(_, act)| act.needs_person && act.stage() != Stage::Collecting);
+    let acts: Vec<_> = waiting.map(|(id, act)| Value::Object(of_open(id, &act))).collect();
+    Ok(Json(json!({ "acts": acts })).into_response())
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Page {
+    from: Option<u64>,
+    limit: Option<usize>,
+}
+
+/// `GET /v1/notary/journal`: by number. What it tells names nobody but parties and certificates; the read is logged all the same.
+pub(super) async fn journal(
+    State(app): State<Arc<App>>,
+    principal: Principal,
+    Query(Page { from, limit }): Query<Page>,
+) -> Result<Response, Problem> {
+    let most = limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
+    let (service, from) = (app.service.clone(), from.unwrap_or(1));
+    let reader = principal.digest();
+    let (page, next) = body::blocking(move || service.read_journal(from, most, reader)).await??;
+    let lines: Vec<_> = page.iter().map(|(index, fact)| of_fact(*index, fact)).collect();
+    Ok(Json(json!({ "journal": lines, "next": next })).into_response())
+}
+
+/// The person behind a certificate that the route has admitted.
+fn acting(app: &App, principal: &Principal) -> Result<Officer, Problem> {
+    Ok(app.service.acting(principal.digest())?)
+}
+
+fn none() -> Problem {
+    Problem::new(Code::NotaryNotOpen, "there is no such act, or not for you")
+}
+
+fn find(app: &App, act: ActId) -> Result<KnownAct, Problem> {
+    app.service.find_act(act).map_err(|fault| Problem::fault(&fault))?.ok_or_else(none)
+}
+
+/// An act, if the caller may see it; to others there is none.
+fn visible(app: &App, act: ActId, principal: &Principal) -> Result<KnownAct, Problem> {
+    let known = find(app, act)?;
+    if READERS.iter().any(|role| principal.has(*role)) || known.is_of(&acting(app, principal)?) {
+        return Ok(known);
+    }
+    Err(none())
+}
+
+fn document(app: &App, index: u64, media_type: &'static str) -> Result<Response, Problem> {
+    let artefact = app.service.artefact_of(index).map_err(|fault| Problem::fault(&fault))?;
+    let bytes = artefact.ok_or_else(|| Problem::new(Code::RegistrationErased, "the record was erased"))?;
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    Ok((headers, bytes).into_response())
+}
+
+/// An act as it stands now, with what may be done and who is waited for.
+fn described(app: &App, id: ActId, known: &KnownAct) -> Result<Value, Problem> {
+    if let Some((entry, recorded)) = known.recorded() {
+        let mut members = of_recorded(recorded);
+        members.insert("entry".to_owned(), entry.into());
+        members.insert("allowed_actions".to_owned(), json!([]));
+        members.insert("record".to_owned(), format!("/v1/notary/acts/{id}/record").into());
+        return Ok(Value::Object(members));
+    }
+    let journal = app.service.journal().map_err(|fault| Problem::fault(&fault))?;
+    let open = journal.open.get(&id).ok_or_else(|| Problem::fault(&"an act is neither open nor recorded"))?;
+    Ok(Value::Object(of_open(id, open)))
+}
+
+fn object(value: Value) -> Map<String, Value> {
+    match value {
+        Value::Object(members) => members,
+        _ => Map::new(),
+    }
+}
+
+fn person(officer: &Officer) -> Value {
+    let party = match officer.person {
+        Person::Party(party) => Some(party),
+        Person::Certificate(_) => None,
+    };
+    json!({ "certificate": officer.certificate.to_string(), "party": party })
+}
+
+fn of_open(id: ActId, act: &OpenAct) -> Map<String, Value> {
+    let (waiting_on, allowed): (_, &[&str]) = match act.stage() {
+        Stage::Collecting => (json!({ "signers": act.missing }), &["sign", "withdraw"]),
+        Stage::Waiting => (json!({ "officer": Value::Null }), &["take", "withdraw"]),
+        Stage::Taken => {
+            let officer = act.taken.map(|(officer, _)| officer.certificate.to_string());
+            (json!({ "officer": officer }), &["approve", "refuse", "release", "withdraw"])
+        }
+    };
+    object(json!({
+        "act": id,
+        "kind": act.act,
+        "journal_no": act.number,
+        "opened_at": act.at.millis(),
+        "requester": person(&act.requester),
+        "request": act.request.to_string(),
+        "subject": act.subject.to_string(),
+        "signers": act.signers,
+        "state": act.stage().name(),
+        "waiting_on": waiting_on,
+        "due_by": act.expires_at.millis(),
+        "allowed_actions": allowed,
+    }))
+}
+
+fn of_recorded(recorded: &RecordedAct) -> Map<String, Value> {
+    object(json!({
+        "act": recorded.id,
+        "kind": recorded.act,
+        "journal_no": recorded.number,
+        "opened_at": recorded.opened_at.millis(),
+        "completed_at": recorded.at.millis(),
+        "requester": person(&recorded.requester),
+        "request": recorded.request.to_string(),
+        "subject": recorded.subject.to_string(),
+        "state": recorded.outcome(),
+        "reason": recorded.reason,
+        "officer": recorded.officer.as_ref().map(person),
+        "checked": recorded.checks.iter().collect::<Vec<_>>(),
+    }))
+}
+
+/// A line of the journal.
+fn of_fact(entry: u64, fact: &JournalFact) -> Value {
+    let mut members = match fact {
+        JournalFact::Recorded(recorded) => of_recorded(recorded),
+        JournalFact::Validated { id, number, at, service, request, requester, subject, granted, .. } => object(json!({
+            "act": id,
+            "kind": service.name(),
+            "journal_no": number,
+            "opened_at": at.millis(),
+            "completed_at": at.millis(),
+            "requester": requester.as_ref().map(person),
+            "request": request.to_string(),
+            "subject": subject.to_string(),
+            "state": "performed",
+            "granted": granted,
+        })),
+        JournalFact::Opened { id, number, at, act, request, requester, subject, .. } => object(json!({
+            "act": id,
+            "kind": act,
+            "journal_no": number,
+            "opened_at": at.millis(),
+            "requester": person(requester),
+            "request": request.to_string(),
+            "subject": subject.to_string(),
+            "state": "opened",
+        })),
+        JournalFact::Signed { .. } | JournalFact::Assigned { .. } => Map::new(),
+    };
+    members.insert("entry".to_owned(), entry.into());
+    Value::Object(members)
+}
+
+impl From<NotaryFault> for Problem {
+    fn from(fault: NotaryFault) -> Self {
+        match fault {
+            NotaryFault::Refused(refusal) => match Code::from(refusal.clone()) {
+                Code::ServerFault => Self::fault(&refusal),
+                code => Self::new(code, refusal.to_string()),
+            },
+            NotaryFault::NoNotary => Self::new(Code::HttpNotFound, fault.to_string()),
+            NotaryFault::NotReady => Self::new(Code::ServerUnavailable, fault.to_string()),
+            NotaryFault::KeyReused => Self::key_reused(),
+            NotaryFault::Busy => Self::new(Code::ServerBusy, fault.to_string()),
+            NotaryFault::Record(_) | NotaryFault::Kind(_) => Self::new(Code::NotaryRequest, fault.to_string()),
+            NotaryFault::Signature(why) => Self::new(Code::NotarySignature, why),
+            NotaryFault::Signer(why) => Self::new(Code::NotarySigners, why),
+            NotaryFault::Fault(fault) => fault.into(),
+        }
+    }
+}
