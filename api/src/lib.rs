@@ -10,6 +10,7 @@ mod authorities;
 pub mod backup;
 mod body;
 pub mod client;
+mod dvcs;
 mod gzip;
 pub mod hsm;
 mod ledger;
@@ -35,7 +36,7 @@ pub use authorities::{Authorities, AuthorityKey, LIST_OF_ALL_SECS};
 pub use service::{
     ActFault, CeremonyFault, CredentialFault, Endpoint, Imported, IssuedCertificate, KeyParts, KeyStanding, KeyStore,
     KeyStoreFault, KnownApplication, KnownCertificate, KnownIssue, KnownKey, KnownList, KnownParty, Listener,
-    NoticeParts, OCSP_LIFE_SECS, PartyFault, Policies, PolicyInForce, Preview, RegistrationFault, RegistrationParts,
+    DvcsSettings, NotaryFault, NotaryParts, NotarySettings, NoticeParts, OCSP_LIFE_SECS, PartyFault, Policies, PolicyInForce, Preview, RegistrationFault, RegistrationParts,
     ResponderKey, RevokeFault, Rotated, RotationCause, RotationFault, Service, ServiceParts, Statements, TimeSource,
     ToIssue, ToRevoke, draft,
 };

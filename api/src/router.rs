@@ -8,7 +8,7 @@ use axum::{
     routing::{get, post},
 };
 
-use crate::{ledger, ocsp, problem::Problem, service::Service, timestamp, v1, well_known};
+use crate::{dvcs, ledger, ocsp, problem::Problem, service::Service, timestamp, v1, well_known};
 
 /// What handlers share.
 pub struct App {
@@ -34,7 +34,7 @@ pub fn plain(app: Arc<App>) -> Router {
 
 /// The HTTPS listener: the same, and what only those may do whom their certificates name.
 pub fn secure(app: Arc<App>) -> Router {
-    open_to_all().merge(v1::routes(&app)).with_state(app)
+    open_to_all().route("/dvcs", post(dvcs::post)).merge(v1::routes(&app)).with_state(app)
 }
 
 /// What anybody may ask for, who asks with or without TLS.
@@ -74,6 +74,7 @@ pub fn label(path: &str) -> &'static str {
         "/ledger/proof/inclusion" => "/ledger/proof/inclusion",
         "/ledger/proof/consistency" => "/ledger/proof/consistency",
         "/ocsp" => "/ocsp",
+        "/dvcs" => "/dvcs",
         "/.well-known/semper" | "/.well-known/semper/cps" | "/.well-known/semper/pds" => "/.well-known/semper",
         "/metrics" => "/metrics",
         "/healthz" => "/healthz",

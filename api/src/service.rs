@@ -62,7 +62,7 @@ pub use self::{
     dual_control::RevokeFault,
     keys::{KeyParts, KeyStanding, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
     known::{KnownCertificate, KnownIssue, KnownList},
-    notary::{KnownAct, NotaryFault, NotaryParts, NotarySettings},
+    notary::{DvcsSettings, KnownAct, NotaryFault, NotaryParts, NotarySettings},
     notices::NoticeParts,
     ocsp::{OCSP_LIFE_SECS, ResponderKey},
     offline::Imported,

@@ -18,6 +18,7 @@ mod endpoints;
 mod identity;
 mod keys;
 mod listen;
+mod notary;
 mod notices;
 mod secret;
 mod sections;
@@ -36,6 +37,7 @@ pub(crate) use endpoints::{ENDPOINTS, endpoint_settings};
 pub(crate) use identity::{Identity, IdentityIncomplete};
 pub(crate) use keys::Keys;
 pub(crate) use listen::Listen;
+pub(crate) use notary::Notary;
 pub(crate) use notices::Notices;
 pub(crate) use secret::{Secret, SecretError};
 pub(crate) use sections::{
@@ -65,6 +67,7 @@ pub(crate) struct Config {
     pub(crate) shutdown: Shutdown,
     pub(crate) statements: Statements,
     pub(crate) notices: Notices,
+    pub(crate) notary: Notary,
 }
 
 /// Why a configuration is not taken. Each names the key and says what would be taken, so that the line can be put right
@@ -155,6 +158,7 @@ impl Config {
         self.shutdown.verify(&mut faults);
         self.statements.verify(&mut faults);
         self.notices.verify(&mut faults);
+        self.notary.verify(self.clock.source, &mut faults);
         identity::verify(&self.ledger, &self.service, &mut faults);
         self.verify_between(&mut faults);
         if faults.0.is_empty() { Ok(()) } else { Err(ConfigError::Refused(faults.0)) }

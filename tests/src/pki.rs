@@ -445,6 +445,7 @@ fn service(
         policies,
         statements: Statements::default(),
         notices: None,
+        notary: None,
         registration: RegistrationParts::default(),
     });
     let service = service.expect("a service");

@@ -8,6 +8,7 @@
 
 mod act;
 mod desk;
+mod dvcs;
 mod find;
 mod journal;
 mod record;
@@ -23,7 +24,7 @@ use semper_ttp::{
     statement::StatementFault,
 };
 
-pub use self::find::KnownAct;
+pub use self::{dvcs::DvcsSettings, find::KnownAct};
 pub(super) use self::desk::NotaryKey;
 pub(crate) use self::{
     journal::{Job, Making},
@@ -47,6 +48,8 @@ pub struct NotaryParts {
 pub struct NotarySettings {
     /// Acts that wait for an officer.
     pub needs_person: BTreeSet<ActType>,
+    /// Requests of RFC 3029.
+    pub dvcs: DvcsSettings,
     /// How long an act may be open, seconds.
     pub life_secs: u64,
     /// Jobs that may wait for their turn.

@@ -67,9 +67,8 @@ pub(super) async fn ask(
     let repetition = idempotency(&headers, &principal.digest(), "act", &[], &request_bytes)?;
     let by = acting(&app, &principal)?;
     let act = app.service.ask_for_act(request, request_bytes, sizes, by, repetition).await?;
-    let known = find(&app, act)?;
     let place = HeaderValue::try_from(format!("/v1/notary/acts/{act}")).expect("base64url is ASCII");
-    let answer = Json(described(&app, act, &known)?);
+    let answer = now(&app, act, &principal, &by)?;
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], answer).into_response())
 }
 
@@ -94,8 +93,8 @@ pub(super) async fn show(
     Path(act): Path<ActId>,
     principal: Principal,
 ) -> Result<Response, Problem> {
-    let known = visible(&app, act, &principal)?;
-    Ok(Json(described(&app, act, &known)?).into_response())
+    let (known, by) = visible(&app, act, &principal).await?;
+    Ok(Json(described(&app, act, &known, &principal, &by)?).into_response())
 }
 
 /// `GET /v1/notary/acts/{id}/record`: the signed record, as it was released.
@@ -104,7 +103,7 @@ pub(super) async fn record(
     Path(act): Path<ActId>,
     principal: Principal,
 ) -> Result<Response, Problem> {
-    let known = visible(&app, act, &principal)?;
+    let (known, _) = visible(&app, act, &principal).await?;
     let (index, _) = known.recorded().ok_or_else(|| Problem::new(Code::HttpNotFound, "the act has not ended yet"))?;
     document(&app, index, "application/jose")
 }
@@ -120,7 +119,7 @@ pub(super) async fn sign(
     let repetition = idempotency(&headers, &principal.digest(), "signature", act.octets(), &bytes)?;
     let by = acting(&app, &principal)?;
     app.service.sign_act(act, bytes.to_vec(), by, repetition).await?;
-    Ok(Json(described(&app, act, &find(&app, act)?)?).into_response())
+    now(&app, act, &principal, &by)
 }
 
 #[derive(Deserialize)]
@@ -137,8 +136,9 @@ pub(super) async fn take(
 ) -> Result<Response, Problem> {
     let Nothing {} = body::json(&bytes)?;
     let repetition = idempotency(&headers, &principal.digest(), "take", act.octets(), &bytes)?;
-    app.service.take_act(act, acting(&app, &principal)?, repetition).await?;
-    Ok(Json(described(&app, act, &find(&app, act)?)?).into_response())
+    let by = acting(&app, &principal)?;
+    app.service.take_act(act, by, repetition).await?;
+    now(&app, act, &principal, &by)
 }
 
 /// `POST /v1/notary/acts/{id}/release`.
@@ -151,8 +151,9 @@ pub(super) async fn release(
 ) -> Result<Response, Problem> {
     let Nothing {} = body::json(&bytes)?;
     let repetition = idempotency(&headers, &principal.digest(), "release", act.octets(), &bytes)?;
-    app.service.release_act(act, acting(&app, &principal)?, repetition).await?;
-    Ok(Json(described(&app, act, &find(&app, act)?)?).into_response())
+    let by = acting(&app, &principal)?;
+    app.service.release_act(act, by, repetition).await?;
+    now(&app, act, &principal, &by)
 }
 
 #[derive(Deserialize)]
@@ -177,8 +178,9 @@ pub(super) async fn approve(
     }
     let repetition = idempotency(&headers, &principal.digest(), "approve", act.octets(), &bytes)?;
     let checks: Checks = checked.into_iter().collect();
-    app.service.approve_act(act, acting(&app, &principal)?, checks, OfficersWord { fee, recording }, repetition).await?;
-    Ok(Json(described(&app, act, &find(&app, act)?)?).into_response())
+    let by = acting(&app, &principal)?;
+    app.service.approve_act(act, by, checks, OfficersWord { fee, recording }, repetition).await?;
+    now(&app, act, &principal, &by)
 }
 
 #[derive(Deserialize)]
@@ -197,8 +199,9 @@ pub(super) async fn refuse(
 ) -> Result<Response, Problem> {
     let RefuseRequest { reason } = body::json(&bytes)?;
     let repetition = idempotency(&headers, &principal.digest(), "refuse", act.octets(), &bytes)?;
-    app.service.refuse_act(act, acting(&app, &principal)?, reason, repetition).await?;
-    Ok(Json(described(&app, act, &find(&app, act)?)?).into_response())
+    let by = acting(&app, &principal)?;
+    app.service.refuse_act(act, by, reason, repetition).await?;
+    now(&app, act, &principal, &by)
 }
 
 /// `POST /v1/notary/acts/{id}/withdraw`.
@@ -211,16 +214,19 @@ pub(super) async fn withdraw(
 ) -> Result<Response, Problem> {
     let Nothing {} = body::json(&bytes)?;
     let repetition: Idempotency = idempotency(&headers, &principal.digest(), "withdraw", act.octets(), &bytes)?;
-    let _ = visible(&app, act, &principal)?;
-    app.service.withdraw_act(act, acting(&app, &principal)?, repetition).await?;
-    Ok(Json(described(&app, act, &find(&app, act)?)?).into_response())
+    let (_, by) = visible(&app, act, &principal).await?;
+    app.service.withdraw_act(act, by, repetition).await?;
+    now(&app, act, &principal, &by)
 }
 
-/// `GET /v1/notary/worklist`: the acts that wait for a person, oldest first.
-pub(super) async fn worklist(State(app): State<Arc<App>>) -> Result<Response, Problem> {
-    let open = app.service.open_acts().map_err(|fault| Problem::fault(&fault))?;
+/// `GET /v1/notary/worklist`: the acts that wait for a person, oldest first. The read is logged.
+pub(super) async fn worklist(State(app): State<Arc<App>>, principal: Principal) -> Result<Response, Problem> {
+    let (service, reader) = (app.service.clone(), principal.digest());
+    let open = body::blocking(move || service.read_worklist(reader)).await??;
+    let by = acting(&app, &principal)?;
+    let is_notary = principal.has(NotaryOfficer);
     let waiting = open.into_iter().filter(|(_, act)| act.needs_person && act.stage() != Stage::Collecting);
-    let acts: Vec<_> = waiting.map(|(id, act)| Value::Object(of_open(id, &act))).collect();
+    let acts: Vec<_> = waiting.map(|(id, act)| Value::Object(of_open(id, &act, &by, is_notary))).collect();
     Ok(Json(json!({ "acts": acts })).into_response())
 }
 
@@ -258,13 +264,23 @@ fn find(app: &App, act: ActId) -> Result<KnownAct, Problem> {
     app.service.find_act(act).map_err(|fault| Problem::fault(&fault))?.ok_or_else(none)
 }
 
-/// An act, if the caller may see it; to others there is none.
-fn visible(app: &App, act: ActId, principal: &Principal) -> Result<KnownAct, Problem> {
-    let known = find(app, act)?;
-    if READERS.iter().any(|role| principal.has(*role)) || known.is_of(&acting(app, principal)?) {
-        return Ok(known);
+/// An act and who asks, if the caller may see it; to others there is none. Whoever has no part in it leaves a line in the access log.
+async fn visible(app: &App, act: ActId, principal: &Principal) -> Result<(KnownAct, Officer), Problem> {
+    let (known, by) = (find(app, act)?, acting(app, principal)?);
+    if known.is_of(&by) {
+        return Ok((known, by));
     }
-    Err(none())
+    if !READERS.iter().any(|role| principal.has(*role)) {
+        return Err(none());
+    }
+    let (service, reader) = (app.service.clone(), principal.digest());
+    body::blocking(move || service.log_act_access(act, reader)).await??;
+    Ok((known, by))
+}
+
+/// An act as it stands after what was asked.
+fn now(app: &App, act: ActId, principal: &Principal, by: &Officer) -> Result<Response, Problem> {
+    Ok(Json(described(app, act, &find(app, act)?, principal, by)?).into_response())
 }
 
 fn document(app: &App, index: u64, media_type: &'static str) -> Result<Response, Problem> {
@@ -278,7 +294,13 @@ fn document(app: &App, index: u64, media_type: &'static str) -> Result<Response,
 }
 
 /// An act as it stands now, with what may be done and who is waited for.
-fn described(app: &App, id: ActId, known: &KnownAct) -> Result<Value, Problem> {
+fn described(
+    app: &App,
+    id: ActId,
+    known: &KnownAct,
+    principal: &Principal,
+    by: &Officer,
+) -> Result<Value, Problem> {
     if let Some((entry, recorded)) = known.recorded() {
         let mut members = of_recorded(recorded);
         members.insert("entry".to_owned(), entry.into());
@@ -288,7 +310,26 @@ fn described(app: &App, id: ActId, known: &KnownAct) -> Result<Value, Problem> {
     }
     let journal = app.service.journal().map_err(|fault| Problem::fault(&fault))?;
     let open = journal.open.get(&id).ok_or_else(|| Problem::fault(&"an act is neither open nor recorded"))?;
-    Ok(Value::Object(of_open(id, open)))
+    Ok(Value::Object(of_open(id, open, by, principal.has(NotaryOfficer))))
+}
+
+/// What the caller may do with an act that is open.
+fn allowed(act: &OpenAct, by: &Officer, is_notary: bool) -> Vec<&'static str> {
+    let signs = matches!(by.person, Person::Party(party) if act.missing.contains(&party));
+    let decides = is_notary && act.needs_person && !act.concerns(by);
+    let mut allowed = Vec::new();
+    match act.stage() {
+        Stage::Collecting if signs => allowed.push("sign"),
+        Stage::Waiting if decides => allowed.push("take"),
+        Stage::Taken if decides && act.taken.is_some_and(|(taken, _)| taken.is(by)) => {
+            allowed.extend(["approve", "refuse", "release"]);
+        }
+        Stage::Collecting | Stage::Waiting | Stage::Taken => {}
+    }
+    if act.requester.is(by) {
+        allowed.push("withdraw");
+    }
+    allowed
 }
 
 fn object(value: Value) -> Map<String, Value> {
@@ -306,28 +347,26 @@ fn person(officer: &Officer) -> Value {
     json!({ "certificate": officer.certificate.to_string(), "party": party })
 }
 
-fn of_open(id: ActId, act: &OpenAct) -> Map<String, Value> {
-    let (waiting_on, allowed): (_, &[&str]) = match act.stage() {
-        Stage::Collecting => (json!({ "signers": act.missing }), &["sign", "withdraw"]),
-        Stage::Waiting => (json!({ "officer": Value::Null }), &["take", "withdraw"]),
-        Stage::Taken => {
-            let officer = act.taken.map(|(officer, _)| officer.certificate.to_string());
-            (json!({ "officer": officer }), &["approve", "refuse", "release", "withdraw"])
+fn of_open(id: ActId, act: &OpenAct, by: &Officer, is_notary: bool) -> Map<String, Value> {
+    let waiting_on = match act.stage() {
+        Stage::Collecting => json!({ "signers": act.missing }),
+        Stage::Waiting | Stage::Taken => {
+            json!({ "officer": act.taken.map(|(officer, _)| officer.certificate.to_string()) })
         }
     };
     object(json!({
         "act": id,
         "kind": act.act,
         "journal_no": act.number,
-        "opened_at": act.at.millis(),
+        "opened_at": act.at.to_string(),
         "requester": person(&act.requester),
         "request": act.request.to_string(),
         "subject": act.subject.to_string(),
         "signers": act.signers,
         "state": act.stage().name(),
         "waiting_on": waiting_on,
-        "due_by": act.expires_at.millis(),
-        "allowed_actions": allowed,
+        "due_by": act.expires_at.to_string(),
+        "allowed_actions": allowed(act, by, is_notary),
     }))
 }
 
@@ -336,8 +375,8 @@ fn of_recorded(recorded: &RecordedAct) -> Map<String, Value> {
         "act": recorded.id,
         "kind": recorded.act,
         "journal_no": recorded.number,
-        "opened_at": recorded.opened_at.millis(),
-        "completed_at": recorded.at.millis(),
+        "opened_at": recorded.opened_at.to_string(),
+        "completed_at": recorded.at.to_string(),
         "requester": person(&recorded.requester),
         "request": recorded.request.to_string(),
         "subject": recorded.subject.to_string(),
@@ -356,8 +395,8 @@ fn of_fact(entry: u64, fact: &JournalFact) -> Value {
             "act": id,
             "kind": service.name(),
             "journal_no": number,
-            "opened_at": at.millis(),
-            "completed_at": at.millis(),
+            "opened_at": at.to_string(),
+            "completed_at": at.to_string(),
             "requester": requester.as_ref().map(person),
             "request": request.to_string(),
             "subject": subject.to_string(),
@@ -368,7 +407,7 @@ fn of_fact(entry: u64, fact: &JournalFact) -> Value {
             "act": id,
             "kind": act,
             "journal_no": number,
-            "opened_at": at.millis(),
+            "opened_at": at.to_string(),
             "requester": person(requester),
             "request": request.to_string(),
             "subject": subject.to_string(),

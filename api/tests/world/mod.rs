@@ -16,7 +16,7 @@ use std::{
 };
 
 use semper_api::{
-    Authorities, AuthorityKey, Endpoint, NoticeParts, Policies, RegistrationParts, ResponderKey, Service, ServiceParts,
+    Authorities, AuthorityKey, DvcsSettings, Endpoint, NotaryParts, NotarySettings, NoticeParts, Policies, RegistrationParts, ResponderKey, Service, ServiceParts,
     Statements, TimeSource, ToIssue, metrics::Metrics, notices::Networks, quota::Quota,
 };
 use semper_ledger::{
@@ -30,6 +30,7 @@ use semper_ledger::{
     store::memory::MemoryStore,
 };
 use semper_ttp::{
+    asn1::TEST_POLICY,
     ca::{
         Authority, CaId,
         certificate::{CertificateSerial, Issuer, Template, prepare},
@@ -38,8 +39,9 @@ use semper_ttp::{
     },
     clock::{Health, State},
     crypto::{Entropy, LogSigner, LogVerifier, OsEntropy, SignError, SignatureAlgorithm, Signer, SoftKey},
-    digest::Digest,
+    digest::{Digest, ImprintAlgorithm},
     evidence::{KeyId, KeyPurpose},
+    notary::{ActType, dvcs::Accepted},
     time::Timestamp,
     timestamp::ClockVerdict,
     x509::{Certificate, Period},
@@ -89,13 +91,16 @@ pub(crate) struct Disk {
     store: MemoryStore,
     anchor: MemoryAnchor,
     keys: [Arc<SoftKey>; 2],
+    /// The notary's: of acts, of data validation certificates.
+    notary: [Arc<SoftKey>; 2],
 }
 
 impl Disk {
     pub(crate) fn new() -> Self {
         let key = |algorithm| Arc::new(SoftKey::generate(algorithm).unwrap());
         let keys = [key(SignatureAlgorithm::Ed25519), key(SignatureAlgorithm::EcdsaP256Sha256)];
-        let disk = Self { store: MemoryStore::default(), anchor: MemoryAnchor::default(), keys };
+        let notary = [(); 2].map(|()| key(SignatureAlgorithm::EcdsaP256Sha256));
+        let disk = Self { store: MemoryStore::default(), anchor: MemoryAnchor::default(), keys, notary };
         create(&disk.store, &disk.anchor, disk.log_keys().identity()).unwrap();
         disk
     }
@@ -382,6 +387,28 @@ fn parts(
             signer: Arc::new(SoftKey::generate(SignatureAlgorithm::Ed25519).unwrap()),
             networks: Networks::default(),
         }),
+        notary: Some(notary(disk)),
+    }
+}
+
+fn notary(disk: &Disk) -> NotaryParts {
+    let [act, dvcs] = disk.notary.each_ref().map(|key| -> Arc<dyn Signer> { key.clone() });
+    let accepted = Accepted {
+        bytes_max: 1 << 16,
+        hashes: ImprintAlgorithm::ALL.to_vec(),
+        targets_max: 4,
+        own_names: Vec::new(),
+    };
+    let dvcs_settings = DvcsSettings { accepted, policy: TEST_POLICY.parse().unwrap(), signed_only: false };
+    NotaryParts {
+        act: (KeyId::new(KeyPurpose::NotaryAct, 1), act),
+        dvcs: (KeyId::new(KeyPurpose::NotaryDvcs, 1), dvcs),
+        settings: NotarySettings {
+            needs_person: [ActType::Copy].into(),
+            dvcs: dvcs_settings,
+            life_secs: u64::from(30 * DAY_SECS),
+            queue_max: 1_000,
+        },
     }
 }
 

@@ -101,12 +101,12 @@ pub(crate) fn parts(place: &std::path::Path) -> RegistrationParts {
     }
 }
 
-/// The terms, and these certificates' grants: an operator's, and officers' who decide and revoke.
+/// The terms, and these certificates' grants: an operator's, and officers' who decide, revoke and act as notaries.
 pub(crate) fn policies(staff: &[(&'static str, Certificate)]) -> Policies {
     let granted = staff.iter().flat_map(|(profile, certificate)| {
         let roles: &[TrustedRole] = match *profile {
             "operator" => &[TrustedRole::Operator],
-            _ => &[TrustedRole::RegistrationOfficer, TrustedRole::RevocationOfficer],
+            _ => &[TrustedRole::RegistrationOfficer, TrustedRole::RevocationOfficer, TrustedRole::NotaryOfficer],
         };
         roles.iter().map(|role| (*role, certificate.digest()))
     });

@@ -119,6 +119,7 @@ fn service_in(data: &Path) -> Result<Arc<Service>, Failed> {
         policies: Policies::builtin(),
         statements: Statements::default(),
         notices: None,
+        notary: None,
     })?;
     service.record_policies()?;
     Ok(service)

@@ -4,6 +4,7 @@
 mod applications;
 mod https;
 mod keystore;
+mod notary;
 mod notices;
 mod outside;
 mod storage;
@@ -104,7 +105,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     let custody = Custody::new(&folder, &config.keys)?;
     if read_only.is_none() && !args.check {
         custody.clear()?;
-        folder.make_later_keys(&custody, &OsEntropy)?;
+        folder.make_later_keys(&config, &custody, &OsEntropy)?;
         folder.make_terms(&folder.identity()?)?;
     }
     let storage = match &read_only {
@@ -203,6 +204,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         policies,
         statements,
         notices: notices::parts(loaded.notices, &config),
+        notary: notary::parts(loaded.notary, &config)?,
     })
     .map_err(|error| Failed::fault(&error))?;
     for (role, digest, why) in service.idle_grants() {
@@ -298,6 +300,8 @@ async fn listen(
         let done = look_at_keys(&service, by_hand).await;
         tokio::spawn(watch_keys(service.clone(), by_hand, done));
         tokio::spawn(applications::watch(service.clone()));
+        service.begin_journal().map_err(|error| Failed::fault(&error))?;
+        tokio::spawn(notary::watch(service.clone()));
         notices::begin(&service, config, data)?;
     }
     tokio::spawn(watch_disk(service.clone(), data.to_owned(), config.storage.disk_free_min_bytes));

@@ -61,10 +61,10 @@ fn cannot_be_kept(purpose: KeyPurpose) -> Option<&'static str> {
         | KeyPurpose::TsuEc
         | KeyPurpose::TsuRsa
         | KeyPurpose::CaImported
-        | KeyPurpose::Webhook => None,
-        KeyPurpose::NotaryDvcs
+        | KeyPurpose::NotaryDvcs
         | KeyPurpose::NotaryAct
-        | KeyPurpose::ArbiterVerdict
+        | KeyPurpose::Webhook => None,
+        KeyPurpose::ArbiterVerdict
         | KeyPurpose::ArbiterEscrow
         | KeyPurpose::DisputeVerdict
         | KeyPurpose::ArchiveReport

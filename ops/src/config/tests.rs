@@ -41,7 +41,7 @@ fn the_sample_states_every_default() {
     let sample = Config::from_toml(SAMPLE).unwrap();
     let Config { service, init, listen, limits, ledger, witnesses, tsa, ca, clock, storage, log, keys, .. } =
         Config::default();
-    let Config { shutdown, statements, notices, .. } = Config::default();
+    let Config { shutdown, statements, notices, notary, .. } = Config::default();
     assert_eq!(sample.service, service);
     assert_eq!(sample.init, init);
     assert_eq!(sample.listen, listen);
@@ -57,6 +57,7 @@ fn the_sample_states_every_default() {
     assert_eq!(sample.shutdown, shutdown);
     assert_eq!(sample.statements, statements);
     assert_eq!(sample.notices, notices);
+    assert_eq!(sample.notary, notary);
 }
 
 /// The keys that a table takes, as serde names them when it refuses one.

@@ -35,6 +35,8 @@ pub(crate) struct Loaded {
     pub(crate) https: Option<Https>,
     /// The key that signs notices to holders; `None` in a folder of an earlier version, until a server runs on it.
     pub(crate) notices: Option<(KeyId, Arc<dyn Signer>)>,
+    /// The notary's keys; `None` in a folder that has none.
+    pub(crate) notary: Option<NotaryKeys>,
     pub(crate) store: Arc<RocksStore>,
     pub(crate) anchor: Arc<FileAnchor>,
 }
@@ -48,6 +50,22 @@ pub(crate) struct Opened {
     pub(crate) units: Vec<(Tsu, Arc<dyn Signer>)>,
     pub(crate) https: Option<Https>,
     pub(crate) notices: Option<(KeyId, Arc<dyn Signer>)>,
+    pub(crate) notary: Option<NotaryKeys>,
+}
+
+/// The two keys of the notary.
+pub(crate) struct NotaryKeys {
+    pub(crate) act: (KeyId, Arc<dyn Signer>),
+    pub(crate) dvcs: (KeyId, Arc<dyn Signer>),
+}
+
+/// The newest key of a purpose that a folder may lack.
+fn newest_if_any(custody: &Custody, purpose: KeyPurpose) -> Result<Option<(KeyId, Arc<dyn Signer>)>, DataError> {
+    match custody.newest(purpose) {
+        Ok(key) => Ok(Some(key)),
+        Err(DataError::NoKey { .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
 }
 
 /// What the HTTPS listener shows.
@@ -77,10 +95,10 @@ impl DataFolder {
         custody: &Custody,
         further: impl FnOnce(&Reader) -> Result<(), DataError>,
     ) -> Result<Loaded, DataError> {
-        let Opened { identity, log_keys, authorities, responders, units, https, notices } =
+        let Opened { identity, log_keys, authorities, responders, units, https, notices, notary } =
             self.open_keys(config, custody)?;
         let (store, anchor) = self.open_storage(&config.ledger, log_keys.identity(), further)?;
-        Ok(Loaded { identity, log_keys, authorities, responders, units, https, notices, store, anchor })
+        Ok(Loaded { identity, log_keys, authorities, responders, units, https, notices, notary, store, anchor })
     }
 
     /// Keys and certificates.
@@ -103,12 +121,11 @@ impl DataFolder {
         let responders = Authority::ISSUING.into_iter().filter_map(|authority| self.responder(authority, custody));
         let responders = responders.collect::<Result<_, _>>()?;
         let https = self.https(config, custody)?;
-        let notices = match custody.newest(KeyPurpose::Webhook) {
-            Ok(key) => Some(key),
-            Err(DataError::NoKey { .. }) => None,
-            Err(error) => return Err(error),
-        };
-        Ok(Opened { identity, log_keys, authorities, responders, units, https, notices })
+        let notices = newest_if_any(custody, KeyPurpose::Webhook)?;
+        let act = newest_if_any(custody, KeyPurpose::NotaryAct)?;
+        let notary = act.zip(newest_if_any(custody, KeyPurpose::NotaryDvcs)?);
+        let notary = notary.map(|(act, dvcs)| NotaryKeys { act, dvcs });
+        Ok(Opened { identity, log_keys, authorities, responders, units, https, notices, notary })
     }
 
     /// The keys of a purpose that have a certificate, by their generations, the newest last. One without is of a rotation that did
@@ -217,15 +234,23 @@ impl DataFolder {
         }
     }
 
-    /// Makes the keys that folders of earlier versions do not have: of OCSP responders, of notices. Their making becomes an entry when
-    /// the service runs.
+    /// Makes the keys that folders of earlier versions do not have: of OCSP responders, of notices, and of the notary if the settings
+    /// want one. Their making becomes an entry when the service runs.
     ///
     /// # Errors
     /// The disk, libcrypto, the token.
-    pub(crate) fn make_later_keys(&self, custody: &Custody, entropy: &dyn Entropy) -> Result<(), DataError> {
+    pub(crate) fn make_later_keys(
+        &self,
+        config: &Config,
+        custody: &Custody,
+        entropy: &dyn Entropy,
+    ) -> Result<(), DataError> {
         let responders = Authority::ISSUING.into_iter().filter_map(Authority::responder_purpose);
         let later = responders.map(|purpose| (purpose, SignatureAlgorithm::EcdsaP256Sha256));
-        for (purpose, algorithm) in later.chain([(KeyPurpose::Webhook, SignatureAlgorithm::Ed25519)]) {
+        let later = later.chain([(KeyPurpose::Webhook, SignatureAlgorithm::Ed25519)]);
+        let of_notary = [KeyPurpose::NotaryAct, KeyPurpose::NotaryDvcs].into_iter().filter(|_| config.notary.enabled);
+        let of_notary = of_notary.map(|purpose| (purpose, SignatureAlgorithm::EcdsaP256Sha256));
+        for (purpose, algorithm) in later.chain(of_notary) {
             if self.key_ids(purpose)?.is_empty() {
                 custody.make(KeyId::new(purpose, 1), algorithm, entropy)?;
             }

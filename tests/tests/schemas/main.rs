@@ -27,8 +27,8 @@ use semper_ledger::{
 use semper_ttp::{
     ca::{Authority, profile::ProfileCode},
     crypto::{LogSigner, LogVerifier, SoftKey},
-    digest::{Digest, ImprintAlgorithm},
-    evidence::{ArchiveKind, Fact, KeyPurpose, Kind, RoleCode},
+    digest::ImprintAlgorithm,
+    evidence::{ArchiveKind, CaKind, Fact, KeyPurpose, Kind, LedgerKind, OpsKind, RoleCode, TimestampKind},
     notary::{ActType, OfficerCheck, Reason as ActReason},
     party::{ReinstatementReason, SuspensionReason, UnbindReason},
     registration::RefusalReason,

@@ -7,8 +7,8 @@ use semper_ttp::{
     evidence::names,
     id::{ActId, PartyId},
     notary::{
-        ActType, Approve, Certify, Checks, Expire, JournalEvent, JournalFact, Open, Reason, Refuse, Release, Sign, Take,
-        Withdraw, request::ActRequest,
+        ActType, Approve, Certify, Checks, Expire, JournalEvent, JournalFact, Open, OpenAct, Reason, Refuse, Release,
+        Sign, Take, Withdraw, request::ActRequest,
     },
     party::PartyState,
     policy::person::{Officer, Person},
@@ -191,6 +191,19 @@ impl Service {
             ended += 1;
         }
         Ok(ended)
+    }
+
+    /// The acts that wait. The read is a line of the access log before anything is shown. Blocks.
+    pub(crate) fn read_worklist(&self, reader: Digest) -> Result<Vec<(ActId, OpenAct)>, NotaryFault> {
+        let open = self.open_acts()?;
+        let names: Vec<u8> = open.iter().flat_map(|(id, _)| *id.octets()).collect();
+        self.log_access("notary/worklist", reader, Digest::of(&names))?;
+        Ok(open)
+    }
+
+    /// Somebody who has no part in an act reads it. Blocks.
+    pub(crate) fn log_act_access(&self, act: ActId, reader: Digest) -> Result<(), NotaryFault> {
+        Ok(self.log_access(&format!("notary/act/{act}"), reader, Digest::of(act.octets()))?)
     }
 
     /// A page of the journal. The read is a line of the access log before anything is shown. Blocks.

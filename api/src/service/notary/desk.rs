@@ -16,7 +16,7 @@ use semper_ttp::{
     x509::Certificate,
 };
 
-use super::super::{RotationFault, Service, ServiceFault, keys::Kind};
+use super::super::{RotationFault, Service, keys::Kind};
 
 /// A key of the notary, with its certificate.
 pub(crate) struct NotaryKey {
@@ -136,10 +136,5 @@ impl Service {
         let (certificate, digest) = (certificate.clone(), certificate.digest());
         notary.desks.put(NotaryKey { key, signer, certificate, digest, thumbprint, algorithm, dvcs });
         Ok(())
-    }
-
-    /// True if what is by this key of the notary counts for nothing any more.
-    pub(super) fn is_revoked_notary(&self, key: &NotaryKey) -> Result<bool, ServiceFault> {
-        self.is_revoked(&key.digest)
     }
 }

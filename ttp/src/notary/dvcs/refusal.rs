@@ -64,6 +64,21 @@ pub enum Refusal {
     Signature,
     /// `requester` is somebody else than the signer.
     Requester,
+    /// Only signed requests are taken.
+    NotSigned,
+    /// The signer's certificate is none that is good here.
+    SignerNotGood,
+    /// A policy that is not answered under here.
+    Policy,
+    /// The moment that is asked about lies in the future.
+    Time,
+    /// The service is not offered here.
+    NotOffered {
+        /// Which.
+        service: ServiceType,
+    },
+    /// Too much waits, or the clock may assert no time.
+    Unavailable,
 }
 
 impl Refusal {
@@ -71,26 +86,32 @@ impl Refusal {
     #[must_use]
     pub const fn code(&self) -> &'static str {
         match self {
-            Self::NotARequest => "notary.not_a_request",
-            Self::TooLong { .. } => "notary.too_long",
-            Self::Encrypted => "notary.encrypted",
-            Self::Version => "notary.version",
-            Self::UnknownService => "notary.unknown_service",
-            Self::DataChoice { .. } => "notary.data_choice",
-            Self::HashAlgorithm => "notary.hash_algorithm",
-            Self::HashParameters => "notary.hash_parameters",
-            Self::ImprintLength { .. } => "notary.imprint_length",
-            Self::Empty => "notary.empty",
-            Self::TooManyTargets { .. } => "notary.too_many_targets",
-            Self::TargetKind => "notary.target_kind",
-            Self::NonceLength { .. } => "notary.nonce_length",
-            Self::CriticalExtension => "notary.critical_extension",
-            Self::OtherServer => "notary.other_server",
-            Self::Signers => "notary.signers",
-            Self::NoSignerCertificate => "notary.no_signer_certificate",
-            Self::SignatureAlgorithm => "notary.signature_algorithm",
-            Self::Signature => "notary.signature",
-            Self::Requester => "notary.requester",
+            Self::NotARequest => "dvcs.not_a_request",
+            Self::TooLong { .. } => "dvcs.too_long",
+            Self::Encrypted => "dvcs.encrypted",
+            Self::Version => "dvcs.version",
+            Self::UnknownService => "dvcs.unknown_service",
+            Self::DataChoice { .. } => "dvcs.data_choice",
+            Self::HashAlgorithm => "dvcs.hash_algorithm",
+            Self::HashParameters => "dvcs.hash_parameters",
+            Self::ImprintLength { .. } => "dvcs.imprint_length",
+            Self::Empty => "dvcs.empty",
+            Self::TooManyTargets { .. } => "dvcs.too_many_targets",
+            Self::TargetKind => "dvcs.target_kind",
+            Self::NonceLength { .. } => "dvcs.nonce_length",
+            Self::CriticalExtension => "dvcs.critical_extension",
+            Self::OtherServer => "dvcs.other_server",
+            Self::Signers => "dvcs.signers",
+            Self::NoSignerCertificate => "dvcs.no_signer_certificate",
+            Self::SignatureAlgorithm => "dvcs.signature_algorithm",
+            Self::Signature => "dvcs.signature",
+            Self::Requester => "dvcs.requester",
+            Self::NotSigned => "dvcs.not_signed",
+            Self::SignerNotGood => "dvcs.signer_not_good",
+            Self::Policy => "dvcs.policy",
+            Self::Time => "dvcs.time",
+            Self::NotOffered { .. } => "dvcs.not_offered",
+            Self::Unavailable => "dvcs.unavailable",
         }
     }
 
@@ -111,7 +132,13 @@ impl Refusal {
             | Self::TooManyTargets { .. }
             | Self::NonceLength { .. }
             | Self::CriticalExtension
+            | Self::NotSigned
+            | Self::Policy
+            | Self::NotOffered { .. }
+            | Self::Unavailable
             | Self::Signers => FailInfo::BadRequest,
+            Self::SignerNotGood => FailInfo::BadCertId,
+            Self::Time => FailInfo::BadTime,
             Self::HashAlgorithm | Self::SignatureAlgorithm => FailInfo::BadAlg,
             Self::OtherServer => FailInfo::WrongAuthority,
             Self::NoSignerCertificate => FailInfo::BadCertId,
@@ -158,6 +185,12 @@ impl std::fmt::Display for Refusal {
             Self::SignatureAlgorithm => f.write_str("The request's digest, signature or key is of no accepted kind."),
             Self::Signature => f.write_str("The request's signature does not hold."),
             Self::Requester => f.write_str("The requester is not whom the signer's certificate names."),
+            Self::NotSigned => f.write_str("Only signed requests are taken here."),
+            Self::SignerNotGood => f.write_str("The signer's certificate is not one that this service issued, or not good now."),
+            Self::Policy => f.write_str("No answer is given under this policy."),
+            Self::Time => f.write_str("The time that the request asks about lies in the future."),
+            Self::NotOffered { service } => write!(f, "The service {} is not offered here.", service.name()),
+            Self::Unavailable => f.write_str("The request cannot be answered now; try again."),
         }
     }
 }
@@ -219,6 +252,12 @@ impl Refusal {
             Self::SignatureAlgorithm => 17,
             Self::Signature => 18,
             Self::Requester => 19,
+            Self::NotSigned => 20,
+            Self::SignerNotGood => 21,
+            Self::Policy => 22,
+            Self::Time => 23,
+            Self::NotOffered { .. } => 24,
+            Self::Unavailable => 25,
         };
         let all = vec![
             Self::NotARequest,
@@ -241,8 +280,14 @@ impl Refusal {
             Self::SignatureAlgorithm,
             Self::Signature,
             Self::Requester,
+            Self::NotSigned,
+            Self::SignerNotGood,
+            Self::Policy,
+            Self::Time,
+            Self::NotOffered { service: ServiceType::Vsd },
+            Self::Unavailable,
         ];
-        assert_eq!(all.iter().map(place).collect::<Vec<_>>(), (0..20).collect::<Vec<_>>());
+        assert_eq!(all.iter().map(place).collect::<Vec<_>>(), (0..26).collect::<Vec<_>>());
         all
     }
 }

@@ -1,0 +1,50 @@
+//! What `serve` does for the notary: its keys and settings, and acts that are open for too long.
+
+use std::{sync::Arc, time::Duration};
+
+use semper_api::{DvcsSettings, NotaryParts, NotarySettings, Service};
+use semper_ttp::{
+    asn1::PolicyId,
+    digest::ImprintAlgorithm,
+    notary::dvcs::Accepted,
+};
+
+use crate::{commands::running::Failed, config::Config, data::NotaryKeys};
+
+/// How often open acts are looked at.
+const INTERVAL: Duration = Duration::from_secs(60);
+
+/// Most certificates in one request for the status of certificates.
+const TARGETS_MAX: usize = 16;
+
+/// What a notary rests on; `None` where the settings want none.
+pub(super) fn parts(keys: Option<NotaryKeys>, config: &Config) -> Result<Option<NotaryParts>, Failed> {
+    let Some(NotaryKeys { act, dvcs }) = keys.filter(|_| config.notary.enabled) else { return Ok(None) };
+    let policy: PolicyId = config.dvcs_policy().parse().map_err(|_| Failed::usage(&"notary.dvcs_policy"))?;
+    let accepted = Accepted {
+        bytes_max: usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX),
+        hashes: ImprintAlgorithm::ALL.to_vec(),
+        targets_max: TARGETS_MAX,
+        own_names: Vec::new(),
+    };
+    let settings = NotarySettings {
+        needs_person: config.notary.needs_person(),
+        dvcs: DvcsSettings { accepted, policy, signed_only: config.notary.dvcs_signed_only },
+        life_secs: config.notary.open_secs(),
+        queue_max: config.notary.queue_max as usize,
+    };
+    Ok(Some(NotaryParts { act, dvcs, settings }))
+}
+
+/// Ends acts that nobody decided in time, again and again.
+pub(super) async fn watch(service: Arc<Service>) {
+    let mut interval = tokio::time::interval(INTERVAL);
+    loop {
+        interval.tick().await;
+        match service.expire_acts().await {
+            Ok(0) => {}
+            Ok(ended) => tracing::info!(ended, "acts were open for too long"),
+            Err(fault) => tracing::warn!(%fault, "acts that are open for too long are not ended yet"),
+        }
+    }
+}
