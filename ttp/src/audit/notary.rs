@@ -6,8 +6,8 @@ use super::{Auditor, Case, Given, Outcome, difference_of, recorded};
 use crate::digest::Digest;
 use crate::evidence::{Envelope, Fact, Recorded};
 use crate::notary::{
-    Approve, Certify, Clocked, Expire, Journal, JournalEvent, JournalFact, JournalState, Open, Reason, RecordedAct, Refuse,
-    Release, Sign, Take, Validate, Withdraw,
+    Approve, Certify, Clocked, Expire, Journal, JournalEvent, JournalFact, JournalState, Open, Reason, RecordedAct,
+    Refuse, Release, Sign, Take, Validate, Withdraw,
 };
 use crate::policy::roles::TrustedRole;
 use crate::role::{Role, Snapshot};
@@ -173,9 +173,10 @@ fn event_of_record(state: &JournalState, recorded: &RecordedAct) -> JournalEvent
 fn judge_record(bytes: &[u8], fact: &RecordedAct) -> Result<(), &'static str> {
     let jws = Jws::parse(bytes).map_err(|_| "it is no statement")?;
     let record = jws.payload_as::<ActRecorded>().map_err(|_| "it is no record of an act")?.body;
-    let not_checked = crate::notary::OfficerCheck::ALL.iter().copied().filter(|check| {
-        !fact.checks.has(crate::notary::Checks::none().with(*check))
-    });
+    let not_checked = crate::notary::OfficerCheck::ALL
+        .iter()
+        .copied()
+        .filter(|check| !fact.checks.has(crate::notary::Checks::none().with(*check)));
     let rules = [
         (record.act == fact.id && record.kind == fact.act, "it is of another act"),
         (record.journal_no == fact.number, "it has another number"),

@@ -386,9 +386,7 @@ impl Recorded for CaFact {
             | Kind::Timestamp(_)
             | Kind::Notary(_)
             | Kind::Archive(_)
-            | Kind::Party(_) => {
-                Err(FactError::OtherKind { found: kind })
-            }
+            | Kind::Party(_) => Err(FactError::OtherKind { found: kind }),
         }
     }
 }

@@ -90,11 +90,9 @@ impl ActType {
     pub const fn needs(self) -> Checks {
         match self {
             Self::Copy => Checks::none().with(OfficerCheck::ComparedWithOriginal),
-            Self::Possession
-            | Self::Existence
-            | Self::SignatureValidation
-            | Self::Contract
-            | Self::JournalExtract => Checks::none(),
+            Self::Possession | Self::Existence | Self::SignatureValidation | Self::Contract | Self::JournalExtract => {
+                Checks::none()
+            }
         }
     }
 }

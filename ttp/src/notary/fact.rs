@@ -130,7 +130,10 @@ impl JournalFact {
     pub fn act(&self) -> ActId {
         match self {
             Self::Recorded(recorded) => recorded.id,
-            Self::Validated { id, .. } | Self::Opened { id, .. } | Self::Signed { id, .. } | Self::Assigned { id, .. } => *id,
+            Self::Validated { id, .. }
+            | Self::Opened { id, .. }
+            | Self::Signed { id, .. }
+            | Self::Assigned { id, .. } => *id,
         }
     }
 }
@@ -174,9 +177,25 @@ impl Recorded for JournalFact {
                 w.bytes(subject.as_bytes()).bytes(serial).bool(*granted);
             }
             Self::Recorded(recorded) => {
-                let RecordedAct { id, number, at, opened_at, act, request, requester, subject, reason, officer, checks } =
-                    &**recorded;
-                w.array(12).bytes(id.octets()).uint(*number).uint(at.millis()).uint(opened_at.millis()).uint(act.code());
+                let RecordedAct {
+                    id,
+                    number,
+                    at,
+                    opened_at,
+                    act,
+                    request,
+                    requester,
+                    subject,
+                    reason,
+                    officer,
+                    checks,
+                } = &**recorded;
+                w.array(12)
+                    .bytes(id.octets())
+                    .uint(*number)
+                    .uint(at.millis())
+                    .uint(opened_at.millis())
+                    .uint(act.code());
                 w.bytes(request.as_bytes());
                 requester.write(w);
                 w.bytes(subject.as_bytes());

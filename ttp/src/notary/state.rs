@@ -90,11 +90,13 @@ impl OpenAct {
     #[must_use]
     pub fn concerns(&self, officer: &Officer) -> bool {
         let signs = |party| self.signers.contains(&party);
-        self.requester.is(officer) || matches!(officer.person, crate::policy::person::Person::Party(party) if signs(party))
+        self.requester.is(officer)
+            || matches!(officer.person, crate::policy::person::Person::Party(party) if signs(party))
     }
 
     fn write(&self, w: &mut Writer) {
-        let Self { number, at, expires_at, act, requester, request, subject, signers, missing, needs_person, taken } = self;
+        let Self { number, at, expires_at, act, requester, request, subject, signers, missing, needs_person, taken } =
+            self;
         w.array(if taken.is_some() { 14 } else { 12 }).uint(*number).uint(at.millis()).uint(expires_at.millis());
         w.uint(act.code());
         requester.write(w);

@@ -60,7 +60,9 @@ impl TrustedRole {
     pub const fn fits(self, class: ProfileCode) -> bool {
         match self {
             Self::Operator => matches!(class, ProfileCode::Operator),
-            Self::RegistrationOfficer | Self::RevocationOfficer | Self::NotaryOfficer => matches!(class, ProfileCode::Officer),
+            Self::RegistrationOfficer | Self::RevocationOfficer | Self::NotaryOfficer => {
+                matches!(class, ProfileCode::Officer)
+            }
             Self::Auditor => matches!(class, ProfileCode::Operator | ProfileCode::Officer),
         }
     }

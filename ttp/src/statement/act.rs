@@ -8,8 +8,8 @@ use serde::{Deserialize, Serialize};
 
 use super::{Body, Millis, Origin, Salt};
 use crate::b64u::{B64u, B64u32};
-use crate::crypto::{CryptoFault, hmac_sha256};
 use crate::crypto::jose::Thumbprint;
+use crate::crypto::{CryptoFault, hmac_sha256};
 use crate::id::{ActId, PartyId};
 use crate::notary::{ActType, OfficerCheck, Outcome, Reason};
 

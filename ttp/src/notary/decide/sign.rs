@@ -1,8 +1,6 @@
 //! A signer signs. The last signature ends an act that needs no person.
 
-use super::super::{
-    Journal, JournalEffect, JournalFact, JournalState, NotaryRefusal, Sign, Stage,
-};
+use super::super::{Journal, JournalEffect, JournalFact, JournalState, NotaryRefusal, Sign, Stage};
 use super::recorded;
 use crate::role::Decided;
 use crate::time::Timestamp;

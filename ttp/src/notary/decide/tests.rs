@@ -277,10 +277,7 @@ fn what_may_not_be_is_refused() {
     let late = decided(&taken, &expire(1), 1_000 + LIFE_SECS).unwrap();
     assert_eq!(ended(&late), (1, Some(Reason::Expired), None));
     let stopped = Clocked { event: withdraw(1, 1), clock: ClockVerdict::Stopped };
-    assert_eq!(
-        decide(&taken, &stopped, at(2_000)).map(drop),
-        Err(No::Clock { verdict: ClockVerdict::Stopped })
-    );
+    assert_eq!(decide(&taken, &stopped, at(2_000)).map(drop), Err(No::Clock { verdict: ClockVerdict::Stopped }));
 }
 
 #[test]

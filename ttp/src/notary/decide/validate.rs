@@ -13,7 +13,6 @@ pub(super) fn validate(
     let Validate { id, service, request, requester, subject, serial, granted } = *event;
     require_new(state, id)?;
     let number = state.last + 1;
-    let fact =
-        JournalFact::Validated { id, number, at: now, service, request, requester, subject, serial, granted };
+    let fact = JournalFact::Validated { id, number, at: now, service, request, requester, subject, serial, granted };
     Ok((vec![fact], vec![JournalEffect::SignDvc]))
 }

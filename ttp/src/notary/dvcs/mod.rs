@@ -18,7 +18,7 @@ pub mod token;
 pub mod types;
 
 #[cfg(test)]
-mod testing;
+pub(crate) mod testing;
 
 pub use refusal::{Refusal, Refused, notice};
 pub use request::{Accepted, Asked, Request, RequestSignature, parse};

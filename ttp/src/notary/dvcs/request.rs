@@ -36,8 +36,21 @@ pub struct Accepted {
     pub hashes: Vec<ImprintAlgorithm>,
     /// Certificates to validate in one request.
     pub targets_max: usize,
-    /// This server's own names, GeneralNames in DER: a request whose `dvcs` has none of them is for others.
-    pub own_names: Vec<Vec<u8>>,
+    /// This server's own names, GeneralNames in DER: a request whose `dvcs` has none of them is for others. `None` for who is no server.
+    pub own_names: Option<Vec<Vec<u8>>>,
+}
+
+impl Accepted {
+    /// Everything that can be read, for whoever compares an answer with its request.
+    #[must_use]
+    pub fn everything() -> Self {
+        Self {
+            bytes_max: usize::MAX,
+            hashes: ImprintAlgorithm::ALL.to_vec(),
+            targets_max: TARGETS_MAX,
+            own_names: None,
+        }
+    }
 }
 
 /// A request that passed every test for which neither state nor time is needed.
@@ -150,7 +163,14 @@ pub fn parse(bytes: &[u8], accepted: &Accepted) -> Result<Request, Refused> {
     };
     let (content, signed) = open(bytes).map_err(without_transaction)?;
     let parts = Parts::of(content).ok_or(without_transaction(Refusal::NotARequest))?;
-    let read = read(&parts, signed.as_ref(), accepted);
+    let for_others = |request: &Request| match (&accepted.own_names, &request.information.dvcs) {
+        (Some(own), Some(names)) => !names.meet(own),
+        _ => false,
+    };
+    let read = match read(&parts, signed.as_ref(), accepted) {
+        Ok(request) if for_others(&request) => Err(Refusal::OtherServer),
+        read => read,
+    };
     read.map_err(|refusal| Refused { refusal, transaction: parts.transaction })
 }
 
@@ -205,9 +225,6 @@ fn read(parts: &Parts<'_>, signed: Option<&SignedData<'_>>, accepted: &Accepted)
     let asked = asked(information.service, data, accepted)?;
     if information.extensions.iter().any(|extension| extension.critical) {
         return Err(Refusal::CriticalExtension);
-    }
-    if information.dvcs.as_ref().is_some_and(|names| !names.meet(&accepted.own_names)) {
-        return Err(Refusal::OtherServer);
     }
     let signature = signed.map(|signed| check_signature(signed, information.requester.as_ref())).transpose()?;
     Ok(Request { information, asked, transaction: parts.transaction.clone(), signature })

@@ -10,6 +10,7 @@ use super::types::PolicyInformation;
 use crate::asn1::Imprint;
 use crate::ca::Authority;
 use crate::ca::certificate::Issuer;
+use crate::cms::Prepared;
 use crate::crypto::{SignatureAlgorithm, Signer, SoftKey};
 use crate::digest::{Digest, ImprintAlgorithm};
 use crate::evidence::{KeyId, KeyPurpose};
@@ -34,7 +35,7 @@ pub(crate) static NOTARY: LazyLock<Notary> = LazyLock::new(|| {
 });
 
 pub(crate) fn accepted() -> Accepted {
-    Accepted { bytes_max: 1 << 20, hashes: ImprintAlgorithm::ALL.to_vec(), targets_max: 4, own_names: Vec::new() }
+    Accepted { bytes_max: 1 << 20, hashes: ImprintAlgorithm::ALL.to_vec(), targets_max: 4, own_names: Some(Vec::new()) }
 }
 
 /// One of each service.
@@ -90,6 +91,15 @@ pub(crate) fn sign(content: DvcContent) -> Dvc {
     let unsigned = prepare(&NOTARY.signer, content);
     let signature = NOTARY.key.sign(unsigned.message()).unwrap();
     unsigned.finish(signature)
+}
+
+/// A DVC with any content.
+pub(crate) fn sign_any(content: Vec<u8>) -> Vec<u8> {
+    let prepared = Prepared::new(NOTARY.signer.template.clone(), content, GEN_TIME);
+    let signature = NOTARY.key.sign(prepared.message()).unwrap();
+    let mut out = Vec::new();
+    prepared.put(&mut out, &signature, true, &[]);
+    out
 }
 
 /// A DVC for the request, all well.

@@ -93,7 +93,7 @@ fn all_fields() {
         &tlv(0xA4, extension),
     ];
     let bytes_of_it = bare(&information.concat(), &imprint(SHA256, 32), "8102 6174");
-    let own = Accepted { own_names: vec![bytes(name)], ..accepted() };
+    let own = Accepted { own_names: Some(vec![bytes(name)]), ..accepted() };
     let read = parse(&bytes_of_it, &own).unwrap();
     let info = &read.information;
     assert_eq!(info.nonce.as_deref(), Some(&[5][..]));

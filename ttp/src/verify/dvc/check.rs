@@ -1,0 +1,266 @@
+//! The checks of a DVC (RFC 3029 §9.1, RFC 5652 §5.6, RFC 5035 §5).
+
+use rasn_pkix::GeneralName;
+
+use super::report::{DvcCheck, DvcReport};
+use super::{DvcEvidence, request_of, words};
+use crate::asn1::{SigningCertificateV2, decode_strict};
+use crate::cms::{SignedData, SignerId, SignerInfo};
+use crate::crypto::{Purpose, imprint_of, verify_chain};
+use crate::notary::dvcs::request::{Asked, Request};
+use crate::notary::dvcs::status::Status;
+use crate::notary::dvcs::types::{CertInfo, DvcsTime, RESPONSE_DATA, Response, ServiceType};
+use crate::time::Timestamp;
+use crate::verify::{Check, Document, Evidence, Outcome, TokenReading, Trust, verify_timestamp};
+use crate::x509::{Certificate, dvcs};
+
+/// signingCertificateV2, 1.2.840.113549.1.9.16.2.47, content octets.
+const SIGNING_CERTIFICATE_V2: [u8; 11] = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x09, 0x10, 0x02, 0x2F];
+/// id-aa-timeStampToken, 1.2.840.113549.1.9.16.2.14, content octets.
+const TIME_STAMP_TOKEN: [u8; 11] = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x09, 0x10, 0x02, 0x0E];
+
+/// A DVC whose form was accepted.
+pub(super) struct Signed<'a> {
+    pub(super) info: CertInfo,
+    /// responseTime.
+    pub(super) time: Timestamp,
+    content: &'a [u8],
+    certificates: Vec<Certificate>,
+    signers: Vec<SignerInfo<'a>>,
+}
+
+impl<'a> Signed<'a> {
+    pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, String> {
+        let signed = SignedData::parse(bytes).ok_or("not SignedData in DER")?;
+        if signed.content_type != RESPONSE_DATA {
+            return Err("the signed content is not DVCSResponseData".to_owned());
+        }
+        if signed.version != 3 || signed.has_crls || signed.has_other_certificates {
+            return Err("the SignedData is not version 3 with certificates alone".to_owned());
+        }
+        let certificates = signed.certificates.iter().map(|der| Certificate::from_der(der)).collect::<Result<_, _>>();
+        let certificates = certificates.map_err(|fault| format!("a certificate: {fault}"))?;
+        let content = signed.content.ok_or("the content is missing")?;
+        let info = match Response::parse(content).map_err(|fault| fault.to_string())? {
+            Response::CertInfo(info) => *info,
+            Response::ErrorNote { status, .. } => {
+                return Err(format!("it is an error notice and certifies nothing: {}", status.text()));
+            }
+        };
+        let time = match &info.time {
+            DvcsTime::Moment(time) => *time,
+            DvcsTime::Token(token) => TokenReading::of(token)?.gen_time,
+        };
+        for signer in &signed.signers {
+            check_form(&signed, signer)?;
+        }
+        Ok(Self { info, time, content, certificates, signers: signed.signers })
+    }
+
+    /// The one signature, and the certificate that it names.
+    fn signer(&self) -> Result<(&SignerInfo<'a>, &Certificate), &'static str> {
+        let [info] = self.signers.as_slice() else { return Err("there is not exactly one signer") };
+        let found = self.certificates.iter().find(|one| info.sid.names(one));
+        found.map(|certificate| (info, certificate)).ok_or("the signer's certificate did not come along")
+    }
+
+    /// The token over the signature.
+    pub(super) fn time_stamp(&self) -> Option<&'a [u8]> {
+        self.signers.first()?.unsigned_attribute(&TIME_STAMP_TOKEN)
+    }
+}
+
+/// What no signature covers has one form.
+fn check_form(signed: &SignedData<'_>, signer: &SignerInfo<'_>) -> Result<(), String> {
+    let version = if matches!(signer.sid, SignerId::IssuerAndSerial { .. }) { 1 } else { 3 };
+    if signer.version != version || signed.digest_algorithms != signer.digest_algorithm {
+        return Err("version or digest algorithm of the signature are not as the standard has them".to_owned());
+    }
+    if let Some(unsigned) = signer.unsigned_attributes {
+        let token = signer.unsigned_attribute(&TIME_STAMP_TOKEN).ok_or("something else than a time stamp was added")?;
+        let head = crate::asn1::der::tlv(crate::asn1::der::OID, &TIME_STAMP_TOKEN);
+        let alone = crate::asn1::der::sequence(&[&head, &crate::asn1::der::tlv(crate::asn1::der::SET, token)]);
+        if unsigned != alone {
+            return Err("something besides a time stamp was added".to_owned());
+        }
+    }
+    Ok(())
+}
+
+/// Makes all checks of the DVC; gives it if its form is good.
+pub(super) fn dvc<'a>(evidence: &DvcEvidence<'a>, trust: &Trust, report: &mut DvcReport) -> Option<Signed<'a>> {
+    let signed = match Signed::parse(evidence.dvc) {
+        Ok(signed) => signed,
+        Err(reason) => {
+            report.record(DvcCheck::Form, Err(reason));
+            for check in DvcCheck::ALL.into_iter().filter(|check| *check > DvcCheck::Form && !check.is_of_ledger()) {
+                report.skip(check, "the DVC does not read");
+            }
+            return None;
+        }
+    };
+    report.record(DvcCheck::Form, Ok(()));
+    let signer = signed.signer();
+    match signer {
+        Err(reason) => {
+            report.record(DvcCheck::Signer, Err(reason.to_owned()));
+            let rest = |check: &DvcCheck| (DvcCheck::CertificateBinding..=DvcCheck::TimeStamp).contains(check);
+            for check in DvcCheck::ALL.into_iter().filter(rest) {
+                report.skip(check, "the signer is not known");
+            }
+        }
+        Ok((info, certificate)) => {
+            report.record(DvcCheck::Signer, Ok(()));
+            report.record(DvcCheck::CertificateBinding, check_binding(info, certificate).map_err(str::to_owned));
+            let verified = info.verify(&RESPONSE_DATA, signed.content, &certificate.spki_der());
+            report.record(DvcCheck::Signature, verified.map_err(|fault| fault.to_string()));
+            report.record(DvcCheck::CertificatePurpose, dvcs::check(certificate).map_err(|fault| fault.to_string()));
+            report.record(DvcCheck::CertificateChain, check_chain(&signed, certificate, trust));
+            report.skip(DvcCheck::CertificateRevocation, "this version looks at no revocation list");
+            match signed.time_stamp() {
+                None => report.skip(DvcCheck::TimeStamp, "the signature has no time stamp"),
+                Some(token) => {
+                    let outcome = check_token(token, Document::Bytes(info.signature), trust);
+                    report.put(DvcCheck::TimeStamp, outcome);
+                }
+            }
+        }
+    }
+    match &signed.info.time {
+        DvcsTime::Moment(_) => report.skip(DvcCheck::TimeToken, "responseTime is a moment, not a token"),
+        DvcsTime::Token(token) => {
+            let imprint = &signed.info.imprint;
+            let document = Document::Imprint { algorithm: imprint.algorithm, digest: &imprint.digest };
+            report.put(DvcCheck::TimeToken, check_token(token, document, trust));
+        }
+    }
+    report.record(DvcCheck::Answer, check_answer(&signed.info).map_err(str::to_owned));
+    against_request(evidence, &signed.info, report);
+    report.dvc = Some(words::summary(evidence.dvc, &signed, signer.ok().map(|(_, certificate)| certificate)));
+    Some(signed)
+}
+
+fn check_binding(info: &SignerInfo<'_>, certificate: &Certificate) -> Result<(), &'static str> {
+    let value = info.signed_attribute(&SIGNING_CERTIFICATE_V2);
+    let value = value.ok_or("signingCertificateV2 is not there exactly once")?;
+    let ess: SigningCertificateV2 = decode_strict(value).ok_or("signingCertificateV2 is not strict DER")?;
+    // The signer's comes first (RFC 5035 §3).
+    let id = ess.certs.first().ok_or("signingCertificateV2 names no certificate")?;
+    // Absent means SHA-256; DER forbids to write the default.
+    if id.hash_algorithm.is_some() || id.cert_hash[..] != certificate.digest().0 {
+        return Err("signingCertificateV2 has the hash of another certificate");
+    }
+    let named = id.issuer_serial.as_ref().is_none_or(|both| {
+        both.issuer == [GeneralName::DirectoryName(certificate.issuer().clone())]
+            && both.serial_number.0[..] == certificate.serial()
+    });
+    if named { Ok(()) } else { Err("signingCertificateV2 names another certificate") }
+}
+
+fn check_chain(signed: &Signed<'_>, signer: &Certificate, trust: &Trust) -> Result<(), String> {
+    let others: Vec<&Certificate> = signed.certificates.iter().filter(|one| one.der() != signer.der()).collect();
+    let helpers = others.iter().copied().chain(&trust.chain).filter(|one| one.is_ca());
+    let intermediates: Vec<Vec<u8>> = helpers.map(|one| one.der().to_vec()).collect();
+    let root = trust.root.der();
+    verify_chain(signer.der(), &intermediates, root, signed.time, Purpose::Any).map_err(|fault| fault.to_string())?;
+    for other in others {
+        verify_chain(other.der(), &intermediates, root, signed.time, Purpose::Any)
+            .map_err(|fault| format!("another certificate in the DVC: {fault}"))?;
+    }
+    Ok(())
+}
+
+/// A token as RFC 3161 has it. Of what responseTime's token must be, RFC 3029 does not say (§7.3): ours are of messageImprint.
+fn check_token(token: &[u8], document: Document<'_>, trust: &Trust) -> Outcome {
+    let report = verify_timestamp(&Evidence { document, token, proof: None }, trust);
+    let failed = report.checks.iter().filter_map(|result| match &result.outcome {
+        Outcome::Failed(reason) => Some((result.check, reason)),
+        Outcome::Ok | Outcome::NotChecked(_) => None,
+    });
+    let failed: Vec<_> = failed.collect();
+    match failed.as_slice() {
+        [] => Outcome::Ok,
+        [(Check::TokenImprint, _)] if matches!(document, Document::Imprint { .. }) => Outcome::NotChecked(
+            "the token is not of the imprint, and the standard does not say of what it must be".to_owned(),
+        ),
+        [(_, reason), ..] => Outcome::Failed((*reason).clone()),
+    }
+}
+
+fn check_answer(info: &CertInfo) -> Result<(), &'static str> {
+    let status = info.status.as_ref();
+    let success = status.is_none_or(|status| matches!(status.status, Status::Granted | Status::GrantedWithMods));
+    let granted = |chain: &crate::notary::dvcs::token::TargetEtcChain| {
+        chain.status().is_some_and(|status| matches!(status.status, Status::Granted | Status::GrantedWithMods))
+    };
+    match info.request.service {
+        ServiceType::Ccpd | ServiceType::Cpd => Ok(()),
+        ServiceType::Vsd | ServiceType::Vpkc if status.is_none() => Err("it has no status"),
+        ServiceType::Vpkc if info.certs.is_empty() => Err("it answers about no certificate"),
+        ServiceType::Vpkc if info.certs.iter().any(|chain| chain.status().is_none()) => {
+            Err("a certificate has no status of its own")
+        }
+        ServiceType::Vsd | ServiceType::Vpkc if success && !info.certs.iter().all(granted) => {
+            Err("it says yes, and no of one of its certificates")
+        }
+        ServiceType::Vpkc if !success && info.certs.iter().all(granted) => {
+            Err("it says no, and yes of each certificate")
+        }
+        ServiceType::Vsd | ServiceType::Vpkc => Ok(()),
+    }
+}
+
+/// The imprint, and the request.
+fn against_request(evidence: &DvcEvidence<'_>, info: &CertInfo, report: &mut DvcReport) {
+    let request = evidence.request.map(request_of);
+    let imprint = check_imprint(evidence.document, request.as_ref().and_then(|read| read.as_ref().ok()), info);
+    match imprint {
+        Some(result) => report.record(DvcCheck::Imprint, result.map_err(str::to_owned)),
+        None => report.skip(DvcCheck::Imprint, "neither the document nor the request was given"),
+    }
+    match request {
+        None => report.skip(DvcCheck::Request, "the request was not given"),
+        Some(Err(reason)) => report.record(DvcCheck::Request, Err(format!("the request does not read: {reason}"))),
+        Some(Ok(request)) => report.record(DvcCheck::Request, check_request(&request, info)),
+    }
+}
+
+/// `None` if there is nothing to compare with. The digest of a document is that of its octets; certificates are no document.
+fn check_imprint(
+    document: Option<Document<'_>>,
+    request: Option<&Request>,
+    info: &CertInfo,
+) -> Option<Result<(), &'static str>> {
+    let (algorithm, found) = (info.imprint.algorithm, &info.imprint.digest);
+    let of_document = document.filter(|_| info.request.service != ServiceType::Vpkc).map(|document| match document {
+        Document::Bytes(bytes) => imprint_of(algorithm, bytes) == *found,
+        Document::Imprint { algorithm: other, digest } => other == algorithm && digest == found,
+    });
+    let of_request = request.map(|request| request.asked.imprint(algorithm).digest == *found);
+    if of_document == Some(false) {
+        return Some(Err("the DVC is for another document"));
+    }
+    if of_request == Some(false) {
+        return Some(Err("the DVC is for other data than the request's"));
+    }
+    of_document.or(of_request).map(|_| Ok(()))
+}
+
+fn check_request(request: &Request, info: &CertInfo) -> Result<(), String> {
+    request.information.matches(&info.request).map_err(|field| format!("{field} is not that of the request"))?;
+    let signature = request.signature.as_ref().map(|signature| &signature.signer_infos);
+    if signature != info.request_signature.as_ref() {
+        return Err("reqSignature is not the signature of the request".to_owned());
+    }
+    match &request.asked {
+        Asked::Certificates { targets, .. } => {
+            let same = targets.len() == info.certs.len()
+                && targets.iter().zip(&info.certs).all(|(asked, answered)| asked.target == answered.target);
+            same.then_some(()).ok_or_else(|| "it does not answer about each certificate of the request".to_owned())
+        }
+        Asked::Claim(imprint) if *imprint != info.imprint => {
+            Err("the imprint is not the request's to the octet".to_owned())
+        }
+        Asked::Claim(_) | Asked::Possession(_) | Asked::SignedDocument(_) => Ok(()),
+    }
+}
