@@ -216,11 +216,15 @@ impl Refused {
 }
 
 /// An error notice, bare: a ContentInfo with a DVCSResponse in it. `transaction` is the request's transactionIdentifier in DER (§9.2).
+///
+/// The DVCSResponse lies in an OCTET STRING, as it does inside SignedData: BouncyCastle reads no other where it is a choice with a tag.
+/// [`super::types::Response::bare`] reads both.
 #[must_use]
 pub fn notice(status: &StatusInfo, transaction: Option<&[u8]>) -> Vec<u8> {
     let status = der::tlv(der::SEQUENCE, &status.content());
     let note = der::tlv(der::CONTEXT_0, &[&status, transaction.unwrap_or_default()].concat());
-    der::sequence(&[&der::tlv(der::OID, &super::types::RESPONSE_DATA), &der::tlv(der::CONTEXT_0, &note)])
+    let content = der::tlv(der::CONTEXT_0, &der::tlv(der::OCTET_STRING, &note));
+    der::sequence(&[&der::tlv(der::OID, &super::types::RESPONSE_DATA), &content])
 }
 
 #[cfg(any(test, feature = "test-util"))]
@@ -297,24 +301,25 @@ mod tests {
     use super::*;
     use crate::notary::dvcs::types::Response;
 
-    /// Byte by byte, as `openssl asn1parse` reads it: ContentInfo of id-ct-DVCSResponseData, in it `[0]` and not an octet string.
+    /// Byte by byte, as `openssl asn1parse` reads it.
     #[test]
     fn a_notice_byte_by_byte() {
         let transaction = hex::decode("860474657374").unwrap();
         let refused = Refused { refusal: Refusal::Empty, transaction: Some(transaction) };
         let text = hex::encode("The data is empty.");
         let expected = [
-            "3036",
+            "3038",
             "060b2a864886f70d0109100108",
-            "a027",
+            "a029",
+            "0427", // ContentInfo { id, [0] { OCTET STRING {
             "a025",
             "301d",
             "020102",
             "3014",
             "0c12",
             &text,
-            "03020204",
-            "860474657374",
+            "03020204",     // dvErrorNote [0] { transactionStatus
+            "860474657374", // transactionIdentifier
         ];
         let expected = expected.concat();
         assert_eq!(hex::encode(refused.notice()), expected);
@@ -325,11 +330,19 @@ mod tests {
         for refusal in Refusal::one_of_each() {
             let notice = Refused { refusal: refusal.clone(), transaction: None }.notice();
             let info: rasn_cms::ContentInfo = crate::asn1::decode_strict(&notice).unwrap();
-            let Ok(Response::ErrorNote { status, transaction }) = Response::parse(info.content.as_bytes()) else {
-                panic!("{}", refusal.code())
+            let octets: rasn::types::OctetString = crate::asn1::decode_strict(info.content.as_bytes()).unwrap();
+            let expected = Response::ErrorNote {
+                status: StatusInfo::rejected(Some(refusal.fail_info()), &refusal.to_string()),
+                transaction: None,
             };
-            assert_eq!(status, StatusInfo::rejected(Some(refusal.fail_info()), &refusal.to_string()));
-            assert_eq!(transaction, None);
+            assert_eq!(Response::parse(&octets).as_ref(), Ok(&expected));
+            assert_eq!(Response::bare(&notice).as_ref(), Some(&expected));
+            // Without the octet string.
+            let id = der::tlv(der::OID, &crate::notary::dvcs::types::RESPONSE_DATA);
+            let plain = der::sequence(&[&id, &der::tlv(der::CONTEXT_0, &octets)]);
+            assert_eq!(Response::bare(&plain), Some(expected));
+            let other = der::sequence(&[&der::tlv(der::OID, &[0x2A]), &der::tlv(der::CONTEXT_0, &octets)]);
+            assert_eq!(Response::bare(&other), None);
         }
     }
 }

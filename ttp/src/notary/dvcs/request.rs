@@ -19,7 +19,9 @@ use rasn_pkix::GeneralName;
 
 use super::refusal::{Refusal, Refused};
 use super::token::TargetEtcChain;
-use super::types::{Data, FormFault, Names, REQUEST_DATA, RequestInformation, ServiceType, TARGETS_MAX, general_name};
+use super::types::{
+    Data, FormFault, Names, REQUEST_DATA, RequestInformation, ServiceType, TARGETS_MAX, bare_content, general_name,
+};
 use crate::asn1::read::Reader;
 use crate::asn1::{Imprint, ImprintFault, ber, der, oid};
 use crate::cms::{SIGNED_DATA, SignatureFault, SignedData};
@@ -178,21 +180,14 @@ pub fn parse(bytes: &[u8], accepted: &Accepted) -> Result<Request, Refused> {
 fn open(bytes: &[u8]) -> Result<(&[u8], Option<SignedData<'_>>), Refusal> {
     /// id-envelopedData, 1.2.840.113549.1.7.3, content octets.
     const ENVELOPED_DATA: [u8; 9] = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x03];
-    let mut outer = Reader::new(bytes);
-    let mut inside = Reader::new(outer.take(der::SEQUENCE).ok_or(Refusal::NotARequest)?.content);
-    let content_type = inside.take(der::OID).ok_or(Refusal::NotARequest)?;
-    let content = inside.take(der::CONTEXT_0).ok_or(Refusal::NotARequest)?.content;
-    if !outer.is_at_end() || !inside.is_at_end() {
-        return Err(Refusal::NotARequest);
-    }
-    if content_type.content == REQUEST_DATA {
+    if let Some(content) = bare_content(bytes, &REQUEST_DATA) {
         return Ok((content, None));
     }
-    if content_type.content == ENVELOPED_DATA {
-        return Err(Refusal::Encrypted);
-    }
-    if content_type.der != SIGNED_DATA {
-        return Err(Refusal::NotARequest);
+    let content_type = Reader::new(bytes).take(der::SEQUENCE).and_then(|all| Reader::new(all.content).take(der::OID));
+    match content_type {
+        Some(value) if value.content == ENVELOPED_DATA => return Err(Refusal::Encrypted),
+        Some(value) if value.der == SIGNED_DATA => {}
+        _ => return Err(Refusal::NotARequest),
     }
     let signed = SignedData::parse(bytes).filter(|signed| signed.content_type == REQUEST_DATA);
     let signed = signed.ok_or(Refusal::NotARequest)?;

@@ -421,6 +421,17 @@ fn is_digest_info(content: &[u8]) -> bool {
     Reader::new(content).take(der::SEQUENCE).is_some_and(|first| Reader::new(first.content).next_is(der::OID))
 }
 
+/// The content of a bare ContentInfo of this type: what stands there, or the octets of the OCTET STRING that stands there.
+pub(super) fn bare_content<'a>(bytes: &'a [u8], content_type: &[u8]) -> Option<&'a [u8]> {
+    let mut outer = Reader::new(bytes);
+    let mut inside = Reader::new(outer.take(der::SEQUENCE)?.content);
+    let same = inside.take(der::OID)?.content == content_type;
+    let mut explicit = Reader::new(inside.take(der::CONTEXT_0)?.content);
+    let value = explicit.value()?;
+    let ended = [outer, inside, explicit].iter().all(Reader::is_at_end);
+    (same && ended).then_some(if value.tag == der::OCTET_STRING { value.content } else { value.der })
+}
+
 /// What an answer certifies (§9.1), as it was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct CertInfo {
@@ -459,6 +470,13 @@ pub enum Response {
 }
 
 impl Response {
+    /// Reads a bare ContentInfo with a DVCSResponse in it, as error notices come; in an OCTET STRING or not.
+    #[must_use]
+    pub fn bare(bytes: &[u8]) -> Option<Self> {
+        let content = bare_content(bytes, &RESPONSE_DATA)?;
+        Self::parse(content).ok()
+    }
+
     /// Reads a DVCSResponse in DER.
     ///
     /// # Errors

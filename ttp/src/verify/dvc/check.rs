@@ -6,9 +6,9 @@ use super::report::{DvcCheck, DvcReport};
 use super::{DvcEvidence, request_of, words};
 use crate::asn1::{SigningCertificateV2, decode_strict};
 use crate::cms::{SignedData, SignerId, SignerInfo};
-use crate::crypto::{Purpose, imprint_of, verify_chain};
+use crate::crypto::{HashOf, Purpose, imprint_of, verify_chain};
 use crate::notary::dvcs::request::{Asked, Request};
-use crate::notary::dvcs::status::Status;
+use crate::notary::dvcs::status::{Status, StatusInfo};
 use crate::notary::dvcs::types::{CertInfo, DvcsTime, RESPONSE_DATA, Response, ServiceType};
 use crate::time::Timestamp;
 use crate::verify::{Check, Document, Evidence, Outcome, TokenReading, Trust, verify_timestamp};
@@ -31,6 +31,9 @@ pub(super) struct Signed<'a> {
 
 impl<'a> Signed<'a> {
     pub(super) fn parse(bytes: &'a [u8]) -> Result<Self, String> {
+        if let Some(Response::ErrorNote { status, .. }) = Response::bare(bytes) {
+            return Err(error_notice(&status));
+        }
         let signed = SignedData::parse(bytes).ok_or("not SignedData in DER")?;
         if signed.content_type != RESPONSE_DATA {
             return Err("the signed content is not DVCSResponseData".to_owned());
@@ -43,9 +46,7 @@ impl<'a> Signed<'a> {
         let content = signed.content.ok_or("the content is missing")?;
         let info = match Response::parse(content).map_err(|fault| fault.to_string())? {
             Response::CertInfo(info) => *info,
-            Response::ErrorNote { status, .. } => {
-                return Err(format!("it is an error notice and certifies nothing: {}", status.text()));
-            }
+            Response::ErrorNote { status, .. } => return Err(error_notice(&status)),
         };
         let time = match &info.time {
             DvcsTime::Moment(time) => *time,
@@ -70,10 +71,17 @@ impl<'a> Signed<'a> {
     }
 }
 
+fn error_notice(status: &StatusInfo) -> String {
+    format!("it is an error notice and certifies nothing: {}", status.text())
+}
+
 /// What no signature covers has one form.
 fn check_form(signed: &SignedData<'_>, signer: &SignerInfo<'_>) -> Result<(), String> {
     let version = if matches!(signer.sid, SignerId::IssuerAndSerial { .. }) { 1 } else { 3 };
-    if signer.version != version || signed.digest_algorithms != signer.digest_algorithm {
+    // With or without NULL, which some write once and leave out once.
+    let same_hash =
+        HashOf::from_identifier(signed.digest_algorithms) == HashOf::from_identifier(signer.digest_algorithm);
+    if signer.version != version || !same_hash {
         return Err("version or digest algorithm of the signature are not as the standard has them".to_owned());
     }
     if let Some(unsigned) = signer.unsigned_attributes {

@@ -214,6 +214,8 @@ fn each_check_fails_for_its_own_reason() {
         assert!(matches!(failed(&report)[0], DvcCheck::Form | DvcCheck::Signer), "{}", report.to_json());
         assert_eq!((report.verdict, report.checks.len()), (Verdict::Refuted, 19));
     }
+    let told = claim.verify(&notice(&StatusInfo::rejected(None, "busy"), None)).checks.remove(0).outcome;
+    assert_eq!(told, Outcome::Failed("it is an error notice and certifies nothing: busy".to_owned()));
     let added = changed(good.der(), |signed| {
         let mut infos = signed.signer_infos.clone().into_vec();
         infos[0].unsigned_attrs = infos[0].signed_attrs.clone();

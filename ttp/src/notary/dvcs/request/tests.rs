@@ -371,6 +371,9 @@ fn an_envelope_in_ber() {
     let bare = bytes(&format!("3080 {REQUEST_OID} a080 {content} 0000 0000"));
     let read = parse(&bare, &accepted()).unwrap();
     assert_eq!(read, parse(&good, &accepted()).unwrap());
+    // In an octet string, as it lies inside SignedData.
+    let wrapped = bytes(&tlv(0x30, &[REQUEST_OID, &tlv(0xA0, &tlv(4, &content))].concat()));
+    assert_eq!(parse(&wrapped, &accepted()), Ok(read));
     let message = signed(&good, |_| {});
     let signed = SignedData::parse(&message).unwrap();
     let rest = hex::encode(&message);
