@@ -96,11 +96,16 @@ pub(crate) enum StampHash {
 /// FILE may also be a proof of misbehaviour (.pom.json), as a monitor, a witness or an audit writes it. Then it is judged
 /// instead: exit code 0 if it convicts the ledger, 1 if it does not, 2 if something is missing. That needs ledger.vkey, and
 /// the rest only where a timestamp is part of the proof.
+///
+/// FILE may also be a data validation certificate (.dvc, RFC 3029) of a notary. Then it is judged, with its proof X.tlog-proof for X.dvc,
+/// and what it says is told: exit code 0 means that it is genuine, not that what it says is good news.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  semper verify contract.pdf \
-                  --token contract.pdf.tst --proof contract.pdf.tlog-proof --trust trust")]
+#[cfg_attr(test, derive(Default))]
+#[command(after_help = "Examples:\n  semper verify contract.pdf \
+                  --token contract.pdf.tst --proof contract.pdf.tlog-proof --trust trust\n  \
+                  semper verify contract.dvc --document contract.pdf --request contract.dvcreq --trust trust")]
 pub(crate) struct Verify {
-    /// The file that was stamped, or a proof of misbehaviour.
+    /// The file that was stamped, a proof of misbehaviour, or a data validation certificate.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// The token, or the TimeStampResp with it in; without this option, FILE.tst.
@@ -110,6 +115,12 @@ pub(crate) struct Verify {
     /// X.tlog-proof for X.tst and X.tsr.
     #[arg(long, value_name = "FILE")]
     pub(crate) proof: Option<PathBuf>,
+    /// Of a data validation certificate: the document that it is of.
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    pub(crate) document: Option<PathBuf>,
+    /// Of a data validation certificate: the request that it answers.
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    pub(crate) request: Option<PathBuf>,
     /// The folder with the trust anchors.
     #[arg(long, value_name = "DIR")]
     pub(crate) trust: PathBuf,

@@ -1,8 +1,9 @@
-//! `semper verify`: a timestamp, or a proof of misbehaviour, judged offline and told so that a clerk can read it aloud.
+//! `semper verify`: a timestamp, a data validation certificate, or a proof of misbehaviour, judged offline and told so that a clerk can read it aloud.
 //!
 //! All judging is `semper_ttp`'s ([`semper_ttp::verify`], [`semper_ttp::account`]); this file reads the files, says what
 //! came out, and ends with 0 (verified), 1 (something is false) or 2 (could not tell, also when a file is missing).
 
+mod dvc;
 pub(super) mod files;
 mod misbehaviour;
 
@@ -24,6 +25,13 @@ use crate::exit::Exit;
 pub(crate) fn run(args: Verify, json: bool) -> Exit {
     if let Some(claim) = misbehaviour::claim(&args) {
         return misbehaviour::run(&args, &claim, json);
+    }
+    if let Some(claim) = dvc::claim(&args) {
+        return dvc::run(&args, &claim, json);
+    }
+    if args.document.is_some() || args.request.is_some() {
+        say::trouble(json, format_args!("could not tell: {} is no data validation certificate", args.file.display()));
+        return Exit::Undecided;
     }
     match judge(&args) {
         Ok((report, promise)) => {
@@ -194,7 +202,7 @@ mod tests {
     use super::*;
 
     fn args(file: &str) -> Verify {
-        Verify { file: file.into(), token: None, proof: None, trust: "trust".into(), policies: Vec::new() }
+        Verify { file: file.into(), trust: "trust".into(), ..Verify::default() }
     }
 
     /// A report in which the policy was not asked for and revocation not looked at, `failed` failed and `skipped` was not checked.
@@ -309,7 +317,7 @@ mod tests {
     fn what_is_missing_leaves_it_undecided_and_is_named() {
         let folder = tempfile::tempdir().unwrap();
         let path = |name: &str| -> PathBuf { folder.path().join(name) };
-        let args = Verify { file: path("doc"), token: None, proof: None, trust: path("trust"), policies: Vec::new() };
+        let args = Verify { file: path("doc"), trust: path("trust"), ..Verify::default() };
         let said = || judge(&args).unwrap_err().to_string();
         assert!(said().contains("/doc: "), "{}", said());
         std::fs::write(path("doc"), "").unwrap();
