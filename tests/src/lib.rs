@@ -11,6 +11,7 @@
 //! | [`http`] | an HTTP client that shows and sends raw bytes |
 //! | [`stamp`] | a client that keeps every token and proof, and judges them offline |
 //! | [`strangers`] | programs of others, and how they are run |
+//! | [`bouncy`] | BouncyCastle as a peer in data validation |
 //! | [`vault`] | where backups lie, and who can read them |
 //! | [`tls`] | a client's half of TLS, with and without a certificate |
 //! | [`receiver`] | a holder's webhook receiver |
@@ -22,6 +23,7 @@
 //! The tests are in `tests/`, the programs of strangers in `strangers/`, the fuzz targets in `fuzz/` (a workspace of its
 //! own).
 
+pub mod bouncy;
 pub mod dice;
 pub mod http;
 pub mod liar;
