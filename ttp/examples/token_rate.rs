@@ -1,4 +1,5 @@
-//! How many tokens a second one thread makes, beside its raw P-256 signatures: `cargo run --release --example token_rate`.
+//! How many tokens and data validation certificates a second one thread makes, beside its raw P-256 signatures:
+//! `cargo run --release --example token_rate`.
 //!
 //! The same key signs in both; rounds alternate, so that a busy machine disturbs both alike. Medians of nine rounds.
 #![allow(clippy::print_stdout)] // a program for a person
@@ -13,6 +14,8 @@ use semper_ttp::ca::profile::Profile;
 use semper_ttp::crypto::{Entropy, OsEntropy, SignatureAlgorithm, Signer, SoftKey};
 use semper_ttp::digest::{Digest, ImprintAlgorithm};
 use semper_ttp::evidence::{KeyId, KeyPurpose, Recorded};
+use semper_ttp::notary::dvcs::types::PolicyInformation;
+use semper_ttp::notary::dvcs::{self, Accepted, Asked, DvcContent, DvcSerial, DvcSigner, Finding, Grant};
 use semper_ttp::role::Role;
 use semper_ttp::time::Timestamp;
 use semper_ttp::timestamp::request::{self, Imprint, Request};
@@ -28,39 +31,78 @@ const YEAR_SECS: u64 = 365 * 24 * 3600;
 
 fn main() {
     let start = Timestamp::from_secs(1_772_366_400);
-    let (endpoint, key) = endpoint(start);
+    let (endpoint, key, notary, notary_key) = signers(start);
     for cert_req in [false, true] {
-        let mut rates: Vec<[f64; 3]> = (0..ROUNDS).map(|_| round(&endpoint, &key, start, cert_req)).collect();
-        let mut median = |which: usize| {
-            rates.sort_by(|a, b| a[which].total_cmp(&b[which]));
-            rates[ROUNDS / 2][which]
-        };
-        let (raw, token, ratio) = (median(0), median(1), median(2));
-        println!("certificates {cert_req}: {raw:.0} raw signatures/s, {token:.0} tokens/s, ratio {ratio:.3}");
+        tell(&format!("tokens, certificates {cert_req}"), || round(&endpoint, &key, start, cert_req));
     }
+    tell("ccpd certificates", || round_of_claims(&notary, &notary_key, start));
 }
 
-/// Raw signatures a second, tokens a second, and their ratio, one round of each.
-fn round(endpoint: &Endpoint, key: &SoftKey, now: Timestamp, cert_req: bool) -> [f64; 3] {
+fn tell(what: &str, round: impl Fn() -> [f64; 2]) {
+    let mut rates: Vec<[f64; 2]> = (0..ROUNDS).map(|_| round()).collect();
+    let mut median = |of: fn(&[f64; 2]) -> f64| {
+        rates.sort_by(|a, b| of(a).total_cmp(&of(b)));
+        of(&rates[ROUNDS / 2])
+    };
+    let (raw, made, ratio) = (median(|rate| rate[0]), median(|rate| rate[1]), median(|rate| rate[1] / rate[0]));
+    let beside = 1e6 / made - 1e6 / raw;
+    println!(
+        "{what}: {raw:.0} raw signatures/s, {made:.0} made/s, ratio {ratio:.3}, {beside:.1} us beside the signature"
+    );
+}
+
+fn raw(key: &SoftKey) -> f64 {
     let message = [7; 300];
     let begin = Instant::now();
     for _ in 0..OPERATIONS {
         std::hint::black_box(key.sign(&message).unwrap());
     }
-    let raw = OPERATIONS as f64 / begin.elapsed().as_secs_f64();
+    OPERATIONS as f64 / begin.elapsed().as_secs_f64()
+}
 
-    let requests: Vec<Vec<u8>> = (0..OPERATIONS)
-        .map(|i| {
-            let imprint = Imprint::new(ImprintAlgorithm::Sha256, &Digest::of(&i.to_be_bytes()).0).unwrap();
-            Request::new(imprint, None, Some(&i.to_be_bytes()), cert_req).encode()
-        })
-        .collect();
+fn imprint(i: u64) -> Imprint {
+    Imprint::new(ImprintAlgorithm::Sha256, &Digest::of(&i.to_be_bytes()).0).unwrap()
+}
+
+/// Raw signatures a second and data validation certificates a second, one round of each: parse, draw, build, sign, digest.
+fn round_of_claims(notary: &DvcSigner, key: &SoftKey, now: Timestamp) -> [f64; 2] {
+    let raw = raw(key);
+    let requests: Vec<_> =
+        (0..OPERATIONS).map(|i| dvcs::request::build(&Asked::Claim(imprint(i)), Some(&i.to_be_bytes()))).collect();
+    let accepted = Accepted { own_names: Some(Vec::new()), ..Accepted::everything() };
+    let begin = Instant::now();
+    for (i, bytes) in requests.iter().enumerate() {
+        let request = dvcs::parse(bytes, &accepted).unwrap();
+        let mut random = [0; 16];
+        OsEntropy.fill(&mut random).unwrap();
+        let grant = Grant {
+            serial: DvcSerial::new(i as u32 + 1, random).unwrap(),
+            now,
+            time_token: None,
+            hash: ImprintAlgorithm::Sha256,
+            policy: PolicyInformation::new("1.3.6.1.4.1.99999.3".parse().unwrap()),
+            nonce: None,
+            extensions: Vec::new(),
+        };
+        let content = DvcContent::new(&request, &Finding::Received, &grant).unwrap();
+        let unsigned = dvcs::prepare(notary, content);
+        let signature = key.sign(unsigned.message()).unwrap();
+        std::hint::black_box(unsigned.finish(signature).digest());
+    }
+    [raw, OPERATIONS as f64 / begin.elapsed().as_secs_f64()]
+}
+
+/// Raw signatures a second and tokens a second, one round of each.
+fn round(endpoint: &Endpoint, key: &SoftKey, now: Timestamp, cert_req: bool) -> [f64; 2] {
+    let raw = raw(key);
+
+    let requests: Vec<Vec<u8>> =
+        (0..OPERATIONS).map(|i| Request::new(imprint(i), None, Some(&i.to_be_bytes()), cert_req).encode()).collect();
     let begin = Instant::now();
     for (i, bytes) in requests.iter().enumerate() {
         std::hint::black_box(stamp(endpoint, key, bytes, i as u64 + 1, now));
     }
-    let token = OPERATIONS as f64 / begin.elapsed().as_secs_f64();
-    [raw, token, token / raw]
+    [raw, OPERATIONS as f64 / begin.elapsed().as_secs_f64()]
 }
 
 /// All that a token costs outside HTTP and the ledger: parse, draw, decide, the fact's bytes, sign, assemble, digest.
@@ -85,9 +127,9 @@ fn stamp(endpoint: &Endpoint, key: &SoftKey, bytes: &[u8], counter: u64, now: Ti
     (fact, stamped.into_response(), digest)
 }
 
-fn endpoint(start: Timestamp) -> (Endpoint, SoftKey) {
+fn signers(start: Timestamp) -> (Endpoint, SoftKey, DvcSigner, SoftKey) {
     let key = || SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
-    let (root_key, ca_key, tsu_key) = (key(), key(), key());
+    let (root_key, ca_key, tsu_key, notary_key) = (key(), key(), key(), key());
     let subject = |common_name: &str| Subject {
         country: "FR".to_owned(),
         organization: "Semper".to_owned(),
@@ -135,5 +177,9 @@ fn endpoint(start: Timestamp) -> (Endpoint, SoftKey) {
         qualified: false,
         policy_hash: Digest::of(b"policy"),
     };
-    (Endpoint::new(settings, Arc::new(tsu)).unwrap(), tsu_key)
+    let by_ca = Issuer::new(Authority::Party, &ca, ca_key.algorithm()).unwrap();
+    let notary = issue("notary-dvcs", "Notary 1", &notary_key, 3, &by_ca, &ca_key);
+    let (id, spki) = (KeyId::new(KeyPurpose::NotaryDvcs, 1), notary_key.spki_der());
+    let notary = DvcSigner::load(id, notary_key.algorithm(), spki, notary.der(), &chain, root.der()).unwrap();
+    (Endpoint::new(settings, Arc::new(tsu)).unwrap(), tsu_key, notary, notary_key)
 }
