@@ -29,7 +29,7 @@ use semper_ttp::{
     crypto::{LogSigner, LogVerifier, SoftKey},
     digest::ImprintAlgorithm,
     evidence::{ArchiveKind, CaKind, Fact, KeyPurpose, Kind, LedgerKind, OpsKind, RoleCode, TimestampKind},
-    notary::{ActType, OfficerCheck, Reason as ActReason},
+    notary::{ActType, OfficerCheck, Reason as ActReason, dvcs},
     party::{ReinstatementReason, SuspensionReason, UnbindReason},
     registration::RefusalReason,
     timestamp::{ClockVerdict, Refusal},
@@ -458,12 +458,14 @@ fn stripped(text: &str) -> String {
 
 #[test]
 fn every_refusal_has_its_page_and_no_page_is_left_over() {
-    let refusals = Refusal::one_of_each();
+    let mut refusals: Vec<_> =
+        Refusal::one_of_each().iter().map(|refusal| (refusal.code(), refusal.fail_info().name())).collect();
+    refusals.extend(dvcs::Refusal::one_of_each().iter().map(|refusal| (refusal.code(), refusal.fail_info().name())));
     let pages: BTreeSet<_> = fs::read_dir(schemas().join("problems"))
         .unwrap()
         .map(|file| file.unwrap().file_name().into_string().unwrap())
         .collect();
-    let codes = refusals.iter().map(|refusal| refusal.code()).chain(Code::ALL.iter().map(|code| code.name()));
+    let codes = refusals.iter().map(|(code, _)| *code).chain(Code::ALL.iter().map(|code| code.name()));
     assert_eq!(pages, codes.clone().map(|code| format!("{code}.md")).collect::<BTreeSet<_>>());
     for code in codes {
         let page = read(&format!("problems/{code}.md"));
@@ -472,9 +474,9 @@ fn every_refusal_has_its_page_and_no_page_is_left_over() {
             assert!(page.contains(part), "{code}: lacks {part:?}");
         }
     }
-    for refusal in &refusals {
-        let page = read(&format!("problems/{}.md", refusal.code()));
-        assert!(page.contains(refusal.fail_info().name()), "{}: names no failInfo", refusal.code());
+    for (code, fail_info) in refusals {
+        let page = read(&format!("problems/{code}.md"));
+        assert!(page.contains(&format!("| {fail_info} |")), "{code}: names no failInfo");
     }
 }
 
