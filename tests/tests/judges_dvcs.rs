@@ -1,5 +1,5 @@
-//! Data validation (RFC 3029) as programs of others see it: BouncyCastle asks, reads our answers and makes its own, `openssl cms` verifies each
-//! DVC. In this process, without a server.
+//! Data validation (RFC 3029) as programs of others see it: BouncyCastle asks, reads our answers and makes its own,
+//! `openssl cms` verifies each DVC. In this process, without a server.
 
 use std::fs;
 use std::path::PathBuf;

@@ -1,4 +1,5 @@
-//! `semper verify`: a timestamp, a data validation certificate, or a proof of misbehaviour, judged offline and told so that a clerk can read it aloud.
+//! `semper verify`: a timestamp, a data validation certificate, or a proof of misbehaviour, judged offline and told so that
+//! a clerk can read it aloud.
 //!
 //! All judging is `semper_ttp`'s ([`semper_ttp::verify`], [`semper_ttp::account`]); this file reads the files, says what
 //! came out, and ends with 0 (verified), 1 (something is false) or 2 (could not tell, also when a file is missing).

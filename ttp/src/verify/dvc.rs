@@ -1,5 +1,5 @@
-//! Offline verification of a data validation certificate (RFC 3029 §9): the certificate, what was asked, and receipt against trust that the
-//! verifier brings.
+//! Offline verification of a data validation certificate (RFC 3029 §9): the certificate, what was asked, and receipt against
+//! trust that the verifier brings.
 //!
 //! ```text
 //! document, request ──imprint, fields──▶ DVC ──signature──▶ notary's certificate ──chain──▶ root.pem
@@ -10,8 +10,8 @@
 //! That a DVC is genuine does not mean that what it says is good news: a rejection is a DVC as well. What it says, and what not, is told in
 //! words ([`DvcSummary::says`]).
 //!
-//! Servers of others are judged by the same rules: any key of [`crate::crypto::verify_foreign`], any certificate whose critical extKeyUsage is dvcs
-//! alone and that leads to the root.
+//! Servers of others are judged by the same rules: any key of [`crate::crypto::verify_foreign`], any certificate whose critical
+//! extKeyUsage is dvcs alone and that leads to the root.
 
 mod check;
 mod report;

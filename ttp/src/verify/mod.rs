@@ -9,7 +9,8 @@
 //! ```
 //!
 //! No producer code is used here: nothing of [`crate::timestamp`] or [`crate::notary`] that builds, nothing of [`crate::ca`], only
-//! formats ([`crate::asn1`], [`crate::cms`], [`crate::x509`], the types of RFC 3029), names ([`crate::evidence`]) and keys ([`crate::crypto`]). No I/O and no clock:
+//! formats ([`crate::asn1`], [`crate::cms`], [`crate::x509`], the types of RFC 3029), names ([`crate::evidence`]) and keys
+//! ([`crate::crypto`]). No I/O and no clock:
 //! the moment of judgement is the token's own genTime, as revocation is not looked at (a later issue brings it; the
 //! report says so). What the status of a certificate was at a moment is judged for itself ([`status_at`]).
 //!

@@ -1,13 +1,14 @@
 //! Data validation (RFC 3029): what clients ask, and the certificates (DVCs) that answer.
 //!
 //! ```text
-//! bytes ── request::parse ──▶ Request ──▶ (the notary decides) ──▶ Finding + Grant ──▶ DvcContent ──▶ prepare, sign, finish ─▶ Dvc
+//! bytes ── request::parse ──▶ Request ──▶ (the notary decides) ──▶ Finding + Grant ──▶ DvcContent ──▶ prepare, sign ─▶ Dvc
 //!             │ Refused                        │ refusal
 //!             ▼                                ▼
 //!         Refused::notice                 refusal::notice
 //! ```
 //!
-//! Formats and what follows from a request's octets alone. Who may ask, under which policy, at what time, and what is found, is the notary's.
+//! Formats and what follows from a request's octets alone. Who may ask, under which policy, at what time, and what is found,
+//! is the notary's.
 
 pub mod refusal;
 pub mod request;

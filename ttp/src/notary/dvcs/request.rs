@@ -107,8 +107,8 @@ impl Asked {
         Self::Certificates { der: der::tlv(der::CONTEXT_0, &content), targets }
     }
 
-    /// messageImprint of the answer (§9.1): that of ccpd as it was given; of cpd and vsd over the octets without tag and length; of vpkc over
-    /// the value `certs` in DER, tag and length included. `algorithm` is the server's choice.
+    /// messageImprint of the answer (§9.1): that of ccpd as it was given; of cpd and vsd over the octets without tag and length;
+    /// of vpkc over the value `certs` in DER, tag and length included. `algorithm` is the server's choice.
     #[must_use]
     pub fn imprint(&self, algorithm: ImprintAlgorithm) -> Imprint {
         let octets = match self {

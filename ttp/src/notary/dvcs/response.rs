@@ -5,11 +5,11 @@
 //!                                                            Dvc ── a token over its signature ──▶ with_time_stamp
 //! ```
 //!
-//! dvReqInfo is the request's own octets, unchanged, or with a longer nonce where the caller wants one. A negative finding is a DVC as well,
-//! with dvStatus rejection; an error notice ([`super::refusal::notice`]) only says that a request was not taken up.
+//! dvReqInfo is the request's own octets, unchanged, or with a longer nonce where the caller wants one. A negative finding is a DVC
+//! as well, with dvStatus rejection; an error notice ([`super::refusal::notice`]) only says that a request was not taken up.
 //!
-//! The responseTime is a moment, or a token where the request's policy wants one. What such a token has to be of, the RFC does not say (§7.3);
-//! ours is of messageImprint, which is known before the DVC is made. The signature's own time stamp is an unsigned attribute.
+//! The responseTime is a moment, or a token where the request's policy wants one. What such a token has to be of, the RFC does not
+//! say (§7.3); ours is of messageImprint, which is known before the DVC is made. The signature's own time stamp is an unsigned attribute.
 
 use super::request::{Asked, Request};
 use super::signer::DvcSigner;
@@ -21,8 +21,8 @@ use crate::cms::Prepared;
 use crate::digest::{Digest, ImprintAlgorithm};
 use crate::time::Timestamp;
 
-/// A DVC's serial number: 31 bits of counter, then 128 random bits. The counter rises, as §4 wants of serial numbers, and keeps them apart over
-/// restarts; the random part keeps them apart over a restored backup, and a DVC's hash from being guessed.
+/// A DVC's serial number: 31 bits of counter, then 128 random bits. The counter rises, as §4 wants of serial numbers, and keeps them
+/// apart over restarts; the random part keeps them apart over a restored backup, and a DVC's hash from being guessed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DvcSerial([u8; 20]);
 

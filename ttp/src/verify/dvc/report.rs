@@ -197,8 +197,8 @@ impl DvcReport {
         self.checks.iter().find(|result| result.check == check).map(|result| &result.outcome)
     }
 
-    /// True if `result` is a check that was not made and whose answer the verdict needs. Revocation is not, as no version looks at it yet; nor
-    /// tokens that need not be there, nor a request that nobody has, nor witnesses that nobody asked for.
+    /// True if `result` is a check that was not made and whose answer the verdict needs. Revocation is not, as no version looks at
+    /// it yet; nor tokens that need not be there, nor a request that nobody has, nor witnesses that nobody asked for.
     #[must_use]
     pub fn leaves_open(&self, result: &DvcCheckResult) -> bool {
         matches!(result.outcome, Outcome::NotChecked(_))
