@@ -27,7 +27,8 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: HttpRequest) -> R
     }
     let service = &app.service;
     if service.is_draining() {
-        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], "the service is stopping\n").into_response();
+        return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], "the service is stopping\n")
+            .into_response();
     }
     let peer = request.extensions().get::<(Peer, crate::server::RequestId)>().map(|(Peer(ip), _)| *ip);
     if let Some(Err(exceeded)) = peer.map(|ip| service.quota.take(ip, Instant::now())) {

@@ -301,7 +301,9 @@ impl Service {
     pub fn new(parts: ServiceParts) -> Result<Arc<Self>, ServiceFault> {
         let ServiceParts { ledger, endpoints, authorities, time, entropy, metrics, quota, .. } = parts;
         let ServiceParts { witnesses, checkpoints, policy_hash, description, base_url, .. } = parts;
-        let ServiceParts { responders, subject, test, registration, keys, policies, statements, notices, notary, .. } = parts;
+        let ServiceParts {
+            responders, subject, test, registration, keys, policies, statements, notices, notary, ..
+        } = parts;
         let responders = Responders::new(&authorities, responders, subject);
         let test_policy = TEST_POLICY.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn()).filter(|_| test);
         let serial = AtomicU64::new(ledger.reader().counter(SERIAL_COUNTER)?);

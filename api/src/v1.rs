@@ -28,7 +28,9 @@ use axum::{Json, Router, middleware};
 use http::request::Parts;
 use http::{Extensions, HeaderValue, header};
 use semper_ttp::ca::name::{Attribute, DistinguishedName};
-use semper_ttp::policy::roles::TrustedRole::{self, Auditor, NotaryOfficer, Operator, RegistrationOfficer, RevocationOfficer};
+use semper_ttp::policy::roles::TrustedRole::{
+    self, Auditor, NotaryOfficer, Operator, RegistrationOfficer, RevocationOfficer,
+};
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 

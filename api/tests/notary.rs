@@ -7,7 +7,9 @@ use std::sync::Arc;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::{Method, StatusCode};
 use semper_ttp::{
+    asn1::Imprint,
     ca::crl::Reason,
+    cms::SignedData,
     crypto::{
         Signer, SoftKey,
         jose::{Algorithm, Key},
@@ -16,11 +18,14 @@ use semper_ttp::{
     evidence::{Aggregate, KeyId, KeyPurpose, Kind, NotaryKind, names},
     notary::{
         ActType, OfficerCheck, Outcome,
-        dvcs::{Asked as Question, Response, build, types::CertInfo},
+        dvcs::{
+            Asked as Question,
+            request::build,
+            types::{CertInfo, Response},
+        },
     },
-    asn1::Imprint,
     statement::{
-        Common, Jws, Millis, Origin, Salt, Statement, Unsigned,
+        Common, Jws, Origin, Salt, Statement, Unsigned,
         act::{ActRecorded, Assurance, EventType, PrincipalRole},
         contract::ContractSigned,
     },
@@ -102,14 +107,18 @@ async fn what_needs_nobody_is_certified_at_once() {
     let by_hash = asked(&world, &party, "existence", &[]).await;
     assert_eq!((&by_hash["state"], &by_hash["journal_no"]), (&json!("performed"), &json!(1)));
     let read = record(&world, &party.login, &by_hash).await;
-    assert_eq!((read.kind, read.outcome, read.assurance), (ActType::Existence, Outcome::Performed, Assurance::NonQualified));
+    assert_eq!(
+        (read.kind, read.outcome, read.assurance),
+        (ActType::Existence, Outcome::Performed, Assurance::NonQualified)
+    );
     assert!(!read.documents[0].held && read.documents[0].size.is_none());
     assert_eq!(read.principals[0].party, Some(party.id));
     assert_eq!((read.checked.len(), read.not_checked.len()), (0, OfficerCheck::ALL.len()));
     let kinds: Vec<_> = read.events.iter().map(|event| event.kind).collect();
     assert_eq!(kinds, [EventType::Requested, EventType::Certified]);
     // With the octets, it says that they were held; with others it is not taken.
-    let body = |contents: &[u8]| json!({ "act": request("possession", &[]), "contents": [BASE64_STANDARD.encode(contents)] });
+    let body =
+        |contents: &[u8]| json!({ "act": request("possession", &[]), "contents": [BASE64_STANDARD.encode(contents)] });
     let (_, by_octets) = world.post(&party.login, "/v1/notary/acts", &body(CONTRACT)).await;
     let read = record(&world, &party.login, &by_octets).await;
     assert_eq!((read.documents[0].held, read.documents[0].size), (true, Some(CONTRACT.len() as u64)));
@@ -154,11 +163,17 @@ async fn a_contract_is_signed_by_all_and_recorded() {
     }
     let third = world.party(&officer).await;
     let statement = signed(&act, CONTRACT, &third, &third.sign);
-    assert_eq!(code(world.post_bytes(&third.login, &signatures, statement).await), (403, "notary.not_signer".to_owned()));
+    assert_eq!(
+        code(world.post_bytes(&third.login, &signatures, statement).await),
+        (403, "notary.not_signer".to_owned())
+    );
     let statement = signed(&act, CONTRACT, &buyer, &buyer.sign);
     let (status, answer) = world.post_bytes(&buyer.login, &signatures, statement.clone()).await;
     assert_eq!((status, &answer["waiting_on"]["signers"]), (200, &json!([seller.id])), "{answer}");
-    assert_eq!(code(world.post_bytes(&buyer.login, &signatures, statement).await), (409, "notary.already_signed".to_owned()));
+    assert_eq!(
+        code(world.post_bytes(&buyer.login, &signatures, statement).await),
+        (409, "notary.already_signed".to_owned())
+    );
     // A key whose certificate was revoked signs nothing.
     let statement = signed(&act, CONTRACT, &seller, &seller.sign);
     let (status, done) = world.post_bytes(&seller.login, &signatures, statement).await;
@@ -221,7 +236,8 @@ async fn an_officer_decides_what_needs_a_person() {
     // One that is refused has a number and a record, too.
     let refused = asked(&world, &party, "copy", &[]).await;
     world.post(&first, &place(&refused, "/take"), &json!({})).await;
-    let (_, answer) = world.post(&first, &place(&refused, "/refuse"), &json!({ "reason": "document_unreadable" })).await;
+    let (_, answer) =
+        world.post(&first, &place(&refused, "/refuse"), &json!({ "reason": "document_unreadable" })).await;
     assert_eq!((&answer["state"], &answer["reason"]), (&json!("refused"), &json!("document_unreadable")));
     assert_eq!(record(&world, &party.login, &refused).await.outcome, Outcome::Refused);
     // One that nobody decides ends after its time, and one that is withdrawn at once.
@@ -268,12 +284,16 @@ async fn a_start_goes_on() {
     let party = world.party(&officer).await;
     let before = asked(&world, &party, "existence", &[]).await;
     let waiting = asked(&world, &party, "copy", &[]).await;
-    let issued = |world: &World| world.kinds().iter().filter(|kind| kind.to_string() == "ca.certificate-issued").count();
+    let issued =
+        |world: &World| world.kinds().iter().filter(|kind| kind.to_string() == "ca.certificate-issued").count();
     let certificates = issued(&world);
     let world = open(world.restart(false));
     assert_eq!(issued(&world), certificates);
     let after = asked(&world, &party, "existence", &[]).await;
-    assert_eq!((&before["journal_no"], &waiting["journal_no"], &after["journal_no"]), (&json!(1), &json!(2), &json!(3)));
+    assert_eq!(
+        (&before["journal_no"], &waiting["journal_no"], &after["journal_no"]),
+        (&json!(1), &json!(2), &json!(3))
+    );
     let keys = [&before, &after].map(|act| place(act, "/record"));
     let mut signers = Vec::new();
     for path in keys {
@@ -288,7 +308,8 @@ async fn a_start_goes_on() {
 }
 
 async fn dvcs(world: &World, body: Vec<u8>) -> (StatusCode, Vec<u8>) {
-    let answer = ask(&world.service, Asked::secure("POST", "/dvcs").with("content-type", "application/dvcs").octets(body)).await;
+    let answer =
+        ask(&world.service, Asked::secure("POST", "/dvcs").with("content-type", "application/dvcs").octets(body)).await;
     assert_eq!(answer.header("content-type"), "application/dvcs");
     (answer.status, answer.body)
 }
@@ -304,8 +325,8 @@ async fn a_claim_of_possession_gets_its_certificate() {
     let (status, dvc) = dvcs(&world, build(&claim(), Some(&[1, 2, 3, 4]))).await;
     assert_eq!(status, 200);
     let information = |dvc: &[u8]| -> CertInfo {
-        match Response::parse(&semper_ttp::cms::content_of(dvc).unwrap()).unwrap() {
-            Response::Certified(information) => information,
+        match Response::parse(SignedData::parse(dvc).unwrap().content.unwrap()).unwrap() {
+            Response::CertInfo(information) => *information,
             other => panic!("{other:?}"),
         }
     };
@@ -325,11 +346,14 @@ async fn what_is_not_taken_up_leaves_no_trace() {
     for body in [b"no request".to_vec(), build(&Question::Possession(CONTRACT.to_vec()), None), vec![0x30; 40]] {
         let (status, notice) = dvcs(&world, body).await;
         assert_eq!(status, 200);
-        assert!(matches!(Response::parse(&semper_ttp::cms::content_of(&notice).unwrap()), Ok(Response::Refused { .. })));
+        assert!(matches!(Response::bare(&notice), Some(Response::ErrorNote { .. })));
     }
     assert_eq!(world.service.reader().size(), size);
-    let wrong = ask(&world.service, Asked::secure("POST", "/dvcs").with("content-type", "text/plain").octets(vec![1])).await;
+    let wrong =
+        ask(&world.service, Asked::secure("POST", "/dvcs").with("content-type", "text/plain").octets(vec![1])).await;
     assert_eq!(wrong.status, 415);
-    let plain = ask(&world.service, Asked::plain("POST", "/dvcs").with("content-type", "application/dvcs").octets(vec![1])).await;
+    let plain =
+        ask(&world.service, Asked::plain("POST", "/dvcs").with("content-type", "application/dvcs").octets(vec![1]))
+            .await;
     assert_eq!(plain.status, 404);
 }

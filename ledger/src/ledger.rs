@@ -712,7 +712,8 @@ mod tests {
         let turn = |from: u64, requests: &[Idempotency]| {
             let mut turn = commit(from, 10_000);
             turn.drafts.extend((from + 1..from + requests.len() as u64).flat_map(|n| commit(n, 10_000).drafts));
-            let answered = |(draft, request): (usize, &Idempotency)| RoleRow::Answered { request: *request, draft, count: 1 };
+            let answered =
+                |(draft, request): (usize, &Idempotency)| RoleRow::Answered { request: *request, draft, count: 1 };
             turn.rows = requests.iter().enumerate().map(answered).collect();
             turn
         };

@@ -459,7 +459,9 @@ impl Service {
                 keep(certificate)?;
                 self.replace_listener(keyring, key, certificate)?;
             }
-            (Kind::Unit | Kind::Authority(_) | Kind::Listener | Kind::Notary, None) => unreachable!("these have a certificate"),
+            (Kind::Unit | Kind::Authority(_) | Kind::Listener | Kind::Notary, None) => {
+                unreachable!("these have a certificate")
+            }
         }
         // What follows a failure here is the daily look, which tells it.
         if let Err(fault) = self.record_ended_keys() {

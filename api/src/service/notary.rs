@@ -24,13 +24,13 @@ use semper_ttp::{
     statement::StatementFault,
 };
 
-pub use self::{dvcs::DvcsSettings, find::KnownAct};
 pub(super) use self::desk::NotaryKey;
+use self::{desk::Desks, journal::Waiting};
+pub use self::{dvcs::DvcsSettings, find::KnownAct};
 pub(crate) use self::{
     journal::{Job, Making},
     record::{OfficersWord, RecordParts},
 };
-use self::{desk::Desks, journal::Waiting};
 use super::{ServiceFault, act::Repetition};
 
 /// What a notary rests on.

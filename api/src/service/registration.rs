@@ -479,8 +479,7 @@ impl Service {
         let Some(log) = &self.register.access else {
             return Err(ServiceFault::Access("this service has no access log, so nobody reads".to_owned()));
         };
-        log.append(&Access { at, salt, reader, document, of })
-            .map_err(|error| ServiceFault::Access(error.to_string()))
+        log.append(&Access { at, salt, reader, document, of }).map_err(|error| ServiceFault::Access(error.to_string()))
     }
 
     /// Gives the segments of the access log that are complete their entries. Blocks on the disk.

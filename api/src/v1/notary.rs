@@ -15,9 +15,7 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use semper_ledger::sequencer::Idempotency;
 use semper_ttp::digest::Digest;
 use semper_ttp::id::ActId;
-use semper_ttp::notary::{
-    Checks, JournalFact, OfficerCheck, OpenAct, Reason, RecordedAct, Stage, request::ActRequest,
-};
+use semper_ttp::notary::{Checks, JournalFact, OfficerCheck, OpenAct, Reason, RecordedAct, Stage, request::ActRequest};
 use semper_ttp::policy::person::{Officer, Person};
 use semper_ttp::policy::roles::TrustedRole::{self, Auditor, NotaryOfficer};
 use semper_ttp::statement::act::{Fee, Recording};
@@ -55,8 +53,7 @@ pub(super) async fn ask(
 ) -> Result<Response, Problem> {
     let malformed = |why: String| Problem::new(Code::HttpMalformed, why);
     semper_ttp::json::read_object(&bytes).map_err(|fault| malformed(fault.to_string()))?;
-    let AskRequest { act, contents } =
-        serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    let AskRequest { act, contents } = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
     let wrong = |why: String| Problem::new(Code::NotaryRequest, why);
     let request_bytes = act.get().as_bytes().to_vec();
     let request = ActRequest::parse(&request_bytes).map_err(|fault| wrong(fault.to_string()))?;
@@ -294,13 +291,7 @@ fn document(app: &App, index: u64, media_type: &'static str) -> Result<Response,
 }
 
 /// An act as it stands now, with what may be done and who is waited for.
-fn described(
-    app: &App,
-    id: ActId,
-    known: &KnownAct,
-    principal: &Principal,
-    by: &Officer,
-) -> Result<Value, Problem> {
+fn described(app: &App, id: ActId, known: &KnownAct, principal: &Principal, by: &Officer) -> Result<Value, Problem> {
     if let Some((entry, recorded)) = known.recorded() {
         let mut members = of_recorded(recorded);
         members.insert("entry".to_owned(), entry.into());

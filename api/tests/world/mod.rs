@@ -16,8 +16,9 @@ use std::{
 };
 
 use semper_api::{
-    Authorities, AuthorityKey, DvcsSettings, Endpoint, NotaryParts, NotarySettings, NoticeParts, Policies, RegistrationParts, ResponderKey, Service, ServiceParts,
-    Statements, TimeSource, ToIssue, metrics::Metrics, notices::Networks, quota::Quota,
+    Authorities, AuthorityKey, DvcsSettings, Endpoint, NotaryParts, NotarySettings, NoticeParts, Policies,
+    RegistrationParts, ResponderKey, Service, ServiceParts, Statements, TimeSource, ToIssue, metrics::Metrics,
+    notices::Networks, quota::Quota,
 };
 use semper_ledger::{
     anchor::memory::MemoryAnchor,
@@ -393,12 +394,8 @@ fn parts(
 
 fn notary(disk: &Disk) -> NotaryParts {
     let [act, dvcs] = disk.notary.each_ref().map(|key| -> Arc<dyn Signer> { key.clone() });
-    let accepted = Accepted {
-        bytes_max: 1 << 16,
-        hashes: ImprintAlgorithm::ALL.to_vec(),
-        targets_max: 4,
-        own_names: Vec::new(),
-    };
+    let accepted =
+        Accepted { bytes_max: 1 << 16, hashes: ImprintAlgorithm::ALL.to_vec(), targets_max: 4, own_names: None };
     let dvcs_settings = DvcsSettings { accepted, policy: TEST_POLICY.parse().unwrap(), signed_only: false };
     NotaryParts {
         act: (KeyId::new(KeyPurpose::NotaryAct, 1), act),

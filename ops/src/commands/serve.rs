@@ -204,7 +204,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         policies,
         statements,
         notices: notices::parts(loaded.notices, &config),
-        notary: notary::parts(loaded.notary, &config)?,
+        notary: notary::parts(loaded.notary, &config, &loaded.identity.public_url)?,
     })
     .map_err(|error| Failed::fault(&error))?;
     for (role, digest, why) in service.idle_grants() {

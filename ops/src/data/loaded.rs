@@ -53,14 +53,17 @@ pub(crate) struct Opened {
     pub(crate) notary: Option<NotaryKeys>,
 }
 
+/// A key with its name.
+type NamedKey = (KeyId, Arc<dyn Signer>);
+
 /// The two keys of the notary.
 pub(crate) struct NotaryKeys {
-    pub(crate) act: (KeyId, Arc<dyn Signer>),
-    pub(crate) dvcs: (KeyId, Arc<dyn Signer>),
+    pub(crate) act: NamedKey,
+    pub(crate) dvcs: NamedKey,
 }
 
 /// The newest key of a purpose that a folder may lack.
-fn newest_if_any(custody: &Custody, purpose: KeyPurpose) -> Result<Option<(KeyId, Arc<dyn Signer>)>, DataError> {
+fn newest_if_any(custody: &Custody, purpose: KeyPurpose) -> Result<Option<NamedKey>, DataError> {
     match custody.newest(purpose) {
         Ok(key) => Ok(Some(key)),
         Err(DataError::NoKey { .. }) => Ok(None),

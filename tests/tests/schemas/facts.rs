@@ -9,9 +9,7 @@ use semper_ttp::{
     },
     crypto::jose::Thumbprint,
     digest::{Digest, ImprintAlgorithm},
-    evidence::{
-        Aggregate, Envelope, Fact, Formats, Genesis, KeyId, KeyPurpose, LedgerFact, OpsFact, Recorded,
-    },
+    evidence::{Aggregate, Envelope, Fact, Formats, Genesis, KeyId, KeyPurpose, LedgerFact, OpsFact, Recorded},
     id::{ActId, PartyId, RegistrationId},
     notary::{ActType, Checks, Journal, JournalFact, OfficerCheck, Reason as ActReason, RecordedAct, Service},
     party::{PartyFact, ReinstatementReason, SuspensionReason, UnbindReason},
@@ -314,7 +312,13 @@ fn notary_facts(facts: &mut Vec<Fact>) {
             needs_person: true,
             expires_at: at.plus_secs(86_400),
         },
-        JournalFact::Signed { id, at, signer: party, certificate: requester.certificate, signature: digest("signature") },
+        JournalFact::Signed {
+            id,
+            at,
+            signer: party,
+            certificate: requester.certificate,
+            signature: digest("signature"),
+        },
         JournalFact::Assigned { id, at, officer },
         JournalFact::Assigned { id, at, officer: None },
     ] {

@@ -14,6 +14,7 @@ use std::{
     sync::Arc,
 };
 
+use facts::{facts, genesis};
 use semper_api::v1::Code;
 use semper_ledger::{
     checkpoint::Checkpoint,
@@ -34,7 +35,6 @@ use semper_ttp::{
     registration::RefusalReason,
     timestamp::{ClockVerdict, Refusal},
 };
-use facts::{facts, genesis};
 use serde_json::{Value, json};
 
 const ORIGIN: &str = "vectors.semper.example/log";

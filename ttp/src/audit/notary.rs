@@ -33,6 +33,9 @@ impl Auditor {
         if fact.aggregate != Journal::aggregate() {
             return case.ends("its fact lies in another history than the journal's");
         }
+        if given.entry.tags.as_slice() != stated.tag().as_slice() {
+            case.differs("its entry does not bear the tag of its decision, and no other");
+        }
         self.judge_acting(&stated, fact, case);
         self.journal.judge(fact, &stated, case);
         match stated {
@@ -126,19 +129,29 @@ fn event_of(state: &JournalState, stated: &JournalFact) -> JournalEvent {
                 granted: *granted,
             }))
         }
-        JournalFact::Opened { id, at, act, request, requester, subject, held, signers, needs_person, expires_at, .. } => {
-            JournalEvent::Open(Box::new(Open {
-                id: *id,
-                act: *act,
-                request: *request,
-                requester: *requester,
-                subject: *subject,
-                held: *held,
-                signers: signers.clone(),
-                needs_person: *needs_person,
-                life_secs: expires_at.millis().saturating_sub(at.millis()) / 1_000,
-            }))
-        }
+        JournalFact::Opened {
+            id,
+            at,
+            act,
+            request,
+            requester,
+            subject,
+            held,
+            signers,
+            needs_person,
+            expires_at,
+            ..
+        } => JournalEvent::Open(Box::new(Open {
+            id: *id,
+            act: *act,
+            request: *request,
+            requester: *requester,
+            subject: *subject,
+            held: *held,
+            signers: signers.clone(),
+            needs_person: *needs_person,
+            life_secs: expires_at.millis().saturating_sub(at.millis()) / 1_000,
+        })),
         JournalFact::Signed { id, signer, certificate, signature, .. } => {
             JournalEvent::Sign(Sign { id: *id, signer: *signer, certificate: *certificate, signature: *signature })
         }

@@ -11,7 +11,19 @@ pub(super) fn apply(state: &mut JournalState, fact: &JournalFact) {
                 state.last = recorded.number;
             }
         }
-        JournalFact::Opened { id, number, at, act, request, requester, subject, signers, needs_person, expires_at, held: _ } => {
+        JournalFact::Opened {
+            id,
+            number,
+            at,
+            act,
+            request,
+            requester,
+            subject,
+            signers,
+            needs_person,
+            expires_at,
+            held: _,
+        } => {
             state.last = *number;
             let open = OpenAct {
                 number: *number,

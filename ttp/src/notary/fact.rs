@@ -206,7 +206,19 @@ impl Recorded for JournalFact {
                 write_officer(officer.as_ref(), w);
                 w.uint(checks.bits());
             }
-            Self::Opened { id, number, at, act, request, requester, subject, held, signers, needs_person, expires_at } => {
+            Self::Opened {
+                id,
+                number,
+                at,
+                act,
+                request,
+                requester,
+                subject,
+                held,
+                signers,
+                needs_person,
+                expires_at,
+            } => {
                 w.array(12).bytes(id.octets()).uint(*number).uint(at.millis()).uint(act.code());
                 w.bytes(request.as_bytes());
                 requester.write(w);

@@ -34,8 +34,12 @@ pub use fact::{JournalFact, RecordedAct};
 pub use refusal::NotaryRefusal;
 pub use state::{JournalState, OPEN_MAX, OpenAct, SIGNERS_MAX, Stage};
 
+use semper_ledger::entry::{Tag, TagSpace};
+
 use crate::cbor::{self, Reader, Writer};
+use crate::digest::Digest;
 use crate::evidence::Aggregate;
+use crate::id::ActId;
 use crate::role::{Decided, Folded, Role};
 use crate::time::Timestamp;
 
@@ -48,6 +52,42 @@ impl Journal {
     #[must_use]
     pub fn aggregate() -> Aggregate {
         Aggregate::of("notary", b"journal")
+    }
+}
+
+/// The tag of an act's outcome (space decision): whoever holds its record knows it, and a second outcome would bear it, too.
+#[must_use]
+pub fn tag_of_act(act: ActId) -> Tag {
+    decision(b"semper/notary-act/v1\0", act.octets())
+}
+
+/// The same of a data validation certificate, by the content octets of its serial number.
+#[must_use]
+pub fn tag_of_dvc(serial: &[u8]) -> Tag {
+    decision(b"semper/dvc/v1\0", serial)
+}
+
+fn decision(space: &[u8], subject: &[u8]) -> Tag {
+    Tag::new(TagSpace::Decision, Digest::of(&[space, subject].concat()).as_bytes(), 0)
+}
+
+/// Journal number and 128 random bits, as a DVC's serial number; `None` from 2^31 on.
+#[must_use]
+pub fn dvc_serial(number: u64, random: [u8; 16]) -> Option<dvcs::DvcSerial> {
+    dvcs::DvcSerial::new(u32::try_from(number).ok()?, random)
+}
+
+impl JournalFact {
+    /// The tag of its entry: of whatever is decided once.
+    #[must_use]
+    pub fn tag(&self) -> Option<Tag> {
+        match self {
+            Self::Validated { number, serial, .. } => {
+                dvc_serial(*number, *serial).map(|serial| tag_of_dvc(&serial.content()))
+            }
+            Self::Recorded(recorded) => Some(tag_of_act(recorded.id)),
+            Self::Opened { .. } | Self::Signed { .. } | Self::Assigned { .. } => None,
+        }
     }
 }
 

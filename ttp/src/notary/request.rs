@@ -230,7 +230,11 @@ mod tests {
             ("signers", json!([signer, signer]), RequestFault::Signers),
             ("kind", json!("copy"), RequestFault::NoContract),
             ("kind", json!("journal-extract"), RequestFault::Extract),
-            ("documents", json!([{ "sha256": SHA256, "role": "original", "media_type": "pdf" }]), RequestFault::MediaType),
+            (
+                "documents",
+                json!([{ "sha256": SHA256, "role": "original", "media_type": "pdf" }]),
+                RequestFault::MediaType,
+            ),
         ] {
             assert_eq!(with(name, value), Err(fault), "{name}");
         }

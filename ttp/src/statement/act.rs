@@ -276,7 +276,8 @@ impl ActRecorded {
     /// Whether it says what its schema cannot: amounts, and an outcome that fits its reason.
     #[must_use]
     pub fn is_sound(&self) -> bool {
-        self.fee.as_ref().is_none_or(Fee::is_sound) && self.outcome == self.reason.map_or(Outcome::Performed, Reason::outcome)
+        self.fee.as_ref().is_none_or(Fee::is_sound)
+            && self.outcome == self.reason.map_or(Outcome::Performed, Reason::outcome)
     }
 }
 
@@ -414,7 +415,11 @@ pub(crate) mod tests {
             ("1", "Eur", false),
             ("1", "EURO", false),
         ] {
-            assert_eq!(ActRecorded { fee: fee(amount, currency), ..sound.clone() }.is_sound(), holds, "{amount} {currency}");
+            assert_eq!(
+                ActRecorded { fee: fee(amount, currency), ..sound.clone() }.is_sound(),
+                holds,
+                "{amount} {currency}"
+            );
         }
         assert!(!ActRecorded { outcome: Outcome::Performed, ..sound.clone() }.is_sound());
         assert!(ActRecorded { outcome: Outcome::Performed, reason: None, ..sound }.is_sound());

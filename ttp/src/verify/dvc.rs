@@ -30,6 +30,7 @@ use crate::digest::{Digest, ImprintAlgorithm};
 use crate::evidence::{Kind, NotaryKind};
 use crate::notary::dvcs::request::{Accepted, parse};
 use crate::notary::dvcs::types::{RESPONSE_DATA, ServiceType};
+use crate::notary::tag_of_dvc;
 
 /// What is to be verified.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +70,7 @@ fn of_ledger(
         digest: Digest::of(evidence.dvc),
         made: signed.map(|signed| signed.time),
         kind: signed.map(|signed| kind_of(signed.info.request.service)),
-        has_tags: true,
+        tags: signed.map(|signed| vec![tag_of_dvc(&signed.info.serial)]),
     };
     receipt::check(&artefact, evidence.proof, trust)
 }

@@ -81,7 +81,7 @@ pub fn verify_timestamp(evidence: &Evidence<'_>, trust: &Trust) -> Report {
         digest: Digest::of(evidence.token),
         made: token.map(|token| token.gen_time),
         kind: Some(Kind::Timestamp(TimestampKind::Token)),
-        has_tags: false,
+        tags: Some(Vec::new()),
     };
     let (outcomes, entry) = receipt::check(&artefact, evidence.proof, trust);
     report.checks.extend(outcomes.into_iter().map(|(check, outcome)| CheckResult { check, outcome }));

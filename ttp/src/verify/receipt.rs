@@ -5,7 +5,7 @@
 //! trying each millisecond of it.
 
 use semper_ledger::checkpoint::Checkpoint;
-use semper_ledger::entry::{Entry, NotAnEntry, Tags};
+use semper_ledger::entry::{Entry, NotAnEntry, Tag, Tags};
 use semper_ledger::merkle::{Hash, leaf_hash};
 use semper_ledger::proof::verify_inclusion;
 use semper_ledger::receipt::LogIdentity;
@@ -37,8 +37,8 @@ pub(super) struct Artefact {
     pub(super) made: Option<Timestamp>,
     /// As what the ledger knows it; `None` if only reading could tell.
     pub(super) kind: Option<Kind>,
-    /// Whether its entry may have tags.
-    pub(super) has_tags: bool,
+    /// The tags that its entry must have, and no others; `None` if only reading could tell.
+    pub(super) tags: Option<Vec<Tag>>,
 }
 
 /// Makes all checks of the proof, [`Check::ProofForm`] to [`Check::EntryTime`], in their order.
@@ -250,10 +250,16 @@ impl Judge<'_> {
 
     fn check_kind(&self, entry: &Entry) -> Told {
         let Some(expected) = self.artefact.kind else { return self.unread() };
-        let bare = self.artefact.has_tags || entry.tags.as_slice().is_empty();
+        let Some(tags) = &self.artefact.tags else { return self.unread() };
+        let tagged = entry.tags.as_slice() == tags.as_slice();
         Told::Is(match Kind::from_codes(entry.role, entry.kind) {
-            Some(kind) if kind == expected && bare => Ok(()),
-            Some(kind) if kind == expected => Err(format!("a {}'s entry has no tags", self.artefact.noun)),
+            Some(kind) if kind == expected && tagged => Ok(()),
+            Some(kind) if kind == expected && tags.is_empty() => {
+                Err(format!("a {}'s entry has no tags", self.artefact.noun))
+            }
+            Some(kind) if kind == expected => {
+                Err(format!("the entry does not bear the tag of this {}", self.artefact.noun))
+            }
             Some(kind) => Err(format!("the entry is of kind {kind}")),
             None => Err(format!("the entry is of unknown role {} and kind {}", entry.role, entry.kind)),
         })

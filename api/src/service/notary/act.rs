@@ -18,6 +18,7 @@ use semper_ttp::{
 use super::{
     super::{Service, ServiceFault, act::read_fact},
     Job, Making, NotaryFault, OfficersWord, RecordParts,
+    find::JournalPage,
     record::needs_no_validation,
 };
 
@@ -207,12 +208,7 @@ impl Service {
     }
 
     /// A page of the journal. The read is a line of the access log before anything is shown. Blocks.
-    pub(crate) fn read_journal(
-        &self,
-        from: u64,
-        most: usize,
-        reader: Digest,
-    ) -> Result<(Vec<(u64, JournalFact)>, Option<u64>), NotaryFault> {
+    pub(crate) fn read_journal(&self, from: u64, most: usize, reader: Digest) -> Result<JournalPage, NotaryFault> {
         let page = self.journal_page(from, most)?;
         let document = Digest::of(&names::journal_from(from));
         self.log_access("notary/journal", reader, document)?;

@@ -127,8 +127,7 @@ impl Service {
                 let root = root.ok_or(RotationFault::NotInUse(KeyPurpose::CaRoot))?;
                 let chain = [issuer.key.certificate.clone()];
                 let (algorithm, spki) = (signer.algorithm(), signer.spki_der());
-                let dvcs =
-                    DvcSigner::load(key, algorithm, spki, certificate.der(), &chain, &root.key.certificate);
+                let dvcs = DvcSigner::load(key, algorithm, spki, certificate.der(), &chain, &root.key.certificate);
                 Some(dvcs.map_err(|fault| unfit(fault.to_string()))?)
             }
             _ => None,

@@ -99,5 +99,8 @@ impl Service {
 
 /// Whether the holder of such a certificate asks in its own name.
 const fn is_of_somebody(class: ProfileCode) -> bool {
-    matches!(class, ProfileCode::Party | ProfileCode::Client | ProfileCode::Officer | ProfileCode::Operator | ProfileCode::Role)
+    matches!(
+        class,
+        ProfileCode::Party | ProfileCode::Client | ProfileCode::Officer | ProfileCode::Operator | ProfileCode::Role
+    )
 }

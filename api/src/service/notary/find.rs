@@ -49,6 +49,9 @@ impl KnownAct {
     }
 }
 
+/// A page of the journal: facts with their entries, and the number from which the next page begins.
+pub(crate) type JournalPage = (Vec<(u64, JournalFact)>, Option<u64>);
+
 impl Service {
     /// The entries of an act's facts, oldest first.
     pub(super) fn indexes_of_act(&self, act: ActId) -> Result<Vec<u64>, ServiceFault> {
@@ -76,13 +79,8 @@ impl Service {
         Ok(load::<Journal>(self.reader(), &Journal::aggregate())?.state)
     }
 
-    /// Facts of the journal that gave a number or ended an act, from `from` on, at most `most` of them, with the number from which the
-    /// next page begins.
-    pub(crate) fn journal_page(
-        &self,
-        from: u64,
-        most: usize,
-    ) -> Result<(Vec<(u64, JournalFact)>, Option<u64>), ServiceFault> {
+    /// Facts of the journal that gave a number or ended an act, from `from` on, of at most `most` numbers.
+    pub(crate) fn journal_page(&self, from: u64, most: usize) -> Result<JournalPage, ServiceFault> {
         let first = names::journal_from(from);
         let (mut page, mut next, mut count, mut last) = (Vec::new(), None, 0, None);
         self.reader().names_from::<ServiceFault>(&first[..1], &first, |name, index| {

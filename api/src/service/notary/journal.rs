@@ -9,16 +9,16 @@ use std::{
 };
 
 use semper_ledger::{
-    entry::{Tag, TagSpace, Tags},
+    entry::{Tag, Tags},
     sequencer::{Commit, Draft, Idempotency, Refused, RoleRow},
 };
 use semper_ttp::{
-    digest::{Digest, ImprintAlgorithm},
+    digest::ImprintAlgorithm,
     evidence::Recorded,
     id::ActId,
     notary::{
-        Approve, Clocked, Journal, JournalEffect, JournalEvent, JournalFact, JournalState, Refuse, Take,
-        dvcs::{self, DvcContent, DvcSerial, Finding, Grant, PolicyInformation, Request},
+        Approve, Clocked, Journal, JournalEffect, JournalEvent, JournalFact, JournalState, Refuse, Take, dvc_serial,
+        dvcs::{self, DvcContent, Finding, Grant, PolicyInformation, Request},
     },
     role::{Role, Snapshot, encode_snapshot},
     time::Timestamp,
@@ -352,7 +352,8 @@ impl Service {
         let mut made = Vec::with_capacity(decided.len());
         thread::scope(|scope| {
             let parts = decided.chunks(decided.len().div_ceil(threads));
-            let running: Vec<_> = parts.map(|part| scope.spawn(move || part.iter().map(one).collect::<Vec<_>>())).collect();
+            let running: Vec<_> =
+                parts.map(|part| scope.spawn(move || part.iter().map(one).collect::<Vec<_>>())).collect();
             for thread in running {
                 match thread.join() {
                     Ok(part) => made.extend(part),
@@ -405,10 +406,7 @@ impl Service {
                 let mut envelope = self.envelope_with(Journal::aggregate(), seq, now, salt);
                 envelope.event_digest = event_digest;
                 let draft = draft(&fact.clone().into_fact(&envelope), artefact.clone());
-                drafts.push(match decision_of(fact) {
-                    Some(decision) => Draft { tags: only(Tag::new(TagSpace::Decision, decision.as_bytes(), 0)), ..draft },
-                    None => draft,
-                });
+                drafts.push(Draft { tags: fact.tag().map(only).unwrap_or_default(), ..draft });
                 seq += 1;
             }
         }
@@ -419,7 +417,8 @@ impl Service {
 }
 
 /// Stands for an event while it is taken out of its job.
-const NOTHING: JournalEvent = JournalEvent::Expire(semper_ttp::notary::Expire { id: ActId(semper_ttp::b64u::B64u([0; 16])) });
+const NOTHING: JournalEvent =
+    JournalEvent::Expire(semper_ttp::notary::Expire { id: ActId(semper_ttp::b64u::B64u([0; 16])) });
 
 fn refuse_all(asked: Vec<Asked>, fault: &ServiceFault) -> Result<(), Vec<Asked>> {
     tracing::error!(%fault, "a turn of the journal failed");
@@ -431,25 +430,6 @@ fn refuse_all(asked: Vec<Asked>, fault: &ServiceFault) -> Result<(), Vec<Asked>>
 
 fn only(tag: Tag) -> Tags {
     Tags::new(vec![tag]).expect("one tag is a set")
-}
-
-/// What is decided once: the outcome of an act. Whoever holds its record, or the DVC, knows the tag that the entry must have.
-fn decision_of(fact: &JournalFact) -> Option<Digest> {
-    match fact {
-        JournalFact::Validated { number, serial, .. } => {
-            let serial = dvc_serial(*number, *serial)?;
-            Some(Digest::of(&[b"semper/dvc/v1\0", &serial.content()[..]].concat()))
-        }
-        JournalFact::Recorded(recorded) => {
-            Some(Digest::of(&[b"semper/notary-act/v1\0", &recorded.id.octets()[..]].concat()))
-        }
-        JournalFact::Opened { .. } | JournalFact::Signed { .. } | JournalFact::Assigned { .. } => None,
-    }
-}
-
-/// Journal number and 128 random bits.
-fn dvc_serial(number: u64, random: [u8; 16]) -> Option<DvcSerial> {
-    DvcSerial::new(u32::try_from(number).ok()?, random)
 }
 
 fn sign_dvc(

@@ -180,7 +180,9 @@ fn events(recorded: &RecordedAct, history: &[&JournalFact]) -> Vec<ActEvent> {
     let mut taken = None;
     for fact in history {
         match fact {
-            JournalFact::Signed { at, certificate, .. } => events.push(event(*at, EventType::Signed, Some(certificate))),
+            JournalFact::Signed { at, certificate, .. } => {
+                events.push(event(*at, EventType::Signed, Some(certificate)))
+            }
             JournalFact::Assigned { at, officer: Some(officer), .. } => {
                 taken = Some(officer.certificate);
                 events.push(event(*at, EventType::Taken, Some(&officer.certificate)));

@@ -4,7 +4,7 @@ use std::{sync::Arc, time::Duration};
 
 use semper_api::{DvcsSettings, NotaryParts, NotarySettings, Service};
 use semper_ttp::{
-    asn1::PolicyId,
+    asn1::{PolicyId, der},
     digest::ImprintAlgorithm,
     notary::dvcs::Accepted,
 };
@@ -18,14 +18,18 @@ const INTERVAL: Duration = Duration::from_secs(60);
 const TARGETS_MAX: usize = 16;
 
 /// What a notary rests on; `None` where the settings want none.
-pub(super) fn parts(keys: Option<NotaryKeys>, config: &Config) -> Result<Option<NotaryParts>, Failed> {
+pub(super) fn parts(
+    keys: Option<NotaryKeys>,
+    config: &Config,
+    public_url: &str,
+) -> Result<Option<NotaryParts>, Failed> {
     let Some(NotaryKeys { act, dvcs }) = keys.filter(|_| config.notary.enabled) else { return Ok(None) };
     let policy: PolicyId = config.dvcs_policy().parse().map_err(|_| Failed::usage(&"notary.dvcs_policy"))?;
     let accepted = Accepted {
         bytes_max: usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX),
         hashes: ImprintAlgorithm::ALL.to_vec(),
         targets_max: TARGETS_MAX,
-        own_names: Vec::new(),
+        own_names: Some(own_names(public_url)),
     };
     let settings = NotarySettings {
         needs_person: config.notary.needs_person(),
@@ -34,6 +38,17 @@ pub(super) fn parts(keys: Option<NotaryKeys>, config: &Config) -> Result<Option<
         queue_max: config.notary.queue_max as usize,
     };
     Ok(Some(NotaryParts { act, dvcs, settings }))
+}
+
+/// As requests may name this server: by its URL, with the path and without, and by its host name.
+fn own_names(public_url: &str) -> Vec<Vec<u8>> {
+    /// GeneralName (RFC 5280 §4.2.1.6).
+    const URI: u8 = 0x86;
+    const DNS_NAME: u8 = 0x82;
+    let base = public_url.trim_end_matches('/');
+    let host = base.split_once("://").map_or(base, |(_, rest)| rest).split(['/', ':']).next().unwrap_or_default();
+    let dvcs = format!("{base}/dvcs");
+    [(URI, base), (URI, &dvcs), (DNS_NAME, host)].map(|(tag, name)| der::tlv(tag, name.as_bytes())).to_vec()
 }
 
 /// Ends acts that nobody decided in time, again and again.

@@ -186,7 +186,9 @@ impl std::fmt::Display for Refusal {
             Self::Signature => f.write_str("The request's signature does not hold."),
             Self::Requester => f.write_str("The requester is not whom the signer's certificate names."),
             Self::NotSigned => f.write_str("Only signed requests are taken here."),
-            Self::SignerNotGood => f.write_str("The signer's certificate is not one that this service issued, or not good now."),
+            Self::SignerNotGood => {
+                f.write_str("The signer's certificate is not one that this service issued, or not good now.")
+            }
             Self::Policy => f.write_str("No answer is given under this policy."),
             Self::Time => f.write_str("The time that the request asks about lies in the future."),
             Self::NotOffered { service } => write!(f, "The service {} is not offered here.", service.name()),

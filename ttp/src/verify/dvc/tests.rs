@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 
 use semper_ledger::checkpoint::Checkpoint;
-use semper_ledger::entry::{Entry, Tags};
+use semper_ledger::entry::{Entry, Tag, Tags};
 use semper_ledger::merkle::{Hash, leaf_hash, root_of};
 use semper_ledger::note::Note;
 use semper_ledger::receipt::tlog_proof::TlogProof;
@@ -26,8 +26,14 @@ const SERVICES: [u64; 4] = [0, 1, 2, 3];
 
 /// A proof of an entry of this kind at index 1 of three entries.
 fn proof(dvc: &[u8], kind: u64) -> String {
+    let tag = Signed::parse(dvc).map(|signed| tag_of_dvc(&signed.info.serial));
+    tagged_proof(dvc, kind, tag.into_iter().collect())
+}
+
+fn tagged_proof(dvc: &[u8], kind: u64, tags: Vec<Tag>) -> String {
     let time_ms = GEN_TIME.millis() + 3;
-    let bytes = Entry { role: 4, kind, time_ms, digest: Digest::of(dvc).0, tags: Tags::default() }.encode();
+    let tags = Tags::new(tags).unwrap();
+    let bytes = Entry { role: 4, kind, time_ms, digest: Digest::of(dvc).0, tags }.encode();
     let leaves: [Hash; 3] = [[1; 32], leaf_hash(&bytes), [3; 32]];
     let text = Checkpoint { origin: ORIGIN.to_owned(), size: 3, root: root_of(&leaves) }.text();
     let checkpoint = Note { signatures: vec![LOG.line(&LOG.sign(&text).unwrap())], text }.to_string();
@@ -59,6 +65,21 @@ impl Case {
 
 fn failed(report: &DvcReport) -> Vec<DvcCheck> {
     report.checks.iter().filter(|r| matches!(r.outcome, Outcome::Failed(_))).map(|r| r.check).collect()
+}
+
+/// Another one with its serial number would be a second decision, and the log would have taken it.
+#[test]
+fn its_entry_bears_its_tag_and_no_other() {
+    let case = &Case::all()[0];
+    let own = tag_of_dvc(&Signed::parse(&case.dvc).unwrap().info.serial);
+    let other = tag_of_dvc(&[1; 20]);
+    for (tags, holds) in [(vec![own], true), (vec![], false), (vec![other], false), (vec![own, other], false)] {
+        let proof = tagged_proof(&case.dvc, 0, tags);
+        let (request, document, proof) = (Some(&case.request[..]), case.document(), Some(proof.as_bytes()));
+        let report = verify_dvc(&DvcEvidence { dvc: &case.dvc, request, document, proof }, &trust());
+        let expected: &[_] = if holds { &[] } else { &[DvcCheck::EntryKind] };
+        assert_eq!(failed(&report), expected);
+    }
 }
 
 #[test]
