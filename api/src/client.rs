@@ -42,6 +42,7 @@ const IDLE_SECS: u64 = 5;
 const TEXT_CHARS_MAX: usize = 300;
 
 const JSON: &str = "application/json";
+const JOSE: &str = "application/jose";
 /// RFC 9457 §6.1.
 const PROBLEM: &str = "application/problem+json";
 const TIMESTAMP_QUERY: &str = "application/timestamp-query";
@@ -416,17 +417,33 @@ impl Client {
         self.exchange_json(request).await
     }
 
+    /// Posts a statement (JWS) below `/v1`, as [`Self::post_json`].
+    ///
+    /// # Errors
+    /// As [`Self::get_json`].
+    pub async fn post_jose(&self, path: &str, idempotency_key: &str, statement: Vec<u8>) -> Result<Bytes, ClientError> {
+        let request = self
+            .request(Method::POST, path)?
+            .header(CONTENT_TYPE, JOSE)
+            .header("idempotency-key", idempotency_key)
+            .body(Full::from(statement));
+        self.exchange_json(request).await
+    }
+
+    /// Reads a document below `/v1` of another type than JSON.
+    ///
+    /// # Errors
+    /// As [`Self::get_json`].
+    pub async fn get_of_type(&self, path: &str, media_type: &'static str) -> Result<Bytes, ClientError> {
+        let request = self.request(Method::GET, path)?.body(Full::default());
+        let (status, headers, body) = self.exchange(request).await?;
+        if status.is_success() { of_type(media_type, &headers, body) } else { refused_by(status, headers, body) }
+    }
+
     async fn exchange_json(&self, request: http::Result<Request<Full<Bytes>>>) -> Result<Bytes, ClientError> {
         let (status, headers, body) = self.exchange(request).await?;
-        if !status.is_success() && content_type(&headers) == PROBLEM {
-            let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
-            let text = |name: &str| shown(problem[name].as_str().unwrap_or_default().as_bytes());
-            let refused = ClientError::Refused { status: status.as_u16(), code: text("code"), detail: text("detail") };
-            return Err(judge(status, headers, body).err().filter(is_busy).unwrap_or(refused));
-        }
         // Also 201, for what was made.
-        let (headers, body) = if status.is_success() { (headers, body) } else { judge(status, headers, body)? };
-        of_type(JSON, &headers, body)
+        if status.is_success() { of_type(JSON, &headers, body) } else { refused_by(status, headers, body) }
     }
 
     /// Asks a witness whose submission prefix is this client's URL for a cosignature.
@@ -505,6 +522,17 @@ fn judge(status: StatusCode, headers: HeaderMap, body: Bytes) -> Result<(HeaderM
         StatusCode::NOT_FOUND => Err(ClientError::NotFound { text: shown(&body) }),
         other => Err(ClientError::Status { status: other.as_u16(), text: shown(&body) }),
     }
+}
+
+/// Why there is no document: in the words of problem details where the answer is that.
+fn refused_by(status: StatusCode, headers: HeaderMap, body: Bytes) -> Result<Bytes, ClientError> {
+    if content_type(&headers) == PROBLEM {
+        let problem: serde_json::Value = serde_json::from_slice(&body).unwrap_or_default();
+        let text = |name: &str| shown(problem[name].as_str().unwrap_or_default().as_bytes());
+        let refused = ClientError::Refused { status: status.as_u16(), code: text("code"), detail: text("detail") };
+        return Err(judge(status, headers, body).err().filter(is_busy).unwrap_or(refused));
+    }
+    judge(status, headers, body).map(|(_, body)| body)
 }
 
 fn is_busy(error: &ClientError) -> bool {

@@ -7,6 +7,7 @@ mod backup;
 mod evidence;
 mod folder;
 mod keys;
+mod notary;
 mod outside;
 mod party;
 mod serve;
@@ -26,6 +27,10 @@ pub(crate) use folder::{Audit, AuditAll, AuditPart, Export, Fsck, Statements};
 pub(crate) use keys::{
     Keys, KeysCeremony, KeysCommand, KeysExport, KeysImport, KeysImportCa, KeysList, KeysRequest, KeysRevoke,
     KeysRotate, KeysSign, OfService, Step,
+};
+pub(crate) use notary::{
+    Notary, NotaryApprove, NotaryAsk, NotaryCommand, NotaryJournal, NotaryRecord, NotaryRefuse, NotaryRelease,
+    NotaryShow, NotarySign, NotaryTake, NotaryWithdraw, NotaryWorklist,
 };
 pub(crate) use outside::{Monitor, Witness, WitnessCommand, WitnessInit, WitnessServe};
 pub(crate) use party::{
@@ -77,6 +82,7 @@ pub(crate) enum Command {
     Anchor(Anchor),
     Keys(Keys),
     Party(Party),
+    Notary(Notary),
     Witness(Witness),
     Monitor(Monitor),
     Bench(Bench),

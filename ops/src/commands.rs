@@ -19,6 +19,7 @@ pub(crate) mod fsck;
 pub(crate) mod init;
 pub(crate) mod keys;
 pub(crate) mod monitor;
+pub(crate) mod notary;
 pub(crate) mod party;
 pub(crate) mod prove;
 pub(crate) mod restore;

@@ -370,7 +370,11 @@ fn attribute(text: &str) -> Result<(Attribute, String), String> {
     Ok((word(name)?, value.to_owned()))
 }
 
-fn named<T: Copy>(all: impl Iterator<Item = T>, name: impl Fn(T) -> &'static str, text: &str) -> Result<T, String> {
+pub(super) fn named<T: Copy>(
+    all: impl Iterator<Item = T>,
+    name: impl Fn(T) -> &'static str,
+    text: &str,
+) -> Result<T, String> {
     let all: Vec<_> = all.collect();
     let names = || all.iter().map(|one| name(*one)).collect::<Vec<_>>().join(", ");
     all.iter().copied().find(|one| name(*one) == text).ok_or_else(|| format!("must be one of {}", names()))

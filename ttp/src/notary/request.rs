@@ -258,6 +258,24 @@ mod tests {
     }
 
     #[test]
+    fn the_schema_has_the_members_of_the_code() {
+        let schema: Value = serde_json::from_str(include_str!("../../../schemas/notary/request.json")).unwrap();
+        let names = |value: &Value| {
+            let mut names: Vec<_> = value.as_object().unwrap().keys().cloned().collect();
+            names.sort_unstable();
+            names
+        };
+        let written = serde_json::to_value(parsed(&request()).unwrap()).unwrap();
+        assert_eq!(names(&schema["properties"]), names(&written));
+        let document = &schema["properties"]["documents"];
+        assert_eq!(names(&document["items"]["properties"]), names(&written["documents"][0]));
+        assert_eq!(document["maxItems"], DOCUMENTS_MAX);
+        assert_eq!(schema["properties"]["signers"]["maxItems"], SIGNERS_MAX);
+        let asked_for = ActType::ALL.iter().filter(|act| **act != ActType::JournalExtract).map(|act| act.name());
+        assert_eq!(schema["properties"]["kind"]["enum"], json!(asked_for.collect::<Vec<_>>()));
+    }
+
+    #[test]
     fn media_types_are_two_names() {
         for (text, holds) in [
             ("application/pdf", true),

@@ -1,0 +1,236 @@
+//! Notarial acts: asking for them, signing, and the officer's worklist.
+
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use semper_ttp::id::{ActId, PartyId};
+use semper_ttp::notary::{ActType, OfficerCheck, Reason};
+
+use super::keys::OfService;
+use super::party::named;
+
+/// Ask for notarial acts, sign contracts, and decide what needs a person.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper notary ask deed.pdf --kind existence --identity me/party-auth.p12")]
+pub(crate) struct Notary {
+    #[command(subcommand)]
+    pub(crate) command: NotaryCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum NotaryCommand {
+    Ask(NotaryAsk),
+    Show(NotaryShow),
+    Sign(NotarySign),
+    Record(NotaryRecord),
+    Withdraw(NotaryWithdraw),
+    Worklist(NotaryWorklist),
+    Take(NotaryTake),
+    Release(NotaryRelease),
+    Approve(NotaryApprove),
+    Refuse(NotaryRefuse),
+    Journal(NotaryJournal),
+}
+
+/// Ask for an act about documents.
+///
+/// What needs nobody is certified at once, and its record is fetched; a contract waits for its signers, and what needs a person for an
+/// officer. Only the documents' hashes are sent, unless --send is given: then the record says that the notary held them.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  semper notary ask deed.pdf --kind existence --identity me/party-auth.p12 --out deed.act.jws"
+)]
+pub(crate) struct NotaryAsk {
+    /// The documents; the act is about the first.
+    #[arg(value_name = "FILE", required = true)]
+    pub(crate) files: Vec<PathBuf>,
+    /// What is to be certified: possession, existence, signature-validation, copy or contract.
+    #[arg(long, value_name = "KIND", value_parser = act_type)]
+    pub(crate) kind: ActType,
+    /// A party that is to sign the contract.
+    #[arg(long = "signer", value_name = "PARTY", allow_hyphen_values = true)]
+    pub(crate) signers: Vec<PartyId>,
+    /// The media type of the first document.
+    #[arg(long, value_name = "TYPE")]
+    pub(crate) media_type: Option<String>,
+    /// Send the documents themselves, too.
+    #[arg(long)]
+    pub(crate) send: bool,
+    /// The act that this one corrects.
+    #[arg(long, value_name = "ACT", allow_hyphen_values = true)]
+    pub(crate) correction_of: Option<ActId>,
+    /// Where the record goes, if there is one at once.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// Show an act: what it waits for, or what became of it.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper notary show AAECAwQFBgcICQoLDA0ODw --identity me/party-auth.p12")]
+pub(crate) struct NotaryShow {
+    /// The act.
+    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    pub(crate) act: ActId,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// Sign the document of a contract.
+///
+/// Signs the hash of the file for this act alone, with the key of a certificate that signs, and sends that.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper notary sign ACT deed.pdf --with me/party-legal.p12 --identity me/party-auth.p12")]
+pub(crate) struct NotarySign {
+    /// The act.
+    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    pub(crate) act: ActId,
+    /// The document.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The .p12 of the certificate to sign with; its passphrase lies beside it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) with: PathBuf,
+    /// The passphrase of that .p12.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) with_passphrase_file: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// Fetch the signed record of an act that ended.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Example:\n  semper notary record AAECAwQFBgcICQoLDA0ODw --out act.jws --identity me/party-auth.p12"
+)]
+pub(crate) struct NotaryRecord {
+    /// The act.
+    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    pub(crate) act: ActId,
+    /// Where it goes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// Take an act back that was asked for and has not ended.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper notary withdraw AAECAwQFBgcICQoLDA0ODw --identity me/party-auth.p12")]
+pub(crate) struct NotaryWithdraw {
+    /// The act.
+    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    pub(crate) act: ActId,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// List the acts that wait for a person. An officer's command, as those that follow.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper notary worklist --identity people/officer.p12")]
+pub(crate) struct NotaryWorklist {
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// Take an act, so that nobody else decides about it.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper notary take AAECAwQFBgcICQoLDA0ODw --identity people/officer.p12")]
+pub(crate) struct NotaryTake {
+    /// The act.
+    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    pub(crate) act: ActId,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// Give an act back to the worklist.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper notary release AAECAwQFBgcICQoLDA0ODw --identity people/officer.p12")]
+pub(crate) struct NotaryRelease {
+    /// The act.
+    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    pub(crate) act: ActId,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// Approve an act that was taken: it certifies.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper notary approve AAECAwQFBgcICQoLDA0ODw --checked identity,will --identity people/officer.p12")]
+pub(crate) struct NotaryApprove {
+    /// The act.
+    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    pub(crate) act: ActId,
+    /// What you have checked: identity, will, capacity, compared-with-original, content. What is left out stands in the record as not
+    /// checked.
+    #[arg(long, value_name = "CHECK", value_delimiter = ',', value_parser = check)]
+    pub(crate) checked: Vec<OfficerCheck>,
+    /// What it cost, such as 12000,EUR: minor units and an ISO 4217 code.
+    #[arg(long, value_name = "AMOUNT,CURRENCY")]
+    pub(crate) fee: Option<String>,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// Refuse an act that was taken. It keeps its number, and its record says why.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper notary refuse AAECAwQFBgcICQoLDA0ODw --reason identity_not_proven --identity people/officer.p12")]
+pub(crate) struct NotaryRefuse {
+    /// The act.
+    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    pub(crate) act: ActId,
+    /// Why: signature_not_valid, document_differs, document_unreadable, identity_not_proven, evidence_insufficient,
+    /// not_within_office, unlawful_purpose, will_in_doubt, capacity_in_doubt, conflict_of_interest or other.
+    #[arg(long, value_name = "REASON", value_parser = reason)]
+    pub(crate) reason: Reason,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// Read the journal by its numbers.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper notary journal --from 100 --identity people/officer.p12")]
+pub(crate) struct NotaryJournal {
+    /// The first number.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) from: u64,
+    /// The last number.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) to: Option<u64>,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+fn act_type(text: &str) -> Result<ActType, String> {
+    let asked_for = ActType::ALL.iter().copied().filter(|act| *act != ActType::JournalExtract);
+    named(asked_for, ActType::name, text)
+}
+
+fn check(text: &str) -> Result<OfficerCheck, String> {
+    named(OfficerCheck::ALL.iter().copied(), OfficerCheck::name, text)
+}
+
+fn reason(text: &str) -> Result<Reason, String> {
+    named(Reason::ALL.iter().copied().filter(|reason| reason.is_officers()), Reason::name, text)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_those_that_may_be_given() {
+        assert_eq!(act_type("contract"), Ok(ActType::Contract));
+        assert!(act_type("journal-extract").unwrap_err().starts_with("must be one of possession, existence"));
+        assert_eq!(check("will"), Ok(OfficerCheck::Will));
+        assert!(reason("withdrawn").is_err() && reason("will_in_doubt").is_ok());
+    }
+}

@@ -1,0 +1,71 @@
+//! What officers do.
+
+use serde_json::{Value, json};
+
+use super::{line_of, place, post, remote, told};
+use crate::cli;
+use crate::commands::remote::json_of;
+use crate::commands::running::Failed;
+use crate::commands::say;
+use crate::exit::Exit;
+
+const OFFICER: &str = "officer";
+
+pub(super) fn worklist(args: &cli::NotaryWorklist, as_json: bool) -> Result<Exit, Failed> {
+    let remote = remote(&args.of, OFFICER)?;
+    let list = json_of(remote.call(async |client| client.get_json("/v1/notary/worklist").await))?;
+    if as_json {
+        say::json(&list);
+    } else {
+        list["acts"].as_array().into_iter().flatten().for_each(|act| say::out(line_of(act)));
+    }
+    Ok(Exit::Ok)
+}
+
+pub(super) fn take(args: &cli::NotaryTake, as_json: bool) -> Result<Exit, Failed> {
+    Ok(told(&post(&remote(&args.of, OFFICER)?, &place(args.act, "/take"), &json!({}))?, as_json))
+}
+
+pub(super) fn release(args: &cli::NotaryRelease, as_json: bool) -> Result<Exit, Failed> {
+    Ok(told(&post(&remote(&args.of, OFFICER)?, &place(args.act, "/release"), &json!({}))?, as_json))
+}
+
+pub(super) fn approve(args: &cli::NotaryApprove, as_json: bool) -> Result<Exit, Failed> {
+    let mut body = json!({ "checked": args.checked });
+    if let Some(fee) = &args.fee {
+        let (amount, currency) =
+            fee.split_once(',').ok_or_else(|| Failed::usage(&"--fee: write it as 12000,EUR, in minor units"))?;
+        body["fee"] = json!({ "amount": amount, "currency": currency });
+    }
+    Ok(told(&post(&remote(&args.of, OFFICER)?, &place(args.act, "/approve"), &body)?, as_json))
+}
+
+pub(super) fn refuse(args: &cli::NotaryRefuse, as_json: bool) -> Result<Exit, Failed> {
+    let body = json!({ "reason": args.reason });
+    // It was meant to end so.
+    told(&post(&remote(&args.of, OFFICER)?, &place(args.act, "/refuse"), &body)?, as_json);
+    Ok(Exit::Ok)
+}
+
+/// All pages up to the last number.
+pub(super) fn journal(args: &cli::NotaryJournal, as_json: bool) -> Result<Exit, Failed> {
+    let remote = remote(&args.of, OFFICER)?;
+    let is_wanted =
+        |line: &Value| args.to.is_none_or(|to| line["journal_no"].as_u64().is_some_and(|number| number <= to));
+    let (mut lines, mut next) = (Vec::new(), Some(args.from));
+    while let Some(from) = next.filter(|from| args.to.is_none_or(|to| *from <= to)) {
+        let path = format!("/v1/notary/journal?from={from}");
+        let page = json_of(remote.call(async |client| client.get_json(&path).await))?;
+        let found = page["journal"].as_array().into_iter().flatten().filter(|line| is_wanted(line));
+        if as_json {
+            lines.extend(found.cloned());
+        } else {
+            found.for_each(|line| say::out(line_of(line)));
+        }
+        next = page["next"].as_u64();
+    }
+    if as_json {
+        say::json(&json!({ "journal": lines }));
+    }
+    Ok(Exit::Ok)
+}

@@ -1,0 +1,126 @@
+//! What parties do.
+
+use std::path::Path;
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use semper_ttp::b64u::{B64u, B64u32};
+use semper_ttp::crypto::Signer as _;
+use semper_ttp::crypto::jose::{Algorithm, Key};
+use semper_ttp::digest::Digest;
+use semper_ttp::id::ActId;
+use semper_ttp::notary::request::{ActRequest, RequestedDocument, Tag, Version};
+use semper_ttp::statement::act::DocumentRole;
+use semper_ttp::statement::contract::ContractSigned;
+use semper_ttp::statement::{Common, Origin, Salt, Statement, Unsigned};
+use serde_json::{Map, Value, json};
+
+use super::{place, post, remote, told};
+use crate::cli;
+use crate::clock::now;
+use crate::commands::remote::{Remote, json_of};
+use crate::commands::running::{Failed, random};
+use crate::commands::{atomic, identity, say};
+use crate::exit::Exit;
+
+/// The .p12 by which a party logs in, in a folder of `semper party`.
+const PARTY: &str = "party-auth";
+
+fn read(path: &Path) -> Result<Vec<u8>, Failed> {
+    std::fs::read(path).map_err(|error| Failed::usage(&format!("{}: {error}", path.display())))
+}
+
+pub(super) fn ask(args: &cli::NotaryAsk, as_json: bool) -> Result<Exit, Failed> {
+    let contents: Vec<_> = args.files.iter().map(|file| read(file)).collect::<Result<_, _>>()?;
+    let document = |(place, octets): (usize, &Vec<u8>)| RequestedDocument {
+        sha256: B64u32::from(Digest::of(octets)),
+        role: if place == 0 { DocumentRole::Original } else { DocumentRole::Attachment },
+        title: None,
+        media_type: args.media_type.clone().filter(|_| place == 0),
+    };
+    let request = ActRequest {
+        t: Tag::Request,
+        v: Version,
+        salt: Salt(B64u(random()?)),
+        kind: args.kind,
+        documents: contents.iter().enumerate().map(document).collect(),
+        signers: args.signers.clone(),
+        name: None,
+        address: None,
+        dvc: None,
+        correction_of: args.correction_of,
+    };
+    let mut body = Map::new();
+    body.insert("act".to_owned(), serde_json::to_value(&request).map_err(|error| Failed::fault(&error))?);
+    if args.send {
+        let contents: Vec<_> = contents.iter().map(|octets| BASE64_STANDARD.encode(octets)).collect();
+        body.insert("contents".to_owned(), contents.into());
+    }
+    let remote = remote(&args.of, PARTY)?;
+    let act = post(&remote, "/v1/notary/acts", &Value::Object(body))?;
+    if let (Some(out), Some(record)) = (&args.out, act["record"].as_str()) {
+        keep(&remote, record, out)?;
+    }
+    Ok(told(&act, as_json))
+}
+
+/// Fetches a record and keeps it.
+fn keep(remote: &Remote, path: &str, out: &Path) -> Result<(), Failed> {
+    let record = remote.call(async |client| client.get_of_type(path, "application/jose").await)?;
+    atomic::write_new(out, &record).map_err(|error| Failed::usage(&format!("{}: {error}", out.display())))
+}
+
+fn get(remote: &Remote, act: ActId) -> Result<Value, Failed> {
+    json_of(remote.call(async |client| client.get_json(&place(act, "")).await))
+}
+
+pub(super) fn show(args: &cli::NotaryShow, as_json: bool) -> Result<Exit, Failed> {
+    Ok(told(&get(&remote(&args.of, PARTY)?, args.act)?, as_json))
+}
+
+pub(super) fn record(args: &cli::NotaryRecord, as_json: bool) -> Result<Exit, Failed> {
+    keep(&remote(&args.of, PARTY)?, &place(args.act, "/record"), &args.out)?;
+    let written = args.out.display().to_string();
+    if as_json {
+        say::json(&json!({ "record": written }));
+    } else {
+        say::out(format!("record   {written}"));
+    }
+    Ok(Exit::Ok)
+}
+
+pub(super) fn withdraw(args: &cli::NotaryWithdraw, as_json: bool) -> Result<Exit, Failed> {
+    // It was meant to end so.
+    told(&post(&remote(&args.of, PARTY)?, &place(args.act, "/withdraw"), &json!({}))?, as_json);
+    Ok(Exit::Ok)
+}
+
+/// The server's word about the document is not enough to sign it: the hash of the caller's file is what is signed.
+pub(super) fn sign(args: &cli::NotarySign, as_json: bool) -> Result<Exit, Failed> {
+    let document = read(&args.file)?;
+    let (key, _) = identity::signer(&args.with, args.with_passphrase_file.as_deref(), "party-legal")?;
+    let remote = remote(&args.of, PARTY)?;
+    let service = json_of(remote.call(async |client| client.get_json("/.well-known/semper").await))?;
+    let origin = Origin::new(service["ledger"]["origin"].as_str().unwrap_or_default());
+    let origin = origin.ok_or_else(|| Failed::fault(&"the server names no origin"))?;
+    let me = json_of(remote.call(async |client| client.get_json("/v1/me").await))?;
+    let party = me["party"].as_str().and_then(|party| party.parse().ok());
+    let party = party.ok_or_else(|| Failed::usage(&"the certificate of --identity is no party's"))?;
+    let usage = |fault: &dyn std::fmt::Display| Failed::usage(&format!("{}: {fault}", args.with.display()));
+    let thumbprint = Key::from_spki_der(key.spki_der()).map_err(|fault| usage(&fault))?.thumbprint();
+    let algorithm = Algorithm::of_signer(key.algorithm()).ok_or_else(|| usage(&"signs no statements"))?;
+    let body = ContractSigned {
+        act: args.act,
+        document: Digest::of(&document).into(),
+        service: origin,
+        party,
+        key: thumbprint,
+    };
+    let common = Common { salt: Salt(B64u(random()?)), iat: now().into(), x: None, shown: None };
+    let unsigned = Unsigned::new(&Statement { common, body }, algorithm, thumbprint).map_err(|fault| usage(&fault))?;
+    let signature = key.sign_raw(unsigned.message()).map_err(|fault| Failed::fault(&fault))?;
+    let statement = unsigned.finish(&signature).map_err(|fault| Failed::fault(&fault))?.bytes().to_vec();
+    let (path, once) = (place(args.act, "/signatures"), hex::encode(random()?));
+    let act = json_of(remote.call(async |client| client.post_jose(&path, &once, statement).await))?;
+    Ok(told(&act, as_json))
+}
