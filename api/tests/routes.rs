@@ -32,6 +32,8 @@ struct World {
     pki: Pki,
     /// One certificate by each of [`HOLDERS`].
     holders: Vec<(ProfileCode, Certificate)>,
+    /// Where the access log is, without which nobody reads what names people.
+    place: tempfile::TempDir,
 }
 
 impl World {
@@ -43,7 +45,7 @@ impl World {
             (Profile::named(profile).code(), certificate)
         };
         let holders = HOLDERS.iter().map(issued).collect();
-        Self { disk, now, pki, holders }
+        Self { disk, now, pki, holders, place: tempfile::tempdir().unwrap() }
     }
 
     /// A start under which everybody was granted these roles, and no other.
@@ -55,7 +57,7 @@ impl World {
         let mut policies = Policies::builtin();
         policies.set_roles(TrustedRoles::file(&grants.collect::<Vec<_>>()).into()).unwrap();
         self.now.pass(1);
-        self.pki.service_under(&self.disk, &self.now, 0, policies)
+        self.pki.service_with(&self.disk, &self.now, world::office::parts(self.place.path()), policies)
     }
 }
 
@@ -182,7 +184,7 @@ async fn what_was_revoked_or_issued_elsewhere_holds_no_role() {
     let me = |answer: &Answer| json(answer, StatusCode::OK)["roles"].clone();
     let ask_me = Asked::secure("GET", "/v1/me");
     let roles = me(&ask(&service, ask_me.by(officer)).await);
-    assert_eq!(roles, serde_json::json!(["registration-officer", "revocation-officer", "auditor"]));
+    assert_eq!(roles, serde_json::json!(["registration-officer", "revocation-officer", "notary-officer", "auditor"]));
     let path = format!("/v1/certificates/{}/revoke", hex::encode(officer.serial()));
     let revoke = || Asked::secure("POST", &path).json("first", r#"{"reason":"superseded"}"#);
 

@@ -397,13 +397,14 @@ impl Maker<'_> {
         self.record(fact, policy.name.aggregate(), digest, Some(policy.bytes.clone()), Tags::default())
     }
 
-    /// The first officer decides and revokes, the first operator does neither; an auditor is to be somebody else.
+    /// The first officer decides, revokes and acts as a notary, the first operator does neither; an auditor is to be somebody else.
     fn roles(&self) -> String {
         let [operator, officer] = ["operator", "officer"].map(|name| self.certificate(name).digest());
         TrustedRoles::file(&[
             (TrustedRole::Operator, operator),
             (TrustedRole::RegistrationOfficer, officer),
             (TrustedRole::RevocationOfficer, officer),
+            (TrustedRole::NotaryOfficer, officer),
         ])
     }
 

@@ -153,7 +153,7 @@ fn check_policies(policies: &BTreeMap<PolicyName, Vec<u8>>, config: &Config) {
     let roles = TrustedRoles::parse(&policies[&PolicyName::Roles]).unwrap();
     let of = |name, class| roles.of(&Digest::of(&der(name)), class).collect::<Vec<_>>();
     assert_eq!(of("operator", ProfileCode::Operator), [TrustedRole::Operator]);
-    let officers = [TrustedRole::RegistrationOfficer, TrustedRole::RevocationOfficer];
+    let officers = [TrustedRole::RegistrationOfficer, TrustedRole::RevocationOfficer, TrustedRole::NotaryOfficer];
     assert_eq!(of("officer", ProfileCode::Officer), officers);
     assert_eq!(roles.holders(TrustedRole::Auditor), 0);
     // The next start finds nothing to change.
