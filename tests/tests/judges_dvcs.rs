@@ -1,12 +1,14 @@
 //! Data validation (RFC 3029) as programs of others see it: BouncyCastle asks, reads our answers and makes its own,
 //! `openssl cms` verifies each DVC. In this process, without a server.
 
+use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
 
 use semper_tests::bouncy::{Bouncy, SERVICES};
 use semper_tests::pki::{Holder, Names, Pki, PkiSettings, private_key, subject, write_pem};
+use semper_tests::process::command;
 use semper_tests::strangers::{run, text};
 use semper_ttp::asn1::pem;
 use semper_ttp::ca::Authority;
@@ -275,4 +277,45 @@ fn openssl_cms_verifies_each() {
     let under = ["cms", "-verify", "-purpose", "any", "-CAfile", other.to_str().expect("a path")];
     let output = world.openssl(world.answer(&request, false).der(), &under);
     assert!(!output.status.success() && text(&output).contains("Verification failure"), "{}", text(&output));
+}
+
+/// `semper verify` of files: genuine as far as can be told without a receipt, and what is said; changed; an error notice.
+#[test]
+fn the_program_judges_files() {
+    let world = World::new();
+    let bytes = world.bouncy.request("vpkc", false);
+    let request = parse(&bytes, &accepted()).expect("a request");
+    let good = world.answer(&request, true).into_der();
+    let mut changed = good.clone();
+    *changed.last_mut().expect("octets") ^= 1;
+    let notice = Refused { refusal: Refusal::Empty, transaction: None }.notice();
+    world.write("ledger.vkey", b"");
+    let asked = world.write("it.req", &bytes);
+    let judged = |dvc: &[u8]| {
+        let dvc = world.write("it.dvc", dvc);
+        let trust = world.work.path();
+        let arguments: [&OsStr; 6] =
+            ["verify".as_ref(), dvc.as_ref(), "--request".as_ref(), asked.as_ref(), "--trust".as_ref(), trust.as_ref()];
+        run(&mut command(&arguments))
+    };
+    for (dvc, code, words) in [
+        (
+            &good,
+            2,
+            ["were NOT found valid on", "rejection: TOTAL-FAILED/REVOKED", "COULD NOT TELL: nothing speaks against it"],
+        ),
+        (
+            &changed,
+            1,
+            ["FAILED", "the signature is genuine: the signature is wrong", "NOT VERIFIED: it is not true that"],
+        ),
+        (&notice, 1, ["FAILED", "it is an error notice and certifies nothing: The data is empty.", "NOT VERIFIED"]),
+    ] {
+        let output = judged(dvc);
+        let said = text(&output);
+        assert_eq!(output.status.code(), Some(code), "{said}");
+        for words in words {
+            assert!(said.contains(words), "{words}: {said}");
+        }
+    }
 }
