@@ -101,7 +101,7 @@ pub(crate) enum StampHash {
 /// and what it says is told: exit code 0 means that it is genuine, not that what it says is good news.
 #[derive(Debug, Args)]
 #[cfg_attr(test, derive(Default))]
-#[command(after_help = "Examples:\n  semper verify contract.pdf \
+#[command(after_help = "Example:\n  semper verify contract.pdf \
                   --token contract.pdf.tst --proof contract.pdf.tlog-proof --trust trust\n  \
                   semper verify contract.dvc --document contract.pdf --request contract.dvcreq --trust trust")]
 pub(crate) struct Verify {

@@ -103,12 +103,7 @@ fn is_of_ledger(check: Check) -> bool {
 }
 
 fn as_text(args: &Verify, report: &Report, promise: Promise) -> String {
-    let promise = match promise {
-        Promise::Given => String::new(),
-        Promise::Usual => {
-            format!(" (no ledger.json: an entry may be {} s later than its timestamp)", MMD_MILLIS / 1000)
-        }
-    };
+    let promise = usual_delay(promise, "timestamp");
     let mut lines = vec![
         format!("Document   {}", args.file.display()),
         format!("Timestamp  {}", args.token_path().display()),
@@ -121,16 +116,34 @@ fn as_text(args: &Verify, report: &Report, promise: Promise) -> String {
     for (title, of_ledger) in [("The timestamp", false), ("The ledger", true)] {
         lines.push(format!("\n{title}"));
         for result in report.checks.iter().filter(|result| is_of_ledger(result.check) == of_ledger) {
-            let assertion = assertion(result.check);
-            lines.push(match &result.outcome {
-                Outcome::Ok => format!("  ok           {assertion}"),
-                Outcome::Failed(why) => format!("  FAILED       {assertion}: {why}"),
-                Outcome::NotChecked(why) => format!("  not checked  {assertion} ({why})"),
-            });
+            lines.push(line(assertion(result.check), &result.outcome));
         }
     }
     lines.push(format!("\n{}", sentence(args, report)));
     lines.join("\n")
+}
+
+/// What came out of one check.
+fn line(assertion: &str, outcome: &Outcome) -> String {
+    match outcome {
+        Outcome::Ok => format!("  ok           {assertion}"),
+        Outcome::Failed(why) => format!("  FAILED       {assertion}: {why}"),
+        Outcome::NotChecked(why) => format!("  not checked  {assertion} ({why})"),
+    }
+}
+
+fn refuted<'a>(failed: impl Iterator<Item = &'a str>) -> String {
+    format!("NOT VERIFIED: it is not true that {}.", failed.collect::<Vec<_>>().join(", nor that "))
+}
+
+/// Where the bound of an entry's delay comes from, if not from the trust anchors.
+fn usual_delay(promise: Promise, than: &str) -> String {
+    match promise {
+        Promise::Given => String::new(),
+        Promise::Usual => {
+            format!(" (no ledger.json: an entry may be {} s later than its {than})", MMD_MILLIS / 1000)
+        }
+    }
 }
 
 /// The verdict in one sentence: what, when, who, where in the ledger. Time and names are told only where the checks bear
@@ -153,9 +166,8 @@ fn sentence(args: &Verify, report: &Report) -> String {
             format!("COULD NOT TELL: nothing speaks against it that {claim}, but {gap}.")
         }
         (Verdict::Refuted, ..) => {
-            let failed = report.checks.iter().filter(|result| matches!(result.outcome, Outcome::Failed(_)));
-            let failed: Vec<_> = failed.map(|result| assertion(result.check)).collect();
-            format!("NOT VERIFIED: it is not true that {}.", failed.join(", nor that "))
+            let failed = report.checks.iter().filter(|result| result.outcome.is_failed());
+            refuted(failed.map(|result| assertion(result.check)))
         }
         // The other verdicts need a token, and verified needs an entry: reached by no report.
         (Verdict::Verified | Verdict::Undecided, ..) => "COULD NOT TELL.".to_owned(),

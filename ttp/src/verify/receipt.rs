@@ -48,7 +48,7 @@ pub(super) fn check(
     trust: &Trust,
 ) -> (Vec<(Check, Outcome)>, Option<EntrySummary>) {
     let skipped = |checks: Vec<Check>, why: &str| -> Vec<_> {
-        checks.into_iter().map(|check| (check, Outcome::NotChecked(why.to_owned()))).collect()
+        checks.into_iter().map(|check| (check, Outcome::not_checked(why))).collect()
     };
     let after_form: Vec<_> = Check::ProofForm.following(Check::EntryTime).collect();
     let Some(proof) = proof else {
@@ -105,8 +105,8 @@ impl Read {
             (Check::EntryTime, self.time),
         ];
         let outcome = |told| match told {
-            Told::Is(outcome) => outcome.map_or_else(Outcome::Failed, |()| Outcome::Ok),
-            Told::NotChecked(why) => Outcome::NotChecked(why.to_owned()),
+            Told::Is(outcome) => Outcome::of(outcome),
+            Told::NotChecked(why) => Outcome::not_checked(why),
         };
         (checks.into_iter().map(|(check, told)| (check, outcome(told))).collect(), self.entry)
     }

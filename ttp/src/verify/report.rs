@@ -101,6 +101,22 @@ pub enum Outcome {
     NotChecked(String),
 }
 
+impl Outcome {
+    pub(super) fn of(result: Result<(), String>) -> Self {
+        result.map_or_else(Self::Failed, |()| Self::Ok)
+    }
+
+    pub(super) fn not_checked(reason: &str) -> Self {
+        Self::NotChecked(reason.to_owned())
+    }
+
+    /// True for a check that does not hold.
+    #[must_use]
+    pub const fn is_failed(&self) -> bool {
+        matches!(self, Self::Failed(_))
+    }
+}
+
 /// One line of the report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
 pub struct CheckResult {
@@ -122,6 +138,17 @@ pub enum Verdict {
     /// None failed, but not all could be made: for example, without a proof. Exit code 2.
     #[default]
     Undecided,
+}
+
+impl Verdict {
+    /// Of checks of which one failed, or one was left open.
+    pub(super) const fn of(failed: bool, gap: bool) -> Self {
+        match (failed, gap) {
+            (true, _) => Self::Refuted,
+            (false, true) => Self::Undecided,
+            (false, false) => Self::Verified,
+        }
+    }
 }
 
 /// What the token says; worth what the checks are worth.
@@ -201,21 +228,15 @@ impl Report {
     }
 
     pub(super) fn record(&mut self, check: Check, result: Result<(), String>) {
-        let outcome = result.map_or_else(Outcome::Failed, |()| Outcome::Ok);
-        self.checks.push(CheckResult { check, outcome });
+        self.checks.push(CheckResult { check, outcome: Outcome::of(result) });
     }
 
     pub(super) fn skip(&mut self, check: Check, reason: &str) {
-        self.checks.push(CheckResult { check, outcome: Outcome::NotChecked(reason.to_owned()) });
+        self.checks.push(CheckResult { check, outcome: Outcome::not_checked(reason) });
     }
 
     pub(super) fn conclude(&mut self) {
-        let failed = self.checks.iter().any(|r| matches!(r.outcome, Outcome::Failed(_)));
-        let gap = self.checks.iter().any(|result| self.leaves_open(result));
-        self.verdict = match (failed, gap) {
-            (true, _) => Verdict::Refuted,
-            (false, true) => Verdict::Undecided,
-            (false, false) => Verdict::Verified,
-        };
+        let failed = self.checks.iter().any(|result| result.outcome.is_failed());
+        self.verdict = Verdict::of(failed, self.checks.iter().any(|result| self.leaves_open(result)));
     }
 }

@@ -7,11 +7,11 @@ use semper_ttp::digest::ImprintAlgorithm;
 use semper_ttp::verify::dvc::{
     DvcCheck, DvcEvidence, DvcReport, DvcSummary, dvc_imprint_algorithm, is_dvc, verify_dvc,
 };
-use semper_ttp::verify::{Document, MMD_MILLIS, Outcome, Verdict};
+use semper_ttp::verify::{Document, Outcome, Verdict};
 use serde_json::json;
 
 use super::files::{NoJudgement, Promise, if_there, read, read_trust, read_up_to, unreadable};
-use super::{exit_of, moment};
+use super::{exit_of, line, moment, refuted, usual_delay};
 use crate::cli::{Verify, with_ending};
 use crate::commands::hashing::imprint_of_file;
 use crate::commands::say;
@@ -102,12 +102,7 @@ fn assertion(check: DvcCheck) -> &'static str {
 }
 
 fn as_text(args: &Verify, report: &DvcReport, promise: Promise) -> String {
-    let promise = match promise {
-        Promise::Given => String::new(),
-        Promise::Usual => {
-            format!(" (no ledger.json: an entry may be {} s later than its certificate)", MMD_MILLIS / 1000)
-        }
-    };
+    let promise = usual_delay(promise, "certificate");
     let named = |path: Option<&PathBuf>| path.map_or("none was given".to_owned(), |path| path.display().to_string());
     let mut lines = vec![
         format!("Certificate  {}", args.file.display()),
@@ -122,12 +117,7 @@ fn as_text(args: &Verify, report: &DvcReport, promise: Promise) -> String {
     for (title, of_ledger) in [("The certificate", false), ("The ledger", true)] {
         lines.push(format!("\n{title}"));
         for result in report.checks.iter().filter(|result| result.check.is_of_ledger() == of_ledger) {
-            let assertion = assertion(result.check);
-            lines.push(match &result.outcome {
-                Outcome::Ok => format!("  ok           {assertion}"),
-                Outcome::Failed(why) => format!("  FAILED       {assertion}: {why}"),
-                Outcome::NotChecked(why) => format!("  not checked  {assertion} ({why})"),
-            });
+            lines.push(line(assertion(result.check), &result.outcome));
         }
     }
     if let Some(dvc) = report.dvc.as_ref().filter(|_| report.verdict != Verdict::Refuted) {
@@ -173,9 +163,8 @@ fn sentence(args: &Verify, report: &DvcReport) -> String {
             format!("COULD NOT TELL: nothing speaks against it that {claim}, but {gap}.")
         }
         (Verdict::Refuted, ..) => {
-            let failed = report.checks.iter().filter(|result| matches!(result.outcome, Outcome::Failed(_)));
-            let failed: Vec<_> = failed.map(|result| assertion(result.check)).collect();
-            format!("NOT VERIFIED: it is not true that {}.", failed.join(", nor that "))
+            let failed = report.checks.iter().filter(|result| result.outcome.is_failed());
+            refuted(failed.map(|result| assertion(result.check)))
         }
         // The other verdicts need a certificate, and verified needs an entry: reached by no report.
         (Verdict::Verified | Verdict::Undecided, ..) => "COULD NOT TELL.".to_owned(),

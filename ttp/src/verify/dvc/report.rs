@@ -223,20 +223,15 @@ impl DvcReport {
     }
 
     pub(super) fn record(&mut self, check: DvcCheck, result: Result<(), String>) {
-        self.put(check, result.map_or_else(Outcome::Failed, |()| Outcome::Ok));
+        self.put(check, Outcome::of(result));
     }
 
     pub(super) fn skip(&mut self, check: DvcCheck, reason: &str) {
-        self.put(check, Outcome::NotChecked(reason.to_owned()));
+        self.put(check, Outcome::not_checked(reason));
     }
 
     pub(super) fn conclude(&mut self) {
-        let failed = self.checks.iter().any(|result| matches!(result.outcome, Outcome::Failed(_)));
-        let gap = self.checks.iter().any(|result| self.leaves_open(result));
-        self.verdict = match (failed, gap) {
-            (true, _) => Verdict::Refuted,
-            (false, true) => Verdict::Undecided,
-            (false, false) => Verdict::Verified,
-        };
+        let failed = self.checks.iter().any(|result| result.outcome.is_failed());
+        self.verdict = Verdict::of(failed, self.checks.iter().any(|result| self.leaves_open(result)));
     }
 }
