@@ -120,6 +120,9 @@ impl Asked {
 }
 
 /// A client's request, bare. `nonce` is random octets, read as a non-negative number.
+///
+/// # Panics
+/// Of data of 16 MiB and more; no server takes it.
 #[must_use]
 pub fn build(asked: &Asked, nonce: Option<&[u8]>) -> Vec<u8> {
     let mut information = vec![der::ENUMERATED, 1, asked.service() as u8];

@@ -112,7 +112,16 @@ pub enum ContentFault {
     /// The collective status and those of the targets contradict each other, or one is neither granted nor a rejection.
     #[error("the collective status does not follow from the single ones")]
     Status,
+    /// More evidence than an answer takes.
+    #[error("the evidence has {octets} octets, more than {EVIDENCE_BYTES_MAX}")]
+    Evidence {
+        /// How many it has.
+        octets: usize,
+    },
 }
+
+/// The most octets of certificates, lists and responses in one DVC: above any that is real, and below what [`der::put_head`] can write.
+pub const EVIDENCE_BYTES_MAX: usize = 8 << 20;
 
 /// What a DVC certifies: DVCSCertInfo.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -128,6 +137,11 @@ impl DvcContent {
     /// [`ContentFault`].
     pub fn new(request: &Request, finding: &Finding, grant: &Grant) -> Result<Self, ContentFault> {
         let (status, certs) = certified(request, finding)?;
+        let tokens = certs.iter().flat_map(|chain| [&chain.target].into_iter().chain(&chain.chain));
+        let octets = tokens.map(CertEtcToken::octets).sum();
+        if octets > EVIDENCE_BYTES_MAX {
+            return Err(ContentFault::Evidence { octets });
+        }
         let mut body = Vec::with_capacity(512);
         match &grant.nonce {
             None => body.extend_from_slice(&request.information.der),

@@ -34,6 +34,9 @@ pub enum LoadFault {
     /// The certificate is for another key.
     #[error("the notary's certificate is for another key")]
     OtherKey,
+    /// DVCs are signed with ECDSA P-256 or RSA.
+    #[error("a notary signs with P-256 or RSA, not {}", .0.name())]
+    Algorithm(SignatureAlgorithm),
     /// The chain does not lead to the root.
     #[error("the notary's chain: {0}")]
     Chain(#[from] ChainFault),
@@ -62,6 +65,9 @@ impl DvcSigner {
         dvcs::check(&certificate)?;
         if certificate.spki_der() != spki_der {
             return Err(LoadFault::OtherKey);
+        }
+        if algorithm == SignatureAlgorithm::Ed25519 {
+            return Err(LoadFault::Algorithm(algorithm));
         }
         let chain = chain_der.iter().enumerate().map(|(i, der)| read(i + 1, der)).collect::<Result<Vec<_>, _>>()?;
         verify_chain(certificate_der, chain_der, root_der, certificate.validity().not_before, Purpose::Any)?;

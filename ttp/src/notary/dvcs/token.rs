@@ -99,6 +99,22 @@ impl CertEtcToken {
         }
     }
 
+    /// Octets of what is in it.
+    pub(super) fn octets(&self) -> usize {
+        match self {
+            Self::Certificate(der)
+            | Self::EssCertId(der)
+            | Self::Assertion(der)
+            | Self::Crl(der)
+            | Self::OcspCertStatus(der)
+            | Self::OcspCertId(der)
+            | Self::OcspResponse(der)
+            | Self::Capabilities(der) => der.len(),
+            Self::Status(status) => status.content().len(),
+            Self::Extension(extension) => extension.der.len(),
+        }
+    }
+
     /// What may be asked about; the other choices belong into chains and answers (§7.5).
     #[must_use]
     pub const fn can_be_target(&self) -> bool {

@@ -201,6 +201,9 @@ fn check_answer(info: &CertInfo) -> Result<(), &'static str> {
     let granted = |chain: &crate::notary::dvcs::token::TargetEtcChain| {
         chain.status().is_some_and(|status| matches!(status.status, Status::Granted | Status::GrantedWithMods))
     };
+    if info.extensions.iter().any(|extension| extension.critical) {
+        return Err("it has a critical extension, and none is known here");
+    }
     match info.request.service {
         ServiceType::Ccpd | ServiceType::Cpd => Ok(()),
         ServiceType::Vsd | ServiceType::Vpkc if status.is_none() => Err("it has no status"),

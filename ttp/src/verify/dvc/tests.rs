@@ -15,6 +15,7 @@ use crate::asn1::decode_strict;
 use crate::crypto::Signer as _;
 use crate::notary::dvcs::request::{Asked, Request, build};
 use crate::notary::dvcs::testing::{DOCUMENT, NOTARY, accepted, asked, dvc, finding, grant, request, sign, sign_any};
+use crate::notary::dvcs::types::Extension;
 use crate::notary::dvcs::{Dvc, DvcContent, FailInfo, Grant, Refusal, Refused, StatusInfo, notice};
 use crate::role::Role as _;
 use crate::testing::{self, GEN_TIME, LOG, ORIGIN, PKI, reissue, trust};
@@ -277,6 +278,16 @@ fn each_check_fails_for_its_own_reason() {
     // The answer.
     check(certificates, &granted_after_all(&certificates.asked), &[DvcCheck::Answer]);
     check(document, &granted_after_all(&document.asked), &[DvcCheck::Answer]);
+
+    let critical = |der: &str| {
+        let der = hex::decode(der).unwrap();
+        let extension = Extension { id: vec![0x2A, 3, 4], critical: true, der };
+        let grant = Grant { extensions: vec![extension], ..grant() };
+        let request = request(&claim.asked);
+        sign(DvcContent::new(&request, &finding(&claim.asked, false), &grant).unwrap()).into_der()
+    };
+    check(claim, &critical("300d06032a03040101ff0403010203"), &[DvcCheck::Answer]);
+    check(claim, &critical("300a06032a03040403010203"), &[]);
 
     // Document and request.
     let other = build(&claim.asked, Some(&[0x86; 8]));

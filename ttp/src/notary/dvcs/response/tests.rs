@@ -215,6 +215,9 @@ fn what_is_never_said() {
     };
     assert_eq!(fault(&document, &vsd(&yes, &no)), ContentFault::Status);
     assert_eq!(fault(&document, &vsd(&modified, &yes)), ContentFault::Status);
+    let long = Answer { status: yes.clone(), evidence: vec![CertEtcToken::Crl(vec![0x30; EVIDENCE_BYTES_MAX])] };
+    let finding = Finding::Certificates { status: yes.clone(), answers: vec![long, answer(yes.clone())] };
+    assert!(matches!(fault(&certificates, &finding), ContentFault::Evidence { octets } if octets > EVIDENCE_BYTES_MAX));
     // A document whose signature is wrong, by a certificate that is good.
     assert!(DvcContent::new(&document, &vsd(&no, &yes), &grant()).is_ok());
 }
@@ -235,11 +238,13 @@ fn serials_rise_and_fit() {
 
 #[test]
 fn a_certificate_that_may_not_sign_is_named() {
+    use crate::crypto::SignatureAlgorithm;
     use crate::notary::dvcs::{DvcSigner, LoadFault};
     use crate::testing::{PKI, reissue};
     use crate::x509::dvcs::DvcsFault;
+    let id = NOTARY.signer.key();
     let load = |certificate: &[u8], spki: &[u8], chain: &[Vec<u8>]| {
-        let (id, algorithm) = (NOTARY.signer.key(), crate::crypto::SignatureAlgorithm::EcdsaP256Sha256);
+        let algorithm = SignatureAlgorithm::EcdsaP256Sha256;
         DvcSigner::load(id, algorithm, spki, certificate, chain, PKI.root.der()).err()
     };
     let good = NOTARY.signer.certificate();
@@ -251,6 +256,9 @@ fn a_certificate_that_may_not_sign_is_named() {
     );
     assert!(matches!(load(good.der(), &spki, &[]), Some(LoadFault::Chain(_))));
     assert!(matches!(load(&good.der()[1..], &spki, &chain), Some(LoadFault::Certificate { position: 0, .. })));
+    let ed25519 = SignatureAlgorithm::Ed25519;
+    let other = DvcSigner::load(id, ed25519, &spki, good.der(), &chain, PKI.root.der()).err();
+    assert_eq!(other, Some(LoadFault::Algorithm(ed25519)));
     // The key of a timestamping unit may not sign DVCs.
     let unit = testing::ec().tsu.certificate();
     assert_eq!(load(unit.der(), &unit.spki_der(), &chain), Some(LoadFault::Profile(DvcsFault::OtherPurpose)));
