@@ -5,12 +5,13 @@ use std::ffi::OsStr;
 use std::fs;
 use std::path::PathBuf;
 use std::process::{Command, Output};
+use std::sync::Arc;
 
 use semper_tests::bouncy::{Bouncy, SERVICES};
 use semper_tests::pki::{Holder, Names, Pki, PkiSettings, private_key, subject, write_pem};
 use semper_tests::process::command;
 use semper_tests::strangers::{run, text};
-use semper_ttp::asn1::pem;
+use semper_ttp::asn1::{Imprint, pem};
 use semper_ttp::ca::Authority;
 use semper_ttp::ca::profile::Profile;
 use semper_ttp::crypto::{KeyKind, Signer as _, SoftKey, imprint_of};
@@ -22,6 +23,7 @@ use semper_ttp::notary::dvcs::{
     Accepted, Answer, Asked, Dvc, DvcContent, DvcSerial, DvcSigner, FailInfo, Finding, Grant, Refusal, Refused,
     Request, StatusInfo, parse, prepare,
 };
+use semper_ttp::timestamp::{Accuracy, TokenContent, TokenSerial, Tsu, token};
 use semper_ttp::verify::dvc::{DvcCheck, DvcEvidence, DvcReport, verify_dvc};
 use semper_ttp::verify::{Document, Outcome, Trust};
 use semper_ttp::x509::Certificate;
@@ -97,6 +99,31 @@ impl World {
         let unsigned = prepare(&self.signer, content);
         let signature = self.key.sign(unsigned.message()).expect("a signature");
         unsigned.finish(signature)
+    }
+
+    /// A token over these octets, of a timestamping unit of the same hierarchy.
+    fn token(&self, octets: &[u8]) -> Vec<u8> {
+        let holder = private_key(KeyKind::EcdsaP256);
+        let unit = self.pki.issue(Authority::Tsu, &Profile::named("tsu"), holder, Names::from(&subject("Unit")));
+        let key = SoftKey::from_pkcs8_der(&unit.key.private_key_to_pkcs8().expect("a key")).expect("a key");
+        let (ca, root) = (self.pki.ca(Authority::Tsu), self.pki.ca(Authority::Root));
+        let (id, chain) = (KeyId::new(KeyPurpose::TsuEc, 1), [ca.der().to_vec()]);
+        let unit =
+            Tsu::load(id, key.algorithm(), key.spki_der(), unit.certificate.der(), &chain, root.der()).expect("a unit");
+        let content = TokenContent {
+            policy: "1.3.6.1.4.1.99999.1".parse().expect("a policy"),
+            imprint: Imprint::new(ImprintAlgorithm::Sha256, &imprint_of(ImprintAlgorithm::Sha256, octets))
+                .expect("an imprint"),
+            serial: TokenSerial::new(1, [0xAB; 12]).expect("a serial number"),
+            gen_time: self.pki.now(),
+            accuracy: Accuracy::from_micros(500_000).expect("an accuracy"),
+            nonce: None,
+            cert_req: true,
+            qualified: false,
+        };
+        let unsigned = token::prepare(&Arc::new(unit), &content);
+        let signature = key.sign(unsigned.message()).expect("a signature");
+        unsigned.finish(&signature).token().to_vec()
     }
 
     fn ca(&self) -> &Certificate {
@@ -277,6 +304,42 @@ fn openssl_cms_verifies_each() {
     let under = ["cms", "-verify", "-purpose", "any", "-CAfile", other.to_str().expect("a path")];
     let output = world.openssl(world.answer(&request, false).der(), &under);
     assert!(!output.status.success() && text(&output).contains("Verification failure"), "{}", text(&output));
+}
+
+/// With a time stamp over its signature: BouncyCastle and `openssl cms` still verify it, and `openssl ts` finds the token of the signature.
+#[test]
+fn a_time_stamp_over_the_signature() {
+    let world = World::new();
+    let bytes = world.bouncy.request("ccpd", false);
+    let dvc = world.answer(&parse(&bytes, &accepted()).expect("a request"), false);
+    let (signature, token) = (dvc.signature().to_vec(), world.token(dvc.signature()));
+    let stamped = dvc.with_time_stamp(&token).into_der();
+
+    let report = world.verify(&stamped, &bytes, Some(DOCUMENT));
+    assert_eq!(
+        (failed(&report), report.outcome(DvcCheck::TimeStamp)),
+        (vec![], Some(&Outcome::Ok)),
+        "{}",
+        report.to_json()
+    );
+    assert_eq!(report.dvc.and_then(|dvc| dvc.time_stamped), Some(world.pki.now()));
+    let root = world.work.path().join("root.pem");
+    let root = root.to_str().expect("a path");
+    let output = world.openssl(&stamped, &["cms", "-verify", "-purpose", "any", "-CAfile", root, "-out", "/dev/null"]);
+    assert!(output.status.success(), "{}", text(&output));
+    let found = world.bouncy.check(&[(stamped, bytes)]);
+    assert_eq!((found[0].get("signature"), found[0].get("re-encoded")), (Some("true"), Some("true")));
+
+    let (token, signature) = (world.write("it.tst", &token), world.write("it.sig", &signature));
+    let ca = write_pem(world.work.path(), "ca-tsu", world.pki.ca(Authority::Tsu));
+    let verify = |data: &PathBuf| {
+        let mut openssl = Command::new("openssl");
+        openssl.args(["ts", "-verify", "-token_in", "-CAfile", root, "-untrusted"]).arg(&ca);
+        run(openssl.arg("-in").arg(&token).arg("-data").arg(data))
+    };
+    let output = verify(&signature);
+    assert!(output.status.success(), "{}", text(&output));
+    assert!(!verify(&token).status.success(), "it is of the signature alone");
 }
 
 /// `semper verify` of files: genuine as far as can be told without a receipt, and what is said; changed; an error notice.
