@@ -306,7 +306,8 @@ fn each_check_fails_for_its_own_reason() {
     // The ledger.
     for (proof, expected) in [
         (proof(good.der(), 1), DvcCheck::EntryKind),
-        (proof(b"another", 0), DvcCheck::EntryDigest),
+        // Another DVC with the same serial number, so with the same tag.
+        (proof(&document.dvc, 0), DvcCheck::EntryDigest),
         ("no proof".to_owned(), DvcCheck::ProofForm),
     ] {
         let evidence = DvcEvidence { proof: Some(proof.as_bytes()), ..evidence };
