@@ -17,6 +17,7 @@ pub(crate) mod oracle;
 mod pkcs12;
 mod possession;
 mod soft;
+mod stranger;
 mod verifier;
 
 pub use chain::{ChainFault, Purpose, verify_chain, verify_crl, verify_issued};
@@ -33,6 +34,7 @@ pub use log::{LogSigner, LogVerifier, p256_point};
 pub use pkcs12::{build_pkcs12, open_pkcs12};
 pub use possession::{KeyKind, verify_possession};
 pub use soft::SoftKey;
+pub use stranger::{DsaParameters, EcCurve, Hash, KeyFault, KeyType, SignatureScheme, StrangerKey};
 pub use verifier::{PublicKey, PublicKeyFault};
 
 use std::fmt;

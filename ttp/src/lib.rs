@@ -25,6 +25,7 @@
 //! | [`notice`] | what holders are told of their certificates, when, and how it is signed |
 //! | [`policy`] | which policies are in force, and who holds which trusted role |
 //! | [`statement`] | what parties and third parties sign: JWS in a narrow profile, one type for each kind |
+//! | [`path`] | certification paths of strangers, built and judged: every fault, and what is missing (RFC 5280 §6) |
 //! | [`verify`] | offline verification of what the others made; shares only formats with them |
 //! | [`audit`] | every fact folded, and what can be decided again decided again |
 //! | [`account`] | proofs of misbehaviour: bytes that convict a third party, and their judgement |
@@ -48,6 +49,7 @@ pub mod json;
 pub mod notary;
 pub mod notice;
 pub mod party;
+pub mod path;
 pub mod policy;
 pub mod registration;
 pub mod role;
