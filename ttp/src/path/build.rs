@@ -1,12 +1,13 @@
-//! Building paths: from the target up to the anchors (RFC 4158), best first, and bounded whatever the material is.
+//! Anchors, and paths from them to a target.
+
+mod search;
+
+pub use search::build;
 
 use std::sync::Arc;
 
 use super::certificate::Certificate;
-use super::checks::Checks;
-use super::material::Material;
 use super::name::Name;
-use super::settings::Limits;
 use crate::crypto::{KeyFault, StrangerKey};
 
 /// What is trusted without a reason: a name and its key (RFC 5280 §6.1.1 (d)).
@@ -101,6 +102,16 @@ impl Path {
         self.certificates.last().expect("a path has a certificate")
     }
 
+    /// The keys of the certificates, each with what it inherits from the one before it (§6.1.4 (d) to (f)).
+    pub(super) fn keys(&self) -> Vec<Result<Arc<StrangerKey>, KeyFault>> {
+        let mut keys: Vec<Result<Arc<StrangerKey>, KeyFault>> = Vec::new();
+        for certificate in &self.certificates {
+            let above = keys.last().map_or(Some(&self.anchor.key), |key| key.as_ref().ok());
+            keys.push(key_below(certificate, above));
+        }
+        keys
+    }
+
     /// True if the target is the anchor's own certificate: it is trusted as it is, and there is nothing to validate.
     #[must_use]
     pub fn is_direct(&self) -> bool {
@@ -108,16 +119,12 @@ impl Path {
     }
 }
 
-/// Finds paths from `target` to any of `anchors`, best first. Paths whose signatures verify come before others; without any
-/// of those, what names alone suggest is given back, so that [`super::validate`] can say what is wrong with it.
-#[must_use]
-pub fn build(
-    target: &Arc<Certificate>,
-    material: &Material,
-    anchors: &[Arc<Anchor>],
-    limits: &Limits,
-    checks: &mut Checks,
-) -> Vec<Path> {
-    let _ = (target, material, anchors, limits, checks);
-    Vec::new()
+/// The key of a certificate whose issuer has the key `above`: DSA parameters may be inherited.
+fn key_below(certificate: &Certificate, above: Option<&Arc<StrangerKey>>) -> Result<Arc<StrangerKey>, KeyFault> {
+    match (certificate.key(), above.and_then(|key| key.dsa_parameters())) {
+        (Err(KeyFault::NoParameters), Some(parameters)) => {
+            StrangerKey::from_spki_der(certificate.spki(), Some(parameters)).map(Arc::new)
+        }
+        (key, _) => key,
+    }
 }

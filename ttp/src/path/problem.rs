@@ -87,14 +87,13 @@ pub enum Flaw {
     /// It issued, but basicConstraints is absent or says that it is no CA (§6.1.4 (k)).
     #[error("issued a certificate, but is no CA by its basicConstraints")]
     NotCa,
-    /// More certificates follow than a pathLenConstraint permits (§6.1.4 (l), (m)).
-    #[error(
-        "stands behind as many CA certificates as the path length constraint {allowed} of certificate {set_by} permits"
-    )]
+    /// More certificates of CAs stand in the path than a pathLenConstraint permits (§6.1.4 (l), (m)).
+    #[error("{}", match set_by {
+        0 => "the path is longer than any that is followed here".to_owned(),
+        set_by => format!("more CAs follow than the path length constraint of certificate {set_by} permits"),
+    })]
     PathLength {
-        /// pathLenConstraint.
-        allowed: u64,
-        /// The index, from 1, of the certificate that has it; 0 for the path's bound in the settings.
+        /// Number, from 1, of the certificate whose constraint it is; 0 for the bound in the settings.
         set_by: usize,
     },
     /// It issued, but its keyUsage has no keyCertSign (§6.1.4 (n)).
@@ -126,6 +125,9 @@ pub enum Flaw {
         /// As far as it can be shown.
         name: String,
     },
+    /// So many names and constraints that nobody compares them all.
+    #[error("has more names under constraints than are compared")]
+    TooManyNames,
     /// An extension marked critical that is not processed here (§6.1.4 (o), §6.1.5 (f)).
     #[error("has the critical extension {id}, which is not processed here")]
     UnknownCritical {

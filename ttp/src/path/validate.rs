@@ -1,13 +1,21 @@
 //! Validation of a path (RFC 5280 §6.1), which goes on after every fault.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use super::ObjectId;
 use super::build::Path;
-use super::checks::Checks;
-use super::problem::Problem;
+use super::certificate::Certificate;
+use super::checks::{Checked, Checks};
+use super::constraints::Subtrees;
+use super::extensions::id;
+use super::policies::Policies;
+use super::problem::{Flaw, Problem};
 use super::settings::Settings;
+use crate::crypto::{KeyFault, StrangerKey};
+use crate::path::algorithms::Matter;
 use crate::time::Timestamp;
+use crate::x509::KeyUsage;
 
 /// What validation found.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -28,9 +36,160 @@ impl Judgement {
     }
 }
 
-/// Validates `path` at the moment `at`. Revocation is [`super::revocation`]'s affair.
+/// Validates `path` at the moment `at`. Revocation is [`super::revocation`]'s affair. Of a target that is the anchor's own
+/// certificate only validity and purpose are judged.
 #[must_use]
 pub fn validate(path: &Path, at: Timestamp, settings: &Settings, checks: &mut Checks) -> Judgement {
-    let _ = (path, at, settings, checks);
-    Judgement { problems: Vec::new(), authority_policies: BTreeSet::new(), user_policies: BTreeSet::new() }
+    let certificates = path.certificates();
+    let mut policies = Policies::new(&settings.policies, certificates.len());
+    let mut walk = Walk {
+        at,
+        settings,
+        checks,
+        problems: Vec::new(),
+        subtrees: Subtrees::new(&settings.names),
+        path_length: (settings.limits.certificates as u64, 0),
+    };
+    if path.is_direct() {
+        walk.validity(0, path.target());
+        walk.purpose(0, path.target());
+        let none = BTreeSet::new();
+        return Judgement { problems: walk.problems, authority_policies: none.clone(), user_policies: none };
+    }
+    let keys = path.keys();
+    let mut issuer_name = path.anchor().name();
+    for (i, certificate) in certificates.iter().enumerate() {
+        let is_last = i + 1 == certificates.len();
+        // §6.1.3 (a)
+        let issuer_key = if i == 0 { Ok(path.anchor().key()) } else { keys[i - 1].as_ref() };
+        walk.signature(i, certificate, issuer_key);
+        walk.validity(i, certificate);
+        if certificate.issuer() != issuer_name {
+            let (issuer, subject) = (certificate.issuer().to_string(), issuer_name.to_string());
+            walk.tell(i, Flaw::NameChaining { issuer, subject });
+        }
+        // (b), (c)
+        if is_last || !certificate.is_self_issued() {
+            let flaws = walk.subtrees.judge(certificate);
+            flaws.into_iter().for_each(|flaw| walk.tell(i, flaw));
+        }
+        // (d) to (f)
+        let flaw = policies.enter(certificate, is_last);
+        flaw.into_iter().for_each(|flaw| walk.tell(i, flaw));
+        walk.extensions(i, certificate);
+        if let Err(why) = &keys[i] {
+            walk.tell(i, Flaw::Key { why: *why });
+        }
+        if !is_last {
+            let flaw = policies.leave(certificate);
+            flaw.into_iter().for_each(|flaw| walk.tell(i, flaw));
+            walk.leave(i, certificate);
+        }
+        issuer_name = certificate.subject();
+    }
+    // §6.1.5
+    let last = certificates.len() - 1;
+    let ((authority_policies, user_policies), flaw) = policies.finish(path.target());
+    flaw.into_iter().for_each(|flaw| walk.tell(last, flaw));
+    walk.purpose(last, path.target());
+    if let Ok(key) = &keys[last] {
+        let refused = settings.algorithms.judge(Matter::Key(key.kind()), at).err();
+        refused.into_iter().for_each(|refusal| walk.tell(last, Flaw::Algorithm(refusal)));
+    }
+    Judgement { problems: walk.problems, authority_policies, user_policies }
+}
+
+/// The state of §6.1.2 without policies and names.
+struct Walk<'a> {
+    at: Timestamp,
+    settings: &'a Settings,
+    checks: &'a mut Checks,
+    problems: Vec<Problem>,
+    subtrees: Subtrees<'a>,
+    /// max_path_length, and the index from 1 of the certificate that set it.
+    path_length: (u64, usize),
+}
+
+impl<'a> Walk<'a> {
+    fn tell(&mut self, certificate: usize, flaw: Flaw) {
+        self.problems.push(Problem { certificate, flaw });
+    }
+
+    /// (a)(1), and whether its algorithms were acceptable. A key that cannot be used is told of the certificate that has it.
+    fn signature(&mut self, i: usize, certificate: &Certificate, key: Result<&Arc<StrangerKey>, &KeyFault>) {
+        if !certificate.algorithms_agree() {
+            self.tell(i, Flaw::AlgorithmMismatch);
+        }
+        let Some(scheme) = certificate.scheme() else {
+            let algorithm = certificate.signature_algorithm();
+            return self.tell(i, Flaw::UnknownAlgorithm { algorithm });
+        };
+        let Ok(key) = key else { return };
+        let checked = self.checks.check(key, scheme, certificate.digest(), certificate.tbs(), certificate.signature());
+        match checked {
+            Checked::Good => {}
+            Checked::Bad => self.tell(i, Flaw::Signature { issuer: certificate.issuer().to_string() }),
+            Checked::TooMany => self.tell(i, Flaw::TooManyChecks { max: self.checks.max() }),
+        }
+        for refusal in self.settings.algorithms.judge_signature(scheme, key.kind(), self.at) {
+            self.tell(i, Flaw::Algorithm(refusal));
+        }
+    }
+
+    /// (a)(2)
+    fn validity(&mut self, i: usize, certificate: &Certificate) {
+        let (at, period) = (self.at, certificate.validity());
+        if at < period.not_before {
+            self.tell(i, Flaw::NotYetValid { not_before: period.not_before, at });
+        }
+        if at.whole_secs() > period.not_after {
+            self.tell(i, Flaw::Expired { not_after: period.not_after, at });
+        }
+    }
+
+    /// §4.2: none twice; §6.1.4 (o), §6.1.5 (f): none that is critical and not processed.
+    fn extensions(&mut self, i: usize, certificate: &Certificate) {
+        for id in certificate.extensions().doubled() {
+            self.tell(i, Flaw::DoubledExtension { id });
+        }
+        for id in certificate.malformed_extensions() {
+            self.tell(i, Flaw::MalformedExtension { id: id.clone() });
+        }
+        for id in certificate.extensions().unknown_critical(id::CERTIFICATE) {
+            self.tell(i, Flaw::UnknownCritical { id });
+        }
+    }
+
+    /// §6.1.4 (g), (k) to (n).
+    fn leave(&mut self, i: usize, certificate: &'a Certificate) {
+        if let Some(constraints) = certificate.name_constraints() {
+            self.subtrees.add(constraints);
+        }
+        if certificate.version() < 3 {
+            self.tell(i, Flaw::NotVersion3 { version: certificate.version() });
+        } else if !certificate.is_ca() {
+            self.tell(i, Flaw::NotCa);
+        }
+        if !certificate.is_self_issued() {
+            let (allowed, set_by) = self.path_length;
+            if allowed == 0 {
+                self.tell(i, Flaw::PathLength { set_by });
+            }
+            self.path_length.0 = allowed.saturating_sub(1);
+        }
+        let own = certificate.basic_constraints().and_then(|constraints| constraints.path_length);
+        if let Some(length) = own.filter(|length| *length < self.path_length.0) {
+            self.path_length = (length, i + 1);
+        }
+        if !certificate.may(KeyUsage::KEY_CERT_SIGN) {
+            self.tell(i, Flaw::KeyCertSign);
+        }
+    }
+
+    fn purpose(&mut self, i: usize, target: &Certificate) {
+        let settings = self.settings;
+        if let Some(purpose) = settings.purpose.as_ref().filter(|purpose| !target.may_serve(purpose.content())) {
+            self.tell(i, Flaw::Purpose { purpose: purpose.clone() });
+        }
+    }
 }

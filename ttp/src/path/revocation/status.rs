@@ -185,7 +185,7 @@ pub enum Doubt {
         /// The certificate's end.
         not_after: Timestamp,
     },
-    /// It does not say "revoked", and its word is no good for other certificates of this kind.
+    /// It is about other certificates (§6.3.3 (b)(2)).
     #[error("it is not about certificates of this kind: {why}")]
     Scope {
         /// onlyContainsUserCerts, onlyContainsCACerts, onlyContainsAttributeCerts.
@@ -194,9 +194,9 @@ pub enum Doubt {
     /// Its issuingDistributionPoint is none of the certificate's distribution points (RFC 5280 §6.3.3 (b)(2)).
     #[error("it is of another distribution point than the certificate's")]
     OtherPoint,
-    /// It says nothing about reasons that were not covered already.
-    #[error("it covers no reason for revocation that others do not cover")]
-    NoNewReason,
+    /// It is for other reasons than those for which the distribution point is (§6.3.3 (d)).
+    #[error("it covers none of the reasons for which its distribution point is")]
+    OtherReasons,
     /// A critical extension, of the list, of one of its entries or of the answer, that is not processed here.
     #[error("it has the critical extension {id}, which is not processed here")]
     UnknownCritical {
@@ -227,6 +227,9 @@ pub enum Doubt {
         /// Dotted.
         algorithm: String,
     },
+    /// The algorithm inside and outside the signed part differ (RFC 5280 §5.1.1.2).
+    #[error("it names another signature algorithm inside its signed part than outside")]
+    AlgorithmMismatch,
     /// An algorithm, hash or key that was not acceptable.
     #[error("{0}")]
     Algorithm(AlgorithmRefusal),

@@ -1,0 +1,240 @@
+//! Revocation lists (RFC 5280 §6.3.3).
+
+use std::sync::Arc;
+
+use super::signers::SignedPiece;
+use super::{Answer, Doubt, EvidenceKind, Inquiry, Looked, Question, Revocation, Status};
+use crate::crypto::StrangerKey;
+use crate::path::crl::{Crl, CrlEntry, IssuingPoint};
+use crate::path::extensions::{DistributionPoint, ReasonMask};
+use crate::path::material::Material;
+use crate::path::name::GeneralName;
+
+/// removeFromCRL (§5.3.1).
+const REMOVED: u8 = 8;
+
+impl Inquiry<'_> {
+    /// Looks at every list. One that says "revoked" counts wherever it stands in the order, so no list is left out because another
+    /// one covered its reasons already ((e) of §6.3.3 saves work, not more).
+    pub(super) fn lists(&mut self, question: &Question<'_>, answers: &mut Vec<Answer>, status: &mut Status) {
+        let mut deltas: Vec<Looked> = Vec::new();
+        for crl in self.material.crls().iter().filter(|crl| crl.base_number().is_none()) {
+            let mut looked = look(EvidenceKind::Crl, crl);
+            match scope(question, crl) {
+                Err(doubt) => looked.doubts.push(doubt),
+                Ok(reasons) => self.complete(question, crl, reasons, answers, &mut looked, &mut deltas, status),
+            }
+            status.looked_at.push(looked);
+        }
+        // Each delta once: as it was used, if it was, whichever complete lists it was tried with.
+        for crl in self.material.crls().iter().filter(|crl| crl.base_number().is_some()) {
+            let tried: Vec<_> = deltas.iter().filter(|looked| looked.digest == crl.digest()).collect();
+            let told = tried.iter().find(|looked| looked.was_used()).or(tried.first());
+            status.looked_at.push(told.map_or_else(
+                || {
+                    let doubts = vec![scope(question, crl).err().unwrap_or(Doubt::NoBase)];
+                    Looked { doubts, ..look(EvidenceKind::DeltaCrl, crl) }
+                },
+                |looked| Looked::clone(looked),
+            ));
+        }
+    }
+
+    #[expect(clippy::too_many_arguments, reason = "one step of a walk that fills what it is given")]
+    fn complete(
+        &mut self,
+        question: &Question<'_>,
+        crl: &Arc<Crl>,
+        reasons: ReasonMask,
+        answers: &mut Vec<Answer>,
+        looked: &mut Looked,
+        deltas: &mut Vec<Looked>,
+        status: &mut Status,
+    ) {
+        looked.doubts.extend(bad_extensions(crl));
+        let key = self.signer_of(question, crl, looked, status);
+        let mut newest = crl;
+        let mut entry = crl.find(question.certificate.issuer(), question.certificate.serial());
+        // (c), (h), (i): the newest delta that fits changes what the complete list says.
+        for delta in deltas_of(self.material, crl) {
+            let mut looked = look(EvidenceKind::DeltaCrl, delta);
+            looked.doubts.extend(bad_extensions(delta));
+            match (&key, piece(delta)) {
+                (Some(key), Ok(piece)) => looked.doubts.extend(self.verify(key, piece, delta.issuer())),
+                (None, _) => looked.doubts.push(Doubt::NoBase),
+                (_, Err(doubt)) => looked.doubts.push(doubt),
+            }
+            let untimely = untimely(question, delta, self);
+            looked.doubts.extend(untimely);
+            if looked.was_used() && newest.this_update() <= delta.this_update() {
+                newest = delta;
+                entry = delta.find(question.certificate.issuer(), question.certificate.serial()).or(entry);
+            }
+            deltas.push(looked);
+        }
+        let revoked = entry.filter(|entry| entry.reason != REMOVED).map(|entry| revocation(&entry, newest));
+        let untimely = untimely(question, newest, self);
+        let fresh = untimely.is_none();
+        // For ever, so it does not have to be fresh; but what is still to come is nothing.
+        let counts =
+            revoked.as_ref().is_some_and(|revoked| !revoked.is_hold()) && newest.this_update() <= self.settings.now;
+        if !counts {
+            looked.doubts.extend(untimely);
+        }
+        if looked.was_used() {
+            answers.push(Answer { revoked, reasons, issued_at: newest.this_update(), fresh });
+        }
+    }
+
+    /// (f), (g): verifies a complete list; the key, if nothing is wrong with it.
+    fn signer_of(
+        &mut self,
+        question: &Question<'_>,
+        crl: &Crl,
+        looked: &mut Looked,
+        status: &mut Status,
+    ) -> Option<Arc<StrangerKey>> {
+        let piece = match piece(crl) {
+            Ok(piece) => piece,
+            Err(doubt) => {
+                looked.doubts.push(doubt);
+                return None;
+            }
+        };
+        match self.list_signer(question, crl, piece) {
+            Err(doubt) => {
+                looked.doubts.push(doubt);
+                None
+            }
+            Ok(signer) => {
+                let at = question.signer_at(crl.this_update());
+                looked.doubts.extend(self.algorithms(piece.scheme, &signer.key, at));
+                looked.doubts.extend(signer.doubts);
+                looked.signer = signer.path;
+                status.missing.extend(signer.missing);
+                looked.was_used().then_some(signer.key)
+            }
+        }
+    }
+}
+
+/// §5.2.4: of the same issuer and scope, with a base that the complete list reaches, and newer than it; the oldest first.
+fn deltas_of<'m>(material: &'m Material, complete: &Crl) -> Vec<&'m Arc<Crl>> {
+    let fits = |delta: &&Arc<Crl>| {
+        let (Some(base), Some(own), Some(number)) = (delta.base_number(), delta.number(), complete.number()) else {
+            return false;
+        };
+        let same_key = delta.authority_key() == complete.authority_key();
+        let same_scope = delta.issuing_point() == complete.issuing_point();
+        let reaches = !is_less(number, base) && is_less(number, own);
+        delta.issuer() == complete.issuer() && same_key && same_scope && reaches
+    };
+    let mut deltas: Vec<_> = material.crls().iter().filter(fits).collect();
+    deltas.sort_by_key(|delta| delta.this_update());
+    deltas
+}
+
+fn look(kind: EvidenceKind, crl: &Crl) -> Looked {
+    Looked {
+        kind,
+        digest: crl.digest(),
+        issuer: crl.issuer().to_string(),
+        issued_at: crl.this_update(),
+        next_update: crl.next_update(),
+        produced_at: None,
+        signer: None,
+        doubts: Vec::new(),
+    }
+}
+
+fn piece(crl: &Crl) -> Result<SignedPiece<'_>, Doubt> {
+    if !crl.algorithms_agree() {
+        return Err(Doubt::AlgorithmMismatch);
+    }
+    let scheme = crl.scheme().ok_or_else(|| Doubt::UnknownAlgorithm { algorithm: crl.signature_algorithm() })?;
+    Ok(SignedPiece { scheme, digest: crl.digest(), tbs: crl.tbs(), signature: crl.signature() })
+}
+
+fn bad_extensions(crl: &Crl) -> Vec<Doubt> {
+    let unknown = crl.unknown_critical().iter().map(|id| Doubt::UnknownCritical { id: id.clone() });
+    let malformed = crl.malformed_extensions().iter().map(|id| Doubt::MalformedExtension { id: id.clone() });
+    unknown.chain(malformed).collect()
+}
+
+fn untimely(question: &Question<'_>, crl: &Crl, inquiry: &Inquiry<'_>) -> Option<Doubt> {
+    question.untimely(crl.this_update(), crl.next_update(), crl.expired_since(), inquiry.settings)
+}
+
+fn revocation(entry: &CrlEntry, crl: &Crl) -> Revocation {
+    Revocation { at: entry.revoked_at, reason: entry.reason, invalid_since: entry.invalid_since, by: crl.digest() }
+}
+
+/// Numbers in their shortest octets; none is negative in a list of any sense, and one that is counts as small.
+fn is_less(a: &[u8], b: &[u8]) -> bool {
+    let key = |number: &[u8]| {
+        let digits = number.iter().skip_while(|octet| **octet == 0).copied().collect::<Vec<_>>();
+        (digits.len(), digits)
+    };
+    key(a) < key(b)
+}
+
+/// (b), (d): for which reasons a list can say that the certificate is revoked. Beside its distribution points the certificate
+/// has one more, at its issuer's name, for lists that no point names (the end of §6.3.3).
+fn scope(question: &Question<'_>, crl: &Crl) -> Result<ReasonMask, Doubt> {
+    let certificate = question.certificate;
+    let own = DistributionPoint {
+        place: Some(crate::path::extensions::PlaceName::Full(vec![GeneralName::Directory(
+            certificate.issuer().clone(),
+        )])),
+        reasons: ReasonMask::ALL,
+        crl_issuer: Vec::new(),
+    };
+    let none = IssuingPoint::default();
+    let issued = crl.issuing_point().unwrap_or(&none);
+    let mut reasons = ReasonMask::NONE;
+    let mut doubt = None;
+    for point in certificate.distribution_points().iter().chain([&own]) {
+        match fits(question, crl, issued, point) {
+            Ok(()) => reasons = reasons.or(point.reasons.and(issued.only_reasons.unwrap_or(ReasonMask::ALL))),
+            // The one that fits best tells why it does not fit.
+            Err(Doubt::OtherIssuer { issuer }) => doubt = doubt.or(Some(Doubt::OtherIssuer { issuer })),
+            Err(nearer) => doubt = Some(nearer),
+        }
+    }
+    match reasons.is_empty() {
+        false => Ok(reasons),
+        true => Err(doubt.unwrap_or(Doubt::OtherReasons)),
+    }
+}
+
+fn fits(question: &Question<'_>, crl: &Crl, issued: &IssuingPoint, point: &DistributionPoint) -> Result<(), Doubt> {
+    let certificate = question.certificate;
+    // (b)(1)
+    let listed = GeneralName::Directory(crl.issuer().clone());
+    let by_issuer = match point.crl_issuer.is_empty() {
+        true => crl.issuer() == certificate.issuer(),
+        false => point.crl_issuer.contains(&listed) && issued.indirect,
+    };
+    if !by_issuer {
+        return Err(Doubt::OtherIssuer { issuer: crl.issuer().to_string() });
+    }
+    // (b)(2)(i)
+    if let Some(place) = &issued.place {
+        let named = place.names(crl.issuer());
+        let wanted = match (&point.place, &point.crl_issuer[..]) {
+            (None, issuers) => issuers.to_vec(),
+            // A relative name stands below the list's issuer, which is the certificate's if no other one is named.
+            (Some(place), _) => place.names(crl.issuer()),
+        };
+        if !wanted.iter().any(|name| named.contains(name)) {
+            return Err(Doubt::OtherPoint);
+        }
+    }
+    // (b)(2)(ii) to (iv)
+    match (certificate.is_ca(), issued) {
+        (_, IssuingPoint { only_attributes: true, .. }) => Err(Doubt::Scope { why: "attribute certificates alone" }),
+        (true, IssuingPoint { only_users: true, .. }) => Err(Doubt::Scope { why: "end entities alone" }),
+        (false, IssuingPoint { only_cas: true, .. }) => Err(Doubt::Scope { why: "CAs alone" }),
+        _ => Ok(()),
+    }
+}
