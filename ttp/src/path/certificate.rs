@@ -83,7 +83,9 @@ impl Signed {
     pub(super) fn read(reader: &mut Reader<'_>, whole: &[u8], inside: Option<&[u8]>) -> Result<Self, ReadFault> {
         let identifier = need(reader, der::SEQUENCE, "signatureAlgorithm")?;
         let bits = need(reader, der::BIT_STRING, "signature")?;
-        let signature = whole_octets(bits.content).ok_or(ReadFault::Malformed { what: "signature" })?.to_vec();
+        // Every scheme's signatures are whole octets. Of one that is not nothing is kept, and nothing verifies by no key: that it
+        // is bad is told with all else.
+        let signature = whole_octets(bits.content).unwrap_or_default().to_vec();
         Ok(Self {
             identifier: range(whole, identifier.der),
             scheme: SignatureScheme::from_identifier_der(identifier.der),

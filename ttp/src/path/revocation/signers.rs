@@ -9,6 +9,7 @@ use crate::path::build::{Path, build};
 use crate::path::certificate::Certificate;
 use crate::path::checks::Checked;
 use crate::path::crl::Crl;
+use crate::path::name::GeneralName;
 use crate::path::validate::validate;
 use crate::time::Timestamp;
 use crate::x509::KeyUsage;
@@ -159,7 +160,10 @@ impl Inquiry<'_> {
                 continue;
             }
             let name = || certificate.subject().to_string();
-            // Who vouches for their own status vouches for nothing.
+            if certificate == question.certificate && lists_itself(certificate) {
+                continue;
+            }
+            // Else, who vouches for their own status vouches for nothing.
             let circle = self.asking.contains(&certificate.digest());
             if circle || self.asking.len() > self.settings.limits.evidence_depth {
                 signer.doubts.push(Doubt::SignerUndetermined { signer: name() });
@@ -178,6 +182,13 @@ impl Inquiry<'_> {
             }
         }
     }
+}
+
+/// Whether the CA says in so many words that the holder issues the lists about this very certificate (cRLIssuer, PKITS 4.14.30). No
+/// other list about it will ever be there.
+fn lists_itself(certificate: &Certificate) -> bool {
+    let holder = GeneralName::Directory(certificate.subject().clone());
+    certificate.distribution_points().iter().any(|point| point.crl_issuer.contains(&holder))
 }
 
 /// §6.3.3 (f): cRLSign, if there is a keyUsage.
