@@ -36,6 +36,8 @@ mod policies;
 mod problem;
 mod revocation;
 mod settings;
+#[cfg(test)]
+mod testing;
 mod text;
 mod validate;
 

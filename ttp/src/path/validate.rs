@@ -193,3 +193,126 @@ impl<'a> Walk<'a> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asn1::der::{self, sequence, tlv};
+    use crate::path::testing::{Draft, KEYS, anchor, ca, checks, days, extension, name, purpose, settings};
+    use crate::path::{Anchor, GeneralName, NameConstraints, build};
+
+    fn judge(certificates: Vec<Arc<Certificate>>, at: Timestamp, settings: &Settings) -> Vec<String> {
+        let path = Path::new(anchor(), certificates).unwrap();
+        let judged = validate(&path, at, settings, &mut checks());
+        judged.problems.iter().map(ToString::to_string).collect()
+    }
+
+    #[test]
+    fn a_sound_path_has_no_problem() {
+        let [root, ca_key, end, ..] = &*KEYS;
+        let above = Draft::new("CA", ca_key, "Root", root).with(ca(Some(0))).make();
+        let target = Draft::new("Ada", end, "CA", ca_key).make();
+        assert_eq!(judge(vec![above, target], days(0), &settings()), Vec::<String>::new());
+    }
+
+    /// EN 319 102-1: no fault hides another one.
+    #[test]
+    fn everything_that_is_wrong_is_told() {
+        let [root, ca_key, end, other, _] = &*KEYS;
+        let key_usage = extension(id::KEY_USAGE, true, &tlv(der::BIT_STRING, &[7, 0x80]));
+        let mut above = Draft::new("CA", ca_key, "Somebody", root).with(key_usage).with(ca(Some(0)));
+        above.to = days(-1);
+        let mut middle = Draft::new("Sub", end, "CA", other).with(extension(&[0x55, 0x1D, 99], true, &[]));
+        middle.version = None;
+        middle.from = days(1);
+        let doubled = extension(id::KEY_USAGE, false, &tlv(der::BIT_STRING, &[7, 0x80]));
+        let target = Draft::new("Ada", other, "Sub", end)
+            .with(doubled.clone())
+            .with(doubled)
+            .with(extension(id::SUBJECT_KEY, false, &[1]))
+            .with(purpose(id::OCSP_SIGNING));
+        let mut settings = settings();
+        settings.purpose = Some("1.3.6.1.5.5.7.3.8".parse().unwrap());
+        settings.policies.require_explicit = true;
+        settings.names.permitted = vec![GeneralName::Directory(name("CA"))];
+        settings.names.excluded = vec![GeneralName::Directory(name("Sub"))];
+        settings.algorithms.accepted.retain(|line| line.name != "p256");
+        let told = judge([above, middle, target].iter().map(Draft::make).collect(), days(0), &settings);
+        let expected = [
+            "certificate 1 of the path: p256 is not among the accepted algorithms",
+            "certificate 1 of the path: expired at",
+            "certificate 1 of the path: names CN=Somebody as its issuer, and the certificate before it belongs to CN=Root",
+            "certificate 1 of the path: an acceptable policy is required for the whole path, and none is left here",
+            "certificate 1 of the path: issued a certificate, but its keyUsage does not permit that (keyCertSign)",
+            "certificate 2 of the path: its signature does not verify with the key of CN=CA",
+            "certificate 2 of the path: p256 is not",
+            "certificate 2 of the path: not valid before",
+            "certificate 2 of the path: its name directory:CN=Sub is not among those that its issuers may name",
+            "certificate 2 of the path: its name directory:CN=Sub is excluded by the name constraint directory:CN=Sub",
+            "certificate 2 of the path: has the critical extension 2.5.29.99, which is not processed here",
+            "certificate 2 of the path: issued a certificate, but is of version 1, which cannot say that it is a CA",
+            "certificate 2 of the path: more CAs follow than the path length constraint of certificate 1 permits",
+            "certificate 3 of the path: p256 is not",
+            "certificate 3 of the path: its name directory:CN=Ada is not among",
+            "certificate 3 of the path: has the extension 2.5.29.15 twice",
+            "certificate 3 of the path: its extension 2.5.29.14 is malformed",
+            "certificate 3 of the path: its extended key usage does not permit 1.3.6.1.5.5.7.3.8",
+            "certificate 3 of the path: p256 is not",
+        ];
+        assert_eq!(told.len(), expected.len(), "{told:#?}");
+        for (told, expected) in told.iter().zip(expected) {
+            assert!(told.starts_with(expected), "{told} instead of {expected}");
+        }
+    }
+
+    #[test]
+    fn an_anchor_needs_no_path() {
+        let [root, ..] = &*KEYS;
+        let own = Draft::new("Root", root, "Root", root).make();
+        let anchor = Arc::new(Anchor::from_certificate(own.clone()).unwrap());
+        let (material, settings) = (crate::path::Material::new(), settings());
+        let paths = build(&own, &material, &[anchor], &settings.limits, &mut checks());
+        assert_eq!((paths.len(), paths[0].is_direct()), (1, true));
+        assert!(validate(&paths[0], days(0), &settings, &mut checks()).is_valid());
+        assert!(!validate(&paths[0], days(366), &settings, &mut checks()).is_valid());
+    }
+
+    /// CVE-2023-0464: policies that double with each certificate. RFC 9618 §4.
+    #[test]
+    fn policies_do_not_grow_beyond_bounds() {
+        let [root, ..] = &*KEYS;
+        let policy = |n: u8| tlv(der::OID, &[0x2A, n]);
+        let policies = (0..40).map(|n| sequence(&[&policy(n)])).collect::<Vec<_>>().concat();
+        let mappings = (0..40_u8).flat_map(|from| (0..40_u8).map(move |to| (from, to)));
+        let mappings = mappings.map(|(from, to)| sequence(&[&policy(from), &policy(to)])).collect::<Vec<_>>().concat();
+        let draft = |subject, issuer| {
+            Draft::new(subject, root, issuer, root)
+                .with(ca(None))
+                .with(extension(id::POLICIES, false, &sequence(&[&policies])))
+                .with(extension(id::POLICY_MAPPINGS, false, &sequence(&[&mappings])))
+        };
+        let certificates = [("A", "Root"), ("B", "A"), ("C", "B"), ("D", "C"), ("E", "D"), ("F", "E"), ("G", "F")];
+        let certificates = certificates.map(|(subject, issuer)| draft(subject, issuer).make()).to_vec();
+        let path = Path::new(anchor(), certificates).unwrap();
+        let judged = validate(&path, days(0), &settings(), &mut checks());
+        assert!(judged.is_valid(), "{:?}", judged.problems);
+        assert_eq!(judged.authority_policies.len(), 40);
+    }
+
+    #[test]
+    fn names_and_constraints_by_the_thousand_end() {
+        let [root, ca_key, end, ..] = &*KEYS;
+        let dns = |n: usize| tlv(0x82, format!("{n}.x").as_bytes());
+        let subtrees = (0..6_000).map(|n| sequence(&[&dns(n)])).collect::<Vec<_>>().concat();
+        let constraints = sequence(&[&tlv(0xA1, &subtrees)]);
+        let names = sequence(&[&(0..6_000).map(|n| dns(n + 10_000)).collect::<Vec<_>>().concat()]);
+        let above = Draft::new("CA", ca_key, "Root", root)
+            .with(ca(None))
+            .with(extension(id::NAME_CONSTRAINTS, true, &constraints))
+            .make();
+        let target = Draft::new("Ada", end, "CA", ca_key).with(extension(id::SUBJECT_ALT_NAME, false, &names)).make();
+        assert!(NameConstraints::from_der(&constraints).is_some());
+        let told = judge(vec![above, target], days(0), &settings());
+        assert_eq!(told, ["certificate 2 of the path: has more names under constraints than are compared"]);
+    }
+}
