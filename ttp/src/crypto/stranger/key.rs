@@ -387,3 +387,100 @@ fn split_spki(spki: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
     let [0, bits @ ..] = fields.take(der::BIT_STRING)?.content else { return None };
     (fields.is_at_end() && outer.is_at_end()).then_some((id, parameters, bits))
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::Hash;
+    use super::*;
+    use openssl::pkey::Private;
+    use openssl::sign::Signer;
+
+    fn ec(curve: EcCurve) -> PKey<Private> {
+        PKey::from_ec_key(EcKey::generate(curve.group().unwrap()).unwrap()).unwrap()
+    }
+
+    fn sign(key: &PKey<Private>, hash: Hash, message: &[u8]) -> Vec<u8> {
+        Signer::new(hash.message_digest(), key).unwrap().sign_oneshot_to_vec(message).unwrap()
+    }
+
+    fn check(key: &PKey<Private>, scheme: SignatureScheme, signature: &[u8], kind: &str) {
+        let read = StrangerKey::from_spki_der(&key.public_key_to_der().unwrap(), None).unwrap();
+        assert_eq!(read.kind().to_string(), kind);
+        assert!(read.verify(scheme, b"message", signature), "{scheme} {kind}");
+        assert!(!read.verify(scheme, b"another message", signature));
+        assert!(!read.verify(scheme, b"message", &signature[1..]));
+        assert!(!read.verify(scheme, b"message", &[]));
+        let others =
+            [SignatureScheme::Ed25519, SignatureScheme::Dsa(Hash::Sha256), SignatureScheme::Ecdsa(Hash::Sha512)];
+        assert!(others.iter().all(|other| *other == scheme || !read.verify(*other, b"message", signature)));
+    }
+
+    #[test]
+    fn every_kind_of_key_verifies_its_own() {
+        for curve in EcCurve::ALL {
+            let key = ec(curve);
+            for hash in Hash::ALL {
+                check(&key, SignatureScheme::Ecdsa(hash), &sign(&key, hash, b"message"), curve.name());
+            }
+        }
+        let rsa = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
+        for hash in Hash::ALL {
+            check(&rsa, SignatureScheme::RsaPkcs1(hash), &sign(&rsa, hash, b"message"), "rsa-2048");
+        }
+        let mut signer = Signer::new(Hash::Sha256.message_digest(), &rsa).unwrap();
+        signer.set_rsa_padding(Padding::PKCS1_PSS).unwrap();
+        signer.set_rsa_mgf1_md(Hash::Sha384.message_digest()).unwrap();
+        signer.set_rsa_pss_saltlen(RsaPssSaltlen::custom(20)).unwrap();
+        let signature = signer.sign_oneshot_to_vec(b"message").unwrap();
+        let pss = SignatureScheme::RsaPss { hash: Hash::Sha256, mask_hash: Hash::Sha384, salt_bytes: 20 };
+        check(&rsa, pss, &signature, "rsa-2048");
+        let other_salt = SignatureScheme::RsaPss { hash: Hash::Sha256, mask_hash: Hash::Sha384, salt_bytes: 32 };
+        let read = StrangerKey::from_spki_der(&rsa.public_key_to_der().unwrap(), None).unwrap();
+        assert!(!read.verify(other_salt, b"message", &signature));
+        let ed = PKey::generate_ed25519().unwrap();
+        let signature = Signer::new_without_digest(&ed).unwrap().sign_oneshot_to_vec(b"message").unwrap();
+        check(&ed, SignatureScheme::Ed25519, &signature, "ed25519");
+        let dsa = PKey::from_dsa(Dsa::generate(1024).unwrap()).unwrap();
+        check(&dsa, SignatureScheme::Dsa(Hash::Sha1), &sign(&dsa, Hash::Sha1, b"message"), "dsa-1024");
+    }
+
+    #[test]
+    fn keys_that_are_none() {
+        let spki = |key: &PKey<Private>| key.public_key_to_der().unwrap();
+        let read = |der: &[u8]| StrangerKey::from_spki_der(der, None).map(|key| key.kind());
+        let good = spki(&ec(EcCurve::P256));
+        // Not on the curve; at infinity; cut; more behind it.
+        let mut off = good.clone();
+        *off.last_mut().unwrap() ^= 1;
+        let infinity = hex::decode("301a301306072a8648ce3d020106082a8648ce3d0301070303000000").unwrap();
+        for bad in [off, infinity, good[..good.len() - 1].to_vec(), [&good[..], &[0]].concat(), Vec::new()] {
+            assert_eq!(read(&bad), Err(KeyFault::Malformed), "{}", hex::encode(&bad));
+        }
+        let k1 = PKey::from_ec_key(EcKey::generate(&EcGroup::from_curve_name(Nid::SECP256K1).unwrap()).unwrap());
+        assert_eq!(read(&spki(&k1.unwrap())), Err(KeyFault::Unknown));
+        assert_eq!(read(&spki(&PKey::generate_ed448().unwrap())), Err(KeyFault::Unknown));
+        // An exponent of 300 bits; a modulus of 9,000.
+        let rsa = |n: &[u8], e: &[u8]| {
+            let key = der::sequence(&[&der::tlv(der::INTEGER, n), &der::tlv(der::INTEGER, e)]);
+            let id = hex::decode("300d06092a864886f70d0101010500").unwrap();
+            read(&der::sequence(&[&id, &der::tlv(der::BIT_STRING, &[&[0], &key[..]].concat())]))
+        };
+        assert_eq!(rsa(&[0x7F; 256], &[3]), Ok(KeyType::Rsa { bits: 2047 }));
+        assert_eq!(rsa(&[0x7F; 256], &[0x7F; 38]), Err(KeyFault::TooLong));
+        assert_eq!(rsa(&[0x7F; 1_125], &[3]), Err(KeyFault::TooLong));
+        assert_eq!(rsa(&[0xFF; 256], &[3]), Err(KeyFault::Malformed));
+        assert_eq!(rsa(&[0x7F; 256], &[0]), Err(KeyFault::Malformed));
+        // DSA without parameters, and with those of another key.
+        let dsa = Dsa::generate(1024).unwrap();
+        let whole = spki(&PKey::from_dsa(dsa.clone()).unwrap());
+        let parameters = StrangerKey::from_spki_der(&whole, None).unwrap().dsa_parameters().cloned();
+        let public = der::tlv(der::INTEGER, &der::integer_content(&dsa.pub_key().to_vec()));
+        let id = hex::decode("300906072a8648ce380401").unwrap();
+        let bare = der::sequence(&[&id, &der::tlv(der::BIT_STRING, &[&[0], &public[..]].concat())]);
+        assert_eq!(read(&bare), Err(KeyFault::NoParameters));
+        let inherited = StrangerKey::from_spki_der(&bare, parameters.as_ref()).unwrap();
+        assert_eq!(inherited.kind(), KeyType::Dsa { bits: 1024 });
+        let signature = sign(&PKey::from_dsa(dsa).unwrap(), Hash::Sha256, b"message");
+        assert!(inherited.verify(SignatureScheme::Dsa(Hash::Sha256), b"message", &signature));
+    }
+}

@@ -285,3 +285,121 @@ fn anchor_rank(certificate: &Certificate, anchor: &Anchor) -> u32 {
         _ => 0,
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::crypto::{Signer as _, SoftKey};
+    use crate::path::MaterialFull;
+    use crate::path::extensions::id;
+    use crate::path::testing::{Draft, KEYS, anchor, ca, checks, extension, material, name};
+
+    fn keys() -> [&'static SoftKey; 5] {
+        KEYS.each_ref()
+    }
+
+    fn find(target: &Arc<Certificate>, material: &Material, anchors: &[Arc<Anchor>]) -> (Vec<Vec<String>>, usize) {
+        let mut checks = checks();
+        let paths = build(target, material, anchors, &Limits::default(), &mut checks);
+        let names = |path: &Path| path.certificates().iter().map(|one| one.subject().to_string()).collect();
+        (paths.iter().map(names).collect(), checks.made())
+    }
+
+    #[test]
+    fn a_ca_with_several_keys_and_several_issuers() {
+        let [root, ca_key, end, other, second] = keys();
+        let right = Draft::new("CA", ca_key, "Root", root).with(ca(None)).make();
+        let renewed = Draft::new("CA", other, "Root", root).with(ca(None)).make();
+        let crossed = Draft::new("CA", ca_key, "Second", second).with(ca(None)).make();
+        let own = Draft::new("Root", root, "Root", root).with(ca(None)).make();
+        let target = Draft::new("Ada", end, "CA", ca_key).make();
+        let all = material(&[renewed, crossed.clone(), own, right.clone(), target.clone()]);
+        let both = [anchor(), Arc::new(Anchor::from_key(name("Second"), second.spki_der()).unwrap())];
+        let (paths, _) = find(&target, &all, &both);
+        assert_eq!(paths, [["CN=CA", "CN=Ada"], ["CN=CA", "CN=Ada"]]);
+        assert_eq!(find(&target, &all, &both[..1]).0.len(), 1);
+        // Longer ways stand behind shorter ones.
+        let above = Draft::new("Second", second, "Root", root).with(ca(None)).make();
+        let all = material(&[crossed, above, right]);
+        let (paths, _) = find(&target, &all, &both[..1]);
+        assert_eq!(paths, [vec!["CN=CA", "CN=Ada"], vec!["CN=Second", "CN=CA", "CN=Ada"]]);
+    }
+
+    #[test]
+    fn without_good_signatures_names_lead_on() {
+        let [root, ca_key, end, other, _] = keys();
+        let above = Draft::new("CA", ca_key, "Root", root).with(ca(None)).make();
+        let target = Draft::new("Ada", end, "CA", other).make();
+        assert_eq!(find(&target, &material(&[above]), &[anchor()]).0, [["CN=CA", "CN=Ada"]]);
+        assert_eq!(find(&target, &Material::new(), &[anchor()]).0, Vec::<Vec<String>>::new());
+    }
+
+    #[test]
+    fn loops_end() {
+        let [root, a, b, end, _] = keys();
+        let ring = [("A", a, "B", b), ("B", b, "A", a), ("A", b, "B", a), ("B", a, "A", b)];
+        let mut all: Vec<_> =
+            ring.map(|(subject, key, issuer, by)| Draft::new(subject, key, issuer, by).with(ca(None)).make()).into();
+        let target = Draft::new("Ada", end, "A", a).make();
+        assert_eq!(find(&target, &material(&all), &[anchor()]).0.len(), 0);
+        all.push(Draft::new("B", b, "Root", root).with(ca(None)).make());
+        let (paths, made) = find(&target, &material(&all), &[anchor()]);
+        assert_eq!(paths[0], ["CN=B", "CN=A", "CN=Ada"]);
+        assert!(paths.len() <= 4 && made <= 12, "{} paths, {made} checks", paths.len());
+    }
+
+    const MESH: [&str; 16] = ["A", "B", "C", "D", "E", "F", "G", "H", "I", "J", "K", "L", "M", "N", "O", "P"];
+
+    /// Everybody certifies everybody: the number of ways is beyond counting.
+    fn mesh(key: &SoftKey) -> Vec<Arc<Certificate>> {
+        let pairs = MESH.iter().flat_map(|subject| MESH.iter().map(move |issuer| (*subject, *issuer)));
+        let apart = pairs.filter(|(subject, issuer)| subject != issuer);
+        apart.map(|(subject, issuer)| Draft::new(subject, key, issuer, key).with(ca(None)).make()).collect()
+    }
+
+    #[test]
+    fn a_mesh_without_an_anchor_is_not_entered() {
+        let [root, mesh_key, end, ..] = keys();
+        let mut all = mesh(mesh_key);
+        let target = Draft::new("Ada", end, "A", mesh_key).make();
+        assert_eq!(find(&target, &material(&all), &[anchor()]), (Vec::new(), 0));
+        all.push(Draft::new("P", mesh_key, "Root", root).with(ca(None)).make());
+        let (paths, made) = find(&target, &material(&all), &[anchor()]);
+        assert_eq!((paths[0].len(), paths.len()), (3, Limits::default().paths));
+        assert!(made <= 256, "{made} checks");
+    }
+
+    #[test]
+    fn thousands_of_namesakes() {
+        let [root, ca_key, end, other, _] = keys();
+        let key_id = |id: &[u8]| extension(id::SUBJECT_KEY, false, &crate::asn1::der::tlv(4, id));
+        let wanted =
+            extension(id::AUTHORITY_KEY, false, &crate::asn1::der::sequence(&[&crate::asn1::der::tlv(0x80, b"right")]));
+        let target = Draft::new("Ada", end, "CA", ca_key).with(wanted).make();
+        let mut forged = Draft::new("CA", other, "Root", other).with(ca(None)).with(key_id(b"wrong"));
+        forged.serial = vec![0x55; 8];
+        let template = forged.der();
+        let at = template.windows(8).position(|eight| eight == [0x55; 8]).unwrap();
+        let mut all = Material::new();
+        let mut refused = 0;
+        for n in 0..10_000_u64 {
+            let mut der = template.clone();
+            der[at..at + 8].copy_from_slice(&(n | 1 << 40).to_be_bytes());
+            let forged = Arc::new(Certificate::from_der(&der).unwrap());
+            match all.add_certificate(&forged) {
+                Ok(()) => {}
+                Err(full) => {
+                    assert_eq!(full, MaterialFull { what: "certificates", max: 4_096 });
+                    refused += 1;
+                }
+            }
+            if n == 2_000 {
+                let right = Draft::new("CA", ca_key, "Root", root).with(ca(None)).with(key_id(b"right"));
+                all.add_certificate(&right.make()).unwrap();
+            }
+        }
+        assert_eq!(refused, 10_001 - 4_096);
+        let (paths, made) = find(&target, &all, &[anchor()]);
+        assert_eq!((paths, made <= 256), (vec![vec!["CN=CA".to_owned(), "CN=Ada".to_owned()]], true));
+    }
+}

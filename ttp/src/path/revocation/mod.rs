@@ -17,6 +17,8 @@ mod lists;
 mod responses;
 mod signers;
 mod status;
+#[cfg(test)]
+mod tests;
 
 pub use status::{Doubt, EvidenceKind, Looked, Missing, MissingWhat, Revocation, Status, Verdict, WhyNotAsked};
 
