@@ -106,19 +106,20 @@ impl<'p> Subtrees<'p> {
             if permitted.is_empty() && excluded.is_empty() {
                 continue;
             }
-            let within = |base: &&&GeneralName| lies_in(name, base);
-            let compared: Vec<_> = permitted.iter().chain(&excluded).map(|base| lies_in(name, base)).collect();
-            if let Some(Err(why)) = compared.iter().find(|found| found.is_err()) {
+            let lies = |bases: &[&GeneralName]| bases.iter().map(|base| lies_in(name, base)).collect::<Vec<_>>();
+            let (permits, excludes) = (lies(&permitted), lies(&excluded));
+            if let Some(Err(why)) = permits.iter().chain(&excludes).find(|found| found.is_err()) {
                 flaws.push(match why {
                     Incomparable::Name => Flaw::MalformedName { name: shown() },
                     Incomparable::Form => Flaw::UnsupportedConstraint { name: shown() },
                 });
                 return;
             }
-            if !permitted.is_empty() && !permitted.iter().any(|base| within(&base) == Ok(true)) {
+            if !permitted.is_empty() && !permits.contains(&Ok(true)) {
                 flaws.push(Flaw::NotPermitted { name: shown() });
             }
-            if let Some(base) = excluded.iter().find(|base| within(base) == Ok(true) || covers(name, base)) {
+            let mut excluding = excluded.iter().zip(excludes);
+            if let Some((base, _)) = excluding.find(|(base, within)| *within == Ok(true) || covers(name, base)) {
                 flaws.push(Flaw::Excluded { name: shown(), subtree: base.to_string() });
             }
         }

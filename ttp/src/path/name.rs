@@ -65,7 +65,7 @@ impl Name {
     }
 
     /// RDN by RDN: type, tag and content.
-    fn attributes(&self) -> Vec<Vec<(&[u8], u8, &[u8])>> {
+    fn attributes(&self) -> Vec<Vec<Attribute<'_>>> {
         let mut all = Vec::new();
         let Some(outer) = Reader::new(&self.der).take(der::SEQUENCE) else { return all };
         let mut rdns = Reader::new(outer.content);
@@ -167,7 +167,10 @@ fn short(id: &[u8]) -> Option<&'static str> {
     })
 }
 
-fn attribute<'a>(reader: &mut Reader<'a>) -> Option<(&'a [u8], u8, &'a [u8])> {
+/// Type, and the value's tag and content.
+type Attribute<'a> = (&'a [u8], u8, &'a [u8]);
+
+fn attribute<'a>(reader: &mut Reader<'a>) -> Option<Attribute<'a>> {
     let mut fields = Reader::new(reader.take(der::SEQUENCE)?.content);
     let id = fields.take(der::OID)?.content;
     let value = fields.value()?;

@@ -379,7 +379,9 @@ fn positive(fields: &mut Reader<'_>) -> Result<BigNum, KeyFault> {
 }
 
 /// Algorithm, parameters, and the key's octets.
-fn split_spki(spki: &[u8]) -> Option<(&[u8], Option<&[u8]>, &[u8])> {
+type SplitKey<'a> = (&'a [u8], Option<&'a [u8]>, &'a [u8]);
+
+fn split_spki(spki: &[u8]) -> Option<SplitKey<'_>> {
     let mut outer = Reader::new(spki);
     let mut fields = Reader::new(outer.take(der::SEQUENCE)?.content);
     let (id, parameters) = split_identifier(fields.take(der::SEQUENCE)?.der)?;

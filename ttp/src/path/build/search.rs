@@ -69,6 +69,13 @@ struct Edge {
     verified: bool,
 }
 
+/// What is collected: along verified pairs only or not, and how many certificates.
+#[derive(Clone, Copy)]
+struct Way {
+    verified: bool,
+    len: usize,
+}
+
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Issuer {
     Anchor(usize),
@@ -200,26 +207,20 @@ impl<'a> Search<'a> {
         }
     }
 
-    /// Depth first from the target, the nearest issuer first; shorter paths stand before longer ones.
+    /// Depth first from the target, for one length after the other: a way that has used up the only certificate by which an anchor
+    /// is reached would else be followed to every dead end behind it.
     fn collect(&self, verified: bool, paths: &mut Vec<Path>) {
-        let mut found = Vec::new();
-        let mut steps = 0;
-        self.collect_from(0, verified, &mut Vec::new(), &mut steps, &mut found);
+        let (mut found, mut steps) = (Vec::new(), 0);
+        for len in 1..=self.limits.certificates {
+            self.collect_from(0, Way { verified, len }, &mut Vec::new(), &mut steps, &mut found);
+        }
         // That one stands in front already.
         found.retain(|path: &Path| !path.is_direct());
-        found.sort_by_key(|path| path.certificates.len());
         paths.append(&mut found);
         paths.truncate(self.limits.paths);
     }
 
-    fn collect_from(
-        &self,
-        at: usize,
-        verified: bool,
-        trail: &mut Vec<usize>,
-        steps: &mut usize,
-        found: &mut Vec<Path>,
-    ) {
+    fn collect_from(&self, at: usize, way: Way, trail: &mut Vec<usize>, steps: &mut usize, found: &mut Vec<Path>) {
         *steps += 1;
         let certificate = &self.nodes[at].certificate;
         // RFC 4158 §5.2: the same subject with the same key twice is a loop.
@@ -231,21 +232,23 @@ impl<'a> Search<'a> {
             return;
         }
         trail.push(at);
-        let mut edges: Vec<_> = self.nodes[at].issuers.iter().filter(|edge| edge.verified || !verified).collect();
+        let mut edges: Vec<_> = self.nodes[at].issuers.iter().filter(|edge| edge.verified || !way.verified).collect();
         // Stable: among equally near ones the better one stays first.
         edges.sort_by_key(|edge| self.distance_of(edge.issuer).unwrap_or(usize::MAX));
         for edge in edges {
             let full = *steps >= STEPS_MAX || found.len() >= self.limits.paths;
-            let too_far = self.distance_of(edge.issuer).is_none_or(|far| trail.len() + far > self.limits.certificates);
+            let too_far = self.distance_of(edge.issuer).is_none_or(|far| trail.len() + far > way.len);
             if full || too_far {
                 break;
             }
             match edge.issuer {
+                // A shorter one was found before.
+                Issuer::Anchor(_) if trail.len() < way.len => {}
                 Issuer::Anchor(anchor) => {
                     let certificates = trail.iter().rev().map(|node| self.nodes[*node].certificate.clone()).collect();
                     found.push(Path { anchor: self.anchors[anchor].clone(), certificates });
                 }
-                Issuer::Node(issuer) => self.collect_from(issuer, verified, trail, steps, found),
+                Issuer::Node(issuer) => self.collect_from(issuer, way, trail, steps, found),
             }
         }
         trail.pop();

@@ -83,7 +83,7 @@ impl Inquiry<'_> {
                 Some(doubt) => refused = doubt,
                 None => {
                     let mut signer = Signer::new(key);
-                    signer.doubts.extend(certificate.and_then(|certificate| may_not_sign(certificate)));
+                    signer.doubts.extend(certificate.and_then(may_not_sign));
                     return Ok(signer);
                 }
             }

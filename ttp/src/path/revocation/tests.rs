@@ -234,11 +234,11 @@ fn signers_of_evidence_are_asked_about() {
     let cas = |serial: &[u8]| {
         let point = extension(id::ISSUING_POINT, true, &sequence(&[&tlv(0x83, &[6, 0x40])]));
         let some = list("CA", ca_key, days(-1), Some(days(1)), &[(serial, days(-3), 1)], &[point]);
-        word(&ask(&with(&[some], &[by.clone()]), days(0), |_| ()))
+        word(&ask(&with(&[some], std::slice::from_ref(&by)), days(0), |_| ()))
     };
     assert_eq!(cas(&[7]), "undetermined: SignerRevoked");
     let all = plain_list(-1, Some(1), &[(&[7], days(-3), 1)]);
-    let status = ask(&with(&[all], &[by.clone()]), days(0), |_| ());
+    let status = ask(&with(&[all], std::slice::from_ref(&by)), days(0), |_| ());
     assert_eq!(word(&status), "good");
     assert!(status.looked_at.iter().any(|looked| matches!(looked.doubts[..], [Doubt::SignerRevoked { .. }])));
     // Who answers about themselves says nothing.
