@@ -163,8 +163,8 @@ complete() {
 }
 
 venv_complete() {
-    complete "$venv" "$requirements" aiohttp asn1crypto cbor2 cryptography pkilint pyhanko pyhanko_certvalidator \
-        rfc3161_client rfc3161ng scitt_cose
+    complete "$venv" "$requirements" aiohttp asn1crypto cbor2 cryptography cryptography_vectors pkilint pyhanko \
+        pyhanko_certvalidator rfc3161_client rfc3161ng scitt_cose
 }
 
 witness_venv_complete() {

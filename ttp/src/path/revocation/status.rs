@@ -246,7 +246,7 @@ pub enum Doubt {
         signer: String,
     },
     /// Its signer's path is not valid, or does not lead to the same anchor.
-    #[error("{signer}, who signed it, has no valid path to the anchor of the certificate{}", problems.iter().map(|p| format!("; {p}")).collect::<String>())]
+    #[error("{signer}, who signed it, has no valid path to the anchor of the certificate{}", listed(problems))]
     SignerPath {
         /// Who.
         signer: String,
@@ -276,6 +276,10 @@ pub enum Doubt {
         /// The bound.
         max: usize,
     },
+}
+
+fn listed(problems: &[Problem]) -> String {
+    problems.iter().map(|problem| format!("; {problem}")).collect()
 }
 
 /// Something that is not there.

@@ -12,6 +12,7 @@ use std::fs;
 use std::path::PathBuf;
 use std::sync::{Arc, LazyLock};
 
+use semper_tests::strangers;
 use semper_ttp::path::{
     Accepted, AlgorithmTable, Anchor, Certificate, Checks, Crl, Doubt, Flaw, InitialPolicies, Judgement, Material,
     MissingWhat, ObjectId, Path, Settings, Status, Verdict, build, revocation, validate,
@@ -448,7 +449,7 @@ impl Outcome {
 fn judge((number, target, policies, expected): Row) -> Option<String> {
     let suite = &*SUITE;
     let (target, settings, mut checks) = (suite.certificate(target), settings(policies), Checks::default());
-    let paths = build(&target, &suite.material, &[suite.anchor.clone()], &settings.limits, &mut checks);
+    let paths = build(&target, &suite.material, std::slice::from_ref(&suite.anchor), &settings.limits, &mut checks);
     let mut outcomes: Vec<_> = paths.iter().map(|path| Outcome::of(path, &settings, &mut checks)).collect();
     if let Apart(above) = expected {
         if !outcomes.is_empty() {
@@ -492,6 +493,10 @@ fn every_case_of_pkits() {
     assert!(wrong.is_empty(), "\n{}\n", wrong.join("\n"));
 }
 
+/// Where `ops/setup.sh` has pip put the suite.
 fn folder() -> PathBuf {
-    PathBuf::from(std::env::var("PKITS").unwrap())
+    let code = "import cryptography_vectors as v; print(v.__path__[0])";
+    let output = strangers::run(strangers::python().args(["-c", code]));
+    assert!(output.status.success(), "{}: run ops/setup.sh", strangers::text(&output));
+    PathBuf::from(strangers::text(&output).trim()).join("x509/PKITS_data")
 }

@@ -1,0 +1,10 @@
+#![no_main]
+//! OCSP responses of strangers, as anybody puts them into a signature.
+use semper_ttp::path::OcspResponse;
+
+libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
+    let Ok(response) = OcspResponse::from_der(bytes) else { return };
+    assert!(bytes.windows(response.tbs().len()).any(|window| window == response.tbs()));
+    let found = response.singles().iter().any(|single| single.cert_id.is_of(b"name", b"key", &[1]));
+    let _ = (found, response.signature_algorithm(), format!("{response:?}"));
+});
