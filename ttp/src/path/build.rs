@@ -2,7 +2,7 @@
 
 mod search;
 
-pub use search::build;
+pub use search::{build, missing_issuers};
 
 use std::sync::Arc;
 

@@ -42,7 +42,7 @@ mod text;
 mod validate;
 
 pub use algorithms::{Accepted, AlgorithmRefusal, AlgorithmTable, Matter};
-pub use build::{Anchor, AnchorFault, Path, build};
+pub use build::{Anchor, AnchorFault, Path, build, missing_issuers};
 pub use certificate::{CERTIFICATE_BYTES_MAX, Certificate, ReadFault};
 pub use checks::Checks;
 pub use constraints::NameConstraints;

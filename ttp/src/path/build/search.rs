@@ -17,7 +17,9 @@ use crate::path::certificate::Certificate;
 use crate::path::checks::{Checked, Checks};
 use crate::path::material::Material;
 use crate::path::name::GeneralName;
+use crate::path::revocation::{Missing, MissingWhat};
 use crate::path::settings::Limits;
+use crate::time::Timestamp;
 use crate::x509::KeyUsage;
 
 /// Issuers that are tried for one certificate: a CA has a handful of certificates, cross-certified ones included.
@@ -49,6 +51,29 @@ pub fn build(
         search.collect(false, &mut paths);
     }
     paths
+}
+
+/// What is missing where [`build`] finds nothing: for each certificate above `target` that is no anchor and whose issuer has none
+/// at hand, that one. `needed_for` is the moment at which the path must be valid.
+#[must_use]
+pub fn missing_issuers(
+    target: &Arc<Certificate>,
+    material: &Material,
+    anchors: &[Arc<Anchor>],
+    limits: &Limits,
+    needed_for: Timestamp,
+) -> Vec<Missing> {
+    let search = Search::climb(target, material, anchors, limits);
+    // One that names itself as its issuer has no way up: it is an anchor or it is not.
+    let ends = search.nodes.iter().filter(|node| node.issuers.is_empty() && !node.certificate.is_self_issued());
+    let missing = |node: &Node| Missing {
+        what: MissingWhat::Issuer,
+        certificate: node.certificate.digest(),
+        subject: node.certificate.subject().to_string(),
+        needed_for,
+        places: node.certificate.issuer_places().to_vec(),
+    };
+    ends.map(missing).collect()
 }
 
 /// A certificate that may lie on a path.
@@ -335,6 +360,10 @@ mod tests {
         let target = Draft::new("Ada", end, "CA", other).make();
         assert_eq!(find(&target, &material(&[above]), &[anchor()]).0, [["CN=CA", "CN=Ada"]]);
         assert_eq!(find(&target, &Material::new(), &[anchor()]).0, Vec::<Vec<String>>::new());
+        let missing =
+            missing_issuers(&target, &Material::new(), &[anchor()], &Limits::default(), Timestamp::from_secs(9));
+        assert_eq!((missing.len(), missing[0].certificate), (1, target.digest()));
+        assert_eq!(missing[0].to_string(), "a certificate of who issued that of CN=Ada");
     }
 
     #[test]

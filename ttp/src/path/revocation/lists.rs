@@ -54,8 +54,10 @@ impl Inquiry<'_> {
         looked.doubts.extend(bad_extensions(crl));
         let key = self.signer_of(question, crl, looked, status);
         let mut newest = crl;
-        let mut entry = crl.find(question.certificate.issuer(), question.certificate.serial());
-        // (c), (h), (i): the newest delta that fits changes what the complete list says.
+        let (issuer, serial) = (question.certificate.issuer(), question.certificate.serial());
+        let complete = crl.find(issuer, serial);
+        let mut entry = complete.clone();
+        // (c), (h), (i): the newest delta that fits changes what the complete list says. Older ones are in it.
         for delta in deltas_of(self.material, crl) {
             let mut looked = look(EvidenceKind::DeltaCrl, delta);
             looked.doubts.extend(bad_extensions(delta));
@@ -68,7 +70,7 @@ impl Inquiry<'_> {
             looked.doubts.extend(untimely);
             if looked.was_used() && newest.this_update() <= delta.this_update() {
                 newest = delta;
-                entry = delta.find(question.certificate.issuer(), question.certificate.serial()).or(entry);
+                entry = delta.find(issuer, serial).or_else(|| complete.clone());
             }
             deltas.push(looked);
         }

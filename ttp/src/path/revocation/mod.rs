@@ -50,7 +50,8 @@ pub fn revocation(
 ) -> Status {
     // Nobody demands policies and purposes of who signs evidence.
     let settings = Settings { policies: InitialPolicies::default(), purpose: None, ..settings.clone() };
-    Inquiry { material, settings: &settings, checks, asking: Vec::new() }.status(path, index, at)
+    Inquiry { material, settings: &settings, checks, asking: Vec::new(), signers_left: SIGNERS_MAX }
+        .status(path, index, at)
 }
 
 /// What one call looks at.
@@ -60,7 +61,11 @@ struct Inquiry<'a> {
     checks: &'a mut Checks,
     /// The certificates whose status is being asked for, from the caller's down to signers of signers.
     asking: Vec<Digest>,
+    signers_left: usize,
 }
+
+/// How often the status of a signer of evidence is asked for in one call.
+const SIGNERS_MAX: usize = 64;
 
 /// A certificate, its issuer, and the moment.
 struct Question<'p> {
@@ -206,19 +211,22 @@ fn decide(answers: &[Answer], at: Timestamp) -> Verdict {
     };
     let revocations = answers.iter().filter_map(|answer| Some((answer, answer.revoked.as_ref()?)));
     let standing = revocations.filter(|(answer, revoked)| !revoked.is_hold() || answer.fresh && !lifted(answer));
-    // The earliest of those that are no suspensions, since those are for ever.
-    let first = standing.min_by_key(|(_, revoked)| (revoked.is_hold(), revoked.at)).map(|(_, revoked)| revoked.clone());
-    let covered = answers.iter().filter(|answer| answer.fresh).fold(ReasonMask::NONE, |all, a| all.or(a.reasons));
+    // What was in force at the moment, before what came later; a revocation before a suspension, since it is for ever.
+    let first =
+        standing.map(|(_, revoked)| revoked).min_by_key(|revoked| (revoked.at > at, revoked.is_hold(), revoked.at));
     match first {
-        Some(revoked) if revoked.at <= at => Verdict::Revoked(revoked),
-        later if covered == ReasonMask::ALL => Verdict::Good { later },
+        Some(revoked) if revoked.at <= at => Verdict::Revoked(revoked.clone()),
+        later if covered(answers) == ReasonMask::ALL => Verdict::Good { later: later.cloned() },
         _ => Verdict::Undetermined,
     }
 }
 
+fn covered(answers: &[Answer]) -> ReasonMask {
+    answers.iter().filter(|answer| answer.fresh).fold(ReasonMask::NONE, |all, answer| all.or(answer.reasons))
+}
+
 fn missing(certificate: &Certificate, answers: &[Answer], at: Timestamp) -> Missing {
-    let covered = answers.iter().filter(|answer| answer.fresh).fold(ReasonMask::NONE, |all, a| all.or(a.reasons));
-    let what = match covered {
+    let what = match covered(answers) {
         ReasonMask::NONE => MissingWhat::Evidence,
         some => MissingWhat::Reasons(ReasonMask::ALL.without(some)),
     };

@@ -165,10 +165,11 @@ impl Inquiry<'_> {
             }
             // Else, who vouches for their own status vouches for nothing.
             let circle = self.asking.contains(&certificate.digest());
-            if circle || self.asking.len() > self.settings.limits.evidence_depth {
+            if circle || self.asking.len() > self.settings.limits.evidence_depth || self.signers_left == 0 {
                 signer.doubts.push(Doubt::SignerUndetermined { signer: name() });
                 continue;
             }
+            self.signers_left -= 1;
             let status = self.status(path, index, at);
             match status.verdict {
                 Verdict::Good { .. } | Verdict::NotAsked(_) => {}

@@ -304,11 +304,14 @@ pub enum MissingWhat {
     Evidence,
     /// A list that covers these reasons; others are covered.
     Reasons(ReasonMask),
+    /// A certificate of its issuer, so that there is no way up from it.
+    Issuer,
 }
 
 impl fmt::Display for Missing {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self.what {
+            MissingWhat::Issuer => return write!(f, "a certificate of who issued that of {}", self.subject),
             MissingWhat::Evidence => f.write_str("a revocation list or an OCSP response")?,
             MissingWhat::Reasons(reasons) => write!(f, "a revocation list for the reasons {reasons}")?,
         }

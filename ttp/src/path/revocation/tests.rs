@@ -141,6 +141,8 @@ fn several_lists() {
         // Nobody knows for how long it was suspended.
         (vec![&hold, &lifted], -4, "certificateHold at -6"),
         (vec![&hold, &revoked], 0, "keyCompromise at -4"),
+        (vec![&hold, &revoked], -5, "certificateHold at -6"),
+        (vec![&hold, &revoked], -7, "good until -4"),
         (vec![&lifted, &revoked], 0, "keyCompromise at -4"),
     ];
     for (lists, at, expected) in rows {
