@@ -137,7 +137,16 @@ pub(super) fn list(
         &if entries.is_empty() { Vec::new() } else { sequence(&[&entries]) },
         &if extensions.is_empty() { Vec::new() } else { tlv(0xA0, &sequence(&[&extensions.concat()])) },
     ]);
-    Arc::new(Crl::from_der(&signed(&tbs, by, &[])).unwrap())
+    let der = signed(&tbs, by, &[]);
+    let read = Crl::from_der(&der).unwrap();
+    // The second reader, which wants a nextUpdate.
+    if next_update.is_some() {
+        let theirs: rasn_pkix::CertificateList = crate::asn1::decode_strict(&der).unwrap();
+        assert_eq!(read.tbs(), crate::x509::encode(&theirs.tbs_cert_list));
+        assert_eq!(read.issuer().der(), crate::x509::encode(&theirs.tbs_cert_list.issuer));
+        assert_eq!(Some(read.this_update()), crate::x509::from_time(&theirs.tbs_cert_list.this_update));
+    }
+    Arc::new(read)
 }
 
 /// An OCSP response to be made.
@@ -184,6 +193,10 @@ impl Answer<'_> {
         let body = sequence(&[&tlv(der::OID, &whole), &tlv(der::OCTET_STRING, &basic)]);
         let response = sequence(&[&tlv(0x0A, &[0]), &tlv(0xA0, &body)]);
         let read = OcspResponse::from_der(&response).unwrap();
+        // The second reader.
+        let theirs: rasn_ocsp::BasicOcspResponse = crate::asn1::decode_strict(&basic).unwrap();
+        assert_eq!(read.tbs(), crate::x509::encode(&theirs.tbs_response_data));
+        assert_eq!(read.certificates().len(), theirs.certs.map_or(0, |certificates| certificates.len()));
         assert_eq!(OcspResponse::from_der(&basic).unwrap().tbs(), read.tbs());
         Arc::new(read)
     }
