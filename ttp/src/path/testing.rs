@@ -149,13 +149,25 @@ pub(super) fn list(
     Arc::new(read)
 }
 
+pub(super) fn good() -> Vec<u8> {
+    tlv(0x80, &[])
+}
+
+pub(super) fn revoked(at: Timestamp, reason: u8) -> Vec<u8> {
+    tlv(0xA1, &[time(at), tlv(0xA0, &tlv(0x0A, &[reason]))].concat())
+}
+
+pub(super) fn unknown() -> Vec<u8> {
+    tlv(0x82, &[])
+}
+
 /// An OCSP response to be made.
 pub(super) struct Answer<'k> {
     pub(super) issuer: &'static str,
     pub(super) issuer_key: &'k SoftKey,
     pub(super) serial: Vec<u8>,
-    /// `None` for good, else when and why.
-    pub(super) revoked: Option<(Timestamp, u8)>,
+    /// certStatus: [`good`], [`revoked`], [`unknown`].
+    pub(super) status: Vec<u8>,
     pub(super) this_update: Timestamp,
     pub(super) next_update: Option<Timestamp>,
     pub(super) by: &'k SoftKey,
@@ -173,16 +185,12 @@ impl Answer<'_> {
             &tlv(der::OCTET_STRING, &sha1(super::certificate::key_bits(self.issuer_key.spki_der()))),
             &tlv(der::INTEGER, &self.serial),
         ]);
-        let status = match self.revoked {
-            None => tlv(0x80, &[]),
-            Some((at, reason)) => tlv(0xA1, &[time(at), tlv(0xA0, &tlv(0x0A, &[reason]))].concat()),
-        };
         let extensions = match self.extensions.is_empty() {
             true => Vec::new(),
             false => tlv(0xA1, &sequence(&[&self.extensions.concat()])),
         };
         let next_update = self.next_update.map_or(Vec::new(), |at| tlv(0xA0, &time(at)));
-        let single = sequence(&[&cert_id, &status, &time(self.this_update), &next_update, &extensions]);
+        let single = sequence(&[&cert_id, &self.status, &time(self.this_update), &next_update, &extensions]);
         let key_hash = sha1(super::certificate::key_bits(self.by.spki_der()));
         let responder = tlv(0xA2, &tlv(der::OCTET_STRING, &key_hash));
         let tbs = sequence(&[&responder, &time(self.this_update), &sequence(&[&single])]);

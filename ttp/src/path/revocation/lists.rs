@@ -3,34 +3,34 @@
 use std::sync::Arc;
 
 use super::signers::SignedPiece;
-use super::{Answer, Doubt, EvidenceKind, Inquiry, Looked, Question, Revocation, Status};
+use super::{Answer, Doubt, EvidenceKind, Found, Inquiry, Looked, Question, Revocation};
 use crate::crypto::StrangerKey;
 use crate::path::crl::{Crl, CrlEntry, IssuingPoint};
 use crate::path::extensions::{DistributionPoint, ReasonMask};
 use crate::path::material::Material;
 use crate::path::name::GeneralName;
 
-/// removeFromCRL (§5.3.1).
+/// certificateHold and removeFromCRL (§5.3.1).
+const HOLD: u8 = 6;
 const REMOVED: u8 = 8;
 
 impl Inquiry<'_> {
     /// Looks at every list. One that says "revoked" counts wherever it stands in the order, so no list is left out because another
     /// one covered its reasons already ((e) of §6.3.3 saves work, not more).
-    pub(super) fn lists(&mut self, question: &Question<'_>, answers: &mut Vec<Answer>, status: &mut Status) {
+    pub(super) fn lists(&mut self, question: &Question<'_>, found: &mut Found) {
         let mut deltas: Vec<Looked> = Vec::new();
         for crl in self.material.crls().iter().filter(|crl| crl.base_number().is_none()) {
-            let mut looked = look(EvidenceKind::Crl, crl);
-            match scope(question, crl) {
-                Err(doubt) => looked.doubts.push(doubt),
-                Ok(reasons) => self.complete(question, crl, reasons, answers, &mut looked, &mut deltas, status),
-            }
-            status.looked_at.push(looked);
+            let looked = match scope(question, crl) {
+                Err(doubt) => Looked { doubts: vec![doubt], ..look(EvidenceKind::Crl, crl) },
+                Ok(reasons) => self.complete(question, crl, reasons, found, &mut deltas),
+            };
+            found.looked_at.push(looked);
         }
         // Each delta once: as it was used, if it was, whichever complete lists it was tried with.
         for crl in self.material.crls().iter().filter(|crl| crl.base_number().is_some()) {
             let tried: Vec<_> = deltas.iter().filter(|looked| looked.digest == crl.digest()).collect();
             let told = tried.iter().find(|looked| looked.was_used()).or(tried.first());
-            status.looked_at.push(told.map_or_else(
+            found.looked_at.push(told.map_or_else(
                 || {
                     let doubts = vec![scope(question, crl).err().unwrap_or(Doubt::NoBase)];
                     Looked { doubts, ..look(EvidenceKind::DeltaCrl, crl) }
@@ -40,19 +40,18 @@ impl Inquiry<'_> {
         }
     }
 
-    #[expect(clippy::too_many_arguments, reason = "one step of a walk that fills what it is given")]
+    /// One complete list, with the deltas that change what it says.
     fn complete(
         &mut self,
         question: &Question<'_>,
         crl: &Arc<Crl>,
         reasons: ReasonMask,
-        answers: &mut Vec<Answer>,
-        looked: &mut Looked,
+        found: &mut Found,
         deltas: &mut Vec<Looked>,
-        status: &mut Status,
-    ) {
+    ) -> Looked {
+        let mut looked = look(EvidenceKind::Crl, crl);
         looked.doubts.extend(bad_extensions(crl));
-        let key = self.signer_of(question, crl, looked, status);
+        let key = self.signer_of(question, crl, &mut looked, found);
         let mut newest = crl;
         let (issuer, serial) = (question.certificate.issuer(), question.certificate.serial());
         let complete = crl.find(issuer, serial);
@@ -66,26 +65,31 @@ impl Inquiry<'_> {
                 (None, _) => looked.doubts.push(Doubt::NoBase),
                 (_, Err(doubt)) => looked.doubts.push(doubt),
             }
-            let untimely = untimely(question, delta, self);
-            looked.doubts.extend(untimely);
+            let changed = delta.find(issuer, serial);
+            looked.doubts.extend(self.too_late(question, delta, changed.as_ref()));
             if looked.was_used() && newest.this_update() <= delta.this_update() {
                 newest = delta;
-                entry = delta.find(issuer, serial).or_else(|| complete.clone());
+                entry = changed.or_else(|| complete.clone());
             }
             deltas.push(looked);
         }
-        let revoked = entry.filter(|entry| entry.reason != REMOVED).map(|entry| revocation(&entry, newest));
-        let untimely = untimely(question, newest, self);
-        let fresh = untimely.is_none();
-        // For ever, so it does not have to be fresh; but what is still to come is nothing.
-        let counts =
-            revoked.as_ref().is_some_and(|revoked| !revoked.is_hold()) && newest.this_update() <= self.settings.now;
-        if !counts {
-            looked.doubts.extend(untimely);
-        }
+        looked.doubts.extend(self.too_late(question, newest, entry.as_ref()));
         if looked.was_used() {
-            answers.push(Answer { revoked, reasons, issued_at: newest.this_update(), fresh });
+            let revoked = entry.filter(|entry| entry.reason != REMOVED).map(|entry| revocation(&entry, newest));
+            let fresh = self.untimely(question, newest).is_none();
+            found.answers.push(Answer { revoked, reasons, issued_at: newest.this_update(), fresh });
         }
+        looked
+    }
+
+    fn untimely(&self, question: &Question<'_>, crl: &Crl) -> Option<Doubt> {
+        question.untimely(crl.this_update(), crl.next_update(), crl.expired_since(), self.settings)
+    }
+
+    /// A revocation is for ever, so that a list that says so need not be fresh; but what is still to come is nothing.
+    fn too_late(&self, question: &Question<'_>, crl: &Crl, entry: Option<&CrlEntry>) -> Option<Doubt> {
+        let for_ever = entry.is_some_and(|entry| ![HOLD, REMOVED].contains(&entry.reason));
+        self.untimely(question, crl).filter(|doubt| !for_ever || matches!(doubt, Doubt::FromTheFuture { .. }))
     }
 
     /// (f), (g): verifies a complete list; the key, if nothing is wrong with it.
@@ -94,7 +98,7 @@ impl Inquiry<'_> {
         question: &Question<'_>,
         crl: &Crl,
         looked: &mut Looked,
-        status: &mut Status,
+        found: &mut Found,
     ) -> Option<Arc<StrangerKey>> {
         let piece = match piece(crl) {
             Ok(piece) => piece,
@@ -113,7 +117,7 @@ impl Inquiry<'_> {
                 looked.doubts.extend(self.algorithms(piece.scheme, &signer.key, at));
                 looked.doubts.extend(signer.doubts);
                 looked.signer = signer.path;
-                status.missing.extend(signer.missing);
+                found.missing.extend(signer.missing);
                 looked.was_used().then_some(signer.key)
             }
         }
@@ -161,10 +165,6 @@ fn bad_extensions(crl: &Crl) -> Vec<Doubt> {
     let unknown = crl.unknown_critical().iter().map(|id| Doubt::UnknownCritical { id: id.clone() });
     let malformed = crl.malformed_extensions().iter().map(|id| Doubt::MalformedExtension { id: id.clone() });
     unknown.chain(malformed).collect()
-}
-
-fn untimely(question: &Question<'_>, crl: &Crl, inquiry: &Inquiry<'_>) -> Option<Doubt> {
-    question.untimely(crl.this_update(), crl.next_update(), crl.expired_since(), inquiry.settings)
 }
 
 fn revocation(entry: &CrlEntry, crl: &Crl) -> Revocation {

@@ -91,6 +91,15 @@ struct Answer {
     fresh: bool,
 }
 
+/// What was found while a certificate is asked about.
+#[derive(Default)]
+struct Found {
+    answers: Vec<Answer>,
+    looked_at: Vec<Looked>,
+    /// What signers of evidence would need.
+    missing: Vec<Missing>,
+}
+
 impl<'p> Question<'p> {
     fn new(path: &'p Path, index: usize, at: Timestamp) -> Self {
         let certificate = &path.certificates()[index];
@@ -157,30 +166,27 @@ impl<'p> Question<'p> {
 impl Inquiry<'_> {
     fn status(&mut self, path: &Path, index: usize, at: Timestamp) -> Status {
         let certificate = &path.certificates()[index];
-        let mut status = Status {
-            certificate: certificate.digest(),
-            at,
-            verdict: Verdict::Undetermined,
-            looked_at: Vec::new(),
-            missing: Vec::new(),
-        };
+        let status =
+            |verdict, looked_at, missing| Status { certificate: certificate.digest(), at, verdict, looked_at, missing };
         if let Some(why) = not_asked(path, certificate) {
-            status.verdict = Verdict::NotAsked(why);
-            return status;
+            return status(Verdict::NotAsked(why), Vec::new(), Vec::new());
         }
         let question = Question::new(path, index, at);
-        let mut answers = Vec::new();
+        let mut found = Found::default();
         self.asking.push(certificate.digest());
-        self.responses(&question, &mut answers, &mut status);
-        self.lists(&question, &mut answers, &mut status);
+        self.responses(&question, &mut found);
+        self.lists(&question, &mut found);
         self.asking.pop();
-        status.verdict = decide(&answers, at);
-        match status.verdict {
-            Verdict::Undetermined => status.missing.insert(0, missing(certificate, &answers, at)),
+        let verdict = decide(&found.answers, at);
+        let missing = match verdict {
+            Verdict::Undetermined => {
+                let own = missing(certificate, &found.answers, at);
+                [own].into_iter().chain(found.missing).collect()
+            }
             // What signers of unused evidence would have needed is missed by nobody.
-            _ => status.missing.clear(),
-        }
-        status
+            _ => Vec::new(),
+        };
+        status(verdict, found.looked_at, missing)
     }
 }
 

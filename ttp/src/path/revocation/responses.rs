@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::signers::{SignedPiece, Signer};
-use super::{Answer, Doubt, EvidenceKind, Inquiry, Looked, Question, Revocation, Status, names_ocsp};
+use super::{Answer, Doubt, EvidenceKind, Found, Inquiry, Looked, Question, Revocation, names_ocsp};
 use crate::path::build::Path;
 use crate::path::certificate::{Certificate, key_bits};
 use crate::path::extensions::ReasonMask;
@@ -19,7 +19,7 @@ const CANDIDATES_MAX: usize = 16;
 
 impl Inquiry<'_> {
     /// Looks at every response.
-    pub(super) fn responses(&mut self, question: &Question<'_>, answers: &mut Vec<Answer>, status: &mut Status) {
+    pub(super) fn responses(&mut self, question: &Question<'_>, found: &mut Found) {
         for response in self.material.responses() {
             let mut looked = Looked {
                 kind: EvidenceKind::Ocsp,
@@ -33,9 +33,9 @@ impl Inquiry<'_> {
             };
             match single_about(question, response) {
                 None => looked.doubts.push(Doubt::OtherCertificate),
-                Some(single) => self.response(question, response, single, answers, &mut looked, status),
+                Some(single) => self.response(question, response, single, &mut looked, found),
             }
-            status.looked_at.push(looked);
+            found.looked_at.push(looked);
         }
     }
 
@@ -44,9 +44,8 @@ impl Inquiry<'_> {
         question: &Question<'_>,
         response: &OcspResponse,
         single: &SingleResponse,
-        answers: &mut Vec<Answer>,
         looked: &mut Looked,
-        status: &mut Status,
+        found: &mut Found,
     ) {
         looked.issued_at = single.this_update;
         looked.next_update = single.next_update;
@@ -55,13 +54,12 @@ impl Inquiry<'_> {
         looked.doubts.extend(unknown.map(|id| Doubt::UnknownCritical { id }));
         // What it says was right at thisUpdate; it was signed at producedAt.
         let produced_at = response.produced_at();
-        let at = question.signer_at(produced_at);
-        match self.responder(question, response, at) {
+        match self.responder(question, response, question.signer_at(produced_at)) {
             Err(doubt) => looked.doubts.push(doubt),
             Ok(signer) => {
                 looked.doubts.extend(signer.doubts);
                 looked.signer = signer.path;
-                status.missing.extend(signer.missing);
+                found.missing.extend(signer.missing);
             }
         }
         if produced_at > self.settings.now {
@@ -77,15 +75,15 @@ impl Inquiry<'_> {
                 Some(Revocation { at, reason, invalid_since: None, by: response.digest() })
             }
         };
-        let untimely = question.untimely(single.this_update, single.next_update, single.archive_cutoff, self.settings);
+        let (issued_at, next_update) = (single.this_update, single.next_update);
+        let untimely = question.untimely(issued_at, next_update, single.archive_cutoff, self.settings);
         let fresh = untimely.is_none();
-        let counts =
-            revoked.as_ref().is_some_and(|revoked| !revoked.is_hold()) && single.this_update <= self.settings.now;
-        if !counts {
-            looked.doubts.extend(untimely);
-        }
+        // A revocation is for ever, so that who says so need not be fresh; but what is still to come is nothing.
+        let for_ever = revoked.as_ref().is_some_and(|revoked| !revoked.is_hold());
+        let counts = |doubt: &Doubt| !for_ever || matches!(doubt, Doubt::FromTheFuture { .. });
+        looked.doubts.extend(untimely.filter(counts));
         if looked.was_used() {
-            answers.push(Answer { revoked, reasons: ReasonMask::ALL, issued_at: single.this_update, fresh });
+            found.answers.push(Answer { revoked, reasons: ReasonMask::ALL, issued_at, fresh });
         }
     }
 

@@ -6,7 +6,8 @@ use crate::crypto::SoftKey;
 use crate::path::crl::Crl;
 use crate::path::ocsp::OcspResponse;
 use crate::path::testing::{
-    Answer as Draw, Draft, KEYS, anchor, ca, checks, days, extension, list, material, purpose, settings, time,
+    Answer as Draw, Draft, KEYS, anchor, ca, checks, days, extension, good, list, material, purpose, revoked, settings,
+    time, unknown,
 };
 
 fn keys() -> [&'static SoftKey; 5] {
@@ -62,7 +63,7 @@ fn answer() -> Draw<'static> {
         issuer: "CA",
         issuer_key: ca_key,
         serial: vec![5],
-        revoked: None,
+        status: good(),
         this_update: days(-1),
         next_update: Some(days(1)),
         by: ca_key,
@@ -134,16 +135,16 @@ fn several_lists() {
     let hold = plain_list(-5, Some(2), &[(&[5], days(-6), 6)]);
     let lifted = plain_list(-3, Some(2), &[]);
     let removed = plain_list(-3, Some(2), &[(&[5], days(-3), 8)]);
-    let revoked = plain_list(-3, Some(2), &[(&[5], days(-4), 1)]);
+    let compromised = plain_list(-3, Some(2), &[(&[5], days(-4), 1)]);
     let rows = [
         (vec![&hold, &lifted], 0, "good"),
         (vec![&removed, &hold], 0, "good"),
         // Nobody knows for how long it was suspended.
         (vec![&hold, &lifted], -4, "certificateHold at -6"),
-        (vec![&hold, &revoked], 0, "keyCompromise at -4"),
-        (vec![&hold, &revoked], -5, "certificateHold at -6"),
-        (vec![&hold, &revoked], -7, "good until -4"),
-        (vec![&lifted, &revoked], 0, "keyCompromise at -4"),
+        (vec![&hold, &compromised], 0, "keyCompromise at -4"),
+        (vec![&hold, &compromised], -5, "certificateHold at -6"),
+        (vec![&hold, &compromised], -7, "good until -4"),
+        (vec![&lifted, &compromised], 0, "keyCompromise at -4"),
     ];
     for (lists, at, expected) in rows {
         let lists: Vec<_> = lists.into_iter().cloned().collect();
@@ -203,8 +204,10 @@ fn responders() {
     let any = Draft::new("OCSP", responder_key, "CA", ca_key).with(purpose(id::ANY_PURPOSE));
     let rows = [
         (answer(), 0, "good"),
-        (Draw { revoked: Some((days(-2), 1)), ..answer() }, 0, "keyCompromise at -2"),
-        (Draw { revoked: Some((days(-2), 1)), ..answer() }, -3, "good until -2"),
+        (Draw { status: revoked(days(-2), 1), ..answer() }, 0, "keyCompromise at -2"),
+        (Draw { status: revoked(days(-2), 1), ..answer() }, -3, "good until -2"),
+        (Draw { status: revoked(days(-2), 6), ..answer() }, 0, "certificateHold at -2"),
+        (Draw { status: unknown(), ..answer() }, 0, "undetermined: Unknown"),
         (Draw { by: end, ..answer() }, 0, "undetermined: NoSigner"),
         (by(Some(responder("CA", ca_key))), 0, "good"),
         (by(None), 0, "undetermined: NoSigner"),
@@ -306,6 +309,8 @@ fn delta_lists() {
         (complete(-5, 5, &[]), delta(ca_key, 3, 2, revoked), "good"),
         (complete(-5, 5, &[]), delta(keys()[3], 4, 3, revoked), "good"),
     ];
+    let stale = list("CA", ca_key, days(-3), Some(days(-1)), revoked, &[number(4), base(3)]);
+    assert_eq!(word(&ask(&with(&[complete(-5, 5, &[]), stale], &[]), days(0), |_| ())), "keyCompromise at -2");
     for (i, (complete, delta, expected)) in rows.into_iter().enumerate() {
         let status = ask(&with(&[complete, delta], &[]), days(0), |_| ());
         assert_eq!(word(&status), expected, "row {i}");
