@@ -19,7 +19,8 @@
 //! Moments are arguments. `at` is when something must have been true; [`Settings::now`] bounds what can exist already.
 //!
 //! Out of scope: fetching what is missing (the shell), proofs of existence, and which moment counts (signature validation),
-//! qualifiers of policies, attribute certificates.
+//! qualifiers of policies, attribute certificates. Constraints that an anchor's certificate states bind nobody (RFC 5280 §6.1.1); who
+//! wants them to gives them as [`Settings::names`] and [`Settings::policies`].
 
 mod algorithms;
 mod build;

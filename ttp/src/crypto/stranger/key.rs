@@ -249,6 +249,10 @@ impl StrangerKey {
         if n.num_bits() > RSA_BITS_MAX || e.num_bits() > EXPONENT_BITS_MAX {
             return Err(KeyFault::TooLong);
         }
+        // With e = 1 a signature is its own message, and anybody's.
+        if e.num_bits() < 2 || !e.is_bit_set(0) || !n.is_bit_set(0) {
+            return Err(KeyFault::Malformed);
+        }
         let kind = KeyType::Rsa { bits: n.num_bits().unsigned_abs() };
         let key = Rsa::from_public_components(n, e).and_then(PKey::from_rsa).map_err(malformed)?;
         Ok((kind, Material::Rsa { key, only_pss }, None))
@@ -471,7 +475,9 @@ mod tests {
         assert_eq!(rsa(&[0x7F; 256], &[0x7F; 38]), Err(KeyFault::TooLong));
         assert_eq!(rsa(&[0x7F; 1_125], &[3]), Err(KeyFault::TooLong));
         assert_eq!(rsa(&[0xFF; 256], &[3]), Err(KeyFault::Malformed));
-        assert_eq!(rsa(&[0x7F; 256], &[0]), Err(KeyFault::Malformed));
+        for e in [0, 1, 2, 4] {
+            assert_eq!(rsa(&[0x7F; 256], &[e]), Err(KeyFault::Malformed), "{e}");
+        }
         // DSA without parameters, and with those of another key.
         let dsa = Dsa::generate(1024).unwrap();
         let whole = spki(&PKey::from_dsa(dsa.clone()).unwrap());
