@@ -18,6 +18,9 @@ use crate::time::Timestamp;
 /// The longest list that is read, in octets: the largest public ones have 10 MB, and [`Reader`] ends at 16 MiB.
 pub const CRL_BYTES_MAX: usize = (16 << 20) - 1;
 
+/// Critical extensions of entries that are told, if they are not processed here.
+const UNKNOWN_MAX: usize = 8;
+
 /// A list. Nothing in it is verified.
 pub struct Crl {
     der: Vec<u8>,
@@ -178,7 +181,7 @@ impl Crl {
             let row = row(&mut rows).ok_or(ReadFault::Malformed { what: "revokedCertificates" })?;
             // One of each is told.
             for id in row.unknown_critical {
-                if unknown.len() < 8 && !unknown.contains(&id) {
+                if unknown.len() < UNKNOWN_MAX && !unknown.contains(&id) {
                     unknown.push(id);
                 }
             }
@@ -391,7 +394,10 @@ fn take_entry_extension(row: &mut Row<'_>, content: &[u8]) -> Option<()> {
             let directory = |name: GeneralName| if let GeneralName::Directory(name) = name { Some(name) } else { None };
             row.certificate_issuer = Some(names.into_iter().find_map(directory)?);
         }
-        _ if critical => row.unknown_critical.push(ObjectId::from_content(found)?),
+        // A few are enough to tell.
+        _ if critical && row.unknown_critical.len() < UNKNOWN_MAX => {
+            row.unknown_critical.push(ObjectId::from_content(found)?);
+        }
         _ => {}
     }
     fields.is_at_end().then_some(())

@@ -9,6 +9,9 @@ use crate::asn1::der;
 use crate::asn1::read::Reader;
 use crate::x509::KeyUsage;
 
+/// Extensions of one certificate, list or response: real ones have a dozen.
+const EXTENSIONS_MAX: usize = 128;
+
 /// One extension, as it was received.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Extension {
@@ -25,7 +28,7 @@ pub struct Extension {
 pub struct Extensions(Vec<Extension>);
 
 impl Extensions {
-    /// The content of an Extensions SEQUENCE.
+    /// The content of an Extensions SEQUENCE of at most 128.
     pub(super) fn read(content: &[u8]) -> Option<Self> {
         let mut reader = Reader::new(content);
         let mut list = Vec::new();
@@ -37,7 +40,7 @@ impl Extensions {
                 None => false,
             };
             let value = fields.take(der::OCTET_STRING)?.content.to_vec();
-            if !fields.is_at_end() {
+            if !fields.is_at_end() || list.len() >= EXTENSIONS_MAX {
                 return None;
             }
             list.push(Extension { id, critical, value });
@@ -59,7 +62,6 @@ impl Extensions {
     /// Those that stand there more than once.
     #[must_use]
     pub fn doubled(&self) -> Vec<ObjectId> {
-        // Sorted, since a hostile certificate has thousands.
         let mut ids: Vec<_> = self.0.iter().map(|extension| &extension.id).collect();
         ids.sort_unstable();
         let mut doubled: Vec<_> =
@@ -297,7 +299,7 @@ impl Known {
         let mut known = Self::default();
         for (i, extension) in extensions.0.iter().enumerate() {
             // Of a doubled one the first counts; that it is doubled is told apart.
-            let again = extensions.0[..i.min(64)].iter().any(|earlier| earlier.id == extension.id);
+            let again = extensions.0[..i].iter().any(|earlier| earlier.id == extension.id);
             if !again && known.take(extension.id.content(), &extension.value).is_none() {
                 known.malformed.push(extension.id.clone());
             }

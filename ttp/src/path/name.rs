@@ -9,6 +9,11 @@ use super::text::{characters, prepared};
 use crate::asn1::der;
 use crate::asn1::read::Reader;
 
+/// The longest name that is read, in octets: prepared for comparison (NFKC), one letter may become eighteen.
+const NAME_BYTES_MAX: usize = 16 << 10;
+/// General names in one field: a certificate of the greatest length has no room for more.
+const GENERAL_NAMES_MAX: usize = 32_768;
+
 /// A distinguished name. Two are equal as RFC 5280 §7.1 compares them.
 #[derive(Clone)]
 pub struct Name {
@@ -18,9 +23,12 @@ pub struct Name {
 }
 
 impl Name {
-    /// Reads an RDNSequence in DER; `None` for anything else.
+    /// Reads an RDNSequence in DER of at most 16 KiB; `None` for anything else.
     #[must_use]
     pub fn from_der(bytes: &[u8]) -> Option<Self> {
+        if bytes.len() > NAME_BYTES_MAX {
+            return None;
+        }
         let mut outer = Reader::new(bytes);
         let mut rdns = Reader::new(outer.take(der::SEQUENCE)?.content);
         let mut key = Vec::with_capacity(bytes.len());
@@ -266,12 +274,15 @@ impl GeneralName {
         Some(read.unwrap_or_else(|| Self::Unread(form, value.content.to_vec())))
     }
 
-    /// The content of a GeneralNames, at least one.
+    /// The content of a GeneralNames: at least one, and not too many.
     pub(super) fn read_all(content: &[u8]) -> Option<Vec<Self>> {
         let mut reader = Reader::new(content);
         let mut names = Vec::new();
         while !reader.is_at_end() {
             names.push(Self::read(&mut reader)?);
+            if names.len() > GENERAL_NAMES_MAX {
+                return None;
+            }
         }
         (!names.is_empty()).then_some(names)
     }

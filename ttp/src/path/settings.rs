@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 /// Everything that a judgement depends on besides the material and the moment asked about.
 #[derive(Clone, Debug)]
 pub struct Settings {
-    /// The moment of judging. Evidence dated later cannot exist and is not believed.
+    /// The moment of judging. Evidence dated later cannot exist and is not believed; who allows for clocks that disagree adds so much.
     pub now: Timestamp,
     /// The inputs of RFC 5280 §6.1.1 about policies.
     pub policies: InitialPolicies,

@@ -56,6 +56,21 @@ fn what_is_odd_and_read_all_the_same() {
     assert_eq!(some, ReadFault::Malformed { what: "extensions" });
 }
 
+/// A letter that NFKC makes eighteen of, and as many extensions and names as there is room for.
+#[test]
+fn what_would_grow_is_bounded() {
+    let long = |letters: usize| name_der(&"\u{FDFA}".repeat(letters));
+    assert!(Name::from_der(&long(5_000)).is_some() && Name::from_der(&long(6_000)).is_none());
+    let many = |count: usize| {
+        let mut draft = Draft::new("Ada", &KEYS[0], "CA", &KEYS[0]);
+        draft.extensions = vec![extension(&[0x2A, 3], false, &[]); count];
+        Certificate::from_der(&draft.der()).map(|read| read.extensions().iter().count())
+    };
+    assert_eq!((many(128), many(129)), (Ok(128), Err(ReadFault::Malformed { what: "extensions" })));
+    let names = |count: usize| GeneralName::read_all(&[0x82, 0].repeat(count)).map(|names| names.len());
+    assert_eq!((names(32_768), names(32_769), names(0)), (Some(32_768), None, None));
+}
+
 /// Nothing here recurses, so depth costs nothing.
 #[test]
 fn nesting_is_not_followed() {
