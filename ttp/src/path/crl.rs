@@ -402,3 +402,79 @@ fn take_entry_extension(row: &mut Row<'_>, content: &[u8]) -> Option<()> {
     }
     fields.is_at_end().then_some(())
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asn1::der::{sequence, tlv};
+    use crate::crypto::{Signer as _, SoftKey};
+    use crate::path::testing::{KEYS, NOON, days, extension, list, name, name_der, signed, time};
+
+    fn key() -> &'static SoftKey {
+        &KEYS[0]
+    }
+
+    /// A list whose entries and extensions are given in DER.
+    fn read(entries: &[Vec<u8>], extensions: &[Vec<u8>]) -> Result<Crl, ReadFault> {
+        let tbs = sequence(&[
+            &tlv(der::INTEGER, &[1]),
+            key().algorithm().identifier_der(),
+            &name_der("CA"),
+            &time(NOON),
+            &sequence(&[&entries.concat()]),
+            &tlv(0xA0, &sequence(&[&extensions.concat()])),
+        ]);
+        Crl::from_der(&signed(&tbs, key(), &[]))
+    }
+
+    fn entry(serial: u8, extensions: &[Vec<u8>]) -> Vec<u8> {
+        sequence(&[&tlv(der::INTEGER, &[serial]), &time(NOON), &sequence(&[&extensions.concat()])])
+    }
+
+    fn issuer(common_name: &str) -> Vec<u8> {
+        extension(id::CERTIFICATE_ISSUER, true, &sequence(&[&tlv(0xA4, &name_der(common_name))]))
+    }
+
+    /// §5.3.3: an issuer holds for the entries behind it.
+    #[test]
+    fn entries_of_several_issuers() {
+        let indirect = extension(id::ISSUING_POINT, true, &sequence(&[&tlv(0x84, &[0xFF])]));
+        let entries = [entry(1, &[]), entry(2, &[issuer("A")]), entry(3, &[]), entry(1, &[issuer("B")])];
+        let all = read(&entries, &[indirect]).unwrap();
+        let has = |issuer: &str, serial| all.find(&name(issuer), &[serial]).is_some();
+        assert!(has("CA", 1) && has("A", 2) && has("A", 3) && has("B", 1));
+        assert!(!has("A", 1) && !has("CA", 2) && !has("CA", 3) && !has("B", 3));
+        // In a list that is not indirect the entries are the list's issuer's.
+        let direct = read(&entries, &[extension(id::CRL_NUMBER, false, &[2, 1, 7])]).unwrap();
+        assert!(direct.find(&name("CA"), &[3]).is_some() && direct.find(&name("A"), &[2]).is_none());
+        assert_eq!(direct.number(), Some(&[7][..]));
+    }
+
+    #[test]
+    fn what_entries_say() {
+        let reason = |code| extension(id::REASON, false, &tlv(ENUMERATED, &[code]));
+        let invalid = extension(id::INVALIDITY_DATE, false, &time(days(-3)));
+        let none = [extension(id::CRL_NUMBER, false, &[2, 1, 1])];
+        let all =
+            read(&[entry(1, &[reason(1), invalid]), entry(2, &[reason(6)]), entry(2, &[reason(8)])], &none).unwrap();
+        let first = all.find(&name("ca"), &[1]).unwrap();
+        assert_eq!((first.revoked_at, first.reason, first.invalid_since), (NOON, 1, Some(days(-3))));
+        assert_eq!(all.find(&name("CA"), &[2]).unwrap().reason, 8, "the last one");
+        let unknown = read(&[entry(1, &[extension(&[0x2A, 3], true, &[])])], &none).unwrap();
+        assert_eq!(unknown.unknown_critical().len(), 1);
+        for bad in [entry(1, &[extension(id::REASON, false, &[])]), sequence(&[]), tlv(4, &[])] {
+            assert_eq!(read(&[bad], &none).unwrap_err(), ReadFault::Malformed { what: "revokedCertificates" });
+        }
+        let twice =
+            read(&[], &[none[0].clone(), none[0].clone(), extension(id::ISSUING_POINT, true, &[4, 0])]).unwrap();
+        assert_eq!(twice.malformed_extensions().len(), 2);
+    }
+
+    #[test]
+    fn a_long_list() {
+        let serials: Vec<_> = (0..20_000_u32).map(|n| der::integer_content(&n.to_be_bytes())).collect();
+        let entries: Vec<_> = serials.iter().map(|serial| (&serial[..], NOON, 4)).collect();
+        let all = list("CA", key(), NOON, Some(days(1)), &entries, &[]);
+        assert!(all.find(&name("CA"), &[0x4E, 0x1F]).is_some() && all.find(&name("CA"), &[0x4E, 0x20]).is_none());
+    }
+}

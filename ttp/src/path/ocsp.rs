@@ -329,3 +329,56 @@ fn certificates(content: &[u8]) -> Option<Vec<Arc<Certificate>>> {
     }
     Some(read)
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::asn1::der::{sequence, tlv};
+    use crate::path::testing::{KEYS, NOON, name, name_der, signed, time};
+
+    /// A response with these octets in front of responderID, as it, and as the answers.
+    fn read(version: &[u8], responder: &[u8], answers: &[u8]) -> Result<OcspResponse, ReadFault> {
+        let tbs = sequence(&[version, responder, &time(NOON), &sequence(&[answers])]);
+        OcspResponse::from_der(&signed(&tbs, &KEYS[0], &[]))
+    }
+
+    #[test]
+    fn frames() {
+        let by_name = tlv(0xA1, &name_der("OCSP"));
+        let version = |n| tlv(der::CONTEXT_0, &tlv(der::INTEGER, &[n]));
+        let good = read(&[], &by_name, &[]).unwrap();
+        assert_eq!((good.responder(), good.singles().len()), (&Responder::Name(name("OCSP")), 0));
+        assert!(read(&version(0), &by_name, &[]).is_ok());
+        assert_eq!(read(&version(1), &by_name, &[]).unwrap_err(), ReadFault::Version { version: 2 });
+        let malformed = |what| ReadFault::Malformed { what };
+        let short = tlv(0xA2, &tlv(der::OCTET_STRING, &[1; 19]));
+        assert_eq!(read(&[], &short, &[]).unwrap_err(), malformed("responderID"));
+        assert_eq!(read(&[], &by_name, &[5, 0]).unwrap_err(), malformed("SingleResponse"));
+        assert_eq!(read(&[], &by_name, &sequence(&[])).unwrap_err(), malformed("certID"));
+        // The error statuses, and an answer without a body.
+        for code in 1..=6 {
+            let status = sequence(&[&tlv(ENUMERATED, &[code])]);
+            assert_eq!(OcspResponse::from_der(&status).unwrap_err(), ReadFault::NoAnswer { code });
+        }
+        let empty = sequence(&[&tlv(ENUMERATED, &[0])]);
+        assert_eq!(OcspResponse::from_der(&empty).unwrap_err(), malformed("responseBytes"));
+        let long = OcspResponse::from_der(&vec![0x30; OCSP_BYTES_MAX + 1]).unwrap_err();
+        assert_eq!(long, ReadFault::TooLong { len: OCSP_BYTES_MAX + 1, max: OCSP_BYTES_MAX });
+    }
+
+    #[test]
+    fn certificates_are_named_by_hashes() {
+        let id = |hash: Option<Hash>, with: Hash| CertId {
+            hash,
+            issuer_name_hash: with.of(b"name"),
+            issuer_key_hash: with.of(b"key"),
+            serial: vec![5],
+        };
+        for hash in Hash::ALL {
+            let named = id(Some(hash), hash);
+            assert!(named.is_of(b"name", b"key", &[5]));
+            assert!(!named.is_of(b"name", b"key", &[6]) && !named.is_of(b"name", b"other", &[5]));
+            assert!(!named.is_of(b"other", b"key", &[5]) && !id(None, hash).is_of(b"name", b"key", &[5]));
+        }
+    }
+}
