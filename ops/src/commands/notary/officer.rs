@@ -43,7 +43,7 @@ pub(super) fn approve(args: &cli::NotaryApprove, as_json: bool) -> Result<Exit, 
 pub(super) fn refuse(args: &cli::NotaryRefuse, as_json: bool) -> Result<Exit, Failed> {
     let body = json!({ "reason": args.reason });
     // It was meant to end so.
-    told(&post(&remote(&args.of, OFFICER)?, &place(args.act, "/refuse"), &body)?, as_json);
+    let _ = told(&post(&remote(&args.of, OFFICER)?, &place(args.act, "/refuse"), &body)?, as_json);
     Ok(Exit::Ok)
 }
 

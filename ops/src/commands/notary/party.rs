@@ -91,7 +91,7 @@ pub(super) fn record(args: &cli::NotaryRecord, as_json: bool) -> Result<Exit, Fa
 
 pub(super) fn withdraw(args: &cli::NotaryWithdraw, as_json: bool) -> Result<Exit, Failed> {
     // It was meant to end so.
-    told(&post(&remote(&args.of, PARTY)?, &place(args.act, "/withdraw"), &json!({}))?, as_json);
+    let _ = told(&post(&remote(&args.of, PARTY)?, &place(args.act, "/withdraw"), &json!({}))?, as_json);
     Ok(Exit::Ok)
 }
 
