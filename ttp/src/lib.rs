@@ -58,5 +58,6 @@ pub mod statement;
 mod testing;
 pub mod time;
 pub mod timestamp;
+pub mod validation;
 pub mod verify;
 pub mod x509;
