@@ -10,7 +10,7 @@ mod attribute;
 
 use std::borrow::Cow;
 
-pub(super) use attribute::{Attribute, Attributes, EssCert, generalized as attribute_time, time};
+pub(super) use attribute::{Attributes, EssCert, generalized as attribute_time, time};
 
 use super::oids;
 use crate::validation::ber::{Reader, Value};
@@ -30,10 +30,10 @@ pub const MATERIAL_MAX: usize = 512;
 pub(super) struct SignedData<'a> {
     /// Content octets of the type of the signed content.
     pub(super) content_type: &'a [u8],
+    /// The type as received.
+    pub(super) content_type_value: &'a [u8],
     /// The signed content, if it is attached.
     pub(super) content: Option<Cow<'a, [u8]>>,
-    /// encapContentInfo as received.
-    pub(super) encapsulated: Value<'a>,
     /// Certificates as received.
     pub(super) certificates: Vec<&'a [u8]>,
     /// CRLs as received.
@@ -55,20 +55,16 @@ pub(super) struct SignedData<'a> {
 /// SignerInfo.
 #[derive(Clone, Debug)]
 pub(super) struct SignerInfo<'a> {
-    /// 1 or 3.
-    pub(super) version: &'a [u8],
     /// Whose it is.
     pub(super) id: SignerId<'a>,
-    /// As received.
-    pub(super) sid: Value<'a>,
+    /// Everything from version to signature as received: what an archive timestamp covers (EN 319 122-1 §5.5.3).
+    pub(super) fields: Vec<&'a [u8]>,
     /// digestAlgorithm.
     pub(super) digest_algorithm: Algorithm<'a>,
     /// signatureAlgorithm.
     pub(super) signature_algorithm: Algorithm<'a>,
     /// The signature.
     pub(super) signature: Cow<'a, [u8]>,
-    /// As received.
-    pub(super) signature_value: Value<'a>,
     /// Signed attributes, if there are any.
     pub(super) signed: Option<Attributes<'a>>,
     /// Unsigned attributes.
@@ -126,15 +122,15 @@ impl<'a> SignedData<'a> {
         fields.take(der::SET).ok_or_else(|| lacks("digestAlgorithms"))?;
         let encapsulated = fields.take(der::SEQUENCE).ok_or_else(|| lacks("encapContentInfo"))?;
         let mut inner = encapsulated.inside();
-        let content_type = inner.take(der::OID).ok_or_else(|| lacks("eContentType"))?.content;
+        let content_type = inner.take(der::OID).ok_or_else(|| lacks("eContentType"))?;
         let content = match inner.take(der::CONTEXT_0) {
             None => None,
             Some(explicit) => Some(content_octets(explicit).ok_or_else(|| lacks("eContent"))?),
         };
         let mut this = Self {
-            content_type,
+            content_type: content_type.content,
+            content_type_value: content_type.whole,
             content,
-            encapsulated,
             certificates: Vec::new(),
             crls: Vec::new(),
             ocsp_responses: Vec::new(),
@@ -208,7 +204,7 @@ fn members(set: Value<'_>) -> Option<Vec<&[u8]>> {
 
 /// OtherRevocationInfoFormat `[1] { otherRevInfoFormat, otherRevInfo }` with an OCSP response (RFC 5940 §2.1) or, as older
 /// CAdES has it, a basic one.
-fn other_revocation(member: &[u8]) -> Option<Cow<'_, [u8]>> {
+pub(super) fn other_revocation(member: &[u8]) -> Option<Cow<'_, [u8]>> {
     let mut fields = Reader::new(member).take(0xA1)?.inside();
     let format = fields.take(der::OID)?.content;
     let info = fields.take(der::SEQUENCE)?;
@@ -229,11 +225,12 @@ pub(super) fn whole_ocsp(basic: &[u8]) -> Vec<u8> {
 impl<'a> SignerInfo<'a> {
     pub(super) fn parse(info: Value<'a>) -> Result<Self, Fault> {
         let mut fields = info.inside();
-        let version = fields.take(der::INTEGER).ok_or_else(|| lacks("a signer's version"))?.content;
+        let version = fields.take(der::INTEGER).ok_or_else(|| lacks("a signer's version"))?;
         let sid = fields.value().ok_or_else(|| lacks("a signer's identifier"))?;
         let id = SignerId::parse(sid).ok_or_else(|| lacks("a signer's identifier"))?;
         let digest_algorithm = Algorithm::take(&mut fields).ok_or_else(|| lacks("a signer's digestAlgorithm"))?;
-        let signed = match fields.take(0xA0) {
+        let signed_value = fields.take(0xA0);
+        let signed = match signed_value {
             None => None,
             Some(set) => Some(Attributes::parse(set).map_err(|fault| format!("signed attributes: {fault}"))?),
         };
@@ -251,17 +248,10 @@ impl<'a> SignerInfo<'a> {
         if !fields.is_at_end() {
             return Err("something follows the unsigned attributes".to_owned());
         }
-        Ok(Self {
-            version,
-            id,
-            sid,
-            digest_algorithm,
-            signature_algorithm,
-            signature,
-            signature_value,
-            signed,
-            unsigned,
-        })
+        let mut all = vec![version.whole, sid.whole, digest_algorithm.whole];
+        all.extend(signed_value.map(|value| value.whole));
+        all.extend([signature_algorithm.whole, signature_value.whole]);
+        Ok(Self { id, fields: all, digest_algorithm, signature_algorithm, signature, signed, unsigned })
     }
 }
 

@@ -112,6 +112,8 @@ pub struct SignatureReport {
     pub name: String,
     /// What it is.
     pub kind: Kind,
+    /// SHA-256 of the token, of a timestamp.
+    pub token: Option<Digest>,
     /// The outcome.
     #[serde(flatten)]
     pub conclusion: Conclusion,
@@ -125,6 +127,10 @@ pub struct SignatureReport {
     pub claimed_time: Option<Timestamp>,
     /// The earliest moment at which it is proved to have existed.
     pub best_time: BestTime,
+    /// For which moment certificates and algorithms were judged: the validation time, or that of the earliest proof.
+    pub judged_at: Timestamp,
+    /// What the basic process alone gave, where more was needed.
+    pub basic: Option<Conclusion>,
     /// Every constraint with its result.
     pub constraints: Vec<Constraint>,
     /// What would let more be said.
