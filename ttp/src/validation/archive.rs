@@ -12,7 +12,7 @@ use super::oids;
 use super::report::Answers;
 use super::signer::Signed;
 use super::token::TstInfo;
-use crate::asn1::ber::Reader;
+use crate::validation::ber::Reader;
 use crate::asn1::der;
 use crate::crypto::Hash;
 use crate::digest::Digest;

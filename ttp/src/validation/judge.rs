@@ -10,10 +10,10 @@ use super::constraint;
 use super::context::{Context, Role};
 use super::indication::{Indication, SubIndication};
 use super::oids;
-use super::report::{Answers, BestTime, Conclusion, Coverage, Kind, Process, SignatureReport};
+use super::report::{Answers, BestTime, Conclusion, Coverage, Kind, Missing, Process, SignatureReport};
 use super::signer::{Integrity, Signed};
 use super::token::TstInfo;
-use crate::asn1::ber::Reader;
+use crate::validation::ber::Reader;
 use crate::asn1::der;
 use crate::digest::Digest;
 use crate::time::Timestamp;
@@ -137,53 +137,64 @@ pub(super) fn judge(context: &mut Context<'_>, subject: Subject<'_, '_>) -> Sign
     order(&timestamps, &best_time, &mut found, &mut subs);
 
     let mut report = SignatureReport {
-        name,
-        kind,
-        token: None,
-        conclusion: Conclusion::PASSED,
-        process: Process::Basic,
         signer: integrity.certificate.as_ref().map(|certificate| (&**certificate).into()),
         coverage,
         claimed_time,
-        best_time: best_time.clone(),
-        judged_at: context.now,
-        basic: None,
-        constraints: Vec::new(),
-        missing: Vec::new(),
-        chain: Vec::new(),
-        revocation: Vec::new(),
+        best_time,
         timestamps: timestamps.reports,
         not_judged: not_judged(&signed),
+        ..SignatureReport::new(name, kind, context.now)
     };
+    let proof = Proof { signed_after, binds_certificate: integrity.binds_certificate, own_tokens: &timestamps.basic };
+    settle(context, &mut report, found, subs, &proof, &mut |context, moment| {
+        whole(context, &integrity, signed.signer, role, moment)
+    });
+    report
+}
 
-    let binds_certificate = integrity.binds_certificate;
+/// What is proved around a signature.
+pub(super) struct Proof<'p> {
+    /// It is younger than this.
+    pub(super) signed_after: Option<Timestamp>,
+    /// It names its certificate by hash.
+    pub(super) binds_certificate: bool,
+    /// Tokens of its own that passed by the basic process.
+    pub(super) own_tokens: &'p [Digest],
+}
+
+/// Comes to a conclusion: by the basic process, else as of the time at which the signature is proved to have existed.
+/// `evaluate` judges certificate and algorithms for a moment; `answers` and `subs` hold for every moment.
+pub(super) fn settle(
+    context: &mut Context<'_>,
+    report: &mut SignatureReport,
+    mut answers: Answers,
+    mut subs: Vec<SubIndication>,
+    proof: &Proof<'_>,
+    evaluate: &mut dyn FnMut(&mut Context<'_>, Moment) -> Evaluation,
+) {
+    let best = report.best_time.clone();
+    let Proof { signed_after, binds_certificate, own_tokens } = *proof;
     let now = Moment { at: context.now, is_proved: false, signed_after, binds_certificate };
-    let mut chosen = whole(context, &integrity, signed.signer, role, now);
+    let mut chosen = evaluate(context, now);
     let basic = worst(&chosen.subs);
     // No time helps a signature that is none.
     let is_hopeless = subs.iter().chain(&chosen.subs).any(|sub| sub.indication() == Indication::TotalFailed);
-    if basic != Conclusion::PASSED && best_time.at < context.now && !is_hopeless {
-        let then = Moment { at: best_time.at, is_proved: true, ..now };
-        chosen = whole(context, &integrity, signed.signer, role, then);
-        report.judged_at = then.at;
+    if basic != Conclusion::PASSED && best.at < context.now && !is_hopeless {
+        chosen = evaluate(context, Moment { at: best.at, is_proved: true, ..now });
+        report.judged_at = best.at;
         report.basic = Some(basic);
-        let is_own = best_time.by.is_some_and(|by| timestamps.basic.contains(&by));
+        let is_own = best.by.is_some_and(|by| own_tokens.contains(&by));
         report.process = if is_own && !chosen.rests_on_past { Process::WithTime } else { Process::LongTerm };
-        if worst(&chosen.subs) != Conclusion::PASSED {
-            report.missing.extend(older(&chosen, best_time.at));
-        }
-    } else if basic != Conclusion::PASSED {
-        report.missing.extend(older(&chosen, context.now));
     }
-    subs.append(&mut chosen.subs);
-    report.conclusion = worst(&subs);
-    found.0.append(&mut chosen.answers.0);
-    report.constraints = found.0;
+    report.missing.extend(older(&chosen, report.judged_at));
     report.missing.append(&mut chosen.missing);
     report.missing.dedup();
+    subs.append(&mut chosen.subs);
+    report.conclusion = worst(&subs);
+    answers.0.append(&mut chosen.answers.0);
+    report.constraints = answers.0;
     report.chain = chosen.chain;
     report.revocation = chosen.revocation;
-    report
 }
 
 /// Certificate and algorithms as of a moment.
@@ -205,7 +216,7 @@ fn whole(context: &mut Context<'_>, integrity: &Integrity, signer: &SignerInfo<'
 }
 
 /// What proof of an earlier existence would help, and until when it would have to be.
-fn older(found: &Evaluation, known: Timestamp) -> Option<super::report::Missing> {
+fn older(found: &Evaluation, known: Timestamp) -> Option<Missing> {
     let end = found.subs.iter().filter_map(|sub| match sub {
         SubIndication::RevokedNoPoe { revoked_at, .. } | SubIndication::RevokedCaNoPoe { revoked_at, .. } => Some(*revoked_at),
         SubIndication::OutOfBoundsNoPoe { certificate } | SubIndication::OutOfBoundsNotRevoked { certificate } => {
@@ -214,7 +225,7 @@ fn older(found: &Evaluation, known: Timestamp) -> Option<super::report::Missing>
         SubIndication::CryptoConstraintsFailureNoPoe { accepted_until, .. } => *accepted_until,
         _ => None,
     });
-    end.min().filter(|end| *end <= known).map(|end| super::report::Missing {
+    end.min().filter(|end| *end <= known).map(|end| Missing {
         what: "proof of existence",
         certificate: None,
         for_time: Some(end),
@@ -427,15 +438,13 @@ pub(super) fn plausible(context: &Context<'_>, report: &mut SignatureReport, gen
 }
 
 impl SignatureReport {
-    /// Of what does not read.
-    pub(super) fn unread(name: String, kind: Kind, now: Timestamp, why: String) -> Self {
-        let mut answers = Answers::default();
-        answers.note(constraint::FORMAT, None, Err(why.clone()));
+    /// Of what nothing is known yet.
+    pub(super) fn new(name: String, kind: Kind, now: Timestamp) -> Self {
         Self {
             name,
             kind,
             token: None,
-            conclusion: SubIndication::FormatFailure { why }.into(),
+            conclusion: Conclusion::PASSED,
             process: Process::Basic,
             signer: None,
             coverage: Vec::new(),
@@ -443,12 +452,20 @@ impl SignatureReport {
             best_time: BestTime { at: now, by: None },
             judged_at: now,
             basic: None,
-            constraints: answers.0,
+            constraints: Vec::new(),
             missing: Vec::new(),
             chain: Vec::new(),
             revocation: Vec::new(),
             timestamps: Vec::new(),
             not_judged: Vec::new(),
         }
+    }
+
+    /// Of what does not read.
+    pub(super) fn unread(name: String, kind: Kind, now: Timestamp, why: String) -> Self {
+        let mut answers = Answers::default();
+        answers.note(constraint::FORMAT, None, Err(why.clone()));
+        let conclusion = SubIndication::FormatFailure { why }.into();
+        Self { conclusion, constraints: answers.0, ..Self::new(name, kind, now) }
     }
 }

@@ -1,7 +1,186 @@
-//! Signatures of strangers.
+//! Validation of signatures after ETSI EN 319 102-1: CMS and CAdES, PDF (PAdES), and statements of our own.
+//!
+//! ```text
+//!          ┌ cms.rs, pdf.rs: read ─┐              ┌ signer.rs: whose is it, does it verify (§5.2.3, 5.2.7)
+//! Subject ─┤                       ├─▶ judge.rs ──┼ chain.rs: certificates as of a moment (§5.2.5, 5.2.6), by crate::path
+//!          └ statement::Jws ───────┘              ├ token.rs, archive.rs: timestamps, each judged like a signature
+//!                                                 └ poe.rs: since when what exists is proved (§5.6.2.3)
+//!                                                        └──▶ Report: one for each signature, every constraint
+//! ```
+//!
+//! A signature is judged at the validation time (basic process, §5.3). If that does not pass and a timestamp proves it to be
+//! older, it is judged as of that time (§5.5, 5.6). The newest timestamps come first: each proves what it covers, and so
+//! helps those before it.
+//!
+//! Nothing stops at the first fault: every constraint is in the report with its result, and the indication is that of the
+//! worst. The same inputs give the same report. What differs from the letter of the standard:
+//!
+//! - A digest or signature value that is wrong is TOTAL-FAILED whatever is known of the certificate, where §5.3.4 would end with a missing
+//!   path: no path would mend it.
+//! - Past certificate validation asks for the moment of the proof, not for a control time that slides ([`chain`]).
+//! - A change after a PDF's signature that is not permitted is SIG_CONSTRAINTS_FAILURE: the standard does not know PDFs.
+//! - An expired CA is OUT_OF_BOUNDS_NO_POE and names the CA, so that a proof of existence can help; §5.2.6 has a general failure.
+//!
+//! Out of scope: fetching what is missing (the shell), signature policies, countersignatures and archive timestamps before v3
+//! (told, not judged), trusted lists, any "qualified" status.
+
+mod archive;
 mod ber;
-pub mod cms;
-pub mod indication;
+mod chain;
+mod cms;
+mod constraint;
+mod context;
+mod indication;
+mod judge;
+mod of_cms;
+mod of_jws;
+mod of_pdf;
 mod oids;
-pub mod pdf;
-pub mod report;
+mod pdf;
+mod poe;
+mod policy;
+mod report;
+mod signer;
+#[cfg(test)]
+mod tests;
+mod token;
+mod words;
+
+pub use cms::{CMS_BYTES_MAX, MATERIAL_MAX, SIGNERS_MAX};
+pub use indication::{Indication, SubIndication};
+pub use pdf::PDF_BYTES_MAX;
+pub use policy::{Policy, PolicyFault};
+pub use report::{
+    BestTime, CertificateRef, Conclusion, Constraint, Coverage, Format, Kind, MaterialUsed, Missing, Outcome, PolicyUsed,
+    Process, Report, RevocationUsed, SignatureReport,
+};
+
+use std::sync::Arc;
+
+use context::Context;
+use judge::{Over, timestamp};
+use report::Answers;
+
+use crate::digest::Digest;
+use crate::path::{Anchor, Material};
+use crate::time::Timestamp;
+
+/// What is to be validated.
+#[derive(Clone, Copy, Debug)]
+pub enum Subject<'a> {
+    /// A SignedData, BER or DER, and its content if that is not attached. A timestamp token is one, and its content is what it
+    /// is for.
+    Cms {
+        /// The SignedData.
+        bytes: &'a [u8],
+        /// The content.
+        detached: Option<&'a [u8]>,
+    },
+    /// A PDF.
+    Pdf(&'a [u8]),
+    /// A statement. Its signer's certificate is among the material.
+    Jws(&'a [u8]),
+}
+
+/// All that a result depends on.
+#[derive(Clone, Copy, Debug)]
+pub struct Inputs<'a> {
+    /// What is to be validated.
+    pub subject: Subject<'a>,
+    /// Whose signatures are trusted in the end.
+    pub signer_anchors: &'a [Arc<Anchor>],
+    /// Whose timestamps are.
+    pub timestamp_anchors: &'a [Arc<Anchor>],
+    /// Certificates, CRLs and OCSP responses besides those in the subject.
+    pub material: &'a Material,
+    /// RFC 3161 tokens over the whole subject that are kept beside it.
+    pub timestamps: &'a [Vec<u8>],
+    /// The validation time.
+    pub at: Timestamp,
+    /// The rules.
+    pub policy: &'a Policy,
+}
+
+/// Validates every signature of the subject.
+#[must_use]
+pub fn validate(inputs: &Inputs<'_>) -> Report {
+    let policy = inputs.policy;
+    let mut context =
+        Context::new(policy, inputs.at, inputs.material, inputs.signer_anchors, inputs.timestamp_anchors);
+    let mut document = Answers::default();
+    let format_failure = |why| SubIndication::FormatFailure { why };
+    let (format, bytes, found) = match inputs.subject {
+        Subject::Cms { bytes, detached } => {
+            let found = of_cms::signatures(&mut context, bytes, detached, inputs.timestamps).map_err(format_failure);
+            (Format::Cms, bytes, found)
+        }
+        Subject::Pdf(bytes) => {
+            (Format::Pdf, bytes, of_pdf::signatures(&mut context, bytes, inputs.timestamps, &mut document))
+        }
+        Subject::Jws(bytes) => {
+            let found = of_jws::signatures(&mut context, bytes, inputs.timestamps).map_err(format_failure);
+            (Format::Jws, bytes, found)
+        }
+    };
+    let read = match &found {
+        Err(SubIndication::FormatFailure { why }) => Err(why.clone()),
+        Ok(_) | Err(_) => Ok(()),
+    };
+    document.note(constraint::FORMAT, None, read);
+    if context.is_cut {
+        let why = "there are more certificates, CRLs or OCSP responses than are looked at".to_owned();
+        document.note(constraint::MATERIAL, None, Err(why));
+    }
+    if context.unread > 0 {
+        let why = format!("{} certificates, CRLs or OCSP responses do not read", context.unread);
+        document.skip(constraint::MATERIAL, None, why);
+    }
+    let (conclusion, signatures) = match found {
+        Err(sub) => (sub.into(), Vec::new()),
+        Ok(signatures) => {
+            let conclusions = signatures.iter().map(|signature| &signature.conclusion);
+            // Each reader gives at least one or an error.
+            (Report::worst(conclusions).unwrap_or(Conclusion::PASSED), signatures)
+        }
+    };
+    let detached_content = match inputs.subject {
+        Subject::Cms { detached, .. } => detached.map(Digest::of),
+        Subject::Pdf(_) | Subject::Jws(_) => None,
+    };
+    Report {
+        schema: "semper.validation/1",
+        format,
+        document: Digest::of(bytes),
+        detached_content,
+        validation_time: inputs.at,
+        policy: policy.used(),
+        conclusion,
+        constraints: document.0,
+        signatures,
+        material: context.material_used(),
+    }
+}
+
+/// Judges timestamps over the whole subject, and notes by `prove` what those that pass prove.
+fn outer_timestamps(
+    context: &mut Context<'_>,
+    bytes: &[u8],
+    tokens: &[Vec<u8>],
+    prove: impl Fn(&mut Context<'_>, Timestamp, Digest),
+) -> Vec<SignatureReport> {
+    for token in tokens {
+        if let Ok(data) = cms::SignedData::parse(token) {
+            judge::gather(context, &data);
+        }
+    }
+    let mut reports = Vec::new();
+    for (index, token) in tokens.iter().enumerate() {
+        let name = format!("timestamp {} of the document", index + 1);
+        let (report, passed) = timestamp(context, name, Kind::DocumentTimestamp, token, Over::Message(bytes));
+        if let Some((at, by)) = passed {
+            prove(context, at, by);
+        }
+        reports.push(report);
+    }
+    reports
+}

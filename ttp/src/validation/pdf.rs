@@ -95,14 +95,29 @@ impl SubFilter {
     }
 }
 
-/// Certificates, CRLs and OCSP responses of a document's DSS (EN 319 142-1 §5.4.2), unpacked.
+/// What the document's DSS holds (EN 319 142-1 §5.4.2), unpacked.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Dss {
-    pub(super) certificates: Vec<Vec<u8>>,
-    pub(super) crls: Vec<Vec<u8>>,
-    pub(super) ocsp_responses: Vec<Vec<u8>>,
+    pub(super) items: Vec<DssItem>,
     /// True if not all of it was taken.
     pub(super) is_cut: bool,
+}
+
+/// One of them.
+#[derive(Clone, Debug)]
+pub(super) struct DssItem {
+    pub(super) kind: Evidence,
+    pub(super) octets: Vec<u8>,
+    /// The first section in which it is listed.
+    pub(super) section: usize,
+}
+
+/// What it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Evidence {
+    Certificate,
+    Crl,
+    Ocsp,
 }
 
 impl<'b> File<'b> {
@@ -150,12 +165,10 @@ impl<'b> File<'b> {
     pub(super) fn dss(&self) -> Dss {
         let mut dss = Dss::default();
         let (mut seen, mut octets) = (BTreeSet::new(), 0);
-        for newest in (0..self.sections.len()).rev() {
+        for newest in 0..self.sections.len() {
             let view = View { file: self, newest };
             let Some(dict) = view.catalog().and_then(|catalog| view.get_dict(&catalog, "DSS")) else { continue };
-            for (key, list) in
-                [("Certs", &mut dss.certificates), ("CRLs", &mut dss.crls), ("OCSPs", &mut dss.ocsp_responses)]
-            {
+            for (key, kind) in [("Certs", Evidence::Certificate), ("CRLs", Evidence::Crl), ("OCSPs", Evidence::Ocsp)] {
                 let Some(Object::Array(array)) = view.get(&dict, key) else { continue };
                 for item in array.raw_iter() {
                     let MaybeRef::Ref(reference) = item else { continue };
@@ -168,7 +181,7 @@ impl<'b> File<'b> {
                     match stream::unpack(dict, data, room) {
                         Ok(data) if seen.len() <= DSS_MAX => {
                             octets += data.len();
-                            list.push(data);
+                            dss.items.push(DssItem { kind, octets: data, section: newest });
                         }
                         Ok(_) | Err(_) => dss.is_cut = true,
                     }

@@ -8,7 +8,7 @@ use super::context::Context;
 use super::indication::SubIndication;
 use super::report::Answers;
 use super::{constraint, oids};
-use crate::asn1::ber::Reader;
+use crate::validation::ber::Reader;
 use crate::asn1::der;
 use crate::crypto::{Hash, SignatureScheme, sha1};
 use crate::path::{Certificate, Matter, Name};
