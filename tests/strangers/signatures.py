@@ -18,6 +18,7 @@ from pathlib import Path
 from asn1crypto import cms
 from pyhanko.pdf_utils.generic import ArrayObject, DictionaryObject, FloatObject, StreamObject, pdf_name, pdf_string
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
+from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
 from pyhanko.sign import PdfSignatureMetadata, PdfTimeStamper, SimpleSigner, fields
 from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter
@@ -115,20 +116,28 @@ class Maker:
         timestamper = self.stamper(stamp) if isinstance(stamp, str) else stamp
         return PdfSigner(metadata, signer=self.signer(who, chain, pss), timestamper=timestamper).sign_pdf(writer).getvalue()
 
-    def long_term(self, who, when, *, archive, subfilter=SigSeedSubFilter.PADES):
-        """With timestamp and DSS, and with `archive` a document timestamp over all."""
+    def long_term(self, who, stamp, when):
+        """With a timestamp, and a DSS of a later day."""
         context = ValidationContext(
             trust_roots=[self.pki.root.asn1, self.pki.tsa_root.asn1], crls=self.pki.crls(when), allow_fetching=False, moment=day(when),
             revocation_mode="require", other_certs=[self.pki.ca.asn1])
         metadata = PdfSignatureMetadata(
-            field_name="Sig1", md_algorithm="sha256", subfilter=subfilter, embed_validation_info=True, use_pades_lta=archive,
+            field_name="Sig1", md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES, embed_validation_info=True,
             validation_context=context)
         writer = IncrementalPdfFileWriter(io.BytesIO(self.blank()))
-        return PdfSigner(metadata, signer=self.signer(who), timestamper=self.stamper(when)).sign_pdf(writer).getvalue()
+        return PdfSigner(metadata, signer=self.signer(who), timestamper=self.stamper(stamp)).sign_pdf(writer).getvalue()
 
     def stamp_document(self, data, when, unit):
         """A document timestamp by `unit`."""
         return PdfTimeStamper(self.stamper(when, unit)).timestamp_pdf(IncrementalPdfFileWriter(io.BytesIO(data)), "sha256").getvalue()
+
+    def stamp_again(self, data, when, unit):
+        """The status of the last document timestamp's unit put into the DSS, then a document timestamp over all."""
+        context = ValidationContext(
+            trust_roots=[self.pki.tsa_root.asn1], crls=[self.pki.tsa_root.crl(when)], allow_fetching=False, moment=day(when),
+            revocation_mode="require")
+        return PdfTimeStamper(self.stamper(when, unit)).update_archival_timestamp_chain(
+            PdfFileReader(io.BytesIO(data)), context, in_place=False).getvalue()
 
     def cms(self, who, content, *, detached=True, cades=False, stamp=None, digest="sha256", pss=False):
         """A CMS signature by pyHanko."""
@@ -206,12 +215,14 @@ def pdf_rows(table, maker, pki):
               crls=pki.crls("2028-12-31") + pki.crls("2029-09-01"))
     table.add("pdf-revoked-after-timestamp", maker.pdf(pki.revoked, stamp="2025-03-01"))
     table.add("pdf-revoked-before-timestamp", maker.pdf(pki.revoked, stamp="2025-07-01"))
-    lt, lta = (maker.long_term(pki.alice, "2025-03-01", archive=archive) for archive in (False, True))
+    lt = maker.long_term(pki.alice, "2025-03-01", "2025-03-02")
+    lta = maker.stamp_document(lt, "2025-03-03", pki.tsu)
     table.add("pdf-lt", lt, at="2025-03-03", crls=[])
+    table.add("pdf-lta", lta, at="2025-03-04", crls=[])
     table.add("pdf-lt-expired", lt, at="2027-09-01", crls=[pki.tsa_root.crl("2027-09-01")])
     table.add("pdf-lta-expired", lta, at="2027-09-01", crls=[pki.tsa_root.crl("2027-09-01")])
-    again = maker.stamp_document(lta, "2027-06-01", pki.tsu2)
-    table.add("pdf-lta-twice-unit-expired", again, at="2035-09-01", crls=[pki.tsa_root.crl("2027-05-31"), pki.tsa_root.crl("2035-09-01")])
+    again = maker.stamp_again(lta, "2027-06-01", pki.tsu2)
+    table.add("pdf-lta-twice-unit-expired", again, at="2035-09-01", crls=[pki.tsa_root.crl("2035-09-01")])
     table.add("pdf-lta-unit-expired", lta, at="2035-09-01", crls=[pki.tsa_root.crl("2035-09-01")])
     table.add("pdf-two-signers", maker.pdf(pki.bob, good, field="Sig2"))
     table.add("pdf-second-expired", maker.pdf(pki.old, good, field="Sig2"))

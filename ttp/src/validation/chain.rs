@@ -136,8 +136,9 @@ impl Evaluation {
         let settings = context.settings(role);
         let problems = validate(path, moment.at, &settings, &mut context.checks).problems;
         this.problems(path, &problems, moment);
+        let mut known_good = context.now;
         for index in 0..certificates.len() {
-            this.status(context, path, index, &settings, moment);
+            known_good = this.status(context, path, index, &settings, moment, known_good);
         }
         this.usage(context, path.target(), role);
         this
@@ -208,13 +209,22 @@ impl Evaluation {
         }
     }
 
-    /// The revocation status of certificate `index`.
-    fn status(&mut self, context: &mut Context<'_>, path: &Path, index: usize, settings: &Settings, moment: Moment) {
+    /// The revocation status of certificate `index`. Those above it are known to be good until `known_good`; gives until when
+    /// this one is.
+    fn status(
+        &mut self,
+        context: &mut Context<'_>,
+        path: &Path,
+        index: usize,
+        settings: &Settings,
+        moment: Moment,
+        known_good: Timestamp,
+    ) -> Timestamp {
         let certificate = &path.certificates()[index];
         let subject = certificate.subject().to_string();
         if context.policy.is_off(constraint::REVOCATION) {
             self.answers.skip(constraint::REVOCATION, Some(&subject), "switched off by the policy");
-            return;
+            return known_good;
         }
         // An expired certificate's status is that of its last moment: CAs forget afterwards.
         let at = moment.at.min(certificate.validity().not_after);
@@ -227,9 +237,10 @@ impl Evaluation {
             Verdict::Good { later } => {
                 self.answers.note(constraint::REVOCATION, Some(&subject), Ok(()));
                 self.used(certificate, &status, later.as_ref());
-                self.evidence(context, path, index, &status);
+                self.evidence(context, path, index, &status, known_good);
+                let has_expired = moment.at > certificate.validity().not_after;
                 let not_revoked = self.subs.iter_mut().find(|sub| {
-                    is_target && matches!(sub, SubIndication::OutOfBoundsNoPoe { certificate: out } if out.digest == certificate.digest())
+                    is_target && has_expired && matches!(sub, SubIndication::OutOfBoundsNoPoe { certificate: out } if out.digest == certificate.digest())
                 });
                 if let Some(sub) = not_revoked {
                     *sub = SubIndication::OutOfBoundsNotRevoked { certificate: (&**certificate).into() };
@@ -245,6 +256,11 @@ impl Evaluation {
                         });
                     }
                 }
+                // Until the last of it stops being fresh; nobody tells of what happened to the key afterwards.
+                let until = status.looked_at.iter().filter(|looked| looked.was_used());
+                let until = until.map(|looked| looked.next_update.unwrap_or(looked.issued_at)).max();
+                let until = later.as_ref().map(|later| later.at).into_iter().chain(until).min();
+                return known_good.min(until.unwrap_or(known_good));
             }
             Verdict::Revoked(revoked) => {
                 let why = format!("revoked since {} ({})", revoked.at, revoked.reason_name());
@@ -254,6 +270,7 @@ impl Evaluation {
             }
             Verdict::Undetermined => self.undetermined(context, certificate, &status),
         }
+        known_good
     }
 
     fn undetermined(&mut self, context: &Context<'_>, certificate: &Certificate, status: &Status) {
@@ -287,29 +304,36 @@ impl Evaluation {
         self.revocation.extend(used);
     }
 
-    /// Evidence must be proved to have existed before the certificate of its signer expired; afterwards nobody watches the key.
-    fn evidence(&mut self, context: &Context<'_>, path: &Path, index: usize, status: &Status) {
+    /// Evidence must be proved to have existed while its signer's certificate had not expired (past revocation data, §5.6.2.1)
+    /// and that and those above it were known to be good (§5.6.2.2): later, whoever came by a key could have dated it back.
+    fn evidence(&mut self, context: &Context<'_>, path: &Path, index: usize, status: &Status, known_good: Timestamp) {
         let certificate = &path.certificates()[index];
         for looked in status.looked_at.iter().filter(|looked| looked.was_used()) {
             let issuer = index.checked_sub(1).map(|above| &path.certificates()[above]);
             let signer = looked.signer.as_ref().map_or(issuer, |path| Some(path.target()));
-            let Some(signer) = signer.filter(|signer| signer.validity().not_after < context.now) else { continue };
-            self.rests_on_past = true;
-            let known = context.proofs.of(looked.digest);
-            let end = signer.validity().not_after;
-            let result = if known.at <= end {
-                Ok(())
+            // What an anchor signed needs no proof: an anchor is trusted now.
+            let Some(signer) = signer else { continue };
+            let (known, expiry) = (context.proofs.of(looked.digest).at, signer.validity().not_after);
+            let end = expiry.min(known_good);
+            self.rests_on_past |= end < context.now;
+            let subject = certificate.subject().to_string();
+            if known <= end {
+                self.answers.note(constraint::EVIDENCE, Some(&subject), Ok(()));
+                continue;
+            }
+            let why = format!("{} signed it, who is known to be good until {end}, and it is not proved to be older", signer.subject());
+            self.answers.note(constraint::EVIDENCE, Some(&subject), Err(why));
+            self.missing.push(Missing {
+                what: "proof of existence",
+                certificate: Some((&**certificate).into()),
+                for_time: Some(end),
+                note: format!("a timestamp from before {end} over the evidence {}", looked.digest),
+            });
+            self.subs.push(if end == expiry {
+                SubIndication::RevocationOutOfBoundsNoPoe { certificate: (&**certificate).into() }
             } else {
-                self.subs.push(SubIndication::RevocationOutOfBoundsNoPoe { certificate: (&**certificate).into() });
-                self.missing.push(Missing {
-                    what: "proof of existence",
-                    certificate: Some((&**certificate).into()),
-                    for_time: Some(end),
-                    note: format!("a timestamp before {end} over {}", looked.digest),
-                });
-                Err(format!("{} signed it, whose certificate expired at {end}, and it is not proved to be older", signer.subject()))
-            };
-            self.answers.note(constraint::EVIDENCE, Some(&certificate.subject().to_string()), result);
+                SubIndication::NoPoe { objects: vec![looked.digest.to_string()] }
+            });
         }
     }
 
