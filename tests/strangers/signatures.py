@@ -6,6 +6,7 @@ Writes files and `table.json` into --work."""
 import argparse
 import asyncio
 import glob
+import hashlib
 import io
 import json
 import logging
@@ -15,7 +16,7 @@ import sys
 import traceback
 from pathlib import Path
 
-from asn1crypto import cms
+from asn1crypto import algos, cms, core
 from pyhanko.pdf_utils.generic import ArrayObject, DictionaryObject, FloatObject, StreamObject, pdf_name, pdf_string
 from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
@@ -160,6 +161,40 @@ class Maker:
         return done.stdout
 
 
+    def archive(self, data, content, when, unit, crls):
+        """CRLs put into a CAdES signature, and archive-time-stamp-v3 over all, after the text of EN 319 122-1 §5.5: no library makes one."""
+        info = cms.ContentInfo.load(data)
+        signed = info["content"]
+        signed["certificates"].append(cms.CertificateChoices("certificate", self.pki.ca.asn1))
+        signed["crls"] = [cms.RevocationInfoChoice("crl", load_crl(crl)) for crl in crls]
+        signer = signed["signer_infos"][0]
+        digest = lambda octets: core.OctetString(hashlib.sha256(octets).digest()).dump()
+        sequence = lambda *parts: core.Sequence(contents=b"".join(parts)).dump()
+        attributes = [attribute["type"].dump() + value.dump() for attribute in signer["unsigned_attrs"] for value in attribute["values"]]
+        index = sequence(
+            algos.DigestAlgorithm({"algorithm": "sha256"}).dump(),
+            sequence(*(digest(member.dump()) for member in signed["certificates"])),
+            sequence(*(digest(member.dump()) for member in signed["crls"])),
+            sequence(*(digest(attribute) for attribute in attributes)))
+        fields = ("version", "sid", "digest_algorithm", "signed_attrs", "signature_algorithm", "signature")
+        message = (signed["encap_content_info"]["content_type"].dump() + hashlib.sha256(content).digest()
+                   + b"".join(signer[field].dump() for field in fields) + index)
+        token = asyncio.run(self.stamper(when, unit).async_timestamp(hashlib.sha256(message).digest(), "sha256"))
+        attribute = lambda oid, value: cms.CMSAttribute.load(
+            sequence(core.ObjectIdentifier(oid).dump(), core.SetOf(spec=core.Any, contents=value).dump()))
+        token["content"]["signer_infos"][0]["unsigned_attrs"] = [attribute("0.4.0.19122.1.5", index)]
+        signer["unsigned_attrs"].append(attribute("0.4.0.1733.2.4", token.dump()))
+        return cms.ContentInfo.load(info.dump(force=True)).dump()
+
+
+def without_certificate(data, unwanted):
+    """`data` without a certificate in its set."""
+    info = cms.ContentInfo.load(data)
+    kept = [choice for choice in info["content"]["certificates"] if choice.chosen.dump() != unwanted]
+    info["content"]["certificates"] = kept
+    return info.dump(force=True)
+
+
 def flip(data, needle, offset=0):
     """`data` with one bit changed where `needle` is."""
     changed = bytearray(data)
@@ -280,6 +315,10 @@ def cms_rows(table, maker, pki, work):
     table.add("cms-cades-t", maker.cms(pki.alice, content, cades=True, stamp="2025-03-01"), content=content)
     table.add("cms-cades-t-expired", maker.cms(pki.old, content, cades=True, stamp="2025-03-01"), content=content,
               crls=pki.crls("2025-05-31") + pki.crls(NOW))
+    archived = maker.archive(maker.cms(pki.alice, content, cades=True, stamp="2025-03-01"), content, "2026-06-01", pki.tsu2, pki.crls("2026-05-30"))
+    later = {"at": "2029-09-01", "crls": [pki.tsa_root.crl("2029-09-01")], "content": content}
+    table.add("cms-cades-lta", archived, **later)
+    table.add("cms-cades-lta-cut", without_certificate(archived, pki.ca.der), **later)
     table.add("cms-pss", maker.cms(pki.rsa, content, pss=True), content=content)
     table.add("cms-ed25519", maker.cms(pki.edwards, content, digest="sha512"), content=content)
     table.add("cms-sha1", maker.cms(pki.rsa, content, digest="sha1"), content=content)

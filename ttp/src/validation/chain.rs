@@ -13,7 +13,8 @@ use super::context::{Context, Role};
 use super::indication::SubIndication;
 use super::report::{Answers, CertificateRef, Conclusion, Missing, RevocationUsed};
 use crate::path::{
-    Certificate, EvidenceKind, Flaw, Looked, ObjectId, Path, Problem, Revocation, Settings, Status, Verdict, revocation, validate,
+    Certificate, EvidenceKind, Flaw, Looked, ObjectId, Path, Problem, Revocation, Settings, Status, Verdict,
+    revocation, validate,
 };
 use crate::time::Timestamp;
 use crate::x509::KeyUsage;
@@ -47,7 +48,12 @@ pub(super) struct Evaluation {
 }
 
 /// Judges `certificate`, over each path until one is good; of those that are not, the one that is best.
-pub(super) fn evaluate(context: &mut Context<'_>, certificate: &Arc<Certificate>, role: Role, moment: Moment) -> Evaluation {
+pub(super) fn evaluate(
+    context: &mut Context<'_>,
+    certificate: &Arc<Certificate>,
+    role: Role,
+    moment: Moment,
+) -> Evaluation {
     let paths = context.paths(certificate, role);
     let mut best: Option<(Conclusion, Evaluation)> = None;
     for path in paths.iter() {
@@ -177,7 +183,12 @@ impl Evaluation {
     }
 
     /// Constraint, its place in [`NAMES`], and what it means that it does not hold.
-    fn sort(certificate: &Certificate, is_target: bool, flaw: &Flaw, moment: Moment) -> (&'static str, usize, SubIndication) {
+    fn sort(
+        certificate: &Certificate,
+        is_target: bool,
+        flaw: &Flaw,
+        moment: Moment,
+    ) -> (&'static str, usize, SubIndication) {
         let named = || CertificateRef::from(certificate);
         match flaw {
             Flaw::NotYetValid { .. } | Flaw::Expired { .. } => {
@@ -284,7 +295,8 @@ impl Evaluation {
             for_time: Some(missing.needed_for),
             note: missing.to_string(),
         }));
-        let next = status.looked_at.iter().filter_map(|looked| looked.next_update).filter(|next| *next > context.now).min();
+        let next =
+            status.looked_at.iter().filter_map(|looked| looked.next_update).filter(|next| *next > context.now).min();
         self.subs.push(SubIndication::TryLater { certificate: certificate.into(), at: next });
     }
 
@@ -321,7 +333,10 @@ impl Evaluation {
                 self.answers.note(constraint::EVIDENCE, Some(&subject), Ok(()));
                 continue;
             }
-            let why = format!("{} signed it, who is known to be good until {end}, and it is not proved to be older", signer.subject());
+            let why = format!(
+                "{} signed it, who is known to be good until {end}, and it is not proved to be older",
+                signer.subject()
+            );
             self.answers.note(constraint::EVIDENCE, Some(&subject), Err(why));
             self.missing.push(Missing {
                 what: "proof of existence",
@@ -382,7 +397,8 @@ fn revoked_sub(
     let (named, revoked_at) = (CertificateRef::from(certificate), revoked.at);
     if revoked.is_hold() {
         // §5.2.6: a suspension may end.
-        let at = status.looked_at.iter().filter(|looked| looked.was_used()).filter_map(|looked| looked.next_update).max();
+        let at =
+            status.looked_at.iter().filter(|looked| looked.was_used()).filter_map(|looked| looked.next_update).max();
         return SubIndication::TryLater { certificate: named, at };
     }
     let reason = Some(revoked.reason_name());
@@ -404,7 +420,10 @@ fn looked(looked: &Looked) -> String {
 }
 
 fn key_usage(context: &Context<'_>, target: &Certificate, role: Role) -> Result<(), String> {
-    let signs = [("digitalSignature".to_owned(), KeyUsage::DIGITAL_SIGNATURE), ("nonRepudiation".to_owned(), KeyUsage::NON_REPUDIATION)];
+    let signs = [
+        ("digitalSignature".to_owned(), KeyUsage::DIGITAL_SIGNATURE),
+        ("nonRepudiation".to_owned(), KeyUsage::NON_REPUDIATION),
+    ];
     let wanted = if role == Role::Signer { context.policy.key_usages.as_slice() } else { &signs };
     if wanted.is_empty() || wanted.iter().any(|(_, usage)| target.may(*usage)) {
         return Ok(());
@@ -416,8 +435,12 @@ fn key_usage(context: &Context<'_>, target: &Certificate, role: Role) -> Result<
 fn purpose(context: &Context<'_>, target: &Certificate, role: Role) -> Result<(), String> {
     if role == Role::Timestamping {
         // RFC 3161 §2.3: the extension is there, critical, and names nothing else.
-        let alone = target.extended_key_usage().is_some_and(|usages| usages.len() == 1 && usages[0].content() == TIME_STAMPING);
-        let critical = target.extensions().iter().any(|extension| extension.id.content() == [0x55, 0x1D, 37] && extension.critical);
+        let alone =
+            target.extended_key_usage().is_some_and(|usages| usages.len() == 1 && usages[0].content() == TIME_STAMPING);
+        let critical = target
+            .extensions()
+            .iter()
+            .any(|extension| extension.id.content() == [0x55, 0x1D, 37] && extension.critical);
         return if alone && critical {
             Ok(())
         } else {

@@ -7,6 +7,8 @@
 //! Out of scope: EnvelopedData, SignedData in SignedData.
 
 mod attribute;
+#[cfg(test)]
+mod tests;
 
 use std::borrow::Cow;
 
@@ -186,7 +188,11 @@ impl<'a> SignedData<'a> {
 /// eContent: an OCTET STRING, in pieces or not. PKCS #7 has any value instead (RFC 2315 §7), whose content octets are signed.
 fn content_octets(explicit: Value<'_>) -> Option<Cow<'_, [u8]>> {
     let value = explicit.inside().value()?;
-    if value.tag & !0x20 == der::OCTET_STRING { value.octets(der::OCTET_STRING) } else { Some(Cow::Borrowed(value.content)) }
+    if value.tag & !0x20 == der::OCTET_STRING {
+        value.octets(der::OCTET_STRING)
+    } else {
+        Some(Cow::Borrowed(value.content))
+    }
 }
 
 /// The members of a SET OF, as received; `None` for too many.

@@ -7,9 +7,7 @@ use super::poe::Proofs;
 use super::policy::Policy;
 use super::report::{CertificateRef, MaterialUsed};
 use crate::digest::Digest;
-use crate::path::{
-    Anchor, Certificate, Checks, Crl, InitialPolicies, Material, OcspResponse, Path, Settings, build,
-};
+use crate::path::{Anchor, Certificate, Checks, Crl, InitialPolicies, Material, OcspResponse, Path, Settings, build};
 use crate::time::Timestamp;
 
 /// Whose certificate it is.
@@ -120,11 +118,8 @@ impl<'a> Context<'a> {
         let certificates = material.certificates().iter().map(|it| ("certificate", it.digest()));
         let crls = material.crls().iter().map(|it| ("crl", it.digest()));
         let responses = material.responses().iter().map(|it| ("ocsp", it.digest()));
-        let mut used: Vec<_> = certificates
-            .chain(crls)
-            .chain(responses)
-            .map(|(kind, digest)| MaterialUsed { kind, digest })
-            .collect();
+        let mut used: Vec<_> =
+            certificates.chain(crls).chain(responses).map(|(kind, digest)| MaterialUsed { kind, digest }).collect();
         used.sort_by_key(|it| (it.kind, it.digest));
         used
     }

@@ -198,7 +198,13 @@ pub(super) fn settle(
 }
 
 /// Certificate and algorithms as of a moment.
-fn whole(context: &mut Context<'_>, integrity: &Integrity, signer: &SignerInfo<'_>, role: Role, moment: Moment) -> Evaluation {
+fn whole(
+    context: &mut Context<'_>,
+    integrity: &Integrity,
+    signer: &SignerInfo<'_>,
+    role: Role,
+    moment: Moment,
+) -> Evaluation {
     let mut found = match &integrity.certificate {
         Some(certificate) => evaluate(context, certificate, role, moment),
         None => {
@@ -218,7 +224,9 @@ fn whole(context: &mut Context<'_>, integrity: &Integrity, signer: &SignerInfo<'
 /// What proof of an earlier existence would help, and until when it would have to be.
 fn older(found: &Evaluation, known: Timestamp) -> Option<Missing> {
     let end = found.subs.iter().filter_map(|sub| match sub {
-        SubIndication::RevokedNoPoe { revoked_at, .. } | SubIndication::RevokedCaNoPoe { revoked_at, .. } => Some(*revoked_at),
+        SubIndication::RevokedNoPoe { revoked_at, .. } | SubIndication::RevokedCaNoPoe { revoked_at, .. } => {
+            Some(*revoked_at)
+        }
         SubIndication::OutOfBoundsNoPoe { certificate } | SubIndication::OutOfBoundsNotRevoked { certificate } => {
             Some(certificate.not_after)
         }
@@ -263,7 +271,8 @@ fn order(timestamps: &Timestamps, best: &BestTime, found: &mut Answers, subs: &m
 
 fn not_judged(signed: &Signed<'_, '_>) -> Vec<String> {
     let mut told: Vec<String> = signed.data.unread.iter().map(|what| (*what).to_owned()).collect();
-    let counter = signed.signer.unsigned.of(oids::COUNTERSIGNATURE).map(|attribute| attribute.values.len()).sum::<usize>();
+    let counter =
+        signed.signer.unsigned.of(oids::COUNTERSIGNATURE).map(|attribute| attribute.values.len()).sum::<usize>();
     if counter > 0 {
         told.push(format!("{counter} countersignatures"));
     }
@@ -294,7 +303,8 @@ impl Timestamps {
     /// Judges all of them, the newest first, since each proves those before it.
     fn judge(&mut self, context: &mut Context<'_>, name: &str, signed: &Signed<'_, '_>) {
         let signer = signed.signer;
-        let mut archives: Vec<&[u8]> = signer.unsigned.values(oids::ARCHIVE_TIMESTAMP_V3).take(TIMESTAMPS_MAX).collect();
+        let mut archives: Vec<&[u8]> =
+            signer.unsigned.values(oids::ARCHIVE_TIMESTAMP_V3).take(TIMESTAMPS_MAX).collect();
         archives.sort_by_key(|token| std::cmp::Reverse(gen_time(token)));
         for (index, value) in archives.iter().enumerate() {
             let name = format!("{name}, archive-time-stamp {}", archives.len() - index);
@@ -409,7 +419,13 @@ pub(super) fn timestamp(
 }
 
 /// The imprint is of what it must be of, by a hash that is accepted when the token was made.
-fn imprint(tst: &TstInfo<'_>, over: Over<'_>, token: &SignedData<'_>, answers: &mut Answers, subs: &mut Vec<SubIndication>) {
+fn imprint(
+    tst: &TstInfo<'_>,
+    over: Over<'_>,
+    token: &SignedData<'_>,
+    answers: &mut Answers,
+    subs: &mut Vec<SubIndication>,
+) {
     let result = match over {
         Over::Message(message) if tst.is_over(message) => Ok(()),
         Over::Message(_) => Err("the timestamp is for something else".to_owned()),
@@ -428,7 +444,9 @@ pub(super) fn plausible(context: &Context<'_>, report: &mut SignatureReport, gen
         Some(signer) if gen_time < signer.not_before || gen_time > signer.not_after => {
             Err(format!("it says {gen_time}, when its unit's certificate was not valid"))
         }
-        _ if gen_time > report.best_time.at => Err(format!("it says {gen_time}, and existed at {}", report.best_time.at)),
+        _ if gen_time > report.best_time.at => {
+            Err(format!("it says {gen_time}, and existed at {}", report.best_time.at))
+        }
         _ => Ok(()),
     };
     if !answers.note(constraint::GEN_TIME, None, result) && report.conclusion == Conclusion::PASSED {

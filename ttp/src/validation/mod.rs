@@ -51,8 +51,8 @@ pub use indication::{Indication, SubIndication};
 pub use pdf::PDF_BYTES_MAX;
 pub use policy::{Policy, PolicyFault};
 pub use report::{
-    BestTime, CertificateRef, Conclusion, Constraint, Coverage, Format, Kind, MaterialUsed, Missing, Outcome, PolicyUsed,
-    Process, Report, RevocationUsed, SignatureReport,
+    BestTime, CertificateRef, Conclusion, Constraint, Coverage, Format, Kind, MaterialUsed, Missing, Outcome,
+    PolicyUsed, Process, Report, RevocationUsed, SignatureReport,
 };
 
 use std::sync::Arc;
@@ -105,8 +105,7 @@ pub struct Inputs<'a> {
 #[must_use]
 pub fn validate(inputs: &Inputs<'_>) -> Report {
     let policy = inputs.policy;
-    let mut context =
-        Context::new(policy, inputs.at, inputs.material, inputs.signer_anchors, inputs.timestamp_anchors);
+    let mut context = Context::new(policy, inputs.at, inputs.material, inputs.signer_anchors, inputs.timestamp_anchors);
     let mut document = Answers::default();
     let format_failure = |why| SubIndication::FormatFailure { why };
     let (format, bytes, found) = match inputs.subject {

@@ -38,7 +38,11 @@ pub(super) fn signatures(
         let content = data.content.as_deref().map(Cow::Borrowed).or(detached.map(Cow::Borrowed));
         let coverage = content.as_deref().map(|content| {
             let (digest, bytes) = (Digest::of(content), content.len() as u64);
-            if data.content.is_some() { Coverage::Attached { digest, bytes } } else { Coverage::Detached { digest, bytes } }
+            if data.content.is_some() {
+                Coverage::Attached { digest, bytes }
+            } else {
+                Coverage::Detached { digest, bytes }
+            }
         });
         let subject = Subject {
             name: format!("signer {}", index + 1),

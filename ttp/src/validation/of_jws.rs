@@ -85,8 +85,6 @@ const fn scheme(algorithm: Algorithm) -> SignatureScheme {
         Algorithm::Es256 => SignatureScheme::Ecdsa(Hash::Sha256),
         Algorithm::Es384 => SignatureScheme::Ecdsa(Hash::Sha384),
         Algorithm::EdDsa => SignatureScheme::Ed25519,
-        Algorithm::Ps256 => {
-            SignatureScheme::RsaPss { hash: Hash::Sha256, mask_hash: Hash::Sha256, salt_bytes: 32 }
-        }
+        Algorithm::Ps256 => SignatureScheme::RsaPss { hash: Hash::Sha256, mask_hash: Hash::Sha256, salt_bytes: 32 },
     }
 }

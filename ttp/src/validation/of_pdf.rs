@@ -57,8 +57,9 @@ pub(super) fn signatures(
             context.proofs.add(Digest::of(&item.octets), at, by);
         }
     };
-    let mut outer =
-        super::outer_timestamps(context, bytes, tokens, |context, at, by| prove_until(context, usize::MAX, usize::MAX, at, by));
+    let mut outer = super::outer_timestamps(context, bytes, tokens, |context, at, by| {
+        prove_until(context, usize::MAX, usize::MAX, at, by)
+    });
 
     // The newest timestamp first: it proves those before it.
     let mut order: Vec<usize> = (0..fields.len()).collect();

@@ -17,6 +17,8 @@ mod file;
 mod permissions;
 mod roles;
 mod stream;
+#[cfg(test)]
+mod tests;
 mod text;
 
 use std::collections::BTreeSet;
@@ -26,8 +28,8 @@ use hayro_syntax::object::{Array, Dict, FromBytes as _, MaybeRef, Object};
 
 pub(super) use changes::Changes;
 pub use file::PDF_BYTES_MAX;
-pub(super) use file::{Fault, File};
 use file::{Entry, View, is_name};
+pub(super) use file::{Fault, File};
 pub(super) use permissions::Permissions;
 use text::Scan;
 
@@ -88,8 +90,14 @@ impl SubFilter {
             b"adbe.pkcs7.detached" => Ok(Self::Pkcs7Detached),
             b"ETSI.CAdES.detached" => Ok(Self::CadesDetached),
             b"ETSI.RFC3161" => Ok(Self::Rfc3161),
-            b"adbe.pkcs7.sha1" => Err("adbe.pkcs7.sha1 signs a SHA-1 digest, which is not accepted (ISO 32000-2 deprecates it)".to_owned()),
-            b"adbe.x509.rsa_sha1" => Err("adbe.x509.rsa_sha1 is a bare SHA-1 signature, which is not accepted (ISO 32000-2 deprecates it)".to_owned()),
+            b"adbe.pkcs7.sha1" => {
+                Err("adbe.pkcs7.sha1 signs a SHA-1 digest, which is not accepted (ISO 32000-2 deprecates it)"
+                    .to_owned())
+            }
+            b"adbe.x509.rsa_sha1" => {
+                Err("adbe.x509.rsa_sha1 is a bare SHA-1 signature, which is not accepted (ISO 32000-2 deprecates it)"
+                    .to_owned())
+            }
             other => Err(format!("the SubFilter {} is not known", other.escape_ascii())),
         }
     }
@@ -142,7 +150,9 @@ impl<'b> File<'b> {
     /// True if the document is encrypted.
     pub(super) fn is_encrypted(&self) -> bool {
         let file = self;
-        file.sections.iter().any(|section| file.dict(section.trailer.clone()).is_some_and(|t| t.contains_key("Encrypt")))
+        file.sections
+            .iter()
+            .any(|section| file.dict(section.trailer.clone()).is_some_and(|t| t.contains_key("Encrypt")))
     }
 
     /// Every signature that a field holds, in the order in which they were made.
@@ -264,7 +274,8 @@ impl Signature {
             };
         };
         let Object::Dict(dict) = object.value else { return Err("the signature is no dictionary".to_owned()) };
-        let span = object.span.ok_or("the signature is in an object stream, where it cannot be left out of what it signs")?;
+        let span =
+            object.span.ok_or("the signature is in an object stream, where it cannot be left out of what it signs")?;
         keys_are_unique(&dict)?;
         let sub_filter = match dict.get_raw::<Object<'_>>("SubFilter") {
             Some(MaybeRef::NotRef(Object::Name(name))) => SubFilter::parse(name.as_ref())?,
@@ -400,7 +411,8 @@ pub(super) fn only_listed_objects(file: &File<'_>, end: usize, section: usize) -
                     return Err(format!("a later revision calls octets that it covers object {id}"));
                 }
                 Entry::At { .. } => {
-                    let object = view.object(*id).ok_or_else(|| format!("object {id} of a later revision does not read"))?;
+                    let object =
+                        view.object(*id).ok_or_else(|| format!("object {id} of a later revision does not read"))?;
                     spans.extend(object.span);
                 }
                 Entry::Free | Entry::In { .. } => {}

@@ -107,7 +107,8 @@ impl Policy {
     #[must_use]
     pub fn builtin() -> Self {
         // A test reads it.
-        Self::parse(include_str!("../../../schemas/validation-policy.toml").as_bytes()).expect("the built-in policy reads")
+        Self::parse(include_str!("../../../schemas/validation-policy.toml").as_bytes())
+            .expect("the built-in policy reads")
     }
 
     /// Reads a file.

@@ -61,12 +61,17 @@ impl Integrity {
     /// The signing certificate: named by the signer, and by a signed reference if there is one.
     fn identify(&mut self, context: &Context<'_>, signed: &Signed<'_, '_>) {
         let reference = reference(signed.signer);
-        let candidates: Vec<&Arc<Certificate>> =
-            context.material.certificates().iter().filter(|certificate| names(&signed.signer.id, certificate)).collect();
+        let candidates: Vec<&Arc<Certificate>> = context
+            .material
+            .certificates()
+            .iter()
+            .filter(|certificate| names(&signed.signer.id, certificate))
+            .collect();
         let named = |certificate: &Certificate| matches!(&reference, Ok(Some(ess)) if is_of(ess, certificate));
         let found = candidates.iter().find(|certificate| named(certificate)).or_else(|| candidates.first());
         self.certificate = found.map(|certificate| (*certificate).clone());
-        if !self.answers.note(constraint::CERTIFICATE, None, found.map(drop).ok_or_else(|| missing(&signed.signer.id))) {
+        if !self.answers.note(constraint::CERTIFICATE, None, found.map(drop).ok_or_else(|| missing(&signed.signer.id)))
+        {
             self.subs.push(SubIndication::NoSigningCertificateFound);
         }
         let result = match (&reference, found) {
@@ -283,7 +288,8 @@ fn names(id: &SignerId<'_>, certificate: &Certificate) -> bool {
 fn missing(id: &SignerId<'_>) -> String {
     match id {
         SignerId::IssuerAndSerial { issuer, serial } => {
-            let issuer = Name::from_der(issuer).map_or_else(|| "an unreadable name".to_owned(), |name| name.to_string());
+            let issuer =
+                Name::from_der(issuer).map_or_else(|| "an unreadable name".to_owned(), |name| name.to_string());
             format!("the certificate {} of {issuer} is not at hand", hex::encode(serial))
         }
         SignerId::KeyId(key_id) => format!("no certificate with the key identifier {} is at hand", hex::encode(key_id)),
@@ -309,9 +315,9 @@ fn is_of(ess: &EssCert<'_>, certificate: &Certificate) -> bool {
     } else {
         Hash::from_oid(ess.hash).map(|hash| hash.of(certificate.der()))
     };
-    let same_name = ess.issuer_serial.is_none_or(|(issuer, serial)| {
-        names(&SignerId::IssuerAndSerial { issuer, serial }, certificate)
-    });
+    let same_name = ess
+        .issuer_serial
+        .is_none_or(|(issuer, serial)| names(&SignerId::IssuerAndSerial { issuer, serial }, certificate));
     digest.as_deref() == Some(ess.digest) && same_name
 }
 

@@ -96,44 +96,67 @@ fn explain(sub: &SubIndication) -> String {
             format!("the signature was not made by the key of {}", certificate.subject)
         }
         SubIndication::Revoked { certificate, revoked_at, signed_after, .. } => {
-            format!("{} was revoked at {revoked_at}, and the signature is from after {signed_after}", certificate.subject)
+            format!(
+                "{} was revoked at {revoked_at}, and the signature is from after {signed_after}",
+                certificate.subject
+            )
         }
         SubIndication::Expired { certificate, signed_after } => {
-            format!("{} expired at {}, and the signature is from after {signed_after}", certificate.subject, certificate.not_after)
+            format!(
+                "{} expired at {}, and the signature is from after {signed_after}",
+                certificate.subject, certificate.not_after
+            )
         }
         SubIndication::NotYetValid { certificate, existed_at } => {
             format!("the signature existed at {existed_at}, before {} was valid", certificate.subject)
         }
-        SubIndication::SigConstraintsFailure { constraints } | SubIndication::ChainConstraintsFailure { constraints } => {
+        SubIndication::SigConstraintsFailure { constraints }
+        | SubIndication::ChainConstraintsFailure { constraints } => {
             format!("not as asked: {}", constraints.join(", "))
         }
-        SubIndication::CertificateChainGeneralFailure { why } | SubIndication::PolicyProcessingError { why } => why.clone(),
+        SubIndication::CertificateChainGeneralFailure { why } | SubIndication::PolicyProcessingError { why } => {
+            why.clone()
+        }
         SubIndication::CryptoConstraintsFailure { material, accepted_until } => {
             format!("{material} ({})", until(accepted_until))
         }
         SubIndication::CryptoConstraintsFailureNoPoe { material, accepted_until } => {
             format!("{material} ({}), and nothing proves that it is older", until(accepted_until))
         }
-        SubIndication::SignaturePolicyNotAvailable { policy } => format!("the signature policy {policy} is not at hand"),
+        SubIndication::SignaturePolicyNotAvailable { policy } => {
+            format!("the signature policy {policy} is not at hand")
+        }
         SubIndication::TimestampOrderFailure { .. } => "timestamps contradict each other".to_owned(),
         SubIndication::NoSigningCertificateFound => "the signing certificate is not at hand".to_owned(),
         SubIndication::NoCertificateChainFound { why } => why.clone(),
         SubIndication::NoCertificateChainFoundNoPoe => "no path led to an anchor at the time that is proved".to_owned(),
         SubIndication::RevokedNoPoe { certificate, revoked_at, .. } => {
-            format!("{} was revoked at {revoked_at}, and nothing proves that the signature is older", certificate.subject)
+            format!(
+                "{} was revoked at {revoked_at}, and nothing proves that the signature is older",
+                certificate.subject
+            )
         }
         SubIndication::RevokedCaNoPoe { certificate, revoked_at } => {
-            format!("the CA {} was revoked at {revoked_at}, and nothing proves that what it issued is older", certificate.subject)
+            format!(
+                "the CA {} was revoked at {revoked_at}, and nothing proves that what it issued is older",
+                certificate.subject
+            )
         }
         SubIndication::OutOfBoundsNotRevoked { certificate } => {
-            format!("{} expired unrevoked at {}, and nothing proves that the signature is older", certificate.subject, certificate.not_after)
+            format!(
+                "{} expired unrevoked at {}, and nothing proves that the signature is older",
+                certificate.subject, certificate.not_after
+            )
         }
         SubIndication::OutOfBoundsNoPoe { certificate } => format!(
             "{} is valid from {} to {}, and nothing proves that the signature is from then",
             certificate.subject, certificate.not_before, certificate.not_after
         ),
         SubIndication::RevocationOutOfBoundsNoPoe { certificate } => {
-            format!("what tells the status of {} can no longer be verified, and nothing proves that it is older", certificate.subject)
+            format!(
+                "what tells the status of {} can no longer be verified, and nothing proves that it is older",
+                certificate.subject
+            )
         }
         SubIndication::NoPoe { objects } => format!("nothing proves since when these exist: {}", objects.join(", ")),
         SubIndication::TryLater { certificate, at } => match at {

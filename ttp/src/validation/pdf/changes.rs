@@ -12,7 +12,9 @@ use hayro_syntax::object::{Array, Dict, MaybeRef, Object};
 
 use super::file::{File, View};
 use super::permissions::Permissions;
-use super::roles::{ABOUT, EVIDENCE, FIELD, FIXED, FieldRole, NOTE, Role, Roles, Uses, full_name, is_document_timestamp};
+use super::roles::{
+    ABOUT, EVIDENCE, FIELD, FIXED, FieldRole, NOTE, Role, Roles, Uses, full_name, is_document_timestamp,
+};
 use super::{Signature, has_kind};
 
 /// How deep two objects are compared.
@@ -207,7 +209,9 @@ impl<'f> Compare<'f, '_> {
         for (key, value) in old.entries() {
             let Some(now) = new.get_raw::<Object<'_>>(key.as_ref()) else { return Some(false) };
             let both = match (self.old.resolve(value), self.new.resolve(now)) {
-                (Some(Object::Dict(old)), Some(Object::Dict(new))) if depth < 2 => self.has_grown(&old, &new, depth + 1)?,
+                (Some(Object::Dict(old)), Some(Object::Dict(new))) if depth < 2 => {
+                    self.has_grown(&old, &new, depth + 1)?
+                }
                 (Some(old), Some(new)) => self.same_object(&old, &new, 0)?,
                 (old, new) => old.is_none() && new.is_none(),
             };
@@ -367,7 +371,9 @@ impl<'f> Compare<'f, '_> {
             (MaybeRef::NotRef(a), MaybeRef::NotRef(b)) => self.same_object(a, b, depth),
             _ => {
                 let stream = |view: View<'f, '_>, value: &MaybeRef<Object<'f>>| match value {
-                    MaybeRef::Ref(reference) => view.object(reference.obj_number).map(|found| (found.value, found.stream)),
+                    MaybeRef::Ref(reference) => {
+                        view.object(reference.obj_number).map(|found| (found.value, found.stream))
+                    }
                     MaybeRef::NotRef(object) => Some((object.clone(), None)),
                 };
                 match (stream(self.old, before), stream(self.new, after)) {

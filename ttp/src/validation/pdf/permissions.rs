@@ -36,7 +36,9 @@ impl Locked {
     /// True if `field` must stay as it is.
     pub(super) fn has(&self, field: &str) -> bool {
         let among = |names: &BTreeSet<String>| {
-            names.iter().any(|name| field.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.')))
+            names.iter().any(|name| {
+                field.strip_prefix(name.as_str()).is_some_and(|rest| rest.is_empty() || rest.starts_with('.'))
+            })
         };
         match self {
             Self::None => false,

@@ -48,7 +48,8 @@ impl<'a> Scan<'a> {
         if digits == 0 || digits > 19 {
             return None;
         }
-        let number = self.rest()[..digits].iter().fold(0_usize, |number, digit| number * 10 + usize::from(digit - b'0'));
+        let number =
+            self.rest()[..digits].iter().fold(0_usize, |number, digit| number * 10 + usize::from(digit - b'0'));
         self.at += digits;
         Some(number)
     }
