@@ -22,8 +22,10 @@ from pyhanko.pdf_utils.incremental_writer import IncrementalPdfFileWriter
 from pyhanko.pdf_utils.reader import PdfFileReader
 from pyhanko.pdf_utils.writer import PageObject, PdfFileWriter
 from pyhanko.sign import PdfSignatureMetadata, PdfTimeStamper, SimpleSigner, fields
+from pyhanko.sign.ades.api import CAdESSignedAttrSpec
 from pyhanko.sign.fields import MDPPerm, SigSeedSubFilter
 from pyhanko.sign.signers import PdfSigner
+from pyhanko.sign.signers.pdf_cms import CAdESSignedAttributeProviderSpec, CMSSignedAttributes
 from pyhanko.sign.timestamps.dummy_client import DummyTimeStamper
 from pyhanko_certvalidator import ValidationContext
 from pyhanko_certvalidator.registry import SimpleCertificateStore
@@ -117,15 +119,15 @@ class Maker:
         timestamper = self.stamper(stamp) if isinstance(stamp, str) else stamp
         return PdfSigner(metadata, signer=self.signer(who, chain, pss), timestamper=timestamper).sign_pdf(writer).getvalue()
 
-    def long_term(self, who, stamp, when):
+    def long_term(self, who, stamp, when, base=None, field="Sig1"):
         """With a timestamp, and a DSS of a later day."""
         context = ValidationContext(
             trust_roots=[self.pki.root.asn1, self.pki.tsa_root.asn1], crls=self.pki.crls(when), allow_fetching=False, moment=day(when),
             revocation_mode="require", other_certs=[self.pki.ca.asn1])
         metadata = PdfSignatureMetadata(
-            field_name="Sig1", md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES, embed_validation_info=True,
+            field_name=field, md_algorithm="sha256", subfilter=SigSeedSubFilter.PADES, embed_validation_info=True,
             validation_context=context)
-        writer = IncrementalPdfFileWriter(io.BytesIO(self.blank()))
+        writer = IncrementalPdfFileWriter(io.BytesIO(base or self.blank()))
         return PdfSigner(metadata, signer=self.signer(who), timestamper=self.stamper(stamp)).sign_pdf(writer).getvalue()
 
     def stamp_document(self, data, when, unit):
@@ -140,9 +142,13 @@ class Maker:
         return PdfTimeStamper(self.stamper(when, unit)).update_archival_timestamp_chain(
             PdfFileReader(io.BytesIO(data)), context, in_place=False).getvalue()
 
-    def cms(self, who, content, *, detached=True, cades=False, stamp=None, digest="sha256", pss=False):
-        """A CMS signature by pyHanko."""
+    def cms(self, who, content, *, detached=True, cades=False, stamp=None, content_stamp=None, digest="sha256", pss=False):
+        """A CMS signature by pyHanko; with `content_stamp` the content was stamped before."""
         signer = self.signer(who, pss=pss)
+        if content_stamp:
+            signer.signed_attr_prov_spec = CAdESSignedAttributeProviderSpec(
+                CMSSignedAttributes(cades_signed_attrs=CAdESSignedAttrSpec(timestamp_content=True)), who.asn1, False,
+                self.stamper(content_stamp))
         body = content if detached else cms.ContentInfo({"content_type": "data", "content": content})
         timestamper = self.stamper(stamp) if stamp else None
         made = asyncio.run(signer.async_sign_general_data(
@@ -259,6 +265,10 @@ def pdf_rows(table, maker, pki):
     again = maker.stamp_again(lta, "2027-06-01", pki.tsu2)
     table.add("pdf-lta-twice-unit-expired", again, at="2035-09-01", crls=[pki.tsa_root.crl("2035-09-01")])
     table.add("pdf-lta-unit-expired", lta, at="2035-09-01", crls=[pki.tsa_root.crl("2035-09-01")])
+    three = maker.long_term(pki.bob, "2025-03-01", "2025-03-02", lt, "Sig2")
+    three = maker.long_term(pki.rsa, "2025-03-01", "2025-03-02", three, "Sig3")
+    # What ttp/examples/validation_rate.rs measures.
+    table.add("pdf-three-signers-lta", maker.stamp_document(three, "2025-03-03", pki.tsu), at="2025-03-04", crls=[])
     table.add("pdf-two-signers", maker.pdf(pki.bob, good, field="Sig2"))
     table.add("pdf-second-expired", maker.pdf(pki.old, good, field="Sig2"))
     table.add("pdf-page-overwritten", overwrite_page(good))
@@ -319,6 +329,12 @@ def cms_rows(table, maker, pki, work):
     later = {"at": "2029-09-01", "crls": [pki.tsa_root.crl("2029-09-01")], "content": content}
     table.add("cms-cades-lta", archived, **later)
     table.add("cms-cades-lta-cut", without_certificate(archived, pki.ca.der), **later)
+    for name, who, when in (("revoked", pki.revoked, "2025-07-01"), ("expired", pki.old, "2025-07-01"), ("good", pki.alice, "2025-07-01")):
+        stamped = maker.cms(who, content, cades=True, content_stamp=when)
+        table.add(f"cms-content-timestamp-then-{name}", stamped, content=content, crls=pki.crls("2025-05-31") + pki.crls(NOW))
+    table.add("cms-content-timestamp-contradicts",
+              maker.cms(pki.old, content, cades=True, stamp="2025-03-01", content_stamp="2025-04-01"), content=content,
+              crls=pki.crls("2025-05-31") + pki.crls(NOW))
     table.add("cms-pss", maker.cms(pki.rsa, content, pss=True), content=content)
     table.add("cms-ed25519", maker.cms(pki.edwards, content, digest="sha512"), content=content)
     table.add("cms-sha1", maker.cms(pki.rsa, content, digest="sha1"), content=content)
