@@ -182,7 +182,7 @@ fn pyhanko_and_openssl_judge_as_we_do() {
             let field = theirs["name"].as_str().unwrap();
             let ours = report.signatures.iter().find(|signature| signature.name == field);
             let ours = ours.map_or_else(
-                || format!("{}", report.conclusion.sub_indication.as_ref().map_or("OK", |sub| sub.name())),
+                || report.conclusion.sub_indication.as_ref().map_or("OK", |sub| sub.name()).to_owned(),
                 said,
             );
             // What pyHanko's own validation of PDFs refuses beside the indication.

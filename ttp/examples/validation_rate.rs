@@ -40,7 +40,11 @@ fn main() {
     println!("{}: {} signatures, {} octets, {}", name, report.signatures.len(), bytes.len(), report.conclusion);
     let whole = median(|| drop(std::hint::black_box(validate(&inputs))));
     let verify = median(|| verify_again(&report, folder));
-    println!("{:.2} ms, the worst permitted 20; beside {:.3} ms for one P-256 verification", millis(whole), millis(verify));
+    println!(
+        "{:.2} ms, the worst permitted 20; beside {:.3} ms for one P-256 verification",
+        millis(whole),
+        millis(verify)
+    );
 }
 
 fn anchor(folder: &Path, name: &str) -> Vec<Arc<Anchor>> {

@@ -27,6 +27,7 @@
 //! | [`statement`] | what parties and third parties sign: JWS in a narrow profile, one type for each kind |
 //! | [`path`] | certification paths of strangers, built and judged: every fault, and what is missing (RFC 5280 §6) |
 //! | [`verify`] | offline verification of what the others made; shares only formats with them |
+//! | [`validation`] | signatures of strangers, judged after EN 319 102-1: CMS, PDF, our statements |
 //! | [`audit`] | every fact folded, and what can be decided again decided again |
 //! | [`account`] | proofs of misbehaviour: bytes that convict a third party, and their judgement |
 //!

@@ -194,9 +194,9 @@ mod tests {
 
     #[test]
     fn nesting_is_bounded() {
-        let deep = [vec![0x30, 0x80].repeat(100_000), vec![0; 200_000]].concat();
+        let deep = [[0x30, 0x80].repeat(100_000), vec![0; 200_000]].concat();
         assert_eq!(Reader::new(&deep).value(), None);
-        let within = [vec![0x30, 0x80].repeat(OPEN_MAX), vec![0; 2 * OPEN_MAX]].concat();
+        let within = [[0x30, 0x80].repeat(OPEN_MAX), vec![0; 2 * OPEN_MAX]].concat();
         assert!(Reader::new(&within).value().is_some());
     }
 

@@ -57,3 +57,35 @@ pub(super) const MATERIAL: &str = "material.bounds";
 
 /// Those that a policy may switch off: none of them could lead to TOTAL-FAILED.
 pub(super) const MAY_BE_OFF: [&str; 5] = [REFERENCE_PRESENT, KEY_USAGE, PURPOSE, REVOCATION, TIMESTAMP_POLICY];
+
+/// All of them.
+#[cfg(test)]
+pub(super) const ALL: [&str; 27] = [
+    FORMAT,
+    CERTIFICATE,
+    REFERENCE,
+    REFERENCE_PRESENT,
+    CONTENT,
+    DIGEST,
+    ATTRIBUTES,
+    PROTECTION,
+    VALUE,
+    ALGORITHMS,
+    SIGNATURE_POLICY,
+    KEY_USAGE,
+    PURPOSE,
+    PATH,
+    PATH_VALID,
+    PERIOD,
+    CERTIFICATE_ALGORITHMS,
+    REVOCATION,
+    EVIDENCE,
+    IMPRINT,
+    GEN_TIME,
+    TIMESTAMP_POLICY,
+    ORDER,
+    INDEX,
+    CHANGES,
+    ENCRYPTION,
+    MATERIAL,
+];

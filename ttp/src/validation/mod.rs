@@ -59,6 +59,7 @@ use std::sync::Arc;
 
 use context::Context;
 use judge::{Over, timestamp};
+use of_pdf::NotJudged;
 use report::Answers;
 
 use crate::digest::Digest;
@@ -107,23 +108,22 @@ pub fn validate(inputs: &Inputs<'_>) -> Report {
     let policy = inputs.policy;
     let mut context = Context::new(policy, inputs.at, inputs.material, inputs.signer_anchors, inputs.timestamp_anchors);
     let mut document = Answers::default();
-    let format_failure = |why| SubIndication::FormatFailure { why };
     let (format, bytes, found) = match inputs.subject {
         Subject::Cms { bytes, detached } => {
-            let found = of_cms::signatures(&mut context, bytes, detached, inputs.timestamps).map_err(format_failure);
+            let found = of_cms::signatures(&mut context, bytes, detached, inputs.timestamps).map_err(NotJudged::Format);
             (Format::Cms, bytes, found)
         }
         Subject::Pdf(bytes) => {
             (Format::Pdf, bytes, of_pdf::signatures(&mut context, bytes, inputs.timestamps, &mut document))
         }
         Subject::Jws(bytes) => {
-            let found = of_jws::signatures(&mut context, bytes, inputs.timestamps).map_err(format_failure);
+            let found = of_jws::signatures(&mut context, bytes, inputs.timestamps).map_err(NotJudged::Format);
             (Format::Jws, bytes, found)
         }
     };
     let read = match &found {
-        Err(SubIndication::FormatFailure { why }) => Err(why.clone()),
-        Ok(_) | Err(_) => Ok(()),
+        Err(NotJudged::Format(why)) => Err(why.clone()),
+        Ok(_) | Err(NotJudged::Encrypted(_)) => Ok(()),
     };
     document.note(constraint::FORMAT, None, read);
     if context.is_cut {
@@ -135,7 +135,7 @@ pub fn validate(inputs: &Inputs<'_>) -> Report {
         document.skip(constraint::MATERIAL, None, why);
     }
     let (conclusion, signatures) = match found {
-        Err(sub) => (sub.into(), Vec::new()),
+        Err(why) => (SubIndication::from(why).into(), Vec::new()),
         Ok(signatures) => {
             let conclusions = signatures.iter().map(|signature| &signature.conclusion);
             // Each reader gives at least one or an error.

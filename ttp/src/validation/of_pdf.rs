@@ -15,24 +15,40 @@ use super::report::{Answers, Coverage, Kind, SignatureReport};
 use super::signer::Signed;
 use crate::digest::Digest;
 
+/// Why no signature of a document is judged.
+pub(super) enum NotJudged {
+    /// It does not read, or has no signature.
+    Format(String),
+    /// It is encrypted.
+    Encrypted(String),
+}
+
+impl From<NotJudged> for SubIndication {
+    fn from(why: NotJudged) -> Self {
+        match why {
+            NotJudged::Format(why) => Self::FormatFailure { why },
+            NotJudged::Encrypted(diagnostic) => Self::Custom { diagnostic },
+        }
+    }
+}
+
 /// Judges each signature and document timestamp; constraints of the document itself go to `document`.
 pub(super) fn signatures(
     context: &mut Context<'_>,
     bytes: &[u8],
     tokens: &[Vec<u8>],
     document: &mut Answers,
-) -> Result<Vec<SignatureReport>, SubIndication> {
-    let format = |why| SubIndication::FormatFailure { why };
-    let file = File::parse(bytes).map_err(format)?;
+) -> Result<Vec<SignatureReport>, NotJudged> {
+    let file = File::parse(bytes).map_err(NotJudged::Format)?;
     if file.is_encrypted() {
         let why = "the document is encrypted, and signatures in encrypted documents are not judged".to_owned();
         document.note(constraint::ENCRYPTION, None, Err(why.clone()));
-        return Err(SubIndication::Custom { diagnostic: why });
+        return Err(NotJudged::Encrypted(why));
     }
     document.note(constraint::ENCRYPTION, None, Ok(()));
-    let fields = file.fields().map_err(format)?;
+    let fields = file.fields().map_err(NotJudged::Format)?;
     if fields.is_empty() {
-        return Err(format("no field of the document holds a signature".to_owned()));
+        return Err(NotJudged::Format("no field of the document holds a signature".to_owned()));
     }
     let signed: Vec<Result<(&Signature, SignedData<'_>), String>> = fields.iter().map(read).collect();
     for (_, data) in signed.iter().flatten() {
