@@ -11,6 +11,7 @@ import io
 import json
 import logging
 import os
+import re
 import subprocess
 import sys
 import traceback
@@ -110,7 +111,8 @@ class Maker:
         writer.write(out)
         return out.getvalue()
 
-    def pdf(self, who, base=None, *, field="Sig1", stamp=None, cades=True, digest="sha256", certify=None, pss=False, chain=True, **more):
+    def pdf(self, who, base=None, *, field="Sig1", stamp=None, cades=True, digest="sha256", certify=None, pss=False, chain=True,
+            **more):
         """A PDF signed by `who`."""
         metadata = PdfSignatureMetadata(
             field_name=field, md_algorithm=digest, subfilter=SigSeedSubFilter.PADES if cades else SigSeedSubFilter.ADOBE_PKCS7_DETACHED,
@@ -168,7 +170,8 @@ class Maker:
 
 
     def archive(self, data, content, when, unit, crls):
-        """CRLs put into a CAdES signature, and archive-time-stamp-v3 over all, after the text of EN 319 122-1 §5.5: no library makes one."""
+        """CRLs put into a CAdES signature, and archive-time-stamp-v3 over all, after the text of EN 319 122-1 §5.5: no library
+        makes one."""
         info = cms.ContentInfo.load(data)
         signed = info["content"]
         signed["certificates"].append(cms.CertificateChoices("certificate", self.pki.ca.asn1))
@@ -176,7 +179,8 @@ class Maker:
         signer = signed["signer_infos"][0]
         digest = lambda octets: core.OctetString(hashlib.sha256(octets).digest()).dump()
         sequence = lambda *parts: core.Sequence(contents=b"".join(parts)).dump()
-        attributes = [attribute["type"].dump() + value.dump() for attribute in signer["unsigned_attrs"] for value in attribute["values"]]
+        attributes = [attribute["type"].dump() + value.dump()
+                      for attribute in signer["unsigned_attrs"] for value in attribute["values"]]
         index = sequence(
             algos.DigestAlgorithm({"algorithm": "sha256"}).dump(),
             sequence(*(digest(member.dump()) for member in signed["certificates"])),
@@ -191,6 +195,14 @@ class Maker:
         token["content"]["signer_infos"][0]["unsigned_attrs"] = [attribute("0.4.0.19122.1.5", index)]
         signer["unsigned_attrs"].append(attribute("0.4.0.1733.2.4", token.dump()))
         return cms.ContentInfo.load(info.dump(force=True)).dump()
+
+
+def countersigned(data):
+    """With a countersignature, which is the signature itself: nobody judges it."""
+    info = cms.ContentInfo.load(data)
+    signer = info["content"]["signer_infos"][0]
+    signer["unsigned_attrs"] = [cms.CMSAttribute({"type": "counter_signature", "values": [cms.SignerInfo.load(signer.dump())]})]
+    return info.dump(force=True)
 
 
 def without_certificate(data, unwanted):
@@ -247,7 +259,7 @@ def pdf_rows(table, maker, pki):
     table.add("pdf-no-revocation-data", good, crls=[])
     table.add("pdf-stale-revocation-data", good, crls=pki.crls("2025-08-01"))
     table.add("pdf-tampered", flip(good, b"595"))
-    signature = good.index(b"/Contents <") + len(b"/Contents <") if b"/Contents <" in good else good.index(b"/Contents<") + len(b"/Contents<")
+    signature = re.search(rb"/Contents\s*<(?=[0-9a-fA-F]{8})", good).end()
     table.add("pdf-tampered-signature", tamper_value(good, signature))
     table.add("pdf-timestamped", maker.pdf(pki.alice, stamp="2025-03-01"))
     table.add("pdf-expired-but-timestamped", maker.pdf(pki.old, stamp="2025-03-01"), crls=pki.crls("2025-05-31") + pki.crls(NOW))
@@ -325,7 +337,8 @@ def cms_rows(table, maker, pki, work):
     table.add("cms-cades-t", maker.cms(pki.alice, content, cades=True, stamp="2025-03-01"), content=content)
     table.add("cms-cades-t-expired", maker.cms(pki.old, content, cades=True, stamp="2025-03-01"), content=content,
               crls=pki.crls("2025-05-31") + pki.crls(NOW))
-    archived = maker.archive(maker.cms(pki.alice, content, cades=True, stamp="2025-03-01"), content, "2026-06-01", pki.tsu2, pki.crls("2026-05-30"))
+    stamped = maker.cms(pki.alice, content, cades=True, stamp="2025-03-01")
+    archived = maker.archive(stamped, content, "2026-06-01", pki.tsu2, pki.crls("2026-05-30"))
     later = {"at": "2029-09-01", "crls": [pki.tsa_root.crl("2029-09-01")], "content": content}
     table.add("cms-cades-lta", archived, **later)
     table.add("cms-cades-lta-cut", without_certificate(archived, pki.ca.der), **later)
@@ -335,6 +348,7 @@ def cms_rows(table, maker, pki, work):
     table.add("cms-content-timestamp-contradicts",
               maker.cms(pki.old, content, cades=True, stamp="2025-03-01", content_stamp="2025-04-01"), content=content,
               crls=pki.crls("2025-05-31") + pki.crls(NOW))
+    table.add("cms-countersigned", countersigned(maker.cms(pki.alice, content)), content=content)
     table.add("cms-pss", maker.cms(pki.rsa, content, pss=True), content=content)
     table.add("cms-ed25519", maker.cms(pki.edwards, content, digest="sha512"), content=content)
     table.add("cms-sha1", maker.cms(pki.rsa, content, digest="sha1"), content=content)

@@ -1,5 +1,5 @@
-"""pyHanko's judgement of the rows of signatures.py whose time is given: EN 319 102-1 as it understands it. The process runs in that time, because its
-validation of the past begins at the real one."""
+"""pyHanko's judgement of the rows of signatures.py whose time is given: EN 319 102-1 as it understands it. The process runs in
+that time, because its validation of the past begins at the real one."""
 
 import asyncio
 import datetime
@@ -38,6 +38,7 @@ def spec(work, crls):
         local_knowledge=knowledge,
         key_usage_settings=KeyUsageConstraints(key_usage={"digital_signature", "non_repudiation"}, match_all_key_usages=False))
 
+
 async def judge_pdf(data, at, spec, _content):
     """Each signature by basic validation, then with time, then long-term, until one passes."""
     reader = PdfFileReader(io.BytesIO(data))
@@ -62,6 +63,7 @@ async def judge_pdf(data, at, spec, _content):
             modified = None
         found.append({"name": embedded.field_name, "ades": final(said), "said": said, "modified": modified})
     return found
+
 
 async def judge_cms(data, at, spec, content):
     """The same for the one signer that pyHanko takes."""

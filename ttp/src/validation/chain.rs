@@ -251,7 +251,10 @@ impl Evaluation {
                 self.evidence(context, path, index, &status, known_good);
                 let has_expired = moment.at > certificate.validity().not_after;
                 let not_revoked = self.subs.iter_mut().find(|sub| {
-                    is_target && has_expired && matches!(sub, SubIndication::OutOfBoundsNoPoe { certificate: out } if out.digest == certificate.digest())
+                    let is_this = |out: &CertificateRef| out.digest == certificate.digest();
+                    is_target
+                        && has_expired
+                        && matches!(sub, SubIndication::OutOfBoundsNoPoe { certificate } if is_this(certificate))
                 });
                 if let Some(sub) = not_revoked {
                     *sub = SubIndication::OutOfBoundsNotRevoked { certificate: (&**certificate).into() };

@@ -4,7 +4,7 @@
 use std::borrow::Cow;
 
 use super::archive;
-use super::chain::{Evaluation, Moment, evaluate, worst};
+use super::chain::{Evaluation, Moment, algorithm, evaluate, worst};
 use super::cms::{self, SignedData, SignerInfo};
 use super::constraint;
 use super::context::{Context, Role};
@@ -15,7 +15,9 @@ use super::signer::{Integrity, Signed};
 use super::token::TstInfo;
 use crate::validation::ber::Reader;
 use crate::asn1::der;
+use crate::crypto::Hash;
 use crate::digest::Digest;
+use crate::path::Matter;
 use crate::time::Timestamp;
 
 /// How many timestamps a signature may carry.
@@ -221,21 +223,21 @@ fn whole(
     found
 }
 
-/// What proof of an earlier existence would help, and until when it would have to be.
+/// What proof of an earlier existence would help, for which certificate, and until when it would have to be.
 fn older(found: &Evaluation, known: Timestamp) -> Option<Missing> {
     let end = found.subs.iter().filter_map(|sub| match sub {
-        SubIndication::RevokedNoPoe { revoked_at, .. } | SubIndication::RevokedCaNoPoe { revoked_at, .. } => {
-            Some(*revoked_at)
-        }
+        SubIndication::RevokedNoPoe { certificate, revoked_at, .. }
+        | SubIndication::RevokedCaNoPoe { certificate, revoked_at } => Some((*revoked_at, Some(certificate))),
         SubIndication::OutOfBoundsNoPoe { certificate } | SubIndication::OutOfBoundsNotRevoked { certificate } => {
-            Some(certificate.not_after)
+            Some((certificate.not_after, Some(certificate)))
         }
-        SubIndication::CryptoConstraintsFailureNoPoe { accepted_until, .. } => *accepted_until,
+        SubIndication::CryptoConstraintsFailureNoPoe { accepted_until, .. } => accepted_until.map(|end| (end, None)),
         _ => None,
     });
-    end.min().filter(|end| *end <= known).map(|end| Missing {
+    let (end, certificate) = end.min_by_key(|(end, _)| *end).filter(|(end, _)| *end <= known)?;
+    Some(Missing {
         what: "proof of existence",
-        certificate: None,
+        certificate: certificate.cloned(),
         for_time: Some(end),
         note: format!("a timestamp over the signature from before {end}"),
     })
@@ -414,6 +416,7 @@ pub(super) fn timestamp(
     let mut report = judge(context, subject);
     report.token = Some(by);
     plausible(context, &mut report, tst.gen_time);
+    imprint_hash(context, &mut report, tst.hash);
     let passed = report.conclusion == Conclusion::PASSED;
     (report, passed.then_some((tst.gen_time, by)))
 }
@@ -453,6 +456,19 @@ pub(super) fn plausible(context: &Context<'_>, report: &mut SignatureReport, gen
         report.conclusion = SubIndication::SigConstraintsFailure { constraints: vec![constraint::GEN_TIME] }.into();
     }
     report.constraints.append(&mut answers.0);
+}
+
+/// The imprint's hash is accepted when the token is proved to have existed: whoever finds a second document of the same hash
+/// later could have it stamped with the first.
+fn imprint_hash(context: &Context<'_>, report: &mut SignatureReport, hash: Option<Hash>) {
+    let judged = hash.map(|hash| context.policy.algorithms.judge(Matter::Hash(hash), report.judged_at));
+    let Some(Err(refusal)) = judged else { return };
+    let mut answers = Answers::default();
+    answers.note(constraint::ALGORITHMS, Some("the imprint"), Err(refusal.to_string()));
+    report.constraints.append(&mut answers.0);
+    if report.conclusion == Conclusion::PASSED {
+        report.conclusion = algorithm(format!("the imprint: {}", refusal.matter), refusal.until, None).into();
+    }
 }
 
 impl SignatureReport {

@@ -3,12 +3,12 @@
 //!
 //! Every published forgery of PDF signatures is made of a file that one reader takes for another than its neighbour:
 //!
-//! | attack | what stops it here |
-//! |---|---|
-//! | universal forgery: no or absurd /Contents or /ByteRange | a signature that does not read is TOTAL-FAILED, never absent |
-//! | incremental saving: objects behind the signed octets, without a cross-reference section or with an old one | nothing is repaired; what follows a signature must be sections and their objects and nothing else |
-//! | wrapping: signed octets moved, others in their place | the gap of /ByteRange is exactly the /Contents string of the very dictionary |
-//! | shadow documents: hidden before, shown by an update | an update may change only what `changes.rs` permits |
+//! - **Universal forgery**, no or absurd /Contents or /ByteRange: a signature that does not read is TOTAL-FAILED, never absent.
+//! - **Incremental saving**, objects behind the signed octets without a cross-reference section or with an old one: nothing is
+//!   repaired; what follows a signature must be sections and their objects and nothing else.
+//! - **Wrapping**, signed octets moved and others in their place: the gap of /ByteRange is exactly the /Contents string of
+//!   the very dictionary.
+//! - **Shadow documents**, hidden before and shown by an update: an update may change only what `changes.rs` permits.
 //!
 //! Out of scope: signatures within encrypted documents, usage rights, XFA forms, what a page looks like.
 

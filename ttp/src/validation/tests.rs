@@ -202,6 +202,15 @@ fn tokens_by_themselves() {
     assert_eq!(said(&world.judge(Subject::Pdf(&token), |_| {})), "FORMAT_FAILURE");
 }
 
+#[test]
+fn encrypted_documents_are_not_judged() {
+    let world = World::new();
+    let pdf = b"%PDF-1.7\nxref\n0 0\ntrailer\n<< /Root 1 0 R /Encrypt 2 0 R >>\nstartxref\n9\n%%EOF\n";
+    let report = world.judge(Subject::Pdf(pdf), |_| {});
+    assert_eq!(report.conclusion.indication, Indication::Indeterminate);
+    assert!(report.to_string().contains("the document is encrypted"), "{report}");
+}
+
 /// EN 319 102-1 §5.1: more validation data changes only what was INDETERMINATE.
 #[test]
 fn unrelated_material_changes_nothing() {
