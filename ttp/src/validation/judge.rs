@@ -4,6 +4,7 @@
 use std::borrow::Cow;
 
 use super::archive;
+use super::ber::Reader;
 use super::chain::{Evaluation, Moment, algorithm, evaluate, worst};
 use super::cms::{self, SignedData, SignerInfo};
 use super::constraint;
@@ -13,7 +14,6 @@ use super::oids;
 use super::report::{Answers, BestTime, Conclusion, Coverage, Kind, Missing, Process, SignatureReport};
 use super::signer::{Integrity, Signed};
 use super::token::TstInfo;
-use crate::validation::ber::Reader;
 use crate::asn1::der;
 use crate::crypto::Hash;
 use crate::digest::Digest;
