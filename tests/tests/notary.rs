@@ -198,5 +198,5 @@ fn bouncy_castle_claims_and_openssl_verifies() {
     run(&["prove", "--token", &it, "--url", world.server.url(), "--out", &proof]).expect(0);
     let verify = ["verify", &it, "--document", &document, "--request", &asked, "--proof", &proof, "--trust", &trust];
     let judged = json(run(&[&verify[..], &["--json", "--policy", "1.3.6.1.5.5.7.13.1"]].concat()).expect(0));
-    assert_eq!(of(&judged, "verdict"), "verified");
+    assert_eq!(of(&judged["report"], "verdict"), "verified");
 }
