@@ -256,6 +256,7 @@ struct Application {
 impl V1 {
     fn new() -> Self {
         let data = Data::demo();
+        data.set("notary.enabled", "true");
         let server = data.serve();
         let person = |name: &str| TlsClient::new(server.trust()).with_person(data.path(), name).build();
         let (officer, operator) = (person("officer"), person("operator"));
@@ -346,7 +347,19 @@ impl V1 {
         let nobody = json!({ "serials": ["4141414141414141"] });
         let arl = self.send(&self.stranger, "GET", "/crl/root.crl", "", &[]).body;
         let document = self.one_application().document.to_string().into_bytes();
+        let act = "/v1/notary/acts/AAECAwQFBgcICQoLDA0ODw";
+        let asked = json!({ "act": {
+            "t": "notary/request", "v": 1, "salt": "AAECAwQFBgcICQoLDA0ODw", "kind": "existence",
+            "documents": [{ "sha256": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE", "role": "original" }],
+        }});
         let posts = vec![
+            (&self.party, "/v1/notary/acts".to_owned(), json, asked.to_string().into_bytes()),
+            (&self.party, format!("{act}/signatures"), "application/jose", terms.bytes().to_vec()),
+            (&self.party, format!("{act}/withdraw"), json, b"{}".to_vec()),
+            of(act, "take", json!({})),
+            of(act, "release", json!({})),
+            of(act, "approve", json!({ "checked": ["identity"], "fee": { "amount": "1", "currency": "EUR" } })),
+            of(act, "refuse", json!({ "reason": "other" })),
             (&self.officer, "/v1/registrations".to_owned(), json, document),
             of(&waiting, "identity", identity()),
             of(&waiting, "approve", json!({})),

@@ -300,7 +300,9 @@ fn described(app: &App, id: ActId, known: &KnownAct, principal: &Principal, by: 
         return Ok(Value::Object(members));
     }
     let journal = app.service.journal().map_err(|fault| Problem::fault(&fault))?;
-    let open = journal.open.get(&id).ok_or_else(|| Problem::fault(&"an act is neither open nor recorded"))?;
+    // Its end is written and not published yet.
+    let deciding = || Problem::new(Code::ServerUnavailable, "the act is being decided at this moment");
+    let open = journal.open.get(&id).ok_or_else(deciding)?;
     Ok(Value::Object(of_open(id, open, by, principal.has(NotaryOfficer))))
 }
 

@@ -401,7 +401,7 @@ pub(super) async fn finish(request: Request, next: Next) -> Response {
     answer
 }
 
-/// The page of a code, in Markdown; also of those that timestamping answers with in its own protocol.
+/// The page of a code, in Markdown; also of those that timestamping and data validation answer with in protocols of their own.
 pub(super) fn page(code: &str) -> Option<&'static str> {
     PAGES.iter().find(|(name, _)| *name == code).map(|(_, page)| *page)
 }
@@ -426,6 +426,32 @@ const PAGES: &[(&str, &str)] = pages![
     "ca.reason",
     "ca.root",
     "ca.serial_taken",
+    "dvcs.critical_extension",
+    "dvcs.data_choice",
+    "dvcs.empty",
+    "dvcs.encrypted",
+    "dvcs.hash_algorithm",
+    "dvcs.hash_parameters",
+    "dvcs.imprint_length",
+    "dvcs.no_signer_certificate",
+    "dvcs.nonce_length",
+    "dvcs.not_a_request",
+    "dvcs.not_offered",
+    "dvcs.not_signed",
+    "dvcs.other_server",
+    "dvcs.policy",
+    "dvcs.requester",
+    "dvcs.signature",
+    "dvcs.signature_algorithm",
+    "dvcs.signer_not_good",
+    "dvcs.signers",
+    "dvcs.target_kind",
+    "dvcs.time",
+    "dvcs.too_long",
+    "dvcs.too_many_targets",
+    "dvcs.unavailable",
+    "dvcs.unknown_service",
+    "dvcs.version",
     "http.idempotency_key",
     "http.malformed",
     "http.media_type",
@@ -436,6 +462,20 @@ const PAGES: &[(&str, &str)] = pages![
     "keys.ceremony",
     "keys.not_rotated",
     "keys.not_taken",
+    "notary.already_signed",
+    "notary.checks_lacking",
+    "notary.full",
+    "notary.not_open",
+    "notary.not_requester",
+    "notary.not_signer",
+    "notary.not_taken",
+    "notary.own_act",
+    "notary.reason",
+    "notary.request",
+    "notary.signature",
+    "notary.signers",
+    "notary.stage",
+    "notary.taken_by_other",
     "party.not_registered",
     "party.not_suspended",
     "party.statement",
@@ -496,7 +536,8 @@ mod tests {
             let page = page(code.name()).unwrap_or_else(|| panic!("{} has no page", code.name()));
             assert!(page.contains(&format!("| {} |", code.status().as_u16())), "{}: another status", code.name());
         }
-        let own = PAGES.iter().filter(|(code, _)| !code.starts_with("timestamp."));
+        // Those of other protocols have no problem details.
+        let own = PAGES.iter().filter(|(code, _)| !code.starts_with("timestamp.") && !code.starts_with("dvcs."));
         assert!(own.clone().all(|(code, _)| Code::ALL.iter().any(|known| known.name() == *code)));
         assert_eq!(own.count(), Code::ALL.len());
     }

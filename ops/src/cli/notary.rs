@@ -38,7 +38,7 @@ pub(crate) enum NotaryCommand {
 /// officer. Only the documents' hashes are sent, unless --send is given: then the record says that the notary held them.
 #[derive(Debug, Args)]
 #[command(
-    after_help = "Example:\n  semper notary ask deed.pdf --kind existence --identity me/party-auth.p12 --out deed.act.jws"
+    after_help = "Example:\n  semper notary ask deed.pdf --kind existence --identity me/party-auth.p12 --out act.jws"
 )]
 pub(crate) struct NotaryAsk {
     /// The documents; the act is about the first.
@@ -83,7 +83,7 @@ pub(crate) struct NotaryShow {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper notary sign ACT deed.pdf --with me/party-legal.p12 --identity me/party-auth.p12")]
+  semper notary sign AAECAwQFBgcICQoLDA0ODw deed.pdf --with me/legal.p12 --identity me/auth.p12")]
 pub(crate) struct NotarySign {
     /// The act.
     #[arg(value_name = "ACT", allow_hyphen_values = true)]
@@ -103,9 +103,7 @@ pub(crate) struct NotarySign {
 
 /// Fetch the signed record of an act that ended.
 #[derive(Debug, Args)]
-#[command(
-    after_help = "Example:\n  semper notary record AAECAwQFBgcICQoLDA0ODw --out act.jws --identity me/party-auth.p12"
-)]
+#[command(after_help = "Example:\n  semper notary record AAECAwQFBgcICQoLDA0ODw --out act.jws --identity me/auth.p12")]
 pub(crate) struct NotaryRecord {
     /// The act.
     #[arg(value_name = "ACT", allow_hyphen_values = true)]
@@ -162,7 +160,7 @@ pub(crate) struct NotaryRelease {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper notary approve AAECAwQFBgcICQoLDA0ODw --checked identity,will --identity people/officer.p12")]
+  semper notary approve AAECAwQFBgcICQoLDA0ODw --checked identity,will --identity officer.p12")]
 pub(crate) struct NotaryApprove {
     /// The act.
     #[arg(value_name = "ACT", allow_hyphen_values = true)]
@@ -182,7 +180,7 @@ pub(crate) struct NotaryApprove {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper notary refuse AAECAwQFBgcICQoLDA0ODw --reason identity_not_proven --identity people/officer.p12")]
+  semper notary refuse AAECAwQFBgcICQoLDA0ODw --reason other --identity officer.p12")]
 pub(crate) struct NotaryRefuse {
     /// The act.
     #[arg(value_name = "ACT", allow_hyphen_values = true)]

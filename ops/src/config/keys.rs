@@ -186,7 +186,7 @@ mod tests {
             ("stores = { tsu-ec = \"main\" }".to_owned(), "there is no keys.tokens.main"),
             (good.replace("tsu-ec", "tsu-dsa"), "\"tsu-dsa\" is no key"),
             (good.replace("tsu-ec", "tls"), "tls cannot lie in a token: libssl"),
-            (good.replace("tsu-ec", "notary-act"), "this version makes no such key"),
+            (good.replace("tsu-ec", "archive-kek"), "this version makes no such key"),
             (good.replace("label = \"semper\"\n", ""), "either label or serial"),
             (good.replace("label", "serial = \"1\"\nlabel"), "either label or serial"),
             (good.replace("pin_env = \"SEMPER_PIN\"", ""), "either pin_file or pin_env"),

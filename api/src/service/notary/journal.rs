@@ -226,7 +226,7 @@ impl Service {
             let event = match event {
                 Ok(event) => event,
                 Err(fault) => {
-                    let _ = asked.answer.send(Err(fault.into()));
+                    let _ = asked.answer.send(Err(fault));
                     continue;
                 }
             };
@@ -324,9 +324,12 @@ impl Service {
         Ok(Entered { index, facts: Vec::new(), artefact })
     }
 
-    /// Whether the officer's certificate is good is asked at the turn, after its moment was read.
-    fn with_standing(&self, event: JournalEvent) -> Result<JournalEvent, ServiceFault> {
+    /// Whether the certificate of an officer, or of a signer, is good is asked at the turn, after its moment was read.
+    fn with_standing(&self, event: JournalEvent) -> Result<JournalEvent, NotaryFault> {
         Ok(match event {
+            JournalEvent::Sign(event) if !self.is_good(&event.certificate)? => {
+                return Err(NotaryFault::Signature("the certificate of its key is not good now".to_owned()));
+            }
             JournalEvent::Take(event) => {
                 JournalEvent::Take(Take { officer_good: self.is_good(&event.officer.certificate)?, ..event })
             }
