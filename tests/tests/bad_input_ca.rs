@@ -470,6 +470,7 @@ fn json_that_is_none_is_refused_everywhere() {
             let expected: &[&str] = match path.rsplit('/').next() {
                 Some("registrations" | "identity") => &["registration.document"],
                 Some("terms") => &["party.statement", "http.malformed"],
+                Some("signatures") => &["notary.signature", "http.malformed"],
                 _ => &["http.malformed"],
             };
             assert!(expected.contains(&code.as_str()), "{what}: {code}");
