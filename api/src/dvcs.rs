@@ -13,7 +13,7 @@ use http::{HeaderValue, StatusCode, header};
 use crate::{
     body::{self, has_media_type},
     router::App,
-    server::Peer,
+    server::{Peer, RequestId},
     tls::ClientCertificate,
 };
 
@@ -30,17 +30,19 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: HttpRequest) -> R
         return (StatusCode::SERVICE_UNAVAILABLE, [(header::RETRY_AFTER, "1")], "the service is stopping\n")
             .into_response();
     }
-    let peer = request.extensions().get::<(Peer, crate::server::RequestId)>().map(|(Peer(ip), _)| *ip);
-    if let Some(Err(exceeded)) = peer.map(|ip| service.quota.take(ip, Instant::now())) {
+    let who = request.extensions().get::<(Peer, RequestId)>().copied();
+    let id = who.map_or(RequestId::default(), |(_, id)| id);
+    if let Some(Err(exceeded)) = who.map(|(Peer(ip), _)| service.quota.take(ip, Instant::now())) {
         let headers = [(header::RETRY_AFTER, HeaderValue::from(exceeded.retry_after_secs))];
         return (StatusCode::TOO_MANY_REQUESTS, headers, "too many requests from this address\n").into_response();
     }
     let caller = request.extensions().get::<ClientCertificate>().map(|ClientCertificate(shown)| shown.clone());
-    let body = match body::read(&app.limits, request).await {
-        Ok(body) => body,
+    let room = service.rooms().map(|rooms| &rooms.plain);
+    let (body, _held) = match body::read_document(&app.limits, room, request).await {
+        Ok(read) => read,
         Err(response) => return response,
     };
-    let answer = service.validate_data(&body, caller.as_deref()).await.unwrap_or_else(|refused| {
+    let answer = service.validate_data(&body, caller.as_deref(), id).await.unwrap_or_else(|refused| {
         tracing::debug!(code = refused.refusal.code(), "a request of RFC 3029 was not taken up");
         refused.notice()
     });

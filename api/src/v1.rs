@@ -84,6 +84,8 @@ fn table() -> Vec<Row> {
         Row::post("/notary/acts", Party, notary::ask),
         Row::get("/notary/acts/{id}", PartyOr(notary::READERS), notary::show),
         Row::get("/notary/acts/{id}/record", PartyOr(notary::READERS), notary::record),
+        Row::get("/notary/acts/{id}/dvc", PartyOr(notary::READERS), notary::dvc),
+        Row::get("/notary/acts/{id}/report", PartyOr(notary::READERS), notary::report),
         Row::post("/notary/acts/{id}/signatures", Party, notary::sign),
         Row::post("/notary/acts/{id}/take", Roles(&[NotaryOfficer]), notary::take),
         Row::post("/notary/acts/{id}/release", Roles(&[NotaryOfficer]), notary::release),

@@ -5,83 +5,28 @@ mod world;
 use std::sync::Arc;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
-use http::{Method, StatusCode};
+use http::Method;
 use semper_ttp::{
-    asn1::Imprint,
     ca::crl::Reason,
-    cms::SignedData,
-    crypto::{
-        Signer, SoftKey,
-        jose::{Algorithm, Key},
-    },
-    digest::{Digest, ImprintAlgorithm},
+    crypto::jose::Key,
+    digest::Digest,
     evidence::{Aggregate, KeyId, KeyPurpose, Kind, NotaryKind, names},
     notary::{
         ActType, OfficerCheck, Outcome,
-        dvcs::{
-            Asked as Question,
-            request::build,
-            types::{CertInfo, Response},
-        },
+        dvcs::{Asked as Question, request::build, types::Response},
     },
     statement::{
-        Common, Jws, Origin, Salt, Statement, Unsigned,
+        Jws,
         act::{ActRecorded, Assurance, EventType, PrincipalRole},
-        contract::ContractSigned,
     },
 };
 use serde_json::{Value, json};
 use world::{
-    DAY_SECS, START,
+    DAY_SECS,
     http::{Asked, ask},
-    office::{Member, ORIGIN, Person, World, random},
+    notary::{CONTRACT, asked, claim, dvcs, information, open, place, request, signed},
+    office::{Person, World, random},
 };
-
-const CONTRACT: &[u8] = b"The seller sells, and the buyer buys.";
-
-/// A world whose notary is open.
-fn open(world: World) -> World {
-    world.service.certify_notary().unwrap();
-    world.service.begin_journal().unwrap();
-    world
-}
-
-fn request(kind: &str, signers: &[&Member]) -> Value {
-    let document = json!({ "sha256": semper_ttp::b64u::B64u(Digest::of(CONTRACT).0), "role": "original" });
-    let mut request = json!({
-        "t": "notary/request", "v": 1, "salt": semper_ttp::b64u::B64u(random()), "kind": kind, "documents": [document],
-    });
-    if !signers.is_empty() {
-        request["signers"] = signers.iter().map(|member| json!(member.id)).collect();
-    }
-    request
-}
-
-async fn asked(world: &World, who: &Member, kind: &str, signers: &[&Member]) -> Value {
-    let (status, answer) = world.post(&who.login, "/v1/notary/acts", &json!({ "act": request(kind, signers) })).await;
-    assert_eq!(status, 201, "{answer}");
-    answer
-}
-
-fn place(act: &Value, what: &str) -> String {
-    format!("/v1/notary/acts/{}{what}", act["act"].as_str().unwrap())
-}
-
-/// The statement by which a party signs for an act.
-fn signed(act: &Value, document: &[u8], member: &Member, key: &SoftKey) -> Vec<u8> {
-    let thumbprint = Key::from_spki_der(key.spki_der()).unwrap().thumbprint();
-    let body = ContractSigned {
-        act: act["act"].as_str().unwrap().parse().unwrap(),
-        document: Digest::of(document).into(),
-        service: Origin::new(ORIGIN).unwrap(),
-        party: member.id,
-        key: thumbprint,
-    };
-    let common = Common { salt: Salt(semper_ttp::b64u::B64u(random())), iat: START.into(), x: None, shown: None };
-    let unsigned = Unsigned::new(&Statement { common, body }, Algorithm::Es256, thumbprint).unwrap();
-    let signature = key.sign_raw(unsigned.message()).unwrap();
-    unsigned.finish(&signature).unwrap().bytes().to_vec()
-}
 
 /// The record of an act, verified by the certificate that it names.
 async fn record(world: &World, who: &Person, act: &Value) -> ActRecorded {
@@ -307,29 +252,11 @@ async fn a_start_goes_on() {
     assert!(world.service.reader().last_step(&Aggregate::of_key(key).0).unwrap().is_some());
 }
 
-async fn dvcs(world: &World, body: Vec<u8>) -> (StatusCode, Vec<u8>) {
-    let answer =
-        ask(&world.service, Asked::secure("POST", "/dvcs").with("content-type", "application/dvcs").octets(body)).await;
-    assert_eq!(answer.header("content-type"), "application/dvcs");
-    (answer.status, answer.body)
-}
-
-fn claim() -> Question {
-    let digest = Digest::of(CONTRACT).0.to_vec();
-    Question::Claim(Imprint { algorithm: ImprintAlgorithm::Sha256, null_parameters: false, digest })
-}
-
 #[tokio::test]
 async fn a_claim_of_possession_gets_its_certificate() {
     let world = open(World::new());
     let (status, dvc) = dvcs(&world, build(&claim(), Some(&[1, 2, 3, 4]))).await;
     assert_eq!(status, 200);
-    let information = |dvc: &[u8]| -> CertInfo {
-        match Response::parse(SignedData::parse(dvc).unwrap().content.unwrap()).unwrap() {
-            Response::CertInfo(information) => *information,
-            other => panic!("{other:?}"),
-        }
-    };
     let read = information(&dvc);
     assert_eq!(read.imprint.digest, Digest::of(CONTRACT).0);
     let entry = world.service.reader().find_digest(Digest::of(&dvc).as_bytes()).unwrap().unwrap();

@@ -135,13 +135,16 @@ impl World {
             "pdf" => Subject::Pdf(&bytes),
             _ => Subject::Cms { bytes: &bytes, detached: detached.as_deref() },
         };
+        let at = Timestamp::from_rfc3339(text("at")).unwrap();
         let inputs = Inputs {
             subject,
             signer_anchors: &self.signers,
             timestamp_anchors: &self.timestamps,
             material: &material,
             timestamps: &[],
-            at: Timestamp::from_rfc3339(text("at")).unwrap(),
+            at,
+            now: at,
+            source: None,
             policy: &self.policy,
         };
         let report = validate(&inputs);

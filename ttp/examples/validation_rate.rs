@@ -34,6 +34,8 @@ fn main() {
         material: &material,
         timestamps: &[],
         at,
+        now: at,
+        source: None,
         policy: &policy,
     };
     let report = validate(&inputs);

@@ -25,6 +25,8 @@ pub enum PolicyName {
     Terms,
     /// Who holds which trusted role.
     Roles,
+    /// By what signatures are judged, and whose are trusted.
+    Validation,
     /// A certificate profile, by its own name.
     Profile(String),
 }
@@ -40,7 +42,7 @@ impl PolicyName {
     #[must_use]
     pub const fn media_type(&self) -> &'static str {
         match self {
-            Self::Settings => "application/json",
+            Self::Settings | Self::Validation => "application/json",
             Self::Terms => "text/markdown; charset=utf-8",
             Self::Roles | Self::Profile(_) => "application/toml",
         }
@@ -49,18 +51,19 @@ impl PolicyName {
     /// The name whose history has `document` in it: histories tell their names to nobody.
     #[must_use]
     pub fn of(history: Aggregate, document: &[u8]) -> Option<Self> {
-        let fixed = [Self::Settings, Self::Terms, Self::Roles].into_iter();
+        let fixed = [Self::Settings, Self::Terms, Self::Roles, Self::Validation].into_iter();
         fixed.chain(profile_name(document)).find(|name| name.aggregate() == history)
     }
 }
 
-/// `settings`, `terms`, `roles`, `profile/NAME`.
+/// `settings`, `terms`, `roles`, `validation`, `profile/NAME`.
 impl fmt::Display for PolicyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Settings => f.write_str("settings"),
             Self::Terms => f.write_str("terms"),
             Self::Roles => f.write_str("roles"),
+            Self::Validation => f.write_str("validation"),
             Self::Profile(name) => write!(f, "profile/{name}"),
         }
     }

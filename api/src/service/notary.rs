@@ -11,6 +11,7 @@ mod desk;
 mod dvcs;
 mod find;
 mod journal;
+mod judging;
 mod record;
 
 use std::collections::BTreeSet;
@@ -23,15 +24,20 @@ use semper_ttp::{
     notary::{ActType, NotaryRefusal},
     statement::StatementFault,
 };
+use tokio::sync::Semaphore;
 
 pub(super) use self::desk::NotaryKey;
 use self::{desk::Desks, journal::Waiting};
 pub use self::{dvcs::DvcsSettings, find::KnownAct};
 pub(crate) use self::{
-    journal::{Job, Making},
+    journal::{DvcParts, Job, Making},
     record::{OfficersWord, RecordParts},
 };
-use super::{ServiceFault, act::Repetition};
+use super::{Service, ServiceFault, act::Repetition};
+use crate::body::Room;
+
+/// What stands around a document in a request, at most: signature and certificates, or the act that is asked for.
+const AROUND_BYTES: usize = 64 << 10;
 
 /// What a notary rests on.
 pub struct NotaryParts {
@@ -54,6 +60,10 @@ pub struct NotarySettings {
     pub life_secs: u64,
     /// Jobs that may wait for their turn.
     pub queue_max: usize,
+    /// The longest document that is taken, octets.
+    pub document_bytes_max: usize,
+    /// How many octets of documents are taken at once.
+    pub documents_in_flight_bytes: usize,
 }
 
 /// The same within the service.
@@ -61,18 +71,44 @@ pub(crate) struct Notary {
     pub(super) desks: Desks,
     pub(crate) settings: NotarySettings,
     waiting: Waiting,
+    /// One permit for each core: judging computes.
+    judging: Semaphore,
+    /// For documents as they come, and in JSON.
+    pub(crate) rooms: Rooms,
+}
+
+/// Where documents are taken.
+pub(crate) struct Rooms {
+    /// As they are.
+    pub(crate) plain: Room,
+    /// In base64, with what stands around it.
+    pub(crate) json: Room,
 }
 
 impl From<NotaryParts> for Notary {
     fn from(NotaryParts { act, dvcs, settings }: NotaryParts) -> Self {
         let waiting = Waiting::new(settings.queue_max);
-        Self { desks: Desks::new(act, dvcs), settings, waiting }
+        let cores = std::thread::available_parallelism().map_or(1, usize::from);
+        let in_base64 = |bytes: usize| bytes.div_ceil(3) * 4;
+        let (one, all) = (settings.document_bytes_max, settings.documents_in_flight_bytes);
+        let rooms = Rooms {
+            plain: Room::new(one + AROUND_BYTES, all),
+            json: Room::new(in_base64(one) + AROUND_BYTES, in_base64(all)),
+        };
+        Self { desks: Desks::new(act, dvcs), settings, waiting, judging: Semaphore::new(cores), rooms }
     }
 }
 
 impl Drop for Notary {
     fn drop(&mut self) {
         self.waiting.close();
+    }
+}
+
+impl Service {
+    /// Where documents are taken, if this is a notary.
+    pub(crate) fn rooms(&self) -> Option<&Rooms> {
+        self.notary.as_ref().map(|notary| &notary.rooms)
     }
 }
 
@@ -103,9 +139,9 @@ pub enum NotaryFault {
     /// Somebody who is to sign cannot.
     #[error("{0}")]
     Signer(String),
-    /// What this service does not certify.
-    #[error("this service certifies no {}", .0.name())]
-    Kind(ActType),
+    /// What is asked for needs more, or something else.
+    #[error("{0}")]
+    Request(&'static str),
     /// The service itself.
     #[error(transparent)]
     Fault(#[from] ServiceFault),

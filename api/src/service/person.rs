@@ -77,7 +77,7 @@ impl Service {
     }
 
     /// The certificate with this digest, if an entry has it.
-    fn logged_certificate(&self, digest: &Digest) -> Result<Option<Certificate>, ServiceFault> {
+    pub(super) fn logged_certificate(&self, digest: &Digest) -> Result<Option<Certificate>, ServiceFault> {
         let Some(index) = self.reader().find_digest(digest.as_bytes())? else { return Ok(None) };
         let der = self.reader().artefact(index)?.unwrap_or_default();
         Ok(Certificate::from_der(&der).ok())

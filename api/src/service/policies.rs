@@ -18,6 +18,7 @@ use semper_ttp::evidence::{Aggregate, Fact, Kind, OpsFact, OpsKind, Recorded, na
 use semper_ttp::policy::roles::{RolesFault, TrustedRoles};
 use semper_ttp::policy::{Policy, PolicyName, WITHDRAWN};
 use semper_ttp::time::Timestamp;
+use semper_ttp::validation::Rules;
 
 use super::{Service, ServiceFault, act::ATTEMPTS_MAX, draft};
 
@@ -33,6 +34,7 @@ pub struct Policies {
     documents: BTreeMap<PolicyName, Policy>,
     profiles: BTreeMap<String, Arc<Profile>>,
     roles: TrustedRoles,
+    validation: Arc<Rules>,
 }
 
 impl Policies {
@@ -58,6 +60,12 @@ impl Policies {
     /// The terms that applicants accept.
     pub fn set_terms(&mut self, bytes: Vec<u8>) {
         self.set(Policy { name: PolicyName::Terms, bytes });
+    }
+
+    /// By what signatures are judged.
+    pub fn set_validation(&mut self, rules: Rules) {
+        self.set(Policy { name: PolicyName::Validation, bytes: rules.document().to_vec() });
+        self.validation = Arc::new(rules);
     }
 
     /// Who holds which trusted role.
@@ -112,6 +120,12 @@ impl Policies {
     #[must_use]
     pub fn terms(&self) -> Option<&[u8]> {
         self.documents.get(&PolicyName::Terms).map(|policy| &policy.bytes[..])
+    }
+
+    /// By what signatures are judged: the built-in policy, unless something else was set.
+    #[must_use]
+    pub const fn validation(&self) -> &Arc<Rules> {
+        &self.validation
     }
 
     /// Who holds which trusted role.

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use axum::extract::{FromRequest, Request};
+use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
 use semper_ledger::sequencer::Idempotency;
@@ -11,6 +12,7 @@ use serde::de::DeserializeOwned;
 
 use super::{Code, problem::Problem, route::Admits};
 use crate::{
+    body::Held,
     router::App,
     service::{ActFault, CredentialFault, PartyFault, RegistrationFault, RevokeFault, ServiceFault},
 };
@@ -29,6 +31,19 @@ impl FromRequest<Arc<App>> for Body {
     }
 }
 
+/// A JSON body that may hold documents, with the room that it has.
+pub(super) struct DocumentBody(pub(super) Bytes, pub(super) Held);
+
+impl FromRequest<Arc<App>> for DocumentBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let room = app.service.rooms().map(|rooms| &rooms.json);
+        let read = async |request| crate::body::read_document(&app.limits, room, request).await;
+        of_type_by(request, app, "application/json", read).await.map(|(bytes, held)| Self(bytes, held))
+    }
+}
+
 /// A statement as received: a JWS in compact form.
 pub(super) struct StatementBody(pub(super) Bytes);
 
@@ -41,16 +56,25 @@ impl FromRequest<Arc<App>> for StatementBody {
 }
 
 async fn of_type(request: Request, app: &Arc<App>, media_type: &'static str) -> Result<Bytes, Problem> {
+    of_type_by(request, app, media_type, async |request| crate::body::read(&app.limits, request).await).await
+}
+
+async fn of_type_by<T>(
+    request: Request,
+    app: &Arc<App>,
+    media_type: &'static str,
+    read: impl AsyncFnOnce(Request) -> Result<T, Response>,
+) -> Result<T, Problem> {
     if !crate::body::has_media_type(request.headers(), media_type) {
         return Err(Problem::new(Code::HttpMediaType, format!("the body is {media_type}")));
     }
     // A certificate may be revoked between the headers and the last octet of a slow body: nothing is done for it then.
     let admitted = request.extensions().get::<Admits>().map(|admits| (*admits, request.extensions().clone()));
-    let bytes = crate::body::read(&app.limits, request).await.map_err(|response| Problem::of(response.status()))?;
+    let body = read(request).await.map_err(|response| Problem::of(response.status()))?;
     if let Some((admits, extensions)) = admitted {
         super::route::admitted(app, admits, &extensions)?;
     }
-    Ok(bytes)
+    Ok(body)
 }
 
 /// Reads JSON: one object without a member twice, and none that is not known.

@@ -15,7 +15,10 @@ use http::{HeaderMap, HeaderValue, StatusCode, header};
 use semper_ledger::sequencer::Idempotency;
 use semper_ttp::digest::Digest;
 use semper_ttp::id::ActId;
-use semper_ttp::notary::{Checks, JournalFact, OfficerCheck, OpenAct, Reason, RecordedAct, Stage, request::ActRequest};
+use semper_ttp::notary::{
+    Checks, JournalFact, OfficerCheck, OpenAct, Reason, RecordedAct, Stage,
+    request::{ActRequest, RequestedDocument},
+};
 use semper_ttp::policy::person::{Officer, Person};
 use semper_ttp::policy::roles::TrustedRole::{self, Auditor, NotaryOfficer};
 use semper_ttp::statement::act::{Fee, Recording};
@@ -23,7 +26,7 @@ use serde::Deserialize;
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
-use super::body::{self, Body, StatementBody, idempotency};
+use super::body::{self, Body, DocumentBody, StatementBody, idempotency};
 use super::principal::Principal;
 use super::problem::{Code, Problem};
 use crate::router::App;
@@ -49,7 +52,7 @@ pub(super) async fn ask(
     State(app): State<Arc<App>>,
     principal: Principal,
     headers: HeaderMap,
-    Body(bytes): Body,
+    DocumentBody(bytes, _held): DocumentBody,
 ) -> Result<Response, Problem> {
     let malformed = |why: String| Problem::new(Code::HttpMalformed, why);
     semper_ttp::json::read_object(&bytes).map_err(|fault| malformed(fault.to_string()))?;
@@ -57,29 +60,26 @@ pub(super) async fn ask(
     let wrong = |why: String| Problem::new(Code::NotaryRequest, why);
     let request_bytes = act.get().as_bytes().to_vec();
     let request = ActRequest::parse(&request_bytes).map_err(|fault| wrong(fault.to_string()))?;
-    let sizes = match contents {
-        None => vec![None; request.documents.len()],
-        Some(contents) => shown(&request, &contents).map_err(wrong)?,
-    };
+    let contents = contents.map(|contents| shown(&request, contents)).transpose().map_err(wrong)?;
     let repetition = idempotency(&headers, &principal.digest(), "act", &[], &request_bytes)?;
     let by = acting(&app, &principal)?;
-    let act = app.service.ask_for_act(request, request_bytes, sizes, by, repetition).await?;
+    let act = app.service.ask_for_act(request, request_bytes, contents, by, repetition).await?;
     let place = HeaderValue::try_from(format!("/v1/notary/acts/{act}")).expect("base64url is ASCII");
     let answer = now(&app, act, &principal, &by)?;
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], answer).into_response())
 }
 
-/// How long each document is, if these are its octets.
-fn shown(request: &ActRequest, contents: &[String]) -> Result<Vec<Option<u64>>, String> {
+/// The octets of the documents, if these are they.
+fn shown(request: &ActRequest, contents: Vec<String>) -> Result<Vec<Vec<u8>>, String> {
     if contents.len() != request.documents.len() {
         return Err(format!("contents: {} for {} documents", contents.len(), request.documents.len()));
     }
-    let of_one = |(place, (document, content)): (usize, (&semper_ttp::notary::request::RequestedDocument, &String))| {
+    let of_one = |(place, (document, content)): (usize, (&RequestedDocument, String))| {
         let octets = BASE64_STANDARD.decode(content).map_err(|_| format!("contents: {place} is not base64"))?;
         if Digest::of(&octets) != document.sha256.into() {
             return Err(format!("contents: {place} has another SHA-256 than its document"));
         }
-        Ok(Some(octets.len() as u64))
+        Ok(octets)
     };
     request.documents.iter().zip(contents).enumerate().map(of_one).collect()
 }
@@ -103,6 +103,29 @@ pub(super) async fn record(
     let (known, _) = visible(&app, act, &principal).await?;
     let (index, _) = known.recorded().ok_or_else(|| Problem::new(Code::HttpNotFound, "the act has not ended yet"))?;
     document(&app, index, "application/jose")
+}
+
+/// `GET /v1/notary/acts/{id}/dvc`: the data validation certificate, as it was released.
+pub(super) async fn dvc(
+    State(app): State<Arc<App>>,
+    Path(act): Path<ActId>,
+    principal: Principal,
+) -> Result<Response, Problem> {
+    let (known, _) = visible(&app, act, &principal).await?;
+    let (index, _) =
+        known.validated().ok_or_else(|| Problem::new(Code::HttpNotFound, "the act is none of RFC 3029"))?;
+    document(&app, *index, "application/dvcs")
+}
+
+/// `GET /v1/notary/acts/{id}/report`: what the validation gave, as it is kept.
+pub(super) async fn report(
+    State(app): State<Arc<App>>,
+    Path(act): Path<ActId>,
+    principal: Principal,
+) -> Result<Response, Problem> {
+    let (known, _) = visible(&app, act, &principal).await?;
+    let index = known.report().ok_or_else(|| Problem::new(Code::HttpNotFound, "nothing was validated for the act"))?;
+    document(&app, index, "application/json")
 }
 
 /// `POST /v1/notary/acts/{id}/signatures`: a statement `contract/signed`.
@@ -297,6 +320,16 @@ fn described(app: &App, id: ActId, known: &KnownAct, principal: &Principal, by: 
         members.insert("entry".to_owned(), entry.into());
         members.insert("allowed_actions".to_owned(), json!([]));
         members.insert("record".to_owned(), format!("/v1/notary/acts/{id}/record").into());
+        if known.report().is_some() {
+            members.insert("report".to_owned(), format!("/v1/notary/acts/{id}/report").into());
+        }
+        return Ok(Value::Object(members));
+    }
+    if let Some((entry, fact)) = known.validated() {
+        let mut members = object(of_fact(*entry, fact));
+        members.insert("allowed_actions".to_owned(), json!([]));
+        members.insert("dvc".to_owned(), format!("/v1/notary/acts/{id}/dvc").into());
+        members.insert("report".to_owned(), format!("/v1/notary/acts/{id}/report").into());
         return Ok(Value::Object(members));
     }
     let journal = app.service.journal().map_err(|fault| Problem::fault(&fault))?;
@@ -406,7 +439,7 @@ fn of_fact(entry: u64, fact: &JournalFact) -> Value {
             "subject": subject.to_string(),
             "state": "opened",
         })),
-        JournalFact::Signed { .. } | JournalFact::Assigned { .. } => Map::new(),
+        JournalFact::Signed { .. } | JournalFact::Assigned { .. } | JournalFact::Reported { .. } => Map::new(),
     };
     members.insert("entry".to_owned(), entry.into());
     Value::Object(members)
@@ -423,7 +456,7 @@ impl From<NotaryFault> for Problem {
             NotaryFault::NotReady => Self::new(Code::ServerUnavailable, fault.to_string()),
             NotaryFault::KeyReused => Self::key_reused(),
             NotaryFault::Busy => Self::new(Code::ServerBusy, fault.to_string()),
-            NotaryFault::Record(_) | NotaryFault::Kind(_) => Self::new(Code::NotaryRequest, fault.to_string()),
+            NotaryFault::Record(_) | NotaryFault::Request(_) => Self::new(Code::NotaryRequest, fault.to_string()),
             NotaryFault::Signature(why) => Self::new(Code::NotarySignature, why),
             NotaryFault::Signer(why) => Self::new(Code::NotarySigners, why),
             NotaryFault::Fault(fault) => fault.into(),

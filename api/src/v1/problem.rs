@@ -294,6 +294,7 @@ impl From<NotaryRefusal> for Code {
             NotaryRefusal::Clock { .. } => Self::CaClock,
             NotaryRefusal::AlreadyOpen
             | NotaryRefusal::NothingToWaitFor
+            | NotaryRefusal::Report
             | NotaryRefusal::NoContract
             | NotaryRefusal::NotExpired { .. } => Self::ServerFault,
         }
@@ -447,6 +448,7 @@ const PAGES: &[(&str, &str)] = pages![
     "dvcs.signers",
     "dvcs.target_kind",
     "dvcs.time",
+    "dvcs.time_form",
     "dvcs.too_long",
     "dvcs.too_many_targets",
     "dvcs.unavailable",

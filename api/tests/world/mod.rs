@@ -4,6 +4,7 @@
 
 pub(crate) mod certified;
 pub(crate) mod http;
+pub(crate) mod notary;
 pub(crate) mod office;
 pub(crate) mod openapi;
 
@@ -395,8 +396,9 @@ fn parts(
 fn notary(disk: &Disk) -> NotaryParts {
     let [act, dvcs] = disk.notary.each_ref().map(|key| -> Arc<dyn Signer> { key.clone() });
     let accepted =
-        Accepted { bytes_max: 1 << 16, hashes: ImprintAlgorithm::ALL.to_vec(), targets_max: 4, own_names: None };
-    let dvcs_settings = DvcsSettings { accepted, policy: TEST_POLICY.parse().unwrap(), signed_only: false };
+        Accepted { bytes_max: 1 << 18, hashes: ImprintAlgorithm::ALL.to_vec(), targets_max: 4, own_names: None };
+    let dvcs_settings =
+        DvcsSettings { accepted, policy: TEST_POLICY.parse().unwrap(), policy_with_token: None, signed_only: false };
     NotaryParts {
         act: (KeyId::new(KeyPurpose::NotaryAct, 1), act),
         dvcs: (KeyId::new(KeyPurpose::NotaryDvcs, 1), dvcs),
@@ -405,6 +407,8 @@ fn notary(disk: &Disk) -> NotaryParts {
             dvcs: dvcs_settings,
             life_secs: u64::from(30 * DAY_SECS),
             queue_max: 1_000,
+            document_bytes_max: 1 << 18,
+            documents_in_flight_bytes: 1 << 20,
         },
     }
 }

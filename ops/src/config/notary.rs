@@ -9,6 +9,7 @@ use serde::Deserialize;
 use super::{ClockSource, Config, Faults, TEST_POLICY};
 
 const DAY_SECS: u64 = 24 * 3600;
+const MIB: u64 = 1 << 20;
 
 /// `[notary]`: whether this service is one, and how it acts.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -18,7 +19,10 @@ pub(crate) struct Notary {
     pub(crate) officer_decides: Vec<String>,
     pub(crate) open_days: u16,
     pub(crate) queue_max: u32,
+    pub(crate) document_bytes_max: u64,
+    pub(crate) documents_in_flight_bytes: u64,
     pub(crate) dvcs_policy: Option<String>,
+    pub(crate) dvcs_policy_with_token: Option<String>,
     pub(crate) dvcs_signed_only: bool,
 }
 
@@ -31,7 +35,10 @@ impl Default for Notary {
             officer_decides,
             open_days: 30,
             queue_max: 4096,
+            document_bytes_max: 8 * MIB,
+            documents_in_flight_bytes: 64 * MIB,
             dvcs_policy: None,
+            dvcs_policy_with_token: None,
             dvcs_signed_only: false,
         }
     }
@@ -47,9 +54,20 @@ impl Notary {
         }
         faults.within("notary.open_days", self.open_days, 1, 3_650);
         faults.within("notary.queue_max", self.queue_max, 1, 1 << 16);
-        let policy = self.dvcs_policy.as_deref();
-        if policy.is_some_and(|policy| policy.parse::<PolicyId>().is_err()) {
-            faults.add("notary.dvcs_policy", "is no object identifier".into());
+        // A data validation certificate holds less than 16 MiB.
+        faults.within("notary.document_bytes_max", self.document_bytes_max, 64 << 10, 15 * MIB);
+        faults.within("notary.documents_in_flight_bytes", self.documents_in_flight_bytes, 64 << 10, 4 << 30);
+        if self.documents_in_flight_bytes < self.document_bytes_max {
+            faults.add("notary.documents_in_flight_bytes", "is less than notary.document_bytes_max".into());
+        }
+        let (policy, with_token) = (self.dvcs_policy.as_deref(), self.dvcs_policy_with_token.as_deref());
+        for (key, policy) in [("notary.dvcs_policy", policy), ("notary.dvcs_policy_with_token", with_token)] {
+            if policy.is_some_and(|policy| policy.parse::<PolicyId>().is_err()) {
+                faults.add(key, "is no object identifier".into());
+            }
+        }
+        if with_token.is_some() && with_token == policy {
+            faults.add("notary.dvcs_policy_with_token", "is that of answers without a token".into());
         }
         match clock {
             ClockSource::Assumed if policy.is_some_and(|policy| policy != TEST_POLICY) => {
@@ -109,6 +127,9 @@ mod tests {
             ("assumed", "open_days = 0", "notary.open_days: "),
             ("assumed", "queue_max = 0", "notary.queue_max: "),
             ("assumed", "dvcs_policy = \"policy\"", "notary.dvcs_policy: is no object identifier"),
+            ("assumed", "dvcs_policy_with_token = \"x\"", "notary.dvcs_policy_with_token: is no object identifier"),
+            ("assumed", "document_bytes_max = 16777216", "notary.document_bytes_max: "),
+            ("assumed", "documents_in_flight_bytes = 65536", "notary.documents_in_flight_bytes: is less than"),
             ("assumed", "dvcs_policy = \"1.2.3\"", "notary.dvcs_policy: with clock.source"),
         ] {
             let said = refused(clock, line).unwrap_err();

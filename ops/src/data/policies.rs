@@ -3,6 +3,8 @@
 //! ```text
 //! DIR/ roles.toml       who holds which trusted role; without it nobody holds any
 //!      terms.md         what applicants accept; without it nobody can apply
+//!      validation/      policy.toml: by what a notary judges signatures; signers/ and timestamps/: whose it trusts besides its own root,
+//!                       certificates in PEM or DER
 //!      profiles/        NAME.toml   certificate profiles of the operator's own, or in the place of those that come with the program
 //! ```
 //!
@@ -14,17 +16,22 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use semper_api::{AuthorityKey, Policies};
+use semper_ttp::asn1::pem;
 use semper_ttp::ca::Authority;
 use semper_ttp::ca::profile::{Profile, ProfileCode};
 use semper_ttp::digest::Digest;
 use semper_ttp::policy::roles::TrustedRole;
 use semper_ttp::time::Timestamp;
+use semper_ttp::validation::Rules;
 
 use super::{DataError, DataFolder, TERMS, files};
 use crate::config::Config;
 
 /// Who holds which trusted role.
 pub(crate) const ROLES: &str = "roles.toml";
+
+/// The folder of what a notary judges by.
+pub(crate) const VALIDATION: &str = "validation";
 
 /// The folder of the operator's profiles.
 pub(crate) const PROFILES: &str = "profiles";
@@ -63,6 +70,9 @@ impl DataFolder {
         if let Some(roles) = there(&path)? {
             policies.set_roles(roles).map_err(|fault| refused(&path, fault.to_string()))?;
         }
+        if config.notary.enabled {
+            policies.set_validation(self.validation()?);
+        }
         for path in self.profile_files()? {
             let profile = read_profile(&path, config, trial).map_err(|reason| refused(&path, reason))?;
             policies.set_profile(Arc::new(profile));
@@ -87,29 +97,58 @@ impl DataFolder {
         doubts
     }
 
+    /// By what signatures are judged.
+    fn validation(&self) -> Result<Rules, DataError> {
+        let folder = self.path(VALIDATION);
+        let policy = there(&folder.join("policy.toml"))?;
+        let (signers, timestamps) =
+            (certificates_in(&folder.join("signers"))?, certificates_in(&folder.join("timestamps"))?);
+        Rules::new(policy.as_deref(), &signers, &timestamps)
+            .map_err(|fault| DataError::Policy { path: folder, reason: fault.to_string() })
+    }
+
     /// The operator's profiles, in the order of their names. Others than `NAME.toml` are what editors leave behind.
     fn profile_files(&self) -> Result<Vec<PathBuf>, DataError> {
         let folder = self.path(PROFILES);
-        let read = |error| DataError::Io { action: "read", path: folder.clone(), error };
-        let entries = match fs::read_dir(&folder) {
-            Ok(entries) => entries,
-            // A folder of an earlier version.
-            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
-            Err(error) => return Err(read(error)),
-        };
-        let paths = entries.map(|entry| entry.map(|entry| entry.path()).map_err(read));
-        let is_profile = |path: &PathBuf| {
-            let hidden = path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b"."));
-            !hidden && path.extension().is_some_and(|ending| ending == "toml")
-        };
-        let mut paths: Vec<_> = paths.collect::<Result<_, _>>()?;
-        paths.retain(is_profile);
-        paths.sort();
+        let mut paths = files_in(&folder)?;
+        paths.retain(|path| path.extension().is_some_and(|ending| ending == "toml"));
         if paths.len() > PROFILES_MAX {
             return Err(DataError::Policy { path: folder, reason: format!("more than {PROFILES_MAX} profiles") });
         }
         Ok(paths)
     }
+}
+
+/// The files of a folder that are not hidden, in the order of their names; none where there is no folder.
+fn files_in(folder: &Path) -> Result<Vec<PathBuf>, DataError> {
+    let read = |error| DataError::Io { action: "read", path: folder.to_owned(), error };
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+        Err(error) => return Err(read(error)),
+    };
+    let paths = entries.map(|entry| entry.map(|entry| entry.path()).map_err(read));
+    let mut paths: Vec<_> = paths.collect::<Result<_, _>>()?;
+    paths.retain(|path| !path.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")));
+    paths.sort();
+    Ok(paths)
+}
+
+/// Every certificate in the files of a folder, DER.
+fn certificates_in(folder: &Path) -> Result<Vec<Vec<u8>>, DataError> {
+    let mut all = Vec::new();
+    for path in files_in(folder)? {
+        let bytes = files::read(&path)?;
+        let refused = |reason: &str| DataError::Policy { path: path.clone(), reason: reason.to_owned() };
+        match std::str::from_utf8(&bytes).ok().filter(|text| text.contains("-----BEGIN")) {
+            Some(text) => {
+                let found = pem::decode("CERTIFICATE", text).filter(|found| !found.is_empty());
+                all.extend(found.ok_or_else(|| refused("no certificate in PEM or DER"))?);
+            }
+            None => all.push(bytes),
+        }
+    }
+    Ok(all)
 }
 
 fn there(path: &Path) -> Result<Option<Vec<u8>>, DataError> {

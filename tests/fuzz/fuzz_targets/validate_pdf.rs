@@ -13,6 +13,8 @@ libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
         material: &material,
         timestamps: &[],
         at: Timestamp::from_secs(1_772_366_400),
+        now: Timestamp::from_secs(1_772_366_400),
+        source: None,
         policy: &policy,
     });
     assert_ne!(report.conclusion.indication, Indication::TotalPassed);

@@ -272,6 +272,7 @@ fn notary_facts(facts: &mut Vec<Fact>) {
         subject,
         serial: [0x41; 16],
         granted: requester.is_some(),
+        report: service.validates().then(|| digest("report")),
     };
     let recorded = RecordedAct {
         id,
@@ -285,6 +286,7 @@ fn notary_facts(facts: &mut Vec<Fact>) {
         reason: None,
         officer: None,
         checks: Checks::none(),
+        report: None,
     };
     let refused = RecordedAct {
         reason: Some(ActReason::IdentityNotProven),
@@ -292,6 +294,7 @@ fn notary_facts(facts: &mut Vec<Fact>) {
         checks: Checks::none().with(OfficerCheck::Content),
         ..recorded
     };
+    let validated_act = RecordedAct { act: ActType::SignatureValidation, report: Some(digest("report")), ..recorded };
     for fact in [
         validated(Service::Ccpd, None),
         validated(Service::Cpd, Some(requester)),
@@ -299,6 +302,7 @@ fn notary_facts(facts: &mut Vec<Fact>) {
         validated(Service::Vpkc, Some(requester)),
         JournalFact::Recorded(Box::new(recorded)),
         JournalFact::Recorded(Box::new(refused)),
+        JournalFact::Recorded(Box::new(validated_act)),
         JournalFact::Opened {
             id,
             number: 3,
@@ -311,6 +315,7 @@ fn notary_facts(facts: &mut Vec<Fact>) {
             signers: [party].into(),
             needs_person: true,
             expires_at: at.plus_secs(86_400),
+            report: None,
         },
         JournalFact::Signed {
             id,
@@ -321,6 +326,7 @@ fn notary_facts(facts: &mut Vec<Fact>) {
         },
         JournalFact::Assigned { id, at, officer },
         JournalFact::Assigned { id, at, officer: None },
+        JournalFact::Reported { id, at, report: digest("report") },
     ] {
         stored(fact, Journal::aggregate(), facts);
     }

@@ -500,7 +500,8 @@ const fn has_artefact(kind: Kind) -> bool {
             | NotaryKind::Vpkc
             | NotaryKind::Act
             | NotaryKind::ActOpened
-            | NotaryKind::ActSigned,
+            | NotaryKind::ActSigned
+            | NotaryKind::ActValidated,
         )
         | Kind::Archive(ArchiveKind::Erased)
         | Kind::Party(PartyKind::RegistrationApplied | PartyKind::IdentityRecorded | PartyKind::TermsAccepted) => true,

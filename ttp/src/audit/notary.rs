@@ -56,10 +56,15 @@ impl Auditor {
                 case.differs("it names another request than the one that its entry is of");
                 Outcome::Same
             }
+            JournalFact::Reported { report, .. } if report != Digest(given.entry.digest) => {
+                case.differs("it names another report than the one that its entry is of");
+                Outcome::Same
+            }
             JournalFact::Validated { .. }
             | JournalFact::Opened { .. }
             | JournalFact::Signed { .. }
-            | JournalFact::Assigned { .. } => Outcome::Same,
+            | JournalFact::Assigned { .. }
+            | JournalFact::Reported { .. } => Outcome::Same,
         }
     }
 
@@ -70,7 +75,7 @@ impl Auditor {
             JournalFact::Opened { requester, .. } => (Some(requester), None),
             JournalFact::Recorded(recorded) => (Some(&recorded.requester), recorded.officer.as_ref()),
             JournalFact::Assigned { officer, .. } => (None, officer.as_ref()),
-            JournalFact::Signed { .. } => (None, None),
+            JournalFact::Signed { .. } | JournalFact::Reported { .. } => (None, None),
         };
         requester.into_iter().chain(officer).for_each(|person| self.judge_person(person, case));
         if let Some(officer) = officer {
@@ -118,7 +123,7 @@ impl AuditedJournal {
 /// What was asked, as far as it is decided by.
 fn event_of(state: &JournalState, stated: &JournalFact) -> JournalEvent {
     match stated {
-        JournalFact::Validated { id, service, request, requester, subject, serial, granted, .. } => {
+        JournalFact::Validated { id, service, request, requester, subject, serial, granted, report, .. } => {
             JournalEvent::Validate(Box::new(Validate {
                 id: *id,
                 service: *service,
@@ -127,6 +132,7 @@ fn event_of(state: &JournalState, stated: &JournalFact) -> JournalEvent {
                 subject: *subject,
                 serial: *serial,
                 granted: *granted,
+                report: *report,
             }))
         }
         JournalFact::Opened {
@@ -140,6 +146,7 @@ fn event_of(state: &JournalState, stated: &JournalFact) -> JournalEvent {
             signers,
             needs_person,
             expires_at,
+            report,
             ..
         } => JournalEvent::Open(Box::new(Open {
             id: *id,
@@ -151,6 +158,7 @@ fn event_of(state: &JournalState, stated: &JournalFact) -> JournalEvent {
             signers: signers.clone(),
             needs_person: *needs_person,
             life_secs: expires_at.millis().saturating_sub(at.millis()) / 1_000,
+            report: *report,
         })),
         JournalFact::Signed { id, signer, certificate, signature, .. } => {
             JournalEvent::Sign(Sign { id: *id, signer: *signer, certificate: *certificate, signature: *signature })
@@ -165,14 +173,16 @@ fn event_of(state: &JournalState, stated: &JournalFact) -> JournalEvent {
             JournalEvent::Release(Release { id: *id, officer })
         }
         JournalFact::Recorded(recorded) => event_of_record(state, recorded),
+        // It stands behind another fact of the same decision, and nowhere else: of nothing, which is refused.
+        JournalFact::Reported { id, .. } => JournalEvent::Expire(Expire { id: *id }),
     }
 }
 
 fn event_of_record(state: &JournalState, recorded: &RecordedAct) -> JournalEvent {
-    let RecordedAct { id, act, request, requester, subject, reason, officer, checks, .. } = *recorded;
+    let RecordedAct { id, act, request, requester, subject, reason, officer, checks, report, .. } = *recorded;
     if !state.open.contains_key(&id) {
         let failed = reason;
-        return JournalEvent::Certify(Box::new(Certify { id, act, request, requester, subject, failed }));
+        return JournalEvent::Certify(Box::new(Certify { id, act, request, requester, subject, failed, report }));
     }
     match (officer, reason) {
         (Some(officer), None) => JournalEvent::Approve(Approve { id, officer, officer_good: true, checks }),
@@ -199,6 +209,7 @@ fn judge_record(bytes: &[u8], fact: &RecordedAct) -> Result<(), &'static str> {
         (record.checked.iter().copied().eq(fact.checks.iter()), "it tells other checks"),
         (record.not_checked.iter().copied().eq(not_checked), "it leaves out what was not checked"),
         (record.request == fact.request.into(), "it is of another request"),
+        (record.validation_report == fact.report.map(Into::into), "it names another validation report"),
         (record.documents.iter().any(|document| document.sha256 == fact.subject.into()), "it is of another document"),
         (record.principals.iter().any(|one| one.certificate == fact.requester.certificate.into()), "it is for another"),
     ];

@@ -9,6 +9,7 @@ use crate::digest::Digest;
 use crate::evidence::Aggregate;
 use crate::policy::roles::TrustedRoles;
 use crate::policy::{PolicyName, WITHDRAWN};
+use crate::validation::Rules;
 
 /// What is in force at one place of the ledger, and every profile that ever was.
 #[derive(Debug)]
@@ -79,6 +80,11 @@ impl Auditor {
                 Ok(roles) => self.roles = Some(roles),
                 Err(fault) => case.differs(format!("it does not say who holds which role: {fault}")),
             },
+            Some(PolicyName::Validation) => {
+                if let Err(fault) = Rules::parse(document) {
+                    case.differs(format!("it does not say by what signatures are judged: {fault}"));
+                }
+            }
             Some(PolicyName::Settings | PolicyName::Terms | PolicyName::Profile(_)) => {}
         }
         Outcome::Not(Reason::Outside)

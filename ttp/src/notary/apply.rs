@@ -22,6 +22,7 @@ pub(super) fn apply(state: &mut JournalState, fact: &JournalFact) {
             signers,
             needs_person,
             expires_at,
+            report,
             held: _,
         } => {
             state.last = *number;
@@ -36,6 +37,7 @@ pub(super) fn apply(state: &mut JournalState, fact: &JournalFact) {
                 signers: signers.clone(),
                 missing: signers.clone(),
                 needs_person: *needs_person,
+                report: *report,
                 taken: None,
             };
             state.open.insert(*id, open);
@@ -50,5 +52,6 @@ pub(super) fn apply(state: &mut JournalState, fact: &JournalFact) {
                 act.taken = officer.map(|officer| (officer, *at));
             }
         }
+        JournalFact::Reported { .. } => {}
     }
 }

@@ -53,6 +53,12 @@ impl Service {
         }
     }
 
+    /// Whether it certifies what a validation gave.
+    #[must_use]
+    pub const fn validates(self) -> bool {
+        matches!(self, Self::Vsd | Self::Vpkc)
+    }
+
     /// The reverse of [`Service::kind`].
     #[must_use]
     pub const fn of_kind(kind: NotaryKind) -> Option<Self> {
@@ -61,7 +67,11 @@ impl Service {
             NotaryKind::Cpd => Some(Self::Cpd),
             NotaryKind::Vsd => Some(Self::Vsd),
             NotaryKind::Vpkc => Some(Self::Vpkc),
-            NotaryKind::Act | NotaryKind::ActOpened | NotaryKind::ActSigned | NotaryKind::ActAssigned => None,
+            NotaryKind::Act
+            | NotaryKind::ActOpened
+            | NotaryKind::ActSigned
+            | NotaryKind::ActAssigned
+            | NotaryKind::ActValidated => None,
         }
     }
 }
@@ -85,6 +95,12 @@ codes! {
 }
 
 impl ActType {
+    /// Whether it certifies what a validation gave.
+    #[must_use]
+    pub const fn validates(self) -> bool {
+        matches!(self, Self::SignatureValidation)
+    }
+
     /// What only a person can see, without which the act certifies nothing.
     #[must_use]
     pub const fn needs(self) -> Checks {

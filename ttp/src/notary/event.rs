@@ -79,6 +79,8 @@ pub struct Validate {
     pub serial: [u8; 16],
     /// Whether what was asked holds (RFC 3029 status granted).
     pub granted: bool,
+    /// SHA-256 of the report of what was validated: of the services that validate.
+    pub report: Option<Digest>,
 }
 
 /// An act that the service alone can check.
@@ -96,6 +98,8 @@ pub struct Certify {
     pub subject: Digest,
     /// What was found against it.
     pub failed: Option<Reason>,
+    /// SHA-256 of the report of what was validated.
+    pub report: Option<Digest>,
 }
 
 /// An act that waits for signers, for a person, or for both.
@@ -119,6 +123,8 @@ pub struct Open {
     pub needs_person: bool,
     /// How long it may be open, seconds.
     pub life_secs: u64,
+    /// SHA-256 of the report of what was validated.
+    pub report: Option<Digest>,
 }
 
 /// A signature that the shell has validated.

@@ -15,7 +15,7 @@ use crate::time::Timestamp;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum JournalFact {
     /// A request of RFC 3029 was answered; the artefact is the DVC. Body `[id, no, at ms, request, requester / null, subject, serial,
-    /// granted]`, the requester as `[certificate, person]`.
+    /// granted, report?]`, the requester as `[certificate, person]`.
     Validated {
         /// The act.
         id: ActId,
@@ -35,12 +35,14 @@ pub enum JournalFact {
         serial: [u8; 16],
         /// Whether what was asked holds.
         granted: bool,
+        /// SHA-256 of the report of what was validated.
+        report: Option<Digest>,
     },
     /// An act ended; the artefact is its record. Body `[id, no, at ms, opened at ms, act, request, requester, person, subject, reason /
-    /// null, [officer, person] / null, checks]`.
+    /// null, [officer, person] / null, checks, report?]`.
     Recorded(Box<RecordedAct>),
     /// An act was opened that waits. Body `[id, no, at ms, act, request, requester, person, subject, held, [signer…], needs a
-    /// person, expires at ms]`.
+    /// person, expires at ms, report?]`.
     Opened {
         /// The act.
         id: ActId,
@@ -64,6 +66,8 @@ pub enum JournalFact {
         needs_person: bool,
         /// Until when it is open.
         expires_at: Timestamp,
+        /// SHA-256 of the report of what was validated.
+        report: Option<Digest>,
     },
     /// A signer signed; the artefact is the signature. Body `[id, at ms, signer, certificate, signature]`.
     Signed {
@@ -86,6 +90,15 @@ pub enum JournalFact {
         at: Timestamp,
         /// Who has it now.
         officer: Option<Officer>,
+    },
+    /// What a validation gave, which the fact before it rests on; the artefact is the report. Body `[id, at ms, report]`.
+    Reported {
+        /// The act.
+        id: ActId,
+        /// When.
+        at: Timestamp,
+        /// SHA-256 of the report.
+        report: Digest,
     },
 }
 
@@ -114,6 +127,8 @@ pub struct RecordedAct {
     pub officer: Option<Officer>,
     /// What that officer has checked.
     pub checks: Checks,
+    /// SHA-256 of the report of what was validated.
+    pub report: Option<Digest>,
 }
 
 impl RecordedAct {
@@ -133,7 +148,8 @@ impl JournalFact {
             Self::Validated { id, .. }
             | Self::Opened { id, .. }
             | Self::Signed { id, .. }
-            | Self::Assigned { id, .. } => *id,
+            | Self::Assigned { id, .. }
+            | Self::Reported { id, .. } => *id,
         }
     }
 }
@@ -156,6 +172,25 @@ fn read_officer(r: &mut Reader<'_>) -> Result<Option<Officer>, cbor::Error> {
     Officer::read(r).map(Some)
 }
 
+fn write_report(report: Option<Digest>, w: &mut Writer) {
+    if let Some(report) = report {
+        w.bytes(report.as_bytes());
+    }
+}
+
+fn read_report(is_there: bool, r: &mut Reader<'_>) -> Result<Option<Digest>, cbor::Error> {
+    if is_there { Ok(Some(Digest(r.fixed()?))) } else { Ok(None) }
+}
+
+/// An array of `items`, or of one more.
+fn one_more_than(items: u64, r: &mut Reader<'_>) -> Result<bool, cbor::Error> {
+    match r.array_len()? {
+        found if found == items => Ok(false),
+        found if found == items + 1 => Ok(true),
+        _ => Err(cbor::Error::Length { at: 0 }),
+    }
+}
+
 impl Recorded for JournalFact {
     const RULES: u64 = 1;
 
@@ -166,15 +201,21 @@ impl Recorded for JournalFact {
             Self::Opened { .. } => NotaryKind::ActOpened,
             Self::Signed { .. } => NotaryKind::ActSigned,
             Self::Assigned { .. } => NotaryKind::ActAssigned,
+            Self::Reported { .. } => NotaryKind::ActValidated,
         })
     }
 
     fn write_body(&self, w: &mut Writer) {
         match self {
-            Self::Validated { id, number, at, service: _, request, requester, subject, serial, granted } => {
-                w.array(8).bytes(id.octets()).uint(*number).uint(at.millis()).bytes(request.as_bytes());
+            Self::Validated { id, number, at, service: _, request, requester, subject, serial, granted, report } => {
+                w.array(8 + usize::from(report.is_some()))
+                    .bytes(id.octets())
+                    .uint(*number)
+                    .uint(at.millis())
+                    .bytes(request.as_bytes());
                 write_officer(requester.as_ref(), w);
                 w.bytes(subject.as_bytes()).bytes(serial).bool(*granted);
+                write_report(*report, w);
             }
             Self::Recorded(recorded) => {
                 let RecordedAct {
@@ -189,8 +230,9 @@ impl Recorded for JournalFact {
                     reason,
                     officer,
                     checks,
+                    report,
                 } = &**recorded;
-                w.array(12)
+                w.array(12 + usize::from(report.is_some()))
                     .bytes(id.octets())
                     .uint(*number)
                     .uint(at.millis())
@@ -205,6 +247,7 @@ impl Recorded for JournalFact {
                 };
                 write_officer(officer.as_ref(), w);
                 w.uint(checks.bits());
+                write_report(*report, w);
             }
             Self::Opened {
                 id,
@@ -218,13 +261,19 @@ impl Recorded for JournalFact {
                 signers,
                 needs_person,
                 expires_at,
+                report,
             } => {
-                w.array(12).bytes(id.octets()).uint(*number).uint(at.millis()).uint(act.code());
+                w.array(12 + usize::from(report.is_some()))
+                    .bytes(id.octets())
+                    .uint(*number)
+                    .uint(at.millis())
+                    .uint(act.code());
                 w.bytes(request.as_bytes());
                 requester.write(w);
                 w.bytes(subject.as_bytes()).bool(*held);
                 write_parties(signers, w);
                 w.bool(*needs_person).uint(expires_at.millis());
+                write_report(*report, w);
             }
             Self::Signed { id, at, signer, certificate, signature } => {
                 w.array(5).bytes(id.octets()).uint(at.millis()).bytes(signer.octets());
@@ -234,6 +283,9 @@ impl Recorded for JournalFact {
                 w.array(3).bytes(id.octets()).uint(at.millis());
                 write_officer(officer.as_ref(), w);
             }
+            Self::Reported { id, at, report } => {
+                w.array(3).bytes(id.octets()).uint(at.millis()).bytes(report.as_bytes());
+            }
         }
     }
 
@@ -242,7 +294,7 @@ impl Recorded for JournalFact {
         let other = FactError::OtherKind { found: kind };
         match notary_kind {
             NotaryKind::Ccpd | NotaryKind::Cpd | NotaryKind::Vsd | NotaryKind::Vpkc => {
-                r.array(8)?;
+                let has_report = one_more_than(8, r)?;
                 Ok(Self::Validated {
                     service: Service::of_kind(notary_kind).ok_or(other)?,
                     id: r.fixed()?.into(),
@@ -253,10 +305,11 @@ impl Recorded for JournalFact {
                     subject: Digest(r.fixed()?),
                     serial: r.fixed()?,
                     granted: r.bool()?,
+                    report: read_report(has_report, r)?,
                 })
             }
             NotaryKind::Act => {
-                r.array(12)?;
+                let has_report = one_more_than(12, r)?;
                 Ok(Self::Recorded(Box::new(RecordedAct {
                     id: r.fixed()?.into(),
                     number: r.uint()?,
@@ -269,10 +322,11 @@ impl Recorded for JournalFact {
                     reason: if r.null() { None } else { Some(r.code(Reason::from_code)?) },
                     officer: read_officer(r)?,
                     checks: r.code(Checks::from_bits)?,
+                    report: read_report(has_report, r)?,
                 })))
             }
             NotaryKind::ActOpened => {
-                r.array(12)?;
+                let has_report = one_more_than(12, r)?;
                 Ok(Self::Opened {
                     id: r.fixed()?.into(),
                     number: r.uint()?,
@@ -285,6 +339,7 @@ impl Recorded for JournalFact {
                     signers: read_parties(r)?,
                     needs_person: r.bool()?,
                     expires_at: read_time(r)?,
+                    report: read_report(has_report, r)?,
                 })
             }
             NotaryKind::ActSigned => {
@@ -300,6 +355,10 @@ impl Recorded for JournalFact {
             NotaryKind::ActAssigned => {
                 r.array(3)?;
                 Ok(Self::Assigned { id: r.fixed()?.into(), at: read_time(r)?, officer: read_officer(r)? })
+            }
+            NotaryKind::ActValidated => {
+                r.array(3)?;
+                Ok(Self::Reported { id: r.fixed()?.into(), at: read_time(r)?, report: Digest(r.fixed()?) })
             }
         }
     }

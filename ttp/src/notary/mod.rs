@@ -86,7 +86,7 @@ impl JournalFact {
                 dvc_serial(*number, *serial).map(|serial| tag_of_dvc(&serial.content()))
             }
             Self::Recorded(recorded) => Some(tag_of_act(recorded.id)),
-            Self::Opened { .. } | Self::Signed { .. } | Self::Assigned { .. } => None,
+            Self::Opened { .. } | Self::Signed { .. } | Self::Assigned { .. } | Self::Reported { .. } => None,
         }
     }
 }
@@ -98,6 +98,8 @@ pub enum JournalEffect {
     SignDvc,
     /// Sign the record of the act.
     SignRecord,
+    /// Nothing: the report is the artefact.
+    KeepReport,
     /// Nothing: what was received is the artefact.
     Keep,
 }
@@ -120,7 +122,7 @@ impl Role for Journal {
 }
 
 impl Folded for Journal {
-    const STATE_VERSION: u64 = 1;
+    const STATE_VERSION: u64 = 2;
 
     fn write_state(state: &JournalState, writer: &mut Writer) {
         state.write(writer);

@@ -67,6 +67,9 @@ pub enum NotaryRefusal {
         /// Which.
         reason: Reason,
     },
+    /// What validates certifies its report, and nothing else has one.
+    #[error("the report of a validation is missing, or of nothing")]
+    Report,
     /// Only the requester takes an act back.
     #[error("only who asked for the act withdraws it")]
     NotRequester,
@@ -108,6 +111,7 @@ impl NotaryRefusal {
             Self::OfficerNotGood => "notary.officer_not_good",
             Self::ChecksLacking { .. } => "notary.checks_lacking",
             Self::Reason { .. } => "notary.reason",
+            Self::Report => "notary.report",
             Self::NotRequester => "notary.not_requester",
             Self::NotExpired { .. } => "notary.not_expired",
             Self::Clock { .. } => "notary.clock",

@@ -48,6 +48,8 @@ pub struct OpenAct {
     pub missing: BTreeSet<PartyId>,
     /// Whether an officer decides.
     pub needs_person: bool,
+    /// SHA-256 of the report of what was validated.
+    pub report: Option<Digest>,
     /// Who does.
     pub taken: Option<(Officer, Timestamp)>,
 }
@@ -95,15 +97,31 @@ impl OpenAct {
     }
 
     fn write(&self, w: &mut Writer) {
-        let Self { number, at, expires_at, act, requester, request, subject, signers, missing, needs_person, taken } =
-            self;
-        w.array(if taken.is_some() { 14 } else { 12 }).uint(*number).uint(at.millis()).uint(expires_at.millis());
+        let Self {
+            number,
+            at,
+            expires_at,
+            act,
+            requester,
+            request,
+            subject,
+            signers,
+            missing,
+            needs_person,
+            report,
+            taken,
+        } = self;
+        w.array(if taken.is_some() { 15 } else { 13 }).uint(*number).uint(at.millis()).uint(expires_at.millis());
         w.uint(act.code());
         requester.write(w);
         w.bytes(request.as_bytes()).bytes(subject.as_bytes());
         write_parties(signers, w);
         write_parties(missing, w);
         w.bool(*needs_person);
+        match report {
+            Some(report) => w.bytes(report.as_bytes()),
+            None => w.null(),
+        };
         match taken {
             Some((officer, at)) => {
                 officer.write(w);
@@ -123,11 +141,25 @@ impl OpenAct {
         let (request, subject) = (Digest(r.fixed()?), Digest(r.fixed()?));
         let (signers, missing) = (read_parties(r)?, read_parties(r)?);
         let needs_person = r.bool()?;
+        let report = if r.null() { None } else { Some(Digest(r.fixed()?)) };
         let taken = if r.null() { None } else { Some((Officer::read(r)?, read_time(r)?)) };
-        if items != if taken.is_some() { 14 } else { 12 } {
+        if items != if taken.is_some() { 15 } else { 13 } {
             return Err(cbor::Error::Length { at: 0 });
         }
-        Ok(Self { number, at, expires_at, act, requester, request, subject, signers, missing, needs_person, taken })
+        Ok(Self {
+            number,
+            at,
+            expires_at,
+            act,
+            requester,
+            request,
+            subject,
+            signers,
+            missing,
+            needs_person,
+            report,
+            taken,
+        })
     }
 }
 

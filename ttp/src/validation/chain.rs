@@ -114,7 +114,11 @@ fn rank(sub: &SubIndication) -> u8 {
 impl Evaluation {
     fn without_path(certificate: &Certificate, role: Role, moment: Moment) -> Self {
         let mut this = Self { chain: vec![certificate.into()], ..Self::default() };
-        let whom = if role == Role::Signer { "signers" } else { "timestamps" };
+        let whom = match role {
+            Role::Signer => "signers",
+            Role::Timestamping => "timestamps",
+            Role::Holder => "signers or timestamps",
+        };
         let why = format!("no certificate at hand leads from {} to an anchor for {whom}", certificate.issuer());
         this.answers.note(constraint::PATH, None, Err(why.clone()));
         for name in [constraint::PATH_VALID, constraint::REVOCATION] {
@@ -146,7 +150,9 @@ impl Evaluation {
         for index in 0..certificates.len() {
             known_good = this.status(context, path, index, &settings, moment, known_good);
         }
-        this.usage(context, path.target(), role);
+        if role != Role::Holder {
+            this.usage(context, path.target(), role);
+        }
         this
     }
 

@@ -1,11 +1,13 @@
 //! What one validation knows: rules, anchors, everything found anywhere, what was verified so far.
 
-use std::collections::HashMap;
+use std::borrow::Cow;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use super::poe::Proofs;
 use super::policy::Policy;
 use super::report::{CertificateRef, MaterialUsed};
+use super::{Inputs, StatusSource};
 use crate::digest::Digest;
 use crate::path::{Anchor, Certificate, Checks, Crl, InitialPolicies, Material, OcspResponse, Path, Settings, build};
 use crate::time::Timestamp;
@@ -17,16 +19,25 @@ pub(super) enum Role {
     Signer,
     /// A timestamping unit.
     Timestamping,
+    /// The holder of a certificate that is asked about for itself.
+    Holder,
 }
 
 pub(super) struct Context<'a> {
     pub(super) policy: &'a Policy,
     /// The validation time.
+    pub(super) at: Timestamp,
+    /// The moment of judging.
     pub(super) now: Timestamp,
     pub(super) material: Material,
     pub(super) checks: Checks,
     pub(super) proofs: Proofs,
-    anchors: [&'a [Arc<Anchor>]; 2],
+    anchors: [Cow<'a, [Arc<Anchor>]>; 3],
+    /// Path processing as the asker wants it of the certificate that is judged ([`Role::Holder`]).
+    pub(super) asked_policies: InitialPolicies,
+    source: Option<&'a dyn StatusSource>,
+    /// Certificates that the source was asked about.
+    asked: HashSet<Digest>,
     paths: HashMap<(Role, Digest), Arc<[Path]>>,
     /// True if material was left out because there is too much.
     pub(super) is_cut: bool,
@@ -35,20 +46,20 @@ pub(super) struct Context<'a> {
 }
 
 impl<'a> Context<'a> {
-    pub(super) fn new(
-        policy: &'a Policy,
-        now: Timestamp,
-        given: &Material,
-        signers: &'a [Arc<Anchor>],
-        timestamping: &'a [Arc<Anchor>],
-    ) -> Self {
+    pub(super) fn new(inputs: &Inputs<'a>) -> Self {
+        let Inputs { policy, at, now, signer_anchors, timestamp_anchors, source, .. } = *inputs;
+        let both: Vec<_> = signer_anchors.iter().chain(timestamp_anchors).cloned().collect();
         Self {
             policy,
+            at,
             now,
-            material: given.clone(),
+            material: inputs.material.clone(),
             checks: Checks::default(),
             proofs: Proofs::new(now),
-            anchors: [signers, timestamping],
+            anchors: [signer_anchors.into(), timestamp_anchors.into(), both.into()],
+            asked_policies: InitialPolicies::default(),
+            source,
+            asked: HashSet::new(),
             paths: HashMap::new(),
             is_cut: false,
             unread: 0,
@@ -96,6 +107,9 @@ impl<'a> Context<'a> {
                 ..InitialPolicies::default()
             };
         }
+        if role == Role::Holder {
+            settings.policies = self.asked_policies.clone();
+        }
         settings
     }
 
@@ -105,11 +119,22 @@ impl<'a> Context<'a> {
         if let Some(paths) = self.paths.get(&key) {
             return paths.clone();
         }
-        let anchors = self.anchors[role as usize];
         let limits = self.settings(role).limits;
+        let anchors = &self.anchors[role as usize];
         let paths: Arc<[Path]> = build(certificate, &self.material, anchors, &limits, &mut self.checks).into();
+        self.ask_about(&paths);
         self.paths.insert(key, paths.clone());
         paths
+    }
+
+    /// Asks the source about every certificate of these paths, once.
+    fn ask_about(&mut self, paths: &[Path]) {
+        let Some(source) = self.source else { return };
+        for certificate in paths.iter().flat_map(Path::certificates) {
+            if self.asked.insert(certificate.digest()) {
+                source.responses(certificate).iter().for_each(|der| self.add_response(der));
+            }
+        }
     }
 
     /// Everything at hand, by digest.

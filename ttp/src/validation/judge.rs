@@ -176,13 +176,16 @@ pub(super) fn settle(
 ) {
     let best = report.best_time.clone();
     let Proof { signed_after, binds_certificate, own_tokens } = *proof;
-    let now = Moment { at: context.now, is_proved: false, signed_after, binds_certificate };
-    let mut chosen = evaluate(context, now);
+    // Whether a timestamp can be believed is no question of the past.
+    let at = if report.kind == Kind::Signature { context.at } else { context.now };
+    let moment = Moment { at, is_proved: false, signed_after, binds_certificate };
+    let mut chosen = evaluate(context, moment);
+    report.judged_at = at;
     let basic = worst(&chosen.subs);
     // No time helps a signature that is none.
     let is_hopeless = subs.iter().chain(&chosen.subs).any(|sub| sub.indication() == Indication::TotalFailed);
-    if basic != Conclusion::PASSED && best.at < context.now && !is_hopeless {
-        chosen = evaluate(context, Moment { at: best.at, is_proved: true, ..now });
+    if basic != Conclusion::PASSED && best.at < at && !is_hopeless {
+        chosen = evaluate(context, Moment { at: best.at, is_proved: true, ..moment });
         report.judged_at = best.at;
         report.basic = Some(basic);
         let is_own = best.by.is_some_and(|by| own_tokens.contains(&by));

@@ -32,6 +32,7 @@ mod constraint;
 mod context;
 mod indication;
 mod judge;
+mod of_certificates;
 mod of_cms;
 mod of_jws;
 mod of_pdf;
@@ -40,7 +41,9 @@ mod pdf;
 mod poe;
 mod policy;
 mod report;
+mod rules;
 mod signer;
+mod source;
 #[cfg(test)]
 mod tests;
 mod token;
@@ -48,12 +51,15 @@ mod words;
 
 pub use cms::{CMS_BYTES_MAX, MATERIAL_MAX, SIGNERS_MAX};
 pub use indication::{Indication, SubIndication};
+pub use of_certificates::Target;
 pub use pdf::PDF_BYTES_MAX;
 pub use policy::{Policy, PolicyFault};
 pub use report::{
     BestTime, CertificateRef, Conclusion, Constraint, Coverage, Format, Kind, MaterialUsed, Missing, Outcome,
     PolicyUsed, Process, Report, RevocationUsed, SignatureReport,
 };
+pub use rules::{Rules, RulesFault};
+pub use source::StatusSource;
 
 use std::sync::Arc;
 
@@ -64,6 +70,7 @@ use report::Answers;
 
 use crate::digest::Digest;
 use crate::path::{Anchor, Material};
+use crate::statement::STATEMENT_BYTES_MAX;
 use crate::time::Timestamp;
 
 /// What is to be validated.
@@ -81,6 +88,30 @@ pub enum Subject<'a> {
     Pdf(&'a [u8]),
     /// A statement. Its signer's certificate is among the material.
     Jws(&'a [u8]),
+    /// Certificates: whether each is good at the validation time, whoever may have signed what.
+    Certificates(&'a [Target]),
+}
+
+impl<'a> Subject<'a> {
+    /// What these octets look like: a PDF has its mark near the beginning (ISO 32000-2, annex I), a JWS in compact form is letters, digits
+    /// and two dots; anything else is a SignedData, or nothing that is known here. `detached` is the content of a SignedData that has none.
+    #[must_use]
+    pub fn recognise(bytes: &'a [u8], detached: Option<&'a [u8]>) -> Self {
+        const MARK: &[u8] = b"%PDF-";
+        let is_pdf = bytes[..bytes.len().min(1024)].windows(MARK.len()).any(|window| window == MARK);
+        let is_jws = || {
+            let dots = bytes.iter().filter(|byte| **byte == b'.').count();
+            let letters = |byte: &u8| byte.is_ascii_alphanumeric() || b"-_.".contains(byte);
+            bytes.len() <= STATEMENT_BYTES_MAX && dots == 2 && bytes.iter().all(letters)
+        };
+        if is_pdf {
+            Self::Pdf(bytes)
+        } else if is_jws() {
+            Self::Jws(bytes)
+        } else {
+            Self::Cms { bytes, detached }
+        }
+    }
 }
 
 /// All that a result depends on.
@@ -96,8 +127,12 @@ pub struct Inputs<'a> {
     pub material: &'a Material,
     /// RFC 3161 tokens over the whole subject that are kept beside it.
     pub timestamps: &'a [Vec<u8>],
-    /// The validation time.
+    /// The validation time: the moment for which all is said.
     pub at: Timestamp,
+    /// The moment of judging, at or after the validation time: evidence may be as new.
+    pub now: Timestamp,
+    /// Who is asked for the status of certificates besides what is at hand.
+    pub source: Option<&'a dyn StatusSource>,
     /// The rules.
     pub policy: &'a Policy,
 }
@@ -105,9 +140,16 @@ pub struct Inputs<'a> {
 /// Validates every signature of the subject.
 #[must_use]
 pub fn validate(inputs: &Inputs<'_>) -> Report {
+    validate_with_material(inputs).0
+}
+
+/// The same, with everything that was at hand, in which the report's digests are found.
+#[must_use]
+pub fn validate_with_material(inputs: &Inputs<'_>) -> (Report, Material) {
     let policy = inputs.policy;
-    let mut context = Context::new(policy, inputs.at, inputs.material, inputs.signer_anchors, inputs.timestamp_anchors);
+    let mut context = Context::new(inputs);
     let mut document = Answers::default();
+    let listed: Vec<u8>;
     let (format, bytes, found) = match inputs.subject {
         Subject::Cms { bytes, detached } => {
             let found = of_cms::signatures(&mut context, bytes, detached, inputs.timestamps).map_err(NotJudged::Format);
@@ -119,6 +161,10 @@ pub fn validate(inputs: &Inputs<'_>) -> Report {
         Subject::Jws(bytes) => {
             let found = of_jws::signatures(&mut context, bytes, inputs.timestamps).map_err(NotJudged::Format);
             (Format::Jws, bytes, found)
+        }
+        Subject::Certificates(targets) => {
+            listed = targets.iter().flat_map(|target| *target.certificate.digest().as_bytes()).collect();
+            (Format::Certificates, &listed[..], Ok(of_certificates::judged(&mut context, targets)))
         }
     };
     let read = match &found {
@@ -144,20 +190,23 @@ pub fn validate(inputs: &Inputs<'_>) -> Report {
     };
     let detached_content = match inputs.subject {
         Subject::Cms { detached, .. } => detached.map(Digest::of),
-        Subject::Pdf(_) | Subject::Jws(_) => None,
+        Subject::Pdf(_) | Subject::Jws(_) | Subject::Certificates(_) => None,
     };
-    Report {
+    let report = Report {
         schema: "semper.validation/1",
+        salt: None,
         format,
         document: Digest::of(bytes),
         detached_content,
         validation_time: inputs.at,
+        judged_on: inputs.now,
         policy: policy.used(),
         conclusion,
         constraints: document.0,
         signatures,
         material: context.material_used(),
-    }
+    };
+    (report, context.material)
 }
 
 /// Judges timestamps over the whole subject, and notes by `prove` what those that pass prove.

@@ -103,12 +103,14 @@ struct Policies {
 }
 
 impl Policy {
+    /// The file of the one that is built in.
+    pub(super) const BUILTIN: &str = include_str!("../../../schemas/validation-policy.toml");
+
     /// The one that is built in: `schemas/validation-policy.toml`.
     #[must_use]
     pub fn builtin() -> Self {
         // A test reads it.
-        Self::parse(include_str!("../../../schemas/validation-policy.toml").as_bytes())
-            .expect("the built-in policy reads")
+        Self::parse(Self::BUILTIN.as_bytes()).expect("the built-in policy reads")
     }
 
     /// Reads a file.

@@ -7,6 +7,7 @@ use serde::Serialize;
 
 use super::indication::{Indication, SubIndication};
 use crate::digest::Digest;
+use crate::statement::Salt;
 use crate::time::Timestamp;
 
 /// What was found out about a document.
@@ -14,14 +15,19 @@ use crate::time::Timestamp;
 pub struct Report {
     /// `semper.validation/1`.
     pub schema: &'static str,
+    /// 16 random octets, where the report is kept: its hash in the ledger tells nobody what it says.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub salt: Option<Salt>,
     /// What it was read as.
     pub format: Format,
-    /// SHA-256 of it.
+    /// SHA-256 of it; of certificates, of their own SHA-256 hashes one after the other.
     pub document: Digest,
     /// SHA-256 of the content that was given beside it, for detached signatures.
     pub detached_content: Option<Digest>,
     /// The moment for which all this is said.
     pub validation_time: Timestamp,
+    /// When it was judged: evidence may be as new.
+    pub judged_on: Timestamp,
     /// The rules after which it was judged.
     pub policy: PolicyUsed,
     /// Of the whole: the worst of its signatures, or why there is none to judge.
@@ -44,6 +50,8 @@ pub enum Format {
     Pdf,
     /// A statement of our own profile ([`crate::statement`]).
     Jws,
+    /// Certificates by themselves (RFC 5280).
+    Certificates,
 }
 
 /// The policy in force.
@@ -91,6 +99,8 @@ pub enum Kind {
     ContentTimestamp,
     /// archive-time-stamp-v3 of ETSI EN 319 122-1 §5.5.3.
     ArchiveTimestamp,
+    /// A certificate whose status was asked for.
+    Certificate,
 }
 
 /// How far the judgement had to go (EN 319 102-1 §5.3, 5.5, 5.6).

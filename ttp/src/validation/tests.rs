@@ -76,6 +76,8 @@ impl World {
             material: &case.material,
             timestamps: &case.timestamps,
             at: case.at,
+            now: case.at,
+            source: None,
             policy: &Policy::parse(case.policy.as_bytes()).unwrap(),
         };
         let report = validate(&inputs);

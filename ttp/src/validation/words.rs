@@ -40,6 +40,7 @@ fn told(report: &SignatureReport, f: &mut fmt::Formatter<'_>, indent: &str) -> f
         Kind::SignatureTimestamp => "signature timestamp",
         Kind::ContentTimestamp => "content timestamp",
         Kind::ArchiveTimestamp => "archive timestamp",
+        Kind::Certificate => "certificate",
     };
     writeln!(f, "{indent}{kind} {}: {}", report.name, report.conclusion)?;
     if let Some(signer) = &report.signer {

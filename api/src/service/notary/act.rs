@@ -1,5 +1,7 @@
 //! What parties and officers ask of the journal.
 
+use std::sync::Arc;
+
 use semper_ledger::sequencer::Idempotency;
 use semper_ttp::{
     crypto::jose::Key,
@@ -11,15 +13,17 @@ use semper_ttp::{
         Sign, Take, Withdraw, request::ActRequest,
     },
     party::PartyState,
+    path::Material,
     policy::person::{Officer, Person},
     statement::{Jws, contract::ContractSigned},
+    validation::Subject,
 };
 
 use super::{
     super::{Service, ServiceFault, act::read_fact},
     Job, Making, NotaryFault, OfficersWord, RecordParts,
     find::JournalPage,
-    record::needs_no_validation,
+    judging::Judged,
 };
 
 impl Service {
@@ -35,35 +39,44 @@ impl Service {
 
     /// Asks for an act: it is certified at once, or opened where it has to wait. A repetition gets the act that the first one got.
     pub(crate) async fn ask_for_act(
-        &self,
+        self: &Arc<Self>,
         request: ActRequest,
         bytes: Vec<u8>,
-        sizes: Vec<Option<u64>>,
+        contents: Option<Vec<Vec<u8>>>,
         requester: Officer,
         idempotency: Idempotency,
     ) -> Result<ActId, NotaryFault> {
         let settings = &self.notary.as_ref().ok_or(NotaryFault::NoNotary)?.settings;
         let (needs_person, life_secs) = (settings.needs_person.contains(&request.kind), settings.life_secs);
-        if !needs_no_validation(request.kind) {
-            return Err(NotaryFault::Kind(request.kind));
-        }
         self.require_signers(&request.signers)?;
+        self.require_dvc(&request)?;
+        let sizes = match &contents {
+            Some(contents) => contents.iter().map(|octets| Some(octets.len() as u64)).collect(),
+            None => vec![None; request.documents.len()],
+        };
+        let judged = if request.kind.validates() { Some(self.judge_documents(contents).await?) } else { None };
+        let failed = judged.as_ref().and_then(|judged| judged.failed());
+        let (report, validation_report) = judged.map(|judged| (judged.digest(), judged.bytes)).unzip();
         let (id, subject, asked) = (ActId::from(self.random()?), request.subject(), Digest::of(&bytes));
         let held = sizes.iter().all(Option::is_some);
-        let waits = needs_person || request.kind == ActType::Contract || request.kind.needs() != Checks::none();
+        // What is not valid needs nobody to be refused.
+        let waits = failed.is_none()
+            && (needs_person || request.kind == ActType::Contract || request.kind.needs() != Checks::none());
         let (event, making) = if waits {
             let signers = request.signers.iter().copied().collect();
             let needs_person = needs_person || request.kind.needs() != Checks::none();
             let act = request.kind;
-            let open = Open { id, act, request: asked, requester, subject, held, signers, needs_person, life_secs };
+            let request = asked;
+            let open = Open { id, act, request, requester, subject, held, signers, needs_person, life_secs, report };
             (JournalEvent::Open(Box::new(open)), Making::Received(bytes))
         } else {
-            let (act, failed) = (request.kind, None);
-            let certify = Certify { id, act, request: asked, requester, subject, failed };
-            let parts = RecordParts { request, sizes, validation_report: None };
+            let act = request.kind;
+            let certify = Certify { id, act, request: asked, requester, subject, failed, report };
+            let parts = RecordParts { request, sizes };
             (JournalEvent::Certify(Box::new(certify)), Making::Record(Box::new(parts)))
         };
-        let entered = self.enter(Job { event, idempotency: Some(idempotency), making }).await?;
+        let job = Job { event, idempotency: Some(idempotency), making, report: validation_report };
+        let entered = self.enter(job).await?;
         match entered.facts.first() {
             Some(fact) => Ok(fact.act()),
             None => {
@@ -71,6 +84,29 @@ impl Service {
                 Ok(fact.act())
             }
         }
+    }
+
+    /// What an act names as the data validation certificate about its first document is one of ours, and is.
+    fn require_dvc(&self, request: &ActRequest) -> Result<(), NotaryFault> {
+        let Some(dvc) = request.dvc.map(Digest::from) else { return Ok(()) };
+        let fault = NotaryFault::Request("dvc: no data validation certificate of this notary about the first document");
+        let Some(index) = self.reader().find_digest(dvc.as_bytes())? else { return Err(fault) };
+        match read_fact(&self.reader().fact(index)?.unwrap_or_default()) {
+            // The imprint's octets are those of SHA-256, whose hash is what the fact has.
+            Ok(JournalFact::Validated { subject, .. }) if subject == Digest::of(request.subject().as_bytes()) => Ok(()),
+            _ => Err(fault),
+        }
+    }
+
+    /// Judges the signatures of the first document; the second is its content, where the signature lies apart.
+    async fn judge_documents(self: &Arc<Self>, contents: Option<Vec<Vec<u8>>>) -> Result<Judged, NotaryFault> {
+        let contents = contents.ok_or(NotaryFault::Request("a signature is validated on octets: send contents"))?;
+        let at = self.now();
+        self.judging(move |service, rules| {
+            let (document, content) = (contents.first().map_or(&[][..], Vec::as_slice), contents.get(1));
+            service.judge(rules, Subject::recognise(document, content.map(Vec::as_slice)), at, Material::new())
+        })
+        .await
     }
 
     /// Every signer is a registered party that is not suspended.
@@ -111,7 +147,8 @@ impl Service {
         let certificate = self.signing_certificate(&jws, &body)?;
         let sign = Sign { id: act, signer: body.party, certificate, signature: Digest::of(&bytes) };
         let event = JournalEvent::Sign(sign);
-        self.enter(Job { event, idempotency: Some(idempotency), making: Making::Received(bytes) }).await?;
+        let making = Making::Received(bytes);
+        self.enter(Job { event, idempotency: Some(idempotency), making, report: None }).await?;
         Ok(())
     }
 
@@ -167,12 +204,13 @@ impl Service {
         key: Idempotency,
     ) -> Result<(), NotaryFault> {
         let event = JournalEvent::Approve(Approve { id, officer, officer_good: true, checks });
-        self.enter(Job { event, idempotency: Some(key), making: Making::Approval(Box::new(word)) }).await?;
+        let making = Making::Approval(Box::new(word));
+        self.enter(Job { event, idempotency: Some(key), making, report: None }).await?;
         Ok(())
     }
 
     async fn enter_event(&self, event: JournalEvent, key: Idempotency) -> Result<(), NotaryFault> {
-        self.enter(Job { event, idempotency: Some(key), making: Making::Fact }).await?;
+        self.enter(Job { event, idempotency: Some(key), making: Making::Fact, report: None }).await?;
         Ok(())
     }
 
@@ -188,7 +226,7 @@ impl Service {
         let mut ended = 0;
         for (id, _) in self.open_acts()?.into_iter().filter(|(_, act)| act.expires_at <= now) {
             let event = JournalEvent::Expire(Expire { id });
-            self.enter(Job { event, idempotency: None, making: Making::Fact }).await?;
+            self.enter(Job { event, idempotency: None, making: Making::Fact, report: None }).await?;
             ended += 1;
         }
         Ok(ended)

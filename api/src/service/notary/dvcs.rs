@@ -1,20 +1,29 @@
 //! Requests of RFC 3029: who asks, what is found, and the certificate that says so.
 
+use std::sync::Arc;
+
 use semper_ledger::sequencer::Idempotency;
 use semper_ttp::{
-    asn1::PolicyId,
+    asn1::{Imprint, PolicyId, der, read::Reader},
     ca::profile::ProfileCode,
     digest::{Digest, ImprintAlgorithm},
     id::ActId,
     notary::{
         JournalEvent, Service as Asked, Validate,
-        dvcs::{self, Accepted, Finding, PolicyInformation, Refusal, Refused, Request, ServiceType},
+        dvcs::{
+            self, Accepted, Asked as Question, Finding, PolicyInformation, Refusal, Refused, Request, ServiceType,
+            finding, types::DvcsTime,
+        },
     },
+    path::Material,
     policy::person::Officer,
+    timestamp,
+    validation::Subject,
     x509::Certificate,
 };
 
-use super::{super::Service, Job, Making, NotaryFault};
+use super::{super::Service, DvcParts, Job, Making, NotaryFault};
+use crate::server::RequestId;
 
 /// How requests of RFC 3029 are answered.
 #[derive(Clone, Debug)]
@@ -23,6 +32,8 @@ pub struct DvcsSettings {
     pub accepted: Accepted,
     /// Under which policy.
     pub policy: PolicyId,
+    /// Under which a timestamp token tells the time; none where no such answers are given.
+    pub policy_with_token: Option<PolicyId>,
     /// Whether only signed requests are taken.
     pub signed_only: bool,
 }
@@ -32,7 +43,12 @@ impl Service {
     ///
     /// # Errors
     /// [`Refused`], which is answered by an error notice.
-    pub(crate) async fn validate_data(&self, bytes: &[u8], caller: Option<&Certificate>) -> Result<Vec<u8>, Refused> {
+    pub(crate) async fn validate_data(
+        self: &Arc<Self>,
+        bytes: &[u8],
+        caller: Option<&Certificate>,
+        id: RequestId,
+    ) -> Result<Vec<u8>, Refused> {
         let unavailable = || Refused { refusal: Refusal::Unavailable, transaction: None };
         let settings = &self.notary.as_ref().ok_or_else(unavailable)?.settings.dvcs;
         let request = dvcs::parse(bytes, &settings.accepted)?;
@@ -41,22 +57,31 @@ impl Service {
         if settings.signed_only && request.signature.is_none() {
             return Err(refused(Refusal::NotSigned));
         }
-        let own = PolicyInformation::new(settings.policy.clone());
-        if request.information.policy.as_ref().is_some_and(|policy| *policy != own) {
-            return Err(refused(Refusal::Policy));
-        }
+        let policy = PolicyInformation::new(settings.policy.clone());
+        let with_token = settings.policy_with_token.clone().map(PolicyInformation::new);
+        let (policy, has_token) = match &request.information.policy {
+            None => (policy, false),
+            Some(asked) if *asked == policy => (policy, false),
+            Some(asked) => (with_token.filter(|policy| policy == asked).ok_or_else(|| refused(Refusal::Policy))?, true),
+        };
         let requester = self.requester_of(&request, caller).map_err(refused)?;
         // A client that got no answer sends the very same signed request again, and gets the very same certificate.
         let idempotency = request.signature.as_ref().filter(|_| request.information.nonce.is_some()).map(|signature| {
             let key = Digest::of(&[b"semper/dvcs/v1\0", &signature.certificate[..], bytes].concat());
             Idempotency { key: key.0, request: Digest::of(bytes).0 }
         });
+        let imprint = request.asked.imprint(ImprintAlgorithm::Sha256);
+        let time_token = match has_token {
+            true => Some(self.token_over(imprint.clone(), id).await.map_err(refused)?),
+            false => None,
+        };
         let service = match request.asked.service() {
             ServiceType::Ccpd => Asked::Ccpd,
-            service => return Err(refused(Refusal::NotOffered { service })),
+            ServiceType::Vsd => Asked::Vsd,
+            ServiceType::Vpkc => Asked::Vpkc,
+            service @ ServiceType::Cpd => return Err(refused(Refusal::NotOffered { service })),
         };
-        let finding = Finding::Received;
-        let imprint = request.asked.imprint(ImprintAlgorithm::Sha256);
+        let (request, finding, report) = self.found(request, service).await.map_err(refused)?;
         let mut random = [0; 32];
         self.entropy.fill(&mut random).map_err(|_| unavailable())?;
         let (id, serial) = random.split_at(16);
@@ -67,10 +92,11 @@ impl Service {
             requester,
             subject: Digest::of(&imprint.digest),
             serial: serial.try_into().unwrap_or_default(),
-            granted: true,
+            granted: finding.is_granted(),
+            report: report.as_deref().map(Digest::of),
         }));
-        let making = Making::Dvc(Box::new((request, finding, own)));
-        match self.enter(Job { event, idempotency, making }).await {
+        let making = Making::Dvc(Box::new(DvcParts { request, finding, policy, time_token }));
+        match self.enter(Job { event, idempotency, making, report }).await {
             Ok(entered) => entered.artefact.ok_or_else(|| refused(Refusal::Unavailable)),
             Err(fault) => {
                 if let NotaryFault::Fault(fault) = &fault {
@@ -79,6 +105,63 @@ impl Service {
                 Err(refused(Refusal::Unavailable))
             }
         }
+    }
+
+    /// What is found of a request, with the report where something was validated.
+    async fn found(
+        self: &Arc<Self>,
+        request: Request,
+        service: Asked,
+    ) -> Result<(Request, Finding, Option<Vec<u8>>), Refusal> {
+        if !service.validates() {
+            return Ok((request, Finding::Received, None));
+        }
+        let now = self.now();
+        let at = match &request.information.request_time {
+            None => now,
+            Some(DvcsTime::Moment(at)) if *at <= now => *at,
+            Some(DvcsTime::Moment(_)) => return Err(Refusal::Time),
+            Some(DvcsTime::Token(_)) => return Err(Refusal::TimeForm),
+        };
+        let found = self.judging(move |service, rules| {
+            let mut material = Material::new();
+            let (finding, judged) = match &request.asked {
+                Question::Certificates { targets, .. } => {
+                    let asked = finding::targets(targets, &mut material);
+                    let targets: Vec<_> = asked.iter().flatten().cloned().collect();
+                    let judged = service.judge(rules, Subject::Certificates(&targets), at, material)?;
+                    (finding::of_certificates(&asked, &judged.report, &judged.material), judged)
+                }
+                Question::SignedDocument(octets) | Question::Possession(octets) => {
+                    let judged = service.judge(rules, Subject::recognise(octets, None), at, material)?;
+                    (finding::of_signatures(&judged.report, &judged.material), judged)
+                }
+                Question::Claim(_) => return Ok((request, Finding::Received, None)),
+            };
+            Ok((request, finding, Some(judged.bytes)))
+        });
+        found.await.map_err(|fault| {
+            tracing::error!(%fault, "nothing was validated");
+            Refusal::Unavailable
+        })
+    }
+
+    /// A token of this service's own over what is certified.
+    async fn token_over(self: &Arc<Self>, imprint: Imprint, id: RequestId) -> Result<Vec<u8>, Refusal> {
+        let request = timestamp::request::Request::new(imprint, None, None, true);
+        if self.endpoints.is_empty() {
+            return Err(Refusal::Unavailable);
+        }
+        let digest = Digest::of(&request.encode());
+        let response = self.timestamp(0, request, digest, id).await;
+        let response = response.map_err(|_| Refusal::Unavailable)?;
+        // TimeStampResp ::= SEQUENCE { status, timeStampToken }
+        let token = Reader::new(&response).take(der::SEQUENCE).and_then(|all| {
+            let mut inside = Reader::new(all.content);
+            inside.take(der::SEQUENCE)?;
+            inside.value()
+        });
+        Ok(token.ok_or(Refusal::Unavailable)?.der.to_vec())
     }
 
     /// Whoever signed, else whom the TLS client certificate names: a certificate of this service that is good now. Nobody is no fault.

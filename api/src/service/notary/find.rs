@@ -28,12 +28,25 @@ impl KnownAct {
         })
     }
 
+    /// The data validation certificate that it is, with its entry.
+    #[must_use]
+    pub fn validated(&self) -> Option<&(u64, JournalFact)> {
+        self.facts.iter().find(|(_, fact)| matches!(fact, JournalFact::Validated { .. }))
+    }
+
+    /// The entry of what a validation gave.
+    #[must_use]
+    pub fn report(&self) -> Option<u64> {
+        self.facts.iter().find(|(_, fact)| matches!(fact, JournalFact::Reported { .. })).map(|(index, _)| *index)
+    }
+
     /// Who asked for it.
     #[must_use]
     pub fn requester(&self) -> Option<&Officer> {
         self.facts.iter().find_map(|(_, fact)| match fact {
             JournalFact::Opened { requester, .. } => Some(requester),
             JournalFact::Recorded(recorded) => Some(&recorded.requester),
+            JournalFact::Validated { requester, .. } => requester.as_ref(),
             _ => None,
         })
     }

@@ -44,6 +44,8 @@ pub(crate) struct Job {
     pub(crate) idempotency: Option<Idempotency>,
     /// What its artefacts are made of.
     pub(crate) making: Making,
+    /// What a validation gave, as it is kept.
+    pub(crate) report: Option<Vec<u8>>,
 }
 
 /// What the artefacts of a job's facts are made of.
@@ -57,7 +59,19 @@ pub(crate) enum Making {
     /// An act that was open, with what the officer says besides.
     Approval(Box<OfficersWord>),
     /// A data validation certificate.
-    Dvc(Box<(Request, Finding, PolicyInformation)>),
+    Dvc(Box<DvcParts>),
+}
+
+/// What a data validation certificate is made of.
+pub(crate) struct DvcParts {
+    /// What was asked.
+    pub(crate) request: Request,
+    /// What was found.
+    pub(crate) finding: Finding,
+    /// Under which policy it is answered.
+    pub(crate) policy: PolicyInformation,
+    /// The token that tells the time, where one was asked for.
+    pub(crate) time_token: Option<Vec<u8>>,
 }
 
 /// What a job has left in the journal.
@@ -67,7 +81,7 @@ pub(crate) struct Entered {
     pub(crate) index: u64,
     /// Its facts; none for a repetition.
     pub(crate) facts: Vec<JournalFact>,
-    /// The artefact of the last of them; of a repetition that of the first entry.
+    /// The artefact of the first of them.
     pub(crate) artefact: Option<Vec<u8>>,
 }
 
@@ -272,8 +286,8 @@ impl Service {
             Ok(appended) => {
                 *folded = Some(after);
                 let mut index = appended.first;
-                for (Decided { asked, facts, .. }, mut artefacts) in decided.into_iter().zip(artefacts) {
-                    let (first, artefact) = (index, artefacts.pop().flatten());
+                for (Decided { asked, facts, .. }, artefacts) in decided.into_iter().zip(artefacts) {
+                    let (first, artefact) = (index, artefacts.into_iter().next().flatten());
                     index += facts.len() as u64;
                     let _ = asked.answer.send(Ok(Entered { index: first, facts, artefact })); // the client may be gone
                 }
@@ -372,9 +386,9 @@ impl Service {
         both.map(|(fact, effect)| match (effect, &decided.asked.job.making) {
             (JournalEffect::Keep, Making::Received(bytes)) => Ok(Some(bytes.clone())),
             (JournalEffect::Keep, _) => Ok(None),
+            (JournalEffect::KeepReport, _) => Ok(decided.asked.job.report.clone()),
             (JournalEffect::SignDvc, Making::Dvc(parts)) => {
-                let (request, finding, policy) = &**parts;
-                sign_dvc(dvcs.ok_or(NotaryFault::NotReady)?, fact, request, finding, policy.clone(), now).map(Some)
+                sign_dvc(dvcs.ok_or(NotaryFault::NotReady)?, fact, parts, now).map(Some)
             }
             (JournalEffect::SignDvc, _) => unreachable!("a request of RFC 3029 brings its finding"),
             (JournalEffect::SignRecord, making) => {
@@ -438,16 +452,15 @@ fn only(tag: Tag) -> Tags {
 fn sign_dvc(
     key: &NotaryKey,
     fact: &JournalFact,
-    request: &Request,
-    finding: &Finding,
-    policy: PolicyInformation,
+    DvcParts { request, finding, policy, time_token }: &DvcParts,
     now: Timestamp,
 ) -> Result<Vec<u8>, NotaryFault> {
     let JournalFact::Validated { number, serial, .. } = fact else { unreachable!("a DVC is of a fact of its kind") };
     let full = || ServiceFault::Facts("a journal has at most 2^31 - 1 numbers".to_owned());
     let serial = dvc_serial(*number, *serial).ok_or_else(full)?;
     let hash = ImprintAlgorithm::Sha256;
-    let grant = Grant { serial, now, time_token: None, hash, policy, nonce: None, extensions: Vec::new() };
+    let (policy, time_token) = (policy.clone(), time_token.clone());
+    let grant = Grant { serial, now, time_token, hash, policy, nonce: None, extensions: Vec::new() };
     let wrong = |fault: dvcs::ContentFault| ServiceFault::Facts(fault.to_string());
     let content = DvcContent::new(request, finding, &grant).map_err(wrong)?;
     let signer = key.dvcs.as_ref().ok_or(NotaryFault::NotReady)?;

@@ -4,7 +4,7 @@ use semper_ttp::{
     b64u::{B64u, B64u32},
     digest::Digest,
     id::ActId,
-    notary::{ActType, Checks, JournalFact, OfficerCheck, Outcome, Reason, RecordedAct, request::ActRequest},
+    notary::{Checks, JournalFact, OfficerCheck, Outcome, Reason, RecordedAct, request::ActRequest},
     policy::person::{Officer, Person},
     statement::{
         Common, Origin, Salt, Statement, Unsigned,
@@ -28,8 +28,6 @@ pub(crate) struct RecordParts {
     pub(crate) request: ActRequest,
     /// How many octets each document has, where the service held them.
     pub(crate) sizes: Vec<Option<u64>>,
-    /// SHA-256 of what a validation gave.
-    pub(crate) validation_report: Option<Digest>,
 }
 
 /// What the officer says besides.
@@ -82,7 +80,7 @@ impl Service {
         let request = ActRequest::parse(&request.ok_or_else(gone)?);
         let request = request.map_err(|fault| ServiceFault::Facts(format!("the request of the act {act}: {fault}")))?;
         let sizes = vec![None; request.documents.len()];
-        Ok((RecordParts { request, sizes, validation_report: None }, history))
+        Ok((RecordParts { request, sizes }, history))
     }
 
     fn act_record(
@@ -93,7 +91,7 @@ impl Service {
         OfficersWord { fee, recording }: OfficersWord,
         history: &[&JournalFact],
     ) -> Result<ActRecorded, ServiceFault> {
-        let RecordParts { request, sizes, validation_report } = parts;
+        let RecordParts { request, sizes } = parts;
         let origin = self.reader().identity().origin();
         let service = Origin::new(origin).ok_or_else(|| ServiceFault::Facts(format!("the origin {origin}")))?;
         let held = history.iter().any(|fact| matches!(fact, JournalFact::Opened { held: true, .. }));
@@ -138,7 +136,7 @@ impl Service {
             documents: documents.collect(),
             request: recorded.request.into(),
             dvc: request.dvc,
-            validation_report: validation_report.map(Into::into),
+            validation_report: recorded.report.map(Into::into),
             events: events(recorded, history),
             outcome: recorded.outcome(),
             reason: recorded.reason,
@@ -190,7 +188,10 @@ fn events(recorded: &RecordedAct, history: &[&JournalFact]) -> Vec<ActEvent> {
             JournalFact::Assigned { at, officer: None, .. } => {
                 events.push(event(*at, EventType::Released, taken.take().as_ref()));
             }
-            JournalFact::Opened { .. } | JournalFact::Validated { .. } | JournalFact::Recorded(_) => {}
+            JournalFact::Opened { .. }
+            | JournalFact::Validated { .. }
+            | JournalFact::Recorded(_)
+            | JournalFact::Reported { .. } => {}
         }
     }
     let officer = recorded.officer.as_ref().map(|officer| &officer.certificate);
@@ -203,9 +204,4 @@ fn events(recorded: &RecordedAct, history: &[&JournalFact]) -> Vec<ActEvent> {
     };
     events.push(event(recorded.at, kind, actor));
     events
-}
-
-/// Acts that this version certifies without validating a signature.
-pub(crate) const fn needs_no_validation(act: ActType) -> bool {
-    matches!(act, ActType::Possession | ActType::Existence | ActType::Copy | ActType::Contract)
 }

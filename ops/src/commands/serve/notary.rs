@@ -25,17 +25,24 @@ pub(super) fn parts(
 ) -> Result<Option<NotaryParts>, Failed> {
     let Some(NotaryKeys { act, dvcs }) = keys.filter(|_| config.notary.enabled) else { return Ok(None) };
     let policy: PolicyId = config.dvcs_policy().parse().map_err(|_| Failed::usage(&"notary.dvcs_policy"))?;
+    let with_token = config.notary.dvcs_policy_with_token.as_deref().map(str::parse::<PolicyId>).transpose();
+    let policy_with_token = with_token.map_err(|_| Failed::usage(&"notary.dvcs_policy_with_token"))?;
+    let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let accepted = Accepted {
-        bytes_max: usize::try_from(config.limits.body_bytes_max).unwrap_or(usize::MAX),
+        // The document, and what is signed around it.
+        bytes_max: bytes(config.notary.document_bytes_max).saturating_add(64 << 10),
         hashes: ImprintAlgorithm::ALL.to_vec(),
         targets_max: TARGETS_MAX,
         own_names: Some(own_names(public_url)),
     };
     let settings = NotarySettings {
         needs_person: config.notary.needs_person(),
-        dvcs: DvcsSettings { accepted, policy, signed_only: config.notary.dvcs_signed_only },
+        dvcs: DvcsSettings { accepted, policy, policy_with_token, signed_only: config.notary.dvcs_signed_only },
+
         life_secs: config.notary.open_secs(),
         queue_max: config.notary.queue_max as usize,
+        document_bytes_max: bytes(config.notary.document_bytes_max),
+        documents_in_flight_bytes: bytes(config.notary.documents_in_flight_bytes),
     };
     Ok(Some(NotaryParts { act, dvcs, settings }))
 }

@@ -102,6 +102,12 @@ impl OcspRequest {
         Ok(Self { cert_ids, nonce })
     }
 
+    /// A question of this process itself.
+    #[must_use]
+    pub fn about(cert_id: CertId) -> Self {
+        Self { cert_ids: vec![cert_id], nonce: None }
+    }
+
     /// Which certificates it asks about, in its order: 1 to [`SINGLE_REQUESTS_MAX`].
     #[must_use]
     pub fn cert_ids(&self) -> &[CertId] {

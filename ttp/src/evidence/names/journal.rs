@@ -13,8 +13,11 @@ const ASKED_BY: u8 = 14;
 pub(super) fn of(seq: u64, fact: &JournalFact) -> Vec<Vec<u8>> {
     let of_act = |id: ActId| [&act(id)[..], &seq.to_be_bytes()].concat();
     match fact {
-        JournalFact::Validated { number, subject, requester, .. } => {
-            numbered(*number, seq, subject, requester.as_ref())
+        JournalFact::Validated { id, number, subject, requester, report, .. } => {
+            let mut names = numbered(*number, seq, subject, requester.as_ref());
+            // What leads from the report to its certificate.
+            names.extend(report.map(|_| of_act(*id)));
+            names
         }
         JournalFact::Opened { id, number, subject, requester, .. } => {
             let mut names = numbered(*number, seq, subject, Some(requester));
@@ -26,7 +29,9 @@ pub(super) fn of(seq: u64, fact: &JournalFact) -> Vec<Vec<u8>> {
             names.push(of_act(recorded.id));
             names
         }
-        JournalFact::Signed { id, .. } | JournalFact::Assigned { id, .. } => vec![of_act(*id)],
+        JournalFact::Signed { id, .. } | JournalFact::Assigned { id, .. } | JournalFact::Reported { id, .. } => {
+            vec![of_act(*id)]
+        }
     }
 }
 
@@ -114,6 +119,7 @@ mod tests {
             reason: None,
             officer: None,
             checks: Checks::none(),
+            report: None,
         }));
         let names = of(11, &recorded);
         assert_eq!(names.len(), 4);
@@ -140,6 +146,7 @@ mod tests {
             subject: document,
             serial: [7; 16],
             granted: true,
+            report: None,
         };
         let names = of(0, &validated);
         assert_eq!(names.len(), 3);

@@ -1,7 +1,7 @@
 //! Certify what the service alone can check: opened and ended in one.
 
 use super::super::{Certify, Checks, Journal, JournalFact, JournalState, NotaryRefusal, RecordedAct};
-use super::{record, require_new};
+use super::{record, require_new, require_report, with_report};
 use crate::role::Decided;
 use crate::time::Timestamp;
 
@@ -10,14 +10,15 @@ pub(super) fn certify(
     event: &Certify,
     now: Timestamp,
 ) -> Result<Decided<Journal>, NotaryRefusal> {
-    let Certify { id, act, request, requester, subject, failed } = *event;
+    let Certify { id, act, request, requester, subject, failed, report } = *event;
     require_new(state, id)?;
+    require_report(act.validates(), report)?;
     // What only a person sees is not certified here. What failed before is refused without one.
     let lacking = act.needs();
     if failed.is_none() && lacking != Checks::none() {
         return Err(NotaryRefusal::ChecksLacking { lacking });
     }
-    Ok(record(JournalFact::Recorded(Box::new(RecordedAct {
+    let fact = JournalFact::Recorded(Box::new(RecordedAct {
         id,
         number: state.last + 1,
         at: now,
@@ -29,5 +30,7 @@ pub(super) fn certify(
         reason: failed,
         officer: None,
         checks: Checks::none(),
-    }))))
+        report,
+    }));
+    Ok(with_report(record(fact), report, now))
 }

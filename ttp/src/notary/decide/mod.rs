@@ -15,6 +15,7 @@ use super::{
     Checks, Clocked, Journal, JournalEffect, JournalFact, JournalState, NotaryRefusal, OpenAct, Reason, RecordedAct,
     Stage,
 };
+use crate::digest::Digest;
 use crate::id::ActId;
 use crate::policy::person::Officer;
 use crate::role::Decided;
@@ -54,7 +55,7 @@ fn recorded(
     reason: Option<Reason>,
     by: Option<(Officer, Checks)>,
 ) -> JournalFact {
-    let OpenAct { number, at: opened_at, act, requester, request, subject, .. } = *act;
+    let OpenAct { number, at: opened_at, act, requester, request, subject, report, .. } = *act;
     let (officer, checks) = by.map_or((None, Checks::none()), |(officer, checks)| (Some(officer), checks));
     JournalFact::Recorded(Box::new(RecordedAct {
         id,
@@ -68,12 +69,27 @@ fn recorded(
         reason,
         officer,
         checks,
+        report,
     }))
 }
 
 /// One fact, whose record is to be signed.
 fn record(fact: JournalFact) -> Decided<Journal> {
     (vec![fact], vec![JournalEffect::SignRecord])
+}
+
+/// What validates has a report, nothing else.
+fn require_report(validates: bool, report: Option<Digest>) -> Result<(), NotaryRefusal> {
+    if validates == report.is_some() { Ok(()) } else { Err(NotaryRefusal::Report) }
+}
+
+/// With the fact that carries the report, if there is one.
+fn with_report((mut facts, mut effects): Decided<Journal>, report: Option<Digest>, now: Timestamp) -> Decided<Journal> {
+    if let (Some(report), Some(id)) = (report, facts.first().map(JournalFact::act)) {
+        facts.push(JournalFact::Reported { id, at: now, report });
+        effects.push(JournalEffect::KeepReport);
+    }
+    (facts, effects)
 }
 
 /// The act that this officer took, and may decide now.

@@ -3,13 +3,14 @@
 use super::super::{
     ActType, Journal, JournalEffect, JournalFact, JournalState, NotaryRefusal, OPEN_MAX, Open, SIGNERS_MAX,
 };
-use super::require_new;
+use super::{require_new, require_report, with_report};
 use crate::role::Decided;
 use crate::time::Timestamp;
 
 pub(super) fn open(state: &JournalState, event: &Open, now: Timestamp) -> Result<Decided<Journal>, NotaryRefusal> {
-    let Open { id, act, request, requester, subject, held, ref signers, needs_person, life_secs } = *event;
+    let Open { id, act, request, requester, subject, held, ref signers, needs_person, life_secs, report } = *event;
     require_new(state, id)?;
+    require_report(act.validates(), report)?;
     let found = signers.len();
     match act {
         ActType::Contract if !(1..=SIGNERS_MAX).contains(&found) => return Err(NotaryRefusal::Signers { found }),
@@ -33,6 +34,7 @@ pub(super) fn open(state: &JournalState, event: &Open, now: Timestamp) -> Result
         signers: signers.clone(),
         needs_person,
         expires_at: now.plus_secs(life_secs),
+        report,
     };
-    Ok((vec![fact], vec![JournalEffect::Keep]))
+    Ok(with_report((vec![fact], vec![JournalEffect::Keep]), report, now))
 }

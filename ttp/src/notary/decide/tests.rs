@@ -46,12 +46,15 @@ fn validate(number: u8, service: Service) -> JournalEvent {
         subject: Digest([2; 32]),
         serial: [number; 16],
         granted: true,
+        report: service.validates().then_some(Digest([3; 32])),
     }))
 }
 
 fn certify(number: u8, act: ActType, failed: Option<Reason>) -> JournalEvent {
     let (request, subject) = (Digest([1; 32]), Digest([2; 32]));
-    JournalEvent::Certify(Box::new(Certify { id: id(number), act, request, requester: person(1), subject, failed }))
+    let report = act.validates().then_some(Digest([3; 32]));
+    let requester = person(1);
+    JournalEvent::Certify(Box::new(Certify { id: id(number), act, request, requester, subject, failed, report }))
 }
 
 fn open(number: u8, act: ActType, signers: &[u8], needs_person: bool) -> JournalEvent {
@@ -65,6 +68,7 @@ fn open(number: u8, act: ActType, signers: &[u8], needs_person: bool) -> Journal
         signers: signers.iter().map(|number| party(*number)).collect(),
         needs_person,
         life_secs: LIFE_SECS,
+        report: act.validates().then_some(Digest([3; 32])),
     }))
 }
 
@@ -146,13 +150,51 @@ fn numbers_have_no_gaps_whatever_becomes_of_acts() {
                     given.insert(recorded.number);
                     assert!(ended.insert(recorded.number), "one outcome for each number");
                 }
-                JournalFact::Signed { .. } | JournalFact::Assigned { .. } => {}
+                JournalFact::Signed { .. } | JournalFact::Assigned { .. } | JournalFact::Reported { .. } => {}
             }
         }
     }
     assert_eq!(given, (1..=7).collect());
     assert_eq!(ended, given);
     assert_eq!((state.last, state.open.len()), (7, 0));
+}
+
+/// What validates certifies its report, which comes as a fact of its own; nothing else has one.
+#[test]
+fn a_validation_brings_its_report() {
+    let state = JournalState::default();
+    let report = Digest([3; 32]);
+    for event in [
+        validate(1, Service::Vsd),
+        validate(1, Service::Vpkc),
+        certify(1, ActType::SignatureValidation, Some(Reason::SignatureNotValid)),
+        open(1, ActType::SignatureValidation, &[], true),
+    ] {
+        let facts = decided(&state, &event, 1_000).unwrap();
+        assert_eq!(facts.len(), 2);
+        assert_eq!(facts[1], JournalFact::Reported { id: id(1), at: at(1_000), report });
+    }
+    let without = |event: JournalEvent| match event {
+        JournalEvent::Validate(event) => JournalEvent::Validate(Box::new(Validate { report: None, ..*event })),
+        JournalEvent::Certify(event) => JournalEvent::Certify(Box::new(Certify { report: None, ..*event })),
+        JournalEvent::Open(event) => JournalEvent::Open(Box::new(Open { report: None, ..*event })),
+        other => other,
+    };
+    for event in [
+        validate(1, Service::Vsd),
+        certify(1, ActType::SignatureValidation, None),
+        open(1, ActType::SignatureValidation, &[], true),
+    ] {
+        assert_eq!(decided(&state, &without(event), 1_000), Err(NotaryRefusal::Report));
+    }
+    let JournalEvent::Validate(ccpd) = validate(1, Service::Ccpd) else { panic!() };
+    let ccpd = JournalEvent::Validate(Box::new(Validate { report: Some(report), ..*ccpd }));
+    assert_eq!(decided(&state, &ccpd, 1_000), Err(NotaryRefusal::Report));
+    // An open act keeps it for its end.
+    let open = after(&[open(1, ActType::SignatureValidation, &[], true), take(1, 1)]);
+    let facts = decided(&open, &approve(1, 1, &[]), 2_000).unwrap();
+    let [JournalFact::Recorded(recorded)] = &facts[..] else { panic!("{facts:?}") };
+    assert_eq!(recorded.report, Some(report));
 }
 
 /// Ended in the same millisecond in which it was opened, with another number given in between.
@@ -309,7 +351,9 @@ fn facts() -> Vec<JournalFact> {
         decided(&none, &validate(1, Service::Ccpd), 1_000),
         decided(&none, &with_requester, 1_000),
         decided(&none, &certify(1, ActType::Existence, None), 1_000),
+        decided(&none, &certify(1, ActType::SignatureValidation, None), 1_000),
         decided(&none, &open(1, ActType::Contract, &[2, 3], true), 1_000),
+        decided(&none, &open(1, ActType::SignatureValidation, &[], true), 1_000),
         decided(&opened, &sign(1, 2), 1_001),
         decided(&signed, &take(1, 1), 1_002),
         decided(&taken, &release(1, 1), 1_003),

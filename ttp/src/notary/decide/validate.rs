@@ -1,7 +1,7 @@
 //! Answer a request of RFC 3029: a DVC, whatever was found. What cannot be taken up never becomes an event.
 
 use super::super::{Journal, JournalEffect, JournalFact, JournalState, NotaryRefusal, Validate};
-use super::require_new;
+use super::{require_new, require_report, with_report};
 use crate::role::Decided;
 use crate::time::Timestamp;
 
@@ -10,9 +10,11 @@ pub(super) fn validate(
     event: &Validate,
     now: Timestamp,
 ) -> Result<Decided<Journal>, NotaryRefusal> {
-    let Validate { id, service, request, requester, subject, serial, granted } = *event;
+    let Validate { id, service, request, requester, subject, serial, granted, report } = *event;
     require_new(state, id)?;
+    require_report(service.validates(), report)?;
     let number = state.last + 1;
-    let fact = JournalFact::Validated { id, number, at: now, service, request, requester, subject, serial, granted };
-    Ok((vec![fact], vec![JournalEffect::SignDvc]))
+    let fact =
+        JournalFact::Validated { id, number, at: now, service, request, requester, subject, serial, granted, report };
+    Ok(with_report((vec![fact], vec![JournalEffect::SignDvc]), report, now))
 }

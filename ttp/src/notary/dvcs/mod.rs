@@ -10,6 +10,7 @@
 //! Formats and what follows from a request's octets alone. Who may ask, under which policy, at what time, and what is found,
 //! is the notary's.
 
+pub mod finding;
 pub mod refusal;
 pub mod request;
 pub mod response;

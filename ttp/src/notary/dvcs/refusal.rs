@@ -72,6 +72,8 @@ pub enum Refusal {
     Policy,
     /// The moment that is asked about lies in the future.
     Time,
+    /// requestTime is a token: whether that can be believed would be a question of its own.
+    TimeForm,
     /// The service is not offered here.
     NotOffered {
         /// Which.
@@ -110,6 +112,7 @@ impl Refusal {
             Self::SignerNotGood => "dvcs.signer_not_good",
             Self::Policy => "dvcs.policy",
             Self::Time => "dvcs.time",
+            Self::TimeForm => "dvcs.time_form",
             Self::NotOffered { .. } => "dvcs.not_offered",
             Self::Unavailable => "dvcs.unavailable",
         }
@@ -138,7 +141,7 @@ impl Refusal {
             | Self::Unavailable
             | Self::Signers => FailInfo::BadRequest,
             Self::SignerNotGood => FailInfo::BadCertId,
-            Self::Time => FailInfo::BadTime,
+            Self::Time | Self::TimeForm => FailInfo::BadTime,
             Self::HashAlgorithm | Self::SignatureAlgorithm => FailInfo::BadAlg,
             Self::OtherServer => FailInfo::WrongAuthority,
             Self::NoSignerCertificate => FailInfo::BadCertId,
@@ -191,6 +194,7 @@ impl std::fmt::Display for Refusal {
             }
             Self::Policy => f.write_str("No answer is given under this policy."),
             Self::Time => f.write_str("The time that the request asks about lies in the future."),
+            Self::TimeForm => f.write_str("The time that the request asks about must be a moment, not a token."),
             Self::NotOffered { service } => write!(f, "The service {} is not offered here.", service.name()),
             Self::Unavailable => f.write_str("The request cannot be answered now; try again."),
         }
@@ -264,6 +268,7 @@ impl Refusal {
             Self::Time => 23,
             Self::NotOffered { .. } => 24,
             Self::Unavailable => 25,
+            Self::TimeForm => 26,
         };
         let all = vec![
             Self::NotARequest,
@@ -292,8 +297,9 @@ impl Refusal {
             Self::Time,
             Self::NotOffered { service: ServiceType::Vsd },
             Self::Unavailable,
+            Self::TimeForm,
         ];
-        assert_eq!(all.iter().map(place).collect::<Vec<_>>(), (0..26).collect::<Vec<_>>());
+        assert_eq!(all.iter().map(place).collect::<Vec<_>>(), (0..27).collect::<Vec<_>>());
         all
     }
 }

@@ -76,6 +76,17 @@ pub enum Finding {
     },
 }
 
+impl Finding {
+    /// Whether what was asked holds; of what was merely received, nothing was asked.
+    #[must_use]
+    pub fn is_granted(&self) -> bool {
+        match self {
+            Self::Received => true,
+            Self::Signatures { status, .. } | Self::Certificates { status, .. } => status.is_granted(),
+        }
+    }
+}
+
 /// What the server adds.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Grant {
