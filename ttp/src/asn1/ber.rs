@@ -1,29 +1,174 @@
-//! BER with indefinite lengths and strings in pieces (X.690 §8.1.3.6, §8.7.3), which CMS permits and BouncyCastle writes, rewritten
-//! with definite lengths; nothing else of it is repaired.
+//! BER (X.690 §8) that strangers write: lengths with needless octets, the indefinite length, strings in pieces, as programs write
+//! that sign while they read. CMS permits it, and BouncyCastle writes it.
 //!
-//! Octets inside a string are not looked into, and what was written as DER inside stays as it was: so whatever is signed keeps its
-//! octets.
+//! [`Reader`] copies nothing, and every value keeps its octets as received, since digests and signatures are over those. [`definite`]
+//! rewrites what is to be read as DER.
 
-use super::der;
+use std::borrow::Cow;
 
-/// Values inside values, at most. CMS around DVCS around certificates needs some fifteen.
+use super::{der, read};
+
+/// How deep values of indefinite length may be nested. A streamed SignedData has six.
+const OPEN_MAX: usize = 32;
+/// Values inside values that are rewritten, at most. CMS around DVCS around certificates needs some fifteen.
 const DEPTH_MAX: usize = 32;
+/// Octets of tag and length of a value that is rewritten, at most: what [`der::put_head`] can write is shorter than 16 MiB.
+const HEAD_BYTES_MAX: usize = 5;
 
 /// An indefinite length.
 const INDEFINITE: u8 = 0x80;
 /// OCTET STRING in pieces.
 const OCTET_STRING_IN_PIECES: u8 = 0x24;
 
-/// `bytes`, exactly one value, with definite lengths; `None` if they are no BER that can be rewritten: too deep, cut off, with a tag
-/// number from 31 on, with a length of 16 MiB or more, or with something behind.
+/// A cursor over values that stand one behind the other.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Reader<'a>(&'a [u8]);
+
+/// One value as received.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Value<'a> {
+    /// Identifier octet; tag numbers from 31 on are not read.
+    pub(crate) tag: u8,
+    /// Behind the length, without an end-of-contents.
+    pub(crate) content: &'a [u8],
+    /// All of it.
+    pub(crate) whole: &'a [u8],
+}
+
+impl<'a> Value<'a> {
+    /// A cursor over what is in it.
+    #[must_use]
+    pub(crate) const fn inside(&self) -> Reader<'a> {
+        Reader(self.content)
+    }
+
+    /// True if it is made of other values.
+    const fn is_constructed(&self) -> bool {
+        self.tag & 0x20 != 0
+    }
+
+    /// The octets of a string, put together if it came in pieces; `base` is the tag of its primitive form. `None` if a
+    /// piece is anything else.
+    #[must_use]
+    pub(crate) fn octets(&self, base: u8) -> Option<Cow<'a, [u8]>> {
+        if !self.is_constructed() {
+            return Some(Cow::Borrowed(self.content));
+        }
+        let mut joined = Vec::new();
+        let mut pieces = self.inside();
+        while !pieces.is_at_end() {
+            // Pieces in pieces are permitted and written by nobody.
+            joined.extend_from_slice(pieces.take(base)?.content);
+        }
+        Some(Cow::Owned(joined))
+    }
+}
+
+impl<'a> Reader<'a> {
+    /// Before the first value of `bytes`.
+    #[must_use]
+    pub(crate) const fn new(bytes: &'a [u8]) -> Self {
+        Self(bytes)
+    }
+
+    /// True behind the last value.
+    #[must_use]
+    pub(crate) const fn is_at_end(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// The next value; `None`, without moving, at the end and for what is no value.
+    pub(crate) fn value(&mut self) -> Option<Value<'a>> {
+        let head = Head::read(self.0)?;
+        let (content_bytes, tail) = match head.length {
+            Some(length) => (length, 0),
+            None => (indefinite_bytes(&self.0[head.bytes..])?, 2),
+        };
+        let (whole, rest) = self.0.split_at_checked(head.bytes.checked_add(content_bytes)?.checked_add(tail)?)?;
+        self.0 = rest;
+        let content = &whole[head.bytes..head.bytes + content_bytes];
+        Some(Value { tag: head.tag, content, whole })
+    }
+
+    /// The next value, if it has this tag; `None`, without moving, for any other.
+    pub(crate) fn take(&mut self, tag: u8) -> Option<Value<'a>> {
+        if self.next_is(tag) { self.value() } else { None }
+    }
+
+    /// True if the next value has this tag.
+    #[must_use]
+    pub(crate) fn next_is(&self, tag: u8) -> bool {
+        self.0.first() == Some(&tag)
+    }
+}
+
+/// Tag and length.
+struct Head {
+    tag: u8,
+    bytes: usize,
+    /// `None` for the indefinite form.
+    length: Option<usize>,
+}
+
+impl Head {
+    fn read(bytes: &[u8]) -> Option<Self> {
+        let (&tag, &first) = (bytes.first()?, bytes.get(1)?);
+        if tag & 0x1F == 0x1F {
+            return None;
+        }
+        match first {
+            0..=0x7F => Some(Self { tag, bytes: 2, length: Some(usize::from(first)) }),
+            // X.690 §8.1.3.6: only values made of others.
+            INDEFINITE => (tag & 0x20 != 0).then_some(Self { tag, bytes: 2, length: None }),
+            0x81..=0x84 => {
+                let count = usize::from(first & 0x7F);
+                let digits = bytes.get(2..2 + count)?;
+                let length = digits.iter().fold(0_usize, |length, digit| length << 8 | usize::from(*digit));
+                Some(Self { tag, bytes: 2 + count, length: Some(length) })
+            }
+            // 4 GiB and more.
+            _ => None,
+        }
+    }
+}
+
+/// How many octets stand before the end-of-contents that closes a value of indefinite length. Goes over every octet once,
+/// whatever the nesting.
+fn indefinite_bytes(bytes: &[u8]) -> Option<usize> {
+    let (mut at, mut open) = (0, 1_usize);
+    loop {
+        let rest = bytes.get(at..)?;
+        if rest.starts_with(&[0, 0]) {
+            open -= 1;
+            if open == 0 {
+                return Some(at);
+            }
+            at += 2;
+            continue;
+        }
+        let head = Head::read(rest)?;
+        match head.length {
+            Some(length) => at = at.checked_add(head.bytes)?.checked_add(length)?,
+            None if open == OPEN_MAX => return None,
+            None => {
+                open += 1;
+                at += head.bytes;
+            }
+        }
+    }
+}
+
+/// `bytes`, exactly one value, with definite lengths and whole strings; `None` if they are no BER that can be rewritten: too deep, cut
+/// off, with a tag number from 31 on, with a length of 16 MiB or more, or with something behind. Nothing else of BER is repaired.
 ///
-/// Time and memory are bounded by the length of `bytes` times the depth.
+/// Octets inside a string are not looked into, and what was written as DER inside stays as it was: so whatever is signed keeps its
+/// octets. Time and memory are bounded by the length of `bytes` times the depth.
 #[must_use]
 pub fn definite(bytes: &[u8]) -> Option<Vec<u8>> {
-    let mut rest = bytes;
+    let mut reader = Reader::new(bytes);
     let mut out = Vec::with_capacity(bytes.len());
-    value(&mut rest, &mut out, DEPTH_MAX)?;
-    rest.is_empty().then_some(out)
+    rewrite(reader.value()?, &mut out, DEPTH_MAX)?;
+    reader.is_at_end().then_some(out)
 }
 
 /// True if the outermost length is indefinite, as whoever writes BER at all writes it.
@@ -32,56 +177,25 @@ pub fn is_indefinite(bytes: &[u8]) -> bool {
     bytes.get(1) == Some(&INDEFINITE)
 }
 
-/// Moves one value from `rest` to `out`.
-fn value(rest: &mut &[u8], out: &mut Vec<u8>, depth: usize) -> Option<()> {
+/// Appends `value` with definite lengths.
+fn rewrite(value: Value<'_>, out: &mut Vec<u8>, depth: usize) -> Option<()> {
     let depth = depth.checked_sub(1)?;
-    let begin = *rest;
-    let (&tag, after) = rest.split_first()?;
-    if tag & 0x1F == 0x1F {
+    if !is_indefinite(value.whole) && value.whole.len() - value.content.len() > HEAD_BYTES_MAX {
         return None;
     }
-    *rest = after;
-    let constructed = tag & 0x20 != 0;
     let mut content = Vec::new();
-    let indefinite = rest.first() == Some(&INDEFINITE);
-    if indefinite {
-        // Constructed only (X.690 §8.1.3.2).
-        if !constructed {
-            return None;
-        }
-        *rest = &rest[1..];
-        while !rest.starts_with(&[0, 0]) {
-            value(rest, &mut content, depth)?;
-        }
-        *rest = &rest[2..];
-    } else {
-        let mut inside = take_definite(rest)?;
-        let original = inside;
-        while constructed && !inside.is_empty() {
-            value(&mut inside, &mut content, depth)?;
-        }
-        if tag != OCTET_STRING_IN_PIECES && (!constructed || content == original) {
-            out.extend_from_slice(&begin[..begin.len() - rest.len()]);
-            return Some(());
-        }
+    let mut inside = if value.is_constructed() { value.inside() } else { Reader::new(&[]) };
+    while !inside.is_at_end() {
+        rewrite(inside.value()?, &mut content, depth)?;
     }
-    if tag == OCTET_STRING_IN_PIECES {
+    if value.tag == OCTET_STRING_IN_PIECES {
         return put(out, der::OCTET_STRING, &joined(&content)?);
     }
-    put(out, tag, &content)
-}
-
-fn take_definite<'a>(rest: &mut &'a [u8]) -> Option<&'a [u8]> {
-    let (&first, after) = rest.split_first()?;
-    let (digits, short) = if first < 0x80 { (0, usize::from(first)) } else { (usize::from(first & 0x7F), 0) };
-    if digits > 3 {
-        return None;
+    if !value.is_constructed() || (!is_indefinite(value.whole) && content == value.content) {
+        out.extend_from_slice(value.whole);
+        return Some(());
     }
-    let (length, after) = after.split_at_checked(digits)?;
-    let length = length.iter().fold(short, |sum, octet| sum << 8 | usize::from(*octet));
-    let (content, after) = after.split_at_checked(length)?;
-    *rest = after;
-    Some(content)
+    put(out, value.tag, &content)
 }
 
 fn put(out: &mut Vec<u8>, tag: u8, content: &[u8]) -> Option<()> {
@@ -96,7 +210,7 @@ fn put(out: &mut Vec<u8>, tag: u8, content: &[u8]) -> Option<()> {
 
 /// The octets of the pieces of an OCTET STRING, which were rewritten already.
 fn joined(pieces: &[u8]) -> Option<Vec<u8>> {
-    let mut reader = super::read::Reader::new(pieces);
+    let mut reader = read::Reader::new(pieces);
     let mut octets = Vec::with_capacity(pieces.len());
     while !reader.is_at_end() {
         octets.extend_from_slice(reader.take(der::OCTET_STRING)?.content);
@@ -110,26 +224,73 @@ mod tests {
 
     use super::*;
 
-    fn check(ber: &str, expected: Option<&str>) {
+    /// The octets of the first value, in hex, and of what follows it.
+    fn check_first(bytes: &str, expected: Option<(&str, &str)>) {
+        let bytes = hex::decode(bytes).unwrap();
+        let mut reader = Reader::new(&bytes);
+        let found = reader.value().map(|value| (hex::encode(value.content), hex::encode(reader.0)));
+        assert_eq!(found.as_ref().map(|(a, b)| (a.as_str(), b.as_str())), expected);
+    }
+
+    #[test]
+    fn lengths() {
+        check_first("0401ff00", Some(("ff", "00")));
+        check_first("048101ff", Some(("ff", "")));
+        check_first("0484 00000001 ff".replace(' ', "").as_str(), Some(("ff", "")));
+        check_first("0485 0000000001 ff".replace(' ', "").as_str(), None);
+        check_first("0402ff", None);
+        check_first("04", None);
+        check_first("1f0100", None);
+        // Indefinite: closed, nested, not closed, primitive.
+        check_first("308004010100007f", Some(("040101", "7f")));
+        check_first("30803080040101000000007f", Some(("30800401010000", "7f")));
+        check_first("3080040101", None);
+        check_first("04800000", None);
+        // Two octets 0 inside a value of known length close nothing.
+        check_first("3080040200000000", Some(("04020000", "")));
+    }
+
+    #[test]
+    fn strings_in_pieces() {
+        let octets = |hex: &str| {
+            let bytes = hex::decode(hex).unwrap();
+            let value = Reader::new(&bytes).value().unwrap();
+            value.octets(der::OCTET_STRING).map(Cow::into_owned)
+        };
+        assert_eq!(octets("04020102"), Some(vec![1, 2]));
+        assert_eq!(octets("2480040101040102 0000".replace(' ', "").as_str()), Some(vec![1, 2]));
+        assert_eq!(octets("2403020101"), None);
+    }
+
+    #[test]
+    fn nesting_is_bounded() {
+        let deep = [[0x30, 0x80].repeat(100_000), vec![0; 200_000]].concat();
+        assert_eq!(Reader::new(&deep).value(), None);
+        let within = [[0x30, 0x80].repeat(OPEN_MAX), vec![0; 2 * OPEN_MAX]].concat();
+        assert!(Reader::new(&within).value().is_some());
+    }
+
+    /// What `ber` is rewritten to.
+    fn check_definite(ber: &str, expected: Option<&str>) {
         let found = definite(&hex::decode(ber.replace(' ', "")).unwrap()).map(hex::encode);
         assert_eq!(found, expected.map(|der| der.replace(' ', "")), "{ber}");
     }
 
     #[test]
     fn indefinite_lengths_and_pieces() {
-        check("3080 0000", Some("3000"));
-        check("3080 020105 a080 0401aa 0000 0000", Some("3008 020105 a003 0401aa"));
-        check("2480 0402aabb 0401cc 0000", Some("0403aabbcc"));
-        check("2407 0402aabb 0401cc", Some("0403aabbcc"));
-        check("3080 2480 2480 0401aa 0000 0401bb 0000 0000", Some("3004 0402aabb"));
+        check_definite("3080 0000", Some("3000"));
+        check_definite("3080 020105 a080 0401aa 0000 0000", Some("3008 020105 a003 0401aa"));
+        check_definite("2480 0402aabb 0401cc 0000", Some("0403aabbcc"));
+        check_definite("2407 0402aabb 0401cc", Some("0403aabbcc"));
+        check_definite("3080 2480 2480 0401aa 0000 0401bb 0000 0000", Some("3004 0402aabb"));
         // Inside a definite length.
-        check("3006 a080 0500 0000", Some("3004 a002 0500"));
+        check_definite("3006 a080 0500 0000", Some("3004 a002 0500"));
         // What is DER stays as it is, and so does what has another spelling: whoever reads it strictly refuses it.
-        check("3003 020105", Some("3003 020105"));
-        check("3004 02810105", Some("3004 02810105"));
-        check("3080 02810105 0000", Some("3004 02810105"));
+        check_definite("3003 020105", Some("3003 020105"));
+        check_definite("3004 02810105", Some("3004 02810105"));
+        check_definite("3080 02810105 0000", Some("3004 02810105"));
         // Octets of a string are not looked into.
-        check("0404 30800000", Some("0404 30800000"));
+        check_definite("0404 30800000", Some("0404 30800000"));
     }
 
     #[test]
@@ -145,18 +306,30 @@ mod tests {
             "3080 0000 00",
             "1f0100",
             "3084 00000000",
+            // A length in four octets inside; a piece whose length is not DER.
+            "3080 0484 00000001 aa 0000",
+            "2480 048101aa 0000",
         ] {
-            check(bad, None);
+            check_definite(bad, None);
         }
         // Pieces of another kind; deeper than the bound.
-        check("2480 020105 0000", None);
+        check_definite("2480 020105 0000", None);
         let deep = |levels: usize| format!("{}{}", "3080".repeat(levels), "0000".repeat(levels));
         assert!(definite(&hex::decode(deep(DEPTH_MAX)).unwrap()).is_some());
-        check(&deep(DEPTH_MAX + 1), None);
-        check(&deep(20_000), None);
+        check_definite(&deep(DEPTH_MAX + 1), None);
+        check_definite(&deep(20_000), None);
     }
 
     proptest! {
+        #[test]
+        fn der_reads_as_the_strict_reader_does(bytes: Vec<u8>) {
+            let strict = read::Reader::new(&bytes).value();
+            if let Some(strict) = strict {
+                let value = Reader::new(&bytes).value().unwrap();
+                prop_assert_eq!((value.tag, value.content, value.whole), (strict.tag, strict.content, strict.der));
+            }
+        }
+
         #[test]
         fn never_panics_and_grows_by_heads_alone(bytes: Vec<u8>) {
             if let Some(der) = definite(&bytes) {

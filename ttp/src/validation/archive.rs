@@ -3,7 +3,6 @@
 
 use std::collections::BTreeSet;
 
-use super::ber::Reader;
 use super::cms::{Algorithm, SignedData, other_revocation};
 use super::constraint;
 use super::context::Context;
@@ -13,6 +12,7 @@ use super::oids;
 use super::report::Answers;
 use super::signer::Signed;
 use super::token::TstInfo;
+use crate::asn1::ber::Reader;
 use crate::asn1::der;
 use crate::crypto::Hash;
 use crate::digest::Digest;

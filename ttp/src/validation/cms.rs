@@ -14,8 +14,8 @@ use std::borrow::Cow;
 
 pub(super) use attribute::{Attributes, EssCert, generalized as attribute_time, time};
 
-use super::ber::{Reader, Value};
 use super::oids;
+use crate::asn1::ber::{Reader, Value};
 use crate::asn1::der;
 
 /// The longest SignedData that is read, octets. Content that is attached counts.

@@ -4,7 +4,6 @@
 use std::borrow::Cow;
 
 use super::archive;
-use super::ber::Reader;
 use super::chain::{Evaluation, Moment, algorithm, evaluate, worst};
 use super::cms::{self, SignedData, SignerInfo};
 use super::constraint;
@@ -14,6 +13,7 @@ use super::oids;
 use super::report::{Answers, BestTime, Conclusion, Coverage, Kind, Missing, Process, SignatureReport};
 use super::signer::{Integrity, Signed};
 use super::token::TstInfo;
+use crate::asn1::ber::Reader;
 use crate::asn1::der;
 use crate::crypto::Hash;
 use crate::digest::Digest;

@@ -25,7 +25,6 @@
 //! (told, not judged), trusted lists, any "qualified" status.
 
 mod archive;
-mod ber;
 mod chain;
 mod cms;
 mod constraint;

@@ -3,12 +3,12 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::ber::Reader;
 use super::cms::{Algorithm, EssCert, SignedData, SignerId, SignerInfo};
 use super::context::Context;
 use super::indication::SubIndication;
 use super::report::Answers;
 use super::{constraint, oids};
+use crate::asn1::ber::Reader;
 use crate::asn1::der;
 use crate::crypto::{Hash, SignatureScheme, sha1};
 use crate::path::{Certificate, Matter, Name};

@@ -1,7 +1,7 @@
 //! TSTInfo of strangers (RFC 3161 §2.4.2): what of it counts for a proof of existence.
 
-use super::ber::Reader;
 use super::cms::{Algorithm, attribute_time};
+use crate::asn1::ber::Reader;
 use crate::asn1::{PolicyId, der};
 use crate::crypto::Hash;
 use crate::time::Timestamp;

@@ -2,9 +2,9 @@
 
 use std::borrow::Cow;
 
-use super::super::ber::{Reader, Value};
 use super::super::oids;
 use super::{ATTRIBUTES_BYTES_MAX, Algorithm, Fault};
+use crate::asn1::ber::{Reader, Value};
 use crate::asn1::der;
 use crate::time::Timestamp;
 
