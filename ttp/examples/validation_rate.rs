@@ -61,7 +61,7 @@ fn verify_once(folder: &Path) {
     let ca = Certificate::from_der(&fs::read(folder.join("ca.der")).unwrap()).unwrap();
     let root = Certificate::from_der(&fs::read(folder.join("root.der")).unwrap()).unwrap();
     let key = root.key().unwrap();
-    assert!(key.verify(SignatureScheme::Ecdsa(Hash::Sha256), ca.tbs(), ca.signature()));
+    assert!(key.verify(SignatureScheme::Ecdsa(Hash::Sha256), ca.signed().tbs(), ca.signed().signature()));
 }
 
 fn median(mut round: impl FnMut()) -> Duration {

@@ -13,9 +13,10 @@ use super::constraints::NameConstraints;
 use super::extensions::{AuthorityKey, BasicConstraints, DistributionPoint, Extensions, Known, PolicyConstraints, id};
 use super::fields::{count, need, only, time, whole_octets};
 use super::name::{GeneralName, Name};
+use super::signed::{Signed, range};
 use crate::asn1::der;
 use crate::asn1::read::{Reader, Value};
-use crate::crypto::{KeyFault, SignatureScheme, StrangerKey, sha1};
+use crate::crypto::{KeyFault, StrangerKey, sha1};
 use crate::digest::Digest;
 use crate::x509::{KeyUsage, Period};
 
@@ -55,70 +56,17 @@ pub enum ReadFault {
 
 /// A certificate. Two are equal if their octets are.
 pub struct Certificate {
-    der: Vec<u8>,
-    digest: Digest,
-    tbs: Range<usize>,
+    signed: Signed,
     version: u8,
     serial: Vec<u8>,
     issuer: Name,
     subject: Name,
     validity: Period,
     spki: Range<usize>,
-    signed: Signed,
     extensions: Extensions,
     known: Known,
     key: OnceLock<Result<Arc<StrangerKey>, KeyFault>>,
     key_sha1: OnceLock<[u8; 20]>,
-}
-
-/// How something is signed: the AlgorithmIdentifier outside, and the signature.
-#[derive(Clone, Debug)]
-pub(super) struct Signed {
-    identifier: Range<usize>,
-    pub(super) scheme: Option<SignatureScheme>,
-    signature: Vec<u8>,
-    /// Whether the signed part names the same algorithm; true where it names none.
-    pub(super) agrees: bool,
-}
-
-impl Signed {
-    /// Algorithm and signature, which follow the signed part; `inside` is what that part names.
-    pub(super) fn read(reader: &mut Reader<'_>, whole: &[u8], inside: Option<&[u8]>) -> Result<Self, ReadFault> {
-        let identifier = need(reader, der::SEQUENCE, "signatureAlgorithm")?;
-        let bits = need(reader, der::BIT_STRING, "signature")?;
-        // Every scheme's signatures are whole octets. Of one that is not nothing is kept, and nothing verifies by no key: that it
-        // is bad is told with all else.
-        let signature = whole_octets(bits.content).unwrap_or_default().to_vec();
-        Ok(Self {
-            identifier: range(whole, identifier.der),
-            scheme: SignatureScheme::from_identifier_der(identifier.der),
-            signature,
-            agrees: inside.is_none_or(|inside| same_algorithm(inside, identifier.der)),
-        })
-    }
-
-    pub(super) fn signature(&self) -> &[u8] {
-        &self.signature
-    }
-
-    /// The identifier of the algorithm, dotted.
-    pub(super) fn algorithm(&self, whole: &[u8]) -> String {
-        let content = only(&whole[self.identifier.clone()], der::SEQUENCE).map_or(&[][..], |value| value.content);
-        let id = Reader::new(content).take(der::OID).and_then(|id| ObjectId::from_content(id.content));
-        id.map_or_else(|| "malformed".to_owned(), |id| id.to_string())
-    }
-}
-
-/// Equal, or both known and the same: absent and NULL parameters are confused by many.
-fn same_algorithm(a: &[u8], b: &[u8]) -> bool {
-    let scheme = SignatureScheme::from_identifier_der;
-    a == b || scheme(a).is_some_and(|known| scheme(b) == Some(known))
-}
-
-/// Where `part` lies in `whole`, of which it is a slice.
-pub(super) fn range(whole: &[u8], part: &[u8]) -> Range<usize> {
-    let start = part.as_ptr() as usize - whole.as_ptr() as usize;
-    start..start + part.len()
 }
 
 /// The one SEQUENCE that `bytes` are, and no longer than `max`.
@@ -157,8 +105,7 @@ impl Certificate {
     /// [`ReadFault`].
     pub fn from_der(bytes: &[u8]) -> Result<Self, ReadFault> {
         const MALFORMED: fn(&'static str) -> ReadFault = |what| ReadFault::Malformed { what };
-        let der = bytes.to_vec();
-        let mut parts = outer(&der, CERTIFICATE_BYTES_MAX, "certificate")?;
+        let mut parts = outer(bytes, CERTIFICATE_BYTES_MAX, "certificate")?;
         let tbs = need(&mut parts, der::SEQUENCE, "tbsCertificate")?;
 
         let mut fields = Reader::new(tbs.content);
@@ -184,46 +131,42 @@ impl Certificate {
         fields.take(0x81);
         fields.take(0x82);
         let extensions = extensions(fields.take(der::CONTEXT_0 | 3))?;
-        let signed = Signed::read(&mut parts, &der, Some(inside.der))?;
+        let signed = Signed::read(&mut parts, bytes, tbs.der, Some(inside.der))?;
         if !fields.is_at_end() || !validity.is_at_end() || !parts.is_at_end() {
             return Err(MALFORMED("something stands behind the last field"));
         }
 
-        let (tbs, spki) = (range(&der, tbs.der), range(&der, spki.der));
         Ok(Self {
-            digest: Digest::of(bytes),
-            tbs,
+            signed,
             version,
             serial,
             issuer,
             subject,
             validity: Period { not_before, not_after },
-            spki,
-            signed,
+            spki: range(bytes, spki.der),
             known: Known::read(&extensions),
             extensions,
             key: OnceLock::new(),
             key_sha1: OnceLock::new(),
-            der,
         })
     }
 
     /// As it was received.
     #[must_use]
     pub fn der(&self) -> &[u8] {
-        &self.der
+        self.signed.der()
     }
 
     /// SHA-256 of its octets.
     #[must_use]
     pub const fn digest(&self) -> Digest {
-        self.digest
+        self.signed.digest()
     }
 
-    /// What is signed.
+    /// Its octets, and what is signed of them how.
     #[must_use]
-    pub fn tbs(&self) -> &[u8] {
-        &self.der[self.tbs.clone()]
+    pub const fn signed(&self) -> &Signed {
+        &self.signed
     }
 
     /// 1, 2 or 3.
@@ -265,7 +208,7 @@ impl Certificate {
     /// SubjectPublicKeyInfo in DER.
     #[must_use]
     pub fn spki(&self) -> &[u8] {
-        &self.der[self.spki.clone()]
+        &self.der()[self.spki.clone()]
     }
 
     /// The bits of the public key, of which key identifiers are hashes; empty if it is malformed.
@@ -286,30 +229,6 @@ impl Certificate {
     /// [`KeyFault`]; [`KeyFault::NoParameters`] for a DSA key that inherits them.
     pub fn key(&self) -> Result<Arc<StrangerKey>, KeyFault> {
         self.key.get_or_init(|| StrangerKey::from_spki_der(self.spki(), None).map(Arc::new)).clone()
-    }
-
-    /// How it is signed; `None` for an algorithm that is not verified here.
-    #[must_use]
-    pub const fn scheme(&self) -> Option<SignatureScheme> {
-        self.signed.scheme
-    }
-
-    /// The identifier of the algorithm by which it is signed, dotted.
-    #[must_use]
-    pub fn signature_algorithm(&self) -> String {
-        self.signed.algorithm(&self.der)
-    }
-
-    /// False if its signed part names another signature algorithm.
-    #[must_use]
-    pub const fn algorithms_agree(&self) -> bool {
-        self.signed.agrees
-    }
-
-    /// The signature.
-    #[must_use]
-    pub fn signature(&self) -> &[u8] {
-        self.signed.signature()
     }
 
     /// All extensions as received.
@@ -446,7 +365,7 @@ pub(super) fn key_bits(spki: &[u8]) -> &[u8] {
 
 impl PartialEq for Certificate {
     fn eq(&self, other: &Self) -> bool {
-        self.digest == other.digest
+        self.digest() == other.digest()
     }
 }
 
@@ -454,7 +373,7 @@ impl Eq for Certificate {}
 
 impl Hash for Certificate {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        self.digest.hash(state);
+        self.digest().hash(state);
     }
 }
 

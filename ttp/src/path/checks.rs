@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 
+use super::signed::Signed;
 use crate::crypto::{SignatureScheme, StrangerKey};
 use crate::digest::Digest;
 
@@ -42,21 +43,14 @@ impl Checks {
         self.max
     }
 
-    /// Whether `key` signed `tbs`; `object` is the digest of the whole that holds tbs, scheme and signature.
-    pub(super) fn check(
-        &mut self,
-        key: &StrangerKey,
-        scheme: SignatureScheme,
-        object: Digest,
-        tbs: &[u8],
-        signature: &[u8],
-    ) -> Checked {
-        let name = (key.digest(), object);
+    /// Whether `key` signed it, in the way that it names.
+    pub(super) fn check(&mut self, key: &StrangerKey, scheme: SignatureScheme, signed: &Signed) -> Checked {
+        let name = (key.digest(), signed.digest());
         let good = match self.verified.get(&name) {
             Some(good) => *good,
             None if self.verified.len() >= self.max => return Checked::TooMany,
             None => {
-                let good = key.verify(scheme, tbs, signature);
+                let good = key.verify(scheme, signed.tbs(), signed.signature());
                 self.verified.insert(name, good);
                 good
             }

@@ -5,13 +5,13 @@ use std::fmt;
 use std::ops::Range;
 
 use super::ObjectId;
-use super::certificate::{ReadFault, Signed, extensions, name, outer, range};
+use super::certificate::{ReadFault, extensions, name, outer};
 use super::extensions::{AuthorityKey, Extensions, PlaceName, ReasonMask, authority_key, id};
 use super::fields::{BOOLEAN, ENUMERATED, boolean, count, moment, need, only, time};
 use super::name::{GeneralName, Name};
+use super::signed::{Signed, range};
 use crate::asn1::der;
 use crate::asn1::read::Reader;
-use crate::crypto::SignatureScheme;
 use crate::digest::Digest;
 use crate::time::Timestamp;
 
@@ -23,14 +23,11 @@ const UNKNOWN_MAX: usize = 8;
 
 /// A list. Nothing in it is verified.
 pub struct Crl {
-    der: Vec<u8>,
-    digest: Digest,
-    tbs: Range<usize>,
+    signed: Signed,
     issuer: Name,
     this_update: Timestamp,
     next_update: Option<Timestamp>,
     entries: Range<usize>,
-    signed: Signed,
     extensions: Extensions,
     number: Option<Vec<u8>>,
     base: Option<Vec<u8>>,
@@ -85,8 +82,7 @@ impl Crl {
     /// [`ReadFault`].
     pub fn from_der(bytes: &[u8]) -> Result<Self, ReadFault> {
         let malformed = |what| ReadFault::Malformed { what };
-        let der = bytes.to_vec();
-        let mut parts = outer(&der, CRL_BYTES_MAX, "certificateList")?;
+        let mut parts = outer(bytes, CRL_BYTES_MAX, "certificateList")?;
         let tbs = need(&mut parts, der::SEQUENCE, "tbsCertList")?;
         let mut fields = Reader::new(tbs.content);
         if let Some(version) = fields.take(der::INTEGER) {
@@ -102,22 +98,19 @@ impl Crl {
             true => Some(time(&mut fields).ok_or(malformed("nextUpdate"))?),
             false => None,
         };
-        let entries = fields.take(der::SEQUENCE).map_or(0..0, |list| range(&der, list.content));
+        let entries = fields.take(der::SEQUENCE).map_or(0..0, |list| range(bytes, list.content));
         let extensions = extensions(fields.take(der::CONTEXT_0))?;
-        let signed = Signed::read(&mut parts, &der, Some(inside.der))?;
+        let signed = Signed::read(&mut parts, bytes, tbs.der, Some(inside.der))?;
         if !fields.is_at_end() || !parts.is_at_end() {
             return Err(malformed("something stands behind the last field"));
         }
 
-        let tbs = range(&der, tbs.der);
         let mut crl = Self {
-            digest: Digest::of(bytes),
-            tbs,
+            signed,
             issuer,
             this_update,
             next_update,
             entries,
-            signed,
             number: None,
             base: None,
             point: None,
@@ -127,7 +120,6 @@ impl Crl {
             unknown_critical: Vec::new(),
             malformed: extensions.doubled(),
             extensions,
-            der,
         };
         crl.take_extensions();
         crl.check_entries()?;
@@ -176,7 +168,7 @@ impl Crl {
     /// are looked at once.
     fn check_entries(&mut self) -> Result<(), ReadFault> {
         let mut unknown = Vec::new();
-        let mut rows = Reader::new(&self.der[self.entries.clone()]);
+        let mut rows = Reader::new(&self.der()[self.entries.clone()]);
         while !rows.is_at_end() {
             let row = row(&mut rows).ok_or(ReadFault::Malformed { what: "revokedCertificates" })?;
             // One of each is told.
@@ -196,7 +188,7 @@ impl Crl {
     pub fn find(&self, issuer: &Name, serial: &[u8]) -> Option<CrlEntry> {
         let indirect = self.point.as_ref().is_some_and(|point| point.indirect);
         let mut current = None;
-        let mut rows = Reader::new(&self.der[self.entries.clone()]);
+        let mut rows = Reader::new(&self.der()[self.entries.clone()]);
         let mut found = None;
         while let Some(row) = row(&mut rows) {
             if indirect && row.certificate_issuer.is_some() {
@@ -213,19 +205,19 @@ impl Crl {
     /// As it was received.
     #[must_use]
     pub fn der(&self) -> &[u8] {
-        &self.der
+        self.signed.der()
     }
 
     /// SHA-256 of its octets.
     #[must_use]
     pub const fn digest(&self) -> Digest {
-        self.digest
+        self.signed.digest()
     }
 
-    /// What is signed.
+    /// Its octets, and what is signed of them how.
     #[must_use]
-    pub fn tbs(&self) -> &[u8] {
-        &self.der[self.tbs.clone()]
+    pub const fn signed(&self) -> &Signed {
+        &self.signed
     }
 
     /// Who issued it, as it says.
@@ -244,30 +236,6 @@ impl Crl {
     #[must_use]
     pub const fn next_update(&self) -> Option<Timestamp> {
         self.next_update
-    }
-
-    /// How it is signed; `None` for an algorithm that is not verified here.
-    #[must_use]
-    pub const fn scheme(&self) -> Option<SignatureScheme> {
-        self.signed.scheme
-    }
-
-    /// The identifier of the algorithm by which it is signed, dotted.
-    #[must_use]
-    pub fn signature_algorithm(&self) -> String {
-        self.signed.algorithm(&self.der)
-    }
-
-    /// False if its signed part names another signature algorithm.
-    #[must_use]
-    pub const fn algorithms_agree(&self) -> bool {
-        self.signed.agrees
-    }
-
-    /// The signature.
-    #[must_use]
-    pub fn signature(&self) -> &[u8] {
-        self.signed.signature()
     }
 
     /// All extensions as received.

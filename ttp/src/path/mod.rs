@@ -37,6 +37,7 @@ mod policies;
 mod problem;
 mod revocation;
 mod settings;
+mod signed;
 #[cfg(test)]
 mod testing;
 mod text;
@@ -59,6 +60,7 @@ pub use revocation::{
     Doubt, EvidenceKind, Looked, Missing, MissingWhat, Revocation, Status, Verdict, WhyNotAsked, revocation,
 };
 pub use settings::{Freshness, InitialPolicies, Limits, Settings};
+pub use signed::Signed;
 pub use validate::{Judgement, validate};
 
 /// An object identifier of any size, shown in dotted form: an extension's, a key purpose's, a policy's.

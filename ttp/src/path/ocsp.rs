@@ -1,17 +1,17 @@
 //! OCSP responses of strangers (RFC 6960 §4.2.1), read once.
 
 use std::fmt;
-use std::ops::Range;
 use std::sync::Arc;
 
 use super::ObjectId;
-use super::certificate::{Certificate, ReadFault, Signed, extensions, outer, range, serial};
+use super::certificate::{Certificate, ReadFault, extensions, outer, serial};
 use super::extensions::{Extensions, id};
 use super::fields::{ENUMERATED, count, moment, need, only};
 use super::name::Name;
+use super::signed::Signed;
 use crate::asn1::der;
 use crate::asn1::read::Reader;
-use crate::crypto::{Hash, SignatureScheme};
+use crate::crypto::Hash;
 use crate::digest::Digest;
 use crate::time::Timestamp;
 
@@ -22,15 +22,11 @@ const CERTIFICATES_MAX: usize = 16;
 
 /// A BasicOCSPResponse. Nothing in it is verified.
 pub struct OcspResponse {
-    der: Vec<u8>,
-    digest: Digest,
-    tbs: Range<usize>,
+    signed: Signed,
     responder: Responder,
     produced_at: Timestamp,
     singles: Vec<SingleResponse>,
     extensions: Extensions,
-    signed: Signed,
-    basic: Range<usize>,
     certificates: Vec<Arc<Certificate>>,
 }
 
@@ -115,10 +111,9 @@ impl OcspResponse {
     /// [`ReadFault`].
     pub fn from_der(bytes: &[u8]) -> Result<Self, ReadFault> {
         let malformed = |what| ReadFault::Malformed { what };
-        let der = bytes.to_vec();
-        let mut parts = outer(&der, OCSP_BYTES_MAX, "OCSPResponse")?;
+        let mut parts = outer(bytes, OCSP_BYTES_MAX, "OCSPResponse")?;
         let basic = match parts.take(ENUMERATED) {
-            None => &der[..],
+            None => bytes,
             Some(status) => match status.content {
                 [0] => response_bytes(&mut parts).ok_or(malformed("responseBytes"))?,
                 [code] => return Err(ReadFault::NoAnswer { code: *code }),
@@ -142,7 +137,7 @@ impl OcspResponse {
             singles.push(single(need(&mut answers, der::SEQUENCE, "SingleResponse")?.content)?);
         }
         let extensions = extensions(fields.take(der::CONTEXT_0 | 1))?;
-        let signed = Signed::read(&mut parts, basic, None)?;
+        let signed = Signed::read(&mut parts, bytes, tbs.der, None)?;
         let certificates = match parts.take(der::CONTEXT_0) {
             Some(list) => certificates(list.content).ok_or(malformed("certs"))?,
             None => Vec::new(),
@@ -150,37 +145,25 @@ impl OcspResponse {
         if !fields.is_at_end() || !parts.is_at_end() {
             return Err(malformed("something stands behind the last field"));
         }
-        let (tbs, basic) = (range(&der, tbs.der), range(&der, basic));
-        Ok(Self {
-            digest: Digest::of(bytes),
-            tbs,
-            responder,
-            produced_at,
-            singles,
-            extensions,
-            signed,
-            basic,
-            certificates,
-            der,
-        })
+        Ok(Self { signed, responder, produced_at, singles, extensions, certificates })
     }
 
     /// As it was received.
     #[must_use]
     pub fn der(&self) -> &[u8] {
-        &self.der
+        self.signed.der()
     }
 
     /// SHA-256 of its octets.
     #[must_use]
     pub const fn digest(&self) -> Digest {
-        self.digest
+        self.signed.digest()
     }
 
-    /// What is signed.
+    /// Its octets, and what is signed of them how.
     #[must_use]
-    pub fn tbs(&self) -> &[u8] {
-        &self.der[self.tbs.clone()]
+    pub const fn signed(&self) -> &Signed {
+        &self.signed
     }
 
     /// Who says to have signed it.
@@ -205,24 +188,6 @@ impl OcspResponse {
     #[must_use]
     pub const fn extensions(&self) -> &Extensions {
         &self.extensions
-    }
-
-    /// How it is signed; `None` for an algorithm that is not verified here.
-    #[must_use]
-    pub const fn scheme(&self) -> Option<SignatureScheme> {
-        self.signed.scheme
-    }
-
-    /// The identifier of the algorithm by which it is signed, dotted.
-    #[must_use]
-    pub fn signature_algorithm(&self) -> String {
-        self.signed.algorithm(&self.der[self.basic.clone()])
-    }
-
-    /// The signature.
-    #[must_use]
-    pub fn signature(&self) -> &[u8] {
-        self.signed.signature()
     }
 
     /// The certificates that came with it, those that read.

@@ -117,16 +117,15 @@ impl<'a> Walk<'a> {
 
     /// (a)(1), and whether its algorithms were acceptable. A key that cannot be used is told of the certificate that has it.
     fn signature(&mut self, i: usize, certificate: &Certificate, key: Result<&Arc<StrangerKey>, &KeyFault>) {
-        if !certificate.algorithms_agree() {
+        if !certificate.signed().algorithms_agree() {
             self.tell(i, Flaw::AlgorithmMismatch);
         }
-        let Some(scheme) = certificate.scheme() else {
-            let algorithm = certificate.signature_algorithm();
+        let Some(scheme) = certificate.signed().scheme() else {
+            let algorithm = certificate.signed().algorithm();
             return self.tell(i, Flaw::UnknownAlgorithm { algorithm });
         };
         let Ok(key) = key else { return };
-        let checked = self.checks.check(key, scheme, certificate.digest(), certificate.tbs(), certificate.signature());
-        match checked {
+        match self.checks.check(key, scheme, certificate.signed()) {
             Checked::Good => {}
             Checked::Bad => self.tell(i, Flaw::Signature { issuer: certificate.issuer().to_string() }),
             Checked::TooMany => self.tell(i, Flaw::TooManyChecks { max: self.checks.max() }),

@@ -186,12 +186,11 @@ impl<'a> Search<'a> {
             Issuer::Node(issuer) => (self.nodes[issuer].key.clone(), self.nodes[issuer].distance.unwrap_or_default()),
         };
         let certificate = &self.nodes[at].certificate;
-        let (Some(key), Some(scheme)) = (key, certificate.scheme()) else { return };
+        let (Some(key), Some(scheme)) = (key, certificate.signed().scheme()) else { return };
         if checks.made() >= ceiling || distance >= self.limits.certificates {
             return;
         }
-        let (tbs, signature) = (certificate.tbs(), certificate.signature());
-        if checks.check(&key, scheme, certificate.digest(), tbs, signature) != Checked::Good {
+        if checks.check(&key, scheme, certificate.signed()) != Checked::Good {
             return;
         }
         let own = key_below(certificate, Some(&key)).ok();

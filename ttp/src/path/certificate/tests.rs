@@ -12,19 +12,23 @@ fn the_second_reader_agrees() {
     let units = [ec().tsu.certificate(), rsa().tsu.certificate()];
     for own in [&PKI.root, &PKI.ca, &OCSP.1, &OLD_CA.issued[0]].into_iter().chain(units) {
         let read = Certificate::from_der(own.der()).unwrap();
-        assert_eq!(read.tbs(), crate::x509::encode(&own.decoded().tbs_certificate));
+        assert_eq!(read.signed().tbs(), crate::x509::encode(&own.decoded().tbs_certificate));
         assert_eq!(read.serial(), own.serial());
         assert_eq!(read.subject().der(), crate::x509::encode(own.subject()));
         assert_eq!(read.issuer().der(), crate::x509::encode(own.issuer()));
         assert_eq!(read.validity(), own.validity());
         assert_eq!((read.spki(), read.key_bits()), (&own.spki_der()[..], own.key_bits()));
-        assert_eq!(read.signature(), own.decoded().signature_value.as_raw_slice());
+        assert_eq!(read.signed().signature(), own.decoded().signature_value.as_raw_slice());
         assert_eq!((read.is_ca(), read.key_usage()), (own.is_ca(), own.key_usage().map(|usage| usage.value)));
         assert_eq!(read.subject_key(), own.subject_key_identifier().as_deref());
         assert_eq!(read.authority_key().key_id.as_deref(), own.authority_key_identifier().as_deref());
         let theirs = own.decoded().tbs_certificate.extensions.as_ref().map_or(0, |list| list.len());
         assert_eq!(read.extensions().iter().count(), theirs);
-        assert!(read.malformed_extensions().is_empty() && read.algorithms_agree() && read.scheme().is_some());
+        assert!(
+            read.malformed_extensions().is_empty()
+                && read.signed().algorithms_agree()
+                && read.signed().scheme().is_some()
+        );
         assert_eq!(read.digest(), own.digest());
     }
 }
@@ -97,7 +101,7 @@ fn broken_octets() {
                 let mut changed = der.clone();
                 changed[at] ^= flip;
                 let read = Certificate::from_der(&changed);
-                let shown = read.as_ref().map(|c| (format!("{c:?}"), c.signature_algorithm(), c.key().is_ok()));
+                let shown = read.as_ref().map(|c| (format!("{c:?}"), c.signed().algorithm(), c.key().is_ok()));
                 assert!(shown.is_err() || shown.is_ok_and(|(words, ..)| !words.is_empty()));
                 let _ = (Crl::from_der(&changed), OcspResponse::from_der(&changed), Certificate::from_der(&der[..at]));
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::signers::SignedPiece;
+use super::signers::scheme_of;
 use super::{Answer, Doubt, EvidenceKind, Found, Inquiry, Looked, Question, Revocation};
 use crate::crypto::StrangerKey;
 use crate::path::crl::{Crl, CrlEntry, IssuingPoint};
@@ -60,8 +60,10 @@ impl Inquiry<'_> {
         for delta in deltas_of(self.material, crl) {
             let mut looked = look(EvidenceKind::DeltaCrl, delta);
             looked.doubts.extend(bad_extensions(delta));
-            match (&key, piece(delta)) {
-                (Some(key), Ok(piece)) => looked.doubts.extend(self.verify(key, piece, delta.issuer())),
+            match (&key, scheme_of(delta.signed())) {
+                (Some(key), Ok(scheme)) => {
+                    looked.doubts.extend(self.verify(key, scheme, delta.signed(), delta.issuer()));
+                }
                 (None, _) => looked.doubts.push(Doubt::NoBase),
                 (_, Err(doubt)) => looked.doubts.push(doubt),
             }
@@ -100,21 +102,21 @@ impl Inquiry<'_> {
         looked: &mut Looked,
         found: &mut Found,
     ) -> Option<Arc<StrangerKey>> {
-        let piece = match piece(crl) {
-            Ok(piece) => piece,
+        let scheme = match scheme_of(crl.signed()) {
+            Ok(scheme) => scheme,
             Err(doubt) => {
                 looked.doubts.push(doubt);
                 return None;
             }
         };
-        match self.list_signer(question, crl, piece) {
+        match self.list_signer(question, crl, scheme) {
             Err(doubt) => {
                 looked.doubts.push(doubt);
                 None
             }
             Ok(signer) => {
                 let at = question.signer_at(crl.this_update());
-                looked.doubts.extend(self.algorithms(piece.scheme, &signer.key, at));
+                looked.doubts.extend(self.algorithms(scheme, &signer.key, at));
                 looked.doubts.extend(signer.doubts);
                 looked.signer = signer.path;
                 found.missing.extend(signer.missing);
@@ -151,14 +153,6 @@ fn look(kind: EvidenceKind, crl: &Crl) -> Looked {
         signer: None,
         doubts: Vec::new(),
     }
-}
-
-fn piece(crl: &Crl) -> Result<SignedPiece<'_>, Doubt> {
-    if !crl.algorithms_agree() {
-        return Err(Doubt::AlgorithmMismatch);
-    }
-    let scheme = crl.scheme().ok_or_else(|| Doubt::UnknownAlgorithm { algorithm: crl.signature_algorithm() })?;
-    Ok(SignedPiece { scheme, digest: crl.digest(), tbs: crl.tbs(), signature: crl.signature() })
 }
 
 fn bad_extensions(crl: &Crl) -> Vec<Doubt> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::signers::{SignedPiece, Signer};
+use super::signers::{Signer, scheme_of};
 use super::{Answer, Doubt, EvidenceKind, Found, Inquiry, Looked, Question, Revocation, names_ocsp};
 use crate::path::build::Path;
 use crate::path::certificate::{Certificate, key_bits};
@@ -90,10 +90,7 @@ impl Inquiry<'_> {
     /// §4.2.2.2: the CA that issued the certificate, by the key that signed it, or a responder whose certificate that key signed for
     /// the purpose.
     fn responder(&mut self, question: &Question<'_>, response: &OcspResponse, at: Timestamp) -> Result<Signer, Doubt> {
-        let scheme =
-            response.scheme().ok_or_else(|| Doubt::UnknownAlgorithm { algorithm: response.signature_algorithm() })?;
-        let (tbs, signature) = (response.tbs(), response.signature());
-        let piece = SignedPiece { scheme, digest: response.digest(), tbs, signature };
+        let scheme = scheme_of(response.signed())?;
         let named = response.responder().to_string();
         let by_issuer = match response.responder() {
             Responder::Name(name) => name == question.issuer_name,
@@ -101,7 +98,7 @@ impl Inquiry<'_> {
         };
         let mut refused = Doubt::NoSigner;
         if let Some(key) = question.issuer_key.clone().filter(|_| by_issuer) {
-            match self.verify(&key, piece, &named) {
+            match self.verify(&key, scheme, response.signed(), &named) {
                 Some(doubt) => refused = doubt,
                 None => {
                     let mut signer = Signer::new(key);
@@ -112,7 +109,7 @@ impl Inquiry<'_> {
         }
         for certificate in self.of_responder(response) {
             let Ok(key) = certificate.key() else { continue };
-            if let Some(doubt) = self.verify(&key, piece, &named) {
+            if let Some(doubt) = self.verify(&key, scheme, response.signed(), &named) {
                 refused = doubt;
                 continue;
             }

@@ -4,12 +4,12 @@ use std::sync::Arc;
 
 use super::{Doubt, Inquiry, Missing, Question, Verdict};
 use crate::crypto::{SignatureScheme, StrangerKey};
-use crate::digest::Digest;
 use crate::path::build::{Path, build};
 use crate::path::certificate::Certificate;
 use crate::path::checks::Checked;
 use crate::path::crl::Crl;
 use crate::path::name::GeneralName;
+use crate::path::signed::Signed;
 use crate::path::validate::validate;
 use crate::time::Timestamp;
 use crate::x509::KeyUsage;
@@ -17,13 +17,15 @@ use crate::x509::KeyUsage;
 /// Certificates of one name that are tried as the signer's.
 const CANDIDATES_MAX: usize = 16;
 
-/// Octets with a signature.
-#[derive(Clone, Copy)]
-pub(super) struct SignedPiece<'a> {
-    pub(super) scheme: SignatureScheme,
-    pub(super) digest: Digest,
-    pub(super) tbs: &'a [u8],
-    pub(super) signature: &'a [u8],
+/// How it says that it is signed.
+///
+/// # Errors
+/// In two ways, or in one that is not verified here.
+pub(super) fn scheme_of(signed: &Signed) -> Result<SignatureScheme, Doubt> {
+    if !signed.algorithms_agree() {
+        return Err(Doubt::AlgorithmMismatch);
+    }
+    signed.scheme().ok_or_else(|| Doubt::UnknownAlgorithm { algorithm: signed.algorithm() })
 }
 
 /// Who signed it.
@@ -45,8 +47,14 @@ impl Signer {
 
 impl Inquiry<'_> {
     /// Whether this key signed it; `Some` doubt if not.
-    pub(super) fn verify(&mut self, key: &StrangerKey, piece: SignedPiece<'_>, signer: &dyn ToString) -> Option<Doubt> {
-        match self.checks.check(key, piece.scheme, piece.digest, piece.tbs, piece.signature) {
+    pub(super) fn verify(
+        &mut self,
+        key: &StrangerKey,
+        scheme: SignatureScheme,
+        signed: &Signed,
+        signer: &dyn ToString,
+    ) -> Option<Doubt> {
+        match self.checks.check(key, scheme, signed) {
             Checked::Good => None,
             Checked::Bad => Some(Doubt::Signature { signer: signer.to_string() }),
             Checked::TooMany => Some(Doubt::TooManyChecks { max: self.checks.max() }),
@@ -68,7 +76,7 @@ impl Inquiry<'_> {
         &mut self,
         question: &Question<'_>,
         crl: &Crl,
-        piece: SignedPiece<'_>,
+        scheme: SignatureScheme,
     ) -> Result<Signer, Doubt> {
         let mut refused = Doubt::NoSigner;
         let at = question.signer_at(crl.this_update());
@@ -79,7 +87,7 @@ impl Inquiry<'_> {
         ];
         for (name, key, certificate) in near {
             let Some(key) = key.filter(|_| name == crl.issuer()) else { continue };
-            match self.verify(&key, piece, name) {
+            match self.verify(&key, scheme, crl.signed(), name) {
                 Some(doubt) => refused = doubt,
                 None => {
                     let mut signer = Signer::new(key);
@@ -91,7 +99,7 @@ impl Inquiry<'_> {
         let mut best: Option<Signer> = None;
         for certificate in self.of_name(question, crl) {
             let Ok(key) = certificate.key() else { continue };
-            if let Some(doubt) = self.verify(&key, piece, certificate.subject()) {
+            if let Some(doubt) = self.verify(&key, scheme, crl.signed(), certificate.subject()) {
                 refused = doubt;
                 continue;
             }
