@@ -21,7 +21,7 @@ pub use report::{DvcCheck, DvcCheckResult, DvcReport, DvcSummary, TargetSummary}
 
 use self::check::Signed;
 use super::receipt::{self, Artefact};
-use super::report::EntrySummary;
+use super::report::{EntrySummary, Lines};
 use super::{Document, Outcome, Trust};
 use crate::asn1::read::Reader;
 use crate::asn1::{ber, der};
@@ -52,7 +52,7 @@ pub fn verify_dvc(evidence: &DvcEvidence<'_>, trust: &Trust) -> DvcReport {
     let signed = check::dvc(evidence, trust, &mut report);
     let (outcomes, entry) = of_ledger(evidence, signed.as_ref(), trust);
     for (check, outcome) in outcomes {
-        report.put(DvcCheck::of_ledger(check), outcome);
+        report.checks.put(DvcCheck::of_ledger(check), outcome);
     }
     report.entry = entry;
     report.conclude();

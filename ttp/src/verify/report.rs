@@ -117,14 +117,33 @@ impl Outcome {
     }
 }
 
-/// One line of the report.
+/// One line of a report.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct CheckResult {
+pub struct CheckResult<C = Check> {
     /// Which.
-    pub check: Check,
+    pub check: C,
     /// With what result.
     #[serde(flatten)]
     pub outcome: Outcome,
+}
+
+/// The lines of a report while it is made.
+pub(super) trait Lines<C> {
+    fn put(&mut self, check: C, outcome: Outcome);
+
+    fn record(&mut self, check: C, result: Result<(), String>) {
+        self.put(check, Outcome::of(result));
+    }
+
+    fn skip(&mut self, check: C, reason: &str) {
+        self.put(check, Outcome::not_checked(reason));
+    }
+}
+
+impl<C> Lines<C> for Vec<CheckResult<C>> {
+    fn put(&mut self, check: C, outcome: Outcome) {
+        self.push(CheckResult { check, outcome });
+    }
 }
 
 /// The whole.
@@ -141,12 +160,14 @@ pub enum Verdict {
 }
 
 impl Verdict {
-    /// Of checks of which one failed, or one was left open.
-    pub(super) const fn of(failed: bool, gap: bool) -> Self {
-        match (failed, gap) {
-            (true, _) => Self::Refuted,
-            (false, true) => Self::Undecided,
-            (false, false) => Self::Verified,
+    /// Of all checks.
+    pub(super) fn of<C>(checks: &[CheckResult<C>], leaves_open: impl Fn(&CheckResult<C>) -> bool) -> Self {
+        if checks.iter().any(|result| result.outcome.is_failed()) {
+            Self::Refuted
+        } else if checks.iter().any(leaves_open) {
+            Self::Undecided
+        } else {
+            Self::Verified
         }
     }
 }
@@ -227,16 +248,7 @@ impl Report {
         serde_json::to_string(self).expect("a report is plain data")
     }
 
-    pub(super) fn record(&mut self, check: Check, result: Result<(), String>) {
-        self.checks.push(CheckResult { check, outcome: Outcome::of(result) });
-    }
-
-    pub(super) fn skip(&mut self, check: Check, reason: &str) {
-        self.checks.push(CheckResult { check, outcome: Outcome::not_checked(reason) });
-    }
-
     pub(super) fn conclude(&mut self) {
-        let failed = self.checks.iter().any(|result| result.outcome.is_failed());
-        self.verdict = Verdict::of(failed, self.checks.iter().any(|result| self.leaves_open(result)));
+        self.verdict = Verdict::of(&self.checks, |result| self.leaves_open(result));
     }
 }

@@ -5,7 +5,7 @@ use rasn_cms::tsp::{Accuracy, MessageImprint};
 use rasn_cms::{CertificateChoices, CmsAlgorithmProtection, ContentInfo, SignedData, SignerIdentifier, SignerInfo};
 use rasn_pkix::{Extensions, GeneralName};
 
-use super::report::{Check, Report, TokenSummary};
+use super::report::{Check, Lines, Report, TokenSummary};
 use super::{Document, Evidence, Trust};
 use crate::asn1::{PolicyId, RawOid, SigningCertificateV2, decode_strict, der, oid};
 use crate::crypto::{PublicKey, Purpose, SignatureAlgorithm, Verifier, imprint_of, verify_chain};
@@ -131,47 +131,48 @@ fn content_of(value: &[u8]) -> Vec<u8> {
 
 /// Makes all checks of the token; gives it if its form is good.
 pub(super) fn check(evidence: &Evidence<'_>, trust: &Trust, report: &mut Report) -> Option<Token> {
+    let checks = &mut report.checks;
     let token = match Token::parse(evidence.token) {
         Ok(token) => token,
         Err(reason) => {
-            report.record(Check::TokenForm, Err(reason.to_owned()));
+            checks.record(Check::TokenForm, Err(reason.to_owned()));
             for check in Check::TokenForm.following(Check::TokenPolicy) {
-                report.skip(check, "the token does not read");
+                checks.skip(check, "the token does not read");
             }
             return None;
         }
     };
-    report.record(Check::TokenForm, Ok(()));
-    report.record(Check::TokenImprint, check_imprint(&token, evidence.document));
+    checks.record(Check::TokenForm, Ok(()));
+    checks.record(Check::TokenImprint, check_imprint(&token, evidence.document));
 
     let signer = find_signer(&token, trust);
     let summary_signer = signer.as_ref().ok().and_then(|(_, c)| c.subject_attribute(oid::COMMON_NAME));
     match &signer {
         Err(reason) => {
-            report.record(Check::TokenSigner, Err((*reason).to_owned()));
+            checks.record(Check::TokenSigner, Err((*reason).to_owned()));
             for check in Check::TokenSigner.following(Check::CertificateRevocation) {
-                report.skip(check, "the signer is not known");
+                checks.skip(check, "the signer is not known");
             }
         }
         Ok((info, certificate)) => {
-            report.record(Check::TokenSigner, Ok(()));
+            checks.record(Check::TokenSigner, Ok(()));
             let said = |result: Result<(), &'static str>| result.map_err(str::to_owned);
-            report.record(Check::TokenAttributes, said(check_attributes(&token, info)));
-            report.record(Check::TokenCertificateBinding, said(check_binding(info, certificate)));
-            report.record(Check::TokenSignature, said(check_signature(info, certificate)));
-            report.record(Check::CertificateChain, check_chain(&token, certificate, trust));
-            report.record(Check::CertificateKeyPeriod, check_key_period(&token, certificate));
-            report.skip(Check::CertificateRevocation, "this version looks at no revocation list");
+            checks.record(Check::TokenAttributes, said(check_attributes(&token, info)));
+            checks.record(Check::TokenCertificateBinding, said(check_binding(info, certificate)));
+            checks.record(Check::TokenSignature, said(check_signature(info, certificate)));
+            checks.record(Check::CertificateChain, check_chain(&token, certificate, trust));
+            checks.record(Check::CertificateKeyPeriod, check_key_period(&token, certificate));
+            checks.skip(Check::CertificateRevocation, "this version looks at no revocation list");
         }
     }
     if trust.policies.is_empty() && token.policy.is_test() {
-        report.skip(Check::TokenPolicy, "it is the test policy, whose timestamps prove nothing; it was not asked for");
+        checks.skip(Check::TokenPolicy, "it is the test policy, whose timestamps prove nothing; it was not asked for");
     } else if trust.policies.is_empty() {
-        report.skip(Check::TokenPolicy, "no policy was asked for");
+        checks.skip(Check::TokenPolicy, "no policy was asked for");
     } else {
         let accepted = trust.policies.contains(&token.policy);
         let reason = || format!("policy {} is not accepted", token.policy);
-        report.record(Check::TokenPolicy, accepted.then_some(()).ok_or_else(reason));
+        checks.record(Check::TokenPolicy, accepted.then_some(()).ok_or_else(reason));
     }
     report.token = Some(TokenSummary {
         gen_time: token.gen_time,

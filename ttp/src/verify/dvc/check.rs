@@ -2,7 +2,7 @@
 
 use rasn_pkix::GeneralName;
 
-use super::report::{DvcCheck, DvcReport};
+use super::report::{DvcCheck, DvcCheckResult, DvcReport};
 use super::{DvcEvidence, request_of, words};
 use crate::asn1::{SigningCertificateV2, decode_strict};
 use crate::cms::{SignedData, SignerId, SignerInfo};
@@ -11,6 +11,7 @@ use crate::notary::dvcs::request::{Asked, Request};
 use crate::notary::dvcs::status::{Status, StatusInfo};
 use crate::notary::dvcs::types::{CertInfo, DvcsTime, RESPONSE_DATA, Response, ServiceType};
 use crate::time::Timestamp;
+use crate::verify::report::Lines;
 use crate::verify::{Check, Document, Evidence, Outcome, TokenReading, Trust, verify_timestamp};
 use crate::x509::{Certificate, dvcs};
 
@@ -97,53 +98,54 @@ fn check_form(signed: &SignedData<'_>, signer: &SignerInfo<'_>) -> Result<(), St
 
 /// Makes all checks of the DVC; gives it if its form is good.
 pub(super) fn dvc<'a>(evidence: &DvcEvidence<'a>, trust: &Trust, report: &mut DvcReport) -> Option<Signed<'a>> {
+    let checks = &mut report.checks;
     let signed = match Signed::parse(evidence.dvc) {
         Ok(signed) => signed,
         Err(reason) => {
-            report.record(DvcCheck::Form, Err(reason));
+            checks.record(DvcCheck::Form, Err(reason));
             for check in DvcCheck::ALL.into_iter().filter(|check| *check > DvcCheck::Form && !check.is_of_ledger()) {
-                report.skip(check, "the DVC does not read");
+                checks.skip(check, "the DVC does not read");
             }
             return None;
         }
     };
-    report.record(DvcCheck::Form, Ok(()));
+    checks.record(DvcCheck::Form, Ok(()));
     let signer = signed.signer();
     match signer {
         Err(reason) => {
-            report.record(DvcCheck::Signer, Err(reason.to_owned()));
+            checks.record(DvcCheck::Signer, Err(reason.to_owned()));
             let rest = |check: &DvcCheck| (DvcCheck::CertificateBinding..=DvcCheck::TimeStamp).contains(check);
             for check in DvcCheck::ALL.into_iter().filter(rest) {
-                report.skip(check, "the signer is not known");
+                checks.skip(check, "the signer is not known");
             }
         }
         Ok((info, certificate)) => {
-            report.record(DvcCheck::Signer, Ok(()));
-            report.record(DvcCheck::CertificateBinding, check_binding(info, certificate).map_err(str::to_owned));
+            checks.record(DvcCheck::Signer, Ok(()));
+            checks.record(DvcCheck::CertificateBinding, check_binding(info, certificate).map_err(str::to_owned));
             let verified = info.verify(&RESPONSE_DATA, signed.content, &certificate.spki_der());
-            report.record(DvcCheck::Signature, verified.map_err(|fault| fault.to_string()));
-            report.record(DvcCheck::CertificatePurpose, dvcs::check(certificate).map_err(|fault| fault.to_string()));
-            report.record(DvcCheck::CertificateChain, check_chain(&signed, certificate, trust));
-            report.skip(DvcCheck::CertificateRevocation, "this version looks at no revocation list");
+            checks.record(DvcCheck::Signature, verified.map_err(|fault| fault.to_string()));
+            checks.record(DvcCheck::CertificatePurpose, dvcs::check(certificate).map_err(|fault| fault.to_string()));
+            checks.record(DvcCheck::CertificateChain, check_chain(&signed, certificate, trust));
+            checks.skip(DvcCheck::CertificateRevocation, "this version looks at no revocation list");
             match signed.time_stamp() {
-                None => report.skip(DvcCheck::TimeStamp, "the signature has no time stamp"),
+                None => checks.skip(DvcCheck::TimeStamp, "the signature has no time stamp"),
                 Some(token) => {
                     let outcome = check_token(token, Document::Bytes(info.signature), trust);
-                    report.put(DvcCheck::TimeStamp, outcome);
+                    checks.put(DvcCheck::TimeStamp, outcome);
                 }
             }
         }
     }
     match &signed.info.time {
-        DvcsTime::Moment(_) => report.skip(DvcCheck::TimeToken, "responseTime is a moment, not a token"),
+        DvcsTime::Moment(_) => checks.skip(DvcCheck::TimeToken, "responseTime is a moment, not a token"),
         DvcsTime::Token(token) => {
             let imprint = &signed.info.imprint;
             let document = Document::Imprint { algorithm: imprint.algorithm, digest: &imprint.digest };
-            report.put(DvcCheck::TimeToken, check_token(token, document, trust));
+            checks.put(DvcCheck::TimeToken, check_token(token, document, trust));
         }
     }
-    report.record(DvcCheck::Answer, check_answer(&signed.info).map_err(str::to_owned));
-    against_request(evidence, &signed.info, report);
+    checks.record(DvcCheck::Answer, check_answer(&signed.info).map_err(str::to_owned));
+    against_request(evidence, &signed.info, checks);
     report.dvc = Some(words::summary(evidence.dvc, &signed, signer.ok().map(|(_, certificate)| certificate)));
     Some(signed)
 }
@@ -222,17 +224,17 @@ fn check_answer(info: &CertInfo) -> Result<(), &'static str> {
 }
 
 /// The imprint, and the request.
-fn against_request(evidence: &DvcEvidence<'_>, info: &CertInfo, report: &mut DvcReport) {
+fn against_request(evidence: &DvcEvidence<'_>, info: &CertInfo, checks: &mut Vec<DvcCheckResult>) {
     let request = evidence.request.map(request_of);
     let imprint = check_imprint(evidence.document, request.as_ref().and_then(|read| read.as_ref().ok()), info);
     match imprint {
-        Some(result) => report.record(DvcCheck::Imprint, result.map_err(str::to_owned)),
-        None => report.skip(DvcCheck::Imprint, "neither the document nor the request was given"),
+        Some(result) => checks.record(DvcCheck::Imprint, result.map_err(str::to_owned)),
+        None => checks.skip(DvcCheck::Imprint, "neither the document nor the request was given"),
     }
     match request {
-        None => report.skip(DvcCheck::Request, "the request was not given"),
-        Some(Err(reason)) => report.record(DvcCheck::Request, Err(format!("the request does not read: {reason}"))),
-        Some(Ok(request)) => report.record(DvcCheck::Request, check_request(&request, info)),
+        None => checks.skip(DvcCheck::Request, "the request was not given"),
+        Some(Err(reason)) => checks.record(DvcCheck::Request, Err(format!("the request does not read: {reason}"))),
+        Some(Ok(request)) => checks.record(DvcCheck::Request, check_request(&request, info)),
     }
 }
 

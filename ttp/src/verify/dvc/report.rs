@@ -4,7 +4,7 @@ use serde::Serialize;
 
 use crate::digest::Digest;
 use crate::time::Timestamp;
-use crate::verify::{Check, EntrySummary, Outcome, Verdict};
+use crate::verify::{Check, CheckResult, EntrySummary, Outcome, Verdict};
 
 /// A check, in the order in which they are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -114,14 +114,7 @@ impl DvcCheck {
 }
 
 /// One line of the report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct DvcCheckResult {
-    /// Which.
-    pub check: DvcCheck,
-    /// With what result.
-    #[serde(flatten)]
-    pub outcome: Outcome,
-}
+pub type DvcCheckResult = CheckResult<DvcCheck>;
 
 /// What the DVC says of one certificate.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -218,20 +211,7 @@ impl DvcReport {
         serde_json::to_string(self).expect("a report is plain data")
     }
 
-    pub(super) fn put(&mut self, check: DvcCheck, outcome: Outcome) {
-        self.checks.push(DvcCheckResult { check, outcome });
-    }
-
-    pub(super) fn record(&mut self, check: DvcCheck, result: Result<(), String>) {
-        self.put(check, Outcome::of(result));
-    }
-
-    pub(super) fn skip(&mut self, check: DvcCheck, reason: &str) {
-        self.put(check, Outcome::not_checked(reason));
-    }
-
     pub(super) fn conclude(&mut self) {
-        let failed = self.checks.iter().any(|result| result.outcome.is_failed());
-        self.verdict = Verdict::of(failed, self.checks.iter().any(|result| self.leaves_open(result)));
+        self.verdict = Verdict::of(&self.checks, |result| self.leaves_open(result));
     }
 }
