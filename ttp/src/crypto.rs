@@ -27,7 +27,7 @@ pub use ecdsa::{der_to_raw, is_low_s, make_low_s, raw_to_der};
 #[cfg(any(test, feature = "test-util"))]
 pub use entropy::SeededEntropy;
 pub use entropy::{Entropy, EntropyFault, OsEntropy};
-pub use foreign::{ForeignFault, HashOf, verify_foreign};
+pub use foreign::{ForeignFault, foreign_hash, verify_foreign};
 pub use hash::{ImprintHasher, hmac_sha256, imprint_of, sha1};
 pub use key_file::{KeyFileFault, Passphrase, mac_of_passphrase, open_key_pem, read_key_pem, seal_key_pem};
 pub use log::{LogSigner, LogVerifier, p256_point};

@@ -9,7 +9,7 @@
 use super::SIGNED_DATA;
 use crate::asn1::der;
 use crate::asn1::read::{Reader, Value};
-use crate::crypto::{ForeignFault, HashOf, verify_foreign};
+use crate::crypto::{ForeignFault, foreign_hash, verify_foreign};
 use crate::x509::{Certificate, encode};
 
 /// Certificates in one message, at most: a signer, its chain, and room for other forms of the same.
@@ -206,7 +206,7 @@ impl<'a> SignerInfo<'a> {
         if self.signed_attribute(CONTENT_TYPE) != Some(&der::tlv(der::OID, content_type)[..]) {
             return Err(SignatureFault::ContentType);
         }
-        let hash = HashOf::from_identifier(self.digest_algorithm)?;
+        let hash = foreign_hash(self.digest_algorithm)?;
         if self.signed_attribute(MESSAGE_DIGEST) != Some(&der::tlv(der::OCTET_STRING, &hash.of(content))[..]) {
             return Err(SignatureFault::MessageDigest);
         }

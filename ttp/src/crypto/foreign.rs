@@ -1,10 +1,11 @@
 //! Signatures of others inside CMS: of more kinds of keys than ours, with s of either size, and with the names of algorithms that
 //! programs in use write.
 
-use openssl::hash::{MessageDigest, hash};
 use openssl::nid::Nid;
 use openssl::pkey::{Id, PKey};
 use openssl::sign::Verifier;
+
+use super::stranger::{Hash, SignatureScheme};
 
 /// Why a signature of others cannot be judged.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -20,77 +21,46 @@ pub enum ForeignFault {
 /// P-256, P-384, P-521.
 const CURVES: [Option<Nid>; 3] = [Some(Nid::X9_62_PRIME256V1), Some(Nid::SECP384R1), Some(Nid::SECP521R1)];
 
-/// A digest algorithm of a CMS signature.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum HashOf {
-    /// SHA-256.
-    Sha256,
-    /// SHA-384.
-    Sha384,
-    /// SHA-512.
-    Sha512,
+/// rsaEncryption, 1.2.840.113549.1.1.1, with NULL, which some leave out: what many write where the scheme belongs (RFC 3370 §3.2).
+const RSA_ENCRYPTION: [&[u8]; 2] = [
+    &[0x30, 0x0D, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01, 0x05, 0x00],
+    &[0x30, 0x0B, 0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, 0x01],
+];
+
+/// The digest algorithm of a CMS signature, of an AlgorithmIdentifier in DER with NULL parameters or none (RFC 5754 §2).
+///
+/// # Errors
+/// [`ForeignFault::Digest`]: SHA-1 and MD5 prove nothing any more, and SHA-224 is nobody's.
+pub fn foreign_hash(identifier: &[u8]) -> Result<Hash, ForeignFault> {
+    Hash::from_identifier_der(identifier).filter(is_accepted).ok_or(ForeignFault::Digest)
 }
 
-impl HashOf {
-    /// From an AlgorithmIdentifier in DER, with NULL parameters or none (RFC 5754 §2).
-    ///
-    /// # Errors
-    /// [`ForeignFault::Digest`]: SHA-1 and MD5 prove nothing any more.
-    pub fn from_identifier(der: &[u8]) -> Result<Self, ForeignFault> {
-        // 2.16.840.1.101.3.4.2.{1, 2, 3}
-        const SHA2: [u8; 8] = [0x60, 0x86, 0x48, 0x01, 0x65, 0x03, 0x04, 0x02];
-        let (head, rest) = der.split_at_checked(4).ok_or(ForeignFault::Digest)?;
-        let (arcs, rest) = rest.split_at_checked(9).ok_or(ForeignFault::Digest)?;
-        let whole = match rest {
-            [] => head == [0x30, 0x0B, 0x06, 0x09],
-            [0x05, 0x00] => head == [0x30, 0x0D, 0x06, 0x09],
-            _ => false,
-        };
-        match arcs[8] {
-            _ if !whole || arcs[..8] != SHA2 => Err(ForeignFault::Digest),
-            1 => Ok(Self::Sha256),
-            2 => Ok(Self::Sha384),
-            3 => Ok(Self::Sha512),
-            _ => Err(ForeignFault::Digest),
-        }
-    }
-
-    fn digest(self) -> MessageDigest {
-        match self {
-            Self::Sha256 => MessageDigest::sha256(),
-            Self::Sha384 => MessageDigest::sha384(),
-            Self::Sha512 => MessageDigest::sha512(),
-        }
-    }
-
-    /// The hash of `bytes`.
-    ///
-    /// # Panics
-    /// Never: every supported libcrypto has SHA-2, and hashing memory fails only without memory.
-    #[must_use]
-    pub fn of(self, bytes: &[u8]) -> Vec<u8> {
-        hash(self.digest(), bytes).expect("libcrypto has SHA-2").to_vec()
-    }
+fn is_accepted(hash: &Hash) -> bool {
+    matches!(hash, Hash::Sha256 | Hash::Sha384 | Hash::Sha512)
 }
 
 /// True if `signature` is over `message` by the key, with the algorithm of this identifier (DER). `hash` is the message's digest
-/// algorithm: with it the names that say only "RSA" are read, and those that name a hash must name this one.
+/// algorithm, of [`foreign_hash`]: with it the names that say only "RSA" are read, and those that name a hash must name this one.
 ///
 /// # Errors
-/// [`ForeignFault::Algorithm`]: keys are P-256, P-384, P-521, RSA of 2048 to 8192 bits (PKCS #1 v1.5), or Ed25519.
+/// [`ForeignFault`]: keys are P-256, P-384, P-521, RSA of 2048 to 8192 bits (PKCS #1 v1.5), or Ed25519.
 pub fn verify_foreign(
     spki_der: &[u8],
     algorithm: &[u8],
-    hash: HashOf,
+    hash: Hash,
     message: &[u8],
     signature: &[u8],
 ) -> Result<bool, ForeignFault> {
+    if !is_accepted(&hash) {
+        return Err(ForeignFault::Digest);
+    }
     let key = PKey::public_key_from_der(spki_der).map_err(|_| ForeignFault::Algorithm)?;
-    let known = match key.id() {
-        Id::EC => is_ecdsa(algorithm, hash) && key.ec_key().is_ok_and(|key| CURVES.contains(&key.group().curve_name())),
-        Id::RSA => is_rsa(algorithm, hash) && (2048..=8192).contains(&key.bits()),
-        // id-Ed25519 without parameters (RFC 8410 §3)
-        Id::ED25519 => algorithm == [0x30, 0x05, 0x06, 0x03, 0x2B, 0x65, 0x70],
+    let known = match (key.id(), scheme(algorithm, hash).ok_or(ForeignFault::Algorithm)?) {
+        (Id::EC, SignatureScheme::Ecdsa(named)) => {
+            named == hash && key.ec_key().is_ok_and(|key| CURVES.contains(&key.group().curve_name()))
+        }
+        (Id::RSA, SignatureScheme::RsaPkcs1(named)) => named == hash && (2048..=8192).contains(&key.bits()),
+        (Id::ED25519, SignatureScheme::Ed25519) => true,
         _ => false,
     };
     if !known {
@@ -98,35 +68,20 @@ pub fn verify_foreign(
     }
     let verifier = match key.id() {
         Id::ED25519 => Verifier::new_without_digest(&key),
-        _ => Verifier::new(hash.digest(), &key),
+        _ => Verifier::new(hash.message_digest(), &key),
     };
     // A malformed signature is an error of libcrypto, and no signature.
     Ok(verifier.and_then(|mut verifier| verifier.verify_oneshot(signature, message)).unwrap_or(false))
 }
 
-/// ecdsa-with-SHA256, -384, -512: 1.2.840.10045.4.3.{2, 3, 4}, without parameters (RFC 5758 §3.2).
-fn is_ecdsa(algorithm: &[u8], hash: HashOf) -> bool {
-    let last = match hash {
-        HashOf::Sha256 => 2,
-        HashOf::Sha384 => 3,
-        HashOf::Sha512 => 4,
-    };
-    algorithm == [0x30, 0x0A, 0x06, 0x08, 0x2A, 0x86, 0x48, 0xCE, 0x3D, 0x04, 0x03, last]
-}
-
-/// rsaEncryption (RFC 3370 §3.2) or sha256-, sha384-, sha512WithRSAEncryption: 1.2.840.113549.1.1.{1, 11, 12, 13} with NULL, which
-/// some leave out.
-fn is_rsa(algorithm: &[u8], hash: HashOf) -> bool {
-    let own = match hash {
-        HashOf::Sha256 => 11,
-        HashOf::Sha384 => 12,
-        HashOf::Sha512 => 13,
-    };
-    [1, own].into_iter().any(|last| {
-        let oid = [0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x01, last];
-        algorithm == [&[0x30, 0x0D][..], &oid, &[0x05, 0x00]].concat()
-            || algorithm == [&[0x30, 0x0B][..], &oid].concat()
-    })
+/// The scheme that an identifier names, with this hash where it names none.
+fn scheme(algorithm: &[u8], hash: Hash) -> Option<SignatureScheme> {
+    match SignatureScheme::from_identifier_der(algorithm) {
+        // RFC 5758 §3.2: without parameters, also without NULL.
+        Some(SignatureScheme::Ecdsa(_)) if algorithm.ends_with(&[0x05, 0x00]) => None,
+        None if RSA_ENCRYPTION.contains(&algorithm) => Some(SignatureScheme::RsaPkcs1(hash)),
+        named => named,
+    }
 }
 
 #[cfg(test)]
@@ -139,7 +94,7 @@ mod tests {
 
     use super::*;
 
-    const HASHES: [HashOf; 3] = [HashOf::Sha256, HashOf::Sha384, HashOf::Sha512];
+    const HASHES: [Hash; 3] = [Hash::Sha256, Hash::Sha384, Hash::Sha512];
 
     fn identifier(text: &str) -> Vec<u8> {
         hex::decode(text).unwrap()
@@ -149,7 +104,7 @@ mod tests {
         PKey::from_ec_key(EcKey::generate(&EcGroup::from_curve_name(curve).unwrap()).unwrap()).unwrap()
     }
 
-    fn verify(key: &PKey<Private>, algorithm: &str, hash: HashOf, signature: &[u8]) -> Result<bool, ForeignFault> {
+    fn verify(key: &PKey<Private>, algorithm: &str, hash: Hash, signature: &[u8]) -> Result<bool, ForeignFault> {
         verify_foreign(&key.public_key_to_der().unwrap(), &identifier(algorithm), hash, b"message", signature)
     }
 
@@ -159,7 +114,7 @@ mod tests {
         let rsa = PKey::from_rsa(Rsa::generate(2048).unwrap()).unwrap();
         for (i, hash) in HASHES.into_iter().enumerate() {
             let signed = |key: &PKey<Private>| {
-                let mut signer = Signer::new(hash.digest(), key).unwrap();
+                let mut signer = Signer::new(hash.message_digest(), key).unwrap();
                 signer.sign_oneshot_to_vec(b"message").unwrap()
             };
             let other = HASHES[(i + 1) % 3];
@@ -171,6 +126,8 @@ mod tests {
                 }
                 assert_eq!(verify(key, &ecdsa, other, &signed(key)), Err(ForeignFault::Algorithm));
                 assert_eq!(verify(key, &ecdsa, hash, b"none"), Ok(false));
+                let null = format!("300c{}0500", &ecdsa[4..]);
+                assert_eq!(verify(key, &null, hash, &signed(key)), Err(ForeignFault::Algorithm));
             }
             let signature = signed(&rsa);
             for last in [1, 11 + i] {
@@ -186,8 +143,8 @@ mod tests {
         }
         let ed25519 = PKey::generate_ed25519().unwrap();
         let signature = Signer::new_without_digest(&ed25519).unwrap().sign_oneshot_to_vec(b"message").unwrap();
-        assert_eq!(verify(&ed25519, "300506032b6570", HashOf::Sha512, &signature), Ok(true));
-        assert_eq!(verify(&ed25519, "300506032b6571", HashOf::Sha512, &signature), Err(ForeignFault::Algorithm));
+        assert_eq!(verify(&ed25519, "300506032b6570", Hash::Sha512, &signature), Ok(true));
+        assert_eq!(verify(&ed25519, "300506032b6571", Hash::Sha512, &signature), Err(ForeignFault::Algorithm));
     }
 
     #[test]
@@ -196,15 +153,20 @@ mod tests {
         let koblitz = ec(Nid::SECP256K1);
         let signature = [0; 8];
         assert_eq!(
-            verify(&small, "300d06092a864886f70d0101010500", HashOf::Sha256, &signature),
+            verify(&small, "300d06092a864886f70d0101010500", Hash::Sha256, &signature),
             Err(ForeignFault::Algorithm)
         );
+        // Hashes that prove nothing, though the signature names the same.
+        for (hash, last) in [(Hash::Sha1, 5), (Hash::Sha224, 14)] {
+            let algorithm = format!("300d06092a864886f70d0101{last:02x}0500");
+            assert_eq!(verify(&small, &algorithm, hash, &signature), Err(ForeignFault::Digest));
+        }
         // Its size is that of P-256, and it is not what anybody certifies.
         assert_eq!(
-            verify(&koblitz, "300a06082a8648ce3d040302", HashOf::Sha256, &signature),
+            verify(&koblitz, "300a06082a8648ce3d040302", Hash::Sha256, &signature),
             Err(ForeignFault::Algorithm)
         );
-        assert_eq!(verify_foreign(b"no key", b"", HashOf::Sha256, b"", b""), Err(ForeignFault::Algorithm));
+        assert_eq!(verify_foreign(b"no key", b"", Hash::Sha256, b"", b""), Err(ForeignFault::Algorithm));
     }
 
     #[test]
@@ -213,7 +175,7 @@ mod tests {
             for text in
                 [format!("300b06096086480165030402{last:02x}"), format!("300d06096086480165030402{last:02x}0500")]
             {
-                assert_eq!(HashOf::from_identifier(&identifier(&text)), Ok(hash));
+                assert_eq!(foreign_hash(&identifier(&text)), Ok(hash));
             }
             assert_eq!(hash.of(b"").len(), 16 * (last + 1));
         }
@@ -224,7 +186,7 @@ mod tests {
             "300b06096086480165030402010500",
             "300d0609608648016503040201",
         ] {
-            assert_eq!(HashOf::from_identifier(&identifier(bad)), Err(ForeignFault::Digest), "{bad}");
+            assert_eq!(foreign_hash(&identifier(bad)), Err(ForeignFault::Digest), "{bad}");
         }
     }
 }

@@ -74,7 +74,7 @@ impl Hash {
         }
     }
 
-    pub(super) fn message_digest(self) -> openssl::hash::MessageDigest {
+    pub(in crate::crypto) fn message_digest(self) -> openssl::hash::MessageDigest {
         use openssl::hash::MessageDigest;
         match self {
             Self::Sha1 => MessageDigest::sha1(),

@@ -6,7 +6,7 @@ use super::report::{DvcCheck, DvcCheckResult, DvcReport};
 use super::{DvcEvidence, request_of, words};
 use crate::asn1::{SigningCertificateV2, decode_strict};
 use crate::cms::{SignedData, SignerId, SignerInfo};
-use crate::crypto::{HashOf, Purpose, imprint_of, verify_chain};
+use crate::crypto::{Purpose, foreign_hash, imprint_of, verify_chain};
 use crate::notary::dvcs::request::{Asked, Request};
 use crate::notary::dvcs::status::{Status, StatusInfo};
 use crate::notary::dvcs::types::{CertInfo, DvcsTime, RESPONSE_DATA, Response, ServiceType};
@@ -80,8 +80,7 @@ fn error_notice(status: &StatusInfo) -> String {
 fn check_form(signed: &SignedData<'_>, signer: &SignerInfo<'_>) -> Result<(), String> {
     let version = if matches!(signer.sid, SignerId::IssuerAndSerial { .. }) { 1 } else { 3 };
     // With or without NULL, which some write once and leave out once.
-    let same_hash =
-        HashOf::from_identifier(signed.digest_algorithms) == HashOf::from_identifier(signer.digest_algorithm);
+    let same_hash = foreign_hash(signed.digest_algorithms) == foreign_hash(signer.digest_algorithm);
     if signer.version != version || !same_hash {
         return Err("version or digest algorithm of the signature are not as the standard has them".to_owned());
     }
