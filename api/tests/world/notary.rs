@@ -83,7 +83,7 @@ pub(crate) fn claim() -> Question {
 
 /// What a data validation certificate says.
 pub(crate) fn information(dvc: &[u8]) -> CertInfo {
-    match Response::parse(SignedData::parse(dvc).unwrap().content.unwrap()).unwrap() {
+    match Response::parse(SignedData::from_der(dvc).unwrap().attached().unwrap()).unwrap() {
         Response::CertInfo(information) => *information,
         other => panic!("{other:?}"),
     }

@@ -1,8 +1,8 @@
 //! BER (X.690 §8) that strangers write: lengths with needless octets, the indefinite length, strings in pieces, as programs write
 //! that sign while they read. CMS permits it, and BouncyCastle writes it.
 //!
-//! [`Reader`] copies nothing, and every value keeps its octets as received, since digests and signatures are over those. [`definite`]
-//! rewrites what is to be read as DER.
+//! [`Reader`] copies nothing, and every value keeps its octets as received, since digests and signatures are over those. Where a
+//! structure must be DER, it reads that and nothing else. [`definite`] rewrites what is to be read as DER.
 
 use std::borrow::Cow;
 
@@ -22,7 +22,11 @@ const OCTET_STRING_IN_PIECES: u8 = 0x24;
 
 /// A cursor over values that stand one behind the other.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Reader<'a>(&'a [u8]);
+pub(crate) struct Reader<'a> {
+    rest: &'a [u8],
+    /// True if only DER's spelling of tag and length is read.
+    strict: bool,
+}
 
 /// One value as received.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,13 +37,14 @@ pub(crate) struct Value<'a> {
     pub(crate) content: &'a [u8],
     /// All of it.
     pub(crate) whole: &'a [u8],
+    strict: bool,
 }
 
 impl<'a> Value<'a> {
     /// A cursor over what is in it.
     #[must_use]
     pub(crate) const fn inside(&self) -> Reader<'a> {
-        Reader(self.content)
+        Reader { rest: self.content, strict: self.strict }
     }
 
     /// True if it is made of other values.
@@ -47,12 +52,26 @@ impl<'a> Value<'a> {
         self.tag & 0x20 != 0
     }
 
-    /// The octets of a string, put together if it came in pieces; `base` is the tag of its primitive form. `None` if a
-    /// piece is anything else.
+    /// True if it was read as DER.
+    #[must_use]
+    pub(crate) const fn is_strict(&self) -> bool {
+        self.strict
+    }
+
+    /// True for the one length that DER permits.
+    fn is_der(&self) -> bool {
+        !is_indefinite(self.whole) && self.whole.len() == der::total_bytes(self.content.len())
+    }
+
+    /// The octets of a string, put together if it came in pieces, which DER does not permit; `base` is the tag of its primitive form.
+    /// `None` if a piece is anything else.
     #[must_use]
     pub(crate) fn octets(&self, base: u8) -> Option<Cow<'a, [u8]>> {
         if !self.is_constructed() {
             return Some(Cow::Borrowed(self.content));
+        }
+        if self.strict {
+            return None;
         }
         let mut joined = Vec::new();
         let mut pieces = self.inside();
@@ -68,26 +87,42 @@ impl<'a> Reader<'a> {
     /// Before the first value of `bytes`.
     #[must_use]
     pub(crate) const fn new(bytes: &'a [u8]) -> Self {
-        Self(bytes)
+        Self { rest: bytes, strict: false }
+    }
+
+    /// The same, for DER: any other spelling of tag or length is no value, here and inside.
+    #[must_use]
+    pub(crate) const fn der(bytes: &'a [u8]) -> Self {
+        Self { rest: bytes, strict: true }
+    }
+
+    /// True if it reads DER alone.
+    #[must_use]
+    pub(crate) const fn is_strict(&self) -> bool {
+        self.strict
     }
 
     /// True behind the last value.
     #[must_use]
     pub(crate) const fn is_at_end(&self) -> bool {
-        self.0.is_empty()
+        self.rest.is_empty()
     }
 
     /// The next value; `None`, without moving, at the end and for what is no value.
     pub(crate) fn value(&mut self) -> Option<Value<'a>> {
-        let head = Head::read(self.0)?;
+        let head = Head::read(self.rest)?;
         let (content_bytes, tail) = match head.length {
             Some(length) => (length, 0),
-            None => (indefinite_bytes(&self.0[head.bytes..])?, 2),
+            None => (indefinite_bytes(&self.rest[head.bytes..])?, 2),
         };
-        let (whole, rest) = self.0.split_at_checked(head.bytes.checked_add(content_bytes)?.checked_add(tail)?)?;
-        self.0 = rest;
+        let (whole, rest) = self.rest.split_at_checked(head.bytes.checked_add(content_bytes)?.checked_add(tail)?)?;
         let content = &whole[head.bytes..head.bytes + content_bytes];
-        Some(Value { tag: head.tag, content, whole })
+        let value = Value { tag: head.tag, content, whole, strict: self.strict };
+        if self.strict && !value.is_der() {
+            return None;
+        }
+        self.rest = rest;
+        Some(value)
     }
 
     /// The next value, if it has this tag; `None`, without moving, for any other.
@@ -98,7 +133,7 @@ impl<'a> Reader<'a> {
     /// True if the next value has this tag.
     #[must_use]
     pub(crate) fn next_is(&self, tag: u8) -> bool {
-        self.0.first() == Some(&tag)
+        self.rest.first() == Some(&tag)
     }
 }
 
@@ -228,7 +263,7 @@ mod tests {
     fn check_first(bytes: &str, expected: Option<(&str, &str)>) {
         let bytes = hex::decode(bytes).unwrap();
         let mut reader = Reader::new(&bytes);
-        let found = reader.value().map(|value| (hex::encode(value.content), hex::encode(reader.0)));
+        let found = reader.value().map(|value| (hex::encode(value.content), hex::encode(reader.rest)));
         assert_eq!(found.as_ref().map(|(a, b)| (a.as_str(), b.as_str())), expected);
     }
 
@@ -260,6 +295,28 @@ mod tests {
         assert_eq!(octets("04020102"), Some(vec![1, 2]));
         assert_eq!(octets("2480040101040102 0000".replace(' ', "").as_str()), Some(vec![1, 2]));
         assert_eq!(octets("2403020101"), None);
+        assert_eq!(Reader::der(&[0x24, 3, 4, 1, 1]).value().unwrap().octets(der::OCTET_STRING), None);
+    }
+
+    #[test]
+    fn der_has_one_length() {
+        let mut long = vec![7; 65_536 + 5];
+        for (head, length) in [("0400", 0), ("047f", 127), ("048180", 128), ("04820100", 256), ("0483010000", 65_536)] {
+            let head = hex::decode(head).unwrap();
+            long[..head.len()].copy_from_slice(&head);
+            let value = Reader::der(&long).value().unwrap();
+            assert_eq!((value.content.len(), value.inside().is_strict()), (length, true));
+        }
+        // 300 octets between an indefinite length and its end are as many as behind a length in three octets.
+        let indefinite = [&[0x30, 0x80][..], &[5, 0].repeat(150), &[0, 0]].concat();
+        assert!(Reader::new(&indefinite).value().is_some());
+        for bad in ["048100", "04817f", "0482007f", "048400000000", "30800000"] {
+            let bytes = [hex::decode(bad).unwrap(), vec![0; 300]].concat();
+            assert!(Reader::new(&bytes).value().is_some() && Reader::der(&bytes).value().is_none(), "{bad}");
+        }
+        assert!(Reader::der(&indefinite).value().is_none());
+        // Nor inside of what is DER itself.
+        assert!(Reader::der(&hex::decode("300430800000").unwrap()).value().unwrap().inside().value().is_none());
     }
 
     #[test]
@@ -324,6 +381,8 @@ mod tests {
         #[test]
         fn der_reads_as_the_strict_reader_does(bytes: Vec<u8>) {
             let strict = read::Reader::new(&bytes).value();
+            let own = Reader::der(&bytes).value().map(|value| (value.tag, value.content, value.whole));
+            prop_assert_eq!(own, strict.map(|value| (value.tag, value.content, value.der)));
             if let Some(strict) = strict {
                 let value = Reader::new(&bytes).value().unwrap();
                 prop_assert_eq!((value.tag, value.content, value.whole), (strict.tag, strict.content, strict.der));

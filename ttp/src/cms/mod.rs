@@ -4,11 +4,22 @@
 //! Both work on octets: a template is filled at the rate of signatures, and what was received is hashed and copied as it came.
 //! Nothing here decides whom to believe, so producers and [`crate::verify`] may both read with it.
 
-mod signed_data;
+mod attribute;
+mod material;
+pub(crate) mod oids;
+mod signature;
+pub(crate) mod signed_data;
 mod template;
+#[cfg(test)]
+mod tests;
 
-pub use signed_data::{SignatureFault, SignedData, SignerId, SignerInfo};
+pub use signature::SignatureFault;
+pub use signed_data::{SignedData, SignerInfo};
 pub use template::{Prepared, Template};
+
+pub(crate) use attribute::{Attributes, EssCert, generalized as attribute_time, time};
+pub(crate) use material::{other_revocation, whole_ocsp};
+pub(crate) use signed_data::{Algorithm, MATERIAL_MAX, SignerId};
 
 /// id-signedData (RFC 5652 §5.1), in DER.
 pub const SIGNED_DATA: [u8; 11] = [0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x02];

@@ -3,17 +3,16 @@
 
 use std::collections::BTreeSet;
 
-use super::cms::{Algorithm, SignedData, other_revocation};
 use super::constraint;
 use super::context::Context;
 use super::indication::SubIndication;
 use super::judge::{Datum, each_of_attribute};
-use super::oids;
 use super::report::Answers;
 use super::signer::Signed;
 use super::token::TstInfo;
 use crate::asn1::ber::Reader;
 use crate::asn1::der;
+use crate::cms::{Algorithm, SignedData, oids, other_revocation};
 use crate::crypto::Hash;
 use crate::digest::Digest;
 use crate::time::Timestamp;
@@ -106,7 +105,7 @@ pub(super) fn check(
 /// Notes what a token that passed proves to have existed: the signature, and what its index names.
 pub(super) fn prove(context: &mut Context<'_>, signed: &Signed<'_, '_>, token: &[u8], passed: (Timestamp, Digest)) {
     let (at, by) = passed;
-    let Ok(data) = SignedData::parse(token) else { return };
+    let Ok(data) = SignedData::from_ber(token) else { return };
     let Ok(index) = Index::of(&data) else { return };
     context.proofs.add(Digest::of(&signed.signer.signature), at, by);
     for member in &signed.data.certificate_members {

@@ -5,16 +5,15 @@ use std::borrow::Cow;
 
 use super::archive;
 use super::chain::{Evaluation, Moment, algorithm, evaluate, worst};
-use super::cms::{self, SignedData, SignerInfo};
 use super::constraint;
 use super::context::{Context, Role};
 use super::indication::{Indication, SubIndication};
-use super::oids;
 use super::report::{Answers, BestTime, Conclusion, Coverage, Kind, Missing, Process, SignatureReport};
 use super::signer::{Integrity, Signed};
 use super::token::TstInfo;
 use crate::asn1::ber::Reader;
 use crate::asn1::der;
+use crate::cms::{self, SignedData, SignerInfo, oids};
 use crate::crypto::Hash;
 use crate::digest::Digest;
 use crate::path::Matter;
@@ -70,9 +69,9 @@ pub(super) enum Datum<'d> {
 
 /// Goes over all of it; timestamps within timestamps to a small depth.
 fn each_datum(data: &SignedData<'_>, depth: usize, found: &mut dyn FnMut(Datum<'_>)) {
-    data.certificates.iter().for_each(|der| found(Datum::Certificate(der)));
-    data.crls.iter().for_each(|der| found(Datum::Crl(der)));
-    data.ocsp_responses.iter().for_each(|der| found(Datum::Ocsp(der)));
+    data.certificates().for_each(|der| found(Datum::Certificate(der)));
+    data.crls().for_each(|der| found(Datum::Crl(der)));
+    data.ocsp_responses().for_each(|der| found(Datum::Ocsp(&der)));
     for signer in &data.signers {
         found(Datum::Signature(&signer.signature));
         for attribute in signer.unsigned.iter().chain(signer.signed.iter().flat_map(cms::Attributes::iter)) {
@@ -104,7 +103,7 @@ pub(super) fn each_of_attribute(oid: &[u8], value: &[u8], depth: usize, found: &
             }
         }
         oids::SIGNATURE_TIMESTAMP | oids::CONTENT_TIMESTAMP | oids::ARCHIVE_TIMESTAMP_V3 if depth < 3 => {
-            if let Ok(token) = SignedData::parse(value) {
+            if let Ok(token) = SignedData::from_ber(value) {
                 each_datum(&token, depth + 1, found);
             }
         }
@@ -275,7 +274,13 @@ fn order(timestamps: &Timestamps, best: &BestTime, found: &mut Answers, subs: &m
 }
 
 fn not_judged(signed: &Signed<'_, '_>) -> Vec<String> {
-    let mut told: Vec<String> = signed.data.unread.iter().map(|what| (*what).to_owned()).collect();
+    let mut told = Vec::new();
+    if signed.data.has_other_certificates() {
+        told.push("a certificate of another form (RFC 5652 §10.2.2)".to_owned());
+    }
+    if signed.data.has_other_revocation_data() {
+        told.push("revocation data of another form (RFC 5652 §10.2.1)".to_owned());
+    }
     let counter =
         signed.signer.unsigned.of(oids::COUNTERSIGNATURE).map(|attribute| attribute.values.len()).sum::<usize>();
     if counter > 0 {
@@ -290,7 +295,6 @@ fn not_judged(signed: &Signed<'_, '_>) -> Vec<String> {
         }
     }
     told.sort();
-    told.dedup();
     told
 }
 
@@ -362,7 +366,7 @@ pub(super) enum Over<'o> {
 }
 
 fn gen_time(token: &[u8]) -> Option<Timestamp> {
-    let data = SignedData::parse(token).ok()?;
+    let data = SignedData::from_ber(token).ok()?;
     TstInfo::parse(data.content.as_deref()?).map(|tst| tst.gen_time)
 }
 
@@ -375,7 +379,7 @@ pub(super) fn timestamp(
     over: Over<'_>,
 ) -> (SignatureReport, Option<(Timestamp, Digest)>) {
     let by = Digest::of(token);
-    let read = SignedData::parse(token).and_then(|data| match data.signers.len() {
+    let read = SignedData::from_ber(token).and_then(|data| match data.signers.len() {
         1 => Ok(data),
         _ => Err("a timestamp has exactly one signer (RFC 3161 §2.4.2)".to_owned()),
     });

@@ -1,7 +1,7 @@
 //! Validation of signatures after ETSI EN 319 102-1: CMS and CAdES, PDF (PAdES), and statements of our own.
 //!
 //! ```text
-//!          ┌ cms.rs, pdf.rs: read ─┐              ┌ signer.rs: whose is it, does it verify (§5.2.3, 5.2.7)
+//!          ┌ crate::cms, pdf.rs ───┐              ┌ signer.rs: whose is it, does it verify (§5.2.3, 5.2.7)
 //! Subject ─┤                       ├─▶ judge.rs ──┼ chain.rs: certificates as of a moment (§5.2.5, 5.2.6), by crate::path
 //!          └ statement::Jws ───────┘              ├ token.rs, archive.rs: timestamps, each judged like a signature
 //!                                                 └ poe.rs: since when what exists is proved (§5.6.2.3)
@@ -26,7 +26,6 @@
 
 mod archive;
 mod chain;
-mod cms;
 mod constraint;
 mod context;
 mod indication;
@@ -35,7 +34,6 @@ mod of_certificates;
 mod of_cms;
 mod of_jws;
 mod of_pdf;
-mod oids;
 mod pdf;
 mod poe;
 mod policy;
@@ -48,7 +46,7 @@ mod tests;
 mod token;
 mod words;
 
-pub use cms::{CMS_BYTES_MAX, MATERIAL_MAX, SIGNERS_MAX};
+pub use crate::cms::signed_data::{CMS_BYTES_MAX, MATERIAL_MAX, SIGNERS_MAX};
 pub use indication::{Indication, SubIndication};
 pub use of_certificates::Target;
 pub use pdf::PDF_BYTES_MAX;
@@ -67,6 +65,7 @@ use judge::{Over, timestamp};
 use of_pdf::NotJudged;
 use report::Answers;
 
+use crate::cms::SignedData;
 use crate::digest::Digest;
 use crate::path::{Anchor, Material};
 use crate::statement::STATEMENT_BYTES_MAX;
@@ -216,7 +215,7 @@ fn outer_timestamps(
     prove: impl Fn(&mut Context<'_>, Timestamp, Digest),
 ) -> Vec<SignatureReport> {
     for token in tokens {
-        if let Ok(data) = cms::SignedData::parse(token) {
+        if let Ok(data) = SignedData::from_ber(token) {
             judge::gather(context, &data);
         }
     }

@@ -2,12 +2,11 @@
 
 use std::borrow::Cow;
 
-use super::cms::{self, SignedData};
 use super::context::Context;
 use super::judge::{Over, Subject, gather, judge, prove, timestamp};
-use super::oids;
 use super::report::{Answers, Coverage, Kind, SignatureReport};
 use super::signer::Signed;
+use crate::cms::{self, SignedData, oids};
 use crate::digest::Digest;
 use crate::time::Timestamp;
 
@@ -18,7 +17,7 @@ pub(super) fn signatures(
     detached: Option<&[u8]>,
     tokens: &[Vec<u8>],
 ) -> Result<Vec<SignatureReport>, String> {
-    let data = SignedData::parse(bytes)?;
+    let data = SignedData::from_ber(bytes)?;
     if data.bytes != bytes.len() {
         return Err("something follows the SignedData".to_owned());
     }

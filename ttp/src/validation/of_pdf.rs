@@ -4,7 +4,6 @@ use std::borrow::Cow;
 use std::cmp::Reverse;
 
 use super::chain::worst;
-use super::cms::SignedData;
 use super::constraint;
 use super::context::Context;
 use super::indication::{Indication, SubIndication};
@@ -13,6 +12,7 @@ use super::of_cms::signing_time;
 use super::pdf::{Changes, Evidence, Field, File, Signature, SubFilter};
 use super::report::{Answers, Coverage, Kind, SignatureReport};
 use super::signer::Signed;
+use crate::cms::SignedData;
 use crate::digest::Digest;
 
 /// Why no signature of a document is judged.
@@ -112,7 +112,7 @@ pub(super) fn signatures(
 /// The SignedData in /Contents; behind it nothing but the padding of §12.8.1.
 fn read(field: &Field) -> Result<(&Signature, SignedData<'_>), String> {
     let signature = field.signature.as_ref().map_err(Clone::clone)?;
-    let data = SignedData::parse(&signature.contents)?;
+    let data = SignedData::from_ber(&signature.contents)?;
     if signature.contents[data.bytes..].iter().any(|octet| *octet != 0) {
         return Err("something other than zeros follows the SignedData".to_owned());
     }

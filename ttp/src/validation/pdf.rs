@@ -33,7 +33,7 @@ pub(super) use file::{Fault, File};
 pub(super) use permissions::Permissions;
 use text::Scan;
 
-use super::cms::attribute_time;
+use crate::cms::attribute_time;
 use crate::time::Timestamp;
 
 /// How many signatures a document may have.

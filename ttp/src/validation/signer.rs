@@ -3,13 +3,13 @@
 use std::borrow::Cow;
 use std::sync::Arc;
 
-use super::cms::{Algorithm, EssCert, SignedData, SignerId, SignerInfo};
+use super::constraint;
 use super::context::Context;
 use super::indication::SubIndication;
 use super::report::Answers;
-use super::{constraint, oids};
 use crate::asn1::ber::Reader;
 use crate::asn1::der;
+use crate::cms::{Algorithm, EssCert, SignedData, SignerId, SignerInfo, oids};
 use crate::crypto::{Hash, SignatureScheme, sha1};
 use crate::path::{Certificate, Matter, Name};
 use crate::time::Timestamp;
@@ -65,12 +65,12 @@ impl Integrity {
             .material
             .certificates()
             .iter()
-            .filter(|certificate| names(&signed.signer.id, certificate))
+            .filter(|certificate| names(&signed.signer.sid, certificate))
             .collect();
         let named = |certificate: &Certificate| matches!(&reference, Ok(Some(ess)) if is_of(ess, certificate));
         let found = candidates.iter().find(|certificate| named(certificate)).or_else(|| candidates.first());
         self.certificate = found.map(|certificate| (*certificate).clone());
-        if !self.answers.note(constraint::CERTIFICATE, None, found.map(drop).ok_or_else(|| missing(&signed.signer.id)))
+        if !self.answers.note(constraint::CERTIFICATE, None, found.map(drop).ok_or_else(|| missing(&signed.signer.sid)))
         {
             self.subs.push(SubIndication::NoSigningCertificateFound);
         }
@@ -278,7 +278,7 @@ fn names(id: &SignerId<'_>, certificate: &Certificate) -> bool {
             der::minimal_signed(serial) == certificate.serial()
                 && Name::from_der(issuer).is_some_and(|issuer| issuer == *certificate.issuer())
         }
-        SignerId::KeyId(key_id) => {
+        SignerId::KeyIdentifier(key_id) => {
             // RFC 5652 §5.3 points at the extension; a certificate without one is known by the usual hash.
             certificate.subject_key().map_or(certificate.key_sha1() == key_id, |own| own == *key_id)
         }
@@ -292,7 +292,9 @@ fn missing(id: &SignerId<'_>) -> String {
                 Name::from_der(issuer).map_or_else(|| "an unreadable name".to_owned(), |name| name.to_string());
             format!("the certificate {} of {issuer} is not at hand", hex::encode(serial))
         }
-        SignerId::KeyId(key_id) => format!("no certificate with the key identifier {} is at hand", hex::encode(key_id)),
+        SignerId::KeyIdentifier(key_id) => {
+            format!("no certificate with the key identifier {} is at hand", hex::encode(key_id))
+        }
     }
 }
 

@@ -1,8 +1,8 @@
 //! TSTInfo of strangers (RFC 3161 §2.4.2): what of it counts for a proof of existence.
 
-use super::cms::{Algorithm, attribute_time};
 use crate::asn1::ber::Reader;
 use crate::asn1::{PolicyId, der};
+use crate::cms::{Algorithm, attribute_time};
 use crate::crypto::Hash;
 use crate::time::Timestamp;
 

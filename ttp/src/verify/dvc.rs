@@ -90,7 +90,7 @@ pub fn is_dvc(bytes: &[u8]) -> bool {
     let rewritten = if ber::is_indefinite(bytes) { ber::definite(bytes) } else { None };
     let bytes = rewritten.as_deref().unwrap_or(bytes);
     let bare = || Reader::new(Reader::new(bytes).take(der::SEQUENCE)?.content).take(der::OID);
-    SignedData::parse(bytes).is_some_and(|signed| signed.content_type == RESPONSE_DATA)
+    SignedData::from_der(bytes).is_some_and(|signed| signed.content_type == RESPONSE_DATA)
         || bare().is_some_and(|content_type| content_type.content == RESPONSE_DATA)
 }
 

@@ -192,9 +192,9 @@ fn open(bytes: &[u8]) -> Result<(&[u8], Option<SignedData<'_>>), Refusal> {
         Some(value) if value.der == SIGNED_DATA => {}
         _ => return Err(Refusal::NotARequest),
     }
-    let signed = SignedData::parse(bytes).filter(|signed| signed.content_type == REQUEST_DATA);
+    let signed = SignedData::from_der(bytes).filter(|signed| signed.content_type == REQUEST_DATA);
     let signed = signed.ok_or(Refusal::NotARequest)?;
-    Ok((signed.content.ok_or(Refusal::NotARequest)?, Some(signed)))
+    Ok((signed.attached().ok_or(Refusal::NotARequest)?, Some(signed)))
 }
 
 /// The three elements of a DVCSRequest.
@@ -275,9 +275,9 @@ fn asked(service: ServiceType, data: Data<'_>, accepted: &Accepted) -> Result<As
 
 fn check_signature(signed: &SignedData<'_>, requester: Option<&Names>) -> Result<RequestSignature, Refusal> {
     let [info] = signed.signers.as_slice() else { return Err(Refusal::Signers) };
-    let read = signed.certificates.iter().filter_map(|der| Certificate::from_der(der).ok());
+    let read = signed.certificates().filter_map(|der| Certificate::from_der(der).ok());
     let signer = read.into_iter().find(|one| info.sid.names(one)).ok_or(Refusal::NoSignerCertificate)?;
-    let content = signed.content.unwrap_or_default();
+    let content = signed.attached().unwrap_or_default();
     info.verify(signed.content_type, content, &signer.spki_der()).map_err(|fault| match fault {
         SignatureFault::Algorithm(ForeignFault::Digest | ForeignFault::Algorithm) => Refusal::SignatureAlgorithm,
         SignatureFault::NoAttributes
@@ -288,7 +288,7 @@ fn check_signature(signed: &SignedData<'_>, requester: Option<&Names>) -> Result
     if requester.is_some_and(|names| !names.iter().all(|name| is_named(&signer, name))) {
         return Err(Refusal::Requester);
     }
-    let others = signed.certificates.iter().filter(|der| **der != signer.der());
+    let others = signed.certificates().filter(|der| *der != signer.der());
     Ok(RequestSignature {
         certificate: signer.der().to_vec(),
         others: others.map(|der| der.to_vec()).collect(),

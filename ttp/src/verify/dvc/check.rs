@@ -5,7 +5,7 @@ use rasn_pkix::GeneralName;
 use super::report::{DvcCheck, DvcCheckResult, DvcReport};
 use super::{DvcEvidence, request_of, words};
 use crate::asn1::{SigningCertificateV2, decode_strict};
-use crate::cms::{SignedData, SignerId, SignerInfo};
+use crate::cms::{SignedData, SignerId, SignerInfo, oids};
 use crate::crypto::{Purpose, foreign_hash, imprint_of, verify_chain};
 use crate::notary::dvcs::request::{Asked, Request};
 use crate::notary::dvcs::status::{Status, StatusInfo};
@@ -14,11 +14,6 @@ use crate::time::Timestamp;
 use crate::verify::report::Lines;
 use crate::verify::{Check, Document, Evidence, Outcome, TokenReading, Trust, verify_timestamp};
 use crate::x509::{Certificate, dvcs};
-
-/// signingCertificateV2, 1.2.840.113549.1.9.16.2.47, content octets.
-const SIGNING_CERTIFICATE_V2: [u8; 11] = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x09, 0x10, 0x02, 0x2F];
-/// id-aa-timeStampToken, 1.2.840.113549.1.9.16.2.14, content octets.
-const TIME_STAMP_TOKEN: [u8; 11] = [0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x09, 0x10, 0x02, 0x0E];
 
 /// A DVC whose form was accepted.
 pub(super) struct Signed<'a> {
@@ -35,16 +30,16 @@ impl<'a> Signed<'a> {
         if let Some(Response::ErrorNote { status, .. }) = Response::bare(bytes) {
             return Err(error_notice(&status));
         }
-        let signed = SignedData::parse(bytes).ok_or("not SignedData in DER")?;
+        let signed = SignedData::from_der(bytes).ok_or("not SignedData in DER")?;
         if signed.content_type != RESPONSE_DATA {
             return Err("the signed content is not DVCSResponseData".to_owned());
         }
-        if signed.version != 3 || signed.has_crls || signed.has_other_certificates {
+        if signed.version != [3] || signed.has_crls || signed.has_other_certificates() {
             return Err("the SignedData is not version 3 with certificates alone".to_owned());
         }
-        let certificates = signed.certificates.iter().map(|der| Certificate::from_der(der)).collect::<Result<_, _>>();
+        let certificates = signed.certificates().map(Certificate::from_der).collect::<Result<_, _>>();
         let certificates = certificates.map_err(|fault| format!("a certificate: {fault}"))?;
-        let content = signed.content.ok_or("the content is missing")?;
+        let content = signed.attached().ok_or("the content is missing")?;
         let info = match Response::parse(content).map_err(|fault| fault.to_string())? {
             Response::CertInfo(info) => *info,
             Response::ErrorNote { status, .. } => return Err(error_notice(&status)),
@@ -68,7 +63,7 @@ impl<'a> Signed<'a> {
 
     /// The token over the signature.
     pub(super) fn time_stamp(&self) -> Option<&'a [u8]> {
-        self.signers.first()?.unsigned_attribute(&TIME_STAMP_TOKEN)
+        self.signers.first()?.unsigned_attribute(oids::SIGNATURE_TIMESTAMP)
     }
 }
 
@@ -78,15 +73,17 @@ fn error_notice(status: &StatusInfo) -> String {
 
 /// What no signature covers has one form.
 fn check_form(signed: &SignedData<'_>, signer: &SignerInfo<'_>) -> Result<(), String> {
-    let version = if matches!(signer.sid, SignerId::IssuerAndSerial { .. }) { 1 } else { 3 };
+    let version = if matches!(signer.sid, SignerId::IssuerAndSerial { .. }) { [1] } else { [3] };
     // With or without NULL, which some write once and leave out once.
-    let same_hash = foreign_hash(signed.digest_algorithms) == foreign_hash(signer.digest_algorithm);
+    let same_hash = foreign_hash(signed.digest_algorithms) == foreign_hash(signer.digest_algorithm.whole);
     if signer.version != version || !same_hash {
         return Err("version or digest algorithm of the signature are not as the standard has them".to_owned());
     }
-    if let Some(unsigned) = signer.unsigned_attributes {
-        let token = signer.unsigned_attribute(&TIME_STAMP_TOKEN).ok_or("something else than a time stamp was added")?;
-        let head = crate::asn1::der::tlv(crate::asn1::der::OID, &TIME_STAMP_TOKEN);
+    let unsigned = signer.unsigned.content();
+    if !unsigned.is_empty() {
+        let token =
+            signer.unsigned_attribute(oids::SIGNATURE_TIMESTAMP).ok_or("something else than a time stamp was added")?;
+        let head = crate::asn1::der::tlv(crate::asn1::der::OID, oids::SIGNATURE_TIMESTAMP);
         let alone = crate::asn1::der::sequence(&[&head, &crate::asn1::der::tlv(crate::asn1::der::SET, token)]);
         if unsigned != alone {
             return Err("something besides a time stamp was added".to_owned());
@@ -129,7 +126,7 @@ pub(super) fn dvc<'a>(evidence: &DvcEvidence<'a>, trust: &Trust, report: &mut Dv
             match signed.time_stamp() {
                 None => checks.skip(DvcCheck::TimeStamp, "the signature has no time stamp"),
                 Some(token) => {
-                    let outcome = check_token(token, Document::Bytes(info.signature), trust);
+                    let outcome = check_token(token, Document::Bytes(&info.signature), trust);
                     checks.put(DvcCheck::TimeStamp, outcome);
                 }
             }
@@ -150,7 +147,7 @@ pub(super) fn dvc<'a>(evidence: &DvcEvidence<'a>, trust: &Trust, report: &mut Dv
 }
 
 fn check_binding(info: &SignerInfo<'_>, certificate: &Certificate) -> Result<(), &'static str> {
-    let value = info.signed_attribute(&SIGNING_CERTIFICATE_V2);
+    let value = info.signed_attribute(oids::SIGNING_CERTIFICATE_V2);
     let value = value.ok_or("signingCertificateV2 is not there exactly once")?;
     let ess: SigningCertificateV2 = decode_strict(value).ok_or("signingCertificateV2 is not strict DER")?;
     // The signer's comes first (RFC 5035 §3).

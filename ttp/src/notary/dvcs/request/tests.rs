@@ -375,7 +375,7 @@ fn an_envelope_in_ber() {
     let wrapped = bytes(&tlv(0x30, &[REQUEST_OID, &tlv(0xA0, &tlv(4, &content))].concat()));
     assert_eq!(parse(&wrapped, &accepted()), Ok(read));
     let message = signed(&good, |_| {});
-    let signed = SignedData::parse(&message).unwrap();
+    let signed = SignedData::from_der(&message).unwrap();
     let rest = hex::encode(&message);
     let (_, rest) = rest.split_once(&content).unwrap();
     let head = "3080 06092a864886f70d010702 a080 3080 020103 310d300b0609608648016503040201 3080";
@@ -390,9 +390,9 @@ fn an_envelope_in_ber() {
 fn a_key_that_does_not_belong_to_the_certificate() {
     let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
     let message = signed(&build(&asked()[0], None), |_| {});
-    let signed = SignedData::parse(&message).unwrap();
+    let signed = SignedData::from_der(&message).unwrap();
     let [info] = &signed.signers[..] else { panic!("one signer") };
-    let verify = |spki: &[u8]| info.verify(signed.content_type, signed.content.unwrap(), spki);
+    let verify = |spki: &[u8]| info.verify(signed.content_type, signed.attached().unwrap(), spki);
     assert_eq!(verify(PKI.ca_key.spki_der()), Ok(()));
     assert_eq!(verify(key.spki_der()), Err(SignatureFault::Wrong));
     assert_eq!(verify(b"no key"), Err(SignatureFault::Algorithm(ForeignFault::Algorithm)));

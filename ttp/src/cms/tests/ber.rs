@@ -1,7 +1,9 @@
 //! SignedData that nobody should have written.
 
-use super::*;
 use crate::asn1::der::{self, sequence, tlv};
+use crate::cms::attribute::ATTRIBUTES_BYTES_MAX;
+use crate::cms::signed_data::{CMS_BYTES_MAX, SIGNERS_MAX};
+use crate::cms::*;
 
 fn oid(content: &[u8]) -> Vec<u8> {
     tlv(der::OID, content)
@@ -32,7 +34,7 @@ fn attribute(name: &[u8], values: &[&[u8]]) -> Vec<u8> {
 }
 
 fn check(bytes: &[u8], expected: Result<usize, &str>) {
-    let found = SignedData::parse(bytes).map(|data| data.signers.len());
+    let found = SignedData::from_ber(bytes).map(|data| data.signers.len());
     match (&found, expected) {
         (Ok(found), Ok(expected)) => assert_eq!(*found, expected),
         (Err(fault), Err(part)) => assert!(fault.contains(part), "{fault:?} has no {part:?}"),
@@ -50,7 +52,7 @@ fn what_is_signed_data() {
     check(&signed_data(&[], &signer(&tlv(0xA0, &[0x30, 0]), &[])), Err("signed attributes: one of them does not read"));
     for cut in 1..60 {
         let whole = signed_data(&[], &signer(&[], &[]));
-        assert!(SignedData::parse(&whole[..whole.len() - cut]).is_err());
+        assert!(SignedData::from_ber(&whole[..whole.len() - cut]).is_err());
     }
 }
 
@@ -76,7 +78,7 @@ fn attributes_are_there_once() {
     let digest = attribute(oids::MESSAGE_DIGEST, &[&[4, 1, 9]]);
     let only = |attributes: &[u8]| {
         let whole = signed_data(&[], &signer(&tlv(0xA0, attributes), &[]));
-        let data = SignedData::parse(&whole).unwrap();
+        let data = SignedData::from_ber(&whole).unwrap();
         let only = data.signers[0].signed.as_ref().unwrap().only(oids::MESSAGE_DIGEST);
         only.map(|value| value.map(<[u8]>::to_vec))
     };
@@ -93,7 +95,7 @@ fn signed_attributes_have_two_forms() {
     let (small, large) = (attribute(oids::DATA, &[&[5, 0]]), attribute(oids::MESSAGE_DIGEST, &[&[4, 1, 9]]));
     let forms = |attributes: &[Vec<u8>]| {
         let whole = signed_data(&[], &signer(&tlv(0xA0, &attributes.concat()), &[]));
-        SignedData::parse(&whole).unwrap().signers[0].signed.as_ref().unwrap().signed_forms()
+        SignedData::from_ber(&whole).unwrap().signers[0].signed.as_ref().unwrap().signed_forms()
     };
     let sorted = tlv(der::SET, &[small.clone(), large.clone()].concat());
     assert_eq!(forms(&[small.clone(), large.clone()]), (sorted.clone(), None));
@@ -103,12 +105,12 @@ fn signed_attributes_have_two_forms() {
 
 #[test]
 fn moments() {
-    let time = |tag: u8, text: &str| super::time(&tlv(tag, text.as_bytes())).map(|time| time.to_string());
-    assert_eq!(time(0x17, "250301120000Z").as_deref(), Some("2025-03-01T12:00:00.000Z"));
-    assert_eq!(time(0x17, "990301120000Z").as_deref(), Some("1999-03-01T12:00:00.000Z"));
-    assert_eq!(time(der::GENERALIZED_TIME, "20250301120000.25Z").as_deref(), Some("2025-03-01T12:00:00.250Z"));
+    let read = |tag: u8, text: &str| time(&tlv(tag, text.as_bytes())).map(|time| time.to_string());
+    assert_eq!(read(0x17, "250301120000Z").as_deref(), Some("2025-03-01T12:00:00.000Z"));
+    assert_eq!(read(0x17, "990301120000Z").as_deref(), Some("1999-03-01T12:00:00.000Z"));
+    assert_eq!(read(der::GENERALIZED_TIME, "20250301120000.25Z").as_deref(), Some("2025-03-01T12:00:00.250Z"));
     for bad in ["", "Z", "2503011200Z", "250301120000", "250301120000+0100", "25030112000éZ", "251301120000Z"] {
-        assert_eq!(time(0x17, bad), None, "{bad}");
+        assert_eq!(read(0x17, bad), None, "{bad}");
     }
 }
 

@@ -2,10 +2,10 @@
 
 macro_rules! oids {
     ($($(#[$doc:meta])* $name:ident = $words:literal, [$($octet:literal),+ $(,)?];)+) => {
-        $($(#[$doc])* pub(super) const $name: &[u8] = &[$($octet),+];)+
+        $($(#[$doc])* pub(crate) const $name: &[u8] = &[$($octet),+];)+
 
         /// What people call it; dotted, if nothing else.
-        pub(super) fn name(oid: &[u8]) -> String {
+        pub(crate) fn name(oid: &[u8]) -> String {
             match oid {
                 $($name => $words.to_owned(),)+
                 _ => dotted(oid),
@@ -66,7 +66,7 @@ oids! {
 }
 
 /// `1.2.840…` of content octets that X.690 §8.19 permits; hex of any other.
-pub(super) fn dotted(oid: &[u8]) -> String {
+pub(crate) fn dotted(oid: &[u8]) -> String {
     let mut arcs = Vec::new();
     let mut arc = 0_u128;
     for octet in oid {

@@ -2,21 +2,23 @@
 
 use std::borrow::Cow;
 
-use super::super::oids;
-use super::{ATTRIBUTES_BYTES_MAX, Algorithm, Fault};
+use super::oids;
+use super::signed_data::{Algorithm, Fault};
 use crate::asn1::ber::{Reader, Value};
 use crate::asn1::der;
 use crate::time::Timestamp;
 
+/// The longest set of attributes, octets: room for revocation data.
+pub(super) const ATTRIBUTES_BYTES_MAX: usize = 4 << 20;
 /// How many attributes a set may have, and values one of them.
-const ATTRIBUTES_MAX: usize = 64;
+pub(super) const ATTRIBUTES_MAX: usize = 64;
 
 /// Tag of UTCTime.
 const UTC_TIME: u8 = 0x17;
 
 /// A SET OF Attribute.
 #[derive(Clone, Debug, Default)]
-pub(in super::super) struct Attributes<'a> {
+pub(crate) struct Attributes<'a> {
     list: Vec<Attribute<'a>>,
     /// The octets between the tag and the end.
     content: &'a [u8],
@@ -24,13 +26,13 @@ pub(in super::super) struct Attributes<'a> {
 
 /// One attribute.
 #[derive(Clone, Debug)]
-pub(in super::super) struct Attribute<'a> {
+pub(crate) struct Attribute<'a> {
     /// Content octets of its type.
-    pub(in super::super) oid: &'a [u8],
+    pub(crate) oid: &'a [u8],
     /// Its values, as received.
-    pub(in super::super) values: Vec<&'a [u8]>,
+    pub(crate) values: Vec<&'a [u8]>,
     /// All of it.
-    pub(in super::super) whole: &'a [u8],
+    pub(crate) whole: &'a [u8],
 }
 
 impl<'a> Attributes<'a> {
@@ -47,26 +49,29 @@ impl<'a> Attributes<'a> {
             let attribute = reader.take(der::SEQUENCE).and_then(Attribute::parse);
             list.push(attribute.ok_or("one of them does not read")?);
         }
+        if list.is_empty() && set.is_strict() {
+            return Err("there are none".to_owned());
+        }
         Ok(Self { list, content: set.content })
     }
 
     /// All of them, in the order received.
-    pub(in super::super) fn iter(&self) -> impl Iterator<Item = &Attribute<'a>> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &Attribute<'a>> {
         self.list.iter()
     }
 
     /// Those of one type.
-    pub(in super::super) fn of(&self, oid: &'static [u8]) -> impl Iterator<Item = &Attribute<'a>> {
+    pub(crate) fn of(&self, oid: &[u8]) -> impl Iterator<Item = &Attribute<'a>> {
         self.list.iter().filter(move |attribute| attribute.oid == oid)
     }
 
     /// The values of all attributes of one type.
-    pub(in super::super) fn values(&self, oid: &'static [u8]) -> impl Iterator<Item = &'a [u8]> + '_ {
+    pub(crate) fn values(&self, oid: &[u8]) -> impl Iterator<Item = &'a [u8]> {
         self.of(oid).flat_map(|attribute| attribute.values.iter().copied())
     }
 
     /// The one value of an attribute that must be there once with one value (RFC 5652 §11).
-    pub(in super::super) fn only(&self, oid: &'static [u8]) -> Result<Option<&'a [u8]>, Fault> {
+    pub(crate) fn only(&self, oid: &[u8]) -> Result<Option<&'a [u8]>, Fault> {
         let mut found = self.of(oid);
         match (found.next(), found.next()) {
             (None, _) => Ok(None),
@@ -78,10 +83,20 @@ impl<'a> Attributes<'a> {
         }
     }
 
+    /// The octets between the tag and the end, as received.
+    pub(crate) const fn content(&self) -> &'a [u8] {
+        self.content
+    }
+
+    /// The SET OF as received: signed as such, carried under another tag (RFC 5652 §5.4).
+    pub(super) fn as_received(&self) -> Vec<u8> {
+        der::tlv(der::SET, self.content)
+    }
+
     /// What a signature over them is over: the SET OF as received, and its DER where that is another (RFC 5652 §5.4 asks
     /// for the DER; programs that do not sort on writing do not sort on signing either).
-    pub(in super::super) fn signed_forms(&self) -> (Vec<u8>, Option<Vec<u8>>) {
-        let received = der::tlv(der::SET, self.content);
+    pub(crate) fn signed_forms(&self) -> (Vec<u8>, Option<Vec<u8>>) {
+        let received = self.as_received();
         let mut sorted: Vec<Cow<'_, [u8]>> = self.list.iter().map(Attribute::sorted).collect();
         sorted.sort();
         let sorted = der::tlv(der::SET, &sorted.concat());
@@ -94,14 +109,11 @@ impl<'a> Attribute<'a> {
     fn parse(value: Value<'a>) -> Option<Self> {
         let mut fields = value.inside();
         let oid = fields.take(der::OID)?.content;
-        let mut set = fields.take(der::SET)?.inside();
-        let mut values = Vec::new();
-        while !set.is_at_end() {
-            if values.len() == ATTRIBUTES_MAX {
-                return None;
-            }
-            values.push(set.value()?.whole);
-        }
+        let values = match read_values(fields.take(der::SET)?.content) {
+            // Nobody who asks for DER need look at an attribute that others wrote for others: it has no value that reads.
+            None if value.is_strict() => Vec::new(),
+            values => values?,
+        };
         fields.is_at_end().then_some(Self { oid, values, whole: value.whole })
     }
 
@@ -117,20 +129,32 @@ impl<'a> Attribute<'a> {
     }
 }
 
+/// The values of an attribute; they may be BER where the attribute is not. `None` for too many.
+fn read_values(set: &[u8]) -> Option<Vec<&[u8]>> {
+    let (mut reader, mut values) = (Reader::new(set), Vec::new());
+    while !reader.is_at_end() {
+        if values.len() == ATTRIBUTES_MAX {
+            return None;
+        }
+        values.push(reader.value()?.whole);
+    }
+    Some(values)
+}
+
 /// The first ESSCertID or ESSCertIDv2: that of the signing certificate (RFC 5035 §3).
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(in super::super) struct EssCert<'a> {
+pub(crate) struct EssCert<'a> {
     /// Content octets of the hash algorithm.
-    pub(in super::super) hash: &'a [u8],
+    pub(crate) hash: &'a [u8],
     /// Hash of the certificate.
-    pub(in super::super) digest: &'a [u8],
+    pub(crate) digest: &'a [u8],
     /// Issuer's name and serial number as received, if told.
-    pub(in super::super) issuer_serial: Option<(&'a [u8], &'a [u8])>,
+    pub(crate) issuer_serial: Option<(&'a [u8], &'a [u8])>,
 }
 
 impl<'a> EssCert<'a> {
     /// Out of a value of signing-certificate (RFC 2634 §5.4) or signing-certificate-v2.
-    pub(in super::super) fn parse(value: &'a [u8], v2: bool) -> Option<Self> {
+    pub(crate) fn parse(value: &'a [u8], v2: bool) -> Option<Self> {
         let certs = Reader::new(value).take(der::SEQUENCE)?.inside().take(der::SEQUENCE)?;
         let mut fields = certs.inside().take(der::SEQUENCE)?.inside();
         let hash = match (v2, fields.next_is(der::SEQUENCE)) {
@@ -153,7 +177,7 @@ impl<'a> EssCert<'a> {
 }
 
 /// UTCTime or GeneralizedTime of an attribute (RFC 5652 §11.3).
-pub(in super::super) fn time(value: &[u8]) -> Option<Timestamp> {
+pub(crate) fn time(value: &[u8]) -> Option<Timestamp> {
     let value = Reader::new(value).value()?;
     let text = std::str::from_utf8(value.content).ok()?;
     let text = match value.tag {
@@ -168,7 +192,7 @@ pub(in super::super) fn time(value: &[u8]) -> Option<Timestamp> {
 }
 
 /// `YYYYMMDDHHMMSS[.f…]Z`.
-pub(in super::super) fn generalized(text: &str) -> Option<Timestamp> {
+pub(crate) fn generalized(text: &str) -> Option<Timestamp> {
     let text = text.strip_suffix('Z')?;
     let (whole, fraction) = text.split_once('.').map_or((text, "0"), |(whole, fraction)| (whole, fraction));
     if whole.len() != 14 || !whole.bytes().chain(fraction.bytes()).all(|byte| byte.is_ascii_digit()) {
