@@ -81,7 +81,7 @@ use self::{
     token::{FIRST_USE_STEP, FirstUse},
 };
 pub(crate) use self::{
-    notary::OfficersWord,
+    notary::{JournalQuery, OfficersWord, line as journal_line},
     ocsp::{Answer as OcspAnswer, Answered as OcspAnswered},
     registration::Register,
 };

@@ -67,7 +67,7 @@ async fn certificates_are_judged_by_our_own_status() {
     // The revocation, the certificate, its report.
     let kinds: Vec<_> = world.kinds()[before as usize..].to_vec();
     let notary: Vec<_> = kinds.iter().filter(|kind| matches!(kind, Kind::Notary(_))).collect();
-    assert_eq!(notary, [&Kind::Notary(NotaryKind::Vpkc), &Kind::Notary(NotaryKind::ActValidated)]);
+    assert_eq!(notary, [&Kind::Notary(NotaryKind::Vpkc), &Kind::Notary(NotaryKind::ActReport)]);
 }
 
 /// requestTime (RFC 3029 §7.6): the moment that is asked about.

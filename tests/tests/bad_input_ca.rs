@@ -356,6 +356,7 @@ impl V1 {
             (&self.party, "/v1/notary/acts".to_owned(), json, asked.to_string().into_bytes()),
             (&self.party, format!("{act}/signatures"), "application/jose", terms.bytes().to_vec()),
             (&self.party, format!("{act}/withdraw"), json, b"{}".to_vec()),
+            of("/v1/notary/journal", "extracts", json!({ "from": 1, "to": 1 })),
             of(act, "take", json!({})),
             of(act, "release", json!({})),
             of(act, "approve", json!({ "checked": ["identity"], "fee": { "amount": "1", "currency": "EUR" } })),

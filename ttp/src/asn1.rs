@@ -12,7 +12,7 @@ mod policy;
 pub mod read;
 
 pub use imprint::{Imprint, ImprintFault};
-pub use policy::{ParsePolicyError, PolicyId, TEST_POLICY};
+pub use policy::{ParsePolicyError, PolicyId, TEST_POLICY, TEST_POLICY_WITH_TOKEN};
 
 pub use rasn::types::ObjectIdentifier;
 

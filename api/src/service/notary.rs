@@ -9,10 +9,13 @@
 mod act;
 mod desk;
 mod dvcs;
+mod extract;
 mod find;
 mod journal;
 mod judging;
+pub(crate) mod line;
 mod record;
+mod search;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -32,6 +35,7 @@ pub use self::{dvcs::DvcsSettings, find::KnownAct};
 pub(crate) use self::{
     journal::{DvcParts, Job, Making},
     record::{OfficersWord, RecordParts},
+    search::JournalQuery,
 };
 use super::{Service, ServiceFault, act::Repetition};
 use crate::body::Room;

@@ -4,10 +4,12 @@
 //! documents come beside it and are not part of that. A requester sees its own acts, signers those that they are to sign, notary officers
 //! and auditors all of them.
 
+pub(super) mod journal;
+
 use std::sync::Arc;
 
 use axum::Json;
-use axum::extract::{Path, Query, State};
+use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
@@ -16,7 +18,7 @@ use semper_ledger::sequencer::Idempotency;
 use semper_ttp::digest::Digest;
 use semper_ttp::id::ActId;
 use semper_ttp::notary::{
-    Checks, JournalFact, OfficerCheck, OpenAct, Reason, RecordedAct, Stage,
+    Checks, OfficerCheck, OpenAct, Reason, Stage,
     request::{ActRequest, RequestedDocument},
 };
 use semper_ttp::policy::person::{Officer, Person};
@@ -30,13 +32,11 @@ use super::body::{self, Body, DocumentBody, StatementBody, idempotency};
 use super::principal::Principal;
 use super::problem::{Code, Problem};
 use crate::router::App;
+use crate::service::journal_line::{object, of_fact, of_recorded, person};
 use crate::service::{KnownAct, NotaryFault, OfficersWord};
 
 /// Who sees every act.
 pub(super) const READERS: &[TrustedRole] = &[NotaryOfficer, Auditor];
-
-/// Most lines of a page.
-const PAGE_MAX: usize = 100;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -64,8 +64,13 @@ pub(super) async fn ask(
     let repetition = idempotency(&headers, &principal.digest(), "act", &[], &request_bytes)?;
     let by = acting(&app, &principal)?;
     let act = app.service.ask_for_act(request, request_bytes, contents, by, repetition).await?;
+    created(&app, act, &principal, &by)
+}
+
+/// Where an act is from now on, and how it stands.
+fn created(app: &App, act: ActId, principal: &Principal, by: &Officer) -> Result<Response, Problem> {
     let place = HeaderValue::try_from(format!("/v1/notary/acts/{act}")).expect("base64url is ASCII");
-    let answer = now(&app, act, &principal, &by)?;
+    let answer = now(app, act, principal, by)?;
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], answer).into_response())
 }
 
@@ -239,38 +244,6 @@ pub(super) async fn withdraw(
     now(&app, act, &principal, &by)
 }
 
-/// `GET /v1/notary/worklist`: the acts that wait for a person, oldest first. The read is logged.
-pub(super) async fn worklist(State(app): State<Arc<App>>, principal: Principal) -> Result<Response, Problem> {
-    let (service, reader) = (app.service.clone(), principal.digest());
-    let open = body::blocking(move || service.read_worklist(reader)).await??;
-    let by = acting(&app, &principal)?;
-    let is_notary = principal.has(NotaryOfficer);
-    let waiting = open.into_iter().filter(|(_, act)| act.needs_person && act.stage() != Stage::Collecting);
-    let acts: Vec<_> = waiting.map(|(id, act)| Value::Object(of_open(id, &act, &by, is_notary))).collect();
-    Ok(Json(json!({ "acts": acts })).into_response())
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct Page {
-    from: Option<u64>,
-    limit: Option<usize>,
-}
-
-/// `GET /v1/notary/journal`: by number. What it tells names nobody but parties and certificates; the read is logged all the same.
-pub(super) async fn journal(
-    State(app): State<Arc<App>>,
-    principal: Principal,
-    Query(Page { from, limit }): Query<Page>,
-) -> Result<Response, Problem> {
-    let most = limit.unwrap_or(PAGE_MAX).clamp(1, PAGE_MAX);
-    let (service, from) = (app.service.clone(), from.unwrap_or(1));
-    let reader = principal.digest();
-    let (page, next) = body::blocking(move || service.read_journal(from, most, reader)).await??;
-    let lines: Vec<_> = page.iter().map(|(index, fact)| of_fact(*index, fact)).collect();
-    Ok(Json(json!({ "journal": lines, "next": next })).into_response())
-}
-
 /// The person behind a certificate that the route has admitted.
 fn acting(app: &App, principal: &Principal) -> Result<Officer, Problem> {
     Ok(app.service.acting(principal.digest())?)
@@ -329,7 +302,9 @@ fn described(app: &App, id: ActId, known: &KnownAct, principal: &Principal, by: 
         let mut members = object(of_fact(*entry, fact));
         members.insert("allowed_actions".to_owned(), json!([]));
         members.insert("dvc".to_owned(), format!("/v1/notary/acts/{id}/dvc").into());
-        members.insert("report".to_owned(), format!("/v1/notary/acts/{id}/report").into());
+        if known.report().is_some() {
+            members.insert("report".to_owned(), format!("/v1/notary/acts/{id}/report").into());
+        }
         return Ok(Value::Object(members));
     }
     let journal = app.service.journal().map_err(|fault| Problem::fault(&fault))?;
@@ -358,21 +333,6 @@ fn allowed(act: &OpenAct, by: &Officer, is_notary: bool) -> Vec<&'static str> {
     allowed
 }
 
-fn object(value: Value) -> Map<String, Value> {
-    match value {
-        Value::Object(members) => members,
-        _ => Map::new(),
-    }
-}
-
-fn person(officer: &Officer) -> Value {
-    let party = match officer.person {
-        Person::Party(party) => Some(party),
-        Person::Certificate(_) => None,
-    };
-    json!({ "certificate": officer.certificate.to_string(), "party": party })
-}
-
 fn of_open(id: ActId, act: &OpenAct, by: &Officer, is_notary: bool) -> Map<String, Value> {
     let waiting_on = match act.stage() {
         Stage::Collecting => json!({ "signers": act.missing }),
@@ -394,55 +354,6 @@ fn of_open(id: ActId, act: &OpenAct, by: &Officer, is_notary: bool) -> Map<Strin
         "due_by": act.expires_at.to_string(),
         "allowed_actions": allowed(act, by, is_notary),
     }))
-}
-
-fn of_recorded(recorded: &RecordedAct) -> Map<String, Value> {
-    object(json!({
-        "act": recorded.id,
-        "kind": recorded.act,
-        "journal_no": recorded.number,
-        "opened_at": recorded.opened_at.to_string(),
-        "completed_at": recorded.at.to_string(),
-        "requester": person(&recorded.requester),
-        "request": recorded.request.to_string(),
-        "subject": recorded.subject.to_string(),
-        "state": recorded.outcome(),
-        "reason": recorded.reason,
-        "officer": recorded.officer.as_ref().map(person),
-        "checked": recorded.checks.iter().collect::<Vec<_>>(),
-    }))
-}
-
-/// A line of the journal.
-fn of_fact(entry: u64, fact: &JournalFact) -> Value {
-    let mut members = match fact {
-        JournalFact::Recorded(recorded) => of_recorded(recorded),
-        JournalFact::Validated { id, number, at, service, request, requester, subject, granted, .. } => object(json!({
-            "act": id,
-            "kind": service.name(),
-            "journal_no": number,
-            "opened_at": at.to_string(),
-            "completed_at": at.to_string(),
-            "requester": requester.as_ref().map(person),
-            "request": request.to_string(),
-            "subject": subject.to_string(),
-            "state": "performed",
-            "granted": granted,
-        })),
-        JournalFact::Opened { id, number, at, act, request, requester, subject, .. } => object(json!({
-            "act": id,
-            "kind": act,
-            "journal_no": number,
-            "opened_at": at.to_string(),
-            "requester": person(requester),
-            "request": request.to_string(),
-            "subject": subject.to_string(),
-            "state": "opened",
-        })),
-        JournalFact::Signed { .. } | JournalFact::Assigned { .. } | JournalFact::Reported { .. } => Map::new(),
-    };
-    members.insert("entry".to_owned(), entry.into());
-    Value::Object(members)
 }
 
 impl From<NotaryFault> for Problem {

@@ -30,6 +30,7 @@ pub(crate) enum NotaryCommand {
     Approve(NotaryApprove),
     Refuse(NotaryRefuse),
     Journal(NotaryJournal),
+    Extract(NotaryExtract),
 }
 
 /// Ask for an act about documents.
@@ -193,9 +194,11 @@ pub(crate) struct NotaryRefuse {
     pub(crate) of: OfService,
 }
 
-/// Read the journal by its numbers.
+/// Read the journal: by number, period, document or party. With --out, export what is found.
 #[derive(Debug, Args)]
-#[command(after_help = "Example:\n  semper notary journal --from 100 --identity people/officer.p12")]
+#[command(after_help = "\
+Example:
+  semper notary journal --since 2026-01-01T00:00:00Z --out journal-2026 --identity people/officer.p12")]
 pub(crate) struct NotaryJournal {
     /// The first number.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
@@ -203,6 +206,43 @@ pub(crate) struct NotaryJournal {
     /// The last number.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) to: Option<u64>,
+    /// Opened then or later, such as 2026-01-01T00:00:00Z.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) since: Option<String>,
+    /// Opened before then.
+    #[arg(long, value_name = "TIME")]
+    pub(crate) until: Option<String>,
+    /// About this document. It stays on this machine.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) document: Option<PathBuf>,
+    /// Asked for by this party.
+    #[arg(long, value_name = "PARTY", allow_hyphen_values = true)]
+    pub(crate) party: Option<PartyId>,
+    /// Write journal.jsonl into this new folder, and beside it each record and data validation certificate with its report, under its
+    /// number.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// Certify an extract of the journal, which is an act of its own.
+///
+/// The extract goes to --out, and its record, signed by the notary, beside it with the ending .jws.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper notary extract --from 100 --to 120 --out extract.json --identity people/officer.p12")]
+pub(crate) struct NotaryExtract {
+    /// The first number.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) from: u64,
+    /// The last number, at most 1000 behind the first.
+    #[arg(long, value_name = "NUMBER")]
+    pub(crate) to: u64,
+    /// Where the extract goes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) of: OfService,
 }

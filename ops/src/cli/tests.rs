@@ -38,7 +38,7 @@ fn every_help_has_an_example_that_parses() {
             assert!(arg.get_help().is_some(), "{name}: {} has no help", arg.get_id());
         }
     }
-    assert_eq!(count, 63);
+    assert_eq!(count, 64);
     assert!(root.render_long_help().to_string().contains("Example:\n  semper demo"));
 }
 
@@ -127,7 +127,7 @@ fn what_must_be_given_and_what_excludes_each_other() {
         "semper serve --data d --http 127.0.0.1:0 --admin [::1]:0 --check --json",
         "semper --json stamp f g --url u -o d --hash sha3-512 --rsa --policy 1.2.3",
         "semper verify f --trust t",
-        "semper verify f --trust t --policy 1.2.3 --policy 2.25.340282366920938463463374607431768211455",
+        "semper verify f --trust t --policy 1.2.3 --policy 2.25.340282366920938464464374607431768211455",
         &format!("semper prove --url u --digest {hex} --form cose"),
         "semper demo",
         "semper audit --data d --config f --evidence e --json",

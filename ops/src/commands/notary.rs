@@ -1,5 +1,6 @@
 //! `semper notary`: asking for acts, signing, and deciding about them, at a running service.
 
+mod journal;
 mod officer;
 mod party;
 
@@ -25,7 +26,8 @@ pub(crate) fn run(args: cli::Notary, json: bool) -> Exit {
         NotaryCommand::Release(args) => ("release", officer::release(&args, json)),
         NotaryCommand::Approve(args) => ("approve", officer::approve(&args, json)),
         NotaryCommand::Refuse(args) => ("refuse", officer::refuse(&args, json)),
-        NotaryCommand::Journal(args) => ("journal", officer::journal(&args, json)),
+        NotaryCommand::Journal(args) => ("journal", journal::journal(&args, json)),
+        NotaryCommand::Extract(args) => ("extract", journal::extract(&args, json)),
     };
     done.unwrap_or_else(|Failed(exit, sentence)| {
         say::trouble(json, format_args!("notary {name}: {sentence}"));

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use semper_ttp::asn1::PolicyId;
+use semper_ttp::asn1::{PolicyId, TEST_POLICY_WITH_TOKEN};
 use semper_ttp::notary::ActType;
 use serde::Deserialize;
 
@@ -74,6 +74,16 @@ impl Notary {
                 let text = format!("with clock.source = \"assumed\" only the test policy {TEST_POLICY} may be used");
                 faults.add("notary.dvcs_policy", text);
             }
+            ClockSource::Assumed if with_token.is_some_and(|policy| policy != TEST_POLICY_WITH_TOKEN) => {
+                let text = format!(
+                    "with clock.source = \"assumed\" only the test policy {TEST_POLICY_WITH_TOKEN} may be used"
+                );
+                faults.add("notary.dvcs_policy_with_token", text);
+            }
+            ClockSource::Kernel if with_token == Some(TEST_POLICY_WITH_TOKEN) => {
+                let text = format!("{TEST_POLICY_WITH_TOKEN} is the test policy of an assumed clock");
+                faults.add("notary.dvcs_policy_with_token", text);
+            }
             ClockSource::Kernel if policy == Some(TEST_POLICY) => {
                 faults.add("notary.dvcs_policy", format!("{TEST_POLICY} is the test policy of an assumed clock"));
             }
@@ -101,6 +111,12 @@ impl Config {
     /// The policy of data validation certificates: the test policy where nobody vouches for the clock.
     pub(crate) fn dvcs_policy(&self) -> &str {
         self.notary.dvcs_policy.as_deref().unwrap_or(TEST_POLICY)
+    }
+
+    /// That of the certificates whose time a token tells: the second test policy where nobody vouches for the clock.
+    pub(crate) fn dvcs_policy_with_token(&self) -> Option<&str> {
+        let trial = (self.clock.source == ClockSource::Assumed).then_some(TEST_POLICY_WITH_TOKEN);
+        self.notary.dvcs_policy_with_token.as_deref().or(trial)
     }
 }
 
@@ -131,6 +147,7 @@ mod tests {
             ("assumed", "document_bytes_max = 16777216", "notary.document_bytes_max: "),
             ("assumed", "documents_in_flight_bytes = 65536", "notary.documents_in_flight_bytes: is less than"),
             ("assumed", "dvcs_policy = \"1.2.3\"", "notary.dvcs_policy: with clock.source"),
+            ("assumed", "dvcs_policy_with_token = \"1.2.3\"", "notary.dvcs_policy_with_token: with clock.source"),
         ] {
             let said = refused(clock, line).unwrap_err();
             assert!(said.starts_with(key), "{said}");

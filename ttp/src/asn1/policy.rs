@@ -9,6 +9,9 @@ use super::RawOid;
 /// id-TEST-certPolicyOne of RFC 7229, registered for tests, so that none of them can be taken for one under a real policy.
 pub const TEST_POLICY: &str = "1.3.6.1.5.5.7.13.1";
 
+/// The second of them: of trial answers whose time a token tells.
+pub const TEST_POLICY_WITH_TOKEN: &str = "1.3.6.1.5.5.7.13.2";
+
 /// A TSAPolicyId, held as the content octets of its OBJECT IDENTIFIER, so that arcs of any size (2.25.…) are served.
 #[derive(Clone, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct PolicyId(Vec<u8>);

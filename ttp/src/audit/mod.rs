@@ -501,7 +501,7 @@ const fn has_artefact(kind: Kind) -> bool {
             | NotaryKind::Act
             | NotaryKind::ActOpened
             | NotaryKind::ActSigned
-            | NotaryKind::ActValidated,
+            | NotaryKind::ActReport,
         )
         | Kind::Archive(ArchiveKind::Erased)
         | Kind::Party(PartyKind::RegistrationApplied | PartyKind::IdentityRecorded | PartyKind::TermsAccepted) => true,

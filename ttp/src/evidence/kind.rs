@@ -155,8 +155,8 @@ codes! {
         ActSigned = 6 "act-signed",
         /// An officer took an act, or gave it back.
         ActAssigned = 7 "act-assigned",
-        /// Signatures or certificates were validated; the entry's digest is that of the report.
-        ActValidated = 8 "act-validated",
+        /// What the service found or made for an act: the report of a validation, an extract of the journal; the entry's digest is that of it.
+        ActReport = 8 "act-report",
     }
 }
 
@@ -350,7 +350,7 @@ mod tests {
                 "4.5 notary.act-opened",
                 "4.6 notary.act-signed",
                 "4.7 notary.act-assigned",
-                "4.8 notary.act-validated",
+                "4.8 notary.act-report",
                 "6.0 archive.erased",
                 "9.0 party.registration-applied",
                 "9.1 party.identity-recorded",

@@ -26,7 +26,7 @@
 
 mod journal;
 
-pub use journal::{act, asked_by, journal_from, read_act, read_journal, read_numbered, subject};
+pub use journal::{act, asked_by, journal_from, numbered_from, read_act, read_journal, read_numbered, subject};
 
 use super::{Aggregate, CaKind, Fact, Kind, OpsKind, PartyKind, Recorded};
 use crate::b64u::B64u;

@@ -71,7 +71,7 @@ impl Service {
             | NotaryKind::ActOpened
             | NotaryKind::ActSigned
             | NotaryKind::ActAssigned
-            | NotaryKind::ActValidated => None,
+            | NotaryKind::ActReport => None,
         }
     }
 }
@@ -99,6 +99,12 @@ impl ActType {
     #[must_use]
     pub const fn validates(self) -> bool {
         matches!(self, Self::SignatureValidation)
+    }
+
+    /// Whether it certifies a document that the service itself makes: the report of a validation, an extract of the journal.
+    #[must_use]
+    pub const fn has_report(self) -> bool {
+        self.validates() || matches!(self, Self::JournalExtract)
     }
 
     /// What only a person can see, without which the act certifies nothing.

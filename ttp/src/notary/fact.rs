@@ -201,7 +201,7 @@ impl Recorded for JournalFact {
             Self::Opened { .. } => NotaryKind::ActOpened,
             Self::Signed { .. } => NotaryKind::ActSigned,
             Self::Assigned { .. } => NotaryKind::ActAssigned,
-            Self::Reported { .. } => NotaryKind::ActValidated,
+            Self::Reported { .. } => NotaryKind::ActReport,
         })
     }
 
@@ -356,7 +356,7 @@ impl Recorded for JournalFact {
                 r.array(3)?;
                 Ok(Self::Assigned { id: r.fixed()?.into(), at: read_time(r)?, officer: read_officer(r)? })
             }
-            NotaryKind::ActValidated => {
+            NotaryKind::ActReport => {
                 r.array(3)?;
                 Ok(Self::Reported { id: r.fixed()?.into(), at: read_time(r)?, report: Digest(r.fixed()?) })
             }

@@ -6,7 +6,6 @@ use semper_ledger::sequencer::Idempotency;
 use semper_ttp::{
     crypto::jose::Key,
     digest::Digest,
-    evidence::names,
     id::{ActId, PartyId},
     notary::{
         ActType, Approve, Certify, Checks, Expire, JournalEvent, JournalFact, Open, OpenAct, Reason, Refuse, Release,
@@ -21,9 +20,9 @@ use semper_ttp::{
 
 use super::{
     super::{Service, ServiceFault, act::read_fact},
-    Job, Making, NotaryFault, OfficersWord, RecordParts,
-    find::JournalPage,
+    Job, JournalQuery, Making, NotaryFault, OfficersWord, RecordParts,
     judging::Judged,
+    search::JournalPage,
 };
 
 impl Service {
@@ -76,13 +75,15 @@ impl Service {
             (JournalEvent::Certify(Box::new(certify)), Making::Record(Box::new(parts)))
         };
         let job = Job { event, idempotency: Some(idempotency), making, report: validation_report };
+        self.enter_act(job).await
+    }
+
+    /// Enters what gives an act its number; gives the act, of a repetition the first one's.
+    pub(super) async fn enter_act(&self, job: Job) -> Result<ActId, NotaryFault> {
         let entered = self.enter(job).await?;
         match entered.facts.first() {
             Some(fact) => Ok(fact.act()),
-            None => {
-                let fact: JournalFact = read_fact(&self.reader().fact(entered.index)?.unwrap_or_default())?;
-                Ok(fact.act())
-            }
+            None => Ok(read_fact::<JournalFact>(&self.reader().fact(entered.index)?.unwrap_or_default())?.act()),
         }
     }
 
@@ -246,10 +247,9 @@ impl Service {
     }
 
     /// A page of the journal. The read is a line of the access log before anything is shown. Blocks.
-    pub(crate) fn read_journal(&self, from: u64, most: usize, reader: Digest) -> Result<JournalPage, NotaryFault> {
-        let page = self.journal_page(from, most)?;
-        let document = Digest::of(&names::journal_from(from));
-        self.log_access("notary/journal", reader, document)?;
+    pub(crate) fn read_journal(&self, query: &JournalQuery, reader: Digest) -> Result<JournalPage, NotaryFault> {
+        let page = self.journal_page(query)?;
+        self.log_access("notary/journal", reader, query.digest())?;
         Ok(page)
     }
 }

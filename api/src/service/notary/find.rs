@@ -1,7 +1,5 @@
 //! Reading the journal.
 
-use std::ops::ControlFlow;
-
 use semper_ttp::{
     evidence::names,
     id::ActId,
@@ -9,7 +7,10 @@ use semper_ttp::{
     policy::person::{Officer, Person},
 };
 
-use super::super::{Service, ServiceFault, act::read_fact, load};
+use super::{
+    super::{Service, ServiceFault, act::read_fact, load},
+    search::requester,
+};
 
 /// An act as the ledger knows it.
 #[derive(Clone, Debug)]
@@ -43,12 +44,7 @@ impl KnownAct {
     /// Who asked for it.
     #[must_use]
     pub fn requester(&self) -> Option<&Officer> {
-        self.facts.iter().find_map(|(_, fact)| match fact {
-            JournalFact::Opened { requester, .. } => Some(requester),
-            JournalFact::Recorded(recorded) => Some(&recorded.requester),
-            JournalFact::Validated { requester, .. } => requester.as_ref(),
-            _ => None,
-        })
+        self.facts.iter().find_map(|(_, fact)| requester(fact))
     }
 
     /// Whether this person asked for it, or is to sign.
@@ -61,9 +57,6 @@ impl KnownAct {
         signs || self.requester().is_some_and(|requester| requester.is(officer))
     }
 }
-
-/// A page of the journal: facts with their entries, and the number from which the next page begins.
-pub(crate) type JournalPage = (Vec<(u64, JournalFact)>, Option<u64>);
 
 impl Service {
     /// The entries of an act's facts, oldest first.
@@ -90,25 +83,5 @@ impl Service {
     /// The journal's state as the last turn has left it.
     pub(crate) fn journal(&self) -> Result<JournalState, ServiceFault> {
         Ok(load::<Journal>(self.reader(), &Journal::aggregate())?.state)
-    }
-
-    /// Facts of the journal that gave a number or ended an act, from `from` on, of at most `most` numbers.
-    pub(crate) fn journal_page(&self, from: u64, most: usize) -> Result<JournalPage, ServiceFault> {
-        let first = names::journal_from(from);
-        let (mut page, mut next, mut count, mut last) = (Vec::new(), None, 0, None);
-        self.reader().names_from::<ServiceFault>(&first[..1], &first, |name, index| {
-            let number = names::read_journal(name);
-            // A number is never cut in two: whoever reads on begins with a new one.
-            if number != last {
-                if count == most {
-                    next = number;
-                    return Ok(ControlFlow::Break(()));
-                }
-                (count, last) = (count + 1, number);
-            }
-            page.push((index, read_fact(&self.reader().fact(index)?.unwrap_or_default())?));
-            Ok(ControlFlow::Continue(()))
-        })?;
-        Ok((page, next))
     }
 }

@@ -136,7 +136,7 @@ impl Service {
             documents: documents.collect(),
             request: recorded.request.into(),
             dvc: request.dvc,
-            validation_report: recorded.report.map(Into::into),
+            validation_report: recorded.report.filter(|_| recorded.act.validates()).map(Into::into),
             events: events(recorded, history),
             outcome: recorded.outcome(),
             reason: recorded.reason,

@@ -1,6 +1,6 @@
 //! What officers do.
 
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::{line_of, place, post, remote, told};
 use crate::cli;
@@ -9,7 +9,7 @@ use crate::commands::running::Failed;
 use crate::commands::say;
 use crate::exit::Exit;
 
-const OFFICER: &str = "officer";
+pub(super) const OFFICER: &str = "officer";
 
 pub(super) fn worklist(args: &cli::NotaryWorklist, as_json: bool) -> Result<Exit, Failed> {
     let remote = remote(&args.of, OFFICER)?;
@@ -44,28 +44,5 @@ pub(super) fn refuse(args: &cli::NotaryRefuse, as_json: bool) -> Result<Exit, Fa
     let body = json!({ "reason": args.reason });
     // It was meant to end so.
     let _ = told(&post(&remote(&args.of, OFFICER)?, &place(args.act, "/refuse"), &body)?, as_json);
-    Ok(Exit::Ok)
-}
-
-/// All pages up to the last number.
-pub(super) fn journal(args: &cli::NotaryJournal, as_json: bool) -> Result<Exit, Failed> {
-    let remote = remote(&args.of, OFFICER)?;
-    let is_wanted =
-        |line: &Value| args.to.is_none_or(|to| line["journal_no"].as_u64().is_some_and(|number| number <= to));
-    let (mut lines, mut next) = (Vec::new(), Some(args.from));
-    while let Some(from) = next.filter(|from| args.to.is_none_or(|to| *from <= to)) {
-        let path = format!("/v1/notary/journal?from={from}");
-        let page = json_of(remote.call(async |client| client.get_json(&path).await))?;
-        let found = page["journal"].as_array().into_iter().flatten().filter(|line| is_wanted(line));
-        if as_json {
-            lines.extend(found.cloned());
-        } else {
-            found.for_each(|line| say::out(line_of(line)));
-        }
-        next = page["next"].as_u64();
-    }
-    if as_json {
-        say::json(&json!({ "journal": lines }));
-    }
     Ok(Exit::Ok)
 }

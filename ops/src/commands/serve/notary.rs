@@ -25,7 +25,7 @@ pub(super) fn parts(
 ) -> Result<Option<NotaryParts>, Failed> {
     let Some(NotaryKeys { act, dvcs }) = keys.filter(|_| config.notary.enabled) else { return Ok(None) };
     let policy: PolicyId = config.dvcs_policy().parse().map_err(|_| Failed::usage(&"notary.dvcs_policy"))?;
-    let with_token = config.notary.dvcs_policy_with_token.as_deref().map(str::parse::<PolicyId>).transpose();
+    let with_token = config.dvcs_policy_with_token().map(str::parse::<PolicyId>).transpose();
     let policy_with_token = with_token.map_err(|_| Failed::usage(&"notary.dvcs_policy_with_token"))?;
     let bytes = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
     let accepted = Accepted {

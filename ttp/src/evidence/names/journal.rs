@@ -13,10 +13,9 @@ const ASKED_BY: u8 = 14;
 pub(super) fn of(seq: u64, fact: &JournalFact) -> Vec<Vec<u8>> {
     let of_act = |id: ActId| [&act(id)[..], &seq.to_be_bytes()].concat();
     match fact {
-        JournalFact::Validated { id, number, subject, requester, report, .. } => {
+        JournalFact::Validated { id, number, subject, requester, .. } => {
             let mut names = numbered(*number, seq, subject, requester.as_ref());
-            // What leads from the report to its certificate.
-            names.extend(report.map(|_| of_act(*id)));
+            names.push(of_act(*id));
             names
         }
         JournalFact::Opened { id, number, subject, requester, .. } => {
@@ -57,7 +56,7 @@ pub fn read_journal(name: &[u8]) -> Option<u64> {
     read_place(name.strip_prefix(&[JOURNAL])?)
 }
 
-/// What the names begin with of all that became of an act that is no DVC.
+/// What the names begin with of all that became of an act.
 #[must_use]
 pub fn act(id: ActId) -> Vec<u8> {
     [&[ACT][..], id.octets()].concat()
@@ -83,6 +82,12 @@ pub fn asked_by(person: &Person) -> Vec<u8> {
         Person::Party(party) => [&[ASKED_BY][..], party.octets(), &[0; 16]].concat(),
         Person::Certificate(digest) => [&[ASKED_BY][..], digest.as_bytes()].concat(),
     }
+}
+
+/// Where those of such names begin that are of this number or a later one: `prefix` is as [`subject`] or [`asked_by`] say.
+#[must_use]
+pub fn numbered_from(prefix: &[u8], number: u64) -> Vec<u8> {
+    [prefix, &number.to_be_bytes()].concat()
 }
 
 /// The number that a name is of which begins as [`subject`] or [`asked_by`] say.
@@ -129,6 +134,7 @@ mod tests {
         for (name, prefix) in [(&names[1], subject(&document)), (&names[2], asked_by(&who.person))] {
             assert!(name.starts_with(&prefix));
             assert_eq!(read_numbered(name), Some(7));
+            assert!(*name > numbered_from(&prefix, 7) && *name < numbered_from(&prefix, 8));
         }
         assert!(names[3].starts_with(&act(id)));
         assert_eq!(read_act(&names[3]), Some(id));
@@ -149,7 +155,7 @@ mod tests {
             report: None,
         };
         let names = of(0, &validated);
-        assert_eq!(names.len(), 3);
+        assert_eq!(names.len(), 4);
         assert!(names[2].starts_with(&asked_by(&Person::Certificate(Digest([6; 32])))));
     }
 }

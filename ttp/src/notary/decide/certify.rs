@@ -12,7 +12,7 @@ pub(super) fn certify(
 ) -> Result<Decided<Journal>, NotaryRefusal> {
     let Certify { id, act, request, requester, subject, failed, report } = *event;
     require_new(state, id)?;
-    require_report(act.validates(), report)?;
+    require_report(act.has_report(), report)?;
     // What only a person sees is not certified here. What failed before is refused without one.
     let lacking = act.needs();
     if failed.is_none() && lacking != Checks::none() {

@@ -78,9 +78,9 @@ fn record(fact: JournalFact) -> Decided<Journal> {
     (vec![fact], vec![JournalEffect::SignRecord])
 }
 
-/// What validates has a report, nothing else.
-fn require_report(validates: bool, report: Option<Digest>) -> Result<(), NotaryRefusal> {
-    if validates == report.is_some() { Ok(()) } else { Err(NotaryRefusal::Report) }
+/// What certifies a document of the service's own has one, nothing else.
+fn require_report(is_due: bool, report: Option<Digest>) -> Result<(), NotaryRefusal> {
+    if is_due == report.is_some() { Ok(()) } else { Err(NotaryRefusal::Report) }
 }
 
 /// With the fact that carries the report, if there is one.

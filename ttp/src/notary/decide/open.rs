@@ -10,7 +10,7 @@ use crate::time::Timestamp;
 pub(super) fn open(state: &JournalState, event: &Open, now: Timestamp) -> Result<Decided<Journal>, NotaryRefusal> {
     let Open { id, act, request, requester, subject, held, ref signers, needs_person, life_secs, report } = *event;
     require_new(state, id)?;
-    require_report(act.validates(), report)?;
+    require_report(act.has_report(), report)?;
     let found = signers.len();
     match act {
         ActType::Contract if !(1..=SIGNERS_MAX).contains(&found) => return Err(NotaryRefusal::Signers { found }),

@@ -52,7 +52,7 @@ fn validate(number: u8, service: Service) -> JournalEvent {
 
 fn certify(number: u8, act: ActType, failed: Option<Reason>) -> JournalEvent {
     let (request, subject) = (Digest([1; 32]), Digest([2; 32]));
-    let report = act.validates().then_some(Digest([3; 32]));
+    let report = act.has_report().then_some(Digest([3; 32]));
     let requester = person(1);
     JournalEvent::Certify(Box::new(Certify { id: id(number), act, request, requester, subject, failed, report }))
 }
@@ -68,7 +68,7 @@ fn open(number: u8, act: ActType, signers: &[u8], needs_person: bool) -> Journal
         signers: signers.iter().map(|number| party(*number)).collect(),
         needs_person,
         life_secs: LIFE_SECS,
-        report: act.validates().then_some(Digest([3; 32])),
+        report: act.has_report().then_some(Digest([3; 32])),
     }))
 }
 
@@ -169,6 +169,7 @@ fn a_validation_brings_its_report() {
         validate(1, Service::Vpkc),
         certify(1, ActType::SignatureValidation, Some(Reason::SignatureNotValid)),
         open(1, ActType::SignatureValidation, &[], true),
+        certify(1, ActType::JournalExtract, None),
     ] {
         let facts = decided(&state, &event, 1_000).unwrap();
         assert_eq!(facts.len(), 2);
