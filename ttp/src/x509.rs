@@ -3,6 +3,7 @@
 //! A certificate is accepted here only if encoding it again gives the same bytes (spec §3), so that what is judged is
 //! what was signed. Whether its signature and path are good is [`crate::crypto::verify_chain`]'s affair.
 
+pub mod act;
 pub mod dvcs;
 pub mod tsu;
 

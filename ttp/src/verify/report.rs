@@ -252,3 +252,8 @@ impl Report {
         self.verdict = Verdict::of(&self.checks, |result| self.leaves_open(result));
     }
 }
+
+/// "1 March 2026 at 12:00:00.250 UTC".
+pub(super) fn moment(time: crate::time::Timestamp) -> String {
+    time.to_chrono().format("%-d %B %Y at %H:%M:%S%.3f UTC").to_string()
+}

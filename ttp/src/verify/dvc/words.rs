@@ -7,8 +7,8 @@ use crate::digest::Digest;
 use crate::notary::dvcs::status::{Status, StatusInfo};
 use crate::notary::dvcs::token::{CertEtcToken, TargetEtcChain};
 use crate::notary::dvcs::types::{DvcsTime, ServiceType};
-use crate::time::Timestamp;
 use crate::verify::TokenReading;
+use crate::verify::report::moment;
 use crate::x509::Certificate;
 
 /// What the DVC says.
@@ -122,8 +122,4 @@ const fn does_not_say(service: ServiceType) -> &'static str {
         ServiceType::Vsd => "It does not say that what was signed is true, or that the signers meant it.",
         ServiceType::Vpkc => "It does not say what the holders of the certificates did with their keys.",
     }
-}
-
-fn moment(time: Timestamp) -> String {
-    time.to_chrono().format("%-d %B %Y at %H:%M:%S%.3f UTC").to_string()
 }
