@@ -10,6 +10,7 @@ mod act;
 mod desk;
 mod dvcs;
 mod extract;
+mod evidence;
 mod find;
 mod journal;
 mod judging;

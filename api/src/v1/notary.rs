@@ -5,6 +5,7 @@
 //! and auditors all of them.
 
 pub(super) mod journal;
+pub(super) mod evidence;
 
 use std::sync::Arc;
 
