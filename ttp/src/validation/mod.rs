@@ -18,6 +18,7 @@
 //! - A digest or signature value that is wrong is TOTAL-FAILED whatever is known of the certificate, where §5.3.4 would end with a missing
 //!   path: no path would mend it.
 //! - Past certificate validation asks for the moment of the proof, not for a control time that slides ([`chain`]).
+//! - A document that nobody signed is INDETERMINATE: the standard judges signatures, and there is none that failed.
 //! - A change after a PDF's signature that is not permitted is SIG_CONSTRAINTS_FAILURE: the standard does not know PDFs.
 //! - An expired CA is OUT_OF_BOUNDS_NO_POE and names the CA, so that a proof of existence can help; §5.2.6 has a general failure.
 //!
@@ -150,8 +151,7 @@ pub fn validate_with_material(inputs: &Inputs<'_>) -> (Report, Material) {
     let listed: Vec<u8>;
     let (format, bytes, found) = match inputs.subject {
         Subject::Cms { bytes, detached } => {
-            let found = of_cms::signatures(&mut context, bytes, detached, inputs.timestamps).map_err(NotJudged::Format);
-            (Format::Cms, bytes, found)
+            (Format::Cms, bytes, of_cms::signatures(&mut context, bytes, detached, inputs.timestamps))
         }
         Subject::Pdf(bytes) => {
             (Format::Pdf, bytes, of_pdf::signatures(&mut context, bytes, inputs.timestamps, &mut document))
@@ -167,7 +167,7 @@ pub fn validate_with_material(inputs: &Inputs<'_>) -> (Report, Material) {
     };
     let read = match &found {
         Err(NotJudged::Format(why)) => Err(why.clone()),
-        Ok(_) | Err(NotJudged::Encrypted(_)) => Ok(()),
+        Ok(_) | Err(NotJudged::Unsigned(_) | NotJudged::Encrypted(_)) => Ok(()),
     };
     document.note(constraint::FORMAT, None, read);
     if context.is_cut {

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use super::context::Context;
 use super::judge::{Over, Subject, gather, judge, prove, timestamp};
+use super::of_pdf::NotJudged;
 use super::report::{Answers, Coverage, Kind, SignatureReport};
 use super::signer::Signed;
 use crate::cms::{self, SignedData, oids};
@@ -16,13 +17,13 @@ pub(super) fn signatures(
     bytes: &[u8],
     detached: Option<&[u8]>,
     tokens: &[Vec<u8>],
-) -> Result<Vec<SignatureReport>, String> {
-    let data = SignedData::from_ber(bytes)?;
+) -> Result<Vec<SignatureReport>, NotJudged> {
+    let data = SignedData::from_ber(bytes).map_err(NotJudged::Format)?;
     if data.bytes != bytes.len() {
-        return Err("something follows the SignedData".to_owned());
+        return Err(NotJudged::Format("something follows the SignedData".to_owned()));
     }
     if data.signers.is_empty() {
-        return Err("it has no signer".to_owned());
+        return Err(NotJudged::Unsigned("it has no signer".to_owned()));
     }
     gather(context, &data);
     let mut reports = super::outer_timestamps(context, bytes, tokens, |context, at, by| prove(context, &data, at, by));

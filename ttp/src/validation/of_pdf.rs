@@ -17,8 +17,10 @@ use crate::digest::Digest;
 
 /// Why no signature of a document is judged.
 pub(super) enum NotJudged {
-    /// It does not read, or has no signature.
+    /// It does not read.
     Format(String),
+    /// It reads, and nobody signed it: there is nothing that could be valid or not.
+    Unsigned(String),
     /// It is encrypted.
     Encrypted(String),
 }
@@ -27,7 +29,7 @@ impl From<NotJudged> for SubIndication {
     fn from(why: NotJudged) -> Self {
         match why {
             NotJudged::Format(why) => Self::FormatFailure { why },
-            NotJudged::Encrypted(diagnostic) => Self::Custom { diagnostic },
+            NotJudged::Unsigned(diagnostic) | NotJudged::Encrypted(diagnostic) => Self::Custom { diagnostic },
         }
     }
 }
@@ -48,7 +50,7 @@ pub(super) fn signatures(
     document.note(constraint::ENCRYPTION, None, Ok(()));
     let fields = file.fields().map_err(NotJudged::Format)?;
     if fields.is_empty() {
-        return Err(NotJudged::Format("no field of the document holds a signature".to_owned()));
+        return Err(NotJudged::Unsigned("no field of the document holds a signature".to_owned()));
     }
     let signed: Vec<Result<(&Signature, SignedData<'_>), String>> = fields.iter().map(read).collect();
     for (_, data) in signed.iter().flatten() {

@@ -75,7 +75,8 @@ fn told(report: &SignatureReport, f: &mut fmt::Formatter<'_>, indent: &str) -> f
         }
     }
     for missing in &report.missing {
-        writeln!(f, "{indent}  missing {}: {}", missing.what, missing.note)?;
+        let time = missing.for_time.map_or(String::new(), |time| format!(" for {time}"));
+        writeln!(f, "{indent}  missing {}{time}: {}", missing.what, missing.note)?;
     }
     for what in &report.not_judged {
         writeln!(f, "{indent}  not judged: {what}")?;
