@@ -5,6 +5,9 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use semper_ttp::asn1::PolicyId;
+use semper_ttp::time::Timestamp;
+
+use super::folder::rfc3339;
 
 /// Timestamp files.
 ///
@@ -99,28 +102,49 @@ pub(crate) enum StampHash {
 ///
 /// FILE may also be a data validation certificate (.dvc, RFC 3029) of a notary. Then it is judged, with its proof X.tlog-proof for X.dvc,
 /// and what it says is told: exit code 0 means that it is genuine, not that what it says is good news.
+///
+/// FILE may also be the record of a notarial act (.jws). Then it is judged with X.pem, which has the notary's certificate, and its proof
+/// X.tlog-proof, for X.jws, and with whatever of its documents, request and signatures is given. An act that was refused is genuine, too:
+/// it is told that it certifies nothing.
+///
+/// With --signatures the signatures of FILE itself are judged (ETSI EN 319 102-1): of a PDF, of CMS (.p7s, .p7m, a DVC, a token), or of a
+/// statement (JWS). Exit code 0 is TOTAL-PASSED, 1 TOTAL-FAILED, 2 INDETERMINATE, also where there is none.
 #[derive(Debug, Args)]
 #[cfg_attr(test, derive(Default))]
 #[command(after_help = "Example:\n  semper verify contract.pdf \
                   --token contract.pdf.tst --proof contract.pdf.tlog-proof --trust trust\n  \
-                  semper verify contract.dvc --document contract.pdf --request contract.dvcreq --trust trust")]
+                  semper verify contract.dvc --document contract.pdf --request contract.dvcreq --trust trust\n  \
+                  semper verify contract.jws --document contract.pdf --trust trust\n  \
+                  semper verify contract.pdf --signatures --material ca.crl --trust trust")]
 pub(crate) struct Verify {
-    /// The file that was stamped, a proof of misbehaviour, or a data validation certificate.
+    /// The file that was stamped, a proof of misbehaviour, a data validation certificate, or the record of an act.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// The token, or the TimeStampResp with it in; without this option, FILE.tst.
+    /// The token, or the TimeStampResp with it in; without this option, FILE.tst. With --signatures it is used if it is named.
     #[arg(long, value_name = "FILE")]
     pub(crate) token: Option<PathBuf>,
     /// The proof of inclusion, as tlog-proof or COSE Receipt; without it, the tlog-proof beside the token if there is one:
     /// X.tlog-proof for X.tst and X.tsr.
     #[arg(long, value_name = "FILE")]
     pub(crate) proof: Option<PathBuf>,
-    /// Of a data validation certificate: the document that it is of.
-    #[arg(long, value_name = "FILE", conflicts_with = "token")]
-    pub(crate) document: Option<PathBuf>,
-    /// Of a data validation certificate: the request that it answers.
+    /// Of a data validation certificate or an act: the document that it is of. May be given for each document of an act.
+    #[arg(long = "document", value_name = "FILE", conflicts_with = "token")]
+    pub(crate) documents: Vec<PathBuf>,
+    /// Of a data validation certificate or an act: the request that it answers.
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
     pub(crate) request: Option<PathBuf>,
+    /// Of an act: the statement of a signer. May be given for each.
+    #[arg(long = "signature", value_name = "FILE", conflicts_with = "token")]
+    pub(crate) signers: Vec<PathBuf>,
+    /// Of an act: the data validation certificate that it names.
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    pub(crate) dvc: Option<PathBuf>,
+    /// Of an act, certificates besides those of X.pem; with --signatures, certificates, CRLs and OCSP responses that the signatures do not
+    /// carry. PEM or DER; may be given more than once.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) material: Vec<PathBuf>,
+    #[command(flatten)]
+    pub(crate) validation: Validation,
     /// The folder with the trust anchors.
     #[arg(long, value_name = "DIR")]
     pub(crate) trust: PathBuf,
@@ -128,6 +152,30 @@ pub(crate) struct Verify {
     /// test policy 1.3.6.1.5.5.7.13.1, whose timestamps prove nothing.
     #[arg(long = "policy", value_name = "OID")]
     pub(crate) policies: Vec<PolicyId>,
+}
+
+/// What the judgement of signatures rests on besides.
+#[derive(Debug, Args)]
+#[cfg_attr(test, derive(Default))]
+pub(crate) struct Validation {
+    /// Judge the signatures that FILE carries.
+    #[arg(long, conflicts_with_all = ["proof", "documents", "request", "signers", "dvc", "policies"])]
+    pub(crate) signatures: bool,
+    /// The moment for which they are judged (RFC 3339); without it, now.
+    #[arg(long, value_name = "TIME", value_parser = rfc3339, requires = "signatures")]
+    pub(crate) at: Option<Timestamp>,
+    /// Certificates, PEM or DER, whose holders are trusted as the root is that lies in --trust. May be given more than once.
+    #[arg(long = "anchor", value_name = "FILE", requires = "signatures")]
+    pub(crate) anchors: Vec<PathBuf>,
+    /// The same for timestamps alone.
+    #[arg(long = "timestamp-anchor", value_name = "FILE", requires = "signatures")]
+    pub(crate) timestamp_anchors: Vec<PathBuf>,
+    /// What was signed, where a CMS signature is detached.
+    #[arg(long, value_name = "FILE", requires = "signatures")]
+    pub(crate) content: Option<PathBuf>,
+    /// The rules after which they are judged, TOML as schemas/validation-policy.toml, which is used without this option.
+    #[arg(long = "validation-policy", value_name = "FILE", requires = "signatures")]
+    pub(crate) policy: Option<PathBuf>,
 }
 
 impl Verify {

@@ -95,7 +95,8 @@ pub(crate) struct AuditAll {
     pub(crate) to: Option<Timestamp>,
 }
 
-fn rfc3339(text: &str) -> Result<Timestamp, String> {
+/// A moment on the command line.
+pub(super) fn rfc3339(text: &str) -> Result<Timestamp, String> {
     let time = DateTime::parse_from_rfc3339(text).ok().and_then(|time| Timestamp::from_chrono(&time));
     time.ok_or_else(|| "must be a time such as 2026-03-01T12:00:00Z".to_owned())
 }

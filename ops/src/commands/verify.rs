@@ -1,12 +1,17 @@
-//! `semper verify`: a timestamp, a data validation certificate, or a proof of misbehaviour, judged offline and told so that
-//! a clerk can read it aloud.
+//! `semper verify`: a timestamp, a data validation certificate, a notarial act, the signatures of a document, or a proof of misbehaviour,
+//! judged offline and told so that a clerk can read it aloud.
 //!
-//! All judging is `semper_ttp`'s ([`semper_ttp::verify`], [`semper_ttp::account`]); this file reads the files, says what
-//! came out, and ends with 0 (verified), 1 (something is false) or 2 (could not tell, also when a file is missing).
+//! All judging is `semper_ttp`'s ([`semper_ttp::verify`], [`semper_ttp::validation`], [`semper_ttp::account`]); this file reads the
+//! files, says what came out, and ends with 0 (verified), 1 (something is false) or 2 (could not tell, also when a file is missing).
 
+mod act;
 mod dvc;
 pub(super) mod files;
+mod material;
 mod misbehaviour;
+mod signatures;
+
+use std::path::PathBuf;
 
 use semper_ttp::asn1::TEST_POLICY;
 use semper_ttp::digest::ImprintAlgorithm;
@@ -24,14 +29,22 @@ use crate::exit::Exit;
 
 /// Runs the command.
 pub(crate) fn run(args: Verify, json: bool) -> Exit {
+    if args.validation.signatures {
+        return signatures::run(&args, json);
+    }
     if let Some(claim) = misbehaviour::claim(&args) {
         return misbehaviour::run(&args, &claim, json);
     }
     if let Some(claim) = dvc::claim(&args) {
         return dvc::run(&args, &claim, json);
     }
-    if args.document.is_some() || args.request.is_some() {
-        say::trouble(json, format_args!("could not tell: {} is no data validation certificate", args.file.display()));
+    if let Some(claim) = act::claim(&args) {
+        return act::run(&args, &claim, json);
+    }
+    let of_acts = !args.signers.is_empty() || args.dvc.is_some();
+    if of_acts || !args.documents.is_empty() || args.request.is_some() {
+        let what = if of_acts { "record of an act" } else { "data validation certificate, nor the record of an act" };
+        say::trouble(json, format_args!("could not tell: {} is no {what}", args.file.display()));
         return Exit::Undecided;
     }
     match judge(&args) {
@@ -44,7 +57,12 @@ pub(crate) fn run(args: Verify, json: bool) -> Exit {
             exit_of(report.verdict)
         }
         Err(why) => {
-            say::trouble(json, format_args!("could not tell: {why}"));
+            let token = args.token_path();
+            let hint = match args.token.is_none() && !token.exists() && signatures::may_carry_some(&args.file) {
+                true => "; the signatures in it are judged with --signatures",
+                false => "",
+            };
+            say::trouble(json, format_args!("could not tell: {why}{hint}"));
             Exit::Undecided
         }
     }
@@ -121,6 +139,14 @@ fn as_text(args: &Verify, report: &Report, promise: Promise) -> String {
     }
     lines.push(format!("\n{}", sentence(args, report)));
     lines.join("\n")
+}
+
+/// Files as they were named.
+fn files_given(paths: &[PathBuf]) -> String {
+    match paths {
+        [] => "none was given".to_owned(),
+        some => some.iter().map(|path| path.display().to_string()).collect::<Vec<_>>().join(", "),
+    }
 }
 
 /// What came out of one check.
@@ -207,8 +233,6 @@ fn as_json(args: &Verify, report: &Report) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
-    use std::path::PathBuf;
-
     use semper_ttp::digest::Digest;
     use semper_ttp::verify::{EntrySummary, TokenSummary};
 

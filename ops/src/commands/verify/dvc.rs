@@ -10,15 +10,15 @@ use semper_ttp::verify::dvc::{
 use semper_ttp::verify::{Document, Outcome, Verdict};
 use serde_json::json;
 
-use super::files::{NoJudgement, Promise, if_there, read, read_trust, read_up_to, unreadable};
-use super::{exit_of, line, moment, refuted, usual_delay};
-use crate::cli::{Verify, with_ending};
+use super::files::{NoJudgement, Promise, beside, if_there, read, read_trust, read_up_to, unreadable};
+use super::{exit_of, files_given as files, line, moment, refuted, usual_delay};
+use crate::cli::Verify;
 use crate::commands::hashing::imprint_of_file;
 use crate::commands::say;
 use crate::exit::Exit;
 
 /// Longest DVC or request, bytes: lists and responses of many certificates may go along.
-const DVC_BYTES_MAX: u64 = 16 << 20;
+pub(super) const DVC_BYTES_MAX: u64 = 16 << 20;
 
 /// The bytes of the file, if it is such a certificate and not a document that has its timestamp.
 pub(super) fn claim(args: &Verify) -> Option<Vec<u8>> {
@@ -52,14 +52,15 @@ pub(super) fn run(args: &Verify, dvc: &[u8], json: bool) -> Exit {
 
 /// The one that was named, or the usual one: `X.tlog-proof` for `X.dvc`.
 fn proof_path(args: &Verify) -> PathBuf {
-    let usual = || match args.file.extension() {
-        Some(ending) if ending == "dvc" => args.file.with_extension("tlog-proof"),
-        _ => with_ending(&args.file, "tlog-proof"),
-    };
-    args.proof.clone().unwrap_or_else(usual)
+    args.proof.clone().unwrap_or_else(|| beside(&args.file, "dvc", "tlog-proof"))
 }
 
 fn judge(args: &Verify, dvc: &[u8]) -> Result<(DvcReport, Promise), NoJudgement> {
+    let path = match args.documents.as_slice() {
+        [] => None,
+        [path] => Some(path),
+        [_, second, ..] => return Err(NoJudgement::SecondDocument { path: second.display().to_string() }),
+    };
     let (trust, promise) = read_trust(&args.trust)?;
     let trust = trust.with_policies(args.policies.clone());
     let request = args.request.as_ref().map(|path| read_up_to(path, DVC_BYTES_MAX)).transpose()?;
@@ -68,8 +69,7 @@ fn judge(args: &Verify, dvc: &[u8]) -> Result<(DvcReport, Promise), NoJudgement>
     let proof = if args.proof.is_none() { if_there(proof)? } else { Some(proof?) };
     // A DVC that does not read is said in the report; then any algorithm serves.
     let algorithm = dvc_imprint_algorithm(dvc).unwrap_or(ImprintAlgorithm::Sha256);
-    let digest =
-        args.document.as_ref().map(|path| imprint_of_file(path, algorithm).map_err(|error| unreadable(path, error)));
+    let digest = path.map(|path| imprint_of_file(path, algorithm).map_err(|error| unreadable(path, error)));
     let digest = digest.transpose()?;
     let document = digest.as_deref().map(|digest| Document::Imprint { algorithm, digest });
     let evidence = DvcEvidence { dvc, request: request.as_deref(), document, proof: proof.as_deref() };
@@ -103,11 +103,10 @@ fn assertion(check: DvcCheck) -> &'static str {
 
 fn as_text(args: &Verify, report: &DvcReport, promise: Promise) -> String {
     let promise = usual_delay(promise, "certificate");
-    let named = |path: Option<&PathBuf>| path.map_or("none was given".to_owned(), |path| path.display().to_string());
     let mut lines = vec![
         format!("Certificate  {}", args.file.display()),
-        format!("Document     {}", named(args.document.as_ref())),
-        format!("Request      {}", named(args.request.as_ref())),
+        format!("Document     {}", files(&args.documents)),
+        format!("Request      {}", files(args.request.as_slice())),
         match report.outcome(DvcCheck::ProofForm) {
             Some(Outcome::NotChecked(_)) => format!("Proof        none: {} is not there", proof_path(args).display()),
             _ => format!("Proof        {}", proof_path(args).display()),
@@ -174,7 +173,7 @@ fn sentence(args: &Verify, report: &DvcReport) -> String {
 fn as_json(args: &Verify, report: &DvcReport) -> serde_json::Value {
     json!({
         "file": args.file.to_string_lossy(),
-        "document_file": args.document.as_ref().map(|path| path.to_string_lossy()),
+        "document_file": args.documents.first().map(|path| path.to_string_lossy()),
         "request_file": args.request.as_ref().map(|path| path.to_string_lossy()),
         "proof_file": proof_path(args).to_string_lossy(),
         "sentence": sentence(args, report),
@@ -313,6 +312,9 @@ mod tests {
         assert!(
             !claimed("other.dvc", b"0\x03\x02\x01\x05") && !claimed("empty.dvc", b"") && !claimed("text.dvc", b"text")
         );
+        // It is of one document.
+        let second = Verify { documents: vec![path("a"), path("b")], trust: path("trust"), ..Verify::default() };
+        assert!(judge(&second, &notice).unwrap_err().to_string().contains("of one document"));
         // A document with its timestamp is that, whatever it holds.
         std::fs::write(path("notice.dvc.tst"), b"token").unwrap();
         assert!(!claimed("notice.dvc", &notice));

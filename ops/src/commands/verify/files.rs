@@ -1,9 +1,11 @@
 //! The files of `semper verify`: each is read up to a bound.
 
 use std::io::{self, Read};
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use semper_ttp::verify::Trust;
+
+use crate::cli::with_ending;
 
 /// Longest token, proof or trust file, bytes; far above any that is real.
 const FILE_BYTES_MAX: u64 = 1 << 20;
@@ -15,6 +17,10 @@ pub(in crate::commands) enum NoJudgement {
     Unreadable { path: String, error: io::Error },
     #[error("the trust anchors are no good: {0}")]
     Trust(#[from] semper_ttp::verify::TrustFault),
+    #[error("a data validation certificate is of one document; {path} is a second one")]
+    SecondDocument { path: String },
+    #[error("{path}: {why}")]
+    Unusable { path: String, why: String },
 }
 
 /// Where the bound of an entry's delay comes from.
@@ -72,6 +78,18 @@ pub(super) fn read_up_to(path: &Path, bytes_max: u64) -> Result<Vec<u8>, NoJudge
         return Err(unreadable(path, io::Error::other("it is too long to be evidence")));
     }
     Ok(bytes)
+}
+
+/// The file beside `X.ending` that is called `X.other`; beside another name, that name with the ending put behind.
+pub(in crate::commands) fn beside(file: &Path, ending: &str, other: &str) -> PathBuf {
+    match file.extension() {
+        Some(found) if found == ending => file.with_extension(other),
+        _ => with_ending(file, other),
+    }
+}
+
+pub(super) fn unusable(path: &Path, why: impl std::fmt::Display) -> NoJudgement {
+    NoJudgement::Unusable { path: path.display().to_string(), why: why.to_string() }
 }
 
 pub(super) fn unreadable(path: &Path, error: io::Error) -> NoJudgement {
