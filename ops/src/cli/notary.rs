@@ -60,7 +60,8 @@ pub(crate) struct NotaryAsk {
     /// The act that this one corrects.
     #[arg(long, value_name = "ACT", allow_hyphen_values = true)]
     pub(crate) correction_of: Option<ActId>,
-    /// Where the record goes, if there is one at once.
+    /// Where the record goes, if there is one at once: X.jws. Certificates, proof and request are put beside it: X.pem, X.tlog-proof,
+    /// X.request.json.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
@@ -102,16 +103,22 @@ pub(crate) struct NotarySign {
     pub(crate) of: OfService,
 }
 
-/// Fetch the signed record of an act that ended.
+/// Fetch the signed record of an act that ended, with what `semper verify` needs to judge it.
+///
+/// Writes X.jws, the record; X.pem, the notary's certificate and its issuer's; and X.tlog-proof, the proof that it is in the ledger.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  semper notary record AAECAwQFBgcICQoLDA0ODw --out act.jws --identity me/auth.p12")]
 pub(crate) struct NotaryRecord {
     /// The act.
     #[arg(value_name = "ACT", allow_hyphen_values = true)]
     pub(crate) act: ActId,
-    /// Where it goes.
+    /// Where it goes: X.jws.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
+    /// Fetch also the request (X.request.json; of an act that was certified at once, only whoever asked has it), the signers' statements
+    /// (X.1.jws, X.2.jws…) and their certificates, which name them.
+    #[arg(long)]
+    pub(crate) all: bool,
     #[command(flatten)]
     pub(crate) of: OfService,
 }

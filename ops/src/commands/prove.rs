@@ -111,7 +111,8 @@ fn which(args: &Prove) -> Result<Which, String> {
     }
 }
 
-fn check(proof: &[u8], which: Which, witnessed: bool) -> Result<(), &'static str> {
+/// Whether it is a proof of what was asked for, as far as can be seen without trust anchors.
+pub(super) fn check(proof: &[u8], which: Which, witnessed: bool) -> Result<(), &'static str> {
     let text = std::str::from_utf8(proof).map_err(|_| "it is not text")?;
     let proof = TlogProof::parse(text).map_err(|_| "it is no tlog-proof")?;
     let entry = proof.extra.as_deref().and_then(|bytes| Entry::decode(bytes).ok()).ok_or("it carries no entry")?;

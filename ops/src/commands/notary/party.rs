@@ -15,12 +15,13 @@ use semper_ttp::statement::contract::ContractSigned;
 use semper_ttp::statement::{Common, Origin, Salt, Statement, Unsigned};
 use serde_json::{Map, Value, json};
 
+use super::evidence::Evidence;
 use super::{place, post, remote, told};
 use crate::cli;
 use crate::clock::now;
+use crate::commands::identity;
 use crate::commands::remote::{Remote, json_of};
 use crate::commands::running::{Failed, random};
-use crate::commands::{atomic, identity, say};
 use crate::exit::Exit;
 
 /// The .p12 by which a party logs in, in a folder of `semper party`.
@@ -57,17 +58,14 @@ pub(super) fn ask(args: &cli::NotaryAsk, as_json: bool) -> Result<Exit, Failed> 
         body.insert("contents".to_owned(), contents.into());
     }
     let remote = remote(&args.of, PARTY)?;
+    // The member's octets within the body.
+    let asked = body["act"].to_string().into_bytes();
     let act = post(&remote, "/v1/notary/acts", &Value::Object(body))?;
-    if let (Some(out), Some(record)) = (&args.out, act["record"].as_str()) {
-        keep(&remote, record, out)?;
+    if let (Some(out), Some(_), Some(name)) = (&args.out, act["record"].as_str(), act["act"].as_str()) {
+        let evidence = Evidence::fetch(&remote, &format!("/v1/notary/acts/{name}"), out, false)?;
+        evidence.with_request(out, asked).keep()?;
     }
     Ok(told(&act, as_json))
-}
-
-/// Fetches a record and keeps it.
-fn keep(remote: &Remote, path: &str, out: &Path) -> Result<(), Failed> {
-    let record = remote.call(async |client| client.get_of_type(path, "application/jose").await)?;
-    atomic::write_new(out, &record).map_err(|error| Failed::usage(&format!("{}: {error}", out.display())))
 }
 
 fn get(remote: &Remote, act: ActId) -> Result<Value, Failed> {
@@ -79,13 +77,9 @@ pub(super) fn show(args: &cli::NotaryShow, as_json: bool) -> Result<Exit, Failed
 }
 
 pub(super) fn record(args: &cli::NotaryRecord, as_json: bool) -> Result<Exit, Failed> {
-    keep(&remote(&args.of, PARTY)?, &place(args.act, "/record"), &args.out)?;
-    let written = args.out.display().to_string();
-    if as_json {
-        say::json(&json!({ "record": written }));
-    } else {
-        say::out(format!("record   {written}"));
-    }
+    let evidence = Evidence::fetch(&remote(&args.of, PARTY)?, &place(args.act, ""), &args.out, args.all)?;
+    evidence.keep()?;
+    evidence.tell(as_json);
     Ok(Exit::Ok)
 }
 

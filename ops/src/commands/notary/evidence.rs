@@ -1,0 +1,141 @@
+//! The record of an act with what is needed to verify it elsewhere, as files side by side: `X.jws`, `X.pem`, `X.tlog-proof`, and of all that
+//! the record names `X.request.json` and `X.1.jws`, `X.2.jws`…, the signers' statements.
+
+use std::path::{Path, PathBuf};
+
+use semper_api::client::{ClientError, Form, Which};
+use semper_ttp::asn1::pem;
+use semper_ttp::digest::Digest;
+use semper_ttp::statement::Jws;
+use semper_ttp::statement::act::ActRecorded;
+use semper_ttp::x509::Certificate;
+use serde_json::{Value, json};
+
+use crate::commands::remote::Remote;
+use crate::commands::running::Failed;
+use crate::commands::verify::files;
+use crate::commands::{atomic, prove, say};
+
+/// What was fetched, in the order in which it is written: nothing before all of it is there.
+pub(super) struct Evidence {
+    files: Vec<(&'static str, PathBuf, Vec<u8>)>,
+}
+
+impl Evidence {
+    /// Fetches the record of an act at `place` (`/v1/notary/acts/…`) for the file `out`, with the notary's certificate and the proof; with
+    /// `all` also the request, unless only whoever asked has it, the signers' statements, and their certificates. What the record names by
+    /// its hash is compared with that.
+    pub(super) fn fetch(remote: &Remote, place: &str, out: &Path, all: bool) -> Result<Self, Failed> {
+        let get = |what: &str, media_type| {
+            let path = format!("{place}/{what}");
+            remote.call(async |client| client.get_of_type(&path, media_type).await).map(Vec::from)
+        };
+        let bytes = get("record", "application/jose")?;
+        let other = |fault: &dyn std::fmt::Display| Failed::fault(&format!("the server's record: {fault}"));
+        let jws = Jws::parse(&bytes).map_err(|fault| other(&fault))?;
+        let record = jws.payload_as::<ActRecorded>().map_err(|fault| other(&fault))?.body;
+        let which = Which::Digest(Digest::of(&bytes));
+        let proof = remote.call(async |client| client.inclusion(which, Form::TlogProof).await.map(Vec::from))?;
+        prove::check(&proof, which, false).map_err(|why| Failed::fault(&format!("the server's proof: {why}")))?;
+        let chain = get("certificates", "application/pem-certificate-chain")?;
+        let chain = chain_of(&chain, all).ok_or_else(|| Failed::fault(&"the server's certificates do not read"))?;
+        let mut files = vec![
+            ("record", out.to_owned(), bytes),
+            ("certificates", beside(out, "pem"), chain),
+            ("proof", beside(out, "tlog-proof"), proof),
+        ];
+        if all {
+            match get("request", "application/json") {
+                Ok(request) => files.push(("request", beside(out, REQUEST), named(request, record.request.into())?)),
+                Err(ClientError::Refused { status: 404, .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            let signed = record.principals.iter().filter_map(|principal| principal.signature);
+            for (number, digest) in (1..).zip(signed) {
+                let statement = named(get(&format!("signatures/{number}"), "application/jose")?, digest.into())?;
+                files.push(("signature", beside(out, &format!("{number}.jws")), statement));
+            }
+        }
+        Ok(Self { files })
+    }
+
+    /// The request as it was sent: nobody else has it of an act that is certified at once.
+    pub(super) fn with_request(mut self, out: &Path, request: Vec<u8>) -> Self {
+        self.files.push(("request", beside(out, REQUEST), request));
+        self
+    }
+
+    /// Writes all of it, over nothing that is there and differs.
+    pub(super) fn keep(&self) -> Result<(), Failed> {
+        for (_, path, bytes) in &self.files {
+            atomic::write_new(path, bytes).map_err(|error| Failed::usage(&format!("{}: {error}", path.display())))?;
+        }
+        Ok(())
+    }
+
+    /// Tells what was written.
+    pub(super) fn tell(&self, as_json: bool) {
+        if !as_json {
+            self.files.iter().for_each(|(what, path, _)| say::out(format!("{what:<13}{}", path.display())));
+            return;
+        }
+        let mut told = json!({});
+        for (what, path, _) in &self.files {
+            let path = Value::from(path.display().to_string());
+            match *what {
+                "signature" => match told["signatures"].as_array_mut() {
+                    Some(paths) => paths.push(path),
+                    None => told["signatures"] = json!([path]),
+                },
+                what => told[what] = path,
+            }
+        }
+        say::json(&told);
+    }
+}
+
+const REQUEST: &str = "request.json";
+
+/// `X.ending` for `X.jws`, where `semper verify` looks for it.
+fn beside(out: &Path, ending: &str) -> PathBuf {
+    files::beside(out, "jws", ending)
+}
+
+/// The certificates that a server sent; of them the notary's and its issuer's, unless `all` are wanted.
+fn chain_of(text: &[u8], all: bool) -> Option<Vec<u8>> {
+    let blocks = pem::decode("CERTIFICATE", std::str::from_utf8(text).ok()?)?;
+    let certificates = blocks.iter().map(|der| Certificate::from_der(der).ok()).collect::<Option<Vec<_>>>()?;
+    let (notary, others) = certificates.split_first()?;
+    let is_wanted = |one: &&Certificate| all || one.subject() == notary.issuer();
+    let wanted = std::iter::once(notary).chain(others.iter().filter(is_wanted));
+    Some(wanted.map(|one| pem::encode("CERTIFICATE", one.der())).collect::<String>().into_bytes())
+}
+
+fn named(bytes: Vec<u8>, digest: Digest) -> Result<Vec<u8>, Failed> {
+    let same = Digest::of(&bytes) == digest;
+    same.then_some(bytes).ok_or_else(|| Failed::fault(&"the server sent something else than the record names"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn files_lie_side_by_side() {
+        for (out, ending, expected) in [
+            ("a/deed.jws", "pem", "a/deed.pem"),
+            ("a/deed.act.jws", "tlog-proof", "a/deed.act.tlog-proof"),
+            ("deed.jws", "1.jws", "deed.1.jws"),
+            ("a/deed", REQUEST, "a/deed.request.json"),
+        ] {
+            assert_eq!(beside(Path::new(out), ending), Path::new(expected));
+        }
+    }
+
+    #[test]
+    fn what_is_not_what_the_record_names_is_not_kept() {
+        assert!(named(b"a".to_vec(), Digest::of(b"a")).is_ok() && named(b"a".to_vec(), Digest::of(b"b")).is_err());
+        assert_eq!(chain_of(b"", true), None);
+        assert_eq!(chain_of(pem::encode("CERTIFICATE", b"no certificate").as_bytes(), true), None);
+    }
+}
