@@ -11,6 +11,7 @@
 //! | [`http`] | an HTTP client that shows and sends raw bytes |
 //! | [`stamp`] | a client that keeps every token and proof, and judges them offline |
 //! | [`strangers`] | programs of others, and how they are run |
+//! | [`notary`] | a server with a notary, its parties and its officer |
 //! | [`bouncy`] | BouncyCastle as a peer in data validation |
 //! | [`vault`] | where backups lie, and who can read them |
 //! | [`tls`] | a client's half of TLS, with and without a certificate |
@@ -28,6 +29,7 @@ pub mod dice;
 pub mod http;
 pub mod liar;
 pub mod monitor;
+pub mod notary;
 pub mod pki;
 pub mod powercut;
 pub mod process;

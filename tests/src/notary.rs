@@ -1,0 +1,139 @@
+//! A running server with a notary, and registered parties: they and the officer ask, sign and decide by the program itself.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use serde_json::Value;
+
+use crate::process::{Finished, run};
+use crate::server::{Data, Server};
+
+/// The server, and a folder for what its users keep.
+pub struct World {
+    /// Its data folder.
+    pub data: Data,
+    /// The server.
+    pub server: Server,
+    /// Whatever its users keep.
+    pub work: tempfile::TempDir,
+}
+
+/// Whoever was registered, with a folder of its own.
+pub struct Member {
+    dir: PathBuf,
+    /// The party's name.
+    pub id: String,
+}
+
+impl Member {
+    /// The file of one of its keys.
+    #[must_use]
+    pub fn p12(&self, name: &str) -> PathBuf {
+        self.dir.join(format!("{name}.p12"))
+    }
+}
+
+/// What a command said.
+///
+/// # Panics
+/// It is no JSON.
+#[must_use]
+pub fn json(done: &Finished) -> Value {
+    serde_json::from_str(&done.stdout).unwrap_or_else(|error| panic!("{error}: {done:?}"))
+}
+
+/// A member that is a text.
+///
+/// # Panics
+/// It is none.
+#[must_use]
+pub fn of<'a>(value: &'a Value, name: &str) -> &'a str {
+    value[name].as_str().unwrap_or_else(|| panic!("no {name}: {value}"))
+}
+
+impl World {
+    /// A new one, whose officer decides about copies.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn new() -> Self {
+        let data = Data::own();
+        data.set("notary.enabled", "true").set("notary.officer_decides", "[\"copy\"]");
+        Self { server: data.serve(), data, work: tempfile::tempdir().expect("a temporary folder") }
+    }
+
+    /// The path of a file in the folder of its users.
+    #[must_use]
+    pub fn path(&self, name: &str) -> String {
+        self.work.path().join(name).display().to_string()
+    }
+
+    /// Writes such a file; gives its path.
+    ///
+    /// # Panics
+    /// It cannot be written.
+    #[must_use]
+    pub fn file(&self, name: &str, bytes: &[u8]) -> String {
+        fs::write(self.path(name), bytes).expect("written");
+        self.path(name)
+    }
+
+    /// The folder of the trust anchors.
+    #[must_use]
+    pub fn trust(&self) -> String {
+        self.server.trust().display().to_string()
+    }
+
+    /// Runs the program as the holder of a key.
+    #[must_use]
+    pub fn run(&self, args: &[&str], who: &Path) -> Finished {
+        let (url, who) = (format!("https://{}", self.server.https()), who.display().to_string());
+        run(&[args, &["--url", &url, "--identity", &who, "--json"]].concat())
+    }
+
+    /// As the officer.
+    #[must_use]
+    pub fn officer(&self, args: &[&str]) -> Finished {
+        self.run(args, &self.data.path().join("people/officer.p12"))
+    }
+
+    /// As a party.
+    #[must_use]
+    pub fn member(&self, member: &Member, args: &[&str]) -> Finished {
+        self.run(args, &member.p12("party-auth"))
+    }
+
+    /// A party that was registered, with a key to sign and one to log in.
+    ///
+    /// # Panics
+    /// It was not.
+    #[must_use]
+    pub fn registered(&self, name: &str) -> Member {
+        let dir = self.work.path().join(name);
+        let (url, trust) = (format!("https://{}", self.server.https()), self.trust());
+        let stranger = |args: &[&str]| run(&[&["party"], args, &["--url", &url, "--trust", &trust, "--json"]].concat());
+        let terms = of(&json(stranger(&["terms"]).expect(0)), "sha256").to_owned();
+        let place = dir.display().to_string();
+        let mut apply = vec!["apply", "--dir", &place, "--accept-terms", &terms];
+        apply.extend(["--profile", "party-legal", "--profile", "party-auth"]);
+        let common_name = format!("common_name={name}");
+        for attribute in ["country=FR", "organization=Étude", "organization_identifier=NTRFR-123456789", &common_name]
+        {
+            apply.extend(["--subject", attribute]);
+        }
+        let id = of(&json(stranger(&apply).expect(0)), "id").to_owned();
+        let identify =
+            ["party", "identify", &id, "--method", "register_extract", "--document", "register_extract,FR,1"];
+        self.officer(&identify).expect(0);
+        self.officer(&["party", "approve", &id]).expect(0);
+        let collected = json(stranger(&["status", "--dir", &place]).expect(0));
+        Member { dir, id: of(&collected, "party").to_owned() }
+    }
+}
+
+impl Default for World {
+    fn default() -> Self {
+        Self::new()
+    }
+}
