@@ -44,7 +44,11 @@ pub(crate) fn run(args: Verify, json: bool) -> Exit {
     let of_acts = !args.signers.is_empty() || args.dvc.is_some();
     if of_acts || !args.documents.is_empty() || args.request.is_some() {
         let what = if of_acts { "record of an act" } else { "data validation certificate, nor the record of an act" };
-        say::trouble(json, format_args!("could not tell: {} is no {what}", args.file.display()));
+        let why = match std::fs::metadata(&args.file) {
+            Ok(_) => format!("{} is no {what}", args.file.display()),
+            Err(error) => unreadable(&args.file, error).to_string(),
+        };
+        say::trouble(json, format_args!("could not tell: {why}"));
         return Exit::Undecided;
     }
     match judge(&args) {
@@ -59,8 +63,8 @@ pub(crate) fn run(args: Verify, json: bool) -> Exit {
         Err(why) => {
             let token = args.token_path();
             let hint = match args.token.is_none() && !token.exists() && signatures::may_carry_some(&args.file) {
-                true => "; the signatures in it are judged with --signatures",
-                false => "",
+                true => format!("; signatures that {} carries are judged with --signatures", args.file.display()),
+                false => String::new(),
             };
             say::trouble(json, format_args!("could not tell: {why}{hint}"));
             Exit::Undecided

@@ -53,6 +53,7 @@ pub use extensions::{
     AuthorityKey, BasicConstraints, DistributionPoint, Extension, Extensions, PlaceName, PolicyConstraints, ReasonMask,
 };
 pub use material::{Material, MaterialFull};
+pub(crate) use name::Escaped;
 pub use name::{GeneralName, Name};
 pub use ocsp::{CertId, OCSP_BYTES_MAX, OcspResponse, Responder, SingleResponse, SingleStatus};
 pub use problem::{Flaw, Problem};

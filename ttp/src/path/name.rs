@@ -135,7 +135,7 @@ impl fmt::Debug for Name {
 }
 
 /// Text of strangers for people: RFC 4514 §2.4, and neither controls nor anything that turns the line around.
-struct Escaped<'a>(&'a str);
+pub(crate) struct Escaped<'a>(pub(crate) &'a str);
 
 impl fmt::Display for Escaped<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

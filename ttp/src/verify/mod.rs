@@ -9,13 +9,13 @@
 //! ```
 //!
 //! No producer code is used here: nothing of [`crate::timestamp`] or [`crate::notary`] that builds, nothing of [`crate::ca`], only
-//! formats ([`crate::asn1`], [`crate::cms`], [`crate::x509`], [`crate::statement`], the types of RFC 3029), names ([`crate::evidence`]) and keys
-//! ([`crate::crypto`]). No I/O and no clock:
+//! formats ([`crate::asn1`], [`crate::cms`], [`crate::x509`], [`crate::statement`], the types of RFC 3029), names
+//! ([`crate::evidence`]) and keys ([`crate::crypto`]). No I/O and no clock:
 //! the moment of judgement is the token's own genTime, as revocation is not looked at (a later issue brings it; the
 //! report says so). What the status of a certificate was at a moment is judged for itself ([`status_at`]).
 //!
-//! A data validation certificate (RFC 3029) is verified the same way, against what it was asked ([`dvc`]), and so is the record of a notarial
-//! act ([`act`]).
+//! A data validation certificate (RFC 3029) is verified the same way, against what it was asked ([`dvc`]), and so is the record of a
+//! notarial act ([`act`]).
 //!
 //! Every check has a name and an outcome; [`Check`] lists them in the order in which they are made. A bit that is changed
 //! anywhere in the token, certificates included, fails a check even without a proof; the tests flip them all.

@@ -15,8 +15,8 @@ pub enum ActFault {
     /// keyUsage is missing, malformed or not critical.
     #[error("keyUsage is missing or not critical")]
     NoKeyUsage,
-    /// keyUsage is not nonRepudiation alone: a key that also answers challenges could be made to sign an act for one.
-    #[error("keyUsage is not nonRepudiation alone")]
+    /// keyUsage permits no signatures, or more than signatures.
+    #[error("keyUsage is not for signatures alone")]
     OtherKeyUsage,
     /// extKeyUsage is missing or malformed.
     #[error("extKeyUsage is missing")]
@@ -35,7 +35,8 @@ pub fn check(certificate: &Certificate) -> Result<(), ActFault> {
         return Err(ActFault::IsCa);
     }
     let usage = certificate.key_usage().filter(|usage| usage.critical).ok_or(ActFault::NoKeyUsage)?.value;
-    if usage != KeyUsage::NON_REPUDIATION {
+    let signs = usage.has(KeyUsage::DIGITAL_SIGNATURE) || usage.has(KeyUsage::NON_REPUDIATION);
+    if !signs || !usage.within(KeyUsage::DIGITAL_SIGNATURE.and(KeyUsage::NON_REPUDIATION)) {
         return Err(ActFault::OtherKeyUsage);
     }
     let purposes = certificate.extended_key_usage().ok_or(ActFault::NoExtendedKeyUsage)?.value;
@@ -82,8 +83,9 @@ mod tests {
             (PKI.ca.clone(), Err(ActFault::IsCa)),
             (with(oid::KEY_USAGE, &|_| None), Err(ActFault::NoKeyUsage)),
             (with(oid::KEY_USAGE, &|one| Some(Extension { critical: false, ..one })), Err(ActFault::NoKeyUsage)),
-            (usage(KeyUsage::DIGITAL_SIGNATURE), Err(ActFault::OtherKeyUsage)),
-            (usage(KeyUsage::DIGITAL_SIGNATURE.and(KeyUsage::NON_REPUDIATION)), Err(ActFault::OtherKeyUsage)),
+            (usage(KeyUsage::DIGITAL_SIGNATURE.and(KeyUsage::NON_REPUDIATION)), Ok(())),
+            (usage(KeyUsage::KEY_AGREEMENT), Err(ActFault::OtherKeyUsage)),
+            (usage(KeyUsage::NON_REPUDIATION.and(KeyUsage::KEY_ENCIPHERMENT)), Err(ActFault::OtherKeyUsage)),
             (with(oid::EXTENDED_KEY_USAGE, &|_| None), Err(ActFault::NoExtendedKeyUsage)),
             (purposes(&[oid::KP_TIME_STAMPING]), Err(ActFault::OtherPurpose)),
             (purposes(&[oid::KP_DOCUMENT_SIGNING, oid::KP_TIME_STAMPING]), Err(ActFault::OtherPurpose)),

@@ -1,5 +1,5 @@
-//! What a record names by its hash and a verifier needs besides: certificates, the request, the signers' statements. Who may read the record
-//! may read these.
+//! What a record names by its hash and a verifier needs besides: certificates, the request, the signers' statements. Who may read the
+//! record may read these.
 
 use std::sync::Arc;
 

@@ -1,5 +1,5 @@
-//! The record of an act with what is needed to verify it elsewhere, as files side by side: `X.jws`, `X.pem`, `X.tlog-proof`, and of all that
-//! the record names `X.request.json` and `X.1.jws`, `X.2.jws`…, the signers' statements.
+//! The record of an act with what is needed to verify it elsewhere, as files side by side: `X.jws`, `X.pem`, `X.tlog-proof`, and of all
+//! that the record names `X.request.json` and `X.1.jws`, `X.2.jws`…, the signers' statements.
 
 use std::path::{Path, PathBuf};
 
@@ -22,8 +22,8 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// Fetches the record of an act at `place` (`/v1/notary/acts/…`) for the file `out`, with the notary's certificate and the proof; with
-    /// `all` also the request, unless only whoever asked has it, the signers' statements, and their certificates. What the record names by
+    /// Fetches the record of an act at `place` (`/v1/notary/acts/…`) for the file `out`, with the notary's certificate and the proof;
+    /// with `all` also the request, unless only whoever asked has it, the signers' statements, and their certificates. What the record names by
     /// its hash is compared with that.
     pub(super) fn fetch(remote: &Remote, place: &str, out: &Path, all: bool) -> Result<Self, Failed> {
         let get = |what: &str, media_type| {

@@ -6,21 +6,20 @@ use std::sync::Arc;
 use semper_ttp::asn1::pem;
 use semper_ttp::path::{CRL_BYTES_MAX, Certificate, Crl, Material, OcspResponse};
 
-use super::files::{NoJudgement, read_up_to, unusable};
+use super::files::{NoJudgement, read, read_up_to, unusable};
 
 /// One that a file holds.
 enum Item {
-    Certificate(Certificate),
-    Crl(Crl),
-    Response(OcspResponse),
+    Certificate(Arc<Certificate>),
+    Crl(Arc<Crl>),
+    Response(Arc<OcspResponse>),
 }
 
-/// What the file holds, at least one thing. A CRL is the longest of them.
-fn items(path: &Path) -> Result<Vec<Item>, NoJudgement> {
-    let bytes = read_up_to(path, CRL_BYTES_MAX as u64)?;
-    let found = match std::str::from_utf8(&bytes) {
+/// What the octets of a file are, at least one thing.
+fn items(path: &Path, bytes: &[u8]) -> Result<Vec<Item>, NoJudgement> {
+    let found = match std::str::from_utf8(bytes) {
         Ok(text) if text.contains("-----BEGIN ") => of_pem(text),
-        _ => of_der(&bytes).map(|item| vec![item]),
+        _ => of_der(bytes).map(|item| vec![item]),
     };
     let none = || unusable(path, "it holds no certificate, CRL or OCSP response, or one that does not read");
     found.filter(|items| !items.is_empty()).ok_or_else(none)
@@ -28,33 +27,42 @@ fn items(path: &Path) -> Result<Vec<Item>, NoJudgement> {
 
 /// All blocks in the order of their kinds, if each of them reads.
 fn of_pem(text: &str) -> Option<Vec<Item>> {
-    let certificates = pem::decode("CERTIFICATE", text)?.into_iter();
-    let certificates = certificates.map(|der| Certificate::from_der(&der).ok().map(Item::Certificate));
-    let crls = pem::decode("X509 CRL", text)?.into_iter().map(|der| Crl::from_der(&der).ok().map(Item::Crl));
-    let responses = pem::decode("OCSP RESPONSE", text)?.into_iter();
-    let responses = responses.map(|der| OcspResponse::from_der(&der).ok().map(Item::Response));
-    certificates.chain(crls).chain(responses).collect()
+    let of_kind = |label: &str, read: fn(&[u8]) -> Option<Item>| {
+        let blocks = pem::decode(label, text)?;
+        blocks.iter().map(|der| read(der)).collect::<Option<Vec<_>>>()
+    };
+    let all = [of_kind("CERTIFICATE", certificate)?, of_kind("X509 CRL", crl)?, of_kind("OCSP RESPONSE", response)?];
+    Some(all.into_iter().flatten().collect())
 }
 
 fn of_der(bytes: &[u8]) -> Option<Item> {
-    let certificate = || Certificate::from_der(bytes).ok().map(Item::Certificate);
-    let crl = || Crl::from_der(bytes).ok().map(Item::Crl);
-    let response = || OcspResponse::from_der(bytes).ok().map(Item::Response);
-    certificate().or_else(crl).or_else(response)
+    certificate(bytes).or_else(|| crl(bytes)).or_else(|| response(bytes))
+}
+
+fn certificate(der: &[u8]) -> Option<Item> {
+    Certificate::from_der(der).ok().map(|read| Item::Certificate(Arc::new(read)))
+}
+
+fn crl(der: &[u8]) -> Option<Item> {
+    Crl::from_der(der).ok().map(|read| Item::Crl(Arc::new(read)))
+}
+
+fn response(der: &[u8]) -> Option<Item> {
+    OcspResponse::from_der(der).ok().map(|read| Item::Response(Arc::new(read)))
 }
 
 /// Adds what the files hold; certificates in an OCSP response come along with it.
 pub(super) fn gather(paths: &[impl AsRef<Path>], into: &mut Material) -> Result<(), NoJudgement> {
     for path in paths {
         let path = path.as_ref();
-        for item in items(path)? {
+        // A CRL is the longest of them.
+        for item in items(path, &read_up_to(path, CRL_BYTES_MAX as u64)?)? {
             let added = match item {
-                Item::Certificate(certificate) => into.add_certificate(&Arc::new(certificate)),
-                Item::Crl(crl) => into.add_crl(&Arc::new(crl)),
+                Item::Certificate(certificate) => into.add_certificate(&certificate),
+                Item::Crl(crl) => into.add_crl(&crl),
                 Item::Response(response) => {
-                    let signers = response.certificates().to_vec();
-                    let added = into.add_response(&Arc::new(response));
-                    signers.iter().try_fold((), |(), signer| into.add_certificate(signer)).and(added)
+                    let mut signers = response.certificates().iter();
+                    signers.try_for_each(|signer| into.add_certificate(signer)).and(into.add_response(&response))
                 }
             };
             added.map_err(|full| unusable(path, full))?;
@@ -64,12 +72,12 @@ pub(super) fn gather(paths: &[impl AsRef<Path>], into: &mut Material) -> Result<
 }
 
 /// The certificates of a file, and nothing else.
-pub(super) fn certificates(path: &Path) -> Result<Vec<Certificate>, NoJudgement> {
+pub(super) fn certificates(path: &Path) -> Result<Vec<Arc<Certificate>>, NoJudgement> {
     let only = |item| match item {
         Item::Certificate(certificate) => Ok(certificate),
         Item::Crl(_) | Item::Response(_) => Err(unusable(path, "it holds something else than certificates")),
     };
-    items(path)?.into_iter().map(only).collect()
+    items(path, &read(path)?)?.into_iter().map(only).collect()
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! `semper verify --signatures`: the signatures that a document carries, judged after ETSI EN 319 102-1.
 //!
-//! What is a PDF, CMS or a statement is seen by its first octets. Nothing is fetched: what is missing is named with the time for which it is
-//! needed, and can be given with `--material`.
+//! What is a PDF, CMS or a statement is seen by its first octets. Nothing is fetched: what is missing is named with the time for which it
+//! is needed, and can be given with `--material`.
 
 use std::io::Read;
 use std::path::Path;
@@ -130,7 +130,7 @@ fn judge(args: &Verify) -> Result<Report, NoJudgement> {
 }
 
 fn anchors_of(path: &Path) -> Result<Vec<Arc<Anchor>>, NoJudgement> {
-    let anchor = |certificate| Anchor::from_certificate(Arc::new(certificate)).map(Arc::new);
+    let anchor = |certificate| Anchor::from_certificate(certificate).map(Arc::new);
     let anchors = material::certificates(path)?.into_iter().map(anchor);
     anchors.collect::<Result<_, _>>().map_err(|fault| unusable(path, fault))
 }

@@ -9,7 +9,7 @@ use semper_ledger::note::Note;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 
 use super::*;
-use crate::asn1::pem;
+use crate::asn1::{decode_strict, pem};
 use crate::b64u::{B64u, B64u32};
 use crate::ca::Authority;
 use crate::ca::certificate::Issuer;
@@ -24,8 +24,9 @@ use crate::statement::act::{
 };
 use crate::statement::contract::ContractSigned;
 use crate::statement::{Body, Common, Millis, Origin, Salt, Statement, Unsigned};
-use crate::testing::{GEN_TIME, LOG, OLD_CA, ORIGIN, PKI, issue, template, trust};
+use crate::testing::{GEN_TIME, LOG, OLD_CA, ORIGIN, PKI, issue, reissue, template, trust};
 use crate::verify::Verdict;
+use crate::x509::encode;
 
 const DOCUMENT: &[u8] = b"a contract";
 const ANNEX: &[u8] = b"an annex";
@@ -477,6 +478,19 @@ fn what_it_says_in_words() {
         case.certificates.retain(|one| [NOTARY.certificate.der(), PKI.ca.der()].contains(&one.der()));
     }));
     assert!(unnamed.says.ends_with(&format!("by the party {} and the party {}.", party(&ADA), party(&BOB))));
+    // A name is nothing more than that, whatever is in it.
+    let broken = reissue(&ADA.certificate, |tbs| {
+        let mut subject = encode(&tbs.subject);
+        let place = subject.windows(3).position(|three| three == b"Ada").unwrap();
+        subject[place + 1] = b'\n';
+        tbs.subject = decode_strict(&subject).unwrap();
+    });
+    let broken = Certificate::from_der(&broken).unwrap();
+    let shown = words(Case::contract().with(|case| {
+        case.record.principals[1].certificate = broken.digest().into();
+        case.certificates.push(broken);
+    }));
+    assert!(shown.says.ends_with(r"was signed by A\u{a}a and Bob."), "{}", shown.says);
     let copy = words(Case::new(ActType::Copy));
     assert_eq!(
         copy.says,

@@ -6,6 +6,7 @@ use super::report::{ActSummary, DocumentSummary, PrincipalSummary};
 use crate::asn1::oid;
 use crate::digest::Digest;
 use crate::notary::{ActType, OfficerCheck, Outcome, Reason};
+use crate::path::Escaped;
 use crate::statement::act::{ActRecorded, PrincipalRole};
 use crate::time::Timestamp;
 use crate::verify::report::moment;
@@ -55,11 +56,11 @@ pub(super) fn summary(evidence: &ActEvidence<'_>, record: &ActRecorded, notary: 
     summary
 }
 
-/// The commonName, without what could pass for more than a name where it is shown.
+/// The commonName, so that it can pass for nothing more than a name where it is shown.
 fn name_in(certificate: &Certificate) -> Option<String> {
     const CHARS_MAX: usize = 64;
-    let name = certificate.subject_attribute(oid::COMMON_NAME)?;
-    Some(name.chars().filter(|c| !c.is_control()).take(CHARS_MAX).collect())
+    let name: String = certificate.subject_attribute(oid::COMMON_NAME)?.chars().take(CHARS_MAX).collect();
+    Some(Escaped(&name).to_string())
 }
 
 fn says(act: &ActSummary) -> String {
