@@ -17,7 +17,7 @@ mod words;
 pub use report::{ActCheck, ActCheckResult, ActReport, ActSummary, DocumentSummary, PrincipalSummary};
 
 use super::receipt::{self, Artefact};
-use super::report::EntrySummary;
+use super::report::{EntrySummary, Lines as _};
 use super::{Outcome, Trust};
 use crate::digest::Digest;
 use crate::evidence::{Kind, NotaryKind};
@@ -66,7 +66,7 @@ pub fn verify_act(evidence: &ActEvidence<'_>, trust: &Trust) -> ActReport {
     let record = check::record(evidence, trust, &mut report);
     let (outcomes, entry) = of_ledger(evidence, record.as_ref(), trust);
     for (check, outcome) in outcomes {
-        report.put(ActCheck::of_ledger(check), outcome);
+        report.checks.put(ActCheck::of_ledger(check), outcome);
     }
     report.entry = entry;
     report.conclude();

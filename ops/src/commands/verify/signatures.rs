@@ -67,18 +67,26 @@ pub(super) fn may_carry_some(path: &Path) -> bool {
         let id = [0x06, 0x09, 0x2A, 0x86, 0x48, 0x86, 0xF7, 0x0D, 0x01, 0x07, 0x02];
         bytes.first() == Some(&0x30) && bytes.iter().take(16).copied().collect::<Vec<_>>().windows(11).any(|w| w == id)
     };
-    read.is_ok() && (format_of(&bytes) != Format::Cms || is_signed_data())
+    read.is_ok() && (carrier(&bytes) != Carrier::Cms || is_signed_data())
 }
 
-/// Whatever is neither a PDF nor a statement is read as CMS, which says why it is none.
-fn format_of(bytes: &[u8]) -> Format {
+/// What carries signatures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Carrier {
+    Pdf,
+    Statement,
+    /// Whatever is neither of the others is read as CMS, which says why it is none.
+    Cms,
+}
+
+fn carrier(bytes: &[u8]) -> Carrier {
     let head = &bytes[..bytes.len().min(HEADER_BYTES_MAX)];
     if head.windows(5).any(|window| window == b"%PDF-") {
-        Format::Pdf
+        Carrier::Pdf
     } else if head.starts_with(b"eyJ") {
-        Format::Jws
+        Carrier::Statement
     } else {
-        Format::Cms
+        Carrier::Cms
     }
 }
 
@@ -88,17 +96,17 @@ fn judge(args: &Verify) -> Result<Report, NoJudgement> {
     let content = validation.content.as_ref().map(|path| read_up_to(path, CMS_BYTES_MAX as u64)).transpose()?;
     let armoured = of_pem(&bytes);
     let bytes = armoured.unwrap_or(bytes);
-    let subject = match format_of(&bytes) {
-        Format::Cms => Subject::Cms { bytes: &bytes, detached: content.as_deref() },
+    let subject = match carrier(&bytes) {
+        Carrier::Cms => Subject::Cms { bytes: &bytes, detached: content.as_deref() },
         _ if content.is_some() => {
             let why = "only a CMS signature is detached from its content, and this is none";
             return Err(unusable(&args.file, why));
         }
-        Format::Pdf => Subject::Pdf(&bytes),
-        Format::Jws if bytes.len() > STATEMENT_BYTES_MAX => {
+        Carrier::Pdf => Subject::Pdf(&bytes),
+        Carrier::Statement if bytes.len() > STATEMENT_BYTES_MAX => {
             return Err(unusable(&args.file, "it is too long to be a statement"));
         }
-        Format::Jws => Subject::Jws(&bytes),
+        Carrier::Statement => Subject::Jws(&bytes),
     };
     let mut anchors = anchors_of(&args.trust.join("root.pem"))?;
     for path in &validation.anchors {
@@ -118,13 +126,17 @@ fn judge(args: &Verify) -> Result<Report, NoJudgement> {
         None => Policy::builtin(),
         Some(path) => Policy::parse(&read(path)?).map_err(|fault| unusable(path, fault))?,
     };
+    let at = validation.at.unwrap_or_else(now);
     Ok(validate(&Inputs {
         subject,
         signer_anchors: &anchors,
         timestamp_anchors: &timestamp_anchors,
         material: &found,
         timestamps: &timestamps,
-        at: validation.at.unwrap_or_else(now),
+        at,
+        // Whoever repeats it with the same files gets the same result, whenever that is.
+        now: at,
+        source: None,
         policy: &policy,
     }))
 }
@@ -151,6 +163,7 @@ fn as_text(args: &Verify, report: &Report) -> String {
         Format::Pdf => "PDF",
         Format::Cms => "CMS",
         Format::Jws => "statement",
+        Format::Certificates => "certificates",
     };
     let mut lines = vec![
         format!("Document  {} ({format})", args.file.display()),
@@ -211,14 +224,14 @@ mod tests {
         let late = [&[b' '; 1_000][..], b"%PDF-1.7"].concat();
         let too_late = [&[b' '; 1_024][..], b"%PDF-1.7"].concat();
         for (bytes, expected) in [
-            (&b"%PDF-1.7"[..], Format::Pdf),
-            (&late, Format::Pdf),
-            (&too_late, Format::Cms),
-            (b"eyJhbGciOiJFUzI1NiJ9.e30.AA", Format::Jws),
-            (b"\x30\x80", Format::Cms),
-            (b"", Format::Cms),
+            (&b"%PDF-1.7"[..], Carrier::Pdf),
+            (&late, Carrier::Pdf),
+            (&too_late, Carrier::Cms),
+            (b"eyJhbGciOiJFUzI1NiJ9.e30.AA", Carrier::Statement),
+            (b"\x30\x80", Carrier::Cms),
+            (b"", Carrier::Cms),
         ] {
-            assert_eq!(format_of(bytes), expected);
+            assert_eq!(carrier(bytes), expected);
         }
     }
 

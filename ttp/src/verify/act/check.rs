@@ -12,6 +12,7 @@ use crate::notary::{ActType, Checks, Outcome as Ending};
 use crate::statement::Jws;
 use crate::statement::act::{ActDocument, ActRecorded, Principal, PrincipalRole};
 use crate::time::Timestamp;
+use crate::verify::report::Lines as _;
 use crate::verify::{Outcome, Trust};
 use crate::x509::{Certificate, act};
 
@@ -20,24 +21,24 @@ pub(super) fn record(evidence: &ActEvidence<'_>, trust: &Trust, report: &mut Act
     let (jws, record) = match read(evidence.act) {
         Ok(read) => read,
         Err(reason) => {
-            report.record(ActCheck::Form, Err(reason));
+            report.checks.record(ActCheck::Form, Err(reason));
             for check in ActCheck::ALL.into_iter().filter(|check| *check > ActCheck::Form && !check.is_of_ledger()) {
-                report.skip(check, "the record does not read");
+                report.checks.skip(check, "the record does not read");
             }
             return None;
         }
     };
-    report.record(ActCheck::Form, Ok(()));
-    report.record(ActCheck::Consistency, check_consistency(&record, trust.mmd_millis()).map_err(str::to_owned));
-    report.record(ActCheck::Service, check_service(&record, trust));
+    report.checks.record(ActCheck::Form, Ok(()));
+    report.checks.record(ActCheck::Consistency, check_consistency(&record, trust.mmd_millis()).map_err(str::to_owned));
+    report.checks.record(ActCheck::Service, check_service(&record, trust));
     let notary = find(evidence.certificates, record.notary.certificate.into());
     check_signer(&jws, &record, notary, evidence, trust, report);
     check_documents(evidence, &record, report);
     match evidence.request {
-        None => report.skip(ActCheck::Request, "the request was not given"),
-        Some(request) => report.record(ActCheck::Request, check_request(request, &record)),
+        None => report.checks.skip(ActCheck::Request, "the request was not given"),
+        Some(request) => report.checks.record(ActCheck::Request, check_request(request, &record)),
     }
-    report.put(ActCheck::Dvc, check_dvc(evidence.dvc, &record));
+    report.checks.put(ActCheck::Dvc, check_dvc(evidence.dvc, &record));
     signers::check(evidence, &record, trust, report);
     report.act = Some(words::summary(evidence, &record, notary));
     Some(record)
@@ -138,28 +139,30 @@ fn check_signer(
     });
     let named = Digest::from(record.notary.certificate);
     match (&key, notary) {
-        (_, None) => {
-            report.skip(ActCheck::Signer, &format!("the notary's certificate is not at hand; its SHA-256 is {named}"))
-        }
-        (Some(Ok(key)), _) if key.thumbprint() == record.notary.key => report.record(ActCheck::Signer, Ok(())),
-        (Some(Err(reason)), _) => report.record(ActCheck::Signer, Err(reason.clone())),
-        _ => report.record(ActCheck::Signer, Err("the certificate is of another key than the record names".to_owned())),
+        (_, None) => report
+            .checks
+            .skip(ActCheck::Signer, &format!("the notary's certificate is not at hand; its SHA-256 is {named}")),
+        (Some(Ok(key)), _) if key.thumbprint() == record.notary.key => report.checks.record(ActCheck::Signer, Ok(())),
+        (Some(Err(reason)), _) => report.checks.record(ActCheck::Signer, Err(reason.clone())),
+        _ => report
+            .checks
+            .record(ActCheck::Signer, Err("the certificate is of another key than the record names".to_owned())),
     }
     match &key {
-        Some(Ok(key)) => report.record(ActCheck::Signature, jws.verify(key).map_err(|fault| fault.to_string())),
-        _ => report.skip(ActCheck::Signature, "the notary's key is not known"),
+        Some(Ok(key)) => report.checks.record(ActCheck::Signature, jws.verify(key).map_err(|fault| fault.to_string())),
+        _ => report.checks.skip(ActCheck::Signature, "the notary's key is not known"),
     }
     let Some(certificate) = notary else {
         for check in [ActCheck::CertificatePurpose, ActCheck::CertificateChain] {
-            report.skip(check, "the notary's certificate is not at hand");
+            report.checks.skip(check, "the notary's certificate is not at hand");
         }
-        report.skip(ActCheck::CertificateRevocation, REVOCATION);
+        report.checks.skip(ActCheck::CertificateRevocation, REVOCATION);
         return;
     };
-    report.record(ActCheck::CertificatePurpose, act::check(certificate).map_err(|fault| fault.to_string()));
+    report.checks.record(ActCheck::CertificatePurpose, act::check(certificate).map_err(|fault| fault.to_string()));
     let completed_at = Timestamp::from_millis(record.completed_at.get());
-    report.record(ActCheck::CertificateChain, check_chain(certificate, evidence, trust, completed_at));
-    report.skip(ActCheck::CertificateRevocation, REVOCATION);
+    report.checks.record(ActCheck::CertificateChain, check_chain(certificate, evidence, trust, completed_at));
+    report.checks.skip(ActCheck::CertificateRevocation, REVOCATION);
 }
 
 const REVOCATION: &str = "this version looks at no revocation list";
@@ -176,26 +179,28 @@ fn check_documents(evidence: &ActEvidence<'_>, record: &ActRecorded, report: &mu
         }
     });
     let Some((subject, further)) = record.documents.split_first() else {
-        report.record(ActCheck::Document, Err("the act is about no document".to_owned()));
-        report.skip(ActCheck::FurtherDocuments, "there are none");
+        report.checks.record(ActCheck::Document, Err("the act is about no document".to_owned()));
+        report.checks.skip(ActCheck::FurtherDocuments, "there are none");
         return;
     };
     match wrong {
-        Some(reason) => report.record(ActCheck::Document, Err(reason)),
-        None if given(subject) => report.record(ActCheck::Document, Ok(())),
-        None => report.skip(
+        Some(reason) => report.checks.record(ActCheck::Document, Err(reason)),
+        None if given(subject) => report.checks.record(ActCheck::Document, Ok(())),
+        None => report.checks.skip(
             ActCheck::Document,
             &format!("the document was not given; its SHA-256 is {}", Digest::from(subject.sha256)),
         ),
     }
     let missing: Vec<_> = further.iter().filter(|document| !given(document)).collect();
     match missing.first() {
-        None if further.is_empty() => report.skip(ActCheck::FurtherDocuments, "there are none"),
-        None => report.record(ActCheck::FurtherDocuments, Ok(())),
+        None if further.is_empty() => report.checks.skip(ActCheck::FurtherDocuments, "there are none"),
+        None => report.checks.record(ActCheck::FurtherDocuments, Ok(())),
         Some(first) => {
             let (count, all) = (missing.len(), further.len());
             let first = Digest::from(first.sha256);
-            report.skip(ActCheck::FurtherDocuments, &format!("{count} of {all} were not given, one of them {first}"));
+            report
+                .checks
+                .skip(ActCheck::FurtherDocuments, &format!("{count} of {all} were not given, one of them {first}"));
         }
     }
 }

@@ -6,7 +6,7 @@ use crate::digest::Digest;
 use crate::notary::{ActType, OfficerCheck, Outcome as Ending, Reason};
 use crate::statement::act::{DocumentRole, Fee, IdentityMethod, PrincipalRole};
 use crate::time::Timestamp;
-use crate::verify::{Check, EntrySummary, Outcome, Verdict};
+use crate::verify::{Check, CheckResult, EntrySummary, Outcome, Verdict};
 
 /// A check, in the order in which they are made.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
@@ -124,14 +124,7 @@ impl ActCheck {
 }
 
 /// One line of the report.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-pub struct ActCheckResult {
-    /// Which.
-    pub check: ActCheck,
-    /// With what result.
-    #[serde(flatten)]
-    pub outcome: Outcome,
-}
+pub type ActCheckResult = CheckResult<ActCheck>;
 
 /// A document, as the record has it.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize)]
@@ -258,20 +251,7 @@ impl ActReport {
         serde_json::to_string(self).expect("a report is plain data")
     }
 
-    pub(super) fn put(&mut self, check: ActCheck, outcome: Outcome) {
-        self.checks.push(ActCheckResult { check, outcome });
-    }
-
-    pub(super) fn record(&mut self, check: ActCheck, result: Result<(), String>) {
-        self.put(check, Outcome::of(result));
-    }
-
-    pub(super) fn skip(&mut self, check: ActCheck, reason: &str) {
-        self.put(check, Outcome::not_checked(reason));
-    }
-
     pub(super) fn conclude(&mut self) {
-        let failed = self.checks.iter().any(|result| result.outcome.is_failed());
-        self.verdict = Verdict::of(failed, self.checks.iter().any(|result| self.leaves_open(result)));
+        self.verdict = Verdict::of(&self.checks, |result| self.leaves_open(result));
     }
 }

@@ -8,6 +8,7 @@ use crate::statement::Jws;
 use crate::statement::act::{ActRecorded, Principal, PrincipalRole};
 use crate::statement::contract::ContractSigned;
 use crate::time::Timestamp;
+use crate::verify::report::Lines as _;
 use crate::verify::{Outcome, Trust};
 
 /// Both checks: what the statements say, and whose certificates they verify by.
@@ -16,24 +17,24 @@ pub(super) fn check(evidence: &ActEvidence<'_>, record: &ActRecorded, trust: &Tr
     let (all, given) = (named.count(), evidence.signatures.len());
     if given == 0 {
         let why = if all == 0 { "nobody signed" } else { "no statement of a signer was given" };
-        report.skip(ActCheck::Signatures, why);
-        report.skip(ActCheck::SignersCertificates, why);
+        report.checks.skip(ActCheck::Signatures, why);
+        report.checks.skip(ActCheck::SignersCertificates, why);
         return;
     }
     let statements: Result<Vec<_>, String> = evidence.signatures.iter().map(|bytes| statement(bytes, record)).collect();
     match statements {
         Err(reason) => {
-            report.record(ActCheck::Signatures, Err(reason));
-            report.skip(ActCheck::SignersCertificates, "a statement is not of this act");
+            report.checks.record(ActCheck::Signatures, Err(reason));
+            report.checks.skip(ActCheck::SignersCertificates, "a statement is not of this act");
         }
         Ok(statements) => {
             let shown = |principal: &&Principal| statements.iter().any(|(_, of)| std::ptr::eq(*of, *principal));
             let missing = record.principals.iter().filter(|one| one.signature.is_some() && !shown(one)).count();
             match missing {
-                0 => report.record(ActCheck::Signatures, Ok(())),
-                _ => report.skip(ActCheck::Signatures, &format!("{missing} of {all} statements were not given")),
+                0 => report.checks.record(ActCheck::Signatures, Ok(())),
+                _ => report.checks.skip(ActCheck::Signatures, &format!("{missing} of {all} statements were not given")),
             }
-            report.put(ActCheck::SignersCertificates, certificates(&statements, evidence, record, trust));
+            report.checks.put(ActCheck::SignersCertificates, certificates(&statements, evidence, record, trust));
         }
     }
 }
