@@ -28,6 +28,7 @@
 //! | [`path`] | certification paths of strangers, built and judged: every fault, and what is missing (RFC 5280 §6) |
 //! | [`verify`] | offline verification of what the others made; shares only formats with them |
 //! | [`validation`] | signatures of strangers, judged after EN 319 102-1: CMS, PDF, our statements |
+//! | [`vault`] | what the private store keeps sealed, each document under a key that can be destroyed |
 //! | [`audit`] | every fact folded, and what can be decided again decided again |
 //! | [`account`] | proofs of misbehaviour: bytes that convict a third party, and their judgement |
 //!
@@ -60,5 +61,6 @@ mod testing;
 pub mod time;
 pub mod timestamp;
 pub mod validation;
+pub mod vault;
 pub mod verify;
 pub mod x509;

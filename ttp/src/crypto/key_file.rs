@@ -67,16 +67,29 @@ const LABEL: &str = "ENCRYPTED PRIVATE KEY";
 /// # Errors
 /// [`KeyFileFault`] when no salt can be drawn or libcrypto fails.
 pub fn seal_key_pem(key: &SoftKey, passphrase: &Passphrase, entropy: &dyn Entropy) -> Result<String, KeyFileFault> {
+    seal_pem(&key.to_pkcs8_der()?, passphrase, entropy)
+}
+
+/// The same of any PKCS#8 octets.
+pub(super) fn seal_pem(plain: &[u8], passphrase: &Passphrase, entropy: &dyn Entropy) -> Result<String, KeyFileFault> {
     let mut random = [0; 32];
     entropy.fill(&mut random)?;
     let (salt, iv) = random.split_at(16);
     let cipher_key = cipher_key(passphrase, salt)?;
-    let plain = key.to_pkcs8_der()?;
-    let sealed = openssl::symm::encrypt(Cipher::aes_256_cbc(), &*cipher_key, Some(iv), &plain)
+    let sealed = openssl::symm::encrypt(Cipher::aes_256_cbc(), &*cipher_key, Some(iv), plain)
         .map_err(CryptoFault::from_stack("encrypting a key"))?;
     let der = envelope(salt, iv, &sealed);
 
     Ok(pem::encode(LABEL, &der))
+}
+
+/// The PKCS#8 octets that [`seal_pem`] sealed; of another's envelope none.
+pub(super) fn open_pem(pem: &str, passphrase: &Passphrase) -> Result<Zeroizing<Vec<u8>>, KeyFileFault> {
+    let blocks = pem::decode(LABEL, pem).unwrap_or_default();
+    let [der] = &blocks[..] else { return Err(KeyFileFault::NotOpened) };
+    let (salt, iv, sealed) = ours(der).ok_or(KeyFileFault::NotOpened)?;
+    let cipher_key = cipher_key(passphrase, &salt)?;
+    unseal(&cipher_key, &iv, &sealed).map_err(|_| KeyFileFault::NotOpened)
 }
 
 fn cipher_key(passphrase: &Passphrase, salt: &[u8]) -> Result<Zeroizing<[u8; 32]>, CryptoFault> {
@@ -114,15 +127,13 @@ pub fn open_key_pem(pem: &str, passphrase: &Passphrase) -> Result<SoftKey, KeyFi
         return Err(KeyFileFault::NotOpened);
     };
     let password = passphrase.expose().as_bytes();
-    let Some((salt, iv, sealed)) = ours(&der) else {
+    if ours(&der).is_none() {
         let key =
             PKey::private_key_from_pem_passphrase(pem.as_bytes(), password).map_err(|_| KeyFileFault::NotOpened)?;
         let plain = Zeroizing::new(key.private_key_to_pkcs8().map_err(CryptoFault::from_stack("reading a key"))?);
         return Ok(SoftKey::from_pkcs8_der(&plain)?);
-    };
-    let cipher_key = cipher_key(passphrase, &salt)?;
-    let plain = unseal(&cipher_key, &iv, &sealed).map_err(|_| KeyFileFault::NotOpened)?;
-    as_written(&plain)
+    }
+    as_written(&open_pem(pem, passphrase)?)
 }
 
 /// Opens a key in any PEM form that libcrypto reads (RFC 7468, RFC 5915, RFC 8017), of somebody else's making; encrypted or not.
