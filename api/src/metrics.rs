@@ -337,8 +337,18 @@ impl Observer for Metrics {
 const TRIED: [&str; 4] = ["told", "failed", "gone", "fault"];
 
 /// Every label of a refusal.
-const REASONS: [&str; 9] =
-    ["busy", "draining", "stale", "clock-behind", "tag-seen", "step-taken", "key-reused", "signing", "stopped"];
+const REASONS: [&str; 10] = [
+    "busy",
+    "draining",
+    "stale",
+    "clock-behind",
+    "tag-seen",
+    "step-taken",
+    "key-taken",
+    "key-reused",
+    "signing",
+    "stopped",
+];
 
 fn reason(refused: &Refused) -> &'static str {
     match refused {
@@ -348,6 +358,7 @@ fn reason(refused: &Refused) -> &'static str {
         Refused::ClockBehind { .. } => "clock-behind",
         Refused::TagSeen { .. } => "tag-seen",
         Refused::StepTaken { .. } => "step-taken",
+        Refused::KeyTaken { .. } => "key-taken",
         Refused::KeyReused { .. } => "key-reused",
         Refused::Signing(_) => "signing",
         Refused::Stopped => "stopped",
@@ -453,6 +464,7 @@ mod tests {
             Refused::ClockBehind { clock_ms: 1, newest_ms: 2 },
             Refused::TagSeen { tag: semper_ledger::entry::Tag([0; 32]), index: 0 },
             Refused::StepTaken { step: 0, index: 0 },
+            Refused::KeyTaken { key: [0; 16], index: 0 },
             Refused::KeyReused { index: 0 },
             Refused::Signing(semper_ledger::port::SigningFailed(String::new())),
             Refused::Stopped,

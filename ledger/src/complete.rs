@@ -234,6 +234,7 @@ impl Completion<'_> {
         let known = erasure::rows(&*self.store)?.len();
         for (n, line) in (0..).zip(self.erasures).skip(known).take_while(|(_, line)| line.index < size) {
             batch.put(Table::Meta, &erasure::row_key(n), line.encode().as_bytes());
+            line.keys.iter().for_each(|key| batch.delete(Table::Key, key));
             batch.put(Table::Meta, FORMAT_KEY, &FORMAT_ERASED.to_be_bytes());
         }
         Ok(())
@@ -247,7 +248,7 @@ mod tests {
         anchor::memory::MemoryAnchor,
         ledger::{Ledger, create},
         reader::Reader,
-        store::memory::MemoryStore,
+        store::{first, memory::MemoryStore},
         testing::{ManualClock, TestVerifier, world},
     };
 
@@ -277,6 +278,14 @@ mod tests {
 
     impl Sample {
         fn complete(&self, change: impl Fn(u64, Vec<u8>) -> Vec<u8>) -> Result<Completed, CompletionError> {
+            self.complete_with(&[], change)
+        }
+
+        fn complete_with(
+            &self,
+            erasures: &[erasure::Line],
+            change: impl Fn(u64, Vec<u8>) -> Vec<u8>,
+        ) -> Result<Completed, CompletionError> {
             let reader: &Reader = self.whole.reader();
             let (size, root) = (reader.size(), reader.newest().edge().root());
             let middle = size - 3;
@@ -286,7 +295,7 @@ mod tests {
                 keys: &keys,
                 verifier: &TestVerifier,
                 signed: &[(middle, reader.root(middle).unwrap()), (size, root)],
-                erasures: &[],
+                erasures,
                 counters: &["toy"],
                 bundle: &mut |index, width| Ok(change(index, reader.bundle(index, width).unwrap().unwrap())),
                 progress: &|_, _| (),
@@ -320,6 +329,25 @@ mod tests {
             let report = world::check_memory(&sample.old, true);
             assert!(report.is_clean(), "{:?}", report.findings);
         }
+    }
+
+    /// An older copy knows nothing of an erasure that came after it: what was destroyed is not brought back.
+    #[test]
+    fn a_completed_store_has_no_key_that_was_destroyed() {
+        let sample = sample(30, 4);
+        let key = |store: &MemoryStore| first(store, Table::Key, &[], crate::store::Direction::Up).unwrap();
+        let (id, _) = key(&sample.old).unwrap();
+        let id: crate::erasure::KeyRef = id.try_into().unwrap();
+        let fact = crate::sequencer::Draft::of_fact(1, 1, b"1 1 2000000 0 0 0 7".to_vec());
+        sample.clock.set(2_000_000);
+        let erased = crate::sequencer::RoleRow::Erased { draft: 0, object: [7; 32], keys: vec![id] };
+        let commit = crate::sequencer::Commit { rows: vec![erased], ..crate::sequencer::Commit::one(2_000_000, fact) };
+        let told = sample.whole.append(commit).unwrap().first;
+        let line = erasure::Chain::new(world::ORIGIN).next(told, [7; 32], vec![id]);
+        sample.complete_with(&[line], |_, bytes| bytes).unwrap();
+        assert!(key(&sample.old).is_some_and(|(next, _)| next != id), "the others stay");
+        let report = world::check_memory(&sample.old, true);
+        assert!(report.is_clean(), "{:?}", report.findings);
     }
 
     #[test]

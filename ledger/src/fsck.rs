@@ -9,6 +9,7 @@
 //! tables. What a store cannot say about itself, no check can find:
 //!
 //! - A row of [`Table::Dedup`] that is gone without a trace: nothing else names it.
+//! - A wrapped key that was written anew: whoever has the key that wrapped it can tell, as `semper fsck` does.
 //! - A fact whose entry is for an artefact, such as a token: role, kind, time, step and counter are compared with the entry
 //!   and the indexes; the rest of it, salt and body, is guarded by its checksum alone, since no hash of it is in the tree.
 //! - A store and an anchor that were set back together: only witnesses, mirrors and receipts know.
@@ -18,6 +19,7 @@
 
 mod anchor;
 mod chunk;
+mod data_keys;
 mod entry;
 mod erasures;
 mod finding;
@@ -42,7 +44,7 @@ pub use finding::{Finding, Grade, Place};
 use crate::{
     anchor::file::Slot,
     complete::{self, LOST_PREFIX, Lost},
-    erasure::{Line, ROW_PREFIX},
+    erasure::{KeyRef, Line, ROW_PREFIX},
     ledger::{ORIGIN_KEY, parse_head},
     merkle::{EMPTY_ROOT, Hash, TILE_WIDTH, TileId},
     port::Verifier,
@@ -69,6 +71,9 @@ pub trait Facts: Sync {
     /// # Errors
     /// Why they do not fold: a hole in the history, or a fact of another role.
     fn fold(&self, facts: &[Vec<u8>]) -> Result<Option<Vec<u8>>, String>;
+
+    /// The data key under which an artefact is sealed, if it is.
+    fn sealed_under(&self, artefact: &[u8]) -> Option<KeyRef>;
 }
 
 /// What a fact must have in common with other rows.
@@ -178,6 +183,7 @@ impl Fsck<'_> {
         index::check(self, &findings, size, &expected, &hasher);
         if let Some(full) = &self.full {
             state::check(self, full, &findings, size, &tree.ends, &expected);
+            data_keys::check(self, full, &findings, expected.keys, &hasher);
         }
         let (findings, falsehoods, untold) = findings.into_parts();
         let root = newest.map_or(EMPTY_ROOT, |head| head.root);
@@ -343,12 +349,14 @@ impl Fsck<'_> {
         let chunks = bundles.div_ceil(CHUNK_BUNDLES);
         let threads = (self.threads() as u64).min(chunks.max(1));
         let mut expected = Expected::new(self.full.is_some());
+        let destroyed = data_keys::destroyed(self);
+        let destroyed = destroyed.as_ref();
         std::thread::scope(|scope| {
             let workers: Vec<_> = (0..threads)
                 .map(|t| {
                     let (send, receive) = mpsc::sync_channel(2);
                     let worker = scope.spawn(move || {
-                        let mut worker = Worker::new(self, findings, size, lost, hasher);
+                        let mut worker = Worker::new(self, findings, size, lost, destroyed, hasher);
                         for chunk in (t..chunks).step_by(threads as usize) {
                             let first = chunk * CHUNK_BUNDLES;
                             let done = worker.check(first, (first + CHUNK_BUNDLES).min(bundles));

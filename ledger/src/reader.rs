@@ -11,12 +11,13 @@ use quick_cache::{Weighter, sync::Cache};
 use crate::{
     complete::{self, Lost},
     entry::Tag,
+    erasure::KeyRef,
     ledger::parse_head,
     merkle::{EMPTY_ROOT, Hash, TILE_WIDTH, Tile, TileId, tile_width},
     note::VerifierKey,
     proof,
     receipt::{GroupHead, LogIdentity, Receipt, cose},
-    sequencer::{Appended, Group, decode_request, read_counter},
+    sequencer::{Appended, Group, decode_request, parse_key, read_counter},
     store::{Direction, Fault, Store, Table, first, keys, read, scan},
     tile::{bundle_cut, bundle_entries},
 };
@@ -227,6 +228,14 @@ impl Reader {
     /// The artefact of entry `index`, unless it was erased or never kept here.
     pub fn artefact(&self, index: u64) -> Result<Option<Vec<u8>>, Fault> {
         if index >= self.size() { Ok(None) } else { read(&*self.store, Table::Artefact, &keys::number(index)) }
+    }
+
+    /// A data key, wrapped; `None` where there is none of this name, or it was destroyed.
+    pub fn wrapped_key(&self, id: &KeyRef) -> Result<Option<Vec<u8>>, Fault> {
+        let size = self.size();
+        let Some(row) = read(&*self.store, Table::Key, id)? else { return Ok(None) };
+        let (index, wrapped) = parse_key(id, &row)?;
+        Ok((index < size).then(|| wrapped.to_vec()))
     }
 
     /// The snapshot row of an aggregate, as last written with its facts.

@@ -17,7 +17,7 @@ use std::time::Instant;
 use arc_swap::ArcSwap;
 
 pub use group::Group;
-pub(crate) use group::{decode_head, decode_request, encode_head};
+pub(crate) use group::{decode_head, decode_request, encode_head, parse_key};
 pub(crate) use queue::Queue;
 
 use crate::{
@@ -103,7 +103,18 @@ pub enum RoleRow {
         /// How many facts it has.
         count: usize,
     },
-    /// Something was erased: a line of the erasure journal, which is on disk before anybody is answered.
+    /// A data key under which an artefact of the commit is sealed, and those of later ones may be. It is named by random bits: a
+    /// name that is there refuses the whole commit ([`Refused::KeyTaken`]).
+    Key {
+        /// Which of the commit's facts it comes with: its artefact is sealed under it.
+        draft: usize,
+        /// Its name.
+        id: KeyRef,
+        /// The key, wrapped.
+        wrapped: Vec<u8>,
+    },
+    /// Something was erased: a line of the erasure journal, which is on disk before anybody is answered. The rows of its keys go
+    /// in the same batch.
     Erased {
         /// Which of the commit's facts tells of it.
         draft: usize,
@@ -149,6 +160,7 @@ impl Commit {
             RoleRow::Snapshot { bytes, .. } => bytes.len() + 64,
             RoleRow::Counter { .. } => 64,
             RoleRow::Answered { .. } => 96,
+            RoleRow::Key { wrapped, .. } => wrapped.len() + 96,
             RoleRow::Erased { keys, .. } => 256 + 33 * keys.len(),
         };
         self.drafts.iter().map(draft).sum::<usize>() + self.rows.iter().map(row).sum::<usize>()
@@ -200,6 +212,14 @@ pub enum Refused {
     #[error("the idempotency key belongs to another request, answered by entry {index}")]
     KeyReused {
         /// The entry of the other request.
+        index: u64,
+    },
+    /// A data key of this name is there.
+    #[error("the data key {} came with entry {index}", hex::encode(key))]
+    KeyTaken {
+        /// Its name.
+        key: KeyRef,
+        /// The entry that it came with.
         index: u64,
     },
     /// The group could not be signed.
@@ -547,7 +567,11 @@ impl Sequencer {
                         let (first, count) = (first + *draft as u64, *count as u64);
                         batch.put_parts(Table::Dedup, key, &[&first.to_be_bytes(), &count.to_be_bytes(), request]);
                     }
+                    RoleRow::Key { draft, id, wrapped } => {
+                        batch.put_parts(Table::Key, id, &[&(first + *draft as u64).to_be_bytes(), wrapped]);
+                    }
                     RoleRow::Erased { draft, object, keys } => {
+                        keys.iter().for_each(|key| batch.delete(Table::Key, key));
                         let number = erasures.count;
                         let line = erasures.next(first + *draft as u64, *object, keys.clone());
                         batch.put(Table::Meta, &erasure::row_key(number), line.encode().as_bytes());

@@ -1,10 +1,11 @@
 //! A stretch of the log, checked by one thread from its entries up.
 
-use std::hash::RandomState;
+use std::{collections::HashSet, hash::RandomState};
 
-use super::{Fsck, entry::View, finding::Findings, index::Expected, scan::Outcome};
+use super::{Fsck, data_keys, entry::View, finding::Findings, index::Expected, scan::Outcome};
 use crate::{
     complete::Lost,
+    erasure::KeyRef,
     ledger::parse_head,
     merkle::{Hash, KEPT_NODES, TILE_WIDTH, Tile, TileId, leaf_hash, node_hash, root_of, sha256, tile_width},
     receipt::{GroupHead, cose},
@@ -49,6 +50,8 @@ pub(super) struct Worker<'f, 'a> {
     size: u64,
     /// Entries whose facts are known to be lost.
     lost: &'f [Lost],
+    /// Data keys that erasures tell of.
+    destroyed: Option<&'f HashSet<KeyRef>>,
     hasher: &'f RandomState,
     pub(super) expected: Expected,
     /// By position in the stretch.
@@ -78,6 +81,7 @@ impl<'f, 'a> Worker<'f, 'a> {
         findings: &'f Findings,
         size: u64,
         lost: &'f [Lost],
+        destroyed: Option<&'f HashSet<KeyRef>>,
         hasher: &'f RandomState,
     ) -> Self {
         Self {
@@ -85,6 +89,7 @@ impl<'f, 'a> Worker<'f, 'a> {
             findings,
             size,
             lost,
+            destroyed,
             hasher,
             expected: Expected::new(fsck.full.is_some()),
             entries: Vec::new(),
@@ -322,10 +327,13 @@ impl<'f, 'a> Worker<'f, 'a> {
             index.map(|index| (index, (index - from) as usize))
         };
 
-        let released = &mut self.released;
+        let (released, expected) = (&mut self.released, &mut self.expected);
         let artefacts = fsck.rows(findings, Table::Artefact, start_of(first, &start), Some(&stop), |key, artefact| {
-            let Some((_, at)) = position(Table::Artefact, key) else { return };
+            let Some((index, at)) = position(Table::Artefact, key) else { return };
             released[at] = true;
+            if let Some(under) = full.facts.sealed_under(artefact) {
+                data_keys::used(fsck, findings, self.destroyed, (under, index), self.hasher, &mut expected.keys);
+            }
             if entries[at].decoded && sha256(artefact) != entries[at].digest {
                 findings.row(Table::Artefact, key, "its SHA-256 is not the digest of its entry");
             }
@@ -339,7 +347,6 @@ impl<'f, 'a> Worker<'f, 'a> {
                 .filter(|index| !is_lost(*index))
                 .for_each(|index| findings.row(Table::Fact, &keys::number(index), "the fact is missing or unreadable"));
         };
-        let expected = &mut self.expected;
         let facts = fsck.rows(findings, Table::Fact, start_of(first, &start), Some(&stop), |key, fact| {
             let Some((index, at)) = position(Table::Fact, key) else { return };
             missing(next, index);

@@ -1,4 +1,4 @@
-//! The erasure journal against the lines that the store keeps of it.
+//! The erasure journal against the lines that the store keeps of it, and both against the keys that are here.
 
 use super::{
     Fsck,
@@ -21,6 +21,16 @@ pub(super) fn check(fsck: &Fsck<'_>, findings: &Findings, size: u64) {
     }
     for (n, line) in (0..).zip(&rows).filter(|(_, line)| line.index >= size) {
         findings.row(Table::Meta, &erasure::row_key(n), format!("tells of entry {}, which is not there", line.index));
+    }
+    for (line, key) in rows.iter().flat_map(|line| line.keys.iter().map(move |key| (line, key))) {
+        // One that does not read is told where keys are walked, and is here all the same.
+        if !matches!(fsck.store.get(Table::Key, key), Ok(None)) {
+            findings.row(
+                Table::Key,
+                key,
+                format!("entry {} tells that this key was destroyed, and it is here", line.index),
+            );
+        }
     }
     let journal = match &fsck.erasures {
         None => return,

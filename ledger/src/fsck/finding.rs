@@ -104,7 +104,8 @@ fn meaning(table: Table, key: &[u8]) -> Option<String> {
         }
         Table::Name => format!("a name of kind {}", key.first()?),
         Table::Snapshot if key.len() == 32 => format!("the state of aggregate {}…", hash(key)),
-        Table::Tag | Table::Dedup | Table::Snapshot => return None,
+        Table::Key if key.len() == 16 => format!("data key {}…", hash(key)),
+        Table::Tag | Table::Dedup | Table::Snapshot | Table::Key => return None,
     })
 }
 

@@ -11,7 +11,7 @@ use std::{
     hash::{BuildHasher, RandomState},
 };
 
-use super::{FactView, Fsck, entry::View, finding::Findings, scan::Outcome};
+use super::{FactView, Fsck, data_keys::KeySum, entry::View, finding::Findings, scan::Outcome};
 use crate::{
     merkle::TILE_WIDTH,
     store::{Table, keys, read},
@@ -68,6 +68,8 @@ pub(super) struct Expected {
     pub(super) names: Option<Sums>,
     /// The least that each counter must be.
     pub(super) counters: BTreeMap<&'static str, u64>,
+    /// The data keys that came with artefacts.
+    pub(super) keys: KeySum,
     /// Every fact could be read; if not, there may be more steps and counters.
     pub(super) facts_whole: bool,
 }
@@ -76,12 +78,14 @@ impl Expected {
     pub(super) fn new(full: bool) -> Self {
         let sums = || full.then(Sums::new);
         let (digests, steps, names) = (sums(), sums(), sums());
-        Self { tags: Sums::new(), digests, steps, names, counters: BTreeMap::new(), facts_whole: true }
+        let (counters, keys) = (BTreeMap::new(), KeySum::default());
+        Self { tags: Sums::new(), digests, steps, names, counters, keys, facts_whole: true }
     }
 
     pub(super) fn merge(&mut self, other: &Self) {
         self.tags.merge(&other.tags);
         self.facts_whole &= other.facts_whole;
+        self.keys.merge(other.keys);
         for (mine, theirs) in
             [(&mut self.digests, &other.digests), (&mut self.steps, &other.steps), (&mut self.names, &other.names)]
         {

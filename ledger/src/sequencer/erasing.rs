@@ -5,13 +5,16 @@ use std::sync::{
     atomic::{AtomicU64, Ordering},
 };
 
-use super::{Commit, Draft, Refused, RoleRow};
+use super::{Commit, Draft, Refused, RoleRow, faults::one_group};
 use crate::{
     anchor::{Anchor as _, memory::MemoryAnchor},
     disk::fault,
     erasure::{Chain, Journal, JournalError, Line, MemoryJournal, missing, rows},
+    fsck::Place,
     ledger::{Ledger, OpenError},
-    store::{BadFormat, Batch, FORMAT, FORMAT_ERASED, Store, Table, check_format, read},
+    store::{
+        BadFormat, Batch, FORMAT, FORMAT_ERASED, Read as _, Store, Table, check_format, memory::MemoryStore, read,
+    },
     testing::{world, world::Disk},
 };
 
@@ -134,6 +137,75 @@ fn a_journal_that_knows_more_or_otherwise_refuses_the_start() {
         assert_eq!(journal.load().unwrap(), all);
         assert_eq!(missing(&all[..held], &all), Ok(&all[held..]));
     }
+}
+
+/// A commit with a key for each of `ids`, which are those of its facts in order; their artefacts are sealed under them.
+fn sealing(n: u64, ids: &[u8]) -> Commit {
+    let fact = |i| format!("1 1 10000 0 0 0 {}", 100 * n + i).into_bytes();
+    let artefact = |id: u8| [world::SEALED, &[id; 16], &n.to_be_bytes()].concat();
+    let drafts = (0..).zip(ids).map(|(i, id)| Draft::with_artefact(1, 1, fact(i), artefact(*id))).collect();
+    let key = |(draft, id): (usize, &u8)| RoleRow::Key { draft, id: [*id; 16], wrapped: vec![*id; 40] };
+    Commit { drafts, rows: ids.iter().enumerate().map(key).collect(), ..plain(n) }
+}
+
+/// What seals is there once, as long as nothing tells of its end, and never again.
+#[test]
+fn a_key_comes_with_its_fact_and_goes_with_its_erasure() {
+    let disk = Disk::new();
+    let ledger = disk.open_with_journal(Arc::new(MemoryJournal::default())).unwrap();
+    let key = |ledger: &Ledger, id: u8| ledger.reader().wrapped_key(&[id; 16]).unwrap();
+    ledger.append(sealing(0, &[1, 2, 3])).unwrap();
+    assert_eq!([1, 2, 3, 4].map(|id| key(&ledger, id).is_some()), [true, true, true, false]);
+    assert_eq!(key(&ledger, 2), Some(vec![2; 40]));
+    // Its name is taken: by an earlier commit, within one.
+    let taken = |index, id| Refused::KeyTaken { key: [id; 16], index };
+    assert_eq!(ledger.append(sealing(1, &[9, 3])).unwrap_err(), taken(2, 3));
+    assert_eq!(ledger.append(sealing(1, &[9, 9])).unwrap_err(), taken(3, 9));
+    assert_eq!(ledger.reader().size(), 3, "refused whole");
+    assert_eq!(key(&ledger, 9), None);
+    // More that is sealed under a key of before.
+    let more = Commit { rows: Vec::new(), ..sealing(2, &[1]) };
+    ledger.append(more).unwrap();
+    assert!(world::check_memory(&disk.rows, true).is_clean());
+
+    let fact = Draft::of_fact(1, 1, b"1 1 10000 0 0 0 777".to_vec());
+    let erased = RoleRow::Erased { draft: 0, object: [7; 32], keys: vec![[1; 16], [3; 16]] };
+    let before = disk.rows.copy();
+    ledger.append(Commit { rows: vec![erased], ..Commit::one(10_000, fact) }).unwrap();
+    assert_eq!([1, 2, 3].map(|id| key(&ledger, id).is_some()), [false, true, false]);
+    assert!(read(&disk.rows, Table::Key, &[1; 16]).unwrap().is_none());
+    let report = world::check_memory(&disk.rows, true);
+    assert!(report.is_clean(), "{:?}", report.findings);
+    drop(ledger);
+
+    // One that comes back, or goes without a word, is found by the quick check and by the full one.
+    let told = |store: &MemoryStore, full: bool, id: u8| {
+        let report = world::check_memory(store, full);
+        let of_key =
+            |finding: &crate::fsck::Finding| finding.place == Place::Row(Table::Key) && finding.key == [id; 16];
+        report.findings.iter().find(|finding| of_key(finding)).map(|finding| finding.what.clone())
+    };
+    for full in [false, true] {
+        let store = disk.rows.copy();
+        store.tamper(Table::Key, &[3; 16], before.get(Table::Key, &[3; 16]).unwrap());
+        let what = told(&store, full, 3).unwrap_or_default();
+        assert!(what.contains("entry 4 tells that this key was destroyed"), "{what}");
+    }
+    let store = disk.rows.copy();
+    store.tamper(Table::Key, &[2; 16], None);
+    let what = told(&store, true, 2).unwrap_or_default();
+    assert!(what.contains("no erasure tells of it"), "{what}");
+}
+
+/// Commits that gather in one group see each other's keys.
+#[test]
+fn a_name_is_taken_within_a_group() {
+    let disk = Disk::new();
+    let ledger = disk.open_with_journal(Arc::new(MemoryJournal::default())).unwrap();
+    let outcomes = one_group(&ledger, plain(0), vec![sealing(1, &[5]), sealing(2, &[6, 5]), sealing(3, &[6])], || ());
+    let firsts: Vec<_> = outcomes.into_iter().map(|outcome| outcome.map(|appended| appended.first)).collect();
+    assert_eq!(firsts, [Ok(1), Err(Refused::KeyTaken { key: [5; 16], index: 1 }), Ok(2)]);
+    assert!(world::check_memory(&disk.rows, true).is_clean());
 }
 
 /// A program that does not know the journal refuses a store with something in it, and opens every other.

@@ -9,9 +9,10 @@ use std::sync::{
 
 use proptest::prelude::*;
 
-use super::{Appended, Commit, Draft, Idempotency, LogKeys, Refused};
+use super::{Appended, Commit, Draft, Idempotency, LogKeys, Refused, RoleRow};
 use crate::{
     anchor::{Advance, Anchor, AnchorError, Anchored, memory::MemoryAnchor},
+    erasure::KeyRef,
     ledger::{Ledger, OpenError},
     merkle::{leaf_hash, root_of, sha256},
     note::NoteSigner,
@@ -134,7 +135,12 @@ fn request(n: u64, retry: u64) -> Commit {
     // A retry is another fact: its salt is new. Only the idempotency key says that it is the same request.
     let draft = Draft::of_fact(1, 1, format!("request {n}, try {retry}").into_bytes());
     let idempotency = Idempotency { key: sha256(&n.to_be_bytes()), request: sha256(format!("request {n}").as_bytes()) };
-    Commit { idempotency: Some(idempotency), ..Commit::one(10_000, draft) }
+    let rows = vec![RoleRow::Key { draft: 0, id: data_key(n), wrapped: vec![retry as u8; 40] }];
+    Commit { idempotency: Some(idempotency), rows, ..Commit::one(10_000, draft) }
+}
+
+fn data_key(n: u64) -> KeyRef {
+    u128::from(n).to_be_bytes()
 }
 
 /// The receipt of an answer, verified as a stranger would.
@@ -208,8 +214,11 @@ fn check_fault(write: Write, fate: Fate, nth: u64) {
         assert!(again.replayed && again.first == *first, "{case}");
         assert_eq!(answer(&ledger, &again), *receipt, "{case}: byte for byte");
     }
+    let key = |ledger: &Ledger| ledger.reader().wrapped_key(&data_key(nth - 1)).unwrap();
+    assert_eq!(key(&ledger), kept.then(|| vec![0; 40]), "{case}: the key comes with its fact or not at all");
     let retried = ledger.append(request(nth - 1, 1)).unwrap();
     assert_eq!(retried.replayed, kept, "{case}: the unanswered one is there once");
+    assert_eq!(key(&ledger), Some(vec![u8::from(!kept); 40]), "{case}");
     assert_eq!(whole_log(&ledger), nth, "{case}");
 }
 
@@ -272,7 +281,7 @@ fn a_signature_that_fails_fails_one_group() {
 }
 
 /// Holds the sequencer in its first commit, so that what is submitted meanwhile makes one group.
-fn one_group(
+pub(super) fn one_group(
     ledger: &Ledger,
     first: Commit,
     commits: Vec<Commit>,

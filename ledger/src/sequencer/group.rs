@@ -8,6 +8,7 @@ use std::{
 use super::{Appended, Commit, Idempotency, Refused, RoleRow, Waiting};
 use crate::{
     entry::{Entry, Tag},
+    erasure::KeyRef,
     merkle::{Edge, Hash, TILE_WIDTH, Tile, TileId, leaf_hash},
     proof,
     receipt::{GroupHead, Receipt},
@@ -110,6 +111,7 @@ pub(crate) struct Building<'a> {
     tags: HashMap<Tag, u64>,
     steps: HashMap<(Hash, u64), u64>,
     requests: HashMap<Hash, (Hash, u64, u64)>,
+    keys: HashMap<KeyRef, u64>,
 }
 
 impl<'a> Building<'a> {
@@ -124,6 +126,7 @@ impl<'a> Building<'a> {
             tags: HashMap::new(),
             steps: HashMap::new(),
             requests: HashMap::new(),
+            keys: HashMap::new(),
         }
     }
 
@@ -141,6 +144,7 @@ impl<'a> Building<'a> {
             for (Idempotency { key, request }, draft, count) in answered(commit) {
                 self.requests.insert(key, (request, first + draft, count));
             }
+            self.keys.extend(data_keys(commit).map(|(key, draft)| (key, first + draft)));
             self.accepted.push((i, first));
             self.next += count;
             Appended { first, count, replayed: false, group: None }
@@ -209,6 +213,19 @@ impl<'a> Building<'a> {
                 }
             }
         }
+        let mut own_keys = HashMap::new();
+        for (key, draft) in data_keys(commit) {
+            let taken = match self.keys.get(&key).copied().or_else(|| own_keys.insert(key, self.next + draft)) {
+                Some(index) => Some(index),
+                None => match read(store, Table::Key, &key)? {
+                    Some(row) => Some(parse_key(&key, &row)?.0),
+                    None => None,
+                },
+            };
+            if let Some(index) = taken {
+                return Ok(Err(Err(Refused::KeyTaken { key, index })));
+            }
+        }
         Ok(Ok(()))
     }
 
@@ -245,7 +262,15 @@ impl<'a> Building<'a> {
 fn answered(commit: &Commit) -> impl Iterator<Item = (Idempotency, u64, u64)> {
     commit.rows.iter().filter_map(|row| match row {
         RoleRow::Answered { request, draft, count } => Some((*request, *draft as u64, *count as u64)),
-        RoleRow::Snapshot { .. } | RoleRow::Counter { .. } | RoleRow::Erased { .. } => None,
+        RoleRow::Snapshot { .. } | RoleRow::Counter { .. } | RoleRow::Key { .. } | RoleRow::Erased { .. } => None,
+    })
+}
+
+/// The data keys that come with a commit, each with the place of its fact.
+fn data_keys(commit: &Commit) -> impl Iterator<Item = (KeyRef, u64)> {
+    commit.rows.iter().filter_map(|row| match row {
+        RoleRow::Key { draft, id, .. } => Some((*id, *draft as u64)),
+        RoleRow::Snapshot { .. } | RoleRow::Counter { .. } | RoleRow::Answered { .. } | RoleRow::Erased { .. } => None,
     })
 }
 
@@ -255,9 +280,12 @@ pub(crate) fn withdraw(outcomes: &mut [Result<Appended, Refused>], first: u64, r
     for outcome in outcomes {
         let rests_on = match &*outcome {
             Ok(appended) => Some(appended.first),
-            Err(Refused::TagSeen { index, .. } | Refused::StepTaken { index, .. } | Refused::KeyReused { index }) => {
-                Some(*index)
-            }
+            Err(
+                Refused::TagSeen { index, .. }
+                | Refused::StepTaken { index, .. }
+                | Refused::KeyReused { index }
+                | Refused::KeyTaken { index, .. },
+            ) => Some(*index),
             Err(_) => None,
         };
         if rests_on.is_some_and(|index| index >= first) {
@@ -281,6 +309,13 @@ pub(crate) fn decode_request(row: &[u8]) -> Option<(Hash, u64, u64)> {
     let (first, rest) = row.split_first_chunk::<8>()?;
     let (count, request) = rest.split_first_chunk::<8>()?;
     Some((request.try_into().ok()?, u64::from_be_bytes(*first), u64::from_be_bytes(*count)))
+}
+
+/// Row of [`Table::Key`]: the entry that the key came with, and the key as wrapped.
+pub(crate) fn parse_key<'r>(key: &[u8], row: &'r [u8]) -> Result<(u64, &'r [u8]), Fault> {
+    let read = row.split_first_chunk::<8>().filter(|(_, wrapped)| key.len() == 16 && !wrapped.is_empty());
+    let (index, wrapped) = read.ok_or_else(|| Fault::corrupt(Table::Key, key, "not a data key"))?;
+    Ok((u64::from_be_bytes(*index), wrapped))
 }
 
 /// Length of a group row: first, size, root, time, two signatures.

@@ -35,11 +35,14 @@ pub enum Table {
     /// A name under which a fact is found, as `ttp` composes it → entry index. Stores from before it have none, and no
     /// fact that had a name.
     Name = 13,
+    /// Id of a data key → index of the entry that it came with, and the key as wrapped. The one table from which rows go: to
+    /// destroy the key of what was sealed is to erase it. Stores from before it have none, and nothing that was sealed.
+    Key = 14,
 }
 
 impl Table {
     /// All tables.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::Meta,
         Self::Bundle,
         Self::Tile,
@@ -53,7 +56,12 @@ impl Table {
         Self::Snapshot,
         Self::Counter,
         Self::Name,
+        Self::Key,
     ];
+
+    /// Tables that stores of earlier programs do not have, and nothing that they would hold: made when such a store is opened
+    /// for writing. From then on the programs from before refuse the store, since they do not know all of its tables.
+    pub(crate) const LATER: [Self; 2] = [Self::Name, Self::Key];
 
     /// The name on disk.
     pub fn name(self) -> &'static str {
@@ -71,6 +79,7 @@ impl Table {
             Self::Snapshot => "snapshot",
             Self::Counter => "counter",
             Self::Name => "name",
+            Self::Key => "key",
         }
     }
 }

@@ -5,6 +5,8 @@ use super::{Fault, Read, Table, read};
 /// The format that this program writes. Format 1, before any release, had no kept nodes in the rows of full tiles.
 pub const FORMAT: u32 = 2;
 
+// Tables that came later need no format of their own: `store/rocks.rs` refuses a store with a table that it does not know.
+
 /// The format of a store in which something was erased: the same, with lines of the erasure journal among its meta rows. So a
 /// program that does not know the journal, and would not write it, refuses the store; one that has nothing erased stays
 /// readable to it.

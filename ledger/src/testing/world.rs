@@ -6,7 +6,7 @@ use super::{Ed25519, Es256, ManualClock, TestVerifier};
 use crate::{
     anchor::{Anchor, file::FileAnchor, memory::MemoryAnchor},
     entry::{Tag, Tags},
-    erasure::{Journal, MemoryJournal},
+    erasure::{Journal, KeyRef, MemoryJournal},
     fsck::{FactView, Facts, Fsck, Full, Report, Work},
     ledger::{Ledger, OpenError, Parts, create},
     merkle::{Hash, sha256},
@@ -101,6 +101,9 @@ pub(crate) fn commit(n: u64, now_ms: u64) -> Commit {
     let fold = n % 4 == 3;
     let drafts = (0..count).map(|i| draft(n, i, now_ms, (fold && i == 0).then_some(n / 12))).collect();
     let mut rows = Vec::new();
+    if let Some(id) = data_key(n).filter(|_| count > 1) {
+        rows.push(RoleRow::Key { draft: 1, id, wrapped: format!("wrapped {n}").into_bytes() });
+    }
     if fold {
         let steps = n / 4;
         let aggregate = aggregate(steps % 3);
@@ -125,7 +128,7 @@ fn draft(n: u64, i: u64, now_ms: u64, step: Option<u64>) -> Draft {
     let fact = format!("{} {i} {now_ms} {named} {} {counter} {n}", n % 3, step.unwrap_or(0)).into_bytes();
     let mut draft = match i % 3 {
         0 => Draft::of_fact(n % 3, i, fact),
-        _ => Draft::with_artefact(n % 3, i, fact, format!("artefact {n} {i}").into_bytes()),
+        _ => Draft::with_artefact(n % 3, i, fact, artefact(n, i)),
     };
     if n % 3 == 2 {
         draft.tags =
@@ -134,6 +137,21 @@ fn draft(n: u64, i: u64, now_ms: u64, step: Option<u64>) -> Draft {
     draft.step = step.map(|step| (aggregate(aggregate_number), step));
     draft.names = names(i, n);
     draft
+}
+
+/// Artefacts of some commits are sealed under a key that comes with the first of them.
+fn artefact(n: u64, i: u64) -> Vec<u8> {
+    match data_key(n) {
+        Some(id) => [SEALED, &id, format!("{n} {i}").as_bytes()].concat(),
+        None => format!("artefact {n} {i}").into_bytes(),
+    }
+}
+
+/// How toy artefacts begin that are sealed; the key's name follows.
+pub(crate) const SEALED: &[u8] = b"sealed ";
+
+fn data_key(n: u64) -> Option<KeyRef> {
+    (n % 6 == 1).then(|| sha256(format!("key {n}").as_bytes())[..16].try_into().unwrap())
 }
 
 /// Some facts have a name.
@@ -163,6 +181,10 @@ impl Facts for ToyFacts {
             }
         }
         Ok(Some((facts.len() as u64).to_be_bytes().to_vec()))
+    }
+
+    fn sealed_under(&self, artefact: &[u8]) -> Option<KeyRef> {
+        artefact.strip_prefix(SEALED)?.first_chunk().copied()
     }
 }
 

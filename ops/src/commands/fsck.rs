@@ -15,7 +15,7 @@ pub(super) mod outside;
 use std::time::Instant;
 
 use semper_ledger::anchor::file::{FileAnchor, Slot};
-use semper_ledger::erasure::Journal as _;
+use semper_ledger::erasure::{Journal as _, KeyRef};
 use semper_ledger::fsck::{self, FactView, Facts, Finding, Full, Grade, Place, Report, Work};
 use semper_ledger::ledger;
 use semper_ledger::store::Fault;
@@ -23,6 +23,7 @@ use semper_ledger::store::rocks::{OpenError, RocksStore};
 use semper_ttp::crypto::LogVerifier;
 use semper_ttp::evidence::{Fact, names};
 use semper_ttp::role::fold_snapshot;
+use semper_ttp::vault;
 use serde_json::{Value, json};
 
 use files::{FileFinding, Files};
@@ -282,6 +283,10 @@ impl Facts for StoredFacts {
         let facts: Result<Vec<_>, _> = facts.iter().map(|fact| Fact::decode(fact)).collect();
         fold_snapshot(&facts.map_err(|error| error.to_string())?).map_err(|error| error.to_string())
     }
+
+    fn sealed_under(&self, artefact: &[u8]) -> Option<KeyRef> {
+        vault::key_of(artefact).map(|key| key.0)
+    }
 }
 
 /// What was looked at, whatever came out.
@@ -289,7 +294,7 @@ fn scope(full: bool, files: &Files, anchored: bool) -> Vec<&'static str> {
     let mut looked = vec!["entries", "tiles", "roots", "times", "tags"];
     looked.push(if full { "all signatures" } else { "newest checkpoint" });
     if full {
-        looked.extend(["facts", "artefacts", "indexes", "state"]);
+        looked.extend(["facts", "artefacts", "indexes", "state", "data keys"]);
     }
     let rest = [(anchored, "anchor"), (files.compared, "files"), (files.keys_opened, "keys")];
     looked.extend(rest.iter().filter(|(was, _)| *was).map(|(_, what)| *what));

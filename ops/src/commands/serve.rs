@@ -444,7 +444,10 @@ impl Observer for Watcher {
     fn refused(&self, refused: &Refused) {
         self.metrics.refused(refused);
         match refused {
-            Refused::TagSeen { .. } | Refused::StepTaken { .. } | Refused::ClockBehind { .. } => {
+            Refused::TagSeen { .. }
+            | Refused::StepTaken { .. }
+            | Refused::KeyTaken { .. }
+            | Refused::ClockBehind { .. } => {
                 tracing::error!(%refused, "the ledger refused a commit");
             }
             Refused::Signing(_) => tracing::error!(%refused, "a commit group could not be signed"),
