@@ -38,5 +38,5 @@ pub use service::{
     KeyStanding, KeyStore, KeyStoreFault, KnownApplication, KnownCertificate, KnownIssue, KnownKey, KnownList,
     KnownParty, Listener, NotaryFault, NotaryParts, NotarySettings, NoticeParts, OCSP_LIFE_SECS, PartyFault, Policies,
     PolicyInForce, Preview, RegistrationFault, RegistrationParts, ResponderKey, RevokeFault, Rotated, RotationCause,
-    RotationFault, Service, ServiceParts, Statements, TimeSource, ToIssue, ToRevoke, draft,
+    RotationFault, SealFault, Sealed, Service, ServiceParts, Statements, TimeSource, ToIssue, ToRevoke, draft,
 };

@@ -29,6 +29,7 @@ mod registration;
 mod token;
 mod units;
 mod upkeep;
+mod vault;
 
 use std::sync::{
     Arc, Mutex, OnceLock, RwLock,
@@ -45,10 +46,11 @@ use semper_ttp::{
     clock::Health,
     crypto::{Entropy, Signer},
     digest::Digest,
-    evidence::{Aggregate, Envelope, Fact, SERIAL_COUNTER, names},
+    evidence::{Aggregate, Envelope, Fact, KeyId, SERIAL_COUNTER, names},
     role::{Snapshot, decode_snapshot},
     time::Timestamp,
     timestamp::{self, ClockVerdict},
+    vault::KeyWrap,
 };
 
 use arc_swap::ArcSwap;
@@ -69,6 +71,7 @@ pub use self::{
     party::{KnownParty, PartyFault},
     policies::{Policies, PolicyInForce},
     registration::{KnownApplication, RegistrationFault, RegistrationParts},
+    vault::{SealFault, Sealed},
 };
 use self::{
     act::{Turns, folded},
@@ -79,6 +82,7 @@ use self::{
     notices::NoticeKey,
     ocsp::Responders,
     token::{FIRST_USE_STEP, FirstUse},
+    vault::Vault,
 };
 pub(crate) use self::{
     notary::{JournalQuery, OfficersWord, line as journal_line},
@@ -186,6 +190,8 @@ pub struct ServiceParts {
     pub notices: Option<NoticeParts>,
     /// What the notary rests on; `None` for a service that is none.
     pub notary: Option<NotaryParts>,
+    /// Wraps the keys of documents that are kept; `None` for a service that keeps none.
+    pub key_wrap: Option<Arc<dyn KeyWrap>>,
 }
 
 /// What the operator says of its practice, as Markdown.
@@ -249,6 +255,7 @@ pub struct Service {
     pub(crate) statements: Statements,
     pub(crate) notices: Option<NoticeKey>,
     pub(crate) notary: Option<Notary>,
+    vault: Option<Vault>,
     /// True once the ledger says so of all of them.
     policies_in_force: AtomicBool,
 }
@@ -283,6 +290,17 @@ pub enum ServiceFault {
     /// No randomness.
     #[error(transparent)]
     Entropy(#[from] semper_ttp::crypto::EntropyFault),
+    /// A key that another one stands in for.
+    #[error(
+        "the key {key} is not the one whose making entry {made_at} tells of: bring back its file from a backup of keys/; what is \
+         kept sealed opens with no other"
+    )]
+    OtherKey {
+        /// Which.
+        key: KeyId,
+        /// The entry of its making.
+        made_at: u64,
+    },
     /// Whoever decided by a policy that the ledger does not know could deny it later.
     #[error("the policies of this start are not in the ledger yet")]
     Policies,
@@ -302,7 +320,17 @@ impl Service {
         let ServiceParts { ledger, endpoints, authorities, time, entropy, metrics, quota, .. } = parts;
         let ServiceParts { witnesses, checkpoints, policy_hash, description, base_url, .. } = parts;
         let ServiceParts {
-            responders, subject, test, registration, keys, policies, statements, notices, notary, ..
+            responders,
+            subject,
+            test,
+            registration,
+            keys,
+            policies,
+            statements,
+            notices,
+            notary,
+            key_wrap,
+            ..
         } = parts;
         let responders = Responders::new(&authorities, responders, subject);
         let test_policy = TEST_POLICY.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn()).filter(|_| test);
@@ -352,12 +380,14 @@ impl Service {
             statements,
             notices: notices.map(NoticeKey::from),
             notary: notary.map(Notary::from),
+            vault: key_wrap.map(Vault::from),
             policies_in_force: AtomicBool::new(false),
         });
         service.load_open_applications()?;
         service.load_lists()?;
         service.load_revoked_cas()?;
         service.load_revoked_units()?;
+        service.check_wrapping_key()?;
         Ok(service)
     }
 

@@ -446,6 +446,7 @@ fn service(
         statements: Statements::default(),
         notices: None,
         notary: None,
+        key_wrap: None,
         registration: RegistrationParts::default(),
     });
     let service = service.expect("a service");

@@ -164,7 +164,7 @@ pub enum RotationFault {
     #[error("this service keeps no keys")]
     NoStore,
     /// A key that verifiers were given with the ledger itself, or none of ours.
-    #[error("the key {} is not rotated", .0.name())]
+    #[error("the key {} is not rotated{}", .0.name(), why_not(*.0))]
     NotRotated(KeyPurpose),
     /// There is no key of this purpose to follow.
     #[error("there is no key {} in use", .0.name())]
@@ -201,6 +201,13 @@ pub enum RotationFault {
     /// The service itself.
     #[error(transparent)]
     Fault(#[from] ServiceFault),
+}
+
+const fn why_not(purpose: KeyPurpose) -> &'static str {
+    match purpose {
+        KeyPurpose::ArchiveKek => ": all that it wrapped would have to be wrapped anew, which this version does not do",
+        _ => "",
+    }
 }
 
 impl From<Repetition> for RotationFault {

@@ -226,7 +226,7 @@ impl Service {
     pub fn record_notice_key(&self) -> Result<(), ServiceFault> {
         let Some(key) = &self.notices else { return Ok(()) };
         let (id, signer) = key.current();
-        self.record_key_made(id, signer.spki_der(), self.ledger_now()?)
+        self.record_key_made(id, Digest::of(signer.spki_der()), self.ledger_now()?)
     }
 
     /// Signs with this key from now on.

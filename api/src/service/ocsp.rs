@@ -362,7 +362,7 @@ impl Service {
             let why = format!("{} was compromised: another key has to follow it (semper keys rotate)", of.key);
             return Err(ServiceFault::Responder(why));
         }
-        self.record_key_made(of.key, of.signer.spki_der(), now)?;
+        self.record_key_made(of.key, Digest::of(of.signer.spki_der()), now)?;
         let certificate = match self.newest_responder_certificate(of)? {
             Some(certificate) if is_enough(&certificate) => certificate,
             _ if issues => self.issue_responder_certificate(of)?,
@@ -445,12 +445,12 @@ impl Service {
     }
 
     /// The entry of a key that was made after `semper init`.
-    pub(super) fn record_key_made(&self, key: KeyId, spki_der: &[u8], now: Timestamp) -> Result<(), ServiceFault> {
+    pub(super) fn record_key_made(&self, key: KeyId, public_key: Digest, now: Timestamp) -> Result<(), ServiceFault> {
         let history = Aggregate::of_key(key);
         if self.reader().last_step(&history.0)?.is_some() {
             return Ok(());
         }
-        let made = OpsFact::KeyMade { key, public_key: Digest::of(spki_der) };
+        let made = OpsFact::KeyMade { key, public_key };
         let envelope = self.envelope(history, 0, now, &[])?;
         self.ledger.append(Commit::one(now.millis(), draft(&made.into_fact(&envelope), None)))?;
         Ok(())

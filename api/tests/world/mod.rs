@@ -40,12 +40,13 @@ use semper_ttp::{
         profile::Profile,
     },
     clock::{Health, State},
-    crypto::{Entropy, LogSigner, LogVerifier, OsEntropy, SignError, SignatureAlgorithm, Signer, SoftKey},
+    crypto::{Entropy, LogSigner, LogVerifier, OsEntropy, SecretKey, SignError, SignatureAlgorithm, Signer, SoftKey},
     digest::{Digest, ImprintAlgorithm},
     evidence::{KeyId, KeyPurpose},
     notary::{ActType, dvcs::Accepted},
     time::Timestamp,
     timestamp::ClockVerdict,
+    vault::{KeyWrap, SoftKek},
     x509::{Certificate, Period},
 };
 
@@ -95,6 +96,8 @@ pub(crate) struct Disk {
     keys: [Arc<SoftKey>; 2],
     /// The notary's: of acts, of data validation certificates.
     notary: [Arc<SoftKey>; 2],
+    /// Wraps the keys of documents.
+    key_wrap: Arc<dyn KeyWrap>,
 }
 
 impl Disk {
@@ -102,7 +105,13 @@ impl Disk {
         let key = |algorithm| Arc::new(SoftKey::generate(algorithm).unwrap());
         let keys = [key(SignatureAlgorithm::Ed25519), key(SignatureAlgorithm::EcdsaP256Sha256)];
         let notary = [(); 2].map(|()| key(SignatureAlgorithm::EcdsaP256Sha256));
-        let disk = Self { store: MemoryStore::default(), anchor: MemoryAnchor::default(), keys, notary };
+        let disk = Self {
+            store: MemoryStore::default(),
+            anchor: MemoryAnchor::default(),
+            keys,
+            notary,
+            key_wrap: wrapping_key(),
+        };
         create(&disk.store, &disk.anchor, disk.log_keys().identity()).unwrap();
         disk
     }
@@ -132,6 +141,13 @@ impl Disk {
         };
         completion.run().unwrap();
         Self { store: backup, ..self }
+    }
+
+    /// As if the file of the key that wraps others had been lost, and another one made.
+    pub(crate) fn with_another_wrapping_key(&self) -> Self {
+        let Self { store, anchor, keys, notary, .. } = self;
+        let (store, anchor) = (store.clone(), anchor.clone());
+        Self { store, anchor, keys: keys.clone(), notary: notary.clone(), key_wrap: wrapping_key() }
     }
 
     pub(crate) fn ledger(&self, now: &Arc<Now>) -> Ledger {
@@ -315,6 +331,12 @@ impl Pki {
         service
     }
 
+    /// Why a service does not start, if it does not.
+    pub(crate) fn refusal(&self, disk: &Disk, now: &Arc<Now>) -> Option<String> {
+        let parts = parts(disk, now, self.authorities(0), self.responders(), Policies::builtin());
+        Service::new(parts).err().map(|fault| fault.to_string())
+    }
+
     fn responders(&self) -> Vec<ResponderKey> {
         let key = KeyId::new(KeyPurpose::OcspParty, 1);
         vec![ResponderKey { authority: Authority::Party, key, signer: self.responder_key.clone() }]
@@ -390,7 +412,13 @@ fn parts(
             networks: Networks::default(),
         }),
         notary: Some(notary(disk)),
+        key_wrap: Some(disk.key_wrap.clone()),
     }
+}
+
+fn wrapping_key() -> Arc<dyn KeyWrap> {
+    let key = SecretKey::generate(&OsEntropy).unwrap();
+    Arc::new(SoftKek::new(KeyId::new(KeyPurpose::ArchiveKek, 1), key).unwrap())
 }
 
 fn notary(disk: &Disk) -> NotaryParts {

@@ -120,6 +120,7 @@ fn service_in(data: &Path) -> Result<Arc<Service>, Failed> {
         statements: Statements::default(),
         notices: None,
         notary: None,
+        key_wrap: None,
     })?;
     service.record_policies()?;
     Ok(service)

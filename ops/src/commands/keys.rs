@@ -55,6 +55,7 @@ fn list(args: &cli::KeysList, json: bool) -> Result<(), Failed> {
             "ended" => format!("ended {}", key["ended"].as_str().unwrap_or(text(key, "not_after"))),
             "in_use" => format!("in use{until}"),
             "signs_lists" => format!("signs lists{until}"),
+            "wraps_keys" => "wraps the keys of the documents that are kept sealed".to_owned(),
             "offline" => "kept offline".to_owned(),
             "waits_for_root" => "waits for the root: semper keys request, sign, import".to_owned(),
             other => other.to_owned(),

@@ -204,6 +204,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         policies,
         statements,
         notices: notices::parts(loaded.notices, &config),
+        key_wrap: loaded.key_wrap,
         notary: notary::parts(loaded.notary, &config, &loaded.identity.public_url)?,
     })
     .map_err(|error| Failed::fault(&error))?;

@@ -48,6 +48,7 @@ const fn sessions_default() -> u32 {
 /// Keys that cannot lie in a token, and why.
 fn cannot_be_kept(purpose: KeyPurpose) -> Option<&'static str> {
     match purpose {
+        KeyPurpose::ArchiveKek => Some("it is symmetric, and this version asks tokens for signatures only"),
         KeyPurpose::Tls => Some("libssl wants the key of the HTTPS listener in memory"),
         KeyPurpose::LogNote
         | KeyPurpose::LogReceipt
@@ -69,7 +70,6 @@ fn cannot_be_kept(purpose: KeyPurpose) -> Option<&'static str> {
         | KeyPurpose::DisputeVerdict
         | KeyPurpose::ArchiveReport
         | KeyPurpose::BundleSeal
-        | KeyPurpose::ArchiveKek
         | KeyPurpose::Backup
         | KeyPurpose::StoreHmac => Some("this version makes no such key"),
     }
@@ -186,7 +186,8 @@ mod tests {
             ("stores = { tsu-ec = \"main\" }".to_owned(), "there is no keys.tokens.main"),
             (good.replace("tsu-ec", "tsu-dsa"), "\"tsu-dsa\" is no key"),
             (good.replace("tsu-ec", "tls"), "tls cannot lie in a token: libssl"),
-            (good.replace("tsu-ec", "archive-kek"), "this version makes no such key"),
+            (good.replace("tsu-ec", "bundle-seal"), "this version makes no such key"),
+            (good.replace("tsu-ec", "archive-kek"), "archive-kek cannot lie in a token: it is symmetric"),
             (good.replace("label = \"semper\"\n", ""), "either label or serial"),
             (good.replace("label", "serial = \"1\"\nlabel"), "either label or serial"),
             (good.replace("pin_env = \"SEMPER_PIN\"", ""), "either pin_file or pin_env"),

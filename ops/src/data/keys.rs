@@ -1,7 +1,7 @@
 //! Private keys: in files, encrypted and closed to everybody else, or in a PKCS#11 token.
 //!
 //! ```text
-//! keys/ <id>.p8      a private key, encrypted
+//! keys/ <id>.p8      a private key, encrypted; of archive-kek a symmetric one
 //!       <id>.p11     a key in a token: which token, by its name in the settings, and the public half by which it is found
 //!       <id>.making  only while a key is made in a token, or when that did not end: the CKA_ID that it would have
 //! ```
@@ -17,9 +17,11 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use semper_api::hsm::{HsmFault, Token, TokenName, TokenSettings};
 use semper_ttp::crypto::{
-    Entropy, KeyFileFault, Passphrase, SignatureAlgorithm, Signer, SoftKey, open_key_pem, seal_key_pem,
+    Entropy, KeyFileFault, Passphrase, SecretKey, SignatureAlgorithm, Signer, SoftKey, open_key_pem, open_secret_pem,
+    seal_key_pem, seal_secret_pem,
 };
 use semper_ttp::evidence::{KeyId, KeyPurpose};
+use semper_ttp::vault::{KeyWrap, SoftKek};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 
@@ -138,6 +140,31 @@ impl Custody {
         files::replace(&self.folder.key_in_token(id), 0o600, &json(&held))?;
         files::remove(&self.folder.key_being_made(id))?;
         Ok(Arc::new(signer))
+    }
+
+    /// Makes a symmetric key, always in a file. It is there for good when this returns.
+    ///
+    /// # Errors
+    /// The disk, libcrypto; there is a key of this name.
+    pub(crate) fn make_secret(&self, id: KeyId, entropy: &dyn Entropy) -> Result<(), DataError> {
+        if self.folder.has_key(id) {
+            return Err(DataError::Unfit { path: self.folder.key_file(id), reason: "is there already".to_owned() });
+        }
+        let key = SecretKey::generate(entropy)?;
+        let pem = seal_secret_pem(&key, &self.passphrase, entropy).map_err(|fault| DataError::Key { id, fault })?;
+        files::replace(&self.folder.key_file(id), 0o600, pem.as_bytes())
+    }
+
+    /// The newest key that wraps others, if there is one.
+    ///
+    /// # Errors
+    /// [`DataError::KeyReadable`], [`DataError::Key`].
+    pub(crate) fn newest_wrapping(&self) -> Result<Option<Arc<dyn KeyWrap>>, DataError> {
+        let Some(id) = self.folder.key_ids(KeyPurpose::ArchiveKek)?.pop() else { return Ok(None) };
+        let pem = read_closed(&self.folder.key_file(id))?;
+        let opened = open_secret_pem(&String::from_utf8_lossy(&pem), &self.passphrase);
+        let kek = opened.and_then(|key| Ok(SoftKek::new(id, key)?)).map_err(|fault| DataError::Key { id, fault })?;
+        Ok(Some(Arc::new(kek)))
     }
 
     /// Writes a key into its file, encrypted.

@@ -16,6 +16,7 @@ use semper_ttp::ca::{Authority, CaId};
 use semper_ttp::crypto::{Entropy, LogSigner, PublicKey, SignatureAlgorithm, Signer, Verifier as _};
 use semper_ttp::evidence::{KeyId, KeyPurpose};
 use semper_ttp::timestamp::Tsu;
+use semper_ttp::vault::KeyWrap;
 use semper_ttp::x509::Certificate;
 
 use super::{Custody, DataError, DataFolder, files, keys};
@@ -37,6 +38,8 @@ pub(crate) struct Loaded {
     pub(crate) notices: Option<(KeyId, Arc<dyn Signer>)>,
     /// The notary's keys; `None` in a folder that has none.
     pub(crate) notary: Option<NotaryKeys>,
+    /// Wraps the keys of documents; `None` in a folder that keeps none.
+    pub(crate) key_wrap: Option<Arc<dyn KeyWrap>>,
     pub(crate) store: Arc<RocksStore>,
     pub(crate) anchor: Arc<FileAnchor>,
 }
@@ -51,6 +54,7 @@ pub(crate) struct Opened {
     pub(crate) https: Option<Https>,
     pub(crate) notices: Option<(KeyId, Arc<dyn Signer>)>,
     pub(crate) notary: Option<NotaryKeys>,
+    pub(crate) key_wrap: Option<Arc<dyn KeyWrap>>,
 }
 
 /// A key with its name.
@@ -98,10 +102,22 @@ impl DataFolder {
         custody: &Custody,
         further: impl FnOnce(&Reader) -> Result<(), DataError>,
     ) -> Result<Loaded, DataError> {
-        let Opened { identity, log_keys, authorities, responders, units, https, notices, notary } =
+        let Opened { identity, log_keys, authorities, responders, units, https, notices, notary, key_wrap } =
             self.open_keys(config, custody)?;
         let (store, anchor) = self.open_storage(&config.ledger, log_keys.identity(), further)?;
-        Ok(Loaded { identity, log_keys, authorities, responders, units, https, notices, notary, store, anchor })
+        Ok(Loaded {
+            identity,
+            log_keys,
+            authorities,
+            responders,
+            units,
+            https,
+            notices,
+            notary,
+            key_wrap,
+            store,
+            anchor,
+        })
     }
 
     /// Keys and certificates.
@@ -128,7 +144,8 @@ impl DataFolder {
         let act = newest_if_any(custody, KeyPurpose::NotaryAct)?;
         let notary = act.zip(newest_if_any(custody, KeyPurpose::NotaryDvcs)?);
         let notary = notary.map(|(act, dvcs)| NotaryKeys { act, dvcs });
-        Ok(Opened { identity, log_keys, authorities, responders, units, https, notices, notary })
+        let key_wrap = custody.newest_wrapping()?;
+        Ok(Opened { identity, log_keys, authorities, responders, units, https, notices, notary, key_wrap })
     }
 
     /// The keys of a purpose that have a certificate, by their generations, the newest last. One without is of a rotation that did
@@ -257,6 +274,9 @@ impl DataFolder {
             if self.key_ids(purpose)?.is_empty() {
                 custody.make(KeyId::new(purpose, 1), algorithm, entropy)?;
             }
+        }
+        if config.notary.enabled && self.key_ids(KeyPurpose::ArchiveKek)?.is_empty() {
+            custody.make_secret(KeyId::new(KeyPurpose::ArchiveKek, 1), entropy)?;
         }
         Ok(())
     }

@@ -45,7 +45,7 @@ codes! {
         ArchiveReport = 16 "archive-report",
         /// Seals court bundles.
         BundleSeal = 17 "bundle-seal",
-        /// Wraps the archive's object keys.
+        /// Wraps the keys of what is kept sealed.
         ArchiveKek = 18 "archive-kek",
         /// Encrypts backups.
         Backup = 19 "backup",

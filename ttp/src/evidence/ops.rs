@@ -12,7 +12,8 @@ pub enum OpsFact {
     KeyMade {
         /// Which.
         key: KeyId,
-        /// SHA-256 of its SubjectPublicKeyInfo DER; of the raw public key for a key without one.
+        /// SHA-256 of its SubjectPublicKeyInfo DER; of the raw public key for a key without one; of a symmetric key its check
+        /// value (`vault::KeyWrap::check_value`).
         public_key: Digest,
     },
     /// A key was used for the first time. Body `[purpose, generation]`.

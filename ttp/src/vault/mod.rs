@@ -93,6 +93,9 @@ impl Object {
     }
 }
 
+/// What was sealed, wiped when dropped.
+pub type Content = Zeroizing<Vec<u8>>;
+
 /// Why a document was not sealed or not opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum VaultFault {

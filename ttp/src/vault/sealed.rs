@@ -21,7 +21,7 @@
 
 use zeroize::Zeroizing;
 
-use super::{DataKey, DataKeyId, Object, VaultFault};
+use super::{Content, DataKey, DataKeyId, Object, VaultFault};
 use crate::crypto::{CryptoFault, Entropy, GCM_NONCE_BYTES, GCM_TAG_BYTES, gcm_open, gcm_seal, hmac_sha256};
 
 /// Octets of content in every chunk but the last.
@@ -95,7 +95,7 @@ pub fn seal(content: &[u8], key: &DataKey, object: Object, entropy: &dyn Entropy
 ///
 /// # Errors
 /// [`VaultFault::NotSealed`], [`VaultFault::OtherKey`], [`VaultFault::Damaged`]; libcrypto.
-pub fn open(sealed: Vec<u8>, key: &DataKey, object: Object) -> Result<Zeroizing<Vec<u8>>, VaultFault> {
+pub fn open(sealed: Vec<u8>, key: &DataKey, object: Object) -> Result<Content, VaultFault> {
     let mut octets = Zeroizing::new(sealed);
     let (id, prefix) = read_header(&octets).ok_or(VaultFault::NotSealed)?;
     if id != key.id {

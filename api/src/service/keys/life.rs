@@ -27,6 +27,8 @@ pub enum KeyStanding {
     InUse,
     /// It certifies nobody: it signs lists, and of a CA that was taken over what OCSP answers.
     SignsLists,
+    /// It wraps the keys of documents that are kept.
+    WrapsKeys,
     /// It is the root's, and not here.
     Offline,
     /// The certificate of this CA is still to come, from the offline root.
@@ -46,6 +48,7 @@ impl KeyStanding {
         match self {
             Self::InUse => "in_use",
             Self::SignsLists => "signs_lists",
+            Self::WrapsKeys => "wraps_keys",
             Self::Offline => "offline",
             Self::WaitsForRoot => "waits_for_root",
             Self::Revoked => "revoked",
@@ -66,7 +69,7 @@ impl KeyStanding {
 pub struct KnownKey {
     /// Which.
     pub key: KeyId,
-    /// SHA-256 of its SubjectPublicKeyInfo.
+    /// SHA-256 of its SubjectPublicKeyInfo; of a symmetric key its check value.
     pub public_key: Digest,
     /// When it was made.
     pub made: Timestamp,
@@ -107,6 +110,7 @@ impl Service {
                     _ if one.ended.is_some() => KeyStanding::Ended,
                     Some(authority) => self.standing_of_authority(CaId { authority, generation: one.key.generation }),
                     None if is_closed(one.key) => KeyStanding::Revoked,
+                    None if *purpose == KeyPurpose::ArchiveKek => KeyStanding::WrapsKeys,
                     None if Some(one.key.generation) == newest => KeyStanding::InUse,
                     None => KeyStanding::Followed,
                 };
@@ -130,7 +134,7 @@ impl Service {
         }
     }
 
-    fn known_key(&self, key: KeyId) -> Result<Option<KnownKey>, ServiceFault> {
+    pub(in super::super) fn known_key(&self, key: KeyId) -> Result<Option<KnownKey>, ServiceFault> {
         let history = Aggregate::of_key(key);
         let Some(made_at) = self.reader().step_index(&history.0, 0)? else { return Ok(None) };
         let mut known = None;

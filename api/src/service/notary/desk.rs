@@ -97,7 +97,7 @@ impl Service {
                 continue;
             }
             let Some((key, signer)) = notary.desks.current(purpose) else { continue };
-            self.record_key_made(key, signer.spki_der(), self.ledger_now()?)?;
+            self.record_key_made(key, Digest::of(signer.spki_der()), self.ledger_now()?)?;
             let certificate = match self.certificate_of(&Digest::of(signer.spki_der()), Kind::Notary)? {
                 Some(certificate) => certificate,
                 None => self.issue(&self.wanted_of_notary(key, &*signer)?)?.certificate,

@@ -18,14 +18,18 @@ use semper_ledger::store::{Direction, Fault, Read, Table, keys, read, scan};
 use semper_ledger::tile::bundle_entries;
 use semper_ttp::asn1::{oid, pem};
 use semper_ttp::ca::Authority;
-use semper_ttp::crypto::{Passphrase, Signer, open_key_pem, p256_point};
+use semper_ttp::crypto::{Passphrase, Signer, open_key_pem, open_secret_pem, p256_point};
 use semper_ttp::digest::Digest;
-use semper_ttp::evidence::{Aggregate, Fact, Genesis, KeyId, OpsFact, Recorded};
+use semper_ttp::evidence::{Aggregate, Fact, Genesis, KeyId, KeyPurpose, OpsFact, Recorded};
+use semper_ttp::vault::{DataKeyId, KeyWrap as _, SoftKek, WrapFault};
 use semper_ttp::verify::LedgerPromise;
 use semper_ttp::x509::Certificate;
 
 use crate::config::{Config, Identity};
 use crate::data::{DataError, DataFolder, NOTICES, read_genesis};
+
+/// Data keys that do not open of which this many are told.
+const SHUT_MAX: usize = 10;
 
 /// PEM label of an encrypted PKCS#8 key (RFC 7468 §11).
 const KEY_LABEL: &str = "ENCRYPTED PRIVATE KEY";
@@ -283,6 +287,17 @@ impl Check<'_> {
                 self.wrong(&file, "it is not an encrypted key as semper init writes it");
                 continue;
             }
+            if id.purpose == KeyPurpose::ArchiveKek {
+                let kek = open_secret_pem(&text, &passphrase).and_then(|key| Ok(SoftKek::new(id, key)?));
+                match kek {
+                    Err(fault) => shut.push((file, fault.to_string())),
+                    Ok(kek) => {
+                        opened += 1;
+                        self.wrapping_key(&file, &kek, due);
+                    }
+                }
+                continue;
+            }
             match open_key_pem(&text, &passphrase) {
                 Err(fault) => {
                     shut.push((file, fault.to_string()));
@@ -317,6 +332,25 @@ impl Check<'_> {
             self.tell(grade, &file, why);
         }
         opened > 0
+    }
+
+    /// It is the key whose making the ledger records, and every data key that it wrapped opens.
+    fn wrapping_key(&mut self, file: &str, kek: &SoftKek, due: Digest) {
+        if kek.check_value() != due {
+            return self.wrong(file, "it is not the key whose making the ledger records");
+        }
+        let mut shut = Vec::new();
+        // Rows that do not read are told where rows are walked.
+        let _ = scan::<_, Fault>(self.store, Table::Key, &[], Direction::Up, |key, row| {
+            if let (Ok(id), Some((_, wrapped))) = (key.try_into(), row.split_first_chunk::<8>()) {
+                match kek.unwrap(DataKeyId(id), wrapped) {
+                    Ok(_) | Err(WrapFault::OtherKey { .. }) => {}
+                    Err(fault) => shut.push(format!("the data key {} does not open: {fault}", DataKeyId(id))),
+                }
+            }
+            Ok(if shut.len() < SHUT_MAX { ControlFlow::Continue(()) } else { ControlFlow::Break(()) })
+        });
+        shut.into_iter().for_each(|what| self.wrong(file, what));
     }
 
     /// SHA-256 of the public key, as the first fact of the key's history names it.
