@@ -404,12 +404,14 @@ fn committed_bytes_are_never_overwritten_with_others() {
 
 #[test]
 fn state_counts_as_bytes_that_wait() {
-    let plain = request(0, 0);
-    let snapshot = super::RoleRow::Snapshot { aggregate: [0; 32], bytes: vec![0; 5_000] };
-    let counter = super::RoleRow::Counter { name: "serial", at_least: 1 };
+    let plain = Commit { rows: Vec::new(), ..request(0, 0) };
+    let snapshot = RoleRow::Snapshot { aggregate: [0; 32], bytes: vec![0; 5_000] };
+    let counter = RoleRow::Counter { name: "serial", at_least: 1 };
+    let key = RoleRow::Key { draft: 0, id: [0; 16], wrapped: vec![0; 65] };
     let with = |rows| Commit { rows, ..plain.clone() }.bytes();
     assert!(with(vec![snapshot.clone(), snapshot]) >= plain.bytes() + 10_000);
     assert!(with(vec![counter]) > plain.bytes());
+    assert!(with(vec![key]) > plain.bytes() + 65);
 }
 
 #[test]
