@@ -14,7 +14,7 @@ use semper_ledger::note::{NoteSigner, VerifierKey};
 use semper_ledger::sequencer::{Clock, Commit, LogKeys, RoleRow, SequencerSettings};
 use semper_ledger::store::rocks::{RocksSettings, RocksStore};
 use semper_ledger::store::{Batch, Store as _, Table, read};
-use semper_tests::server::Data;
+use semper_tests::server::{Data, Finished, Server, run};
 use semper_tests::vault::{Vault, anchor_of};
 use semper_ttp::crypto::{LogSigner, LogVerifier, OsEntropy, Passphrase, open_key_pem, open_secret_pem};
 use semper_ttp::digest::Digest;
@@ -109,6 +109,13 @@ fn opened(data: &Path, n: u8, (entry, key): (u64, KeyRef)) -> Vec<u8> {
     open(artefact, &key, object(n)).expect("the document opens").to_vec()
 }
 
+/// `semper keys` as the operator.
+fn keys(server: &Server, words: &[&str]) -> Finished {
+    let identity = server.dir().join("people/operator.p12");
+    let (url, identity) = (format!("https://{}", server.https()), identity.to_str().expect("UTF-8").to_owned());
+    run(&[&["keys"], words, &["--url", &url, "--identity", &identity]].concat())
+}
+
 /// Changes a row of a store that nobody has.
 fn change(data: &Path, change: impl FnOnce(&mut Batch)) {
     let store = RocksStore::open(&data.join("store"), &RocksSettings::default()).expect("the store");
@@ -175,7 +182,13 @@ fn what_is_sealed_is_checked_copied_and_restored() {
 fn a_wrapping_key_is_not_made_twice() {
     let data = Data::own();
     data.set("notary.enabled", "true").set("notary.dvcs_policy", "\"1.3.6.1.5.5.7.13.1\"");
-    drop(data.serve().stop());
+    let server = data.serve();
+    let listed = keys(&server, &["list"]).expect(0).stdout.clone();
+    let line = listed.lines().find(|line| line.starts_with("archive-kek.1 ")).unwrap_or_default();
+    assert!(line.ends_with("wraps the keys of the documents that are kept sealed"), "{listed}");
+    let refused = keys(&server, &["rotate", "archive-kek"]).expect(64).stderr.clone();
+    assert!(refused.contains("would have to be wrapped anew"), "{refused}");
+    drop(server.stop());
     let file = data.path().join("keys/archive-kek.1.p8");
     let pem = fs::read(&file).expect("its file");
     fs::remove_file(&file).expect("removed");
@@ -183,6 +196,7 @@ fn a_wrapping_key_is_not_made_twice() {
     assert!(refused.contains("archive-kek.1 is not the one whose making entry"), "{refused}");
     data.fsck().expect(1);
     fs::write(&file, pem).expect("brought back");
+    data.audit().expect(0);
     data.serve_to_the_end(&["--check"]).expect(0);
     data.fsck().expect(0);
 }
