@@ -25,13 +25,17 @@ pub struct Bouncy {
 }
 
 impl Bouncy {
-    /// Makes requests of all services: about `document`, about the same signed by `requester`, and about the requester's certificate.
+    /// Makes requests of all services: about `document`, about the same signed by `requester`, and about the requester's certificate. What
+    /// asks for a moment asks about `time`, seconds since 1970, or about none.
     ///
     /// # Panics
     /// BouncyCastle is not there, or makes none.
     #[must_use]
-    pub fn new(document: &[u8], requester: &Holder) -> Self {
+    pub fn new(document: &[u8], requester: &Holder, time: Option<u64>) -> Self {
         let bouncy = Self { work: tempfile::tempdir().expect("a temporary folder") };
+        if let Some(time) = time {
+            bouncy.write("time", time.to_string().as_bytes());
+        }
         bouncy.write("document", document);
         bouncy.write("document.p7s", &signed(document, requester));
         bouncy.write("target.pem", pem::encode("CERTIFICATE", requester.certificate.der()).as_bytes());

@@ -2,11 +2,13 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use serde_json::Value;
 
 use crate::process::{Finished, run};
 use crate::server::{Data, Server};
+use crate::strangers::{run as judge, text};
 
 /// The server, and a folder for what its users keep.
 pub struct World {
@@ -102,6 +104,21 @@ impl World {
     #[must_use]
     pub fn member(&self, member: &Member, args: &[&str]) -> Finished {
         self.run(args, &member.p12("party-auth"))
+    }
+
+    /// The answer to a request of RFC 3029.
+    ///
+    /// # Panics
+    /// There is none.
+    #[must_use]
+    pub fn dvcs(&self, request: &[u8]) -> Vec<u8> {
+        let (asked, answer) = (self.file("request", request), self.path("answer"));
+        let mut curl = Command::new("curl");
+        curl.args(["-sS", "--fail", "--cacert"]).arg(self.server.trust().join("root.pem"));
+        curl.args(["-H", "content-type: application/dvcs", "--data-binary", &format!("@{asked}"), "-o"]).arg(&answer);
+        let output = judge(curl.arg(format!("https://{}/dvcs", self.server.https())));
+        assert!(output.status.success(), "{}", text(&output));
+        fs::read(answer).expect("an answer")
     }
 
     /// A party that was registered, with a key to sign and one to log in.

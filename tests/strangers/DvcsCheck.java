@@ -71,7 +71,8 @@ import org.bouncycastle.operator.jcajce.JcaDigestCalculatorProviderBuilder;
 /**
  * BouncyCastle as a peer in data validation (RFC 3029). A single-file program to run with bcpkix, bcprov and bcutil in the class path:
  *
- * requests DIR      makes requests of all four services, bare and signed by requester.pem, and with every field
+ * requests DIR      makes requests of all four services, bare and signed by requester.pem, and with every field; vsd asks about the moment
+ *                   in the file time, seconds since 1970, if it is there
  * check RES REQ...  reads each response with its request and prints what it found
  * answer DIR        makes a certificate for each request in DIR, signed by notary.pem
  */
@@ -101,8 +102,10 @@ public final class DvcsCheck {
         byte[] document = Files.readAllBytes(folder.resolve("document"));
         CMSSignedData signedDocument = new CMSSignedData(Files.readAllBytes(folder.resolve("document.p7s")));
         X509CertificateHolder target = new JcaX509CertificateHolder(certificates(folder, "target.pem").get(0));
+        Path moment = folder.resolve("time");
+        Date time = Files.exists(moment) ? new Date(1000 * Long.parseLong(Files.readString(moment))) : null;
         for (String service : SERVICES) {
-            DVCSRequest request = request(service, document, signedDocument, target);
+            DVCSRequest request = request(service, document, signedDocument, target, time);
             // Not "DER": as the library writes it by itself.
             write(folder, service + ".req", new ContentInfo(request.getContentType(), request.getContent()).getEncoded());
             SignedDVCSMessageGenerator generator = new SignedDVCSMessageGenerator(signer(folder, "requester"));
@@ -112,7 +115,8 @@ public final class DvcsCheck {
     }
 
     private static DVCSRequest request(
-        String service, byte[] document, CMSSignedData signedDocument, X509CertificateHolder target) throws Exception {
+        String service, byte[] document, CMSSignedData signedDocument, X509CertificateHolder target, Date time)
+        throws Exception {
         switch (service) {
             case "ccpd" -> {
                 CCPDRequestBuilder builder = new CCPDRequestBuilder();
@@ -128,7 +132,9 @@ public final class DvcsCheck {
             case "vsd" -> {
                 VSDRequestBuilder builder = new VSDRequestBuilder();
                 builder.setNonce(NONCE);
-                builder.setRequestTime(new Date(1_772_366_400_000L));
+                if (time != null) {
+                    builder.setRequestTime(time);
+                }
                 return builder.build(signedDocument);
             }
             default -> {

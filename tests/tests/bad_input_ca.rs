@@ -55,7 +55,7 @@ fn mutate(dice: &mut Dice, good: &[u8]) -> Vec<u8> {
 /// The answer to a body that is longer than any may be. It is announced alone: the server does not read it, and closes.
 fn announced(mut connection: Connection, path: &str, media_type: &str) -> Response {
     let head =
-        format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: {media_type}\r\ncontent-length: 65537\r\n\r\n");
+        format!("POST {path} HTTP/1.1\r\nhost: a\r\ncontent-type: {media_type}\r\ncontent-length: 67108864\r\n\r\n");
     connection.send(head.as_bytes()).and_then(|()| connection.response(false)).expect("an answer")
 }
 

@@ -56,7 +56,7 @@ impl World {
         let chain = [ca.der().to_vec()];
         let signer = DvcSigner::load(id, key.algorithm(), key.spki_der(), notary.certificate.der(), &chain, root.der());
         let signer = signer.expect("a signer of DVCs");
-        let bouncy = Bouncy::new(DOCUMENT, &requester);
+        let bouncy = Bouncy::new(DOCUMENT, &requester, Some(1_772_366_400));
         let work = tempfile::tempdir().expect("a temporary folder");
         write_pem(work.path(), "root", root);
         Self { pki, notary, requester, signer, key, bouncy, work }

@@ -114,7 +114,7 @@ fn bouncy_castle_claims_and_openssl_verifies() {
     let pki = Pki::new(&PkiSettings::default());
     let profile = Profile::named("party-legal");
     let stranger = pki.issue(Authority::Party, &profile, private_key(KeyKind::EcdsaP256), Names::from(&subject("R")));
-    let bouncy = Bouncy::new(CONTRACT, &stranger);
+    let bouncy = Bouncy::new(CONTRACT, &stranger, None);
     let request = bouncy.request("ccpd", false);
     let (dvc, again) = (world.dvcs(&request), world.dvcs(&request));
     assert_ne!(dvc, again, "an unsigned request is no repetition");

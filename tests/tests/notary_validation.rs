@@ -19,9 +19,9 @@ const CONTRACT: &[u8] = b"The seller sells, and the buyer buys.";
 /// A party's key and certificate, for programs of others.
 fn holder(member: &Member) -> Holder {
     let p12 = fs::read(member.p12("party-legal")).expect("a .p12");
-    let passphrase = fs::read_to_string(member.p12("party-legal").with_extension("passphrase")).expect("its passphrase");
-    let parsed =
-        Pkcs12::from_der(&p12).and_then(|p12| p12.parse2(passphrase.trim_end())).expect("a .p12 that opens");
+    let passphrase =
+        fs::read_to_string(member.p12("party-legal").with_extension("passphrase")).expect("its passphrase");
+    let parsed = Pkcs12::from_der(&p12).and_then(|p12| p12.parse2(passphrase.trim_end())).expect("a .p12 that opens");
     let certificate = parsed.cert.expect("a certificate").to_der().expect("DER");
     let certificate = Certificate::from_der(&certificate).expect("a certificate that reads");
     Holder { key: parsed.pkey.expect("a key"), certificate }
@@ -41,7 +41,7 @@ fn what_is_validated_is_read_by_strangers() {
     let world = World::new();
     let party = world.registered("buyer");
     let holder = holder(&party);
-    let bouncy = Bouncy::new(CONTRACT, &holder);
+    let bouncy = Bouncy::new(CONTRACT, &holder, None);
     let ask = |service: &str, signed: bool| {
         let request = bouncy.request(service, signed);
         (world.dvcs(&request), request)

@@ -9,8 +9,8 @@
 mod act;
 mod desk;
 mod dvcs;
-mod extract;
 mod evidence;
+mod extract;
 mod find;
 mod journal;
 mod judging;

@@ -4,8 +4,8 @@
 //! documents come beside it and are not part of that. A requester sees its own acts, signers those that they are to sign, notary officers
 //! and auditors all of them.
 
-pub(super) mod journal;
 pub(super) mod evidence;
+pub(super) mod journal;
 
 use std::sync::Arc;
 

@@ -1,7 +1,7 @@
 //! `semper notary`: asking for acts, signing, and deciding about them, at a running service.
 
-mod journal;
 mod evidence;
+mod journal;
 mod officer;
 mod party;
 
