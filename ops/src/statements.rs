@@ -76,7 +76,8 @@ impl<'a> Known<'a> {
             let ids = folder.key_ids(purpose)?.into_iter().map(place);
             Ok((purpose, ids.collect::<Result<Vec<_>, DataError>>()?))
         };
-        let keys: Vec<_> = KEYS.into_iter().map(of_purpose).collect::<Result<_, DataError>>()?;
+        let of_notary = NOTARY_KEYS.into_iter().filter(|_| config.notary.enabled);
+        let keys: Vec<_> = KEYS.into_iter().chain(of_notary).map(of_purpose).collect::<Result<_, DataError>>()?;
         let own = keys.iter().any(|(purpose, ids)| *purpose == KeyPurpose::Tls && !ids.is_empty());
         let https = own || config.listen.https_certificate_path.is_some();
         Ok(Self { identity, config, policies, authorities, keys, https })
@@ -196,6 +197,9 @@ const KEYS: [KeyPurpose; 13] = [
     KeyPurpose::Tls,
     KeyPurpose::Webhook,
 ];
+
+/// Those of a notary.
+const NOTARY_KEYS: [KeyPurpose; 3] = [KeyPurpose::NotaryAct, KeyPurpose::NotaryDvcs, KeyPurpose::ArchiveKek];
 
 fn dotted(policy: &semper_ttp::asn1::ObjectIdentifier) -> String {
     policy.iter().map(u32::to_string).collect::<Vec<_>>().join(".")

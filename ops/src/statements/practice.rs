@@ -4,6 +4,8 @@ use std::fmt::Write as _;
 
 use semper_ttp::ca::Authority;
 use semper_ttp::ca::lint::LINT_VERSION;
+use semper_ttp::digest::Digest;
+use semper_ttp::notary::ActType;
 use semper_ttp::policy::roles::TrustedRole;
 
 use super::{Known, NOT_STATED, Place, span};
@@ -222,7 +224,30 @@ fn technical(known: &Known<'_>) -> String {
          asserts time is issued.\n\n",
         known.config.tsa.accuracy_ms
     );
+    if known.config.notary.enabled {
+        text.push_str(&notary(known));
+    }
     text
+}
+
+/// What is said of acts, where the service is a notary.
+fn notary(known: &Known<'_>) -> String {
+    let mut decided = known.config.notary.needs_person();
+    decided.insert(ActType::Copy);
+    let decided: Vec<_> = decided.iter().map(|act| act.name()).collect();
+    let with_token = match known.config.dvcs_policy_with_token() {
+        Some(policy) => format!("under {policy} a timestamp token tells their time"),
+        None => "none has its time from a timestamp token".to_owned(),
+    };
+    format!(
+        "### 6.9 Notarial acts\n\nActs are numbered without gaps, refused ones too, and each ends in a signed record of what was checked and \
+         what was not; the service claims no qualified status for them. An officer decides about these kinds: {}. Data validation \
+         certificates (RFC 3029) are issued under {}; {with_token}. Signatures are judged by the policy `validation` {} \
+         (`/v1/policies`).\n\n",
+        decided.join(", "),
+        known.config.dvcs_policy(),
+        Digest::of(known.policies.validation().document()),
+    )
 }
 
 fn profiles(known: &Known<'_>) -> String {

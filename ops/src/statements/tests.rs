@@ -109,6 +109,19 @@ fn what_is_disclosed_follows_the_same_settings() {
     }
 }
 
+/// What a notary does is stated where there is one, and only there.
+#[test]
+fn a_notary_is_stated() {
+    let (practice, _) = written(|_, _| ());
+    assert!(!practice.contains("Notarial acts") && !practice.contains("notary-act"), "{practice}");
+    let (practice, _) = written(|config, _| config.notary.enabled = true);
+    for text in
+        ["### 6.9 Notarial acts", "An officer decides about these kinds: copy, contract.", "`notary-act`: not with"]
+    {
+        assert!(practice.contains(text), "{text}\n{practice}");
+    }
+}
+
 /// Every profile in force is described, also one of the operator's, by the figures of its file; keys are where they are.
 #[test]
 fn profiles_and_keys_are_those_that_there_are() {

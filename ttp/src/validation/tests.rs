@@ -66,6 +66,7 @@ impl World {
             anchors: self.anchors.clone(),
             timestamps: Vec::new(),
             at: GEN_TIME.plus_secs(60),
+            now: None,
             policy: WITHOUT_REVOCATION.to_owned(),
         };
         change(&mut case);
@@ -76,7 +77,7 @@ impl World {
             material: &case.material,
             timestamps: &case.timestamps,
             at: case.at,
-            now: case.at,
+            now: case.now.unwrap_or(case.at),
             source: None,
             policy: &Policy::parse(case.policy.as_bytes()).unwrap(),
         };
@@ -93,6 +94,8 @@ struct Case {
     anchors: Vec<Arc<Anchor>>,
     timestamps: Vec<Vec<u8>>,
     at: Timestamp,
+    /// When it is judged; `at` if absent.
+    now: Option<Timestamp>,
     policy: String,
 }
 
@@ -214,6 +217,43 @@ fn encrypted_documents_are_not_judged() {
 }
 
 /// EN 319 102-1 §5.1: more validation data changes only what was INDETERMINATE.
+/// A moment in the past is asked about for itself, whatever came after it; of one at which nothing was valid nothing is said to be.
+#[test]
+fn a_past_moment_is_asked_about_later() {
+    let world = World::new();
+    let statement = world.statement();
+    let (then, now) = (GEN_TIME.plus_secs(60), GEN_TIME.plus_secs(3 * YEAR_SECS));
+    let report = world.judge(Subject::Jws(&statement), |case| (case.at, case.now) = (then, Some(now)));
+    assert_eq!(report.conclusion, Conclusion::PASSED);
+    assert_eq!((report.validation_time, report.judged_on, report.signatures[0].judged_at), (then, now, then));
+    let report = world.judge(Subject::Jws(&statement), |case| (case.at, case.now) = (now, Some(now)));
+    assert_eq!(report.conclusion.indication, Indication::Indeterminate);
+}
+
+#[test]
+fn subjects_are_known_by_their_octets() {
+    let recognised = |bytes: &[u8]| match Subject::recognise(bytes, None) {
+        Subject::Pdf(_) => "pdf",
+        Subject::Jws(_) => "jws",
+        Subject::Cms { .. } => "cms",
+        Subject::Certificates(_) => "certificates",
+    };
+    let late = [vec![b' '; 1_019], b"%PDF-".to_vec()].concat();
+    let too_late = [vec![b' '; 1_020], b"%PDF-".to_vec()].concat();
+    for (bytes, expected) in [
+        (&b"%PDF-1.7"[..], "pdf"),
+        (&late, "pdf"),
+        (&too_late, "cms"),
+        (b"eyJ.eyJ.sig-_", "jws"),
+        (b"eyJ.eyJ", "cms"),
+        (b"a.b.c.d", "cms"),
+        (b"\x30\x80", "cms"),
+        (b"", "cms"),
+    ] {
+        assert_eq!(recognised(bytes), expected, "{bytes:?}");
+    }
+}
+
 #[test]
 fn unrelated_material_changes_nothing() {
     let world = World::new();

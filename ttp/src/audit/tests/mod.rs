@@ -5,6 +5,7 @@ mod ca;
 mod certificates;
 mod frame;
 mod imported;
+mod notary;
 mod officer;
 mod party;
 mod policy;

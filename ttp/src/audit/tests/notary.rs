@@ -1,0 +1,251 @@
+//! A notary's journal: an honest one, and one fault at a time.
+
+use super::*;
+use crate::b64u::B64u;
+use crate::crypto::jose::{Algorithm, Key};
+use crate::crypto::{SignatureAlgorithm, Signer, SoftKey};
+use crate::evidence::{Envelope, NotaryKind};
+use crate::notary::{
+    ActType, Certify, Clocked, Expire, Journal, JournalEvent, JournalFact, JournalState, Open, Reason as Why,
+    RecordedAct, Service, Validate, Withdraw,
+};
+use crate::policy::person::Officer;
+use crate::role::{encode_snapshot, step};
+use crate::statement::act::ActRecorded;
+use crate::statement::act::tests::full;
+use crate::statement::{Common, Salt, Statement, Unsigned};
+use crate::timestamp::ClockVerdict;
+
+const REPORT: &[u8] = b"what was found";
+const REQUEST: &[u8] = b"what was asked";
+
+/// A journal, and what it is of.
+struct Office {
+    world: World,
+    state: JournalState,
+    seq: u64,
+    key: SoftKey,
+}
+
+fn somebody() -> Officer {
+    Officer::itself(testing::ec().tsu.certificate().digest())
+}
+
+fn document() -> Digest {
+    Digest::of(b"document")
+}
+
+impl Office {
+    fn new() -> Self {
+        let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        Self { world: World::lived(), state: JournalState::default(), seq: 0, key }
+    }
+
+    /// Decides an event and keeps its facts, each with its artefact.
+    fn act(&mut self, event: JournalEvent) {
+        self.act_with(event, |_| ());
+    }
+
+    /// The same, where the record of an act says something else.
+    fn act_with(&mut self, event: JournalEvent, change: impl Fn(&mut ActRecorded)) {
+        let now = GEN_TIME.plus_secs(90_010 + self.seq);
+        let (event_digest, salt, policy_hash) = (event.digest(), [5; 16], Digest::of(b"policy"));
+        let clocked = Clocked { event, clock: ClockVerdict::Synced };
+        let (facts, _) = step::<Journal>(&mut self.state, &clocked, now).unwrap();
+        for fact in facts {
+            let artefact = match &fact {
+                JournalFact::Recorded(recorded) => Some(self.record(recorded, &change)),
+                JournalFact::Reported { .. } => Some(REPORT.to_vec()),
+                JournalFact::Opened { .. } => Some(REQUEST.to_vec()),
+                JournalFact::Validated { number, .. } => Some(number.to_be_bytes().to_vec()),
+                JournalFact::Signed { .. } | JournalFact::Assigned { .. } => None,
+            };
+            let aggregate = Journal::aggregate();
+            let envelope = Envelope { aggregate, seq: self.seq, now, salt, policy_hash, event_digest };
+            let tags = fact.tag().into_iter().collect();
+            self.world.push(fact.into_fact(&envelope), artefact, tags);
+            self.seq += 1;
+        }
+        let snapshot = Snapshot { next_seq: self.seq, state: self.state.clone() };
+        self.world.snapshots.insert(Journal::aggregate(), encode_snapshot::<Journal>(&snapshot));
+    }
+
+    fn record(&self, recorded: &RecordedAct, change: &impl Fn(&mut ActRecorded)) -> Vec<u8> {
+        let thumbprint = Key::from_spki_der(self.key.spki_der()).unwrap().thumbprint();
+        let mut body = full(thumbprint);
+        body.act = recorded.id;
+        body.kind = recorded.act;
+        body.journal_no = recorded.number;
+        (body.opened_at, body.completed_at) = (recorded.opened_at.into(), recorded.at.into());
+        body.principals[0].certificate = recorded.requester.certificate.into();
+        body.documents[0].sha256 = recorded.subject.into();
+        body.request = recorded.request.into();
+        body.validation_report = recorded.report.map(Into::into);
+        (body.outcome, body.reason, body.officer) = (recorded.outcome(), recorded.reason, None);
+        body.checked = Vec::new();
+        body.not_checked = crate::notary::OfficerCheck::ALL.to_vec();
+        change(&mut body);
+        let common = Common { salt: Salt(B64u([7; 16])), iat: recorded.at.into(), x: None, shown: None };
+        let unsigned = Unsigned::new(&Statement { common, body }, Algorithm::Es256, thumbprint).unwrap();
+        let signature = self.key.sign_raw(unsigned.message()).unwrap();
+        unsigned.finish(&signature).unwrap().bytes().to_vec()
+    }
+
+    /// One of each kind that needs nobody else.
+    fn lived() -> Self {
+        let mut office = Self::new();
+        office.act(validate(1, Service::Ccpd));
+        office.act(validate(2, Service::Vsd));
+        office.act(certify(3, ActType::Existence, None));
+        office.act(certify(4, ActType::SignatureValidation, Some(Why::SignatureNotValid)));
+        office.act(open(5));
+        office.act(JournalEvent::Withdraw(Withdraw { id: [5; 16].into(), by: somebody() }));
+        office
+    }
+
+    /// The place of the first fact of a kind.
+    fn place(&self, kind: NotaryKind) -> usize {
+        let is = |line: &world::Line| line.fact.as_ref().is_some_and(|fact| fact.kind == Kind::Notary(kind));
+        self.world.lines.iter().position(is).unwrap()
+    }
+}
+
+fn validate(number: u8, service: Service) -> JournalEvent {
+    JournalEvent::Validate(Box::new(Validate {
+        id: [number; 16].into(),
+        service,
+        request: Digest::of(REQUEST),
+        requester: Some(somebody()),
+        subject: document(),
+        serial: [number; 16],
+        granted: true,
+        report: service.validates().then(|| Digest::of(REPORT)),
+    }))
+}
+
+fn certify(number: u8, act: ActType, failed: Option<Why>) -> JournalEvent {
+    JournalEvent::Certify(Box::new(Certify {
+        id: [number; 16].into(),
+        act,
+        request: Digest::of(REQUEST),
+        requester: somebody(),
+        subject: document(),
+        failed,
+        report: act.has_report().then(|| Digest::of(REPORT)),
+    }))
+}
+
+fn open(number: u8) -> JournalEvent {
+    JournalEvent::Open(Box::new(Open {
+        id: [number; 16].into(),
+        act: ActType::Copy,
+        request: Digest::of(REQUEST),
+        requester: somebody(),
+        subject: document(),
+        held: false,
+        signers: Default::default(),
+        needs_person: true,
+        life_secs: 86_400,
+        report: None,
+    }))
+}
+
+#[test]
+fn an_honest_journal_is_decided_again_and_nothing_differs() {
+    let report = Office::lived().world.audit();
+    assert_eq!(report.differences, []);
+    let of_notary = |kind| report.kinds.get(&Some(Kind::Notary(kind))).map(|count| count.same);
+    for (kind, due) in [
+        (NotaryKind::Ccpd, 1),
+        (NotaryKind::Vsd, 1),
+        (NotaryKind::Act, 3),
+        (NotaryKind::ActOpened, 1),
+        (NotaryKind::ActReport, 2),
+    ] {
+        assert_eq!(of_notary(kind), Some(due), "{kind:?}");
+    }
+}
+
+/// A record that tells another story than its fact.
+#[test]
+fn a_record_that_says_something_else() {
+    type Change = fn(&mut ActRecorded);
+    let table: [(Change, &str); 6] = [
+        (|record| record.journal_no += 1, "it has another number"),
+        (|record| record.kind = ActType::Possession, "it is of another act"),
+        (|record| record.validation_report = None, "it names another validation report"),
+        (|record| record.documents.clear(), "it is of another document"),
+        (|record| record.not_checked.clear(), "it leaves out what was not checked"),
+        (
+            |record| (record.outcome, record.reason) = (crate::notary::Outcome::Performed, None),
+            "it tells another outcome",
+        ),
+    ];
+    for (change, why) in table {
+        let mut office = Office::new();
+        office.act_with(certify(1, ActType::SignatureValidation, Some(Why::SignatureNotValid)), change);
+        let found = office.world.audit().differences;
+        let due = format!("its record is not what was decided: {why}");
+        assert_eq!(found.len(), 1, "{found:?}");
+        assert!(found[0].to_string().contains(&due), "{} instead of {due}", found[0]);
+    }
+}
+
+/// Facts that no decision would have left: a number left out, a report that is another's, one that nothing rests on.
+#[test]
+fn facts_that_nobody_decided() {
+    let differs = |change: &dyn Fn(&mut Office), due: &str| {
+        let mut office = Office::lived();
+        change(&mut office);
+        let found: Vec<_> = office.world.audit().differences.iter().map(ToString::to_string).collect();
+        assert!(found.iter().any(|difference| difference.contains(due)), "{found:?} without {due}");
+    };
+    let rewritten = |office: &mut Office, kind, change: &dyn Fn(&mut JournalFact)| {
+        let place = office.place(kind);
+        let line = &mut office.world.lines[place];
+        let stored = line.fact.as_ref().unwrap();
+        let mut fact = JournalFact::from_fact(stored).unwrap();
+        change(&mut fact);
+        let envelope = Envelope {
+            aggregate: stored.aggregate,
+            seq: stored.seq,
+            now: stored.now,
+            salt: stored.salt,
+            policy_hash: stored.policy_hash,
+            event_digest: stored.event_digest,
+        };
+        line.fact = Some(fact.into_fact(&envelope));
+    };
+    differs(
+        &|office| {
+            rewritten(office, NotaryKind::Ccpd, &|fact| {
+                if let JournalFact::Validated { number, .. } = fact {
+                    *number = 9;
+                }
+            });
+        },
+        "notary.ccpd",
+    );
+    differs(
+        &|office| {
+            rewritten(office, NotaryKind::ActReport, &|fact| {
+                if let JournalFact::Reported { report, .. } = fact {
+                    *report = Digest([9; 32]);
+                }
+            });
+        },
+        "it names another report than the one that its entry is of",
+    );
+    differs(
+        &|office| {
+            let id = [5; 16].into();
+            let now = GEN_TIME.plus_secs(91_000);
+            let event_digest = JournalEvent::Expire(Expire { id }).digest();
+            let (aggregate, seq, salt) = (Journal::aggregate(), office.seq, [5; 16]);
+            let envelope = Envelope { aggregate, seq, now, salt, policy_hash: Digest::of(b"policy"), event_digest };
+            let fact = JournalFact::Reported { id, at: now, report: Digest::of(REPORT) };
+            office.world.push(fact.into_fact(&envelope), Some(REPORT.to_vec()), Vec::new());
+        },
+        "decided again, it is refused",
+    );
+}
