@@ -440,6 +440,21 @@ impl Client {
         if status.is_success() { of_type(media_type, &headers, body) } else { refused_by(status, headers, body) }
     }
 
+    /// Posts what is neither JSON nor a statement, and reads an answer of the same type: RFC 3029 (§9.3).
+    ///
+    /// # Errors
+    /// [`ClientError`].
+    pub async fn post_of_type(
+        &self,
+        path: &str,
+        media_type: &'static str,
+        body: Vec<u8>,
+    ) -> Result<Bytes, ClientError> {
+        let request = self.request(Method::POST, path)?.header(CONTENT_TYPE, media_type).body(Full::from(body));
+        let (headers, body) = self.send(request).await?;
+        of_type(media_type, &headers, body)
+    }
+
     async fn exchange_json(&self, request: http::Result<Request<Full<Bytes>>>) -> Result<Bytes, ClientError> {
         let (status, headers, body) = self.exchange(request).await?;
         // Also 201, for what was made.

@@ -43,10 +43,20 @@ fn the_demonstration_ends_by_itself_and_can_be_repeated_by_hand() {
         "party revoke",
         "openssl ocsp",
         "party proof",
+        "party apply",
+        "notary certify",
+        "notary ask",
+        "notary sign",
+        "notary take",
+        "notary record",
         "kill",
         "verify",
         "openssl ts",
         "party proof --offline",
+        "verify notary/sale.act.jws",
+        "verify notary/sale.dvc",
+        "openssl cms",
+        "openssl ts",
         "fsck",
         "verify",
     ];
@@ -61,16 +71,18 @@ fn the_demonstration_ends_by_itself_and_can_be_repeated_by_hand() {
     let results = |step: usize| steps[step]["results"].to_string();
     assert!(results(2).contains("of the ledger") && results(2).contains("contract.txt.tlog-proof"), "{}", results(2));
     assert!(results(5).contains("the same, byte for byte"), "{}", results(5));
-    assert!(results(14).contains("VERIFIED AS A TEST, which proves nothing: contract.txt existed"), "{}", results(14));
-    assert!(results(15).contains("Verification: OK"), "{}", results(15));
-    for (step, due) in [(9, "good"), (11, "revoked"), (12, "was good"), (16, "was good")] {
+    assert!(results(20).contains("VERIFIED AS A TEST, which proves nothing: contract.txt existed"), "{}", results(20));
+    assert!(results(21).contains("Verification: OK"), "{}", results(21));
+    for (step, due) in [(9, "good"), (11, "revoked"), (12, "was good"), (22, "was good")] {
         assert!(results(step).contains(due), "{}", results(step));
     }
-    assert!(results(17).contains("sound") && !results(17).contains("NOT"), "{}", results(17));
-    assert!(results(18).contains("NOT VERIFIED: ") && results(18).contains("(exit code 1)"), "{}", results(18));
+    assert!(results(23).contains("VERIFIED") && !results(23).contains("NOT VERIFIED"), "{}", results(23));
+    assert!(results(24).contains("VERIFIED") && !results(24).contains("NOT VERIFIED"), "{}", results(24));
+    assert!(results(27).contains("sound") && !results(27).contains("NOT"), "{}", results(27));
+    assert!(results(28).contains("NOT VERIFIED: ") && results(28).contains("(exit code 1)"), "{}", results(28));
 
     // The commands can be repeated by hand, in the folder.
-    for (step, code) in [(14, 0), (15, 0), (16, 0), (17, 0), (18, 1)] {
+    for (step, code) in [(20, 0), (21, 0), (22, 0), (23, 0), (24, 0), (25, 0), (26, 0), (27, 0), (28, 1)] {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(first(&steps[step])).current_dir(&folder).stdin(Stdio::null());
         run_command(shell).expect(code);

@@ -3,7 +3,9 @@
 use std::path::PathBuf;
 
 use clap::{Args, Subcommand};
+use semper_ttp::asn1::PolicyId;
 use semper_ttp::id::{ActId, PartyId};
+use semper_ttp::notary::dvcs::ServiceType;
 use semper_ttp::notary::{ActType, OfficerCheck, Reason};
 
 use super::keys::OfService;
@@ -20,6 +22,7 @@ pub(crate) struct Notary {
 #[derive(Debug, Subcommand)]
 pub(crate) enum NotaryCommand {
     Ask(NotaryAsk),
+    Certify(NotaryCertify),
     Show(NotaryShow),
     Sign(NotarySign),
     Record(NotaryRecord),
@@ -57,6 +60,9 @@ pub(crate) struct NotaryAsk {
     /// Send the documents themselves, too.
     #[arg(long)]
     pub(crate) send: bool,
+    /// A data validation certificate of this notary about the first document, which the record shall name.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) dvc: Option<PathBuf>,
     /// The act that this one corrects.
     #[arg(long, value_name = "ACT", allow_hyphen_values = true)]
     pub(crate) correction_of: Option<ActId>,
@@ -64,6 +70,35 @@ pub(crate) struct NotaryAsk {
     /// X.request.json.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// Have a data validation certificate made (RFC 3029).
+///
+/// Writes it to --out, and beside it the proof that it is in the ledger, with the ending .tlog-proof, and the request, with .dvcs. Ends with
+/// 1 where what was asked does not hold: the certificate says so.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper notary certify deed.pdf --service vsd --out deed.dvc --identity me/party-auth.p12")]
+pub(crate) struct NotaryCertify {
+    /// The document; of vpkc a file with certificates, PEM or DER.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// ccpd: that you claim to have it, of which only its SHA-256 is sent; vsd: whether its signatures hold; vpkc: whether the certificates
+    /// are good.
+    #[arg(long, value_name = "SERVICE", value_parser = dvcs_service, default_value = "ccpd")]
+    pub(crate) service: ServiceType,
+    /// Ask for this policy, such as the one under which a timestamp token tells the time.
+    #[arg(long, value_name = "OID")]
+    pub(crate) policy: Option<PolicyId>,
+    /// Where the token goes that tells the time.
+    #[arg(long, value_name = "FILE", requires = "policy")]
+    pub(crate) token_out: Option<PathBuf>,
+    /// Where the certificate goes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) of: OfService,
 }
@@ -205,7 +240,7 @@ pub(crate) struct NotaryRefuse {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper notary journal --since 2026-01-01T00:00:00Z --out journal-2026 --identity people/officer.p12")]
+  semper notary journal --since 2026-01-01T00:00:00Z --out all --identity people/officer.p12")]
 pub(crate) struct NotaryJournal {
     /// The first number.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
@@ -257,6 +292,10 @@ pub(crate) struct NotaryExtract {
 fn act_type(text: &str) -> Result<ActType, String> {
     let asked_for = ActType::ALL.iter().copied().filter(|act| *act != ActType::JournalExtract);
     named(asked_for, ActType::name, text)
+}
+
+fn dvcs_service(text: &str) -> Result<ServiceType, String> {
+    named([ServiceType::Ccpd, ServiceType::Vsd, ServiceType::Vpkc].into_iter(), ServiceType::name, text)
 }
 
 fn check(text: &str) -> Result<OfficerCheck, String> {

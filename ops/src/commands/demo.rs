@@ -8,6 +8,7 @@
 //! The folder is kept, so that every command that was shown can be repeated by hand.
 
 mod house;
+mod notary;
 mod party;
 mod story;
 
@@ -187,11 +188,14 @@ impl Teller {
 }
 
 /// What the folder holds.
-const FILES: [(&str, &str); 7] = [
-    ("documents", "the document, and the altered copy"),
+const FILES: [(&str, &str); 10] = [
+    ("documents", "the document, the altered copy, and the contract, a PDF"),
     ("evidence", "token, proof, and the proof as fetched after the crash"),
     ("party", "a party: its key, its application, its certificate"),
     ("status", "what proves the certificate's status before it was revoked"),
+    ("notary", "the notarial act with its evidence, the data validation certificate and its timestamp"),
+    ("seller", "a party that signs the contract: its keys and certificates"),
+    ("buyer", "the other one"),
     ("data/trust", "what a verifier needs: root, chain, ledger key"),
     ("data", "the service: ledger, keys, certificates"),
     ("logs", "what every command said"),

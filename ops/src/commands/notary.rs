@@ -1,5 +1,6 @@
 //! `semper notary`: asking for acts, signing, and deciding about them, at a running service.
 
+mod certify;
 mod evidence;
 mod journal;
 mod officer;
@@ -18,6 +19,7 @@ use crate::exit::Exit;
 pub(crate) fn run(args: cli::Notary, json: bool) -> Exit {
     let (name, done) = match args.command {
         NotaryCommand::Ask(args) => ("ask", party::ask(&args, json)),
+        NotaryCommand::Certify(args) => ("certify", certify::certify(&args, json)),
         NotaryCommand::Show(args) => ("show", party::show(&args, json)),
         NotaryCommand::Sign(args) => ("sign", party::sign(&args, json)),
         NotaryCommand::Record(args) => ("record", party::record(&args, json)),

@@ -310,6 +310,14 @@ pub(super) struct Server {
 }
 
 impl Server {
+    /// Where its HTTPS listener is.
+    ///
+    /// # Errors
+    /// It has none.
+    pub(super) fn https(&self) -> Result<&str, Trouble> {
+        self.https.as_deref().ok_or_else(|| Trouble::Wrong("the server has no HTTPS".to_owned()))
+    }
+
     /// Its process id, to be told.
     pub(super) fn id(&self) -> u32 {
         self.process.child.as_ref().map_or(0, |(child, _)| child.id())

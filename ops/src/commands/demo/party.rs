@@ -20,8 +20,8 @@ use super::Teller;
 use super::house::{House, Server, Trouble};
 use crate::clock::now;
 
-const OFFICER: &str = "data/people/officer.p12";
-const TRUST: &str = "data/trust";
+pub(super) const OFFICER: &str = "data/people/officer.p12";
+pub(super) const TRUST: &str = "data/trust";
 const FOLDER: &str = "party";
 const CERTIFICATE: &str = "party/party-legal.cer.pem";
 const PROOF: &str = "status";
@@ -40,7 +40,7 @@ impl<'a> Party<'a> {
 
     /// Everything that needs the server.
     pub(super) fn live(&mut self, teller: &mut Teller, server: &Server) -> Result<(), Trouble> {
-        let url = server.https.as_deref().ok_or_else(|| Trouble::Wrong("the server has no HTTPS".to_owned()))?;
+        let url = server.https()?;
         self.register(teller, url)?;
         self.ocsp(teller, server, "A stranger's program asks for the status of the certificate.", "good")?;
         self.revoke(teller, url)?;
@@ -62,18 +62,9 @@ impl<'a> Party<'a> {
     fn register(&self, teller: &mut Teller, url: &str) -> Result<(), Trouble> {
         teller.step("A party reads the terms, makes its key and applies for a certificate.");
         self.semper(teller, &["party", "terms", "--url", url, "--trust", TRUST, "--out", "terms.md"])?;
-        let of = ["party", "apply", "--url", url, "--trust", TRUST, "--dir", FOLDER, "--profile", "party-legal"];
-        let subject = [
-            "--subject",
-            "country=FR",
-            "--subject",
-            "organization=Boutique Exemple",
-            "--subject",
-            "organization_identifier=NTRFR-123456789",
-            "--subject",
-            "common_name=Boutique Exemple",
-        ];
-        let said = self.semper(teller, &[&of[..], &subject, &["--accept-terms", "terms.md"]].concat())?;
+        let words = apply(url, FOLDER, "Boutique Exemple");
+        let words: Vec<_> = words.iter().map(String::as_str).collect();
+        let said = self.semper(teller, &[&words[..], &["--profile", "party-legal"]].concat())?;
         teller.result(said.lines().next().unwrap_or_default().to_owned());
         let path = self.folder.join(FOLDER).join("registration");
         let id = fs::read_to_string(&path).map_err(Trouble::io(path.display()))?;
@@ -167,6 +158,16 @@ impl<'a> Party<'a> {
             false => Err(Trouble::Wrong(format!("it was not proven to be good: {last}"))),
         }
     }
+}
+
+/// The command by which somebody applies, but for the profiles; the terms lie in terms.md.
+pub(super) fn apply(url: &str, folder: &str, name: &str) -> Vec<String> {
+    let of = ["party", "apply", "--url", url, "--trust", TRUST, "--dir", folder, "--accept-terms", "terms.md"];
+    let subject = ["country=FR", &format!("organization={name}"), "organization_identifier=NTRFR-123456789"];
+    let subject = subject.iter().map(|attribute| (*attribute).to_owned()).chain([format!("common_name={name}")]);
+    let mut words: Vec<_> = of.map(str::to_owned).into();
+    subject.for_each(|attribute| words.extend(["--subject".to_owned(), attribute]));
+    words
 }
 
 #[cfg(test)]

@@ -25,9 +25,9 @@ use crate::commands::running::{Failed, random};
 use crate::exit::Exit;
 
 /// The .p12 by which a party logs in, in a folder of `semper party`.
-const PARTY: &str = "party-auth";
+pub(super) const PARTY: &str = "party-auth";
 
-fn read(path: &Path) -> Result<Vec<u8>, Failed> {
+pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failed> {
     std::fs::read(path).map_err(|error| Failed::usage(&format!("{}: {error}", path.display())))
 }
 
@@ -48,7 +48,7 @@ pub(super) fn ask(args: &cli::NotaryAsk, as_json: bool) -> Result<Exit, Failed> 
         signers: args.signers.clone(),
         name: None,
         address: None,
-        dvc: None,
+        dvc: args.dvc.as_deref().map(|file| read(file).map(|dvc| Digest::of(&dvc).into())).transpose()?,
         correction_of: args.correction_of,
     };
     let mut body = Map::new();

@@ -23,7 +23,7 @@ use super::types::{
     Data, FormFault, Names, REQUEST_DATA, RequestInformation, ServiceType, TARGETS_MAX, bare_content, general_name,
 };
 use crate::asn1::read::Reader;
-use crate::asn1::{Imprint, ImprintFault, ber, der, oid};
+use crate::asn1::{Imprint, ImprintFault, PolicyId, ber, der, oid};
 use crate::cms::{SIGNED_DATA, SignatureFault, SignedData};
 use crate::crypto::{ForeignFault, imprint_of};
 use crate::digest::ImprintAlgorithm;
@@ -125,9 +125,21 @@ impl Asked {
 /// Of data of 16 MiB and more; no server takes it.
 #[must_use]
 pub fn build(asked: &Asked, nonce: Option<&[u8]>) -> Vec<u8> {
+    build_under(asked, nonce, None)
+}
+
+/// The same under a policy.
+///
+/// # Panics
+/// As [`build`].
+#[must_use]
+pub fn build_under(asked: &Asked, nonce: Option<&[u8]>, policy: Option<&PolicyId>) -> Vec<u8> {
     let mut information = vec![der::ENUMERATED, 1, asked.service() as u8];
     if let Some(nonce) = nonce {
         information.extend(der::tlv(der::INTEGER, &der::integer_content(nonce)));
+    }
+    if let Some(policy) = policy {
+        information.extend(der::tlv(der::CONTEXT_1, &der::tlv(der::OID, policy.content())));
     }
     let mut body = der::tlv(der::SEQUENCE, &information);
     match asked {
