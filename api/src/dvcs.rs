@@ -38,11 +38,11 @@ pub(crate) async fn post(State(app): State<Arc<App>>, request: HttpRequest) -> R
     }
     let caller = request.extensions().get::<ClientCertificate>().map(|ClientCertificate(shown)| shown.clone());
     let room = service.rooms().map(|rooms| &rooms.plain);
-    let (body, _held) = match body::read_document(&app.limits, room, request).await {
+    let (body, held) = match body::read_document(&app.limits, room, request).await {
         Ok(read) => read,
         Err(response) => return response,
     };
-    let answer = service.validate_data(&body, caller.as_deref(), id).await.unwrap_or_else(|refused| {
+    let answer = service.validate_data(&body, caller.as_deref(), id, held).await.unwrap_or_else(|refused| {
         tracing::debug!(code = refused.refusal.code(), "a request of RFC 3029 was not taken up");
         refused.notice()
     });

@@ -6,11 +6,16 @@ mod world;
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::Method;
 use semper_ttp::{
-    asn1::der,
+    asn1::{der, read::Reader},
     ca::crl::Reason,
     digest::Digest,
     evidence::{Kind, NotaryKind},
-    notary::dvcs::{Asked as Question, StatusInfo, request::build, token::CertEtcToken, types::Response},
+    notary::dvcs::{
+        Asked as Question, StatusInfo,
+        request::build,
+        token::{CertEtcToken, TargetEtcChain},
+        types::Response,
+    },
     statement::Jws,
     statement::act::{ActRecorded, Principal},
 };
@@ -38,10 +43,28 @@ fn text(status: &StatusInfo) -> String {
 async fn validated(world: &World, asked: &Question) -> (String, Vec<(String, Vec<CertEtcToken>)>) {
     let (_, dvc) = dvcs(world, build(asked, Some(&[1]))).await;
     let said = information(&dvc);
-    let of_one = |chain: &semper_ttp::notary::dvcs::token::TargetEtcChain| {
-        (text(chain.status().unwrap()), chain.chain[1..].to_vec())
-    };
+    let of_one = |chain: &TargetEtcChain| (text(chain.status().unwrap()), chain.chain[1..].to_vec());
     (text(&said.status.unwrap()), said.certs.iter().map(of_one).collect())
+}
+
+/// The question about targets that bring something along.
+fn with_chains(targets: Vec<TargetEtcChain>) -> Question {
+    let mut content = Vec::new();
+    for target in &targets {
+        let CertEtcToken::Certificate(certificate) = &target.target else { panic!() };
+        let tagged = |tag: u8, whole: &Vec<u8>| {
+            let mut inside = Reader::new(whole);
+            der::tlv(tag, inside.take(der::SEQUENCE).unwrap().content)
+        };
+        let chain = target.chain.iter().flat_map(|token| match token {
+            CertEtcToken::OcspResponse(der) => tagged(0xA7, der),
+            other => panic!("{other:?}"),
+        });
+        let chain: Vec<u8> = chain.collect();
+        let chain = if chain.is_empty() { Vec::new() } else { der::tlv(der::SEQUENCE, &chain) };
+        content.extend(der::sequence(&[&tagged(0xA0, certificate), &chain]));
+    }
+    Question::Certificates { der: der::tlv(der::CONTEXT_0, &content), targets }
 }
 
 #[tokio::test]
@@ -58,16 +81,27 @@ async fn certificates_are_judged_by_our_own_status() {
     assert!(has(|token| matches!(token, CertEtcToken::OcspResponse(_))));
     assert!(has(|token| matches!(token, CertEtcToken::Crl(_))));
 
+    let old = each[1].1.iter().find_map(|token| match token {
+        CertEtcToken::OcspResponse(der) => Some(der.clone()),
+        _ => None,
+    });
+    let old = old.expect("an answer about it");
     let before = world.service.reader().size();
     world.now.pass(60);
     world.revoke(&bad.sign_certificate, Reason::KeyCompromise);
     let (all, each) = validated(&world, &question).await;
     let revoked = "TOTAL-FAILED/REVOKED";
     assert_eq!((all.as_str(), each[0].0.as_str(), each[1].0.as_str()), (revoked, "granted", revoked));
+    // An answer from before, which a request may bring along, changes nothing.
+    let Question::Certificates { mut targets, .. } = question.clone() else { panic!() };
+    targets[1].chain = vec![CertEtcToken::OcspResponse(old)];
+    let (all, _) = validated(&world, &with_chains(targets)).await;
+    assert_eq!(all, revoked);
     // The revocation, the certificate, its report.
     let kinds: Vec<_> = world.kinds()[before as usize..].to_vec();
     let notary: Vec<_> = kinds.iter().filter(|kind| matches!(kind, Kind::Notary(_))).collect();
-    assert_eq!(notary, [&Kind::Notary(NotaryKind::Vpkc), &Kind::Notary(NotaryKind::ActReport)]);
+    let pair = [&Kind::Notary(NotaryKind::Vpkc), &Kind::Notary(NotaryKind::ActReport)];
+    assert_eq!(notary, [pair, pair].concat());
 }
 
 /// requestTime (RFC 3029 §7.6): the moment that is asked about.

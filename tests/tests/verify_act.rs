@@ -60,7 +60,12 @@ fn what_a_clerk_asked_for_is_verified_with_one_command() {
     let skipped = ["certificate.revocation", "act.dvc", "act.signatures", "signers.certificates", "proof.witnesses"];
     assert_eq!(checks(&judged, "not-checked"), skipped);
     let sentence = of(&judged, "sentence");
-    assert!(sentence.starts_with("VERIFIED: deed.jws is the record of act No. 1 in the journal of"), "{sentence}");
+    assert!(
+        sentence.starts_with(
+            "VERIFIED AS A TEST, which proves nothing: deed.jws is the record of act No. 1 in the journal of"
+        ),
+        "{sentence}"
+    );
     assert!(sentence.contains("existed in exactly this form, and the notary was shown it."), "{sentence}");
     assert!(sentence.contains("the service checked what it can by itself; nobody checked who"), "{sentence}");
     // In words, to the same end.
@@ -207,7 +212,10 @@ fn what_certifies_nothing_says_so() {
         let request = world.path(&format!("{name}.request.json"));
         let judged = act.verify(&["--document", &deed, "--request", &request], 0);
         let sentence = of(&judged, "sentence");
-        assert!(sentence.starts_with("VERIFIED: ") && sentence.contains(expected), "{sentence}");
+        assert!(
+            sentence.starts_with("VERIFIED AS A TEST, which proves nothing: ") && sentence.contains(expected),
+            "{sentence}"
+        );
         assert_eq!(checks(&judged, "failed"), Vec::<String>::new());
     }
 }

@@ -77,7 +77,7 @@ pub(crate) struct Notary {
     pub(crate) settings: NotarySettings,
     waiting: Waiting,
     /// One permit for each core: judging computes.
-    judging: Semaphore,
+    judging: Arc<Semaphore>,
     /// For documents as they come, and in JSON.
     pub(crate) rooms: Rooms,
 }
@@ -100,7 +100,7 @@ impl From<NotaryParts> for Notary {
             plain: Room::new(one + AROUND_BYTES, all),
             json: Room::new(in_base64(one) + AROUND_BYTES, in_base64(all)),
         };
-        Self { desks: Desks::new(act, dvcs), settings, waiting, judging: Semaphore::new(cores), rooms }
+        Self { desks: Desks::new(act, dvcs), settings, waiting, judging: Arc::new(Semaphore::new(cores)), rooms }
     }
 }
 

@@ -53,7 +53,7 @@ pub(super) async fn ask(
     State(app): State<Arc<App>>,
     principal: Principal,
     headers: HeaderMap,
-    DocumentBody(bytes, _held): DocumentBody,
+    DocumentBody(bytes, held): DocumentBody,
 ) -> Result<Response, Problem> {
     let malformed = |why: String| Problem::new(Code::HttpMalformed, why);
     semper_ttp::json::read_object(&bytes).map_err(|fault| malformed(fault.to_string()))?;
@@ -64,7 +64,7 @@ pub(super) async fn ask(
     let contents = contents.map(|contents| shown(&request, contents)).transpose().map_err(wrong)?;
     let repetition = idempotency(&headers, &principal.digest(), "act", &[], &request_bytes)?;
     let by = acting(&app, &principal)?;
-    let act = app.service.ask_for_act(request, request_bytes, contents, by, repetition).await?;
+    let act = app.service.ask_for_act(request, request_bytes, (contents, held), by, repetition).await?;
     created(&app, act, &principal, &by)
 }
 

@@ -186,7 +186,7 @@ fn sentence(args: &Verify, report: &Report) -> String {
     });
     match (report.verdict, claim, &report.entry) {
         (Verdict::Verified, Some(claim), Some(entry)) => {
-            let word = if is_test(report) { "VERIFIED AS A TEST, which proves nothing" } else { "VERIFIED" };
+            let word = verified(report.token.as_ref().is_some_and(|token| token.policy == TEST_POLICY));
             format!("{word}: {claim} and recorded as entry {} of the ledger {}.", entry.index, entry.origin)
         }
         (Verdict::Undecided, Some(claim), _) => {
@@ -204,8 +204,9 @@ fn sentence(args: &Verify, report: &Report) -> String {
     }
 }
 
-fn is_test(report: &Report) -> bool {
-    report.token.as_ref().is_some_and(|token| token.policy == TEST_POLICY)
+/// The first word of what holds: of a trial service's, nobody vouches for the clock.
+pub(super) const fn verified(is_test: bool) -> &'static str {
+    if is_test { "VERIFIED AS A TEST, which proves nothing" } else { "VERIFIED" }
 }
 
 /// What is missing, and for a trial how to go on.

@@ -278,9 +278,9 @@ fn business(known: &Known<'_>) -> String {
         "## 9. Other business and legal matters\n\n### 9.1 Fees\n\n{NOT_STATED}\n\n### 9.4 Privacy\n\nThe ledger \
          holds digests, codes and times, and no names.\n\n\
          ### 9.8 Liability\n\n{}\n\n### 9.14 Governing law\n\n{}\n\n### What is not offered\n\nACME, EST, CMP and \
-         SCEP; notarial acts, data validation, \
-         fair exchange, arbitration and archiving; certificate suspension; key escrow.\n",
+         SCEP; {}fair exchange, arbitration and archiving; certificate suspension; key escrow.\n",
         stated.liability.as_deref().unwrap_or(NOT_STATED),
         stated.law.as_deref().unwrap_or(NOT_STATED),
+        if known.config.notary.enabled { "" } else { "notarial acts, data validation, " },
     )
 }

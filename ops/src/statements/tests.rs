@@ -113,8 +113,9 @@ fn what_is_disclosed_follows_the_same_settings() {
 #[test]
 fn a_notary_is_stated() {
     let (practice, _) = written(|_, _| ());
-    assert!(!practice.contains("Notarial acts") && !practice.contains("notary-act"), "{practice}");
+    assert!(practice.contains("notarial acts, data validation") && !practice.contains("6.9"), "{practice}");
     let (practice, _) = written(|config, _| config.notary.enabled = true);
+    assert!(!practice.contains("notarial acts, data validation"), "{practice}");
     for text in
         ["### 6.9 Notarial acts", "An officer decides about these kinds: copy, contract.", "`notary-act`: not with"]
     {

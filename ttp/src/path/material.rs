@@ -83,6 +83,20 @@ impl Material {
         Ok(())
     }
 
+    /// Adds a response that is looked at before all others, whether there is room or not: the caller's own word, which no stranger's
+    /// material keeps out. How many there are is the caller's affair.
+    pub fn add_own_response(&mut self, response: &Arc<OcspResponse>) {
+        for certificate in response.certificates() {
+            if self.seen.insert(certificate.digest()) {
+                self.by_subject.entry(certificate.subject().clone()).or_default().push(self.certificates.len());
+                self.certificates.push(certificate.clone());
+            }
+        }
+        self.seen.insert(response.digest());
+        self.responses.retain(|known| known.digest() != response.digest());
+        self.responses.insert(0, response.clone());
+    }
+
     /// Adds all of `other`.
     ///
     /// # Errors

@@ -295,14 +295,17 @@ impl Evaluation {
 
     fn undetermined(&mut self, context: &Context<'_>, certificate: &Certificate, status: &Status) {
         let subject = certificate.subject().to_string();
-        let doubts: Vec<String> = status.looked_at.iter().map(looked).collect();
+        let mut doubts: Vec<String> = status.looked_at.iter().take(DOUBTS_MAX).map(|it| cut(looked(it))).collect();
+        if let Some(more) = status.looked_at.len().checked_sub(DOUBTS_MAX).filter(|more| *more > 0) {
+            doubts.push(format!("and {more} more"));
+        }
         let why = if doubts.is_empty() { "nothing at hand tells".to_owned() } else { doubts.join("; ") };
         self.answers.note(constraint::REVOCATION, Some(&subject), Err(why));
         self.missing.extend(status.missing.iter().map(|missing| Missing {
             what: "revocation status",
             certificate: Some(certificate.into()),
             for_time: Some(missing.needed_for),
-            note: missing.to_string(),
+            note: cut(missing.to_string()),
         }));
         let next =
             status.looked_at.iter().filter_map(|looked| looked.next_update).filter(|next| *next > context.now).min();
@@ -416,6 +419,21 @@ fn revoked_sub(
         Some(signed_after) => SubIndication::Revoked { certificate: named, revoked_at, reason, signed_after },
         None => SubIndication::RevokedNoPoe { certificate: named, revoked_at, reason },
     }
+}
+
+/// How many pieces of evidence that did not do are told of one certificate.
+const DOUBTS_MAX: usize = 8;
+
+/// The most octets of what is told of one: names of strangers are as long as they like.
+const WORDS_MAX: usize = 400;
+
+fn cut(mut text: String) -> String {
+    if text.len() > WORDS_MAX {
+        let end = (0..=WORDS_MAX).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        text.truncate(end);
+        text.push('…');
+    }
+    text
 }
 
 fn looked(looked: &Looked) -> String {

@@ -132,7 +132,12 @@ impl<'a> Context<'a> {
         let Some(source) = self.source else { return };
         for certificate in paths.iter().flat_map(Path::certificates) {
             if self.asked.insert(certificate.digest()) {
-                source.responses(certificate).iter().for_each(|der| self.add_response(der));
+                for der in source.responses(certificate) {
+                    match OcspResponse::from_der(&der) {
+                        Ok(response) => self.material.add_own_response(&Arc::new(response)),
+                        Err(_) => self.unread += 1,
+                    }
+                }
             }
         }
     }

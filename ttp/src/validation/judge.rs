@@ -190,6 +190,16 @@ pub(super) fn settle(
         let is_own = best.by.is_some_and(|by| own_tokens.contains(&by));
         report.process = if is_own && !chosen.rests_on_past { Process::WithTime } else { Process::LongTerm };
     }
+    // Of a moment in the past it is asked whether the signature was good then: so it must have been there.
+    if at < context.now && best.at > at {
+        chosen.subs.push(SubIndication::NoPoe { objects: vec![report.name.clone()] });
+        chosen.missing.push(Missing {
+            what: "proof of existence",
+            certificate: None,
+            for_time: Some(at),
+            note: format!("a timestamp over the signature from {at} or before"),
+        });
+    }
     report.missing.extend(older(&chosen, report.judged_at));
     report.missing.append(&mut chosen.missing);
     report.missing.dedup();

@@ -182,8 +182,14 @@ pub fn validate_with_material(inputs: &Inputs<'_>) -> (Report, Material) {
         Err(why) => (SubIndication::from(why).into(), Vec::new()),
         Ok(signatures) => {
             let conclusions = signatures.iter().map(|signature| &signature.conclusion);
-            // Each reader gives at least one or an error.
-            (Report::worst(conclusions).unwrap_or(Conclusion::PASSED), signatures)
+            let nothing = || SubIndication::Custom { diagnostic: "there was nothing to judge".to_owned() }.into();
+            let conclusion = Report::worst(conclusions).unwrap_or_else(nothing);
+            // What was left out could say otherwise.
+            let conclusion = match context.is_cut && conclusion == Conclusion::PASSED {
+                true => SubIndication::Custom { diagnostic: "not all of the material was looked at".to_owned() }.into(),
+                false => conclusion,
+            };
+            (conclusion, signatures)
         }
     };
     let detached_content = match inputs.subject {

@@ -2,7 +2,9 @@
 
 use std::borrow::Cow;
 
+use super::constraint;
 use super::context::Context;
+use super::indication::SubIndication;
 use super::judge::{Over, Subject, gather, judge, prove, timestamp};
 use super::of_pdf::NotJudged;
 use super::report::{Answers, Coverage, Kind, SignatureReport};
@@ -44,6 +46,14 @@ pub(super) fn signatures(
                 Coverage::Detached { digest, bytes }
             }
         });
+        let (mut answers, mut subs) = (Answers::default(), Vec::new());
+        if let (Some(own), Some(given)) = (data.content.as_deref(), detached)
+            && own != given
+        {
+            let why = "the signature has content of its own, and what was given beside it is something else";
+            answers.note(constraint::DIGEST, Some("the content given"), Err(why.to_owned()));
+            subs.push(SubIndication::HashFailure { element: "the content given beside the signature".to_owned() });
+        }
         let subject = Subject {
             name: format!("signer {}", index + 1),
             kind: Kind::Signature,
@@ -51,8 +61,8 @@ pub(super) fn signatures(
             // Any SignedData comes this way, and only CAdES wants the reference: who has a policy for it says so.
             signed: Signed { data: &data, signer, content, needs_reference: false },
             coverage: coverage.into_iter().collect(),
-            answers: Answers::default(),
-            subs: Vec::new(),
+            answers,
+            subs,
         };
         reports.push(judge(context, subject));
     }

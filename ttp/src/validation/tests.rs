@@ -217,17 +217,40 @@ fn encrypted_documents_are_not_judged() {
 }
 
 /// EN 319 102-1 §5.1: more validation data changes only what was INDETERMINATE.
-/// A moment in the past is asked about for itself, whatever came after it; of one at which nothing was valid nothing is said to be.
+/// Of a moment in the past it is asked whether the signature was good then: it was, and nothing proves that it was there.
 #[test]
 fn a_past_moment_is_asked_about_later() {
     let world = World::new();
     let statement = world.statement();
     let (then, now) = (GEN_TIME.plus_secs(60), GEN_TIME.plus_secs(3 * YEAR_SECS));
     let report = world.judge(Subject::Jws(&statement), |case| (case.at, case.now) = (then, Some(now)));
-    assert_eq!(report.conclusion, Conclusion::PASSED);
+    let sub = report.conclusion.sub_indication.as_ref().map(SubIndication::name);
+    assert_eq!((report.conclusion.indication, sub), (Indication::Indeterminate, Some("NO_POE")));
+    assert!(report.signatures[0].missing.iter().any(|it| it.for_time == Some(then)), "{:?}", report.signatures);
+    // A timestamp from before proves it.
+    let timestamp = token(&statement, GEN_TIME);
+    let proved = world.judge(Subject::Jws(&statement), |case| {
+        (case.at, case.now) = (then, Some(then.plus_secs(60)));
+        case.timestamps = vec![timestamp];
+    });
+    assert_eq!(proved.conclusion, Conclusion::PASSED, "{proved}");
     assert_eq!((report.validation_time, report.judged_on, report.signatures[0].judged_at), (then, now, then));
     let report = world.judge(Subject::Jws(&statement), |case| (case.at, case.now) = (now, Some(now)));
     assert_eq!(report.conclusion.indication, Indication::Indeterminate);
+}
+
+/// What is given beside a signature that has its content must be that content.
+#[test]
+fn content_given_beside_an_attached_one_counts() {
+    use crate::notary::dvcs::testing::{asked, dvc, request};
+    let world = World::new();
+    let signed = dvc(&request(&asked()[0])).into_der();
+    let own = crate::cms::SignedData::from_der(&signed).unwrap().attached().unwrap().to_vec();
+    let judged = |detached: Option<&[u8]>| world.judge(Subject::Cms { bytes: &signed, detached }, |_| ()).conclusion;
+    assert_eq!(judged(None), Conclusion::PASSED);
+    assert_eq!(judged(Some(&own)), Conclusion::PASSED);
+    let other = judged(Some(b"something else"));
+    assert_eq!(other.sub_indication.map(|sub| sub.name()), Some("HASH_FAILURE"));
 }
 
 #[test]

@@ -24,6 +24,7 @@ use super::{
     judging::Judged,
     search::JournalPage,
 };
+use crate::body::Held;
 
 impl Service {
     /// Who is behind a certificate.
@@ -41,19 +42,23 @@ impl Service {
         self: &Arc<Self>,
         request: ActRequest,
         bytes: Vec<u8>,
-        contents: Option<Vec<Vec<u8>>>,
+        (contents, held_room): (Option<Vec<Vec<u8>>>, Held),
         requester: Officer,
         idempotency: Idempotency,
     ) -> Result<ActId, NotaryFault> {
         let settings = &self.notary.as_ref().ok_or(NotaryFault::NoNotary)?.settings;
         let (needs_person, life_secs) = (settings.needs_person.contains(&request.kind), settings.life_secs);
+        if let Some(index) = self.answered(Some(idempotency))? {
+            return self.act_at(index);
+        }
         self.require_signers(&request.signers)?;
         self.require_dvc(&request)?;
         let sizes = match &contents {
             Some(contents) => contents.iter().map(|octets| Some(octets.len() as u64)).collect(),
             None => vec![None; request.documents.len()],
         };
-        let judged = if request.kind.validates() { Some(self.judge_documents(contents).await?) } else { None };
+        let judged =
+            if request.kind.validates() { Some(self.judge_documents(contents, held_room).await?) } else { None };
         let failed = judged.as_ref().and_then(|judged| judged.failed());
         let (report, validation_report) = judged.map(|judged| (judged.digest(), judged.bytes)).unzip();
         let (id, subject, asked) = (ActId::from(self.random()?), request.subject(), Digest::of(&bytes));
@@ -83,8 +88,13 @@ impl Service {
         let entered = self.enter(job).await?;
         match entered.facts.first() {
             Some(fact) => Ok(fact.act()),
-            None => Ok(read_fact::<JournalFact>(&self.reader().fact(entered.index)?.unwrap_or_default())?.act()),
+            None => self.act_at(entered.index),
         }
+    }
+
+    /// The act that the fact of an entry is of.
+    fn act_at(&self, index: u64) -> Result<ActId, NotaryFault> {
+        Ok(read_fact::<JournalFact>(&self.reader().fact(index)?.unwrap_or_default())?.act())
     }
 
     /// What an act names as the data validation certificate about its first document is one of ours, and is.
@@ -100,12 +110,23 @@ impl Service {
     }
 
     /// Judges the signatures of the first document; the second is its content, where the signature lies apart.
-    async fn judge_documents(self: &Arc<Self>, contents: Option<Vec<Vec<u8>>>) -> Result<Judged, NotaryFault> {
+    async fn judge_documents(
+        self: &Arc<Self>,
+        contents: Option<Vec<Vec<u8>>>,
+        held: Held,
+    ) -> Result<Judged, NotaryFault> {
         let contents = contents.ok_or(NotaryFault::Request("a signature is validated on octets: send contents"))?;
+        let (document, content) = (contents.first().map_or(&[][..], Vec::as_slice), contents.get(1));
+        let is_cms = matches!(Subject::recognise(document, None), Subject::Cms { .. });
+        if contents.len() > 2 || content.is_some() && !is_cms {
+            return Err(NotaryFault::Request(
+                "one signed document is validated, or a CMS signature and then its content",
+            ));
+        }
         let at = self.now();
-        self.judging(move |service, rules| {
+        self.judging(held, move |service, rules| {
             let (document, content) = (contents.first().map_or(&[][..], Vec::as_slice), contents.get(1));
-            service.judge(rules, Subject::recognise(document, content.map(Vec::as_slice)), at, Material::new())
+            service.judge(rules, Subject::recognise(document, content.map(Vec::as_slice)), at, &Material::new())
         })
         .await
     }

@@ -23,7 +23,7 @@ use semper_ttp::{
 };
 
 use super::{super::Service, DvcParts, Job, Making, NotaryFault};
-use crate::server::RequestId;
+use crate::{body::Held, server::RequestId};
 
 /// How requests of RFC 3029 are answered.
 #[derive(Clone, Debug)]
@@ -48,6 +48,7 @@ impl Service {
         bytes: &[u8],
         caller: Option<&Certificate>,
         id: RequestId,
+        held: Held,
     ) -> Result<Vec<u8>, Refused> {
         let unavailable = || Refused { refusal: Refusal::Unavailable, transaction: None };
         let settings = &self.notary.as_ref().ok_or_else(unavailable)?.settings.dvcs;
@@ -70,6 +71,10 @@ impl Service {
             let key = Digest::of(&[b"semper/dvcs/v1\0", &signature.certificate[..], bytes].concat());
             Idempotency { key: key.0, request: Digest::of(bytes).0 }
         });
+        if let Some(index) = self.answered(idempotency).map_err(|_| refused(Refusal::Unavailable))? {
+            let kept = self.reader().artefact(index).map_err(|_| refused(Refusal::Unavailable))?;
+            return kept.ok_or_else(|| refused(Refusal::Unavailable));
+        }
         let imprint = request.asked.imprint(ImprintAlgorithm::Sha256);
         let time_token = match has_token {
             true => Some(self.token_over(imprint.clone(), id).await.map_err(refused)?),
@@ -81,7 +86,7 @@ impl Service {
             ServiceType::Vpkc => Asked::Vpkc,
             service @ ServiceType::Cpd => return Err(refused(Refusal::NotOffered { service })),
         };
-        let (request, finding, report) = self.found(request, service).await.map_err(refused)?;
+        let (request, finding, report) = self.found(request, service, held).await.map_err(refused)?;
         let mut random = [0; 32];
         self.entropy.fill(&mut random).map_err(|_| unavailable())?;
         let (id, serial) = random.split_at(16);
@@ -112,6 +117,7 @@ impl Service {
         self: &Arc<Self>,
         request: Request,
         service: Asked,
+        held: Held,
     ) -> Result<(Request, Finding, Option<Vec<u8>>), Refusal> {
         if !service.validates() {
             return Ok((request, Finding::Received, None));
@@ -123,17 +129,17 @@ impl Service {
             Some(DvcsTime::Moment(_)) => return Err(Refusal::Time),
             Some(DvcsTime::Token(_)) => return Err(Refusal::TimeForm),
         };
-        let found = self.judging(move |service, rules| {
+        let found = self.judging(held, move |service, rules| {
             let mut material = Material::new();
             let (finding, judged) = match &request.asked {
                 Question::Certificates { targets, .. } => {
                     let asked = finding::targets(targets, &mut material);
                     let targets: Vec<_> = asked.iter().flatten().cloned().collect();
-                    let judged = service.judge(rules, Subject::Certificates(&targets), at, material)?;
+                    let judged = service.judge(rules, Subject::Certificates(&targets), at, &material)?;
                     (finding::of_certificates(&asked, &judged.report, &judged.material), judged)
                 }
                 Question::SignedDocument(octets) | Question::Possession(octets) => {
-                    let judged = service.judge(rules, Subject::recognise(octets, None), at, material)?;
+                    let judged = service.judge(rules, Subject::recognise(octets, None), at, &material)?;
                     (finding::of_signatures(&judged.report, &judged.material), judged)
                 }
                 Question::Claim(_) => return Ok((request, Finding::Received, None)),

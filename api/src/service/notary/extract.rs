@@ -29,8 +29,8 @@ impl Service {
     /// Certifies what the journal says under the numbers `from` to `to`. The read is a line of the access log before anything is made.
     pub(crate) async fn extract_journal(
         self: &Arc<Self>,
-        from: u64,
-        to: u64,
+        (from, to): (u64, u64),
+        request_digest: Digest,
         officer: Officer,
         idempotency: Idempotency,
     ) -> Result<ActId, NotaryFault> {
@@ -59,7 +59,7 @@ impl Service {
         let event = JournalEvent::Certify(Box::new(Certify {
             id: ActId::from(self.random()?),
             act: ActType::JournalExtract,
-            request: Digest(idempotency.request),
+            request: request_digest,
             requester: officer,
             subject: report,
             failed: None,

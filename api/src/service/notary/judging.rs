@@ -22,6 +22,7 @@ use super::{
     super::{OcspAnswered as Answered, Service, ServiceFault},
     NotaryFault,
 };
+use crate::body::Held;
 
 /// What a validation gave.
 pub(crate) struct Judged {
@@ -81,12 +82,19 @@ impl Service {
     /// Runs `work`, which judges, where it holds up nobody: as many at once as there are cores.
     pub(super) async fn judging<T: Send + 'static>(
         self: &Arc<Self>,
+        held: Held,
         work: impl FnOnce(&Self, &Rules) -> Result<T, ServiceFault> + Send + 'static,
     ) -> Result<T, NotaryFault> {
         let notary = self.notary.as_ref().ok_or(NotaryFault::NoNotary)?;
-        let _permit = notary.judging.acquire().await.map_err(|_| NotaryFault::Busy)?; // never closed
+        let permit = notary.judging.clone().acquire_owned().await.map_err(|_| NotaryFault::Busy)?; // never closed
         let (service, rules) = (self.clone(), self.policies().validation().clone());
-        let done = tokio::task::spawn_blocking(move || work(&service, &rules)).await;
+        // Whoever asked may go away; what was begun ends, and has its place and its room until then.
+        let done = tokio::task::spawn_blocking(move || {
+            let done = work(&service, &rules);
+            drop((permit, held));
+            done
+        })
+        .await;
         // It panicked, which was printed.
         Ok(done.map_err(|_| ServiceFault::Facts("a validation did not end".to_owned()))??)
     }
@@ -97,8 +105,10 @@ impl Service {
         rules: &Rules,
         subject: Subject<'_>,
         at: Timestamp,
-        mut material: Material,
+        others: &Material,
     ) -> Result<Judged, ServiceFault> {
+        // Ours comes first: no stranger's keeps it out.
+        let mut material = Material::new();
         let root = self.add_own(&mut material);
         if let Subject::Jws(bytes) = subject {
             self.add_signer_of_statement(bytes, &mut material)?;
@@ -106,6 +116,9 @@ impl Service {
         let with_root = |anchors: &[Arc<Anchor>]| anchors.iter().chain(&root).cloned().collect::<Vec<_>>();
         for anchor in rules.signers.iter().chain(&rules.timestamps) {
             anchor.certificate().map(|certificate| material.add_certificate(certificate)).transpose().ok();
+        }
+        if let Err(full) = material.add_all(others) {
+            tracing::debug!(%full, "not all that came along with a request is looked at");
         }
         let (mut report, material) = validate_with_material(&Inputs {
             subject,
@@ -128,7 +141,7 @@ impl Service {
         let mut root = None;
         for held in self.authorities.all().iter() {
             let Ok(certificate) = Certificate::from_der(&held.key.certificate).map(Arc::new) else { continue };
-            // There is room for all of ours, which come first or beside a request's few.
+            // There is room for all of ours, which come first.
             let _ = material.add_certificate(&certificate);
             if held.key.ca.authority == Authority::Root {
                 root = Anchor::from_certificate(certificate).ok().map(Arc::new);

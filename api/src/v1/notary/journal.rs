@@ -117,6 +117,6 @@ pub(crate) async fn extract(
     let ExtractRequest { from, to } = body::json(&bytes)?;
     let repetition = idempotency(&headers, &principal.digest(), "extract", &[], &bytes)?;
     let by = acting(&app, &principal)?;
-    let act = app.service.extract_journal(from, to, by, repetition).await?;
+    let act = app.service.extract_journal((from, to), Digest::of(&bytes), by, repetition).await?;
     created(&app, act, &principal, &by)
 }

@@ -13,7 +13,7 @@ use semper_ttp::x509::Certificate;
 use serde_json::json;
 
 use super::files::{NoJudgement, Promise, beside, if_there, read, read_trust, read_up_to, unreadable, unusable};
-use super::{exit_of, files_given, line, material, refuted, usual_delay};
+use super::{exit_of, files_given, line, material, refuted, usual_delay, verified};
 use crate::cli::Verify;
 use crate::commands::hashing::imprint_of_file;
 use crate::commands::say;
@@ -209,8 +209,12 @@ fn sentence(args: &Verify, report: &ActReport) -> String {
     });
     match (report.verdict, claim, &report.act, &report.entry) {
         (Verdict::Verified, Some(claim), Some(act), Some(entry)) => format!(
-            "VERIFIED: {claim} and recorded as entry {} of the ledger {}. {} {}",
-            entry.index, entry.origin, act.says, act.says_of_checks
+            "{}: {claim} and recorded as entry {} of the ledger {}. {} {}",
+            verified(act.is_test),
+            entry.index,
+            entry.origin,
+            act.says,
+            act.says_of_checks
         ),
         (Verdict::Undecided, Some(claim), ..) => {
             let open = report.checks.iter().find(|result| report.leaves_open(result));
@@ -299,6 +303,7 @@ mod tests {
                 journal_no: 17,
                 service: "log.example/1".into(),
                 notary: Some("Notary 1".into()),
+                is_test: false,
                 opened_at: time,
                 completed_at: time,
                 outcome: Ending::Performed,
@@ -327,6 +332,10 @@ mod tests {
     #[test]
     fn a_verified_one_says_what_it_certifies() {
         let text = as_text(&args("a/contract.jws"), &report(&[], &[]), Promise::Given);
+        let mut of_trial = report(&[], &[]);
+        of_trial.act.as_mut().unwrap().is_test = true;
+        let said = as_text(&args("a/contract.jws"), &of_trial, Promise::Given);
+        assert!(said.contains("VERIFIED AS A TEST, which proves nothing: contract.jws is"), "{said}");
         let expected = "VERIFIED: contract.jws is the record of act No. 17 in the journal of log.example/1, signed by Notary 1 and \
                         recorded as entry 7 of the ledger log.example/1. It certified something. Nobody checked anything.";
         assert_eq!(text.lines().last(), Some(expected));

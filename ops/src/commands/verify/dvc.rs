@@ -3,6 +3,7 @@
 use std::io::Read;
 use std::path::PathBuf;
 
+use semper_ttp::asn1::{TEST_POLICY, TEST_POLICY_WITH_TOKEN};
 use semper_ttp::digest::ImprintAlgorithm;
 use semper_ttp::verify::dvc::{
     DvcCheck, DvcEvidence, DvcReport, DvcSummary, dvc_imprint_algorithm, is_dvc, verify_dvc,
@@ -11,7 +12,7 @@ use semper_ttp::verify::{Document, Outcome, Verdict};
 use serde_json::json;
 
 use super::files::{NoJudgement, Promise, beside, if_there, read, read_trust, read_up_to, unreadable};
-use super::{exit_of, files_given as files, line, moment, refuted, usual_delay};
+use super::{exit_of, files_given as files, line, moment, refuted, usual_delay, verified};
 use crate::cli::Verify;
 use crate::commands::hashing::imprint_of_file;
 use crate::commands::say;
@@ -150,7 +151,9 @@ fn sentence(args: &Verify, report: &DvcReport) -> String {
     match (report.verdict, claim, &report.entry) {
         (Verdict::Verified, Some(claim), Some(entry)) => {
             let says = report.dvc.as_ref().map_or("", |dvc| &dvc.says);
-            format!("VERIFIED: {claim}, recorded as entry {} of the ledger {}. {says}", entry.index, entry.origin)
+            let policy = report.dvc.as_ref().and_then(|dvc| dvc.policy.as_deref());
+            let word = verified(policy.is_some_and(|policy| [TEST_POLICY, TEST_POLICY_WITH_TOKEN].contains(&policy)));
+            format!("{word}: {claim}, recorded as entry {} of the ledger {}. {says}", entry.index, entry.origin)
         }
         (Verdict::Undecided, Some(claim), _) => {
             let open = report.checks.iter().find(|result| report.leaves_open(result));
@@ -251,6 +254,10 @@ mod tests {
     #[test]
     fn a_verified_one_says_what_it_says() {
         let text = as_text(&args("a/contract.dvc"), &report(&[], &[]), Promise::Given);
+        let mut of_trial = report(&[], &[]);
+        of_trial.dvc.as_mut().unwrap().policy = Some(TEST_POLICY.to_owned());
+        let said = as_text(&args("a/contract.dvc"), &of_trial, Promise::Given);
+        assert!(said.contains("VERIFIED AS A TEST, which proves nothing: contract.dvc is"), "{said}");
         let expected = "VERIFIED: contract.dvc is a certificate by Notary 1 of 21 November 2026 at 05:14:13.120 UTC, \
                         recorded as entry 7 of the ledger log.example/1. It says no.";
         assert_eq!(text.lines().last(), Some(expected));

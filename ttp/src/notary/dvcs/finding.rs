@@ -15,13 +15,16 @@ const EVIDENCE_BYTES: usize = 1 << 20;
 /// The most of them behind one certificate.
 const EVIDENCE_MAX: usize = 32;
 
+/// The most certificates, lists and responses of a request that are looked at.
+const MATERIAL_MAX: usize = 256;
+
 /// A certificate that vpkc asks about, or why it cannot be judged.
 pub type AskedTarget = Result<Target, StatusInfo>;
 
 /// What is to be judged of each target, in their order; what came along with them goes among the material.
 #[must_use]
 pub fn targets(chains: &[TargetEtcChain], material: &mut Material) -> Vec<AskedTarget> {
-    for token in chains.iter().flat_map(|chain| &chain.chain) {
+    for token in chains.iter().flat_map(|chain| &chain.chain).take(MATERIAL_MAX) {
         // What does not read serves nobody, and a request has no room for more than fits.
         let _ = match token {
             CertEtcToken::Certificate(der) => {
@@ -85,6 +88,8 @@ pub fn of_certificates(asked: &[AskedTarget], report: &Report, material: &Materi
     let rejected = answers.iter().find(|answer| !answer.status.is_granted());
     let status = match (report.conclusion.indication, rejected) {
         (_, None) => StatusInfo::granted(),
+        // What was judged passed, or nothing was.
+        (_, Some(answer)) if report.signatures.is_empty() => answer.status.clone(),
         (Indication::TotalPassed, Some(answer)) => answer.status.clone(),
         (_, Some(_)) => status(&report.conclusion),
     };

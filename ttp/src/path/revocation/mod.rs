@@ -177,7 +177,11 @@ impl Inquiry<'_> {
         self.responses(&question, &mut found);
         self.lists(&question, &mut found);
         self.asking.pop();
-        let verdict = decide(&found.answers, at);
+        let verdict = match decide(&found.answers, at) {
+            // What was left out for its number could say otherwise.
+            Verdict::Good { .. } if found.looked_at.iter().any(Looked::was_cut_off) => Verdict::Undetermined,
+            verdict => verdict,
+        };
         let missing = match verdict {
             Verdict::Undetermined => {
                 let own = missing(certificate, &found.answers, at);

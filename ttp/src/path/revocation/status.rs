@@ -126,6 +126,11 @@ pub struct Looked {
 }
 
 impl Looked {
+    /// True if it was not verified because too much had been by then.
+    pub(super) fn was_cut_off(&self) -> bool {
+        self.doubts.iter().any(|doubt| matches!(doubt, Doubt::TooManyChecks { .. }))
+    }
+
     /// True if the status rests on it.
     #[must_use]
     pub const fn was_used(&self) -> bool {

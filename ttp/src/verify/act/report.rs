@@ -171,6 +171,8 @@ pub struct ActSummary {
     pub service: String,
     /// commonName of the notary's certificate, if it is at hand.
     pub notary: Option<String>,
+    /// True if that is one of a trial service, whose clock nobody vouches for: it was issued under the test policy.
+    pub is_test: bool,
     /// RFC 3339.
     pub opened_at: Timestamp,
     /// RFC 3339.

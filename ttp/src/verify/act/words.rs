@@ -3,7 +3,7 @@
 use super::ActEvidence;
 use super::check::find;
 use super::report::{ActSummary, DocumentSummary, PrincipalSummary};
-use crate::asn1::oid;
+use crate::asn1::{TEST_POLICY, oid};
 use crate::digest::Digest;
 use crate::notary::{ActType, OfficerCheck, Outcome, Reason};
 use crate::path::Escaped;
@@ -36,6 +36,7 @@ pub(super) fn summary(evidence: &ActEvidence<'_>, record: &ActRecorded, notary: 
         journal_no: record.journal_no,
         service: record.notary.service.as_str().to_owned(),
         notary: notary.and_then(name_in),
+        is_test: TEST_POLICY.parse().is_ok_and(|test| notary.is_some_and(|notary| notary.has_policy(&test))),
         opened_at: time(record.opened_at),
         completed_at: time(record.completed_at),
         outcome: record.outcome,

@@ -109,8 +109,9 @@ fn what_is_no_certificate_is_answered_too() {
     assert_eq!(told(&finding), (needed.clone(), vec![needed, "granted".to_owned()]));
 
     let unreadable = Asked::certificates(&[&[0x30, 3, 2, 1, 5]]);
-    let (_, finding) = judge(&unreadable, GEN_TIME, WITHOUT_REVOCATION, None);
+    let (report, finding) = judge(&unreadable, GEN_TIME, WITHOUT_REVOCATION, None);
     assert_eq!(told(&finding).0, "The certificate does not read.");
+    assert_eq!(report.conclusion.indication, Indication::Indeterminate, "a report of nothing passes nothing");
 }
 
 /// RFC 3029 §7.5: pathProcInput.
