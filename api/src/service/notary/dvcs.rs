@@ -25,6 +25,9 @@ use semper_ttp::{
 use super::{super::Service, DvcParts, Job, Making, NotaryFault};
 use crate::{body::Held, server::RequestId};
 
+/// How far from now requestTime may be and mean now, ms.
+const ASKED_NOW_MILLIS: u64 = 5 * 60 * 1_000;
+
 /// How requests of RFC 3029 are answered.
 #[derive(Clone, Debug)]
 pub struct DvcsSettings {
@@ -125,6 +128,8 @@ impl Service {
         let now = self.now();
         let at = match &request.information.request_time {
             None => now,
+            // Clients write the moment at which they ask, by their own clocks, in whole seconds.
+            Some(DvcsTime::Moment(at)) if at.millis().abs_diff(now.millis()) <= ASKED_NOW_MILLIS => now,
             Some(DvcsTime::Moment(at)) if *at <= now => *at,
             Some(DvcsTime::Moment(_)) => return Err(Refusal::Time),
             Some(DvcsTime::Token(_)) => return Err(Refusal::TimeForm),
