@@ -25,19 +25,31 @@ pub(crate) struct Room {
 }
 
 /// Room that a document has, until whoever reads it drops this.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Held {
-    _permit: Option<OwnedSemaphorePermit>,
+    _permit: Option<Arc<OwnedSemaphorePermit>>,
+}
+
+impl Held {
+    /// None: what is no longer than any other body needs no room.
+    pub(crate) const fn none() -> Self {
+        Self { _permit: None }
+    }
 }
 
 const KIB: usize = 1 << 10;
-const MIB: u32 = 1 << 20;
+const MIB: usize = 1 << 20;
 
 impl Room {
     /// For documents of `bytes_max` octets, and `in_flight` octets of all of them.
     pub(crate) fn new(bytes_max: usize, in_flight: usize) -> Self {
         let permits = in_flight.max(bytes_max).div_ceil(KIB).min(Semaphore::MAX_PERMITS);
         Self { bytes_max, free: Arc::new(Semaphore::new(permits)) }
+    }
+
+    /// Room for a document that is given out, if there is any now.
+    pub(crate) fn hold(&self, bytes: usize) -> Option<Held> {
+        self.take(bytes).map(|permit| Held { _permit: Some(Arc::new(permit)) })
     }
 
     /// Room for so many octets, if there is any now.
@@ -54,19 +66,20 @@ pub(crate) async fn read_document(
     request: Request,
 ) -> Result<(Bytes, Held), Response> {
     let Some(room) = room.filter(|room| room.bytes_max > limits.body_bytes_max) else {
-        return Ok((read(limits, request).await?, Held { _permit: None }));
+        return Ok((read(limits, request).await?, Held::none()));
     };
     let declared = declared(&request);
     if declared.is_some_and(|length| length > room.bytes_max as u64) {
         return Err(too_large()); // without waiting for it
     }
+    let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(room.bytes_max);
     let (mut body, mut read, mut held) = (request.into_body(), Vec::new(), None);
-    let begun = Instant::now();
-    let mut end = begun + limits.body_read_timeout;
+    // So far there is room, and until then for what comes.
+    let (mut granted, mut end) = (limits.body_bytes_max, Instant::now() + limits.body_read_timeout);
     loop {
         let frame = match tokio::time::timeout_at(end, body.frame()).await {
             Ok(Some(Ok(frame))) => frame,
-            Ok(None) => return Ok((read.into(), Held { _permit: held })),
+            Ok(None) => return Ok((read.into(), Held { _permit: held.map(Arc::new) })),
             Ok(Some(Err(_))) => return Err(broken_off()),
             Err(_) => return Err(too_slow()),
         };
@@ -75,14 +88,17 @@ pub(crate) async fn read_document(
         if length > room.bytes_max {
             return Err(too_large());
         }
-        // What does not say how long it is may be as long as any.
-        if length > limits.body_bytes_max && held.is_none() {
-            let expected = declared.and_then(|length| usize::try_from(length).ok()).unwrap_or(room.bytes_max);
-            held = Some(room.take(expected).ok_or_else(full)?);
-            read.reserve_exact(declared.map_or(0, |_| expected.saturating_sub(read.len())));
-            // Each MiB has as long as any other body.
-            let times = 1 + u32::try_from(expected).unwrap_or(u32::MAX) / MIB;
-            end = begun + limits.body_read_timeout.saturating_mul(times);
+        while length > granted {
+            // Whoever announces much and sends little holds up nobody: it has the room of what it sent, and each MiB has as long as any
+            // other body.
+            let step = expected.max(length).saturating_sub(granted).min(MIB);
+            let taken = room.take(step).ok_or_else(full)?;
+            match &mut held {
+                None => held = Some(taken),
+                Some(held) => held.merge(taken),
+            }
+            granted += step;
+            end = Instant::now() + limits.body_read_timeout;
         }
         read.extend_from_slice(&data);
     }
@@ -137,7 +153,13 @@ fn closing(status: StatusCode, text: &'static str) -> Response {
 
 #[cfg(test)]
 mod tests {
+    use std::{
+        pin::Pin,
+        task::{Context, Poll},
+    };
+
     use http::HeaderValue;
+    use hyper::body::Frame;
 
     use super::*;
 
@@ -147,6 +169,39 @@ mod tests {
             request = request.header(header::CONTENT_LENGTH, length);
         }
         request.body(axum::body::Body::from(vec![b'x'; length.unwrap_or(5_000)])).unwrap()
+    }
+
+    /// A body that begins and does not go on.
+    struct Begun(Option<Bytes>);
+
+    impl hyper::body::Body for Begun {
+        type Data = Bytes;
+        type Error = std::convert::Infallible;
+
+        fn poll_frame(
+            mut self: Pin<&mut Self>,
+            _: &mut Context<'_>,
+        ) -> Poll<Option<Result<Frame<Bytes>, Self::Error>>> {
+            self.0.take().map_or(Poll::Pending, |data| Poll::Ready(Some(Ok(Frame::data(data)))))
+        }
+    }
+
+    /// Whoever announces much and sends little has the room of what was sent, and that not for long.
+    #[tokio::test]
+    async fn a_slow_document_holds_up_nobody() {
+        let limits = BodyLimits { body_bytes_max: 1_000, body_read_timeout: std::time::Duration::from_millis(100) };
+        let room = Room::new(8 * MIB, 9 * MIB);
+        let slow = async |sent| {
+            let body = axum::body::Body::new(Begun(Some(vec![b'x'; sent].into())));
+            let request = Request::builder().header(header::CONTENT_LENGTH, 8 * MIB).body(body).unwrap();
+            read_document(&limits, Some(&room), request).await.unwrap_err().status().as_u16()
+        };
+        // Begun in this order.
+        let (one, two, whole) =
+            tokio::join!(slow(500), slow(2_000), read_document(&limits, Some(&room), request(Some(8 * MIB))));
+        assert_eq!((one, two, whole.is_ok()), (408, 408, true));
+        drop(whole);
+        assert_eq!(room.free.available_permits(), 9 * MIB / KIB);
     }
 
     /// Small ones always come through; of large ones so many octets as there is room for.
@@ -162,7 +217,7 @@ mod tests {
         assert_eq!(status(Some(10 * KIB + 1)).await, 413);
         let (bytes, held) = read_document(&limits, Some(&room), request(Some(10 * KIB))).await.unwrap();
         assert_eq!(bytes.len(), 10 * KIB);
-        assert_eq!((status(Some(6 * KIB)).await, status(Some(6 * KIB + 1)).await), (200, 503));
+        assert_eq!((status(Some(6 * KIB)).await, status(Some(7 * KIB)).await), (200, 503));
         // What does not say how long it is may be as long as any.
         assert_eq!((status(None).await, status(Some(1_000)).await), (503, 200));
         drop(held);

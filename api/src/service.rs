@@ -85,7 +85,7 @@ use self::{
     vault::Vault,
 };
 pub(crate) use self::{
-    notary::{JournalQuery, OfficersWord, line as journal_line},
+    notary::{Came, JournalQuery, OfficersWord, Opened, line as journal_line},
     ocsp::{Answer as OcspAnswer, Answered as OcspAnswered},
     registration::Register,
 };

@@ -85,6 +85,8 @@ fn table() -> Vec<Row> {
         Row::post("/notary/acts", Party, notary::ask),
         Row::get("/notary/acts/{id}", PartyOr(notary::READERS), notary::show),
         Row::get("/notary/acts/{id}/record", PartyOr(notary::READERS), notary::record),
+        Row::get("/notary/acts/{id}/documents/{n}", PartyOr(notary::READERS), notary::kept_document),
+        Row::get("/notary/acts/{id}/personal", PartyOr(notary::READERS), notary::personal),
         Row::get("/notary/acts/{id}/dvc", PartyOr(notary::READERS), notary::dvc),
         Row::get("/notary/acts/{id}/report", PartyOr(notary::READERS), notary::report),
         Row::get("/notary/acts/{id}/certificates", PartyOr(notary::READERS), notary::evidence::certificates),

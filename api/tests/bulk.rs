@@ -2,10 +2,7 @@
 
 mod world;
 
-use std::{
-    collections::BTreeSet,
-    sync::{Arc, atomic::AtomicU64},
-};
+use std::{collections::BTreeSet, sync::Arc};
 
 use semper_api::{ActFault, Preview, Service, ToIssue};
 use semper_ledger::sequencer::Idempotency;
@@ -31,7 +28,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
+        let (disk, now, pki) = (Disk::new(), Arc::new(Now::new()), Pki::new());
         let service = pki.service(&disk, &now, 0);
         Self { disk, now, pki, service }
     }

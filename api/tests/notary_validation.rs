@@ -143,6 +143,8 @@ async fn signed_documents_are_judged_whatever_they_are() {
     let (_, own) = dvcs(&world, build(&claim(), None)).await;
     let act = asked(&world, &party, "contract", &[&party]).await;
     let statement = signed(&act, CONTRACT, &party, &party.sign);
+    // Whatever time passes meanwhile, it is asked about one moment.
+    world.now.go();
     for document in [own.clone(), statement.clone()] {
         let (all, each) = validated(&world, &Question::SignedDocument(document)).await;
         assert_eq!((all.as_str(), each.len()), ("granted", 1), "{each:?}");

@@ -2,19 +2,19 @@
 
 mod world;
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::Arc;
 
 use http::StatusCode;
 use semper_api::KeyStanding;
 use semper_ttp::evidence::{Fact, KeyId, KeyPurpose, OpsFact, Recorded};
 use world::{
-    Disk, Now, Pki, START,
+    Disk, Now, Pki,
     http::{Asked, ask, json},
 };
 
 #[tokio::test]
 async fn a_key_that_came_later_gets_its_entry_once() {
-    let (disk, now) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))));
+    let (disk, now) = (Disk::new(), Arc::new(Now::new()));
     let service = Pki::new().service(&disk, &now, 0);
     let made = || {
         let facts = (0..service.reader().size()).map(|index| service.reader().fact(index).unwrap().unwrap());

@@ -4,7 +4,7 @@
 mod world;
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use semper_api::{
@@ -15,7 +15,7 @@ use semper_ttp::policy::roles::TrustedRole;
 use serde_json::Value;
 use world::http::{Asked, ask, json};
 use world::openapi::{DOCUMENT, resolved};
-use world::{Disk, Now, Pki, START};
+use world::{Disk, Now, Pki};
 
 type Operations = BTreeMap<(String, Method), &'static Value>;
 
@@ -103,7 +103,7 @@ fn what_is_not_described_is_found() {
 
 #[tokio::test]
 async fn it_is_served_as_it_is() {
-    let (disk, now) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))));
+    let (disk, now) = (Disk::new(), Arc::new(Now::new()));
     let service = Pki::new().service_under(&disk, &now, 0, Policies::builtin());
     for asked in [Asked::plain, Asked::secure] {
         let answer = ask(&service, asked("GET", "/v1/openapi.json")).await;

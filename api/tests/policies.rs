@@ -4,7 +4,7 @@ mod world;
 
 use std::sync::{
     Arc,
-    atomic::{AtomicBool, AtomicU64, Ordering},
+    atomic::{AtomicBool, Ordering},
 };
 
 use http::StatusCode;
@@ -20,7 +20,7 @@ use semper_ttp::{
 };
 use serde_json::Value;
 use world::http::{Asked, ask, json};
-use world::{Disk, Now, Pki, START, wanted};
+use world::{Disk, Now, Pki, wanted};
 
 struct World {
     disk: Disk,
@@ -30,7 +30,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        Self { disk: Disk::new(), now: Arc::new(Now(AtomicU64::new(START.millis()))), pki: Pki::new() }
+        Self { disk: Disk::new(), now: Arc::new(Now::new()), pki: Pki::new() }
     }
 
     /// A start with these policies, a second after the last one.

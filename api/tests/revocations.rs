@@ -2,7 +2,7 @@
 
 mod world;
 
-use std::sync::{Arc, Mutex, atomic::AtomicU64, mpsc};
+use std::sync::{Arc, Mutex, mpsc};
 use std::time::Duration;
 
 use axum::body::Body;
@@ -155,7 +155,7 @@ fn endpoint(pki: &Pki, signer: &Arc<dyn Signer>, certificate: &Certificate) -> E
 
 #[tokio::test]
 async fn a_unit_whose_certificate_is_revoked_stamps_no_more() {
-    let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
+    let (disk, now, pki) = (Disk::new(), Arc::new(Now::new()), Pki::new());
     let signer: Arc<dyn Signer> = Arc::new(key());
     let ca = CaId::first(Authority::Tsu);
     let service = pki.stamping(&disk, &now, Vec::new());
@@ -193,7 +193,7 @@ async fn a_unit_whose_certificate_is_revoked_stamps_no_more() {
 
 #[test]
 fn without_a_responder_a_service_is_not_ready() {
-    let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
+    let (disk, now, pki) = (Disk::new(), Arc::new(Now::new()), Pki::new());
     let service = pki.unrecorded(&disk, &now, Policies::builtin(), now.clone());
     service.renew_crls().unwrap();
     assert_eq!(service.unready(), [""; 0], "nobody has tried");
@@ -272,7 +272,7 @@ impl Entropy for Hook {
 /// Whoever reads a list of T learns of every revocation that was decided before T, also of one that waits for the disk.
 #[test]
 fn a_list_lacks_nothing_that_was_decided_before_it() {
-    let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
+    let (disk, now, pki) = (Disk::new(), Arc::new(Now::new()), Pki::new());
     let hook = Arc::new(Hook(Mutex::new(None)));
     let service = pki.service_of(&disk, &now, hook.clone());
     service.renew_crls().unwrap();

@@ -2,7 +2,7 @@
 
 mod world;
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::Arc;
 
 use http::{Method, StatusCode};
 use semper_api::{
@@ -21,7 +21,7 @@ use semper_ttp::{
     x509::Certificate,
 };
 use world::http::{Answer, Asked, ask, json};
-use world::{Disk, Now, Pki, START, wanted};
+use world::{Disk, Now, Pki, wanted};
 
 /// A profile of each class that the party CA certifies people and programs by.
 const HOLDERS: [&str; 4] = ["operator", "officer", "party-legal", "tls-client"];
@@ -38,7 +38,7 @@ struct World {
 
 impl World {
     fn new() -> Self {
-        let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
+        let (disk, now, pki) = (Disk::new(), Arc::new(Now::new()), Pki::new());
         let service = pki.service(&disk, &now, 0);
         let issued = |profile: &&str| {
             let certificate = service.issue(&wanted(profile)).unwrap().certificate;

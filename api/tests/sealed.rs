@@ -2,7 +2,7 @@
 
 mod world;
 
-use std::sync::{Arc, atomic::AtomicU64};
+use std::sync::Arc;
 
 use http::StatusCode;
 use semper_api::{KeyStanding, RotationFault, SealFault, Sealed, Service};
@@ -19,7 +19,7 @@ use world::{
 const OBJECT: Object = Object { id: [3; 32], version: 1 };
 
 fn now() -> Arc<Now> {
-    Arc::new(Now(AtomicU64::new(START.millis())))
+    Arc::new(Now::new())
 }
 
 /// Whatever a fact says here, its artefact is `artefact`.

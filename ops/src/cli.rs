@@ -29,8 +29,8 @@ pub(crate) use keys::{
     KeysRotate, KeysSign, OfService, Step,
 };
 pub(crate) use notary::{
-    Notary, NotaryApprove, NotaryAsk, NotaryCertify, NotaryCommand, NotaryExtract, NotaryJournal, NotaryRecord,
-    NotaryRefuse, NotaryRelease, NotaryShow, NotarySign, NotaryTake, NotaryWithdraw, NotaryWorklist,
+    Notary, NotaryApprove, NotaryAsk, NotaryCertify, NotaryCommand, NotaryDocument, NotaryExtract, NotaryJournal,
+    NotaryRecord, NotaryRefuse, NotaryRelease, NotaryShow, NotarySign, NotaryTake, NotaryWithdraw, NotaryWorklist,
 };
 pub(crate) use outside::{Monitor, Witness, WitnessCommand, WitnessInit, WitnessServe};
 pub(crate) use party::{

@@ -46,15 +46,29 @@ fn what_is_validated_is_read_by_strangers() {
         let request = bouncy.request(service, signed);
         (world.dvcs(&request), request)
     };
-    let pairs = [ask("vsd", false), ask("vpkc", false), ask("vsd", true), ask("vpkc", true)];
-    for (found, service) in bouncy.check(&pairs).iter().zip(["2", "3", "2", "3"]) {
-        for (name, value) in [("validate", "true"), ("signature", "true"), ("service", service), ("status", "0")] {
-            assert_eq!(found.get(name), Some(value), "{name}: {found:?}");
+    let asked = [("cpd", "1", None), ("vsd", "2", Some("0")), ("vpkc", "3", Some("0")), ("ccpd", "4", None)];
+    for signed in [true, false] {
+        // A deposit is taken from those who are known.
+        let asked = &asked[usize::from(!signed)..];
+        let pairs: Vec<_> = asked.iter().map(|(service, ..)| ask(service, signed)).collect();
+        for (found, (_, service, status)) in bouncy.check(&pairs).iter().zip(asked) {
+            for (name, value) in [("validate", "true"), ("signature", "true"), ("service", service)] {
+                assert_eq!(found.get(name), Some(value), "{name}: {found:?}");
+            }
+            assert_eq!(found.get("status"), *status, "{found:?}");
         }
+        pairs.iter().for_each(|(dvc, _)| cms_verify(&world, dvc));
     }
-    pairs.iter().for_each(|(dvc, _)| cms_verify(&world, dvc));
-    let again = world.dvcs(&pairs[2].1);
-    assert_eq!(again, pairs[2].0, "a signed request that is repeated gets its answer again");
+    let (first, again) = (ask("vsd", true).0, ask("vsd", true).0);
+    assert_eq!(first, again, "a signed request that is repeated gets its answer again");
+    // What was deposited is there for whoever did.
+    let lines = json(world.officer(&["notary", "journal"]).expect(0));
+    let deposit =
+        lines["journal"].as_array().expect("lines").iter().find(|act| of(act, "kind") == "cpd").expect("a deposit");
+    let kept = world.path("deposit");
+    let fetched = world.member(&party, &["notary", "document", of(deposit, "act"), "--out", &kept]);
+    fetched.expect(0);
+    assert_eq!(fs::read(kept).expect("a document"), CONTRACT);
 
     let serial = hex::encode(holder.certificate.serial());
     world.officer(&["party", "revoke", "--serial", &serial, "--reason", "keyCompromise"]).expect(0);
@@ -102,6 +116,11 @@ fn a_token_tells_the_time_of_a_long_document() {
     openssl.arg("-CAfile").arg(&root).arg("-untrusted").arg(world.server.trust().join("tsa-chain.pem"));
     let output = judge(&mut openssl);
     assert!(output.status.success(), "{}", text(&output));
+    // Of the token alone an act certifies nothing: a timestamp is nobody's signature.
+    let party = world.registered("buyer");
+    let ask = ["notary", "ask", &token, "--kind", "signature-validation", "--send"];
+    let act = json(world.member(&party, &ask).expect(1));
+    assert_eq!((of(&act, "state"), of(&act, "reason")), ("refused", "signature_not_valid"));
     let (it, document) = (world.file("it.dvc", &dvc), world.file("document.pdf", &document));
     let trust = world.server.trust().display().to_string();
     let verify = ["verify", &it, "--document", &document, "--trust", &trust, "--json"];

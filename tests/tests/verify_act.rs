@@ -57,7 +57,14 @@ fn what_a_clerk_asked_for_is_verified_with_one_command() {
     let request = world.path("deed.request.json");
     let judged = act.verify(&["--document", &deed, "--document", &annex, "--request", &request], 0);
     assert_eq!(checks(&judged, "failed"), Vec::<String>::new());
-    let skipped = ["certificate.revocation", "act.dvc", "act.signatures", "signers.certificates", "proof.witnesses"];
+    let skipped = [
+        "certificate.revocation",
+        "act.dvc",
+        "act.personal",
+        "act.signatures",
+        "signers.certificates",
+        "proof.witnesses",
+    ];
     assert_eq!(checks(&judged, "not-checked"), skipped);
     let sentence = of(&judged, "sentence");
     assert!(
@@ -121,7 +128,7 @@ fn a_contract_is_verified_with_what_its_signers_said() {
     let judged = act.verify(&all, 0);
     assert_eq!(
         checks(&judged, "not-checked"),
-        ["certificate.revocation", "act.further-documents", "act.dvc", "proof.witnesses"]
+        ["certificate.revocation", "act.further-documents", "act.dvc", "act.personal", "proof.witnesses"]
     );
     let sentence = of(&judged, "sentence");
     assert!(sentence.contains("was signed by buyer and seller."), "{sentence}");

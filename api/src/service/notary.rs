@@ -14,6 +14,7 @@ mod extract;
 mod find;
 mod journal;
 mod judging;
+mod keep;
 pub(crate) mod line;
 mod record;
 mod search;
@@ -31,14 +32,16 @@ use semper_ttp::{
 use tokio::sync::Semaphore;
 
 pub(super) use self::desk::NotaryKey;
-use self::{desk::Desks, journal::Waiting};
-pub use self::{dvcs::DvcsSettings, find::KnownAct};
 pub(crate) use self::{
-    journal::{DvcParts, Job, Making},
+    act::Came,
+    journal::{DvcParts, Job, Making, SealedDocument},
+    keep::Opened,
     record::{OfficersWord, RecordParts},
     search::JournalQuery,
 };
-use super::{Service, ServiceFault, act::Repetition};
+use self::{desk::Desks, journal::Waiting};
+pub use self::{dvcs::DvcsSettings, find::KnownAct};
+use super::{SealFault, Service, ServiceFault, act::Repetition};
 use crate::body::Room;
 
 /// What stands around a document in a request, at most: signature and certificates, or the act that is asked for.
@@ -147,6 +150,12 @@ pub enum NotaryFault {
     /// What is asked for needs more, or something else.
     #[error("{0}")]
     Request(&'static str),
+    /// What is kept sealed.
+    #[error(transparent)]
+    Seal(#[from] SealFault),
+    /// What was kept, and is gone.
+    #[error("it was erased")]
+    Erased,
     /// The service itself.
     #[error(transparent)]
     Fault(#[from] ServiceFault),

@@ -41,6 +41,12 @@ pub struct Sealed {
 }
 
 impl Sealed {
+    /// The same, where the artefact is needed besides.
+    #[must_use]
+    pub fn key_row(&self, draft: usize) -> RoleRow {
+        RoleRow::Key { draft, id: self.key.0, wrapped: self.wrapped.clone() }
+    }
+
     /// The key's row, for the commit in which `artefact` is that of the fact `draft`.
     #[must_use]
     pub fn row(self, draft: usize) -> RoleRow {
@@ -114,6 +120,11 @@ impl Service {
     pub fn unseal(&self, artefact: Vec<u8>, object: Object) -> Result<Content, SealFault> {
         let key = self.data_key(vault::key_of(&artefact).ok_or(VaultFault::NotSealed)?)?;
         Ok(vault::open(artefact, &key, object)?)
+    }
+
+    /// Whether there is a key of this name: none once it was destroyed.
+    pub(super) fn has_data_key(&self, id: DataKeyId) -> Result<bool, ServiceFault> {
+        Ok(self.reader().wrapped_key(&id.0)?.is_some())
     }
 
     fn data_key(&self, id: DataKeyId) -> Result<DataKey, SealFault> {

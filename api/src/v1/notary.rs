@@ -7,6 +7,8 @@
 pub(super) mod evidence;
 pub(super) mod journal;
 
+use std::borrow::Cow;
+use std::fmt::{self, Display};
 use std::sync::Arc;
 
 use axum::Json;
@@ -14,18 +16,22 @@ use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
+use bytes::Bytes;
 use http::{HeaderMap, HeaderValue, StatusCode, header};
 use semper_ledger::sequencer::Idempotency;
 use semper_ttp::digest::Digest;
 use semper_ttp::id::ActId;
 use semper_ttp::notary::{
-    Checks, OfficerCheck, OpenAct, Reason, Stage,
-    request::{ActRequest, RequestedDocument},
+    Checks, JournalFact, OfficerCheck, OpenAct, Reason, Stage,
+    personal::{Committed, Personal},
+    request::{ActRequest, DOCUMENTS_MAX, RequestedDocument},
 };
 use semper_ttp::policy::person::{Officer, Person};
 use semper_ttp::policy::roles::TrustedRole::{self, Auditor, NotaryOfficer};
 use semper_ttp::statement::act::{Fee, Recording};
-use serde::Deserialize;
+use semper_ttp::vault::Content;
+use serde::de::{Error as _, SeqAccess, Visitor};
+use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
 use serde_json::{Map, Value, json};
 
@@ -34,7 +40,7 @@ use super::principal::Principal;
 use super::problem::{Code, Problem};
 use crate::router::App;
 use crate::service::journal_line::{object, of_fact, of_recorded, person};
-use crate::service::{KnownAct, NotaryFault, OfficersWord};
+use crate::service::{Came, KnownAct, NotaryFault, OfficersWord, Opened, SealFault};
 
 /// Who sees every act.
 pub(super) const READERS: &[TrustedRole] = &[NotaryOfficer, Auditor];
@@ -44,8 +50,46 @@ pub(super) const READERS: &[TrustedRole] = &[NotaryOfficer, Auditor];
 struct AskRequest<'a> {
     #[serde(borrow)]
     act: &'a RawValue,
-    /// Octets of the documents in their order, base64.
-    contents: Option<Vec<String>>,
+    /// Octets of the documents in their order.
+    #[serde(borrow)]
+    contents: Option<Contents<'a>>,
+    /// What opens the commitments of the request.
+    #[serde(borrow)]
+    personal: Option<&'a RawValue>,
+}
+
+/// Base64, as it lies in the body where nothing of it is escaped.
+#[derive(Deserialize)]
+struct Encoded<'a>(#[serde(borrow)] Cow<'a, str>);
+
+/// As many as a request has documents at most: what is more is refused before it is stored.
+struct Contents<'a>(Vec<Encoded<'a>>);
+
+impl<'de: 'a, 'a> Deserialize<'de> for Contents<'a> {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Few;
+
+        impl<'de> Visitor<'de> for Few {
+            type Value = Contents<'de>;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                write!(f, "at most {DOCUMENTS_MAX} documents in base64")
+            }
+
+            fn visit_seq<A: SeqAccess<'de>>(self, mut seq: A) -> Result<Self::Value, A::Error> {
+                let mut contents = Vec::new();
+                while let Some(one) = seq.next_element()? {
+                    if contents.len() == DOCUMENTS_MAX {
+                        return Err(A::Error::invalid_length(DOCUMENTS_MAX + 1, &self));
+                    }
+                    contents.push(one);
+                }
+                Ok(Contents(contents))
+            }
+        }
+
+        deserializer.deserialize_seq(Few)
+    }
 }
 
 /// `POST /v1/notary/acts`.
@@ -55,17 +99,38 @@ pub(super) async fn ask(
     headers: HeaderMap,
     DocumentBody(bytes, held): DocumentBody,
 ) -> Result<Response, Problem> {
-    let malformed = |why: String| Problem::new(Code::HttpMalformed, why);
-    semper_ttp::json::read_object(&bytes).map_err(|fault| malformed(fault.to_string()))?;
-    let AskRequest { act, contents } = serde_json::from_slice(&bytes).map_err(|error| malformed(error.to_string()))?;
+    // Strict to the last octet are the members that are kept or signed, by their own readers and bounds; of the rest serde refuses what is
+    // unknown, missing or twice there, and builds no tree of it.
+    let AskRequest { act, contents, personal } = serde_json::from_slice(&bytes)
+        .map_err(|error| Problem::new(Code::HttpMalformed, error.to_string().chars().take(200).collect::<String>()))?;
     let wrong = |why: String| Problem::new(Code::NotaryRequest, why);
-    let request_bytes = act.get().as_bytes().to_vec();
-    let request = ActRequest::parse(&request_bytes).map_err(|fault| wrong(fault.to_string()))?;
+    let act = act.get().as_bytes();
+    let request = ActRequest::parse(act).map_err(|fault| wrong(fault.to_string()))?;
+    let personal = personal.map(|personal| personal.get().as_bytes());
+    if let Some(bytes) = personal {
+        Personal::parse(bytes, &Committed::from(&request)).map_err(|fault| wrong(fault.to_string()))?;
+    }
     let contents = contents.map(|contents| shown(&request, contents)).transpose().map_err(wrong)?;
-    let repetition = idempotency(&headers, &principal.digest(), "act", &[], &request_bytes)?;
+    let repetition =
+        idempotency(&headers, &principal.digest(), "act", &[], &all_asked(act, contents.is_some(), personal))?;
     let by = acting(&app, &principal)?;
-    let act = app.service.ask_for_act(request, request_bytes, (contents, held), by, repetition).await?;
+    let (act, personal) = (act.to_vec(), personal.map(|bytes| Content::new(bytes.to_vec())));
+    drop(bytes);
+    let act = app.service.ask_for_act(request, act, Came { contents, personal, held }, by, repetition).await?;
     created(&app, act, &principal, &by)
+}
+
+/// What a repetition has in common with its first: documents are named in `act` by their hashes, so of them it counts whether they came.
+fn all_asked(act: &[u8], has_contents: bool, personal: Option<&[u8]>) -> Vec<u8> {
+    let mut asked = act.to_vec();
+    if has_contents {
+        asked.extend(b"\0contents");
+    }
+    if let Some(personal) = personal {
+        asked.extend(b"\0personal");
+        asked.extend(Digest::of(personal).as_bytes());
+    }
+    asked
 }
 
 /// Where an act is from now on, and how it stands.
@@ -76,12 +141,13 @@ fn created(app: &App, act: ActId, principal: &Principal, by: &Officer) -> Result
 }
 
 /// The octets of the documents, if these are they.
-fn shown(request: &ActRequest, contents: Vec<String>) -> Result<Vec<Vec<u8>>, String> {
+fn shown(request: &ActRequest, Contents(contents): Contents<'_>) -> Result<Vec<Vec<u8>>, String> {
     if contents.len() != request.documents.len() {
         return Err(format!("contents: {} for {} documents", contents.len(), request.documents.len()));
     }
-    let of_one = |(place, (document, content)): (usize, (&RequestedDocument, String))| {
-        let octets = BASE64_STANDARD.decode(content).map_err(|_| format!("contents: {place} is not base64"))?;
+    let of_one = |(place, (document, Encoded(content))): (usize, (&RequestedDocument, Encoded<'_>))| {
+        let octets =
+            BASE64_STANDARD.decode(content.as_bytes()).map_err(|_| format!("contents: {place} is not base64"))?;
         if Digest::of(&octets) != document.sha256.into() {
             return Err(format!("contents: {place} has another SHA-256 than its document"));
         }
@@ -96,7 +162,7 @@ pub(super) async fn show(
     Path(act): Path<ActId>,
     principal: Principal,
 ) -> Result<Response, Problem> {
-    let (known, by) = visible(&app, act, &principal).await?;
+    let (known, by) = visible(&app, act, &principal, "").await?;
     Ok(Json(described(&app, act, &known, &principal, &by)?).into_response())
 }
 
@@ -106,9 +172,51 @@ pub(super) async fn record(
     Path(act): Path<ActId>,
     principal: Principal,
 ) -> Result<Response, Problem> {
-    let (known, _) = visible(&app, act, &principal).await?;
+    let (known, _) = visible(&app, act, &principal, "/record").await?;
     let (index, _) = known.recorded().ok_or_else(|| Problem::new(Code::HttpNotFound, "the act has not ended yet"))?;
     document(&app, index, "application/jose")
+}
+
+/// `GET /v1/notary/acts/{id}/documents/{n}`: a document that came with the request, from 1 on.
+pub(super) async fn kept_document(
+    State(app): State<Arc<App>>,
+    Path((act, number)): Path<(ActId, u64)>,
+    principal: Principal,
+) -> Result<Response, Problem> {
+    visible(&app, act, &principal, &format!("/documents/{number}")).await?;
+    let place = number.checked_sub(1).ok_or_else(not_kept)?;
+    let service = app.service.clone();
+    let kept = body::blocking(move || service.document_of(act, place)).await??;
+    opened(kept, "application/octet-stream")
+}
+
+/// `GET /v1/notary/acts/{id}/personal`: what opens the commitments of the request, for who asked and who reads the journal.
+pub(super) async fn personal(
+    State(app): State<Arc<App>>,
+    Path(act): Path<ActId>,
+    principal: Principal,
+) -> Result<Response, Problem> {
+    let (known, by) = visible(&app, act, &principal, "/personal").await?;
+    if !known.is_by(&by) && !reads_all(&principal) {
+        return Err(none());
+    }
+    let service = app.service.clone();
+    let kept = body::blocking(move || service.personal_of(act)).await??;
+    opened(kept, "application/json")
+}
+
+fn not_kept() -> Problem {
+    Problem::new(Code::HttpNotFound, "nothing of it is kept")
+}
+
+fn opened(kept: Option<Opened>, media_type: &'static str) -> Result<Response, Problem> {
+    // Whatever holds the octets until they are sent holds their room.
+    let content = Bytes::from_owner(kept.ok_or_else(not_kept)?);
+    let headers = [
+        (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
+        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
+    ];
+    Ok((headers, content).into_response())
 }
 
 /// `GET /v1/notary/acts/{id}/dvc`: the data validation certificate, as it was released.
@@ -117,7 +225,7 @@ pub(super) async fn dvc(
     Path(act): Path<ActId>,
     principal: Principal,
 ) -> Result<Response, Problem> {
-    let (known, _) = visible(&app, act, &principal).await?;
+    let (known, _) = visible(&app, act, &principal, "/dvc").await?;
     let (index, _) =
         known.validated().ok_or_else(|| Problem::new(Code::HttpNotFound, "the act is none of RFC 3029"))?;
     document(&app, *index, "application/dvcs")
@@ -129,7 +237,7 @@ pub(super) async fn report(
     Path(act): Path<ActId>,
     principal: Principal,
 ) -> Result<Response, Problem> {
-    let (known, _) = visible(&app, act, &principal).await?;
+    let (known, _) = visible(&app, act, &principal, "/report").await?;
     let index = known.report().ok_or_else(|| Problem::new(Code::HttpNotFound, "nothing was validated for the act"))?;
     document(&app, index, "application/json")
 }
@@ -240,7 +348,7 @@ pub(super) async fn withdraw(
 ) -> Result<Response, Problem> {
     let Nothing {} = body::json(&bytes)?;
     let repetition: Idempotency = idempotency(&headers, &principal.digest(), "withdraw", act.octets(), &bytes)?;
-    let (_, by) = visible(&app, act, &principal).await?;
+    let (_, by) = visible(&app, act, &principal, "").await?;
     app.service.withdraw_act(act, by, repetition).await?;
     now(&app, act, &principal, &by)
 }
@@ -259,17 +367,22 @@ fn find(app: &App, act: ActId) -> Result<KnownAct, Problem> {
 }
 
 /// An act and who asks, if the caller may see it; to others there is none. Whoever has no part in it leaves a line in the access log.
-async fn visible(app: &App, act: ActId, principal: &Principal) -> Result<(KnownAct, Officer), Problem> {
+async fn visible(app: &App, act: ActId, principal: &Principal, what: &str) -> Result<(KnownAct, Officer), Problem> {
     let (known, by) = (find(app, act)?, acting(app, principal)?);
-    if known.is_of(&by) {
+    let signs = known.is_of(&by);
+    if known.is_by(&by) || signs && !what.starts_with("/documents/") {
         return Ok((known, by));
     }
-    if !READERS.iter().any(|role| principal.has(*role)) {
+    if !signs && !reads_all(principal) {
         return Err(none());
     }
-    let (service, reader) = (app.service.clone(), principal.digest());
-    body::blocking(move || service.log_act_access(act, reader)).await??;
+    let (service, reader, what) = (app.service.clone(), principal.digest(), what.to_owned());
+    body::blocking(move || service.log_act_access(act, &what, reader)).await??;
     Ok((known, by))
+}
+
+fn reads_all(principal: &Principal) -> bool {
+    READERS.iter().any(|role| principal.has(*role))
 }
 
 /// An act as it stands after what was asked.
@@ -289,30 +402,49 @@ fn document(app: &App, index: u64, media_type: &'static str) -> Result<Response,
 
 /// An act as it stands now, with what may be done and who is waited for.
 fn described(app: &App, id: ActId, known: &KnownAct, principal: &Principal, by: &Officer) -> Result<Value, Problem> {
+    let opens = known.is_by(by) || reads_all(principal);
     if let Some((entry, recorded)) = known.recorded() {
         let mut members = of_recorded(recorded);
         members.insert("entry".to_owned(), entry.into());
         members.insert("allowed_actions".to_owned(), json!([]));
         members.insert("record".to_owned(), format!("/v1/notary/acts/{id}/record").into());
-        if known.report().is_some() {
-            members.insert("report".to_owned(), format!("/v1/notary/acts/{id}/report").into());
-        }
+        insert_kept(&mut members, id, known, opens);
         return Ok(Value::Object(members));
     }
     if let Some((entry, fact)) = known.validated() {
         let mut members = object(of_fact(*entry, fact));
         members.insert("allowed_actions".to_owned(), json!([]));
         members.insert("dvc".to_owned(), format!("/v1/notary/acts/{id}/dvc").into());
-        if known.report().is_some() {
-            members.insert("report".to_owned(), format!("/v1/notary/acts/{id}/report").into());
-        }
+        insert_kept(&mut members, id, known, opens);
         return Ok(Value::Object(members));
     }
     let journal = app.service.journal().map_err(|fault| Problem::fault(&fault))?;
     // Its end is written and not published yet.
     let deciding = || Problem::new(Code::ServerUnavailable, "the act is being decided at this moment");
     let open = journal.open.get(&id).ok_or_else(deciding)?;
-    Ok(Value::Object(of_open(id, open, by, principal.has(NotaryOfficer))))
+    let mut members = of_open(id, open, by, principal.has(NotaryOfficer));
+    insert_kept(&mut members, id, known, opens);
+    Ok(Value::Object(members))
+}
+
+/// Where that is found of an act which is kept beside its record; what names people only for whoever may open it.
+fn insert_kept(members: &mut Map<String, Value>, id: ActId, known: &KnownAct, opens: bool) {
+    let place = |what: &dyn Display| Value::from(format!("/v1/notary/acts/{id}/{what}"));
+    let has = |is_it: fn(&JournalFact) -> bool| known.facts.iter().any(|(_, fact)| is_it(fact));
+    if known.report().is_some() {
+        members.insert("report".to_owned(), place(&"report"));
+    }
+    if opens && has(|fact| matches!(fact, JournalFact::Personal { .. })) {
+        members.insert("personal".to_owned(), place(&"personal"));
+    }
+    let documents = known.facts.iter().filter_map(|(_, fact)| match fact {
+        JournalFact::Kept { place: number, .. } => Some(place(&format_args!("documents/{}", number + 1))),
+        _ => None,
+    });
+    let documents: Vec<_> = documents.collect();
+    if !documents.is_empty() {
+        members.insert("documents".to_owned(), documents.into());
+    }
 }
 
 /// What the caller may do with an act that is open.
@@ -371,6 +503,13 @@ impl From<NotaryFault> for Problem {
             NotaryFault::Record(_) | NotaryFault::Request(_) => Self::new(Code::NotaryRequest, fault.to_string()),
             NotaryFault::Signature(why) => Self::new(Code::NotarySignature, why),
             NotaryFault::Signer(why) => Self::new(Code::NotarySigners, why),
+            NotaryFault::Erased | NotaryFault::Seal(SealFault::Destroyed(_)) => {
+                Self::new(Code::RegistrationErased, "it was erased")
+            }
+            NotaryFault::Seal(SealFault::NotReady | SealFault::NoKey) => {
+                Self::new(Code::ServerUnavailable, "nothing can be kept now")
+            }
+            NotaryFault::Seal(fault) => Self::fault(&fault),
             NotaryFault::Fault(fault) => fault.into(),
         }
     }

@@ -2,10 +2,7 @@
 
 use std::{
     net::{IpAddr, Ipv4Addr},
-    sync::{
-        Arc,
-        atomic::{AtomicU64, Ordering},
-    },
+    sync::Arc,
     time::Duration,
 };
 
@@ -13,7 +10,7 @@ use axum::{body::Body, extract::Request};
 use http::{StatusCode, header};
 use http_body_util::BodyExt;
 use semper_api::{
-    CredentialFault, IssuedCertificate, Service, ToIssue, ToRevoke,
+    CredentialFault, IssuedCertificate, Service, TimeSource, ToIssue, ToRevoke,
     router::{App, BodyLimits, plain},
     server::{Peer, RequestId},
 };
@@ -30,11 +27,10 @@ use semper_ttp::{
     },
     crypto::{PublicKey, Purpose, Verifier, verify_chain, verify_crl},
     digest::Digest,
-    time::Timestamp,
 };
 use tower::ServiceExt;
 
-use super::{Disk, Now, Pki, START, wanted};
+use super::{Disk, Now, Pki, wanted};
 
 pub(crate) const CA: CaId = CaId::first(Authority::Party);
 
@@ -47,7 +43,7 @@ pub(crate) struct World {
 
 impl World {
     pub(crate) fn new(shards: u32) -> Self {
-        let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
+        let (disk, now, pki) = (Disk::new(), Arc::new(Now::new()), Pki::new());
         let service = pki.service(&disk, &now, shards);
         service.renew_crls().unwrap();
         service.renew_responders().unwrap();
@@ -87,7 +83,7 @@ impl World {
 
     /// With a CA whose own certificate is in the ledger, by the root.
     pub(crate) fn with_logged_ca() -> Self {
-        let (disk, now, mut pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
+        let (disk, now, mut pki) = (Disk::new(), Arc::new(Now::new()), Pki::new());
         let ca = CaId::first(Authority::Root);
         let wanted = ToIssue { ca, spki_der: pki.ca.spki_der(), ..wanted("issuing-ca") };
         let service = pki.service(&disk, &now, 0);
@@ -131,7 +127,7 @@ impl World {
         let ReadResponse::Basic(response) = read(body).unwrap() else { panic!("an error: {body:02x?}") };
         let responder = &response.certificates[0];
         let chain = [self.pki.ca.der().to_vec()];
-        let now = Timestamp::from_millis(self.now.0.load(Ordering::Relaxed));
+        let now = self.now.now();
         verify_chain(responder.der(), &chain, self.pki.root.der(), now, Purpose::Any).expect("by the CA");
         let by_responder = PublicKey::from_spki_der(&responder.spki_der()).unwrap();
         assert!(by_responder.verify(&response.tbs_der, &response.signature));

@@ -54,11 +54,25 @@ use semper_ttp::{
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_772_366_400_000);
 pub(crate) const DAY_SECS: u32 = 24 * 3600;
 
-pub(crate) struct Now(pub(crate) AtomicU64);
+/// A clock that stands, unless it is told to go on.
+pub(crate) struct Now {
+    millis: AtomicU64,
+    /// How far it goes with each look at it, ms.
+    step: AtomicU64,
+}
 
 impl Now {
+    pub(crate) fn new() -> Self {
+        Self { millis: AtomicU64::new(START.millis()), step: AtomicU64::new(0) }
+    }
+
+    /// From now on it goes with each look at it, as a real one does.
+    pub(crate) fn go(&self) {
+        self.step.store(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn pass(&self, secs: u32) {
-        self.0.fetch_add(u64::from(secs) * 1000, Ordering::Relaxed);
+        self.millis.fetch_add(u64::from(secs) * 1000, Ordering::Relaxed);
     }
 }
 
@@ -68,7 +82,7 @@ impl TimeSource for Now {
     }
 
     fn now(&self) -> Timestamp {
-        Timestamp::from_millis(self.0.load(Ordering::Relaxed))
+        Timestamp::from_millis(self.millis.fetch_add(self.step.load(Ordering::Relaxed), Ordering::Relaxed))
     }
 
     fn health(&self) -> Health {

@@ -64,8 +64,15 @@ pub(crate) fn request(kind: &str, signers: &[&Member]) -> Value {
 
 /// A world whose notary is open.
 pub(crate) fn open(world: World) -> World {
-    world.service.certify_notary().unwrap();
+    let world = ready(world);
     world.service.begin_journal().unwrap();
+    world
+}
+
+/// With its keys; whatever is asked of the journal waits.
+pub(crate) fn ready(world: World) -> World {
+    world.service.record_wrapping_key().unwrap();
+    world.service.certify_notary().unwrap();
     world
 }
 

@@ -4,7 +4,7 @@ use std::{
     net::{IpAddr, Ipv4Addr},
     sync::{
         Arc, Mutex,
-        atomic::{AtomicBool, AtomicU64, Ordering},
+        atomic::{AtomicBool, Ordering},
     },
     time::Duration,
 };
@@ -22,6 +22,7 @@ use semper_api::{
     server::{Peer, RequestId},
     tls::ClientCertificate,
 };
+use semper_ledger::ledger::Ledger;
 use semper_ttp::{
     asn1::pem,
     ca::{
@@ -119,7 +120,7 @@ pub(crate) fn policies(staff: &[(&'static str, Certificate)]) -> Policies {
 impl World {
     /// With two officers and an operator, who were granted their roles.
     pub(crate) fn new() -> Self {
-        let (disk, now, pki) = (Disk::new(), Arc::new(Now(AtomicU64::new(START.millis()))), Pki::new());
+        let (disk, now, pki) = (Disk::new(), Arc::new(Now::new()), Pki::new());
         let place = tempfile::tempdir().unwrap();
         let first = pki.service(&disk, &now, 0);
         let keys = vec![key(), key(), key()];
@@ -151,8 +152,19 @@ impl World {
     }
 
     pub(crate) fn restart_with(self, registration: RegistrationParts, lamed: bool) -> Self {
+        self.restart_after(registration, lamed, |_| ())
+    }
+
+    /// With another hand at the ledger in between.
+    pub(crate) fn meddled(self, meddle: impl FnOnce(&Ledger)) -> Self {
+        let registration = RegistrationParts { open_max: self.open_max, ..parts(self.place.path()) };
+        self.restart_after(registration, false, meddle)
+    }
+
+    fn restart_after(self, registration: RegistrationParts, lamed: bool, meddle: impl FnOnce(&Ledger)) -> Self {
         let Self { disk, now, pki, service, place, staff, keys, left, lame, open_max } = self;
         drop(service);
+        meddle(&disk.ledger(&now));
         lame.store(lamed, Ordering::Relaxed);
         let policies = policies(&staff);
         let service = match lamed {

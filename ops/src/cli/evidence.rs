@@ -133,6 +133,9 @@ pub(crate) struct Verify {
     /// Of a data validation certificate or an act: the request that it answers.
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
     pub(crate) request: Option<PathBuf>,
+    /// Of an act: what opens the names, addresses and titles that its record commits to; they are shown then.
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    pub(crate) personal: Option<PathBuf>,
     /// Of an act: the statement of a signer. May be given for each.
     #[arg(long = "signature", value_name = "FILE", conflicts_with = "token")]
     pub(crate) signers: Vec<PathBuf>,
@@ -159,7 +162,7 @@ pub(crate) struct Verify {
 #[cfg_attr(test, derive(Default))]
 pub(crate) struct Validation {
     /// Judge the signatures that FILE carries.
-    #[arg(long, conflicts_with_all = ["proof", "documents", "request", "signers", "dvc", "policies"])]
+    #[arg(long, conflicts_with_all = ["proof", "documents", "request", "personal", "signers", "dvc", "policies"])]
     pub(crate) signatures: bool,
     /// The moment for which they are judged (RFC 3339); without it, now.
     #[arg(long, value_name = "TIME", value_parser = rfc3339, requires = "signatures")]

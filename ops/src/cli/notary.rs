@@ -26,6 +26,7 @@ pub(crate) enum NotaryCommand {
     Show(NotaryShow),
     Sign(NotarySign),
     Record(NotaryRecord),
+    Document(NotaryDocument),
     Withdraw(NotaryWithdraw),
     Worklist(NotaryWorklist),
     Take(NotaryTake),
@@ -60,14 +61,23 @@ pub(crate) struct NotaryAsk {
     /// Send the documents themselves, too.
     #[arg(long)]
     pub(crate) send: bool,
+    /// Your name. The record commits to it; what opens the commitment is kept apart, and can be erased.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) name: Option<String>,
+    /// Your address, in the same way.
+    #[arg(long, value_name = "TEXT")]
+    pub(crate) address: Option<String>,
+    /// The title of a document, in the same way. May be given for each, in their order.
+    #[arg(long = "title", value_name = "TEXT")]
+    pub(crate) titles: Vec<String>,
     /// A data validation certificate of this notary about the first document, which the record shall name.
     #[arg(long, value_name = "FILE")]
     pub(crate) dvc: Option<PathBuf>,
     /// The act that this one corrects.
     #[arg(long, value_name = "ACT", allow_hyphen_values = true)]
     pub(crate) correction_of: Option<ActId>,
-    /// Where the record goes, if there is one at once: X.jws. Certificates, proof and request are put beside it: X.pem, X.tlog-proof,
-    /// X.request.json.
+    /// Where the record goes, if there is one at once: X.jws. Beside it are put certificates, proof, request, and what opens its commitments:
+    /// X.pem, X.tlog-proof, X.request.json, X.personal.json.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
@@ -86,7 +96,7 @@ pub(crate) struct NotaryCertify {
     /// The document; of vpkc a file with certificates, PEM or DER.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// ccpd: that you claim to have it, of which only its SHA-256 is sent; vsd: whether its signatures hold; vpkc: whether the certificates
+    /// ccpd: that you claim to have it, of which only its SHA-256 is sent; cpd: that you have it, and the notary keeps it; vsd: whether its signatures hold; vpkc: whether the certificates
     /// are good.
     #[arg(long, value_name = "SERVICE", value_parser = dvcs_service, default_value = "ccpd")]
     pub(crate) service: ServiceType,
@@ -150,10 +160,30 @@ pub(crate) struct NotaryRecord {
     /// Where it goes: X.jws.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
-    /// Fetch also the request (X.request.json; of an act that was certified at once, only whoever asked has it), the signers' statements
-    /// (X.1.jws, X.2.jws…) and their certificates, which name them.
+    /// Fetch also the request (X.request.json; of an act that was certified at once, only whoever asked has it), what opens its commitments
+    /// (X.personal.json), the report of a validation (X.report.json), the signers' statements (X.1.jws, X.2.jws…) and their certificates,
+    /// which name them.
     #[arg(long)]
     pub(crate) all: bool,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// Fetch a document that was sent with an act, or deposited by the service cpd.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper notary document AAECAwQFBgcICQoLDA0ODw --out deed.pdf --identity me/party-auth.p12")]
+pub(crate) struct NotaryDocument {
+    /// The act.
+    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    pub(crate) act: ActId,
+    /// Which of its documents, in their order.
+    #[arg(long, value_name = "NUMBER", default_value_t = 1)]
+    pub(crate) number: u64,
+    /// Where it goes.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) of: OfService,
 }
@@ -295,7 +325,7 @@ fn act_type(text: &str) -> Result<ActType, String> {
 }
 
 fn dvcs_service(text: &str) -> Result<ServiceType, String> {
-    named([ServiceType::Ccpd, ServiceType::Vsd, ServiceType::Vpkc].into_iter(), ServiceType::name, text)
+    named(ServiceType::ALL.into_iter(), ServiceType::name, text)
 }
 
 fn check(text: &str) -> Result<OfficerCheck, String> {

@@ -2,6 +2,7 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write};
+use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -11,19 +12,34 @@ use rustix::io::Errno;
 /// How the names of half-written files end; they also begin with a dot. A killed process may leave one behind.
 const PART: &str = ".semper-part";
 
+/// Of files that anybody may read whom the umask lets.
+const OPEN: u32 = 0o666;
+
 /// Writes `bytes` to `path`: first beside it, synced, then renamed, then the folder synced. Whoever sees `path` sees all
 /// of it, also after a power cut. If `path` exists with the same bytes, nothing is done.
 ///
 /// # Errors
 /// `AlreadyExists` if `path` exists with other bytes (nothing is changed then), or what the system said.
 pub(crate) fn write_new(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_with(path, bytes, |part| match rename_new(part, path) {
+    write_with(path, OPEN, bytes, |part| put_new(part, path, bytes))
+}
+
+fn put_new(part: &Path, path: &Path, bytes: &[u8]) -> io::Result<()> {
+    match rename_new(part, path) {
         Err(error) if error.kind() == io::ErrorKind::AlreadyExists => match fs::read(path) {
             Ok(found) if found == bytes => Ok(()),
             Ok(_) | Err(_) => Err(error),
         },
         other => other,
-    })
+    }
+}
+
+/// As [`write_new`], for what names people: nobody but the owner can read it.
+///
+/// # Errors
+/// As there.
+pub(crate) fn write_new_closed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_with(path, 0o600, bytes, |part| put_new(part, path, bytes))
 }
 
 /// Whether a new file can be written there, asked before anything is done that it is to tell of.
@@ -45,10 +61,10 @@ pub(crate) fn require_new(path: &Path) -> io::Result<()> {
 /// # Errors
 /// What the system said; the old is there then.
 pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
-    write_with(path, bytes, |part| fs::rename(part, path))
+    write_with(path, OPEN, bytes, |part| fs::rename(part, path))
 }
 
-fn write_with(path: &Path, bytes: &[u8], put: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
+fn write_with(path: &Path, mode: u32, bytes: &[u8], put: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
     let folder = path.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(Path::new("."));
@@ -57,7 +73,7 @@ fn write_with(path: &Path, bytes: &[u8], put: impl FnOnce(&Path) -> io::Result<(
     part.push(format!(".{}-{}{PART}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed)));
     let part = Part(folder.join(part));
 
-    let mut file = OpenOptions::new().write(true).create_new(true).open(&part.0)?;
+    let mut file = OpenOptions::new().write(true).create_new(true).mode(mode).open(&part.0)?;
     file.write_all(bytes)?;
     file.sync_all()?;
     drop(file);
@@ -108,6 +124,15 @@ mod tests {
         write_new(&path, b"token").unwrap();
         assert_eq!(fs::read(&path).unwrap(), b"token");
         assert_eq!(names(folder.path()), ["a.tst"]);
+    }
+
+    #[test]
+    fn what_names_people_is_closed() {
+        use std::os::unix::fs::PermissionsExt as _;
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("a.personal.json");
+        write_new_closed(&path, b"{}").unwrap();
+        assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 
     #[test]

@@ -175,7 +175,7 @@ fn read_pem(path: &Path) -> Result<String, Failed> {
 }
 
 /// Before the server does anything: what it answers is to be written there.
-fn require_new(path: &Path) -> Result<(), Failed> {
+pub(super) fn require_new(path: &Path) -> Result<(), Failed> {
     let why = |error| {
         Failed::usage(&format!("cannot write {}: {error}; name a new file in a folder that there is", path.display()))
     };

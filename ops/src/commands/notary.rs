@@ -15,6 +15,12 @@ use super::say;
 use crate::cli::{self, NotaryCommand};
 use crate::exit::Exit;
 
+/// The longest document that a server takes, and gives back.
+const DOCUMENT_BYTES_MAX: usize = 15 << 20;
+
+/// Reports are bounded by less, and extracts of the journal by about as much.
+const ANSWER_BYTES_MAX: usize = DOCUMENT_BYTES_MAX;
+
 /// Runs one of them.
 pub(crate) fn run(args: cli::Notary, json: bool) -> Exit {
     let (name, done) = match args.command {
@@ -23,6 +29,7 @@ pub(crate) fn run(args: cli::Notary, json: bool) -> Exit {
         NotaryCommand::Show(args) => ("show", party::show(&args, json)),
         NotaryCommand::Sign(args) => ("sign", party::sign(&args, json)),
         NotaryCommand::Record(args) => ("record", party::record(&args, json)),
+        NotaryCommand::Document(args) => ("document", party::document(&args, json)),
         NotaryCommand::Withdraw(args) => ("withdraw", party::withdraw(&args, json)),
         NotaryCommand::Worklist(args) => ("worklist", officer::worklist(&args, json)),
         NotaryCommand::Take(args) => ("take", officer::take(&args, json)),
@@ -50,7 +57,7 @@ fn post(remote: &Remote, path: &str, body: &Value) -> Result<Value, Failed> {
 }
 
 fn remote(of: &cli::OfService, person: &str) -> Result<Remote, Failed> {
-    as_person(of, person)
+    Ok(as_person(of, person)?.with_answer_bytes(ANSWER_BYTES_MAX))
 }
 
 /// Tells how an act stands. One that has not ended is no failure.

@@ -73,6 +73,11 @@ impl Remote {
         Ok(Remote { runtime, client })
     }
 
+    /// Takes answers of up to so many octets.
+    pub(crate) fn with_answer_bytes(self, bytes_max: usize) -> Remote {
+        Remote { client: self.client.with_answer_bytes(bytes_max), ..self }
+    }
+
     /// Does one thing with the client and waits for it.
     pub(crate) fn call<T>(&self, ask: impl AsyncFnOnce(&Client) -> T) -> T {
         self.runtime.block_on(ask(&self.client))

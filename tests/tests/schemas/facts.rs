@@ -327,6 +327,8 @@ fn notary_facts(facts: &mut Vec<Fact>) {
         JournalFact::Assigned { id, at, officer },
         JournalFact::Assigned { id, at, officer: None },
         JournalFact::Reported { id, at, report: digest("report") },
+        JournalFact::Kept { id, at, place: 1, document: digest("document"), size: 12 },
+        JournalFact::Personal { id, at, of: requester },
     ] {
         stored(fact, Journal::aggregate(), facts);
     }

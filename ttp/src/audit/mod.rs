@@ -501,7 +501,9 @@ const fn has_artefact(kind: Kind) -> bool {
             | NotaryKind::Act
             | NotaryKind::ActOpened
             | NotaryKind::ActSigned
-            | NotaryKind::ActReport,
+            | NotaryKind::ActReport
+            | NotaryKind::ActDocument
+            | NotaryKind::ActPersonal,
         )
         | Kind::Archive(ArchiveKind::Erased)
         | Kind::Party(PartyKind::RegistrationApplied | PartyKind::IdentityRecorded | PartyKind::TermsAccepted) => true,

@@ -1,19 +1,26 @@
 //! The notary's journal: its facts say all that their decisions rested on, so each is decided again, and each record and DVC is held
 //! against its fact.
 
+use std::mem;
+
 use super::ca::envelope_of;
 use super::{Auditor, Case, Given, Outcome, difference_of, recorded};
 use crate::digest::Digest;
 use crate::evidence::{Envelope, Fact, Recorded};
+use crate::id::ActId;
+use crate::notary::request::ActRequest;
 use crate::notary::{
-    Approve, Certify, Clocked, Expire, Journal, JournalEvent, JournalFact, JournalState, Open, Reason, RecordedAct,
-    Refuse, Release, Sign, Take, Validate, Withdraw,
+    Approve, Certify, Clocked, Expire, Journal, JournalEvent, JournalFact, JournalState, Keep, KeepPersonal, Open,
+    Reason, RecordedAct, Refuse, Release, Sign, Take, Validate, Withdraw,
 };
+use crate::policy::person::Officer;
 use crate::policy::roles::TrustedRole;
 use crate::role::{Role, Snapshot};
 use crate::statement::Jws;
-use crate::statement::act::ActRecorded;
+use crate::statement::act::{ActDocument, ActRecorded};
+use crate::time::Timestamp;
 use crate::timestamp::ClockVerdict;
+use crate::vault::key_of;
 
 /// The journal as folded so far.
 #[derive(Debug, Default)]
@@ -21,6 +28,8 @@ pub(super) struct AuditedJournal {
     pub(super) snapshot: Snapshot<JournalState>,
     /// What must come next, with the digest of the event that led to it: of two facts of one event the second one.
     expected: Option<(JournalFact, Digest)>,
+    /// The request whose act was given a number last, while what came with it may follow.
+    request: Option<Request>,
 }
 
 impl Auditor {
@@ -37,6 +46,9 @@ impl Auditor {
             case.differs("its entry does not bear the tag of its decision, and no other");
         }
         self.judge_acting(&stated, fact, case);
+        if let Some(why) = self.journal.kept(&stated, given.artefact().ok()) {
+            case.differs(why);
+        }
         self.journal.judge(fact, &stated, case);
         match stated {
             JournalFact::Recorded(recorded) => match given.artefact() {
@@ -64,7 +76,9 @@ impl Auditor {
             | JournalFact::Opened { .. }
             | JournalFact::Signed { .. }
             | JournalFact::Assigned { .. }
-            | JournalFact::Reported { .. } => Outcome::Same,
+            | JournalFact::Reported { .. }
+            | JournalFact::Kept { .. }
+            | JournalFact::Personal { .. } => Outcome::Same,
         }
     }
 
@@ -75,7 +89,8 @@ impl Auditor {
             JournalFact::Opened { requester, .. } => (Some(requester), None),
             JournalFact::Recorded(recorded) => (Some(&recorded.requester), recorded.officer.as_ref()),
             JournalFact::Assigned { officer, .. } => (None, officer.as_ref()),
-            JournalFact::Signed { .. } | JournalFact::Reported { .. } => (None, None),
+            JournalFact::Personal { of, .. } => (Some(of), None),
+            JournalFact::Signed { .. } | JournalFact::Reported { .. } | JournalFact::Kept { .. } => (None, None),
         };
         requester.into_iter().chain(officer).for_each(|person| self.judge_person(person, case));
         if let Some(officer) = officer {
@@ -118,6 +133,97 @@ impl AuditedJournal {
         Journal::apply(&mut self.snapshot.state, stated);
         self.snapshot.next_seq = fact.seq.saturating_add(1);
     }
+}
+
+/// A request, and what of that which came with it was kept so far.
+#[derive(Debug)]
+struct Request {
+    id: ActId,
+    at: Timestamp,
+    requester: Option<Officer>,
+    documents: Documents,
+    /// The first document that may still follow.
+    place: u64,
+    has_personal: bool,
+}
+
+/// What is known of a request's documents.
+#[derive(Debug)]
+enum Documents {
+    /// SHA-256 and octets of each.
+    All(Vec<(Digest, Option<u64>)>),
+    /// SHA-256 of the first.
+    First(Digest),
+    /// Of one, SHA-256 of its SHA-256.
+    Imprint(Digest),
+}
+
+impl Documents {
+    fn has(&self, place: u64, document: Digest, size: u64) -> bool {
+        match self {
+            Self::All(documents) => usize::try_from(place)
+                .ok()
+                .and_then(|place| documents.get(place))
+                .is_some_and(|(known, octets)| *known == document && octets.is_none_or(|octets| octets == size)),
+            Self::First(first) => place > 0 || *first == document,
+            Self::Imprint(imprint) => place == 0 && *imprint == Digest::of(document.as_bytes()),
+        }
+    }
+}
+
+impl AuditedJournal {
+    /// What is wrong with what is kept: it comes with a request, right behind the fact that gave it its number, and is sealed.
+    fn kept(&mut self, stated: &JournalFact, artefact: Option<&[u8]>) -> Option<&'static str> {
+        let request = |id: &ActId, at: &Timestamp, requester, documents| {
+            Some(Request { id: *id, at: *at, requester, documents, place: 0, has_personal: false })
+        };
+        match stated {
+            JournalFact::Validated { id, at, requester, subject, .. } => {
+                self.request = request(id, at, *requester, Documents::Imprint(*subject));
+            }
+            JournalFact::Opened { id, at, requester, subject, .. } => {
+                let asked = artefact.and_then(|bytes| ActRequest::parse(bytes).ok());
+                let all = asked.map(|asked| asked.documents.iter().map(|one| (one.sha256.into(), None)).collect());
+                let documents = all.map_or(Documents::First(*subject), Documents::All);
+                self.request = request(id, at, Some(*requester), documents);
+            }
+            JournalFact::Recorded(recorded) if !self.snapshot.state.open.contains_key(&recorded.id) => {
+                let record = artefact.and_then(|bytes| Jws::parse(bytes).ok()?.payload_as::<ActRecorded>().ok());
+                let of_one = |one: &ActDocument| (one.sha256.into(), one.size);
+                let all = record.map(|record| record.body.documents.iter().map(of_one).collect());
+                let documents = all.map_or(Documents::First(recorded.subject), Documents::All);
+                self.request = request(&recorded.id, &recorded.at, Some(recorded.requester), documents);
+            }
+            JournalFact::Kept { id, at, place, document, size } => {
+                let Some(request) = self.request.as_mut().filter(|one| one.id == *id && one.at == *at) else {
+                    return Some("it is kept with no request");
+                };
+                if request.has_personal || *place < request.place || !request.documents.has(*place, *document, *size) {
+                    return Some("it is none of the documents of its act, or not in their order");
+                }
+                request.place = place.saturating_add(1);
+                return is_unsealed(artefact);
+            }
+            JournalFact::Personal { id, at, of } => {
+                let Some(request) = self.request.as_mut().filter(|one| one.id == *id && one.at == *at) else {
+                    return Some("it is kept with no request");
+                };
+                if request.requester != Some(*of) || mem::replace(&mut request.has_personal, true) {
+                    return Some("it is not about whoever asked, or there are two of it");
+                }
+                return is_unsealed(artefact);
+            }
+            // It rests on the same request.
+            JournalFact::Reported { .. } => {}
+            JournalFact::Recorded(_) | JournalFact::Signed { .. } | JournalFact::Assigned { .. } => self.request = None,
+        }
+        None
+    }
+}
+
+fn is_unsealed(artefact: Option<&[u8]>) -> Option<&'static str> {
+    let is_sealed = artefact.is_none_or(|bytes| key_of(bytes).is_some());
+    (!is_sealed).then_some("what is kept is not sealed")
 }
 
 /// What was asked, as far as it is decided by.
@@ -169,10 +275,14 @@ fn event_of(state: &JournalState, stated: &JournalFact) -> JournalEvent {
         JournalFact::Assigned { id, officer: None, .. } => {
             let taken = state.open.get(id).and_then(|act| act.taken).map(|(officer, _)| officer);
             // Of nobody's act, which is refused in so many words.
-            let officer = taken.unwrap_or(crate::policy::person::Officer::itself(Digest::default()));
+            let officer = taken.unwrap_or(Officer::itself(Digest::default()));
             JournalEvent::Release(Release { id: *id, officer })
         }
         JournalFact::Recorded(recorded) => event_of_record(state, recorded),
+        JournalFact::Kept { id, place, document, size, .. } => {
+            JournalEvent::Keep(Keep { id: *id, place: *place, document: *document, size: *size })
+        }
+        JournalFact::Personal { id, of, .. } => JournalEvent::KeepPersonal(KeepPersonal { id: *id, of: *of }),
         // It stands behind another fact of the same decision, and nowhere else: of nothing, which is refused.
         JournalFact::Reported { id, .. } => JournalEvent::Expire(Expire { id: *id }),
     }

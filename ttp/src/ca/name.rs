@@ -12,7 +12,7 @@ use rasn::prelude::*;
 use rasn_pkix::{AttributeTypeAndValue, GeneralName, Name, RelativeDistinguishedName};
 use serde::{Deserialize, Serialize};
 
-use self::hidden::is_hidden;
+pub(crate) use self::hidden::is_hidden;
 use crate::asn1::oid;
 use crate::x509::encode;
 

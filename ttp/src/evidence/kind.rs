@@ -157,6 +157,10 @@ codes! {
         ActAssigned = 7 "act-assigned",
         /// What the service found or made for an act: the report of a validation, an extract of the journal; the entry's digest is that of it.
         ActReport = 8 "act-report",
+        /// A document that an act is about is kept; the entry's digest is that of the sealed octets.
+        ActDocument = 9 "act-document",
+        /// What opens the commitments of an act is kept; the entry's digest is that of the sealed octets.
+        ActPersonal = 10 "act-personal",
     }
 }
 
@@ -351,6 +355,8 @@ mod tests {
                 "4.6 notary.act-signed",
                 "4.7 notary.act-assigned",
                 "4.8 notary.act-report",
+                "4.9 notary.act-document",
+                "4.10 notary.act-personal",
                 "6.0 archive.erased",
                 "9.0 party.registration-applied",
                 "9.1 party.identity-recorded",

@@ -19,6 +19,7 @@
 //!  12 act           act 16 ‖ seq u64               all that became of it
 //!  13 subject       SHA-256 of a document 32 ‖ number u64 ‖ seq u64
 //!  14 asked by      SHA-256 of a person 32 ‖ number u64 ‖ seq u64
+//!  15 personal      person 32 ‖ act 16 ‖ seq u64    what is kept about a person
 //!  16 policy        aggregate 32 ‖ seq u64
 //!  17 bulk ordered  order 16
 //!  18 bulk done     order 16
@@ -26,7 +27,9 @@
 
 mod journal;
 
-pub use journal::{act, asked_by, journal_from, numbered_from, read_act, read_journal, read_numbered, subject};
+pub use journal::{
+    act, asked_by, journal_from, numbered_from, personal, read_act, read_journal, read_numbered, subject,
+};
 
 use super::{Aggregate, CaKind, Fact, Kind, OpsKind, PartyKind, Recorded};
 use crate::b64u::B64u;

@@ -52,6 +52,6 @@ pub(super) fn apply(state: &mut JournalState, fact: &JournalFact) {
                 act.taken = officer.map(|officer| (officer, *at));
             }
         }
-        JournalFact::Reported { .. } => {}
+        JournalFact::Reported { .. } | JournalFact::Kept { .. } | JournalFact::Personal { .. } => {}
     }
 }

@@ -71,7 +71,9 @@ impl Service {
             | NotaryKind::ActOpened
             | NotaryKind::ActSigned
             | NotaryKind::ActAssigned
-            | NotaryKind::ActReport => None,
+            | NotaryKind::ActReport
+            | NotaryKind::ActDocument
+            | NotaryKind::ActPersonal => None,
         }
     }
 }

@@ -34,6 +34,10 @@ codes! {
         Withdraw = 8 "withdraw",
         /// End it for its age: a timer's affair.
         Expire = 9 "expire",
+        /// Keep a document.
+        Keep = 10 "keep",
+        /// Keep what opens commitments.
+        KeepPersonal = 11 "keep-personal",
     }
 }
 
@@ -60,6 +64,10 @@ pub enum JournalEvent {
     Withdraw(Withdraw),
     /// End it for its age.
     Expire(Expire),
+    /// Keep a document.
+    Keep(Keep),
+    /// Keep what opens commitments.
+    KeepPersonal(KeepPersonal),
 }
 
 /// A request of RFC 3029 that was read, and whose findings are there.
@@ -202,6 +210,28 @@ pub struct Expire {
     pub id: ActId,
 }
 
+/// A document that an act is about, sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Keep {
+    /// Which act.
+    pub id: ActId,
+    /// Its place among the documents of the request, from 0.
+    pub place: u64,
+    /// SHA-256 of it.
+    pub document: Digest,
+    /// How many octets it has.
+    pub size: u64,
+}
+
+/// What opens the commitments of a request, sealed under the key of who asked.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeepPersonal {
+    /// Which act.
+    pub id: ActId,
+    /// About whom.
+    pub of: Officer,
+}
+
 /// An event with the clock's judgement.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Clocked {
@@ -226,6 +256,8 @@ impl JournalEvent {
             Self::Refuse(_) => Action::Refuse,
             Self::Withdraw(_) => Action::Withdraw,
             Self::Expire(_) => Action::Expire,
+            Self::Keep(_) => Action::Keep,
+            Self::KeepPersonal(_) => Action::KeepPersonal,
         }
     }
 
@@ -243,6 +275,8 @@ impl JournalEvent {
             Self::Refuse(event) => event.id,
             Self::Withdraw(event) => event.id,
             Self::Expire(event) => event.id,
+            Self::Keep(event) => event.id,
+            Self::KeepPersonal(event) => event.id,
         }
     }
 
@@ -295,6 +329,14 @@ impl JournalEvent {
                 write_certificate(Some(by), &mut w);
             }
             Self::Expire(_) => begin(&mut w, 0),
+            Self::Keep(event) => {
+                begin(&mut w, 2);
+                w.uint(event.place).bytes(event.document.as_bytes());
+            }
+            Self::KeepPersonal(event) => {
+                begin(&mut w, 1);
+                write_certificate(Some(&event.of), &mut w);
+            }
         }
         Digest::of(&w.finish())
     }

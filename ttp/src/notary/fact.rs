@@ -100,6 +100,28 @@ pub enum JournalFact {
         /// SHA-256 of the report.
         report: Digest,
     },
+    /// A document that an act is about is kept; the artefact is the sealed octets. Body `[id, at ms, place, document, size]`.
+    Kept {
+        /// The act.
+        id: ActId,
+        /// When.
+        at: Timestamp,
+        /// Its place among the documents of the request, from 0.
+        place: u64,
+        /// SHA-256 of it.
+        document: Digest,
+        /// How many octets it has.
+        size: u64,
+    },
+    /// What opens the commitments of an act is kept; the artefact is the sealed octets. Body `[id, at ms, certificate, person]`.
+    Personal {
+        /// The act.
+        id: ActId,
+        /// When.
+        at: Timestamp,
+        /// About whom.
+        of: Officer,
+    },
 }
 
 /// The end of an act.
@@ -149,7 +171,9 @@ impl JournalFact {
             | Self::Opened { id, .. }
             | Self::Signed { id, .. }
             | Self::Assigned { id, .. }
-            | Self::Reported { id, .. } => *id,
+            | Self::Reported { id, .. }
+            | Self::Kept { id, .. }
+            | Self::Personal { id, .. } => *id,
         }
     }
 }
@@ -202,6 +226,8 @@ impl Recorded for JournalFact {
             Self::Signed { .. } => NotaryKind::ActSigned,
             Self::Assigned { .. } => NotaryKind::ActAssigned,
             Self::Reported { .. } => NotaryKind::ActReport,
+            Self::Kept { .. } => NotaryKind::ActDocument,
+            Self::Personal { .. } => NotaryKind::ActPersonal,
         })
     }
 
@@ -286,6 +312,15 @@ impl Recorded for JournalFact {
             Self::Reported { id, at, report } => {
                 w.array(3).bytes(id.octets()).uint(at.millis()).bytes(report.as_bytes());
             }
+            Self::Kept { id, at, place, document, size } => {
+                w.array(5).bytes(id.octets()).uint(at.millis()).uint(*place);
+                w.bytes(document.as_bytes()).uint(*size);
+            }
+            Self::Personal { id, at, of } => {
+                // Not in an array of its own, as that is the body of an assignment.
+                w.array(4).bytes(id.octets()).uint(at.millis());
+                of.write(w);
+            }
         }
     }
 
@@ -359,6 +394,20 @@ impl Recorded for JournalFact {
             NotaryKind::ActReport => {
                 r.array(3)?;
                 Ok(Self::Reported { id: r.fixed()?.into(), at: read_time(r)?, report: Digest(r.fixed()?) })
+            }
+            NotaryKind::ActDocument => {
+                r.array(5)?;
+                Ok(Self::Kept {
+                    id: r.fixed()?.into(),
+                    at: read_time(r)?,
+                    place: r.uint()?,
+                    document: Digest(r.fixed()?),
+                    size: r.uint()?,
+                })
+            }
+            NotaryKind::ActPersonal => {
+                r.array(4)?;
+                Ok(Self::Personal { id: r.fixed()?.into(), at: read_time(r)?, of: Officer::read(r)? })
             }
         }
     }

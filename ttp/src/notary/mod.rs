@@ -22,13 +22,15 @@ mod decide;
 pub mod dvcs;
 mod event;
 mod fact;
+pub mod personal;
 mod refusal;
 pub mod request;
 mod state;
 
 pub use code::{ActType, Checks, OfficerCheck, Outcome, Reason, Service};
 pub use event::{
-    Action, Approve, Certify, Clocked, Expire, JournalEvent, Open, Refuse, Release, Sign, Take, Validate, Withdraw,
+    Action, Approve, Certify, Clocked, Expire, JournalEvent, Keep, KeepPersonal, Open, Refuse, Release, Sign, Take,
+    Validate, Withdraw,
 };
 pub use fact::{JournalFact, RecordedAct};
 pub use refusal::NotaryRefusal;
@@ -86,7 +88,12 @@ impl JournalFact {
                 dvc_serial(*number, *serial).map(|serial| tag_of_dvc(&serial.content()))
             }
             Self::Recorded(recorded) => Some(tag_of_act(recorded.id)),
-            Self::Opened { .. } | Self::Signed { .. } | Self::Assigned { .. } | Self::Reported { .. } => None,
+            Self::Opened { .. }
+            | Self::Signed { .. }
+            | Self::Assigned { .. }
+            | Self::Reported { .. }
+            | Self::Kept { .. }
+            | Self::Personal { .. } => None,
         }
     }
 }
@@ -100,6 +107,8 @@ pub enum JournalEffect {
     SignRecord,
     /// Nothing: the report is the artefact.
     KeepReport,
+    /// Seal what is kept.
+    Seal,
     /// Nothing: what was received is the artefact.
     Keep,
 }

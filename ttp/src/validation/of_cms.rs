@@ -56,7 +56,7 @@ pub(super) fn signatures(
         }
         let subject = Subject {
             name: format!("signer {}", index + 1),
-            kind: Kind::Signature,
+            kind: if data.content_type == oids::TST_INFO { Kind::ContentTimestamp } else { Kind::Signature },
             claimed_time: signing_time(signer),
             // Any SignedData comes this way, and only CAdES wants the reference: who has a policy for it says so.
             signed: Signed { data: &data, signer, content, needs_reference: false },

@@ -292,6 +292,12 @@ impl Report {
         serde_json::to_string(self).expect("a report is plain data")
     }
 
+    /// True if there is a signature, and not only timestamps.
+    #[must_use]
+    pub fn is_signed(&self) -> bool {
+        self.signatures.iter().any(|one| one.kind == Kind::Signature)
+    }
+
     /// The worst of `conclusions`: the first TOTAL-FAILED, else the first INDETERMINATE, else TOTAL-PASSED.
     pub(super) fn worst<'a>(conclusions: impl Iterator<Item = &'a Conclusion>) -> Option<Conclusion> {
         // Of several that are equally bad, min_by_key gives the first.

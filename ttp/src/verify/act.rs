@@ -40,6 +40,8 @@ pub struct ActEvidence<'a> {
     pub request: Option<&'a [u8]>,
     /// The data validation certificate that the record names.
     pub dvc: Option<&'a [u8]>,
+    /// What opens its commitments: names, addresses and titles.
+    pub personal: Option<&'a [u8]>,
     /// Statements of signers, to the octet.
     pub signatures: &'a [Vec<u8>],
     /// Its receipt: the text of a `.tlog-proof`, or a COSE Receipt.

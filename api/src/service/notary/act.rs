@@ -8,14 +8,15 @@ use semper_ttp::{
     digest::Digest,
     id::{ActId, PartyId},
     notary::{
-        ActType, Approve, Certify, Checks, Expire, JournalEvent, JournalFact, Open, OpenAct, Reason, Refuse, Release,
-        Sign, Take, Withdraw, request::ActRequest,
+        ActType, Approve, Certify, Checks, Expire, JournalEvent, JournalFact, KeepPersonal, Open, OpenAct, Reason,
+        Refuse, Release, Sign, Take, Withdraw, request::ActRequest,
     },
     party::PartyState,
     path::Material,
     policy::person::{Officer, Person},
     statement::{Jws, contract::ContractSigned},
     validation::Subject,
+    vault::Content,
 };
 
 use super::{
@@ -25,6 +26,16 @@ use super::{
     search::JournalPage,
 };
 use crate::body::Held;
+
+/// What came along with a request.
+pub(crate) struct Came {
+    /// The octets of its documents.
+    pub(crate) contents: Option<Vec<Vec<u8>>>,
+    /// What opens its commitments.
+    pub(crate) personal: Option<Content>,
+    /// The room that they have.
+    pub(crate) held: Held,
+}
 
 impl Service {
     /// Who is behind a certificate.
@@ -42,7 +53,7 @@ impl Service {
         self: &Arc<Self>,
         request: ActRequest,
         bytes: Vec<u8>,
-        (contents, held_room): (Option<Vec<Vec<u8>>>, Held),
+        came: Came,
         requester: Officer,
         idempotency: Idempotency,
     ) -> Result<ActId, NotaryFault> {
@@ -51,14 +62,16 @@ impl Service {
         if let Some(index) = self.answered(Some(idempotency))? {
             return self.act_at(index);
         }
+        let Came { contents, personal, held: room } = came;
+        let contents = contents.map(Arc::new);
         self.require_signers(&request.signers)?;
         self.require_dvc(&request)?;
         let sizes = match &contents {
             Some(contents) => contents.iter().map(|octets| Some(octets.len() as u64)).collect(),
             None => vec![None; request.documents.len()],
         };
-        let judged =
-            if request.kind.validates() { Some(self.judge_documents(contents, held_room).await?) } else { None };
+        let validates = request.kind.validates();
+        let judged = if validates { Some(self.judge_documents(contents.clone(), room.clone()).await?) } else { None };
         let failed = judged.as_ref().and_then(|judged| judged.failed());
         let (report, validation_report) = judged.map(|judged| (judged.digest(), judged.bytes)).unzip();
         let (id, subject, asked) = (ActId::from(self.random()?), request.subject(), Digest::of(&bytes));
@@ -79,8 +92,13 @@ impl Service {
             let parts = RecordParts { request, sizes };
             (JournalEvent::Certify(Box::new(certify)), Making::Record(Box::new(parts)))
         };
-        let job = Job { event, idempotency: Some(idempotency), making, report: validation_report };
-        self.enter_act(job).await
+        let documents = match contents {
+            Some(contents) => self.seal_documents(id, contents, room.clone()).await?,
+            None => Vec::new(),
+        };
+        let personal = personal.map(|content| (KeepPersonal { id, of: requester }, content));
+        let job = Job::new(event, Some(idempotency), making);
+        self.enter_act(Job { report: validation_report, documents, personal, _held: room, ..job }).await
     }
 
     /// Enters what gives an act its number; gives the act, of a repetition the first one's.
@@ -112,7 +130,7 @@ impl Service {
     /// Judges the signatures of the first document; the second is its content, where the signature lies apart.
     async fn judge_documents(
         self: &Arc<Self>,
-        contents: Option<Vec<Vec<u8>>>,
+        contents: Option<Arc<Vec<Vec<u8>>>>,
         held: Held,
     ) -> Result<Judged, NotaryFault> {
         let contents = contents.ok_or(NotaryFault::Request("a signature is validated on octets: send contents"))?;
@@ -123,10 +141,9 @@ impl Service {
                 "one signed document is validated, or a CMS signature and then its content",
             ));
         }
-        let at = self.now();
         self.judging(held, move |service, rules| {
             let (document, content) = (contents.first().map_or(&[][..], Vec::as_slice), contents.get(1));
-            service.judge(rules, Subject::recognise(document, content.map(Vec::as_slice)), at, &Material::new())
+            service.judge(rules, Subject::recognise(document, content.map(Vec::as_slice)), None, &Material::new())
         })
         .await
     }
@@ -170,7 +187,7 @@ impl Service {
         let sign = Sign { id: act, signer: body.party, certificate, signature: Digest::of(&bytes) };
         let event = JournalEvent::Sign(sign);
         let making = Making::Received(bytes);
-        self.enter(Job { event, idempotency: Some(idempotency), making, report: None }).await?;
+        self.enter(Job::new(event, Some(idempotency), making)).await?;
         Ok(())
     }
 
@@ -227,12 +244,12 @@ impl Service {
     ) -> Result<(), NotaryFault> {
         let event = JournalEvent::Approve(Approve { id, officer, officer_good: true, checks });
         let making = Making::Approval(Box::new(word));
-        self.enter(Job { event, idempotency: Some(key), making, report: None }).await?;
+        self.enter(Job::new(event, Some(key), making)).await?;
         Ok(())
     }
 
     async fn enter_event(&self, event: JournalEvent, key: Idempotency) -> Result<(), NotaryFault> {
-        self.enter(Job { event, idempotency: Some(key), making: Making::Fact, report: None }).await?;
+        self.enter(Job::new(event, Some(key), Making::Fact)).await?;
         Ok(())
     }
 
@@ -248,7 +265,7 @@ impl Service {
         let mut ended = 0;
         for (id, _) in self.open_acts()?.into_iter().filter(|(_, act)| act.expires_at <= now) {
             let event = JournalEvent::Expire(Expire { id });
-            self.enter(Job { event, idempotency: None, making: Making::Fact, report: None }).await?;
+            self.enter(Job::new(event, None, Making::Fact)).await?;
             ended += 1;
         }
         Ok(ended)
@@ -262,9 +279,9 @@ impl Service {
         Ok(open)
     }
 
-    /// Somebody who has no part in an act reads it. Blocks.
-    pub(crate) fn log_act_access(&self, act: ActId, reader: Digest) -> Result<(), NotaryFault> {
-        Ok(self.log_access(&format!("notary/act/{act}"), reader, Digest::of(act.octets()))?)
+    /// Somebody else than who asked for an act reads `what` of it: how it stands where that is nothing, or a place below it. Blocks.
+    pub(crate) fn log_act_access(&self, act: ActId, what: &str, reader: Digest) -> Result<(), NotaryFault> {
+        Ok(self.log_access(&format!("notary/act/{act}{what}"), reader, Digest::of(act.octets()))?)
     }
 
     /// A page of the journal. The read is a line of the access log before anything is shown. Blocks.

@@ -16,7 +16,7 @@ use semper_ttp::{
         },
     },
     path::Material,
-    policy::person::Officer,
+    policy::person::{Officer, Person},
     timestamp,
     validation::Subject,
     x509::Certificate,
@@ -78,23 +78,36 @@ impl Service {
             let kept = self.reader().artefact(index).map_err(|_| refused(Refusal::Unavailable))?;
             return kept.ok_or_else(|| refused(Refusal::Unavailable));
         }
+        let service = match request.asked.service() {
+            ServiceType::Ccpd => Asked::Ccpd,
+            ServiceType::Vsd => Asked::Vsd,
+            ServiceType::Vpkc => Asked::Vpkc,
+            // What is deposited is a party's, or strangers would fill the disk.
+            ServiceType::Cpd if self.keeps_documents() && !is_party(requester.as_ref()) => {
+                return Err(refused(Refusal::NotSigned));
+            }
+            ServiceType::Cpd if self.keeps_documents() => Asked::Cpd,
+            service @ ServiceType::Cpd => return Err(refused(Refusal::NotOffered { service })),
+        };
         let imprint = request.asked.imprint(ImprintAlgorithm::Sha256);
         let time_token = match has_token {
             true => Some(self.token_over(imprint.clone(), id).await.map_err(refused)?),
             false => None,
         };
-        let service = match request.asked.service() {
-            ServiceType::Ccpd => Asked::Ccpd,
-            ServiceType::Vsd => Asked::Vsd,
-            ServiceType::Vpkc => Asked::Vpkc,
-            service @ ServiceType::Cpd => return Err(refused(Refusal::NotOffered { service })),
-        };
-        let (request, finding, report) = self.found(request, service, held).await.map_err(refused)?;
+        let (request, finding, report) = self.found(request, service, held.clone()).await.map_err(refused)?;
         let mut random = [0; 32];
         self.entropy.fill(&mut random).map_err(|_| unavailable())?;
         let (id, serial) = random.split_at(16);
+        let id = ActId::from(<[u8; 16]>::try_from(id).unwrap_or_default());
+        // Possession alone deposits: what is validated is not kept.
+        let kept = match &request.asked {
+            Question::Possession(octets) => vec![octets.clone()],
+            _ => Vec::new(),
+        };
+        let documents = self.seal_documents(id, Arc::new(kept), held.clone()).await;
+        let documents = documents.map_err(|_| refused(Refusal::Unavailable))?;
         let event = JournalEvent::Validate(Box::new(Validate {
-            id: ActId::from(<[u8; 16]>::try_from(id).unwrap_or_default()),
+            id,
             service,
             request: Digest::of(bytes),
             requester,
@@ -104,7 +117,8 @@ impl Service {
             report: report.as_deref().map(Digest::of),
         }));
         let making = Making::Dvc(Box::new(DvcParts { request, finding, policy, time_token }));
-        match self.enter(Job { event, idempotency, making, report }).await {
+        let job = Job { report, documents, _held: held, ..Job::new(event, idempotency, making) };
+        match self.enter(job).await {
             Ok(entered) => entered.artefact.ok_or_else(|| refused(Refusal::Unavailable)),
             Err(fault) => {
                 if let NotaryFault::Fault(fault) = &fault {
@@ -127,10 +141,10 @@ impl Service {
         }
         let now = self.now();
         let at = match &request.information.request_time {
-            None => now,
+            None => None,
             // Clients write the moment at which they ask, by their own clocks, in whole seconds.
-            Some(DvcsTime::Moment(at)) if at.millis().abs_diff(now.millis()) <= ASKED_NOW_MILLIS => now,
-            Some(DvcsTime::Moment(at)) if *at <= now => *at,
+            Some(DvcsTime::Moment(at)) if at.millis().abs_diff(now.millis()) <= ASKED_NOW_MILLIS => None,
+            Some(DvcsTime::Moment(at)) if *at <= now => Some(*at),
             Some(DvcsTime::Moment(_)) => return Err(Refusal::Time),
             Some(DvcsTime::Token(_)) => return Err(Refusal::TimeForm),
         };
@@ -197,4 +211,8 @@ const fn is_of_somebody(class: ProfileCode) -> bool {
         class,
         ProfileCode::Party | ProfileCode::Client | ProfileCode::Officer | ProfileCode::Operator | ProfileCode::Role
     )
+}
+
+fn is_party(requester: Option<&Officer>) -> bool {
+    requester.is_some_and(|officer| matches!(officer.person, Person::Party(_)))
 }

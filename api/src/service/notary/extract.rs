@@ -67,7 +67,7 @@ impl Service {
         }));
         let parts = RecordParts { request, sizes: vec![Some(extract.len() as u64)] };
         let making = Making::Record(Box::new(parts));
-        self.enter_act(Job { event, idempotency: Some(idempotency), making, report: Some(extract) }).await
+        self.enter_act(Job { report: Some(extract), ..Job::new(event, Some(idempotency), making) }).await
     }
 
     /// `{"t": "notary/journal-extract", "v": 1, "salt", "service", "from", "to", "last", "read_at", "lines"}`; schema

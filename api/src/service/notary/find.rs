@@ -47,6 +47,12 @@ impl KnownAct {
         self.facts.iter().find_map(|(_, fact)| requester(fact))
     }
 
+    /// Whether this person asked for it.
+    #[must_use]
+    pub fn is_by(&self, officer: &Officer) -> bool {
+        self.requester().is_some_and(|requester| requester.is(officer))
+    }
+
     /// Whether this person asked for it, or is to sign.
     #[must_use]
     pub fn is_of(&self, officer: &Officer) -> bool {
@@ -54,7 +60,7 @@ impl KnownAct {
             (JournalFact::Opened { signers, .. }, Person::Party(party)) => signers.contains(&party),
             _ => false,
         });
-        signs || self.requester().is_some_and(|requester| requester.is(officer))
+        signs || self.is_by(officer)
     }
 }
 

@@ -13,25 +13,34 @@ use semper_ledger::{
     sequencer::{Commit, Draft, Idempotency, Refused, RoleRow},
 };
 use semper_ttp::{
-    digest::ImprintAlgorithm,
-    evidence::Recorded,
+    digest::{Digest, ImprintAlgorithm},
+    evidence::{Recorded, names},
     id::ActId,
     notary::{
-        Approve, Clocked, Journal, JournalEffect, JournalEvent, JournalFact, JournalState, Refuse, Take, dvc_serial,
+        Approve, Clocked, Journal, JournalEffect, JournalEvent, JournalFact, JournalState, Keep, KeepPersonal,
+        NotaryRefusal, Refuse, Take, dvc_serial,
         dvcs::{self, DvcContent, Finding, Grant, PolicyInformation, Request},
     },
+    policy::person::Person,
     role::{Role, Snapshot, encode_snapshot},
     time::Timestamp,
+    timestamp::ClockVerdict,
+    vault::{Content, key_of},
 };
 use tokio::sync::oneshot;
 
 use super::{
-    super::{Service, ServiceFault, act::ATTEMPTS_MAX, draft, load},
+    super::{Sealed, Service, ServiceFault, act::ATTEMPTS_MAX, draft, load},
     NotaryFault, NotaryKey, OfficersWord, RecordParts,
+    keep::personal_object,
 };
+use crate::body::Held;
 
 /// The most jobs of one turn.
 const TURN_MAX: usize = 256;
+
+/// From how many octets of artefacts on a turn takes no further job: one commit holds them all.
+const TURN_BYTES_MAX: usize = 16 << 20;
 
 /// From how many artefacts on a turn signs on more than one thread: starting one costs half a signature.
 const PARALLEL_MIN: usize = 8;
@@ -46,6 +55,34 @@ pub(crate) struct Job {
     pub(crate) making: Making,
     /// What a validation gave, as it is kept.
     pub(crate) report: Option<Vec<u8>>,
+    /// Documents that came along, sealed.
+    pub(crate) documents: Vec<SealedDocument>,
+    /// What opens the commitments of the request: sealed in the turn, under the key of who asked.
+    pub(crate) personal: Option<(KeepPersonal, Content)>,
+    /// The room that the documents have until the job is done.
+    pub(crate) _held: Held,
+}
+
+impl Job {
+    /// With nothing that is kept besides.
+    pub(crate) fn new(event: JournalEvent, idempotency: Option<Idempotency>, making: Making) -> Self {
+        let (report, documents, personal, held) = (None, Vec::new(), None, Held::none());
+        Self { event, idempotency, making, report, documents, personal, _held: held }
+    }
+
+    /// Octets that its artefacts have, about.
+    fn bytes(&self) -> usize {
+        let documents = self.documents.iter().map(|document| document.sealed.artefact.len()).sum::<usize>();
+        documents + self.report.as_ref().map_or(0, Vec::len) + self.personal.as_ref().map_or(0, |(_, of)| of.len())
+    }
+}
+
+/// A document that was sealed under a key of its own.
+pub(crate) struct SealedDocument {
+    /// Which.
+    pub(crate) event: Keep,
+    /// Its octets and its key.
+    pub(crate) sealed: Sealed,
 }
 
 /// What the artefacts of a job's facts are made of.
@@ -139,7 +176,13 @@ fn take(state: &(Mutex<Queue>, Condvar)) -> Vec<Asked> {
     while queue.jobs.is_empty() && !queue.is_closed {
         queue = state.1.wait(queue).unwrap_or_else(PoisonError::into_inner);
     }
-    let many = queue.jobs.len().min(TURN_MAX);
+    let mut bytes = 0;
+    let fits = |asked: &&Asked| {
+        let had = bytes;
+        bytes += asked.job.bytes();
+        had < TURN_BYTES_MAX
+    };
+    let many = queue.jobs.iter().take(TURN_MAX).take_while(fits).count();
     queue.jobs.drain(..many).collect()
 }
 
@@ -190,6 +233,10 @@ struct Decided {
     asked: Asked,
     facts: Vec<JournalFact>,
     effects: Vec<JournalEffect>,
+    /// Of each fact, the digest of the event that led to it.
+    events: Vec<Digest>,
+    /// What opens commitments, sealed; with a key of its own for the first of a person.
+    personal: Option<SealedPersonal>,
 }
 
 /// An artefact that is made in this turn.
@@ -198,19 +245,24 @@ type Made = Result<Option<Vec<u8>>, NotaryFault>;
 impl Service {
     /// All that was asked, in as many turns as one act is asked about: what a record tells of the act is in the ledger by then.
     fn turns(&self, folded: &mut Option<Snapshot<JournalState>>, asked: Vec<Asked>) {
-        let mut turns: Vec<(HashSet<ActId>, Vec<Asked>)> = Vec::new();
+        let mut turns: Vec<(HashSet<ActId>, HashSet<Person>, Vec<Asked>)> = Vec::new();
         for asked in asked {
             let act = asked.job.event.act();
-            // Not before what was asked earlier about the same act.
-            let place = turns.iter().rposition(|(acts, _)| acts.contains(&act)).map_or(0, |place| place + 1);
+            let person = asked.job.personal.as_ref().map(|(event, _)| event.of.person);
+            // Not before what was asked earlier about the same act, nor with what makes a person's key.
+            let place = turns.iter().rposition(|(acts, persons, _)| {
+                acts.contains(&act) || person.is_some_and(|person| persons.contains(&person))
+            });
+            let place = place.map_or(0, |place| place + 1);
             if place == turns.len() {
                 turns.push(Default::default());
             }
-            let (acts, jobs) = &mut turns[place];
+            let (acts, persons, jobs) = &mut turns[place];
             acts.insert(act);
+            persons.extend(person);
             jobs.push(asked);
         }
-        turns.into_iter().for_each(|(_, asked)| self.turn(folded, asked));
+        turns.into_iter().for_each(|(_, _, asked)| self.turn(folded, asked));
     }
 
     fn turn(&self, folded: &mut Option<Snapshot<JournalState>>, mut asked: Vec<Asked>) {
@@ -244,14 +296,20 @@ impl Service {
                     continue;
                 }
             };
-            let clocked = Clocked { event, clock };
-            let outcome = Journal::decide(&after.state, &clocked, now);
-            asked.job.event = clocked.event;
-            match outcome {
-                Ok((facts, effects)) => {
+            asked.job.event = event;
+            // Before it is decided, so that what cannot be sealed takes no number.
+            let personal = match self.seal_personal(&asked.job) {
+                Ok(personal) => personal,
+                Err(fault) => {
+                    let _ = asked.answer.send(Err(fault));
+                    continue;
+                }
+            };
+            match decide_all(&after.state, &asked.job, clock, now) {
+                Ok((facts, effects, events)) => {
                     facts.iter().for_each(|fact| Journal::apply(&mut after.state, fact));
                     after.next_seq += facts.len() as u64;
-                    decided.push(Decided { asked, facts, effects });
+                    decided.push(Decided { asked, facts, effects, events, personal });
                 }
                 Err(refusal) => drop(asked.answer.send(Err(refusal.into()))),
             }
@@ -387,6 +445,8 @@ impl Service {
             (JournalEffect::Keep, Making::Received(bytes)) => Ok(Some(bytes.clone())),
             (JournalEffect::Keep, _) => Ok(None),
             (JournalEffect::KeepReport, _) => Ok(decided.asked.job.report.clone()),
+            // It was made before: the commit takes it from there.
+            (JournalEffect::Seal, _) => Ok(None),
             (JournalEffect::SignDvc, Making::Dvc(parts)) => {
                 sign_dvc(dvcs.ok_or(NotaryFault::NotReady)?, fact, parts, now).map(Some)
             }
@@ -413,16 +473,20 @@ impl Service {
         let mut salts = salts.chunks_exact(16).map(|salt| <[u8; 16]>::try_from(salt).expect("chunks of 16"));
         let mut seq = before.next_seq;
         let (mut drafts, mut rows): (Vec<Draft>, Vec<_>) = (Vec::new(), Vec::new());
-        for (Decided { asked, facts, .. }, artefacts) in decided.iter().zip(artefacts) {
+        for (decided @ Decided { asked, facts, events, .. }, artefacts) in decided.iter().zip(artefacts) {
             if let Some(request) = asked.job.idempotency {
                 rows.push(RoleRow::Answered { request, draft: drafts.len(), count: facts.len() });
             }
-            let event_digest = asked.job.event.digest();
-            for (fact, artefact) in facts.iter().zip(artefacts) {
+            for ((fact, artefact), event_digest) in facts.iter().zip(artefacts).zip(events) {
                 let salt = salts.next().unwrap_or_default();
                 let mut envelope = self.envelope_with(Journal::aggregate(), seq, now, salt);
-                envelope.event_digest = event_digest;
-                let draft = draft(&fact.clone().into_fact(&envelope), artefact.clone());
+                envelope.event_digest = *event_digest;
+                let sealed = decided.sealed(fact);
+                if let Some((_, Some(sealed))) = sealed {
+                    rows.push(sealed.key_row(drafts.len()));
+                }
+                let artefact = sealed.map(|(artefact, _)| artefact.to_vec()).or_else(|| artefact.clone());
+                let draft = draft(&fact.clone().into_fact(&envelope), artefact);
                 drafts.push(Draft { tags: fact.tag().map(only).unwrap_or_default(), ..draft });
                 seq += 1;
             }
@@ -430,6 +494,73 @@ impl Service {
         let (aggregate, bytes) = (Journal::aggregate().0, encode_snapshot::<Journal>(after));
         rows.push(RoleRow::Snapshot { aggregate, bytes });
         Ok(Commit { idempotency: None, now_ms: now.millis(), drafts, rows })
+    }
+}
+
+/// What opens the commitments of a request, sealed.
+struct SealedPersonal {
+    artefact: Vec<u8>,
+    /// With a new key, for the first of a person.
+    with_key: Option<Sealed>,
+}
+
+impl Decided {
+    /// The sealed octets of a fact that keeps some, with their key if that is new.
+    fn sealed(&self, fact: &JournalFact) -> Option<(&[u8], Option<&Sealed>)> {
+        match fact {
+            JournalFact::Kept { place, .. } => {
+                let document = self.asked.job.documents.iter().find(|document| document.event.place == *place)?;
+                Some((&document.sealed.artefact, Some(&document.sealed)))
+            }
+            JournalFact::Personal { .. } => {
+                self.personal.as_ref().map(|personal| (&personal.artefact[..], personal.with_key.as_ref()))
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The facts of a job with their effects, and the digest of the event that led to each.
+type AllDecided = (Vec<JournalFact>, Vec<JournalEffect>, Vec<Digest>);
+
+/// Decides all that a job asks, in its order, on one state.
+fn decide_all(
+    state: &JournalState,
+    job: &Job,
+    clock: ClockVerdict,
+    now: Timestamp,
+) -> Result<AllDecided, NotaryRefusal> {
+    let kept = job.documents.iter().map(|document| JournalEvent::Keep(document.event));
+    let personal = job.personal.iter().map(|(event, _)| JournalEvent::KeepPersonal(*event));
+    let (mut facts, mut effects, mut events) = (Vec::new(), Vec::new(), Vec::new());
+    for event in std::iter::once(job.event.clone()).chain(kept).chain(personal) {
+        let digest = event.digest();
+        // What is kept changes no state, so all is decided on the one before.
+        let (more, of_them) = Journal::decide(state, &Clocked { event, clock }, now)?;
+        events.extend(more.iter().map(|_| digest));
+        facts.extend(more);
+        effects.extend(of_them);
+    }
+    Ok((facts, effects, events))
+}
+
+impl Service {
+    /// Seals what opens the commitments of a request under the key of who asked: the one that is there, or a new one.
+    fn seal_personal(&self, job: &Job) -> Result<Option<SealedPersonal>, NotaryFault> {
+        let Some((KeepPersonal { id, of }, content)) = &job.personal else { return Ok(None) };
+        let object = personal_object(*id);
+        let known = self.reader().last_name(&names::personal(&of.person))?;
+        let artefact = known.map(|(_, index)| self.reader().artefact(index)).transpose()?.flatten();
+        // A key that was destroyed is followed by a new one.
+        Ok(Some(match artefact.as_deref().and_then(key_of) {
+            Some(key) if self.has_data_key(key)? => {
+                SealedPersonal { artefact: self.seal_under(key, object, content)?, with_key: None }
+            }
+            _ => {
+                let sealed = self.seal(object, content)?;
+                SealedPersonal { artefact: sealed.artefact.clone(), with_key: Some(sealed) }
+            }
+        }))
     }
 }
 

@@ -38,7 +38,8 @@ impl Judged {
     /// Why an act does not certify it.
     pub(crate) fn failed(&self) -> Option<Reason> {
         let passed = self.report.conclusion.indication == Indication::TotalPassed;
-        (!passed).then_some(Reason::SignatureNotValid)
+        // A timestamp is nobody's signature.
+        (!passed || !self.report.is_signed()).then_some(Reason::SignatureNotValid)
     }
 
     /// SHA-256 of the report as it is kept.
@@ -99,14 +100,17 @@ impl Service {
         Ok(done.map_err(|_| ServiceFault::Facts("a validation did not end".to_owned()))??)
     }
 
-    /// Judges a subject for the moment `at`; `others` is what came along with it. Blocks on the store, and computes.
+    /// Judges a subject for the moment `at`, or for now; `others` is what came along with it. Blocks on the store, and computes.
     pub(crate) fn judge(
         &self,
         rules: &Rules,
         subject: Subject<'_>,
-        at: Timestamp,
+        at: Option<Timestamp>,
         others: &Material,
     ) -> Result<Judged, ServiceFault> {
+        // Read once: of a moment that is past already, proof would be wanted that the signature was there.
+        let now = self.now();
+        let at = at.unwrap_or(now);
         // Ours comes first: no stranger's keeps it out.
         let mut material = Material::new();
         let root = self.add_own(&mut material);
@@ -127,7 +131,7 @@ impl Service {
             material: &material,
             timestamps: &[],
             at,
-            now: self.now().max(at),
+            now: now.max(at),
             source: Some(&OwnStatus(self)),
             policy: &rules.policy,
         });

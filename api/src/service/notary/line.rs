@@ -64,7 +64,11 @@ pub(crate) fn of_fact(entry: u64, fact: &JournalFact) -> Value {
             "subject": subject.to_string(),
             "state": "opened",
         })),
-        JournalFact::Signed { .. } | JournalFact::Assigned { .. } | JournalFact::Reported { .. } => Map::new(),
+        JournalFact::Signed { .. }
+        | JournalFact::Assigned { .. }
+        | JournalFact::Reported { .. }
+        | JournalFact::Kept { .. }
+        | JournalFact::Personal { .. } => Map::new(),
     };
     members.insert("entry".to_owned(), entry.into());
     Value::Object(members)

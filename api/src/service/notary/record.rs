@@ -79,7 +79,14 @@ impl Service {
         let gone = || ServiceFault::Facts(format!("the request of the act {act} is not there"));
         let request = ActRequest::parse(&request.ok_or_else(gone)?);
         let request = request.map_err(|fault| ServiceFault::Facts(format!("the request of the act {act}: {fault}")))?;
-        let sizes = vec![None; request.documents.len()];
+        // What was sent was kept, and its size noted.
+        let size_of = |wanted| {
+            history.iter().find_map(|fact| match fact {
+                JournalFact::Kept { place, size, .. } if *place == wanted => Some(*size),
+                _ => None,
+            })
+        };
+        let sizes = (0..).zip(&request.documents).map(|(place, _)| size_of(place)).collect();
         Ok((RecordParts { request, sizes }, history))
     }
 
@@ -191,7 +198,9 @@ fn events(recorded: &RecordedAct, history: &[&JournalFact]) -> Vec<ActEvent> {
             JournalFact::Opened { .. }
             | JournalFact::Validated { .. }
             | JournalFact::Recorded(_)
-            | JournalFact::Reported { .. } => {}
+            | JournalFact::Reported { .. }
+            | JournalFact::Kept { .. }
+            | JournalFact::Personal { .. } => {}
         }
     }
     let officer = recorded.officer.as_ref().map(|officer| &officer.certificate);

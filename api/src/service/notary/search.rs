@@ -127,7 +127,11 @@ impl Service {
             opened = match read_fact(&self.reader().fact(index)?.unwrap_or_default())? {
                 JournalFact::Opened { at, .. } | JournalFact::Validated { at, .. } => Some(at),
                 JournalFact::Recorded(recorded) => Some(recorded.opened_at),
-                JournalFact::Signed { .. } | JournalFact::Assigned { .. } | JournalFact::Reported { .. } => None,
+                JournalFact::Signed { .. }
+                | JournalFact::Assigned { .. }
+                | JournalFact::Reported { .. }
+                | JournalFact::Kept { .. }
+                | JournalFact::Personal { .. } => None,
             };
             Ok(ControlFlow::Break(()))
         })?;
@@ -141,6 +145,10 @@ pub(super) fn requester(fact: &JournalFact) -> Option<&Officer> {
         JournalFact::Opened { requester, .. } => Some(requester),
         JournalFact::Recorded(recorded) => Some(&recorded.requester),
         JournalFact::Validated { requester, .. } => requester.as_ref(),
-        JournalFact::Signed { .. } | JournalFact::Assigned { .. } | JournalFact::Reported { .. } => None,
+        JournalFact::Signed { .. }
+        | JournalFact::Assigned { .. }
+        | JournalFact::Reported { .. }
+        | JournalFact::Kept { .. }
+        | JournalFact::Personal { .. } => None,
     }
 }

@@ -21,7 +21,7 @@ pub(in super::super) async fn certificates(
     Path(act): Path<ActId>,
     principal: Principal,
 ) -> Result<Response, Problem> {
-    let (known, _) = visible(&app, act, &principal).await?;
+    let (known, _) = visible(&app, act, &principal, "/certificates").await?;
     let (index, _) = known.recorded().ok_or_else(|| Problem::new(Code::HttpNotFound, "the act has not ended yet"))?;
     let found = app.service.certificates_of_record(index).map_err(|fault| Problem::fault(&fault))?;
     let found = found.ok_or_else(|| Problem::new(Code::RegistrationErased, "the record was erased"))?;
@@ -39,7 +39,7 @@ pub(in super::super) async fn request(
     Path(act): Path<ActId>,
     principal: Principal,
 ) -> Result<Response, Problem> {
-    let (known, _) = visible(&app, act, &principal).await?;
+    let (known, _) = visible(&app, act, &principal, "/request").await?;
     let opened = known.facts.iter().find(|(_, fact)| matches!(fact, JournalFact::Opened { .. }));
     let not_kept = || Problem::new(Code::HttpNotFound, "the act was certified at once: whoever asked has the request");
     document(&app, opened.ok_or_else(not_kept)?.0, "application/json")
@@ -51,7 +51,7 @@ pub(in super::super) async fn signature(
     Path((act, number)): Path<(ActId, usize)>,
     principal: Principal,
 ) -> Result<Response, Problem> {
-    let (known, _) = visible(&app, act, &principal).await?;
+    let (known, _) = visible(&app, act, &principal, &format!("/signatures/{number}")).await?;
     let mut signed = known.facts.iter().filter(|(_, fact)| matches!(fact, JournalFact::Signed { .. }));
     let found = number.checked_sub(1).and_then(|place| signed.nth(place));
     let none = || Problem::new(Code::HttpNotFound, "the act has no such signature");

@@ -12,19 +12,20 @@ use semper_ttp::notary::dvcs::{Asked, ServiceType};
 use serde_json::json;
 
 use super::party::{PARTY, read};
-use super::remote;
+use super::{DOCUMENT_BYTES_MAX, remote};
 use crate::cli;
+use crate::commands::keys::require_new;
 use crate::commands::running::{Failed, random};
 use crate::commands::verify::files::beside;
 use crate::commands::{atomic, hashing, pem_file, prove, say};
 use crate::exit::Exit;
 
-/// The longest document that is sent: what a server takes at most.
-const DOCUMENT_BYTES_MAX: u64 = 15 << 20;
-
 const MEDIA_TYPE: &str = "application/dvcs";
 
 pub(super) fn certify(args: &cli::NotaryCertify, as_json: bool) -> Result<Exit, Failed> {
+    for file in [Some(&args.out), args.token_out.as_ref()].into_iter().flatten() {
+        require_new(file)?; // before there is an act that it is to tell of
+    }
     let request = build_under(&asked(args)?, Some(&random()?), args.policy.as_ref());
     let remote = remote(&args.of, PARTY)?;
     let body = request.clone();
@@ -72,12 +73,13 @@ fn asked(args: &cli::NotaryCertify) -> Result<Asked, Failed> {
             let certificates = pem_file::certificates_of(&args.file)?;
             Asked::certificates(&certificates.iter().map(Vec::as_slice).collect::<Vec<_>>())
         }
-        ServiceType::Cpd | ServiceType::Vsd => {
+        service @ (ServiceType::Cpd | ServiceType::Vsd) => {
             let length = std::fs::metadata(&args.file).map_err(refused)?.len();
-            if length > DOCUMENT_BYTES_MAX {
+            if length > DOCUMENT_BYTES_MAX as u64 {
                 return Err(Failed::usage(&format!("{}: no server takes more than 15 MiB", args.file.display())));
             }
-            Asked::SignedDocument(read(&args.file)?)
+            let octets = read(&args.file)?;
+            if service == ServiceType::Cpd { Asked::Possession(octets) } else { Asked::SignedDocument(octets) }
         }
     })
 }

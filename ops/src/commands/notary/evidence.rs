@@ -1,11 +1,12 @@
 //! The record of an act with what is needed to verify it elsewhere, as files side by side: `X.jws`, `X.pem`, `X.tlog-proof`, and of all
-//! that the record names `X.request.json` and `X.1.jws`, `X.2.jws`…, the signers' statements.
+//! that the record names `X.request.json`, `X.personal.json`, `X.report.json` and `X.1.jws`, `X.2.jws`…, the signers' statements.
 
 use std::path::{Path, PathBuf};
 
 use semper_api::client::{ClientError, Form, Which};
 use semper_ttp::asn1::pem;
 use semper_ttp::digest::Digest;
+use semper_ttp::notary::personal::{Committed, Personal};
 use semper_ttp::statement::Jws;
 use semper_ttp::statement::act::ActRecorded;
 use semper_ttp::x509::Certificate;
@@ -50,6 +51,23 @@ impl Evidence {
                 Err(ClientError::Refused { status: 404, .. }) => {}
                 Err(error) => return Err(error.into()),
             }
+            match get("personal", "application/json") {
+                Ok(personal) => {
+                    Personal::parse(&personal, &Committed::from(&record))
+                        .map_err(|fault| Failed::fault(&format!("what the server keeps about people: {fault}")))?;
+                    files.push(("personal", beside(out, PERSONAL), personal));
+                }
+                // Not kept, not for this reader, or erased.
+                Err(ClientError::Refused { status: 404 | 410, .. }) => {}
+                Err(error) => return Err(error.into()),
+            }
+            if let Some(digest) = record.validation_report {
+                match get("report", "application/json") {
+                    Ok(report) => files.push(("report", beside(out, REPORT), named(report, digest.into())?)),
+                    Err(ClientError::Refused { status: 410, .. }) => {} // erased
+                    Err(error) => return Err(error.into()),
+                }
+            }
             let signed = record.principals.iter().filter_map(|principal| principal.signature);
             for (number, digest) in (1..).zip(signed) {
                 let statement = named(get(&format!("signatures/{number}"), "application/jose")?, digest.into())?;
@@ -59,16 +77,19 @@ impl Evidence {
         Ok(Self { files })
     }
 
-    /// The request as it was sent: nobody else has it of an act that is certified at once.
-    pub(super) fn with_request(mut self, out: &Path, request: Vec<u8>) -> Self {
+    /// The request as it was sent, which nobody else has of an act that is certified at once, and what opens its commitments.
+    pub(super) fn with_request(mut self, out: &Path, request: Vec<u8>, personal: Option<Vec<u8>>) -> Self {
         self.files.push(("request", beside(out, REQUEST), request));
+        self.files.extend(personal.map(|personal| ("personal", beside(out, PERSONAL), personal)));
         self
     }
 
     /// Writes all of it, over nothing that is there and differs.
     pub(super) fn keep(&self) -> Result<(), Failed> {
-        for (_, path, bytes) in &self.files {
-            atomic::write_new(path, bytes).map_err(|error| Failed::usage(&format!("{}: {error}", path.display())))?;
+        for (what, path, bytes) in &self.files {
+            let names_people = matches!(*what, "personal" | "report");
+            let write = if names_people { atomic::write_new_closed } else { atomic::write_new };
+            write(path, bytes).map_err(|error| Failed::usage(&format!("{}: {error}", path.display())))?;
         }
         Ok(())
     }
@@ -95,6 +116,8 @@ impl Evidence {
 }
 
 const REQUEST: &str = "request.json";
+const REPORT: &str = "report.json";
+const PERSONAL: &str = "personal.json";
 
 /// `X.ending` for `X.jws`, where `semper verify` looks for it.
 fn beside(out: &Path, ending: &str) -> PathBuf {

@@ -9,8 +9,9 @@ use semper_ttp::crypto::Signer as _;
 use semper_ttp::crypto::jose::{Algorithm, Key};
 use semper_ttp::digest::Digest;
 use semper_ttp::id::ActId;
+use semper_ttp::notary::personal::{Opening, Personal};
 use semper_ttp::notary::request::{ActRequest, RequestedDocument, Tag, Version};
-use semper_ttp::statement::act::DocumentRole;
+use semper_ttp::statement::act::{DocumentRole, commitment};
 use semper_ttp::statement::contract::ContractSigned;
 use semper_ttp::statement::{Common, Origin, Salt, Statement, Unsigned};
 use serde_json::{Map, Value, json};
@@ -19,9 +20,10 @@ use super::evidence::Evidence;
 use super::{place, post, remote, told};
 use crate::cli;
 use crate::clock::now;
-use crate::commands::identity;
+use crate::commands::keys::require_new;
 use crate::commands::remote::{Remote, json_of};
 use crate::commands::running::{Failed, random};
+use crate::commands::{atomic, identity, say};
 use crate::exit::Exit;
 
 /// The .p12 by which a party logs in, in a folder of `semper party`.
@@ -33,39 +35,66 @@ pub(super) fn read(path: &Path) -> Result<Vec<u8>, Failed> {
 
 pub(super) fn ask(args: &cli::NotaryAsk, as_json: bool) -> Result<Exit, Failed> {
     let contents: Vec<_> = args.files.iter().map(|file| read(file)).collect::<Result<_, _>>()?;
-    let document = |(place, octets): (usize, &Vec<u8>)| RequestedDocument {
-        sha256: B64u32::from(Digest::of(octets)),
-        role: if place == 0 { DocumentRole::Original } else { DocumentRole::Attachment },
-        title: None,
-        media_type: args.media_type.clone().filter(|_| place == 0),
+    if args.titles.len() > args.files.len() {
+        return Err(Failed::usage(&"there are more titles than documents"));
+    }
+    let personal = Personal {
+        name: args.name.as_deref().map(opening).transpose()?,
+        address: args.address.as_deref().map(opening).transpose()?,
+        titles: args.titles.iter().map(|title| opening(title).map(Some)).collect::<Result<_, _>>()?,
+    };
+    let document = |(place, octets): (usize, &Vec<u8>)| -> Result<_, Failed> {
+        Ok(RequestedDocument {
+            sha256: B64u32::from(Digest::of(octets)),
+            role: if place == 0 { DocumentRole::Original } else { DocumentRole::Attachment },
+            title: committed(personal.titles.get(place).and_then(Option::as_ref))?,
+            media_type: args.media_type.clone().filter(|_| place == 0),
+        })
     };
     let request = ActRequest {
         t: Tag::Request,
         v: Version,
         salt: Salt(B64u(random()?)),
         kind: args.kind,
-        documents: contents.iter().enumerate().map(document).collect(),
+        documents: contents.iter().enumerate().map(document).collect::<Result<_, _>>()?,
         signers: args.signers.clone(),
-        name: None,
-        address: None,
+        name: committed(personal.name.as_ref())?,
+        address: committed(personal.address.as_ref())?,
         dvc: args.dvc.as_deref().map(|file| read(file).map(|dvc| Digest::of(&dvc).into())).transpose()?,
         correction_of: args.correction_of,
     };
     let mut body = Map::new();
     body.insert("act".to_owned(), serde_json::to_value(&request).map_err(|error| Failed::fault(&error))?);
+    let opens = args.name.is_some() || args.address.is_some() || !args.titles.is_empty();
+    if opens {
+        body.insert("personal".to_owned(), serde_json::to_value(&personal).map_err(|error| Failed::fault(&error))?);
+    }
     if args.send {
         let contents: Vec<_> = contents.iter().map(|octets| BASE64_STANDARD.encode(octets)).collect();
         body.insert("contents".to_owned(), contents.into());
     }
     let remote = remote(&args.of, PARTY)?;
+    // Before there is an act whose record would not be written.
+    args.out.as_deref().map(require_new).transpose()?;
     // The member's octets within the body.
     let asked = body["act"].to_string().into_bytes();
+    let opened = body.get("personal").map(|personal| personal.to_string().into_bytes());
     let act = post(&remote, "/v1/notary/acts", &Value::Object(body))?;
     if let (Some(out), Some(_), Some(name)) = (&args.out, act["record"].as_str(), act["act"].as_str()) {
         let evidence = Evidence::fetch(&remote, &format!("/v1/notary/acts/{name}"), out, false)?;
-        evidence.with_request(out, asked).keep()?;
+        evidence.with_request(out, asked, opened).keep()?;
     }
     Ok(told(&act, as_json))
+}
+
+/// A field under a salt of its own.
+fn opening(value: &str) -> Result<Opening, Failed> {
+    Ok(Opening { salt: Salt(B64u(random()?)), value: value.to_owned() })
+}
+
+fn committed(opening: Option<&Opening>) -> Result<Option<B64u32>, Failed> {
+    let made = opening.map(|Opening { salt, value }| commitment(salt, value));
+    made.transpose().map_err(|fault| Failed::fault(&fault))
 }
 
 fn get(remote: &Remote, act: ActId) -> Result<Value, Failed> {
@@ -80,6 +109,21 @@ pub(super) fn record(args: &cli::NotaryRecord, as_json: bool) -> Result<Exit, Fa
     let evidence = Evidence::fetch(&remote(&args.of, PARTY)?, &place(args.act, ""), &args.out, args.all)?;
     evidence.keep()?;
     evidence.tell(as_json);
+    Ok(Exit::Ok)
+}
+
+pub(super) fn document(args: &cli::NotaryDocument, as_json: bool) -> Result<Exit, Failed> {
+    let path = place(args.act, &format!("/documents/{}", args.number));
+    let octets = remote(&args.of, PARTY)?
+        .call(async |client| client.get_of_type(&path, "application/octet-stream").await.map(Vec::from))?;
+    let file = args.out.display().to_string();
+    atomic::write_new_closed(&args.out, &octets).map_err(|error| Failed::usage(&format!("{file}: {error}")))?;
+    let sha256 = Digest::of(&octets).to_string();
+    if as_json {
+        say::json(&json!({ "document": file, "octets": octets.len(), "sha256": sha256 }));
+    } else {
+        say::out(format!("{file}: {} octets, SHA-256 {sha256}", octets.len()));
+    }
     Ok(Exit::Ok)
 }
 

@@ -4,6 +4,7 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use semper_ttp::digest::{Digest, ImprintAlgorithm};
+use semper_ttp::notary::personal::{PERSONAL_BYTES_MAX, Personal};
 use semper_ttp::notary::request::REQUEST_BYTES_MAX;
 use semper_ttp::statement::STATEMENT_BYTES_MAX;
 use semper_ttp::statement::act::PrincipalRole;
@@ -52,11 +53,11 @@ pub(super) fn run(args: &Verify, act: &[u8], json: bool) -> Exit {
         return Exit::Undecided;
     }
     match judge(args, act) {
-        Ok((report, promise)) => {
+        Ok((report, opened, promise)) => {
             if json {
-                say::json(&as_json(args, &report));
+                say::json(&as_json(args, &report, opened.as_ref()));
             } else {
-                say::out(as_text(args, &report, promise));
+                say::out(as_text(args, &report, opened.as_ref(), promise));
             }
             exit_of(report.verdict)
         }
@@ -77,7 +78,8 @@ fn certificates_path(args: &Verify) -> PathBuf {
     beside(&args.file, "jws", "pem")
 }
 
-fn judge(args: &Verify, act: &[u8]) -> Result<(ActReport, Promise), NoJudgement> {
+/// The report, and what the record commits to where it was opened.
+fn judge(args: &Verify, act: &[u8]) -> Result<(ActReport, Option<Personal>, Promise), NoJudgement> {
     let (trust, promise) = read_trust(&args.trust)?;
     let mut certificates = if_there(certificates_of(&certificates_path(args)))?.unwrap_or_default();
     for path in &args.material {
@@ -86,6 +88,7 @@ fn judge(args: &Verify, act: &[u8]) -> Result<(ActReport, Promise), NoJudgement>
     let documents: Vec<_> = args.documents.iter().map(|path| shown(path)).collect::<Result<_, _>>()?;
     let read_part = |path: &PathBuf, bytes_max| read_up_to(path, bytes_max);
     let request = args.request.as_ref().map(|path| read_part(path, REQUEST_BYTES_MAX as u64)).transpose()?;
+    let personal = args.personal.as_ref().map(|path| read_part(path, PERSONAL_BYTES_MAX as u64)).transpose()?;
     let dvc = args.dvc.as_ref().map(|path| read_part(path, super::dvc::DVC_BYTES_MAX)).transpose()?;
     let signatures = args.signers.iter().map(|path| read_part(path, STATEMENT_BYTES_MAX as u64));
     let signatures: Vec<_> = signatures.collect::<Result<_, _>>()?;
@@ -98,10 +101,13 @@ fn judge(args: &Verify, act: &[u8]) -> Result<(ActReport, Promise), NoJudgement>
         documents: &documents,
         request: request.as_deref(),
         dvc: dvc.as_deref(),
+        personal: personal.as_deref(),
         signatures: &signatures,
         proof: proof.as_deref(),
     };
-    Ok((verify_act(&evidence, &trust), promise))
+    let report = verify_act(&evidence, &trust);
+    let opened = personal.filter(|_| report.outcome(ActCheck::Personal) == Some(&Outcome::Ok));
+    Ok((report, opened.and_then(|bytes| serde_json::from_slice(&bytes).ok()), promise))
 }
 
 fn certificates_of(path: &Path) -> Result<Vec<Certificate>, NoJudgement> {
@@ -132,6 +138,7 @@ fn assertion(check: ActCheck) -> &'static str {
         ActCheck::FurtherDocuments => "the further documents are those of the act",
         ActCheck::Request => "the act is what exactly this request asked for",
         ActCheck::Dvc => "the act names exactly this data validation certificate",
+        ActCheck::Personal => "the names, addresses and titles are those that the record commits to",
         ActCheck::Signatures => "the signers' statements are those that the record names, for this act and document",
         ActCheck::SignersCertificates => "the signers' statements are signed by the certificates that the record names",
         ActCheck::ProofForm => "the ledger proof has the form that the standard demands",
@@ -144,7 +151,7 @@ fn assertion(check: ActCheck) -> &'static str {
     }
 }
 
-fn as_text(args: &Verify, report: &ActReport, promise: Promise) -> String {
+fn as_text(args: &Verify, report: &ActReport, opened: Option<&Personal>, promise: Promise) -> String {
     let promise = usual_delay(promise, "act");
     let certificates = certificates_path(args);
     let mut lines = vec![
@@ -170,7 +177,8 @@ fn as_text(args: &Verify, report: &ActReport, promise: Promise) -> String {
     }
     if let Some(act) = report.act.as_ref().filter(|_| report.verdict != Verdict::Refuted) {
         lines.push("\nWhat it says".to_owned());
-        lines.extend(said(act).into_iter().map(|line| format!("  {line}")));
+        let opened = opened.map(said_of_opened).unwrap_or_default();
+        lines.extend(said(act).into_iter().chain(opened).map(|line| format!("  {line}")));
     }
     lines.push(format!("\n{}", sentence(args, report)));
     lines.join("\n")
@@ -198,6 +206,15 @@ fn said(act: &ActSummary) -> Vec<String> {
     }
     lines.push(act.does_not_say.to_owned());
     lines
+}
+
+/// What the record commits to.
+fn said_of_opened(opened: &Personal) -> Vec<String> {
+    let requester = [("name", &opened.name), ("address", &opened.address)];
+    let requester = requester.into_iter().filter_map(|(what, opening)| Some((what, opening.as_ref()?)));
+    let requester = requester.map(|(what, opening)| format!("- whoever asked gave as {what}: {}", opening.value));
+    let titles = (1..).zip(&opened.titles).filter_map(|(number, opening)| Some((number, opening.as_ref()?)));
+    requester.chain(titles.map(|(number, title)| format!("- title of document {number}: {}", title.value))).collect()
 }
 
 /// The verdict, and where the checks bear it what was certified or refused, when, under which number, by whom, and who checked what.
@@ -234,7 +251,7 @@ fn sentence(args: &Verify, report: &ActReport) -> String {
     }
 }
 
-fn as_json(args: &Verify, report: &ActReport) -> serde_json::Value {
+fn as_json(args: &Verify, report: &ActReport, opened: Option<&Personal>) -> serde_json::Value {
     let names = |paths: &[PathBuf]| paths.iter().map(|path| path.to_string_lossy().into_owned()).collect::<Vec<_>>();
     json!({
         "file": args.file.to_string_lossy(),
@@ -245,6 +262,7 @@ fn as_json(args: &Verify, report: &ActReport) -> serde_json::Value {
         "proof_file": proof_path(args).to_string_lossy(),
         "sentence": sentence(args, report),
         "report": report,
+        "opened": opened,
     })
 }
 
@@ -331,10 +349,10 @@ mod tests {
 
     #[test]
     fn a_verified_one_says_what_it_certifies() {
-        let text = as_text(&args("a/contract.jws"), &report(&[], &[]), Promise::Given);
+        let text = as_text(&args("a/contract.jws"), &report(&[], &[]), None, Promise::Given);
         let mut of_trial = report(&[], &[]);
         of_trial.act.as_mut().unwrap().is_test = true;
-        let said = as_text(&args("a/contract.jws"), &of_trial, Promise::Given);
+        let said = as_text(&args("a/contract.jws"), &of_trial, None, Promise::Given);
         assert!(said.contains("VERIFIED AS A TEST, which proves nothing: contract.jws is"), "{said}");
         let expected = "VERIFIED: contract.jws is the record of act No. 17 in the journal of log.example/1, signed by Notary 1 and \
                         recorded as entry 7 of the ledger log.example/1. It certified something. Nobody checked anything.";
@@ -349,14 +367,14 @@ mod tests {
 
     #[test]
     fn a_refuted_one_claims_nothing() {
-        let text = as_text(&args("contract.jws"), &report(&[ActCheck::Signature], &[]), Promise::Usual);
+        let text = as_text(&args("contract.jws"), &report(&[ActCheck::Signature], &[]), None, Promise::Usual);
         assert_eq!(text.lines().last(), Some("NOT VERIFIED: it is not true that the notary's signature is genuine."));
         assert!(!text.contains("What it says") && !text.contains("certified something"), "{text}");
     }
 
     #[test]
     fn an_undecided_one_says_what_is_missing() {
-        let text = as_text(&args("contract.jws"), &report(&[], &ActCheck::ALL[14..]), Promise::Given);
+        let text = as_text(&args("contract.jws"), &report(&[], &ActCheck::ALL[15..]), None, Promise::Given);
         let last = text.lines().last().unwrap();
         assert!(
             last.starts_with("COULD NOT TELL: nothing speaks against it that contract.jws is the record"),
@@ -374,7 +392,7 @@ mod tests {
 
     #[test]
     fn json_carries_verdict_checks_and_sentence() {
-        let json = as_json(&args("contract.jws"), &report(&[ActCheck::Document], &[]));
+        let json = as_json(&args("contract.jws"), &report(&[ActCheck::Document], &[]), None);
         assert_eq!(json["report"]["verdict"], "refuted");
         assert_eq!(
             json["report"]["checks"][8],

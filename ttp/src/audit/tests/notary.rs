@@ -3,18 +3,20 @@
 use super::*;
 use crate::b64u::B64u;
 use crate::crypto::jose::{Algorithm, Key};
-use crate::crypto::{SignatureAlgorithm, Signer, SoftKey};
+use crate::crypto::{OsEntropy, SignatureAlgorithm, Signer, SoftKey};
 use crate::evidence::{Envelope, NotaryKind};
 use crate::notary::{
-    ActType, Certify, Clocked, Expire, Journal, JournalEvent, JournalFact, JournalState, Open, Reason as Why,
-    RecordedAct, Service, Validate, Withdraw,
+    ActType, Certify, Clocked, Expire, Journal, JournalEvent, JournalFact, JournalState, Keep, KeepPersonal, Open,
+    Reason as Why, RecordedAct, Service, Validate, Withdraw,
 };
 use crate::policy::person::Officer;
 use crate::role::{encode_snapshot, step};
 use crate::statement::act::ActRecorded;
 use crate::statement::act::tests::full;
 use crate::statement::{Common, Salt, Statement, Unsigned};
+use crate::time::Timestamp;
 use crate::timestamp::ClockVerdict;
+use crate::vault::{DataKey, Object, seal};
 
 const REPORT: &[u8] = b"what was found";
 const REQUEST: &[u8] = b"what was asked";
@@ -35,6 +37,19 @@ fn document() -> Digest {
     Digest::of(b"document")
 }
 
+fn sealed() -> Vec<u8> {
+    let key = DataKey::generate(&OsEntropy).unwrap();
+    seal(b"document", &key, Object { id: [1; 32], version: 1 }, &OsEntropy).unwrap()
+}
+
+fn keep(number: u8) -> JournalEvent {
+    JournalEvent::Keep(Keep { id: [number; 16].into(), place: 0, document: document(), size: 8 })
+}
+
+fn keep_personal(number: u8) -> JournalEvent {
+    JournalEvent::KeepPersonal(KeepPersonal { id: [number; 16].into(), of: somebody() })
+}
+
 impl Office {
     fn new() -> Self {
         let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
@@ -43,12 +58,21 @@ impl Office {
 
     /// Decides an event and keeps its facts, each with its artefact.
     fn act(&mut self, event: JournalEvent) {
-        self.act_with(event, |_| ());
+        self.job(vec![event]);
+    }
+
+    /// The same of all that one job asks, at one moment.
+    fn job(&mut self, events: Vec<JournalEvent>) {
+        let now = GEN_TIME.plus_secs(90_010 + self.seq);
+        events.into_iter().for_each(|event| self.act_at(event, now, |_| ()));
     }
 
     /// The same, where the record of an act says something else.
     fn act_with(&mut self, event: JournalEvent, change: impl Fn(&mut ActRecorded)) {
-        let now = GEN_TIME.plus_secs(90_010 + self.seq);
+        self.act_at(event, GEN_TIME.plus_secs(90_010 + self.seq), change);
+    }
+
+    fn act_at(&mut self, event: JournalEvent, now: Timestamp, change: impl Fn(&mut ActRecorded)) {
         let (event_digest, salt, policy_hash) = (event.digest(), [5; 16], Digest::of(b"policy"));
         let clocked = Clocked { event, clock: ClockVerdict::Synced };
         let (facts, _) = step::<Journal>(&mut self.state, &clocked, now).unwrap();
@@ -58,6 +82,7 @@ impl Office {
                 JournalFact::Reported { .. } => Some(REPORT.to_vec()),
                 JournalFact::Opened { .. } => Some(REQUEST.to_vec()),
                 JournalFact::Validated { number, .. } => Some(number.to_be_bytes().to_vec()),
+                JournalFact::Kept { .. } | JournalFact::Personal { .. } => Some(sealed()),
                 JournalFact::Signed { .. } | JournalFact::Assigned { .. } => None,
             };
             let aggregate = Journal::aggregate();
@@ -78,7 +103,8 @@ impl Office {
         body.journal_no = recorded.number;
         (body.opened_at, body.completed_at) = (recorded.opened_at.into(), recorded.at.into());
         body.principals[0].certificate = recorded.requester.certificate.into();
-        body.documents[0].sha256 = recorded.subject.into();
+        body.documents.truncate(1);
+        (body.documents[0].sha256, body.documents[0].size) = (recorded.subject.into(), Some(8));
         body.request = recorded.request.into();
         body.validation_report = recorded.report.map(Into::into);
         (body.outcome, body.reason, body.officer) = (recorded.outcome(), recorded.reason, None);
@@ -96,7 +122,7 @@ impl Office {
         let mut office = Self::new();
         office.act(validate(1, Service::Ccpd));
         office.act(validate(2, Service::Vsd));
-        office.act(certify(3, ActType::Existence, None));
+        office.job(vec![certify(3, ActType::Existence, None), keep(3), keep_personal(3)]);
         office.act(certify(4, ActType::SignatureValidation, Some(Why::SignatureNotValid)));
         office.act(open(5));
         office.act(JournalEvent::Withdraw(Withdraw { id: [5; 16].into(), by: somebody() }));
@@ -161,6 +187,8 @@ fn an_honest_journal_is_decided_again_and_nothing_differs() {
         (NotaryKind::Act, 3),
         (NotaryKind::ActOpened, 1),
         (NotaryKind::ActReport, 2),
+        (NotaryKind::ActDocument, 1),
+        (NotaryKind::ActPersonal, 1),
     ] {
         assert_eq!(of_notary(kind), Some(due), "{kind:?}");
     }
@@ -248,4 +276,58 @@ fn facts_that_nobody_decided() {
         },
         "decided again, it is refused",
     );
+}
+
+/// What is kept comes with a request, is of it, and is sealed.
+#[test]
+fn what_is_kept_with_nothing_or_of_something_else() {
+    let none = "it is kept with no request";
+    let of_other = "it is none of the documents of its act, or not in their order";
+    let of_nobody = "it is not about whoever asked, or there are two of it";
+    let document_of = |place, document, size| JournalEvent::Keep(Keep { id: [1; 16].into(), place, document, size });
+    let about = |of| JournalEvent::KeepPersonal(KeepPersonal { id: [1; 16].into(), of });
+    for (events, due) in [
+        (vec![keep(1)], None),
+        (vec![keep_personal(1)], None),
+        (vec![keep(2)], Some(none)),
+        (vec![keep_personal(2)], Some(none)),
+        (vec![document_of(0, Digest::of(b"other"), 8)], Some(of_other)),
+        (vec![document_of(0, document(), 9)], Some(of_other)),
+        (vec![document_of(1, document(), 8)], Some(of_other)),
+        (vec![document_of(u64::MAX, document(), 8)], Some(of_other)),
+        (vec![keep(1), keep(1)], Some(of_other)),
+        (vec![keep_personal(1), keep(1)], Some(of_other)),
+        (vec![about(Officer::itself(Digest([9; 32])))], Some(of_nobody)),
+        (vec![keep_personal(1), keep_personal(1)], Some(of_nobody)),
+    ] {
+        let mut office = Office::new();
+        let said = format!("{events:?}");
+        office.job([vec![certify(1, ActType::Existence, None)], events].concat());
+        found(&office, due, &said);
+    }
+    // Later, or of a deposit.
+    let mut office = Office::new();
+    office.act(certify(1, ActType::Existence, None));
+    office.act(keep(1));
+    found(&office, Some(none), "later");
+    for (document, due) in [(Digest::of(b"imprint"), None), (Digest::of(b"other"), Some(of_other))] {
+        let JournalEvent::Validate(mut deposit) = validate(1, Service::Cpd) else { unreachable!() };
+        deposit.subject = Digest::of(Digest::of(b"imprint").as_bytes());
+        let mut office = Office::new();
+        office.job(vec![JournalEvent::Validate(deposit), document_of(0, document, 8)]);
+        found(&office, due, "a deposit");
+    }
+    let mut office = Office::new();
+    office.job(vec![certify(1, ActType::Existence, None), keep(1)]);
+    office.world.lines.last_mut().unwrap().artefact = Some(b"document".to_vec());
+    let found = office.world.audit().differences;
+    assert!(found.iter().any(|one| one.to_string().contains("what is kept is not sealed")), "{found:?}");
+}
+
+fn found(office: &Office, due: Option<&str>, said: &str) {
+    let found: Vec<_> = office.world.audit().differences.iter().map(ToString::to_string).collect();
+    match due {
+        None => assert_eq!(found, Vec::<String>::new(), "{said}"),
+        Some(due) => assert!(found.iter().any(|one| one.contains(due)), "{said}: {found:?}"),
+    }
 }

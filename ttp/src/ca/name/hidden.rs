@@ -29,7 +29,7 @@ const HIDDEN: [(char, char); 23] = [
 ];
 
 /// Whether a character is a control or shows nothing.
-pub(super) fn is_hidden(c: char) -> bool {
+pub(crate) fn is_hidden(c: char) -> bool {
     c.is_control() || HIDDEN.iter().any(|(first, last)| (*first..=*last).contains(&c))
 }
 

@@ -9,6 +9,7 @@ const JOURNAL: u8 = 11;
 const ACT: u8 = 12;
 const SUBJECT: u8 = 13;
 const ASKED_BY: u8 = 14;
+const PERSONAL: u8 = 15;
 
 pub(super) fn of(seq: u64, fact: &JournalFact) -> Vec<Vec<u8>> {
     let of_act = |id: ActId| [&act(id)[..], &seq.to_be_bytes()].concat();
@@ -28,8 +29,12 @@ pub(super) fn of(seq: u64, fact: &JournalFact) -> Vec<Vec<u8>> {
             names.push(of_act(recorded.id));
             names
         }
-        JournalFact::Signed { id, .. } | JournalFact::Assigned { id, .. } | JournalFact::Reported { id, .. } => {
-            vec![of_act(*id)]
+        JournalFact::Signed { id, .. }
+        | JournalFact::Assigned { id, .. }
+        | JournalFact::Reported { id, .. }
+        | JournalFact::Kept { id, .. } => vec![of_act(*id)],
+        JournalFact::Personal { id, of, .. } => {
+            vec![of_act(*id), [&personal(&of.person)[..], &seq.to_be_bytes(), id.octets()].concat()]
         }
     }
 }
@@ -78,9 +83,19 @@ pub fn subject(document: &Digest) -> Vec<u8> {
 /// What the names of acts begin with that this person asked for.
 #[must_use]
 pub fn asked_by(person: &Person) -> Vec<u8> {
+    of_person(ASKED_BY, person)
+}
+
+/// What the names of all begin with that is kept about this person, in the order in which it was.
+#[must_use]
+pub fn personal(person: &Person) -> Vec<u8> {
+    of_person(PERSONAL, person)
+}
+
+fn of_person(kind: u8, person: &Person) -> Vec<u8> {
     match person {
-        Person::Party(party) => [&[ASKED_BY][..], party.octets(), &[0; 16]].concat(),
-        Person::Certificate(digest) => [&[ASKED_BY][..], digest.as_bytes()].concat(),
+        Person::Party(party) => [&[kind][..], party.octets(), &[0; 16]].concat(),
+        Person::Certificate(digest) => [&[kind][..], digest.as_bytes()].concat(),
     }
 }
 

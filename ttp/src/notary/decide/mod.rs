@@ -3,6 +3,7 @@
 mod approve;
 mod certify;
 mod expire;
+mod keep;
 mod open;
 mod refuse;
 mod release;
@@ -39,6 +40,8 @@ pub(super) fn decide(state: &JournalState, event: &Clocked, now: Timestamp) -> R
         Event::Refuse(event) => refuse::refuse(state, event, now),
         Event::Withdraw(event) => withdraw::withdraw(state, event, now),
         Event::Expire(event) => expire::expire(state, event, now),
+        Event::Keep(event) => Ok(keep::document(event, now)),
+        Event::KeepPersonal(event) => Ok(keep::personal(event, now)),
     }
 }
 

@@ -150,7 +150,11 @@ fn numbers_have_no_gaps_whatever_becomes_of_acts() {
                     given.insert(recorded.number);
                     assert!(ended.insert(recorded.number), "one outcome for each number");
                 }
-                JournalFact::Signed { .. } | JournalFact::Assigned { .. } | JournalFact::Reported { .. } => {}
+                JournalFact::Signed { .. }
+                | JournalFact::Assigned { .. }
+                | JournalFact::Reported { .. }
+                | JournalFact::Kept { .. }
+                | JournalFact::Personal { .. } => {}
             }
         }
     }
@@ -348,7 +352,10 @@ fn facts() -> Vec<JournalFact> {
         (event.requester, event.granted) = (Some(person(1)), false);
     }
     let none = JournalState::default();
+    let keep = Keep { id: id(1), place: 2, document: Digest([4; 32]), size: 5 };
     [
+        decided(&none, &JournalEvent::Keep(keep), 1_000),
+        decided(&none, &JournalEvent::KeepPersonal(KeepPersonal { id: id(1), of: person(1) }), 1_000),
         decided(&none, &validate(1, Service::Ccpd), 1_000),
         decided(&none, &with_requester, 1_000),
         decided(&none, &certify(1, ActType::Existence, None), 1_000),

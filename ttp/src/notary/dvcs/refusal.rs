@@ -188,7 +188,9 @@ impl std::fmt::Display for Refusal {
             Self::SignatureAlgorithm => f.write_str("The request's digest, signature or key is of no accepted kind."),
             Self::Signature => f.write_str("The request's signature does not hold."),
             Self::Requester => f.write_str("The requester is not whom the signer's certificate names."),
-            Self::NotSigned => f.write_str("Only signed requests are taken here."),
+            Self::NotSigned => {
+                f.write_str("This is answered to registered parties only, or only where the request is signed.")
+            }
             Self::SignerNotGood => {
                 f.write_str("The signer's certificate is not one that this service issued, or not good now.")
             }

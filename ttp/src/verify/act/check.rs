@@ -7,6 +7,7 @@ use super::{ActEvidence, ShownDocument, signers, words};
 use crate::crypto::jose::Key;
 use crate::crypto::{Purpose, verify_chain};
 use crate::digest::Digest;
+use crate::notary::personal::{Committed, Personal};
 use crate::notary::request::ActRequest;
 use crate::notary::{ActType, Checks, Outcome as Ending};
 use crate::statement::Jws;
@@ -39,6 +40,7 @@ pub(super) fn record(evidence: &ActEvidence<'_>, trust: &Trust, report: &mut Act
         Some(request) => report.checks.record(ActCheck::Request, check_request(request, &record)),
     }
     report.checks.put(ActCheck::Dvc, check_dvc(evidence.dvc, &record));
+    report.checks.put(ActCheck::Personal, check_personal(evidence.personal, &record));
     signers::check(evidence, &record, trust, report);
     report.act = Some(words::summary(evidence, &record, notary));
     Some(record)
@@ -243,6 +245,19 @@ fn check_request(bytes: &[u8], record: &ActRecorded) -> Result<(), String> {
         return other("the corrected act");
     }
     Ok(())
+}
+
+/// Names and titles are shown by whoever has them: the record commits to them.
+fn check_personal(personal: Option<&[u8]>, record: &ActRecorded) -> Outcome {
+    let committed = Committed::from(record);
+    match personal {
+        None if committed.is_empty() => Outcome::not_checked("the record commits to no name, address or title"),
+        None => Outcome::not_checked("what opens the record's commitments was not given"),
+        Some(bytes) => match Personal::parse(bytes, &committed) {
+            Ok(_) => Outcome::Ok,
+            Err(fault) => Outcome::Failed(fault.to_string()),
+        },
+    }
 }
 
 fn check_dvc(dvc: Option<&[u8]>, record: &ActRecorded) -> Outcome {

@@ -47,6 +47,9 @@ pub enum ActCheck {
     /// The data validation certificate is the one that the record names.
     #[serde(rename = "act.dvc")]
     Dvc,
+    /// What opens the commitments of the record opens all of them.
+    #[serde(rename = "act.personal")]
+    Personal,
     /// Each statement of a signer is one that the record names, for this act, service and document.
     #[serde(rename = "act.signatures")]
     Signatures,
@@ -78,7 +81,7 @@ pub enum ActCheck {
 
 impl ActCheck {
     /// All of them, in the order of a report.
-    pub const ALL: [Self; 21] = [
+    pub const ALL: [Self; 22] = [
         Self::Form,
         Self::Consistency,
         Self::Service,
@@ -91,6 +94,7 @@ impl ActCheck {
         Self::FurtherDocuments,
         Self::Request,
         Self::Dvc,
+        Self::Personal,
         Self::Signatures,
         Self::SignersCertificates,
         Self::ProofForm,
@@ -239,6 +243,7 @@ impl ActReport {
                 | ActCheck::FurtherDocuments
                 | ActCheck::Request
                 | ActCheck::Dvc
+                | ActCheck::Personal
                 | ActCheck::Signatures => false,
                 ActCheck::SignersCertificates => self.asked_for_signers,
                 ActCheck::ProofWitnesses => self.asked_for_witnesses,

@@ -20,7 +20,7 @@ use crate::notary::request::{ActRequest, RequestedDocument, Tag, Version};
 use crate::notary::{ActType, OfficerCheck, Outcome as Ending, Reason};
 use crate::statement::act::{
     ActDocument, ActEvent, Assurance, DocumentRole, EventType, Identified, IdentityMethod, NotaryNamed, Principal,
-    PrincipalRole,
+    PrincipalRole, commitment,
 };
 use crate::statement::contract::ContractSigned;
 use crate::statement::{Body, Common, Millis, Origin, Salt, Statement, Unsigned};
@@ -31,6 +31,8 @@ use crate::x509::encode;
 const DOCUMENT: &[u8] = b"a contract";
 const ANNEX: &[u8] = b"an annex";
 const DVC: &[u8] = b"a data validation certificate";
+const NAME: &str = "Ada Lovelace";
+const TITLE: &str = "Deed of sale";
 const ACT: ActId = ActId(B64u([8; 16]));
 
 /// A key with its certificate.
@@ -89,8 +91,23 @@ fn signed_by(holder: &Holder, change: impl FnOnce(&mut ContractSigned)) -> Vec<u
     holder.sign(body)
 }
 
+fn committed(salt: u8, value: &str) -> Option<B64u32> {
+    commitment(&Salt(B64u([salt; 16])), value).ok()
+}
+
+/// What opens what a request commits to.
+fn personal(name: &str) -> Vec<u8> {
+    let opening = |salt, value| serde_json::json!({ "salt": B64u([salt; 16]), "value": value });
+    serde_json::json!({ "name": opening(2, name), "titles": [opening(3, TITLE)] }).to_string().into_bytes()
+}
+
 fn request(kind: ActType, signers: Vec<PartyId>) -> ActRequest {
-    let document = |bytes, role| RequestedDocument { sha256: hash(bytes), role, title: None, media_type: None };
+    let document = |bytes, role| RequestedDocument {
+        sha256: hash(bytes),
+        role,
+        title: committed(3, TITLE).filter(|_| role == DocumentRole::Original),
+        media_type: None,
+    };
     ActRequest {
         t: Tag::Request,
         v: Version,
@@ -98,7 +115,7 @@ fn request(kind: ActType, signers: Vec<PartyId>) -> ActRequest {
         kind,
         documents: vec![document(DOCUMENT, DocumentRole::Original), document(ANNEX, DocumentRole::Attachment)],
         signers,
-        name: None,
+        name: committed(2, NAME),
         address: None,
         dvc: Some(hash(DVC)),
         correction_of: None,
@@ -111,7 +128,7 @@ fn principal(role: PrincipalRole, holder: &Holder, signature: Option<&[u8]>) -> 
         role,
         party: Some(party(holder)),
         certificate: holder.digest(),
-        name: None,
+        name: committed(2, NAME).filter(|_| role == PrincipalRole::Requester),
         address: None,
         identity: vec![identity],
         signature: signature.map(hash),
@@ -130,6 +147,7 @@ struct Case {
     certificates: Vec<Certificate>,
     documents: Vec<ShownDocument>,
     request: Vec<u8>,
+    personal: Option<Vec<u8>>,
     signatures: Vec<Vec<u8>>,
 }
 
@@ -141,7 +159,7 @@ impl Case {
         let request = request(kind, signers.iter().map(|holder| party(holder)).collect());
         let request = serde_json::to_vec(&request).unwrap();
         let document = |bytes: &[u8], role| ActDocument {
-            title: None,
+            title: committed(3, TITLE).filter(|_| role == DocumentRole::Original),
             media_type: None,
             size: Some(bytes.len() as u64),
             sha256: hash(bytes),
@@ -182,7 +200,8 @@ impl Case {
         };
         let certificates = [&NOTARY, &ADA, &BOB].map(|holder| holder.certificate.clone());
         let certificates = certificates.into_iter().chain([PKI.ca.clone()]).collect();
-        Self { record, certificates, documents: documents(), request, signatures }
+        let personal = Some(personal(NAME));
+        Self { record, certificates, documents: documents(), request, personal, signatures }
     }
 
     fn contract() -> Self {
@@ -207,6 +226,7 @@ impl Case {
             documents: &self.documents,
             request: Some(&self.request).filter(|request| !request.is_empty()).map(Vec::as_slice),
             dvc,
+            personal: self.personal.as_deref(),
             signatures: &self.signatures,
             proof,
         };
@@ -292,6 +312,11 @@ fn what_is_not_there_is_not_checked() {
     let skipped = |why: &str| Some(Outcome::not_checked(why));
     assert_eq!(why(ActCheck::Dvc), skipped("the data validation certificate was not given"));
     assert_eq!(why(ActCheck::ProofForm), skipped("no proof was given"));
+    // Nor is what opens the commitments needed.
+    let report = Case::contract().with(|case| case.personal = None).verify();
+    assert_eq!(report.verdict, Verdict::Verified);
+    let due = skipped("what opens the record's commitments was not given");
+    assert_eq!(report.outcome(ActCheck::Personal).cloned(), due);
 }
 
 #[test]
@@ -329,7 +354,9 @@ fn each_check_fails_for_its_own_reason() {
         (|case| (case.request, case.record.request) = (b"{}".to_vec(), hash(b"{}")), &[ActCheck::Request]),
         (|case| case.record.documents[1].role = DocumentRole::Original, &[ActCheck::Request]),
         (|case| drop(case.record.documents.pop()), &[ActCheck::Document, ActCheck::Request]),
-        (|case| case.record.principals[0].name = Some(hash(b"name")), &[ActCheck::Request]),
+        (|case| case.record.principals[0].name = Some(hash(b"name")), &[ActCheck::Request, ActCheck::Personal]),
+        (|case| case.personal = Some(personal("Bob")), &[ActCheck::Personal]),
+        (|case| case.personal = Some(b"{}".to_vec()), &[ActCheck::Personal]),
         (|case| drop((case.record.principals.pop(), case.signatures.pop())), &[ActCheck::Request]),
         (|case| case.record.correction_of = Some(ACT), &[ActCheck::Request]),
         // The DVC, which the request names as well.

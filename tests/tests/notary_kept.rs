@@ -1,0 +1,78 @@
+//! What a notary keeps, from a party's side: sent, fetched again, opened against the record, and there after a kill and a restore.
+
+use std::fs;
+
+use semper_tests::notary::{Member, World, json, of};
+use semper_tests::process::run;
+use semper_tests::vault::{Vault, anchor_of};
+use semper_ttp::asn1::TEST_POLICY;
+
+const DEED: &[u8] = b"The seller sells, and the buyer buys.";
+
+fn fetched(world: &World, who: &Member, act: &str, number: &str) -> Vec<u8> {
+    let out = world.path("fetched");
+    world.member(who, &["notary", "document", act, "--number", number, "--out", &out]).expect(0);
+    let octets = fs::read(&out).expect("a document");
+    fs::remove_file(out).expect("removed");
+    octets
+}
+
+#[test]
+fn what_was_sent_is_there_for_whoever_sent_it() {
+    let world = World::new();
+    let [buyer, other] = ["buyer", "other"].map(|name| world.registered(name));
+    let (deed, annex, out) =
+        (world.file("deed.txt", DEED), world.file("annex.txt", &[7; 100_000]), world.path("act.jws"));
+    let ask = ["notary", "ask", &deed, &annex, "--kind", "possession", "--send", "--out", &out];
+    let names = ["--name", "Ada Lovelace", "--title", "Deed of sale"];
+    let act = json(world.member(&buyer, &[&ask[..], &names].concat()).expect(0));
+    let act = of(&act, "act");
+    assert_eq!(fetched(&world, &buyer, act, "1"), DEED);
+    assert_eq!(fetched(&world, &buyer, act, "2"), [7; 100_000]);
+    let none = world.path("none");
+    world.member(&buyer, &["notary", "document", act, "--number", "3", "--out", &none]).expect(64);
+    world.member(&other, &["notary", "document", act, "--out", &none]).expect(64);
+    assert!(!fs::exists(&none).expect("a folder"));
+    world.officer(&["notary", "document", act, "--out", &none]).expect(0);
+
+    // Whoever is shown the names holds them against the record; a changed one opens nothing.
+    let (personal, trust) = (world.path("act.personal.json"), world.trust());
+    let verify = |personal: &str| {
+        let verify = ["verify", &out, "--document", &deed, "--document", &annex, "--trust", &trust, "--json"];
+        run(&[&verify[..], &["--personal", personal]].concat())
+    };
+    let judged = json(verify(&personal).expect(0));
+    let opened = &judged["opened"];
+    assert_eq!((of(&opened["name"], "value"), of(&opened["titles"][0], "value")), ("Ada Lovelace", "Deed of sale"));
+    let changed = fs::read_to_string(&personal).expect("names").replace("Ada", "Eve");
+    let refuted = verify(&world.file("changed.json", changed.as_bytes())).expect(1).stdout.clone();
+    assert!(!refuted.contains("Lovelace"), "{refuted}");
+    // Fetched later it is the same.
+    let later = world.path("later.jws");
+    world.member(&buyer, &["notary", "record", act, "--all", "--out", &later]).expect(0);
+    assert_eq!(fs::read(world.path("later.personal.json")).expect("names"), fs::read(&personal).expect("names"));
+
+    // Deposited (RFC 3029 cpd), also without a word about the rest.
+    let dvc = world.path("deed.dvc");
+    let certify = ["notary", "certify", &deed, "--service", "cpd", "--out", &dvc];
+    world.member(&buyer, &certify).expect(0);
+    let verified = run(&["verify", &dvc, "--document", &deed, "--trust", &trust, "--policy", TEST_POLICY]);
+    verified.expect(0);
+
+    // Killed, backed up and restored, it is there.
+    let World { data, server, work } = world;
+    drop(server.kill9());
+    let world = World { server: data.serve(), data, work };
+    assert_eq!(fetched(&world, &buyer, act, "2"), [7; 100_000]);
+    let World { data, server, work } = world;
+    drop(server.stop());
+    data.fsck().expect(0);
+    data.audit().expect(0);
+    let vault = Vault::new();
+    vault.backup_at_rest(&data);
+    vault.restore(&data, "new", &["--anchor", &anchor_of(&data)]).expect(0);
+    let data = vault.restored(&data, "new");
+    data.fsck().expect(0);
+    let world = World { server: data.serve(), data, work };
+    assert_eq!(fetched(&world, &buyer, act, "1"), DEED);
+}
