@@ -20,6 +20,8 @@ use crate::router::BodyLimits;
 #[derive(Debug)]
 pub(crate) struct Room {
     bytes_max: usize,
+    /// All of it, KiB.
+    kib: usize,
     /// One permit for each KiB.
     free: Arc<Semaphore>,
 }
@@ -43,8 +45,14 @@ const MIB: usize = 1 << 20;
 impl Room {
     /// For documents of `bytes_max` octets, and `in_flight` octets of all of them.
     pub(crate) fn new(bytes_max: usize, in_flight: usize) -> Self {
-        let permits = in_flight.max(bytes_max).div_ceil(KIB).min(Semaphore::MAX_PERMITS);
-        Self { bytes_max, free: Arc::new(Semaphore::new(permits)) }
+        let kib = in_flight.max(bytes_max).div_ceil(KIB).min(Semaphore::MAX_PERMITS);
+        Self { bytes_max, kib, free: Arc::new(Semaphore::new(kib)) }
+    }
+
+    /// How many octets are taken now, and how many are free.
+    pub(crate) fn bytes(&self) -> (usize, usize) {
+        let free = self.free.available_permits();
+        (self.kib.saturating_sub(free).saturating_mul(KIB), free.saturating_mul(KIB))
     }
 
     /// Room for a document that is given out, if there is any now.
@@ -217,10 +225,12 @@ mod tests {
         assert_eq!(status(Some(10 * KIB + 1)).await, 413);
         let (bytes, held) = read_document(&limits, Some(&room), request(Some(10 * KIB))).await.unwrap();
         assert_eq!(bytes.len(), 10 * KIB);
+        assert_eq!(room.bytes(), (10 * KIB, 6 * KIB));
         assert_eq!((status(Some(6 * KIB)).await, status(Some(7 * KIB)).await), (200, 503));
         // What does not say how long it is may be as long as any.
         assert_eq!((status(None).await, status(Some(1_000)).await), (503, 200));
         drop(held);
+        assert_eq!(room.bytes(), (0, 16 * KIB));
         assert_eq!(status(None).await, 200);
         // Where no documents are taken, the one bound holds.
         assert_eq!(read_document(&limits, None, request(Some(1_001))).await.unwrap_err().status(), 413);

@@ -4,6 +4,7 @@
 mod clock;
 mod http;
 mod monitor;
+mod notary;
 mod tls;
 mod witness;
 
@@ -23,6 +24,8 @@ use crate::service::TimeSource;
 use clock::ClockMetrics;
 pub use http::{ConnectionEnd, HttpMetrics};
 pub use monitor::MonitorMetrics;
+use notary::NotaryMetrics;
+pub(crate) use notary::OpenActs;
 pub use tls::TlsMetrics;
 pub use witness::WitnessMetrics;
 
@@ -59,6 +62,7 @@ pub struct Metrics {
     backup_last: IntGauge,
     notices: IntCounterVec,
     notices_pending: IntGauge,
+    notary: NotaryMetrics,
     clock: ClockMetrics,
     http: Arc<HttpMetrics>,
     tls: Arc<TlsMetrics>,
@@ -182,6 +186,7 @@ impl Metrics {
                 "semper_notices_pending",
                 "Notices to holders that are due and were not told"
             ))),
+            notary: NotaryMetrics::new(&registry),
             clock: ClockMetrics::new(&registry),
             http: Arc::new(HttpMetrics::new(&registry)),
             tls: Arc::new(TlsMetrics::new(&registry)),
@@ -257,6 +262,11 @@ impl Metrics {
     /// Notices that are due and were not told.
     pub(crate) fn notices_pending(&self, count: usize) {
         self.notices_pending.set(i64::try_from(count).unwrap_or(i64::MAX));
+    }
+
+    /// Those of the notary.
+    pub(crate) fn notary(&self) -> &NotaryMetrics {
+        &self.notary
     }
 
     /// Those of the listeners.

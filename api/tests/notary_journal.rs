@@ -11,6 +11,7 @@ use semper_ttp::{
 use serde_json::{Value, json};
 use world::{
     DAY_SECS, START,
+    http::metrics,
     notary::{CONTRACT, asked, claim, dvcs, open, place},
     office::{Person, World},
 };
@@ -103,4 +104,43 @@ async fn an_extract_is_an_act_of_its_own() {
     let once = world.repeat(&officer, "/v1/notary/journal/extracts", "key", bytes.clone()).await.1;
     let again = world.repeat(&officer, "/v1/notary/journal/extracts", "key", bytes).await.1;
     assert_eq!(once["act"], again["act"]);
+}
+
+/// What an operator sees of the journal: what waits for whom and since when, how acts end, and what is answered.
+#[tokio::test]
+async fn what_waits_is_shown() {
+    let world = open(World::new());
+    let (officer, other) = (world.staff("officer"), world.staff("officer"));
+    let (ada, bob) = (world.party(&officer).await, world.party(&other).await);
+    let shows = async |lines: &[&str]| {
+        let all = metrics(&world.service).await;
+        for line in lines {
+            assert!(all.iter().any(|found| found.strip_prefix("semper_notary_") == Some(*line)), "{line}: {all:#?}");
+        }
+    };
+    shows(&["acts_open{stage=\"waiting\"} 0", "waiting_age_seconds NaN", "waiting_end_timestamp_seconds 0"]).await;
+    let copy = asked(&world, &ada, "copy", &[]).await;
+    asked(&world, &ada, "contract", &[&bob]).await;
+    world.now.pass(100);
+    let ends = START.plus_secs(30 * u64::from(DAY_SECS)).secs();
+    shows(&[
+        "acts_open{stage=\"waiting\"} 1",
+        "acts_open{stage=\"collecting\"} 1",
+        "waiting_age_seconds 100",
+        &format!("waiting_end_timestamp_seconds {ends}"),
+    ])
+    .await;
+    // A contract that waits for its signers only keeps no officer busy.
+    world.post(&ada.login, &place(&copy, "/withdraw"), &json!({})).await;
+    shows(&["acts_open{stage=\"waiting\"} 0", "waiting_age_seconds NaN"]).await;
+    dvcs(&world, build(&claim(), None)).await;
+    dvcs(&world, b"no request".to_vec()).await;
+    shows(&[
+        "acts_total{kind=\"copy\",outcome=\"withdrawn\"} 1",
+        "acts_total{kind=\"ccpd\",outcome=\"granted\"} 1",
+        "dvcs_total{answer=\"certified\",service=\"ccpd\"} 1",
+        "dvcs_total{answer=\"dvcs.not_a_request\",service=\"unread\"} 1",
+        "room_bytes{room=\"plain\",state=\"taken\"} 0",
+    ])
+    .await;
 }

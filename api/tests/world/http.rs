@@ -72,6 +72,14 @@ impl Answer {
     }
 }
 
+/// The lines of the operators' `/metrics`.
+pub(crate) async fn metrics(service: &Arc<Service>) -> Vec<String> {
+    let request = Request::builder().uri("/metrics").body(Body::empty()).unwrap();
+    let answer = semper_api::admin::routes(service.clone()).oneshot(request).await.unwrap();
+    let body = answer.into_body().collect().await.unwrap().to_bytes();
+    String::from_utf8(body.to_vec()).unwrap().lines().map(str::to_owned).collect()
+}
+
 pub(crate) async fn ask(service: &Arc<Service>, asked: Asked) -> Answer {
     let limits = BodyLimits { body_bytes_max: 1 << 16, body_read_timeout: Duration::from_secs(10) };
     let app = Arc::new(App { service: service.clone(), limits });

@@ -53,9 +53,24 @@ impl Service {
         id: RequestId,
         held: Held,
     ) -> Result<Vec<u8>, Refused> {
+        let mut service = None;
+        let answer = self.certify_data(bytes, caller, (id, held), &mut service).await;
+        self.metrics.notary().dvcs(service, answer.as_ref().err().map(|refused| &refused.refusal));
+        answer
+    }
+
+    /// The same; `asked` is told the service, once it is known.
+    async fn certify_data(
+        self: &Arc<Self>,
+        bytes: &[u8],
+        caller: Option<&Certificate>,
+        (id, held): (RequestId, Held),
+        asked: &mut Option<ServiceType>,
+    ) -> Result<Vec<u8>, Refused> {
         let unavailable = || Refused { refusal: Refusal::Unavailable, transaction: None };
         let settings = &self.notary.as_ref().ok_or_else(unavailable)?.settings.dvcs;
         let request = dvcs::parse(bytes, &settings.accepted)?;
+        *asked = Some(request.asked.service());
         let transaction = request.transaction.clone();
         let refused = |refusal| Refused { refusal, transaction: transaction.clone() };
         if settings.signed_only && request.signature.is_none() {

@@ -202,6 +202,11 @@ impl Service {
     /// # Errors
     /// [`NotaryFault`].
     pub(crate) async fn enter(&self, job: Job) -> Outcome {
+        let outcome = self.wait_for_turn(job).await;
+        outcome.inspect_err(|fault| self.metrics.notary().refused(fault))
+    }
+
+    async fn wait_for_turn(&self, job: Job) -> Outcome {
         let notary = self.notary.as_ref().ok_or(NotaryFault::NoNotary)?;
         // Before anything waits.
         if self.is_halted() || !self.disk_is_open() || self.require_policies().is_err() {
@@ -210,7 +215,9 @@ impl Service {
         let (answer, answered) = oneshot::channel();
         notary.waiting.push(Asked { job, answer })?;
         // Dropped without an answer only if the turn panicked, or the service ended.
-        answered.await.unwrap_or(Err(NotaryFault::Busy))
+        answered
+            .await
+            .unwrap_or_else(|_| Err(ServiceFault::Facts("a turn of the journal did not end".to_owned()).into()))
     }
 }
 
@@ -345,6 +352,7 @@ impl Service {
                 *folded = Some(after);
                 let mut index = appended.first;
                 for (Decided { asked, facts, .. }, artefacts) in decided.into_iter().zip(artefacts) {
+                    facts.iter().for_each(|fact| self.metrics.notary().entered(fact, &before.state));
                     let (first, artefact) = (index, artefacts.into_iter().next().flatten());
                     index += facts.len() as u64;
                     let _ = asked.answer.send(Ok(Entered { index: first, facts, artefact })); // the client may be gone

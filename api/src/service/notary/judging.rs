@@ -136,6 +136,7 @@ impl Service {
             policy: &rules.policy,
         });
         report.salt = Some(Salt(semper_ttp::b64u::B64u(self.random()?)));
+        self.metrics.notary().validated(report.conclusion.indication);
         let bytes = report.to_json().into_bytes();
         Ok(Judged { report, bytes, material })
     }
