@@ -6,6 +6,7 @@ use std::sync::Arc;
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use http::Method;
+use semper_api::TimeSource as _;
 use semper_ttp::{
     ca::crl::Reason,
     crypto::jose::Key,
@@ -298,6 +299,41 @@ async fn a_start_goes_on() {
     assert_eq!((status, &answer["state"]), (200, &json!("aborted")));
     let key = KeyId::new(KeyPurpose::NotaryAct, 1);
     assert!(world.service.reader().last_step(&Aggregate::of_key(key).0).unwrap().is_some());
+}
+
+/// The first use of each key is told once, in front of what it first signs, and not again after a start.
+#[tokio::test]
+async fn keys_of_the_notary_are_known_from_their_first_use() {
+    let mut world = open(World::new());
+    let officer = world.staff("officer");
+    let party = world.party(&officer).await;
+    // Nothing is signed yet.
+    asked(&world, &party, "copy", &[]).await;
+    let used = |world: &World, key: KeyPurpose| {
+        let known = world.service.known_keys().unwrap();
+        known.iter().find(|known| known.key == KeyId::new(key, 1)).unwrap().first_used
+    };
+    let (act, dvc) = (KeyPurpose::NotaryAct, KeyPurpose::NotaryDvcs);
+    assert_eq!((used(&world, act), used(&world, dvc)), (None, None));
+    let told = |world: &World| {
+        let all = world.kinds();
+        let is_one = |kind: &&semper_ttp::evidence::Kind| kind.to_string() == "ops.key-first-use";
+        (all.iter().filter(is_one).count(), all.iter().rev().take(2).map(ToString::to_string).collect::<Vec<_>>())
+    };
+    let record = asked(&world, &party, "existence", &[]).await;
+    assert_eq!(told(&world), (1, vec!["notary.act".to_owned(), "ops.key-first-use".to_owned()]));
+    assert_eq!(used(&world, act), Some(world.now.now()));
+    let (status, read) = world.get(&party.login, &place(&record, "")).await;
+    assert_eq!((status, &read["state"]), (200, &json!("performed")));
+    for start in 0..2 {
+        world.now.pass(60);
+        asked(&world, &party, "existence", &[]).await;
+        let (_, answer) = dvcs(&world, build(&claim(), None)).await;
+        assert!(!answer.is_empty());
+        assert_eq!(told(&world).0, 2, "after {start} starts");
+        world = open(world.restart(false));
+    }
+    assert!(used(&world, dvc) > used(&world, act));
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ mod dvcs;
 mod evidence;
 mod extract;
 mod find;
+mod first_use;
 mod gauges;
 mod journal;
 mod judging;

@@ -16,6 +16,11 @@ use crate::timestamp::{Endpoint, Settings, Tsu};
 use crate::verify::Trust;
 use crate::x509::Certificate;
 
+/// Whether a key of this purpose signs what stands in the notary's journal.
+pub(super) const fn signs_for_notary(purpose: KeyPurpose) -> bool {
+    matches!(purpose, KeyPurpose::NotaryAct | KeyPurpose::NotaryDvcs)
+}
+
 /// A timestamping unit, as its certificate in the ledger makes it.
 #[derive(Debug)]
 pub(super) struct Unit {
@@ -36,6 +41,8 @@ pub(super) struct History {
     pub(super) ended: Option<Timestamp>,
     /// The first token that it signed.
     first_token: Option<u64>,
+    /// Of a key of the notary, the first record or certificate that it signed while its first use was not told.
+    untold: Option<u64>,
 }
 
 /// Everything known of keys so far. Certificates of people are not kept: memory is bounded by the service's own keys.
@@ -45,6 +52,10 @@ pub(super) struct Keys {
     by_public_key: BTreeMap<Digest, KeyId>,
     authorities: BTreeMap<CaId, Certificate>,
     units: BTreeMap<KeyId, Unit>,
+    /// The notary's keys, by the digests of their certificates.
+    notary: BTreeMap<Digest, KeyId>,
+    /// First uses of the notary's keys that were told, and nothing signed stands behind them yet: entry and moment.
+    announced: BTreeMap<KeyId, (u64, Timestamp)>,
 }
 
 impl Keys {
@@ -64,6 +75,40 @@ impl Keys {
         let first = history.first_use.is_none();
         history.first_use.get_or_insert(index);
         first
+    }
+
+    /// A key of the notary is told to be used from now on, in front of what it signs.
+    pub(super) fn announced(&mut self, key: KeyId, index: u64, now: Timestamp) {
+        self.announced.insert(key, (index, now));
+    }
+
+    /// Something was signed by a key of the notary of this purpose, at this moment: where a first use was told, at that very one.
+    ///
+    /// # Errors
+    /// The first use that was told in vain.
+    pub(super) fn notary_signs(&mut self, purpose: KeyPurpose, now: Timestamp) -> Result<(), String> {
+        let told = self.announced.iter().find(|(key, _)| key.purpose == purpose);
+        let Some((key, (index, at))) = told.map(|(key, told)| (*key, *told)) else { return Ok(()) };
+        self.announced.remove(&key);
+        if at == now {
+            return Ok(());
+        }
+        Err(format!("it was signed at {now}, and entry {index} in front of it tells the first use of {key} at {at}"))
+    }
+
+    /// What stands in the ledger of a kind that is signed is lost: it may have been what a first use was told for.
+    pub(super) fn notary_may_have_signed(&mut self, purpose: KeyPurpose) {
+        self.announced.retain(|key, _| key.purpose != purpose);
+    }
+
+    /// The key of the notary with this certificate, by which the artefact of entry `index` is signed; `None` of one that is not known.
+    pub(super) fn notary_signed(&mut self, certificate: &Digest, index: u64) -> Option<KeyId> {
+        let key = *self.notary.get(certificate)?;
+        let history = self.history(key);
+        if history.first_use.is_none() {
+            history.untold.get_or_insert(index);
+        }
+        Some(key)
     }
 
     /// A token by this key.
@@ -88,6 +133,18 @@ impl Keys {
                 gaps.push((
                     *key,
                     format!("it signed the token of entry {token} and more, and its first use is not recorded"),
+                ));
+            }
+            if let Some(index) = history.untold {
+                gaps.push((
+                    *key,
+                    format!("it signed what entry {index} is of, and its first use is not recorded in front of that"),
+                ));
+            }
+            if let Some((index, _)) = self.announced.get(key) {
+                gaps.push((
+                    *key,
+                    format!("its first use is recorded in entry {index}, and nothing that it signed then"),
                 ));
             }
             if history.public_key.is_none() {
@@ -162,8 +219,12 @@ impl Keys {
             | ProfileCode::Party
             | ProfileCode::Server
             | ProfileCode::Client
-            | ProfileCode::Role
             | ProfileCode::Imported => return Ok(()),
+            ProfileCode::Role => {
+                if let Some(key) = key.filter(|key| signs_for_notary(key.purpose)) {
+                    self.notary.insert(certificate.digest(), key);
+                }
+            }
             ProfileCode::Root | ProfileCode::IssuingCa => {
                 let key = key.ok_or("it is for a key whose making is not recorded")?;
                 let authority = Authority::ALL.into_iter().find(|one| one.key_purpose() == key.purpose);

@@ -372,6 +372,9 @@ impl Auditor {
         if kind == Kind::Timestamp(TimestampKind::Token) {
             self.token_before = TokenBefore::Unread;
         }
+        if let (Some(purpose), false) = (notary::signed_by(kind), matches!(row.fact, Stored::Kept(_))) {
+            self.keys.notary_may_have_signed(purpose);
+        }
         let fact_bytes = match row.fact {
             Stored::Kept(bytes) => bytes,
             Stored::Absent => return case.ends("its fact is missing"),
@@ -402,6 +405,9 @@ impl Auditor {
         if let (0, Stored::Kept(document)) = (row.index, row.artefact) {
             self.genesis = Genesis::decode(document).ok();
             self.mmd_millis = self.genesis.as_ref().map_or(MMD_MILLIS, |genesis| genesis.mmd_ms);
+        }
+        if let Some(Err(why)) = notary::signed_by(kind).map(|purpose| self.keys.notary_signs(purpose, fact.now)) {
+            case.differs(why);
         }
         self.judge_time(&given, case);
         judge_digest(&given, fact_bytes, case);

@@ -4,9 +4,10 @@
 use std::mem;
 
 use super::ca::envelope_of;
-use super::{Auditor, Case, Given, Outcome, difference_of, recorded};
+use super::{Auditor, Case, Given, Outcome, Reason as NotAgain, difference_of, recorded};
+use crate::cms::SignedData;
 use crate::digest::Digest;
-use crate::evidence::{Envelope, Fact, Recorded};
+use crate::evidence::{Envelope, Fact, KeyPurpose, Kind, NotaryKind, Recorded};
 use crate::id::ActId;
 use crate::notary::request::ActRequest;
 use crate::notary::{
@@ -21,6 +22,7 @@ use crate::statement::act::{ActDocument, ActRecorded};
 use crate::time::Timestamp;
 use crate::timestamp::ClockVerdict;
 use crate::vault::key_of;
+use crate::x509::Certificate;
 
 /// The journal as folded so far.
 #[derive(Debug, Default)]
@@ -50,14 +52,23 @@ impl Auditor {
             case.differs(why);
         }
         self.journal.judge(fact, &stated, case);
+        let purpose = signed_by(fact.kind);
         match stated {
             JournalFact::Recorded(recorded) => match given.artefact() {
                 Ok(bytes) => {
-                    if let Err(fault) = judge_record(bytes, &recorded) {
+                    let read = judge_record(bytes, &recorded);
+                    if let Err(fault) = read {
                         case.differs(format!("its record is not what was decided: {fault}"));
                     }
-                    Outcome::Same
+                    read.map_or(Outcome::Same, |certificate| self.judge_signer(&certificate, purpose, case))
                 }
+                Err(outcome) => outcome,
+            },
+            JournalFact::Validated { .. } => match given.artefact() {
+                Ok(bytes) => match certificate_of_dvc(bytes) {
+                    Some(certificate) => self.judge_signer(&certificate, purpose, case),
+                    None => case.ends("its artefact is no data validation certificate with that of its signer"),
+                },
                 Err(outcome) => outcome,
             },
             JournalFact::Signed { signature, .. } if signature != Digest(given.entry.digest) => {
@@ -72,13 +83,21 @@ impl Auditor {
                 case.differs("it names another report than the one that its entry is of");
                 Outcome::Same
             }
-            JournalFact::Validated { .. }
-            | JournalFact::Opened { .. }
+            JournalFact::Opened { .. }
             | JournalFact::Signed { .. }
             | JournalFact::Assigned { .. }
             | JournalFact::Reported { .. }
             | JournalFact::Kept { .. }
             | JournalFact::Personal { .. } => Outcome::Same,
+        }
+    }
+
+    /// By the notary's key for it, whose first use is told: else the end of the audit says so, once for each key.
+    fn judge_signer(&mut self, certificate: &Digest, purpose: Option<KeyPurpose>, case: &mut Case) -> Outcome {
+        match self.keys.notary_signed(certificate, case.index) {
+            None => Outcome::Not(NotAgain::NoCertificate),
+            Some(key) if Some(key.purpose) == purpose => Outcome::Same,
+            Some(key) => case.ends(format!("it is signed by {key}, which is for something else")),
         }
     }
 
@@ -302,8 +321,33 @@ fn event_of_record(state: &JournalState, recorded: &RecordedAct) -> JournalEvent
     }
 }
 
-/// The record says what its fact does.
-fn judge_record(bytes: &[u8], fact: &RecordedAct) -> Result<(), &'static str> {
+/// By a key of which purpose an artefact of this kind is signed.
+pub(super) const fn signed_by(kind: Kind) -> Option<KeyPurpose> {
+    match kind {
+        Kind::Notary(kind) => match kind {
+            NotaryKind::Act => Some(KeyPurpose::NotaryAct),
+            NotaryKind::Ccpd | NotaryKind::Cpd | NotaryKind::Vsd | NotaryKind::Vpkc => Some(KeyPurpose::NotaryDvcs),
+            NotaryKind::ActOpened
+            | NotaryKind::ActSigned
+            | NotaryKind::ActAssigned
+            | NotaryKind::ActReport
+            | NotaryKind::ActDocument
+            | NotaryKind::ActPersonal => None,
+        },
+        _ => None,
+    }
+}
+
+/// SHA-256 of the certificate that a data validation certificate says it is signed by.
+fn certificate_of_dvc(bytes: &[u8]) -> Option<Digest> {
+    let signed = SignedData::from_der(bytes)?;
+    let signer = signed.signers.first()?;
+    let certificates = signed.certificates().filter_map(|der| Certificate::from_der(der).ok());
+    certificates.into_iter().find(|one| signer.sid.names(one)).map(|one| one.digest())
+}
+
+/// The record says what its fact does; gives the certificate that it says to be signed by.
+fn judge_record(bytes: &[u8], fact: &RecordedAct) -> Result<Digest, &'static str> {
     let jws = Jws::parse(bytes).map_err(|_| "it is no statement")?;
     let record = jws.payload_as::<ActRecorded>().map_err(|_| "it is no record of an act")?.body;
     let not_checked = crate::notary::OfficerCheck::ALL
@@ -326,5 +370,5 @@ fn judge_record(bytes: &[u8], fact: &RecordedAct) -> Result<(), &'static str> {
         (record.documents.iter().any(|document| document.sha256 == fact.subject.into()), "it is of another document"),
         (record.principals.iter().any(|one| one.certificate == fact.requester.certificate.into()), "it is for another"),
     ];
-    rules.iter().find(|(holds, _)| !holds).map_or(Ok(()), |(_, what)| Err(*what))
+    rules.iter().find(|(holds, _)| !holds).map_or(Ok(record.notary.certificate.into()), |(_, what)| Err(*what))
 }

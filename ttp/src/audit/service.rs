@@ -2,6 +2,7 @@
 
 use semper_ledger::note::VerifierKey;
 
+use super::keys::signs_for_notary;
 use super::{Auditor, Case, Given, Outcome, Reason, TokenBefore, difference_of, recorded};
 use crate::crypto::PublicKey;
 use crate::digest::Digest;
@@ -104,6 +105,11 @@ impl Auditor {
             OpsFact::KeyFirstUse { key } => {
                 if !self.keys.first_used(key, case.index) {
                     case.differs("the key's first use was recorded before");
+                }
+                // Of the notary's it stands in front of what the key signs in that commit, for which see there.
+                if signs_for_notary(key.purpose) {
+                    self.keys.announced(key, case.index, fact.now);
+                    return Outcome::Same;
                 }
                 // Its entry stands in the commit of the key's first token, behind it.
                 match token_before {

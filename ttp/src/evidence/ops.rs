@@ -16,7 +16,7 @@ pub enum OpsFact {
         /// value (`vault::KeyWrap::check_value`).
         public_key: Digest,
     },
-    /// A key was used for the first time. Body `[purpose, generation]`.
+    /// A key was used for the first time: told in the commit of what it signed then. Body `[purpose, generation]`.
     KeyFirstUse {
         /// Which.
         key: KeyId,

@@ -16,7 +16,10 @@ use semper_ttp::{
     x509::Certificate,
 };
 
-use super::super::{RotationFault, Service, keys::Kind};
+use super::{
+    super::{RotationFault, Service, keys::Kind},
+    first_use::FirstUseTold,
+};
 
 /// A key of the notary, with its certificate.
 pub(crate) struct NotaryKey {
@@ -29,6 +32,7 @@ pub(crate) struct NotaryKey {
     pub(crate) algorithm: Algorithm,
     /// Of the key for data validation certificates.
     pub(crate) dvcs: Option<DvcSigner>,
+    pub(super) first_use: FirstUseTold,
 }
 
 /// One of the two: the key that is in use, and, once it has a certificate, all of it.
@@ -133,7 +137,8 @@ impl Service {
             _ => None,
         };
         let (certificate, digest) = (certificate.clone(), certificate.digest());
-        notary.desks.put(NotaryKey { key, signer, certificate, digest, thumbprint, algorithm, dvcs });
+        let first_use = FirstUseTold::default();
+        notary.desks.put(NotaryKey { key, signer, certificate, digest, thumbprint, algorithm, dvcs, first_use });
         Ok(())
     }
 }

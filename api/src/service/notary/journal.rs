@@ -32,6 +32,7 @@ use tokio::sync::oneshot;
 use super::{
     super::{Sealed, Service, ServiceFault, act::ATTEMPTS_MAX, draft, load},
     NotaryFault, NotaryKey, OfficersWord, RecordParts,
+    first_use::TurnKeys,
     keep::personal_object,
 };
 use crate::body::Held;
@@ -321,7 +322,8 @@ impl Service {
                 Err(refusal) => drop(asked.answer.send(Err(refusal.into()))),
             }
         }
-        let made = self.make_all(&decided, now);
+        let keys = self.notary.as_ref().map(|notary| TurnKeys::from(&notary.desks)).unwrap_or_default();
+        let made = self.make_all(&decided, &keys, now);
         // Without its artefact a job is not done, and the numbers behind it move up: the turn is decided again without it.
         if made.iter().any(|artefacts| artefacts.iter().any(Result::is_err)) {
             *folded = Some(before);
@@ -340,17 +342,18 @@ impl Service {
             *folded = Some(before);
             return Ok(());
         }
-        let commit = match self.commit_of(&decided, &artefacts, &before, &after, now) {
+        let commit = match self.commit_of(&decided, &artefacts, &before, &after, &keys, now) {
             Ok(commit) => commit,
             Err(fault) => {
                 *folded = Some(before);
                 return refuse_all(decided.into_iter().map(|decided| decided.asked).collect(), &fault);
             }
         };
+        let ahead = commit.drafts.len() as u64 - (after.next_seq - before.next_seq);
         match self.ledger.append(commit) {
             Ok(appended) => {
                 *folded = Some(after);
-                let mut index = appended.first;
+                let mut index = appended.first + ahead;
                 for (Decided { asked, facts, .. }, artefacts) in decided.into_iter().zip(artefacts) {
                     facts.iter().for_each(|fact| self.metrics.notary().entered(fact, &before.state));
                     let (first, artefact) = (index, artefacts.into_iter().next().flatten());
@@ -424,10 +427,8 @@ impl Service {
     }
 
     /// The artefacts of all facts, on as many threads as there are cores if there are many.
-    fn make_all(&self, decided: &[Decided], now: Timestamp) -> Vec<Vec<Made>> {
-        let Some(notary) = &self.notary else { return Vec::new() };
-        let (act, dvcs) = (notary.desks.act(), notary.desks.dvcs());
-        let one = |decided: &Decided| self.make(decided, act.as_deref(), dvcs.as_deref(), now);
+    fn make_all(&self, decided: &[Decided], keys: &TurnKeys, now: Timestamp) -> Vec<Vec<Made>> {
+        let one = |decided: &Decided| self.make(decided, keys.act.as_deref(), keys.dvcs.as_deref(), now);
         if decided.len() < PARALLEL_MIN {
             return decided.iter().map(one).collect();
         }
@@ -474,13 +475,15 @@ impl Service {
         artefacts: &[Vec<Option<Vec<u8>>>],
         before: &Snapshot<JournalState>,
         after: &Snapshot<JournalState>,
+        keys: &TurnKeys,
         now: Timestamp,
     ) -> Result<Commit, ServiceFault> {
         let mut salts = vec![0; 16 * (after.next_seq - before.next_seq) as usize];
         self.entropy.fill(&mut salts)?;
         let mut salts = salts.chunks_exact(16).map(|salt| <[u8; 16]>::try_from(salt).expect("chunks of 16"));
         let mut seq = before.next_seq;
-        let (mut drafts, mut rows): (Vec<Draft>, Vec<_>) = (Vec::new(), Vec::new());
+        let effects = decided.iter().flat_map(|decided| decided.effects.iter().copied());
+        let (mut drafts, mut rows): (Vec<Draft>, Vec<_>) = (self.first_uses(keys, effects, now)?, Vec::new());
         for (decided @ Decided { asked, facts, events, .. }, artefacts) in decided.iter().zip(artefacts) {
             if let Some(request) = asked.job.idempotency {
                 rows.push(RoleRow::Answered { request, draft: drafts.len(), count: facts.len() });

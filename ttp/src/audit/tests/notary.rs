@@ -2,21 +2,27 @@
 
 use super::*;
 use crate::b64u::B64u;
+use crate::ca::Authority;
+use crate::ca::certificate::Issuer;
+use crate::ca::profile::ProfileCode;
 use crate::crypto::jose::{Algorithm, Key};
 use crate::crypto::{OsEntropy, SignatureAlgorithm, Signer, SoftKey};
-use crate::evidence::{Envelope, NotaryKind};
+use crate::evidence::{Envelope, NotaryKind, OpsFact};
+use crate::notary::dvcs::{self, DvcContent, DvcSigner, Finding, Grant};
 use crate::notary::{
     ActType, Certify, Clocked, Expire, Journal, JournalEvent, JournalFact, JournalState, Keep, KeepPersonal, Open,
-    Reason as Why, RecordedAct, Service, Validate, Withdraw,
+    Reason as Why, RecordedAct, Service, Validate, Withdraw, dvc_serial,
 };
 use crate::policy::person::Officer;
 use crate::role::{encode_snapshot, step};
 use crate::statement::act::ActRecorded;
 use crate::statement::act::tests::full;
 use crate::statement::{Common, Salt, Statement, Unsigned};
+use crate::testing::PKI;
 use crate::time::Timestamp;
 use crate::timestamp::ClockVerdict;
 use crate::vault::{DataKey, Object, seal};
+use crate::x509::Certificate;
 
 const REPORT: &[u8] = b"what was found";
 const REQUEST: &[u8] = b"what was asked";
@@ -26,8 +32,15 @@ struct Office {
     world: World,
     state: JournalState,
     seq: u64,
+    /// For acts.
     key: SoftKey,
+    certificate: Certificate,
+    dvcs_key: SoftKey,
+    dvcs: DvcSigner,
 }
+
+const ACT: KeyId = KeyId::new(KeyPurpose::NotaryAct, 1);
+const DVCS: KeyId = KeyId::new(KeyPurpose::NotaryDvcs, 1);
 
 fn somebody() -> Officer {
     Officer::itself(testing::ec().tsu.certificate().digest())
@@ -51,9 +64,48 @@ fn keep_personal(number: u8) -> JournalEvent {
 }
 
 impl Office {
+    /// With a CA for parties, which certifies the notary's keys.
     fn new() -> Self {
-        let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
-        Self { world: World::lived(), state: JournalState::default(), seq: 0, key }
+        let make = || SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let (ca_key, key, dvcs_key) = (make(), make(), make());
+        let root = Issuer::new(Authority::Root, &PKI.root, PKI.root_key.algorithm()).unwrap();
+        let ca = testing::issue(&testing::template("issuing-ca", "Party", &ca_key, 10), &root, &PKI.root_key);
+        let issuer = Issuer::new(Authority::Party, &ca, ca_key.algorithm()).unwrap();
+        let certified =
+            |profile, name, key| testing::issue(&testing::template(profile, name, key, 3), &issuer, &ca_key);
+        let certificate = certified("notary-act", "Notary", &key);
+        let of_dvcs = certified("notary-dvcs", "Notary, DVCS", &dvcs_key);
+        let (algorithm, chain) = (dvcs_key.algorithm(), [ca.der().to_vec()]);
+        let dvcs =
+            DvcSigner::load(DVCS, algorithm, dvcs_key.spki_der(), of_dvcs.der(), &chain, PKI.root.der()).unwrap();
+        let mut world = World::lived();
+        let now = GEN_TIME.plus_secs(90_002);
+        for (id, spki) in [
+            (KeyId::new(KeyPurpose::CaParty, 1), ca_key.spki_der()),
+            (ACT, key.spki_der()),
+            (DVCS, dvcs_key.spki_der()),
+        ] {
+            let made = OpsFact::KeyMade { key: id, public_key: Digest::of(spki) };
+            world.record(made, Aggregate::of_key(id), 0, b"settings", now, None);
+        }
+        for (profile, issuer, certificate) in [
+            (ProfileCode::IssuingCa, Authority::Root, &ca),
+            (ProfileCode::Role, Authority::Party, &certificate),
+            (ProfileCode::Role, Authority::Party, &of_dvcs),
+        ] {
+            world.certify_by(issuer, profile, certificate, None, now);
+        }
+        Self { world, state: JournalState::default(), seq: 0, key, certificate, dvcs_key, dvcs }
+    }
+
+    /// Tells the first use of a key, in front of what it signs at the next moment.
+    fn first_use(&mut self, key: KeyId) {
+        let now = self.now();
+        self.world.record(OpsFact::KeyFirstUse { key }, Aggregate::of_key(key), 1, &[], now, None);
+    }
+
+    fn now(&self) -> Timestamp {
+        GEN_TIME.plus_secs(90_010 + self.seq)
     }
 
     /// Decides an event and keeps its facts, each with its artefact.
@@ -63,13 +115,13 @@ impl Office {
 
     /// The same of all that one job asks, at one moment.
     fn job(&mut self, events: Vec<JournalEvent>) {
-        let now = GEN_TIME.plus_secs(90_010 + self.seq);
+        let now = self.now();
         events.into_iter().for_each(|event| self.act_at(event, now, |_| ()));
     }
 
     /// The same, where the record of an act says something else.
     fn act_with(&mut self, event: JournalEvent, change: impl Fn(&mut ActRecorded)) {
-        self.act_at(event, GEN_TIME.plus_secs(90_010 + self.seq), change);
+        self.act_at(event, self.now(), change);
     }
 
     fn act_at(&mut self, event: JournalEvent, now: Timestamp, change: impl Fn(&mut ActRecorded)) {
@@ -81,7 +133,7 @@ impl Office {
                 JournalFact::Recorded(recorded) => Some(self.record(recorded, &change)),
                 JournalFact::Reported { .. } => Some(REPORT.to_vec()),
                 JournalFact::Opened { .. } => Some(REQUEST.to_vec()),
-                JournalFact::Validated { number, .. } => Some(number.to_be_bytes().to_vec()),
+                JournalFact::Validated { number, serial, .. } => Some(self.dvc(*number, *serial)),
                 JournalFact::Kept { .. } | JournalFact::Personal { .. } => Some(sealed()),
                 JournalFact::Signed { .. } | JournalFact::Assigned { .. } => None,
             };
@@ -95,12 +147,22 @@ impl Office {
         self.world.snapshots.insert(Journal::aggregate(), encode_snapshot::<Journal>(&snapshot));
     }
 
+    fn dvc(&self, number: u64, serial: [u8; 16]) -> Vec<u8> {
+        let request = dvcs::testing::request(&dvcs::testing::asked()[0]);
+        let grant = Grant { serial: dvc_serial(number, serial).unwrap(), ..dvcs::testing::grant() };
+        let content = DvcContent::new(&request, &Finding::Received, &grant).unwrap();
+        let unsigned = dvcs::prepare(&self.dvcs, content);
+        let signature = self.dvcs_key.sign(unsigned.message()).unwrap();
+        unsigned.finish(signature).into_der()
+    }
+
     fn record(&self, recorded: &RecordedAct, change: &impl Fn(&mut ActRecorded)) -> Vec<u8> {
         let thumbprint = Key::from_spki_der(self.key.spki_der()).unwrap().thumbprint();
         let mut body = full(thumbprint);
         body.act = recorded.id;
         body.kind = recorded.act;
         body.journal_no = recorded.number;
+        body.notary.certificate = self.certificate.digest().into();
         (body.opened_at, body.completed_at) = (recorded.opened_at.into(), recorded.at.into());
         body.principals[0].certificate = recorded.requester.certificate.into();
         body.documents.truncate(1);
@@ -120,8 +182,10 @@ impl Office {
     /// One of each kind that needs nobody else.
     fn lived() -> Self {
         let mut office = Self::new();
+        office.first_use(DVCS);
         office.act(validate(1, Service::Ccpd));
         office.act(validate(2, Service::Vsd));
+        office.first_use(ACT);
         office.job(vec![certify(3, ActType::Existence, None), keep(3), keep_personal(3)]);
         office.act(certify(4, ActType::SignatureValidation, Some(Why::SignatureNotValid)));
         office.act(open(5));
@@ -211,6 +275,7 @@ fn a_record_that_says_something_else() {
     ];
     for (change, why) in table {
         let mut office = Office::new();
+        office.first_use(ACT);
         office.act_with(certify(1, ActType::SignatureValidation, Some(Why::SignatureNotValid)), change);
         let found = office.world.audit().differences;
         let due = format!("its record is not what was decided: {why}");
@@ -302,11 +367,13 @@ fn what_is_kept_with_nothing_or_of_something_else() {
     ] {
         let mut office = Office::new();
         let said = format!("{events:?}");
+        office.first_use(ACT);
         office.job([vec![certify(1, ActType::Existence, None)], events].concat());
         found(&office, due, &said);
     }
     // Later, or of a deposit.
     let mut office = Office::new();
+    office.first_use(ACT);
     office.act(certify(1, ActType::Existence, None));
     office.act(keep(1));
     found(&office, Some(none), "later");
@@ -314,10 +381,12 @@ fn what_is_kept_with_nothing_or_of_something_else() {
         let JournalEvent::Validate(mut deposit) = validate(1, Service::Cpd) else { unreachable!() };
         deposit.subject = Digest::of(Digest::of(b"imprint").as_bytes());
         let mut office = Office::new();
+        office.first_use(DVCS);
         office.job(vec![JournalEvent::Validate(deposit), document_of(0, document, 8)]);
         found(&office, due, "a deposit");
     }
     let mut office = Office::new();
+    office.first_use(ACT);
     office.job(vec![certify(1, ActType::Existence, None), keep(1)]);
     office.world.lines.last_mut().unwrap().artefact = Some(b"document".to_vec());
     let found = office.world.audit().differences;
@@ -329,5 +398,62 @@ fn found(office: &Office, due: Option<&str>, said: &str) {
     match due {
         None => assert_eq!(found, Vec::<String>::new(), "{said}"),
         Some(due) => assert!(found.iter().any(|one| one.contains(due)), "{said}: {found:?}"),
+    }
+}
+
+/// Its first use stands in front of what a key first signs, of the same moment; and only keys for it sign.
+#[test]
+fn first_uses() {
+    let found = |act: &dyn Fn(&mut Office)| -> Vec<String> {
+        let mut office = Office::new();
+        act(&mut office);
+        office.world.audit().differences.iter().map(ToString::to_string).collect()
+    };
+    let certified = |office: &mut Office, number| office.act(certify(number, ActType::Existence, None));
+    let told = |office: &mut Office| {
+        office.first_use(ACT);
+        certified(office, 1);
+        certified(office, 2);
+    };
+    assert_eq!(found(&told), Vec::<String>::new());
+    type Told<'a> = (&'a dyn Fn(&mut Office), &'a str);
+    let table: [Told<'_>; 6] = [
+        (
+            &|office| (1..4).for_each(|number| certified(office, number)),
+            "the key notary-act.1: it signed what entry 29 is of, and its first use is not recorded in front of that",
+        ),
+        (
+            &|office| office.act(validate(1, Service::Ccpd)),
+            "the key notary-dvcs.1: it signed what entry 29 is of, and its first use is not recorded in front of that",
+        ),
+        (&|office| office.first_use(ACT), "its first use is recorded in entry 29, and nothing that it signed then"),
+        (
+            &|office| {
+                office.first_use(ACT);
+                office.act(open(1));
+                office.act(JournalEvent::Withdraw(Withdraw { id: [1; 16].into(), by: somebody() }));
+            },
+            "tells the first use of notary-act.1 at",
+        ),
+        (
+            &|office| {
+                told(office);
+                office.first_use(ACT);
+                certified(office, 3);
+            },
+            "the key's first use was recorded before",
+        ),
+        (
+            &|office| {
+                office.certificate = office.dvcs.certificate().clone();
+                office.first_use(ACT);
+                certified(office, 1);
+            },
+            "it is signed by notary-dvcs.1, which is for something else",
+        ),
+    ];
+    for (act, due) in table {
+        let found = found(act);
+        assert!(found.iter().any(|difference| difference.contains(due)), "{found:?} without {due}");
     }
 }

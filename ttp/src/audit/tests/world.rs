@@ -212,6 +212,18 @@ impl World {
             ProfileCode::Tsu | ProfileCode::OcspResponder => Authority::Tsu,
             other => unreachable!("nothing of the class {other:?} is in this world"),
         };
+        self.certify_by(issuer, profile, certificate, grounds, now);
+    }
+
+    /// The same of any issuer.
+    pub(super) fn certify_by(
+        &mut self,
+        issuer: Authority,
+        profile: ProfileCode,
+        certificate: &Certificate,
+        grounds: Option<Grounds>,
+        now: Timestamp,
+    ) {
         let fact = CaFact::CertificateIssued {
             issuer,
             profile,
