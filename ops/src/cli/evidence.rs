@@ -96,9 +96,9 @@ pub(crate) enum StampHash {
 /// `semper init` wrote: root.pem, tsa-chain.pem, ledger.vkey, ledger.json; for COSE Receipts also receipt.pem. With a file
 /// witnesses.policy in the folder (C2SP tlog-policy), its quorum must have cosigned the checkpoint.
 ///
-/// FILE may also be a proof of misbehaviour (.pom.json), as a monitor, a witness or an audit writes it. Then it is judged
-/// instead: exit code 0 if it convicts the ledger, 1 if it does not, 2 if something is missing. That needs ledger.vkey, and
-/// the rest only where a timestamp is part of the proof.
+/// FILE may also be a proof of misbehaviour (.pom.json), as a monitor, a witness, an audit or whoever holds two records of a notary
+/// under one number writes it. Then it is judged instead: exit code 0 if it convicts the ledger, 1 if it does not, 2 if something is
+/// missing. That needs ledger.vkey, and the rest only where a timestamp is part of the proof.
 ///
 /// FILE may also be a data validation certificate (.dvc, RFC 3029) of a notary. Then it is judged, with its proof X.tlog-proof for X.dvc,
 /// and what it says is told: exit code 0 means that it is genuine, not that what it says is good news.

@@ -22,6 +22,10 @@ const PREFIX: &str = "text/x.semper.prefix";
 const STRETCH: &str = "text/x.semper.stretch";
 /// IANA's name for what RFC 3161 calls a TimeStampToken.
 const TOKEN: &str = "application/vnd.etsi.timestamp-token";
+/// A record of an act is a statement.
+const ACT: &str = "application/jose";
+const DVC: &str = "application/dvcs";
+const CERTIFICATE: &str = "application/pkix-cert";
 
 /// Reaches disk, and other people's hands.
 #[derive(Serialize, Deserialize)]
@@ -130,8 +134,12 @@ impl Proof {
 
 fn read_item(exhibit: &Exhibit) -> Option<Item> {
     let data = URL_SAFE_NO_PAD.decode(&exhibit.data).ok()?;
-    if exhibit.media == TOKEN {
-        return Some(Item::Token(data));
+    match exhibit.media.as_str() {
+        TOKEN => return Some(Item::Token(data)),
+        ACT => return Some(Item::Act(data)),
+        DVC => return Some(Item::Dvc(data)),
+        CERTIFICATE => return Some(Item::Certificate(data)),
+        _ => {}
     }
     let text = String::from_utf8(data).ok()?;
     match exhibit.media.as_str() {
@@ -150,6 +158,9 @@ fn write_item(item: &Item) -> Exhibit {
         Item::Prefix(prefix) => (PREFIX, prefix.to_string().into_bytes()),
         Item::Stretch(stretch) => (STRETCH, stretch.to_string().into_bytes()),
         Item::Token(token) => (TOKEN, token.clone()),
+        Item::Act(record) => (ACT, record.clone()),
+        Item::Dvc(dvc) => (DVC, dvc.clone()),
+        Item::Certificate(der) => (CERTIFICATE, der.clone()),
     };
     Exhibit { media: media.to_owned(), data: URL_SAFE_NO_PAD.encode(data) }
 }

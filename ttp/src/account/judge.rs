@@ -7,11 +7,14 @@ use semper_ledger::note::VerifierKey;
 use semper_ledger::proof::{Unproven, range_root, verify_consistency, verify_inclusion};
 use semper_ledger::receipt::tlog_proof::TlogProof;
 
+use super::released::Released;
 use super::{Item, Kind, Prefix, Proof, Stretch};
 use crate::crypto::LogVerifier;
+use crate::digest::Digest;
 use crate::evidence::{CaKind, Kind as EntryKind, LedgerKind, TimestampKind};
 use crate::time::Timestamp;
 use crate::verify::{Check, Document, Evidence, Outcome, Report, TokenReading, Trust, released, verify_timestamp};
+use crate::x509::Certificate;
 
 /// What the verifier trusts.
 #[derive(Clone, Copy, Debug)]
@@ -72,6 +75,13 @@ pub fn judge(proof: &Proof, anchors: &Anchors<'_>) -> Judgement {
         (Kind::Equivocation, [Item::Entry(genesis), Item::Entry(one), Item::Entry(other)]) => {
             court.is_ours(genesis).and_then(|()| court.equivocation(one, other))
         }
+        (Kind::Equivocation, [Item::Entry(genesis), Item::Entry(first), one, Item::Entry(second), other]) => {
+            court.is_ours(genesis).and_then(|()| court.recorded_twice((first, one), (second, other)))
+        }
+        (
+            Kind::Equivocation,
+            [Item::Entry(genesis), Item::Entry(first), one, Item::Certificate(certificate), other],
+        ) => court.is_ours(genesis).and_then(|()| court.signed_twice((first, one), certificate, other)),
         (Kind::Omission, [Item::Entry(genesis), Item::Entry(issue), Item::Token(token), Item::Stretch(stretch)]) => {
             court.is_ours(genesis).and_then(|()| court.omission(issue, token, stretch))
         }
@@ -191,6 +201,50 @@ impl Court<'_> {
             "the log {} recorded one thing twice: its entries {i} and {j} bear the same tag {tag}…",
             self.against
         ))
+    }
+
+    /// What a notary of the accused service released.
+    fn released<'p>(&self, item: &'p Item) -> Result<Released<'p>, Doubt> {
+        let released = match item {
+            Item::Act(bytes) => Released::act(bytes),
+            Item::Dvc(bytes) => Released::dvc(bytes),
+            _ => Err("this is neither the record of an act nor a data validation certificate".to_owned()),
+        };
+        let released = released.or_else(unfounded)?;
+        if released.service().is_some_and(|service| service != self.against) {
+            return unfounded(format!("{} is of another service", released.name()));
+        }
+        Ok(released)
+    }
+
+    /// The same with its entry.
+    fn recorded<'p>(&self, entry: &TlogProof, item: &'p Item) -> Result<(u64, Released<'p>), Doubt> {
+        let (index, entry) = self.entry(entry)?;
+        let released = self.released(item)?;
+        if !released.is_of(EntryKind::from_codes(entry.role, entry.kind), Digest(entry.digest)) {
+            return unfounded(format!("entry {index} is not of {}", released.name()));
+        }
+        Ok((index, released))
+    }
+
+    fn recorded_twice(&self, one: (&TlogProof, &Item), other: (&TlogProof, &Item)) -> Found {
+        let ((first, one), (second, other)) = (self.recorded(one.0, one.1)?, self.recorded(other.0, other.1)?);
+        let what = contradiction(&one, &other)?;
+        Ok(format!("the notary of {} {what}, its entries {first} and {second}", self.against))
+    }
+
+    fn signed_twice(&self, (entry, one): (&TlogProof, &Item), certificate: &[u8], other: &Item) -> Found {
+        let ((index, one), other) = (self.recorded(entry, one)?, self.released(other)?);
+        let what = contradiction(&one, &other)?;
+        let certificate = Certificate::from_der(certificate);
+        let certificate = certificate.or_else(|fault| unfounded(format!("the certificate is none: {fault}")))?;
+        for released in [&one, &other] {
+            let signed = released.is_signed_by(&certificate);
+            signed.or_else(|why| {
+                unfounded(format!("{} is not signed by the certificate's key: {why}", released.name()))
+            })?;
+        }
+        Ok(format!("the notary of {} {what}; the first is its entry {index}, and one key signed both", self.against))
     }
 
     fn two_roots(&self, one: &str, other: &str) -> Found {
@@ -419,6 +473,23 @@ impl Court<'_> {
             )),
             _ => unfounded(format!("the entry was made in time, within {} ms", owed.until_ms - owed.from_ms)),
         }
+    }
+}
+
+/// What two that a notary released say against each other.
+fn contradiction(one: &Released<'_>, other: &Released<'_>) -> Result<String, Doubt> {
+    let (first, second) = (one.name(), other.name());
+    if one.content() == other.content() {
+        return unfounded(format!("{first} is shown twice, with one and the same content"));
+    }
+    if one.ends().is_some() && one.ends() == other.ends() {
+        return Ok(format!("ended one act twice, with different contents of {first}"));
+    }
+    match one.number() {
+        Some(number) if other.number() == Some(number) => {
+            Ok(format!("gave the number {number} of its journal twice, to {first} and to {second}"))
+        }
+        _ => unfounded(format!("{first} and {second} have different numbers")),
     }
 }
 

@@ -7,11 +7,14 @@
 //! **Whom it binds.** What entries mean, and that their tags and times are promises, a log of ours says by its genesis
 //! entry: without it, nothing that a log holds convicts it, for a stranger's may hold whatever it likes. A timestamp is
 //! owed an entry by the ledger that its unit belongs to, which is the one that recorded the issue of the unit's certificate:
-//! one verifier may trust the keys of several.
+//! one verifier may trust the keys of several. A record of an act is a notary's by its entry, which nobody else can make:
+//! parties sign by certificates of the same form ([`crate::x509::act`]). By that entry its key is the notary's, too, and binds it
+//! to what it left out of the ledger. Two records convict whoever held the key; that it was stolen is for him to show.
 //!
 //! | kind | what is shown | result |
 //! |---|---|---|
 //! | equivocation (PoM-1) | genesis, and two entries with one and the same tag: one question decided twice | proven |
+//! | the same, of a notary | genesis, and two records of acts or data validation certificates with one number of the journal, or of one act, and different contents: each recorded, or one of them recorded and both signed by its key | proven |
 //! | omission (PoM-2) | genesis, the issue of a unit's certificate, a genuine token of that unit, and every entry of the time within which the ledger had promised it | proven, or open if an entry might hide behind another encoding |
 //! | split view (PoM-3) | two signed checkpoints that cannot be of one history, or two entries at one place | proven |
 //! | broken rule (PoM-4, so far one form) | genesis, and an entry that is none | proven |
@@ -24,6 +27,7 @@
 
 mod file;
 mod judge;
+mod released;
 mod statement;
 
 pub use file::{NotAProof, POM_BYTES_MAX};
@@ -87,6 +91,12 @@ pub enum Item {
     Stretch(Stretch),
     /// A timestamp token, ContentInfo in DER.
     Token(Vec<u8>),
+    /// The record of a notarial act, a JWS.
+    Act(Vec<u8>),
+    /// A data validation certificate, ContentInfo in DER.
+    Dvc(Vec<u8>),
+    /// A certificate, DER.
+    Certificate(Vec<u8>),
 }
 
 /// A proof as read or made: nothing in it is believed before [`judge`].
@@ -145,6 +155,28 @@ impl Proof {
     #[must_use]
     pub fn out_of_time(against: &str, service: Service, token: &[u8], entry: TlogProof) -> Self {
         Self::of_token(Kind::Time, against, service, token, Item::Entry(entry))
+    }
+
+    /// Two that a notary released, [`Item::Act`] or [`Item::Dvc`], and recorded, under one number or of one act.
+    #[must_use]
+    pub fn recorded_twice(against: &str, genesis: TlogProof, both: [(TlogProof, Item); 2]) -> Self {
+        let both = both.into_iter().flat_map(|(entry, released)| [Item::Entry(entry), released]);
+        let items = [Item::Entry(genesis)].into_iter().chain(both).collect();
+        Self { kind: Kind::Equivocation, against: against.to_owned(), items }
+    }
+
+    /// The same where the second is not recorded, and signed by the key of the first, of which `certificate` is.
+    #[must_use]
+    pub fn signed_twice(
+        against: &str,
+        genesis: TlogProof,
+        (entry, released): (TlogProof, Item),
+        certificate: &[u8],
+        other: Item,
+    ) -> Self {
+        let certificate = Item::Certificate(certificate.to_vec());
+        let items = vec![Item::Entry(genesis), Item::Entry(entry), released, certificate, other];
+        Self { kind: Kind::Equivocation, against: against.to_owned(), items }
     }
 
     fn of_token(kind: Kind, against: &str, service: Service, token: &[u8], shown: Item) -> Self {

@@ -20,6 +20,8 @@ use crate::testing::{self, GEN_TIME, LOG, ORIGIN, token, trust};
 use crate::verify::LedgerPromise;
 use crate::x509::encode;
 
+mod released;
+
 /// A log of up to 256 entries that signs whatever it likes.
 #[derive(Clone)]
 struct Log(Vec<Vec<u8>>);

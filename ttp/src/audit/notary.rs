@@ -4,7 +4,7 @@
 use std::mem;
 
 use super::ca::envelope_of;
-use super::{Auditor, Case, Given, Outcome, Reason as NotAgain, difference_of, recorded};
+use super::{Auditor, Case, Given, Lead, Outcome, Reason as NotAgain, difference_of, recorded};
 use crate::cms::SignedData;
 use crate::digest::Digest;
 use crate::evidence::{Envelope, Fact, KeyPurpose, Kind, NotaryKind, Recorded};
@@ -143,9 +143,19 @@ impl AuditedJournal {
         match expected {
             Err(refusal) => case.differs(format!("decided again, it is refused: {refusal}")),
             Ok(expected) => {
+                let due = expected.number();
                 let again = expected.into_fact(&Envelope { event_digest, ..envelope_of(fact) });
                 if let Some(what) = difference_of(fact, &again) {
                     case.differs(what);
+                }
+                // Numbers have no gaps, so any up to the last was given.
+                if let Some(number) = stated.number().filter(|number| Some(*number) != due)
+                    && (1..=self.snapshot.state.last).contains(&number)
+                {
+                    case.differs_with(
+                        format!("the journal gave its number {number} before"),
+                        Lead::NumberTwice { number },
+                    );
                 }
             }
         }

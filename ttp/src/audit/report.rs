@@ -164,6 +164,11 @@ pub enum Lead {
     },
     /// It is no entry.
     NoEntry,
+    /// The notary's journal gave its number before.
+    NumberTwice {
+        /// The number.
+        number: u64,
+    },
 }
 
 /// One thing that is not as it would be decided again.

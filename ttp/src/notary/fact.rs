@@ -162,6 +162,16 @@ impl RecordedAct {
 }
 
 impl JournalFact {
+    /// The number of its act, where it tells one.
+    #[must_use]
+    pub const fn number(&self) -> Option<u64> {
+        match self {
+            Self::Recorded(recorded) => Some(recorded.number),
+            Self::Validated { number, .. } | Self::Opened { number, .. } => Some(*number),
+            Self::Signed { .. } | Self::Assigned { .. } | Self::Reported { .. } => None,
+        }
+    }
+
     /// The act that it is of.
     #[must_use]
     pub fn act(&self) -> ActId {

@@ -79,6 +79,13 @@ pub fn dvc_serial(number: u64, random: [u8; 16]) -> Option<dvcs::DvcSerial> {
     dvcs::DvcSerial::new(u32::try_from(number).ok()?, random)
 }
 
+/// The journal number in a DVC's serial number, by its content octets; `None` of one that is not of that form.
+#[must_use]
+pub fn number_of_dvc(serial: &[u8]) -> Option<u64> {
+    let number = serial.len().checked_sub(16).filter(|octets| (1..=4).contains(octets) && serial[0] < 0x80)?;
+    Some(serial[..number].iter().fold(0, |number, octet| number << 8 | u64::from(*octet))).filter(|number| *number != 0)
+}
+
 impl JournalFact {
     /// The tag of its entry: of whatever is decided once.
     #[must_use]

@@ -13,8 +13,10 @@ use semper_ledger::proof;
 use semper_ledger::reader::Reader;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_ledger::store::Fault;
-use semper_ttp::account::{Anchors, Kind, Proof, Service, Stretch, Verdict, judge, owed};
+use semper_ttp::account::{Anchors, Item, Kind, Proof, Service, Stretch, Verdict, judge, owed};
 use semper_ttp::audit::{About, Difference, Lead, Report};
+use semper_ttp::evidence::{Fact, Kind as EntryKind, NotaryKind, Recorded};
+use semper_ttp::notary::JournalFact;
 use semper_ttp::verify::Trust;
 
 use super::Failed;
@@ -30,6 +32,9 @@ pub(super) struct Written {
 
 /// Entries that a proof of omission may hold; the file is bounded, and so is whoever judges it.
 const STRETCH_MAX: u64 = 200_000;
+
+/// Entries among which the other one of a number is looked for, some seconds' worth.
+const SEARCHED_MAX: u64 = 1_000_000;
 
 /// Writes a proof of each difference that can be proven.
 ///
@@ -73,6 +78,12 @@ fn prove(reader: &Reader, trust: Option<&Trust>, difference: &Difference) -> Res
             let (Some(genesis), Some(entry)) = (place(reader, 0)?, place(reader, index)?) else { return Ok(None) };
             Some(Proof::entries(Kind::BrokenRule, origin, genesis, [entry]))
         }
+        Lead::NumberTwice { number } => {
+            let Some(other) = numbered_before(reader, number, index)? else { return Ok(None) };
+            let (one, other) = (released(reader, other)?, released(reader, index)?);
+            let both = place(reader, 0)?.zip(one.zip(other));
+            both.map(|(genesis, (one, other))| Proof::recorded_twice(origin, genesis, [one, other]))
+        }
         Lead::OutOfTime | Lead::Omitted => {
             let (Some(token), Some(trust)) = (reader.artefact(index)?, trust) else { return Ok(None) };
             let Ok(owed) = owed(&token, trust) else { return Ok(None) };
@@ -92,6 +103,35 @@ fn prove(reader: &Reader, trust: Option<&Trust>, difference: &Difference) -> Res
 fn place(reader: &Reader, index: u64) -> Result<Option<TlogProof>, Fault> {
     let receipt = reader.receipt(index)?;
     Ok(receipt.and_then(|receipt| TlogProof::parse(&receipt.tlog_proof(reader.identity())).ok()))
+}
+
+/// What a notary released with an entry, and the entry's place; `None` of any other entry.
+fn released(reader: &Reader, index: u64) -> Result<Option<(TlogProof, Item)>, Fault> {
+    let (entry, artefact) = (reader.entry(index)?, reader.artefact(index)?);
+    let entry = entry.and_then(|bytes| Entry::decode(&bytes).ok());
+    let of = |make: fn(Vec<u8>) -> Item| artefact.map(make);
+    let item = match entry.and_then(|entry| EntryKind::from_codes(entry.role, entry.kind)) {
+        Some(EntryKind::Notary(NotaryKind::Act)) => of(Item::Act),
+        Some(EntryKind::Notary(NotaryKind::Ccpd | NotaryKind::Cpd | NotaryKind::Vsd | NotaryKind::Vpkc)) => {
+            of(Item::Dvc)
+        }
+        _ => None,
+    };
+    Ok(place(reader, index)?.zip(item))
+}
+
+/// The last entry before `index` of what the journal released under this number, among [`SEARCHED_MAX`].
+fn numbered_before(reader: &Reader, number: u64, index: u64) -> Result<Option<u64>, Fault> {
+    for other in (index.saturating_sub(SEARCHED_MAX)..index).rev() {
+        let fact = reader.fact(other)?.and_then(|bytes| Fact::decode(&bytes).ok());
+        let fact = fact.filter(|fact| matches!(fact.kind, EntryKind::Notary(_)));
+        let fact = fact.and_then(|fact| JournalFact::from_fact(&fact).ok());
+        let was_released = |fact: &JournalFact| !matches!(fact, JournalFact::Opened { .. });
+        if fact.is_some_and(|fact| was_released(&fact) && fact.number() == Some(number)) {
+            return Ok(Some(other));
+        }
+    }
+    Ok(None)
 }
 
 /// What shows that the unit with this certificate is the ledger's own.

@@ -11,10 +11,15 @@ use semper_ledger::ledger::{Ledger, Parts};
 use semper_ledger::sequencer::{Clock, Commit, Draft};
 use semper_ledger::store::{Batch, Direction, Table, first, keys};
 use semper_ttp::account::{Anchors, Proof, Verdict, judge};
-use semper_ttp::crypto::Signer;
+use semper_ttp::crypto::jose::{Algorithm, Key};
+use semper_ttp::crypto::{SignatureAlgorithm, Signer, SoftKey};
 use semper_ttp::digest::ImprintAlgorithm;
 use semper_ttp::evidence::{Aggregate, Envelope, Fact, OpsFact, Recorded};
+use semper_ttp::notary::{ActType, Checks, Journal, JournalFact, RecordedAct};
+use semper_ttp::policy::person::Officer;
 use semper_ttp::role::Role;
+use semper_ttp::statement::act::ActRecorded;
+use semper_ttp::statement::{Jws, Origin, Statement, Unsigned};
 use semper_ttp::time::Timestamp;
 use semper_ttp::timestamp::request::{Imprint, Request};
 use semper_ttp::timestamp::token::prepare;
@@ -146,6 +151,36 @@ impl House {
         index
     }
 
+    /// The record of an act with this number, at this step of the journal; gives its index. Who signed it, its entry says.
+    fn record(&self, number: u64, seq: u64) -> u64 {
+        let (id, at, digest) = ([seq as u8; 16].into(), self.now(), Digest::of(b"digest"));
+        let recorded = RecordedAct {
+            id,
+            number,
+            at,
+            opened_at: at,
+            act: ActType::Existence,
+            request: digest,
+            requester: Officer::itself(digest),
+            subject: digest,
+            reason: None,
+            officer: None,
+            checks: Checks::none(),
+            report: None,
+        };
+        let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
+        let thumbprint = Key::from_spki_der(key.spki_der()).unwrap().thumbprint();
+        let mut record = vector();
+        (record.body.act, record.body.journal_no, record.body.notary.key) = (id, number, thumbprint);
+        record.body.notary.service = Origin::new(self.ledger.reader().identity().origin()).unwrap();
+        let unsigned = Unsigned::new(&record, Algorithm::Es256, thumbprint).unwrap();
+        let signature = key.sign_raw(unsigned.message()).unwrap();
+        let record = unsigned.finish(&signature).unwrap().bytes().to_vec();
+        let fact = JournalFact::Recorded(Box::new(recorded));
+        let tags = Tags::new(fact.tag().into_iter().collect()).unwrap();
+        self.append(&self.fact(fact, Journal::aggregate(), seq), Some(record), tags)
+    }
+
     fn fact(&self, fact: impl Recorded, aggregate: Aggregate, seq: u64) -> Fact {
         let policy_hash = self.endpoint.settings().policy_hash;
         let event_digest = Digest::of(&[]);
@@ -182,6 +217,15 @@ impl House {
         proofs.sort_by(|a, b| a.0.cmp(&b.0));
         (exit, text, proofs)
     }
+}
+
+/// The record of an act that `schemas/vectors/` has.
+fn vector() -> Statement<ActRecorded> {
+    let vectors = include_str!("../../../../schemas/vectors/statements.json");
+    let vectors: serde_json::Value = serde_json::from_str(vectors).unwrap();
+    let all = vectors["others"].as_array().unwrap().iter();
+    let mut all = all.map(|one| Jws::parse(one["jws"].as_str().unwrap().as_bytes()).unwrap());
+    all.find_map(|jws| jws.payload_as().ok()).unwrap()
 }
 
 fn trust_of(data: &Path) -> Trust {
@@ -318,6 +362,21 @@ fn a_tag_twice_is_proven() {
     assert!(text.contains(&format!("entry {first} (ops.stopped): it bears the tag ")), "{text}");
     // The index names the second; the first is told by it, and the proof named after the later one.
     assert_eq!(proofs, [(format!("equivocation-{second}.pom.json"), Verdict::Proven)], "{text}");
+}
+
+/// Two records with one number, in the ledger of their notary; and one more, which is as it should be.
+#[test]
+fn a_number_twice_is_proven() {
+    let house = House::open(demonstration());
+    let records: Vec<_> = [1, 2, 1].into_iter().zip(0..).map(|(number, seq)| house.record(number, seq)).collect();
+    let (exit, text, proofs) = house.audited();
+    assert_eq!(exit, Exit::Falsified, "{text}");
+    assert!(
+        text.contains(&format!("entry {} (notary.act): the journal gave its number 1 before", records[2])),
+        "{text}"
+    );
+    assert_eq!(proofs, [(format!("equivocation-{}.pom.json", records[2]), Verdict::Proven)], "{text}");
+    assert!(text.contains(&format!("its entries {} and {}", records[0], records[2])), "{text}");
 }
 
 #[test]

@@ -321,6 +321,16 @@ fn facts_that_nobody_decided() {
     );
     differs(
         &|office| {
+            rewritten(office, NotaryKind::Vsd, &|fact| {
+                if let JournalFact::Validated { number, .. } = fact {
+                    *number = 1;
+                }
+            });
+        },
+        "the journal gave its number 1 before",
+    );
+    differs(
+        &|office| {
             rewritten(office, NotaryKind::ActReport, &|fact| {
                 if let JournalFact::Reported { report, .. } = fact {
                     *report = Digest([9; 32]);
