@@ -11,7 +11,7 @@ use semper_ttp::{
 };
 
 use super::{register, unix_secs};
-use crate::NotaryFault;
+use crate::{NotaryFault, SealFault};
 
 /// How a data validation certificate ends an act.
 const ANSWERED: [&str; 2] = ["granted", "rejected"];
@@ -124,7 +124,9 @@ impl NotaryMetrics {
             JournalFact::Opened { .. }
             | JournalFact::Signed { .. }
             | JournalFact::Assigned { .. }
-            | JournalFact::Reported { .. } => return,
+            | JournalFact::Reported { .. }
+            | JournalFact::Kept { .. }
+            | JournalFact::Personal { .. } => return,
         };
         self.acts.with_label_values(&[kind, outcome]).inc();
     }
@@ -133,13 +135,15 @@ impl NotaryMetrics {
     pub(crate) fn refused(&self, fault: &NotaryFault) {
         let reason = match fault {
             NotaryFault::Refused(refusal) => refusal.code(),
-            NotaryFault::NoNotary | NotaryFault::NotReady => "not_ready",
+            NotaryFault::NoNotary
+            | NotaryFault::NotReady
+            | NotaryFault::Seal(SealFault::NotReady | SealFault::NoKey) => "not_ready",
             NotaryFault::KeyReused => "key_reused",
             NotaryFault::Busy => "busy",
             NotaryFault::Record(_) | NotaryFault::Request(_) => "request",
             NotaryFault::Signature(_) => "signature",
             NotaryFault::Signer(_) => "signer",
-            NotaryFault::Fault(_) => "fault",
+            NotaryFault::Seal(_) | NotaryFault::Erased | NotaryFault::Fault(_) => "fault",
         };
         self.refused.with_label_values(&[reason]).inc();
     }

@@ -168,7 +168,11 @@ impl JournalFact {
         match self {
             Self::Recorded(recorded) => Some(recorded.number),
             Self::Validated { number, .. } | Self::Opened { number, .. } => Some(*number),
-            Self::Signed { .. } | Self::Assigned { .. } | Self::Reported { .. } => None,
+            Self::Signed { .. }
+            | Self::Assigned { .. }
+            | Self::Reported { .. }
+            | Self::Kept { .. }
+            | Self::Personal { .. } => None,
         }
     }
 

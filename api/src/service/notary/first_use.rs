@@ -39,7 +39,7 @@ impl TurnKeys {
         match effect {
             JournalEffect::SignRecord => self.act.as_ref(),
             JournalEffect::SignDvc => self.dvcs.as_ref(),
-            JournalEffect::Keep | JournalEffect::KeepReport => None,
+            JournalEffect::Keep | JournalEffect::KeepReport | JournalEffect::Seal => None,
         }
     }
 }
