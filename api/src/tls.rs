@@ -3,5 +3,5 @@
 pub(crate) mod client;
 mod server;
 
-pub use client::{ClientIdentity, ClientTrust, IdentityFault};
+pub use client::{ClientIdentity, ClientTrust, IdentityFault, RawConnector, TlsStream};
 pub use server::{Acceptor, ClientCertificate, HandshakeFailure, ServerIdentity, TlsFault};

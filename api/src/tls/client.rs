@@ -1,16 +1,23 @@
 //! TLS of the HTTP client: libcrypto's, with the certificates that the machine trusts, or as somebody whom this service knows.
 
+use std::io;
+use std::pin::Pin;
+
+use hyper_openssl::SslStream;
 use hyper_openssl::client::legacy::HttpsConnector;
 use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioIo;
 use openssl::error::ErrorStack;
 use openssl::pkcs12::{ParsedPkcs12_2, Pkcs12};
 use openssl::pkey::{PKey, Private};
 use openssl::ssl::{SslConnector, SslConnectorBuilder, SslMethod, SslVersion};
 use openssl::x509::X509;
 use openssl::x509::store::X509StoreBuilder;
+use tokio::net::TcpStream;
 
 use semper_ttp::crypto::Passphrase;
 
+use super::TlsFault;
 use crate::notices::Resolver;
 
 /// Why a `.p12` is nobody's.
@@ -91,6 +98,55 @@ pub(crate) fn connector(
     identity: Option<&ClientIdentity>,
 ) -> Result<HttpsConnector<HttpConnector>, ErrorStack> {
     connector.enforce_http(false);
+    HttpsConnector::with_connector(connector, settings_of(trust, identity)?)
+}
+
+/// An open connection.
+pub type TlsStream = TokioIo<SslStream<TokioIo<TcpStream>>>;
+
+/// Opens connections whose octets are the caller's own. For load that is measured on the cores of its server, where [`crate::client`] would
+/// cost more than what it asks for; everything else goes by that.
+pub struct RawConnector(SslConnector);
+
+impl RawConnector {
+    /// For a service that is known by its root; as nobody.
+    ///
+    /// # Errors
+    /// [`TlsFault`].
+    pub fn with_trust(trust: &ClientTrust) -> Result<Self, TlsFault> {
+        Ok(Self(settings_of(Some(trust), None)?.build()))
+    }
+
+    /// As somebody whom the service knows.
+    ///
+    /// # Errors
+    /// [`TlsFault`].
+    pub fn with_identity(identity: &ClientIdentity) -> Result<Self, TlsFault> {
+        Ok(Self(settings_of(Some(&identity.root), Some(identity))?.build()))
+    }
+
+    /// Shakes hands with `host` over a connection to it.
+    ///
+    /// # Errors
+    /// It is not who it should be, or the connection breaks.
+    pub async fn connect(&self, stream: TcpStream, host: &str) -> io::Result<TlsStream> {
+        let ssl = self.0.configure()?.into_ssl(host)?;
+        let mut stream = SslStream::new(ssl, TokioIo::new(stream))?;
+        Pin::new(&mut stream).connect().await.map_err(io::Error::other)?;
+        Ok(TokioIo::new(stream))
+    }
+}
+
+impl std::fmt::Debug for RawConnector {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str("RawConnector")
+    }
+}
+
+fn settings_of(
+    trust: Option<&ClientTrust>,
+    identity: Option<&ClientIdentity>,
+) -> Result<SslConnectorBuilder, ErrorStack> {
     let mut ssl = settings()?;
     if let Some(ClientIdentity { certificate, key, between, .. }) = identity {
         ssl.set_certificate(certificate)?;
@@ -105,7 +161,7 @@ pub(crate) fn connector(
         anchors.add_cert(root.clone())?;
         ssl.set_cert_store(anchors.build());
     }
-    HttpsConnector::with_connector(connector, ssl)
+    Ok(ssl)
 }
 
 /// Connects to `https` URLs of anybody whom the machine trusts, at addresses that the connector's resolver gives.
