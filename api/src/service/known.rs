@@ -171,8 +171,9 @@ impl Service {
         let mut found = Vec::new();
         for held in self.authorities.all().iter() {
             let (ca, aggregate) = (held.key.ca, held.key.ca.certificate(serial));
-            let state = self.certificate_state(&aggregate)?;
+            // Of all CAs one has issued it: where there is no first step, there is no history to be folded.
             if let Some(issued_at) = self.reader().step_index(&aggregate.0, 0)? {
+                let state = self.certificate_state(&aggregate)?;
                 let revoked_at = match self.reader().step_index(&aggregate.0, 1)? {
                     // It was revoked when it came here, or the fact of it is lost.
                     None if state.issued().is_some_and(|status| status.revoked.is_some()) => {
