@@ -10,7 +10,7 @@ use semper_ledger::sequencer::Idempotency;
 use semper_ttp::{ca::dual_control::DualControlRefusal, digest::Digest};
 use serde::de::DeserializeOwned;
 
-use super::{Code, problem::Problem, route::Admits};
+use super::{Code, problem::Problem, route::Admission};
 use crate::{
     body::Held,
     router::App,
@@ -69,10 +69,10 @@ async fn of_type_by<T>(
         return Err(Problem::new(Code::HttpMediaType, format!("the body is {media_type}")));
     }
     // A certificate may be revoked between the headers and the last octet of a slow body: nothing is done for it then.
-    let admitted = request.extensions().get::<Admits>().map(|admits| (*admits, request.extensions().clone()));
+    let admission = request.extensions().get::<Admission>().map(|admission| (*admission, request.extensions().clone()));
     let body = read(request).await.map_err(|response| Problem::of(response.status()))?;
-    if let Some((admits, extensions)) = admitted {
-        super::route::admitted(app, admits, &extensions)?;
+    if let Some((admission, extensions)) = admission {
+        admission.again(app, &extensions)?;
     }
     Ok(body)
 }

@@ -91,12 +91,13 @@ async fn admit(
 ) -> Result<Response, Problem> {
     let caller = request.extensions().get::<ClientCertificate>().map(|ClientCertificate(shown)| shown.digest());
     let (method, uri) = (request.method().clone(), request.uri().clone());
+    let at = Moment::of(&app);
     let answer = match admitted(&app, admits, request.extensions()) {
         Ok(principal) => {
             if let Some(principal) = principal {
                 request.extensions_mut().insert(principal);
                 // For whoever reads a body, and asks again.
-                request.extensions_mut().insert(admits);
+                request.extensions_mut().insert(Admission { admits, at });
             }
             next.run(request).await
         }
@@ -125,8 +126,38 @@ fn is_recorded(method: &Method, code: Code) -> bool {
     }
 }
 
+/// That somebody was admitted, and when.
+#[derive(Clone, Copy)]
+pub(super) struct Admission {
+    admits: Admits,
+    at: Moment,
+}
+
+/// All that whether somebody may depends on, besides who asks: what the ledger says, and the second, as certificates count time.
+#[derive(Clone, Copy, PartialEq, Eq)]
+struct Moment {
+    entries: u64,
+    secs: u64,
+}
+
+impl Moment {
+    fn of(app: &App) -> Self {
+        Self { entries: app.service.reader().size(), secs: app.service.now().secs() }
+    }
+}
+
+impl Admission {
+    /// Whether it still holds: asked anew only where the answer can be another one, as asking costs as much as a small request.
+    pub(super) fn again(self, app: &App, request: &Extensions) -> Result<(), Problem> {
+        if Moment::of(app) == self.at {
+            return Ok(());
+        }
+        admitted(app, self.admits, request).map(drop)
+    }
+}
+
 /// Who asks, if the route wants to know, and may.
-pub(super) fn admitted(app: &App, admits: Admits, request: &Extensions) -> Result<Option<Principal>, Problem> {
+fn admitted(app: &App, admits: Admits, request: &Extensions) -> Result<Option<Principal>, Problem> {
     let principal = || Principal::of(app, request);
     match admits {
         Admits::Anyone => Ok(None),
