@@ -41,7 +41,7 @@ serve: build ## run a demonstration server (DATA=… chooses its folder)
 	@[ -e $(DATA) ] || $(SEMPER) init --data $(DATA) --demo
 	$(SEMPER) serve --data $(DATA)
 
-bench: build ## measure; AREA=tsa, ledger, trust or ca for one area; writes target/bench.json
+bench: build ## measure; AREA=tsa, ledger, trust, ca or notary for one area; writes target/bench.json
 	$(SEMPER) bench $(if $(AREA),--area $(AREA)) --out target/bench.json
 
 fuzz: setup-build ## every fuzz target for FUZZ_SECONDS (60)

@@ -78,6 +78,26 @@ pub(crate) fn resident_megabytes(pid: u32) -> Result<(f64, f64), Failed> {
     }
 }
 
+/// What /proc tells times in (USER_HZ, the same on every machine that this runs on).
+const TICKS_PER_SECOND: f64 = 100.0;
+
+/// Processor time of process `pid` so far, with that of its threads that have ended, seconds.
+///
+/// # Errors
+/// No such process, or no /proc.
+pub(crate) fn cpu_seconds(pid: u32) -> Result<f64, Failed> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let ticks = cpu_ticks(&stat).ok_or_else(|| Failed(format!("/proc/{pid}/stat does not tell the processor time")))?;
+    Ok(ticks as f64 / TICKS_PER_SECOND)
+}
+
+/// Fields 14 and 15, utime and stime; the second is a name in parentheses, which may hold anything.
+fn cpu_ticks(stat: &str) -> Option<u64> {
+    let mut fields = stat.rsplit_once(')')?.1.split_whitespace().skip(11);
+    let (user, system): (u64, u64) = (fields.next()?.parse().ok()?, fields.next()?.parse().ok()?);
+    Some(user + system)
+}
+
 fn kibibytes(status: &str, name: &str) -> Option<f64> {
     let line = status.lines().find_map(|line| line.strip_prefix(name))?;
     line.trim().strip_suffix(" kB")?.parse().ok()
@@ -94,12 +114,15 @@ mod tests {
         let status = "Name:\tsemper\nVmHWM:\t  300000 kB\nVmRSS:\t  200000 kB\n";
         assert_eq!((kibibytes(status, "VmRSS:"), kibibytes(status, "VmHWM:")), (Some(200_000.0), Some(300_000.0)));
         assert_eq!(kibibytes(status, "VmSwap:"), None);
+        assert_eq!(cpu_ticks("7 (a ) b) S 1 7 7 0 -1 4194560 2053 0 5 0 13 29 0 0 20 0 1 0 9"), Some(42));
+        assert_eq!(cpu_ticks("7 (semper) S 1"), None);
     }
 
     #[test]
     fn this_process_has_memory_and_this_disk_flushes() {
         let (now, most) = resident_megabytes(std::process::id()).ok().unwrap();
         assert!(now > 0.5 && most >= now);
+        assert!(cpu_seconds(std::process::id()).is_ok());
         let dir = tempfile::tempdir().unwrap();
         assert!(flush_micros(dir.path()).ok().unwrap() > 0.0);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 0);

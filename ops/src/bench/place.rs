@@ -73,6 +73,8 @@ pub(crate) struct Server {
     child: Child,
     pub(crate) http: SocketAddr,
     pub(crate) admin: SocketAddr,
+    /// Witnesses have none.
+    pub(crate) https: Option<SocketAddr>,
 }
 
 impl Server {
@@ -99,13 +101,13 @@ impl Server {
         if let Some(out) = child.stdout.take() {
             BufReader::new(out).read_line(&mut line)?;
         }
-        let Some((http, admin)) = parse_listening(&line) else {
+        let Some((http, admin, https)) = parse_listening(&line) else {
             let _ = child.kill(); // it may have ended by itself
             let _ = child.wait();
             let said = fs::read_to_string(&log).unwrap_or_default();
             return Err(Failed(format!("the server did not start: {}", said.lines().last().unwrap_or_default())));
         };
-        Ok(Server { child, http, admin })
+        Ok(Server { child, http, admin, https })
     }
 
     /// The process.
@@ -135,10 +137,10 @@ impl Drop for Server {
     }
 }
 
-fn parse_listening(line: &str) -> Option<(SocketAddr, SocketAddr)> {
+fn parse_listening(line: &str) -> Option<(SocketAddr, SocketAddr, Option<SocketAddr>)> {
     let addresses = line.trim().strip_prefix("listening ")?;
     let address = |name| addresses.split(' ').find_map(|word| word.strip_prefix(name)?.parse().ok());
-    Some((address("http=")?, address("admin=")?))
+    Some((address("http=")?, address("admin=")?, address("https=")))
 }
 
 #[cfg(test)]
@@ -148,7 +150,8 @@ mod tests {
     #[test]
     fn the_line_of_a_server_that_is_ready() {
         let read = parse_listening("listening http=127.0.0.1:81 admin=127.0.0.1:82 https=127.0.0.1:83\n").unwrap();
-        assert_eq!((read.0.port(), read.1.port()), (81, 82));
+        assert_eq!((read.0.port(), read.1.port(), read.2.map(|https| https.port())), (81, 82, Some(83)));
+        assert_eq!(parse_listening("listening http=[::1]:81 admin=[::1]:82\n").unwrap().2, None);
         assert_eq!(parse_listening(""), None);
         assert_eq!(parse_listening("listening http=127.0.0.1 admin=127.0.0.1:82"), None);
     }

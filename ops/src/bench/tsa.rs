@@ -91,7 +91,7 @@ fn tokens(
     Ok([rate.under(conditions), p99.under(p50)])
 }
 
-fn trust(data: &Path) -> Result<Trust, Failed> {
+pub(super) fn trust(data: &Path) -> Result<Trust, Failed> {
     let text = |name: &str| fs::read_to_string(data.join("trust").join(name));
     let trust = Trust::from_texts(&text("root.pem")?, &text("tsa-chain.pem")?, &text("ledger.vkey")?)?;
     Ok(trust.with_policies(vec![TEST_POLICY.parse()?]))
@@ -116,13 +116,13 @@ fn verify(server: &Server, samples: &[Sample], trust: &Trust) -> Result<usize, F
 }
 
 /// The server's own count of commit groups and the entries in them.
-struct Groups {
+pub(super) struct Groups {
     groups: f64,
     entries: f64,
 }
 
 impl Groups {
-    fn read(server: &Server) -> Result<Groups, Failed> {
+    pub(super) fn read(server: &Server) -> Result<Groups, Failed> {
         let text = Client::connect(server.admin)?.get("/metrics")?;
         let text = String::from_utf8_lossy(&text);
         let value = |name: &str| {
@@ -135,7 +135,7 @@ impl Groups {
         }
     }
 
-    fn mean_since(&self, before: &Groups) -> f64 {
+    pub(super) fn mean_since(&self, before: &Groups) -> f64 {
         (self.entries - before.entries) / (self.groups - before.groups).max(1.0)
     }
 }

@@ -32,6 +32,7 @@ pub(crate) enum BenchArea {
     Ledger,
     Trust,
     Ca,
+    Notary,
 }
 
 /// Show the main job from beginning to end, on a service of its own, and stop.

@@ -25,7 +25,7 @@ fn measure(args: &cli::Bench, json: bool) -> Result<(), Failed> {
     let machine = Machine::read();
     let mut flushes = vec![bench::flush_micros(place.path())?];
     let mut figures = Vec::new();
-    for area in [BenchArea::Tsa, BenchArea::Ledger, BenchArea::Trust, BenchArea::Ca] {
+    for area in [BenchArea::Tsa, BenchArea::Ledger, BenchArea::Trust, BenchArea::Ca, BenchArea::Notary] {
         if args.area.is_some_and(|only| only != area) {
             continue;
         }
@@ -40,6 +40,7 @@ fn measure(args: &cli::Bench, json: bool) -> Result<(), Failed> {
             BenchArea::Ca => {
                 with_progress(json, "measuring certificates", |progress| bench::ca(&place, args.revoked, progress))?
             }
+            BenchArea::Notary => with_progress(json, "measuring acts", |progress| bench::notary(&place, progress))?,
         });
         flushes.push(bench::flush_micros(place.path())?);
     }
