@@ -20,6 +20,7 @@ mod keep;
 pub(crate) mod line;
 mod record;
 mod search;
+mod turn;
 
 use std::collections::BTreeSet;
 use std::sync::Arc;

@@ -83,6 +83,7 @@ fn verify(bench: &Bench, Sample { asked, answer }: &Sample) -> Result<(), Failed
         request: Some(asked),
         dvc: None,
         signatures: &[],
+        personal: None,
         proof: Some(&bench.proof(&act)?),
     };
     let report = verify_act(&evidence, &bench.trust);
