@@ -14,7 +14,7 @@ use semper_ledger::sequencer::{Commit, Draft, RoleRow};
 use semper_ttp::{
     b64u::B64u,
     digest::Digest,
-    evidence::{Kind, NotaryKind, names},
+    evidence::{Fact, Kind, NotaryKind, OpsKind, names},
     notary::dvcs::{Asked as Question, request::build, types::Response},
     policy::person::Person as Somebody,
     statement::{Salt, act::commitment},
@@ -65,8 +65,12 @@ fn key_of(world: &World, index: u64) -> DataKeyId {
 
 /// The entries of a kind.
 fn entries(world: &World, wanted: NotaryKind) -> Vec<u64> {
-    let kinds = (0..).zip(world.kinds());
-    kinds.filter(|(_, kind)| *kind == Kind::Notary(wanted)).map(|(index, _)| index).collect()
+    let reader = world.service.reader();
+    let is_it = |index: &u64| {
+        let fact = Fact::decode(&reader.fact(*index).unwrap().unwrap());
+        fact.is_ok_and(|fact| fact.kind == Kind::Notary(wanted))
+    };
+    (0..reader.size()).filter(is_it).collect()
 }
 
 #[tokio::test]
@@ -282,7 +286,8 @@ async fn a_deposit_is_certified_and_kept() {
     let dvc = deposit(&party.login).await;
     let said = information(&dvc);
     assert_eq!(said.imprint.digest, Digest::of(CONTRACT).0);
-    assert_eq!(world.kinds()[size as usize..], [NotaryKind::Cpd, NotaryKind::ActDocument].map(Kind::Notary));
+    let due = [Kind::Ops(OpsKind::KeyFirstUse), Kind::Notary(NotaryKind::Cpd), Kind::Notary(NotaryKind::ActDocument)];
+    assert_eq!(world.kinds()[size as usize..], due);
     let (_, own) = world.get(&party.login, "/v1/notary/acts").await;
     let act = &own["acts"][0];
     assert_eq!((&act["kind"], own["acts"].as_array().unwrap().len()), (&json!("cpd"), 1));
