@@ -44,8 +44,6 @@ const IN_FLIGHT: usize = 1_024;
 const CONNECTIONS: u32 = 64;
 const WARM_UP: Duration = Duration::from_secs(1);
 const MEASURED: Duration = Duration::from_secs(4);
-/// Seconds that `openssl speed` is given, each time.
-const SPEED_SECONDS: u32 = 3;
 
 /// Everything of the area; `revoked` certificates in the large part.
 ///
@@ -182,18 +180,14 @@ fn issued(data: &Path, progress: &Progress) -> Result<Figure, Failed> {
     let before = service.reader().size();
     let rounds = rounds(
         &mut (),
-        |()| {
-            progress.add(1);
-            Ok(signing::p256_signs_per_second(SPEED_SECONDS)?.unwrap_or(f64::NAN))
-        },
+        |()| signing::limit(progress),
         |()| {
             progress.add(1);
             issue_for(MEASURED, &service, &requests, &subject)
         },
     )?;
     let entries = service.reader().size() - before;
-    let limit_is = format!("openssl speed -multi {} ecdsap256, signs/s", signing::PROCESSES);
-    Ok(Figure::beside(AREA, "certificates issued", "/s", &rounds, Goal::TimesLimitAtLeast(0.12)).against(limit_is).under(
+    Ok(signing::figure(AREA, "certificates issued", &rounds, Goal::TimesLimitAtLeast(0.12)).under(
         format!(
             "in this process, {} threads, {IN_FLIGHT} waiting for their commit at most; each request's signature verified, \
              certificate linted, signed with P-256, synced and anchored; {entries} entries written; at least 4,000/s is asked, too",
@@ -275,10 +269,7 @@ fn answered(data: &Path, progress: &Progress) -> Result<[Figure; 2], Failed> {
     let post = load::post(&id);
     let signed = rounds(
         &mut (),
-        |()| {
-            progress.add(1);
-            Ok(signing::p256_signs_per_second(SPEED_SECONDS)?.unwrap_or(f64::NAN))
-        },
+        |()| signing::limit(progress),
         |()| {
             progress.add(1);
             run(server.http, &post)
@@ -294,8 +285,7 @@ fn answered(data: &Path, progress: &Progress) -> Result<[Figure; 2], Failed> {
     let cached = Figure::beside(AREA, "OCSP by GET, cached", "/s", &cached, Goal::TimesLimitAtLeast(0.7))
         .against("a bare axum handler that returns as many octets, on the same server loop and as many threads")
         .under(conditions.clone());
-    let signed = Figure::beside(AREA, "OCSP by POST with a nonce", "/s", &signed, Goal::TimesLimitAtLeast(0.35))
-        .against(format!("openssl speed -multi {} ecdsap256, signs/s", signing::PROCESSES))
+    let signed = signing::figure(AREA, "OCSP by POST with a nonce", &signed, Goal::TimesLimitAtLeast(0.35))
         .under(format!("{conditions}; a nonce of 32 octets, another in each request"));
     Ok([cached, signed])
 }

@@ -2,7 +2,10 @@
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
+use std::ops::Range;
 use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncReadExt as _};
 
 use super::Failed;
 
@@ -18,6 +21,31 @@ pub(crate) struct Answer<'a> {
 /// # Errors
 /// Not an answer with a length.
 pub(crate) fn parse(buffer: &[u8]) -> Result<Option<Answer<'_>>, &'static str> {
+    Ok(find(buffer)?.map(|(status, body)| Answer { status, body: &buffer[body] }))
+}
+
+/// The next answer of a connection, into a buffer that answers fit in.
+///
+/// # Errors
+/// None, one that is longer, or not one with a length.
+pub(crate) async fn read<'b>(
+    stream: &mut (impl AsyncRead + Unpin),
+    buffer: &'b mut [u8],
+) -> Result<Answer<'b>, Failed> {
+    let mut length = 0;
+    loop {
+        match stream.read(&mut buffer[length..]).await? {
+            0 => return Err(Failed("the server closed a connection, or its answer is too long".to_owned())),
+            read => length += read,
+        }
+        if let Some((status, body)) = find(&buffer[..length]).map_err(|why| Failed(why.to_owned()))? {
+            return Ok(Answer { status, body: &buffer[body] });
+        }
+    }
+}
+
+/// The status of an answer, and where its body is.
+fn find(buffer: &[u8]) -> Result<Option<(u16, Range<usize>)>, &'static str> {
     let Some(end) = buffer.windows(4).position(|window| window == b"\r\n\r\n") else { return Ok(None) };
     let head = std::str::from_utf8(&buffer[..end]).map_err(|_| "the head of an answer is not text")?;
     let mut lines = head.split("\r\n");
@@ -29,7 +57,8 @@ pub(crate) fn parse(buffer: &[u8]) -> Result<Option<Answer<'_>>, &'static str> {
     });
     let start = end + 4;
     let length = length.ok_or("an answer states no length")?;
-    Ok(buffer.get(start..start + length).map(|body| Answer { status, body }))
+    let body = start..start + length;
+    Ok(buffer.get(body.clone()).map(|_| (status, body)))
 }
 
 /// One connection, one request at a time.

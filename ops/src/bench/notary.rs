@@ -12,7 +12,7 @@ use std::net::SocketAddr;
 use semper_api::tls::{ClientIdentity, ClientTrust, RawConnector};
 use semper_ttp::asn1::pem;
 use semper_ttp::digest::Digest;
-use semper_ttp::verify::Trust;
+use semper_ttp::verify::{Trust, Verdict};
 
 use self::load::{CONNECTIONS, Load, MEASURED, Sample, WARM_UP};
 use self::template::Template;
@@ -24,8 +24,6 @@ use super::{Failed, Figure, Goal, Place, machine, signing};
 use crate::progress::Progress;
 
 const AREA: &str = "notary";
-/// Seconds that `openssl speed` is given, each time.
-const SPEED_SECONDS: u32 = 3;
 
 /// Everything of the area.
 ///
@@ -91,36 +89,34 @@ impl Bench {
         let (mut p50_millis, mut p99_millis) = (Vec::new(), Vec::new());
         let (mut server_millis, mut own_millis) = (Vec::new(), Vec::new());
         let (mut run, mut verified) = (asked.series << 8, 0);
-        // Without an `openssl` the rates are NaN, and neither limit nor verdict is shown.
-        let limit = |(): &mut ()| {
-            let rate = signing::p256_signs_per_second(SPEED_SECONDS)?;
-            progress.add(1);
-            Ok(rate.unwrap_or(f64::NAN))
-        };
-        let rounds = rounds(&mut (), limit, |()| {
-            run += 1;
-            let load = Load {
-                address: self.https,
-                server: self.server.pid(),
-                connector: &connector,
-                template: (asked.template)(self.https)?,
-                is_good: asked.is_good,
-                run,
-            };
-            let mut outcome = load.run()?;
-            for (share, list) in [(0.5, &mut p50_millis), (0.99, &mut p99_millis)] {
-                list.push(quantile(&mut outcome.latencies_micros, share) as f64 / 1000.0);
-            }
-            for (seconds, list) in [(outcome.server_cpu, &mut server_millis), (outcome.own_cpu, &mut own_millis)] {
-                list.push(seconds * 1000.0 / outcome.answers as f64);
-            }
-            for sample in &outcome.samples {
-                (asked.verify)(self, sample)?;
-                verified += 1;
-            }
-            progress.add(1);
-            Ok(outcome.answers as f64 / outcome.seconds)
-        })?;
+        let rounds = rounds(
+            &mut (),
+            |()| signing::limit(progress),
+            |()| {
+                run += 1;
+                let load = Load {
+                    address: self.https,
+                    server: self.server.pid(),
+                    connector: &connector,
+                    template: (asked.template)(self.https)?,
+                    is_good: asked.is_good,
+                    run,
+                };
+                let mut outcome = load.run()?;
+                for (share, list) in [(0.5, &mut p50_millis), (0.99, &mut p99_millis)] {
+                    list.push(quantile(&mut outcome.latencies_micros, share) as f64 / 1000.0);
+                }
+                for (seconds, list) in [(outcome.server_cpu, &mut server_millis), (outcome.own_cpu, &mut own_millis)] {
+                    list.push(seconds * 1000.0 / outcome.answers as f64);
+                }
+                for sample in &outcome.samples {
+                    (asked.verify)(self, sample)?;
+                    verified += 1;
+                }
+                progress.add(1);
+                Ok(outcome.answers as f64 / outcome.seconds)
+            },
+        )?;
         let group = Groups::read(&self.server)?.mean_since(&before);
         let median = |list: &[f64]| Spread::of(list).median;
         let conditions = format!(
@@ -137,19 +133,20 @@ impl Bench {
             median(&server_millis),
             median(&own_millis),
         );
-        let limit_is = format!("openssl speed -multi {} ecdsap256, signs/s", signing::PROCESSES);
-        let figure = if rounds.limit.median.is_nan() {
-            Figure::alone(AREA, name, "/s", rounds.value, goal)
-                .against(format!("{limit_is} (there is no openssl here)"))
-        } else {
-            Figure::beside(AREA, name, "/s", &rounds, goal).against(limit_is)
-        };
-        Ok(figure.under(conditions))
+        Ok(signing::figure(AREA, name, &rounds, goal).under(conditions))
     }
 
     /// The receipt of what has this SHA-256.
     fn proof(&self, bytes: &[u8]) -> Result<Vec<u8>, Failed> {
         let digest = Digest::of(bytes);
         Client::connect(self.server.http)?.get(&format!("/ledger/proof/inclusion?digest={digest}"))
+    }
+}
+
+/// Fails with the report of `what` does not verify.
+fn verified(what: &str, verdict: Verdict, report: impl FnOnce() -> String) -> Result<(), Failed> {
+    match verdict {
+        Verdict::Verified => Ok(()),
+        Verdict::Refuted | Verdict::Undecided => Err(Failed(format!("{what} does not verify: {}", report()))),
     }
 }

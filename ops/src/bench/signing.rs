@@ -1,18 +1,40 @@
-//! Raw signing, as `openssl speed` measures it: the limit of tokens.
+//! Raw signing, as `openssl speed` measures it: the limit of whatever is signed.
 
 use std::process::Command;
 
-use super::Failed;
+use super::sample::Rounds;
+use super::{Failed, Figure, Goal};
+use crate::progress::Progress;
 
 /// Processes that sign at once.
 pub(crate) const PROCESSES: u32 = 2;
 
-/// P-256 signatures a second, of [`PROCESSES`] processes for `seconds`; `None` where there is no `openssl`.
+/// For how long, each time.
+const SECONDS: u32 = 3;
+
+/// P-256 signatures a second as the limit of one round. Without an `openssl` it is NaN, and [`figure`] shows neither limit nor verdict.
 ///
 /// # Errors
-/// What it prints does not read.
-pub(crate) fn p256_signs_per_second(seconds: u32) -> Result<Option<f64>, Failed> {
-    let (multi, seconds) = (PROCESSES.to_string(), seconds.to_string());
+/// What `openssl` prints does not read.
+pub(crate) fn limit(progress: &Progress) -> Result<f64, Failed> {
+    let rate = p256_signs_per_second()?;
+    progress.add(1);
+    Ok(rate.unwrap_or(f64::NAN))
+}
+
+/// A rate beside that limit.
+pub(crate) fn figure(area: &'static str, name: impl Into<String>, rounds: &Rounds, goal: Goal) -> Figure {
+    let limit_is = format!("openssl speed -multi {PROCESSES} ecdsap256, signs/s");
+    if rounds.limit.median.is_nan() {
+        Figure::alone(area, name, "/s", rounds.value, goal).against(format!("{limit_is} (there is no openssl here)"))
+    } else {
+        Figure::beside(area, name, "/s", rounds, goal).against(limit_is)
+    }
+}
+
+/// P-256 signatures a second, of [`PROCESSES`] processes; `None` where there is no `openssl`.
+fn p256_signs_per_second() -> Result<Option<f64>, Failed> {
+    let (multi, seconds) = (PROCESSES.to_string(), SECONDS.to_string());
     let output = Command::new("openssl").args(["speed", "-multi", &multi, "-seconds", &seconds, "ecdsap256"]).output();
     match output {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => Ok(None),

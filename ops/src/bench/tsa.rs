@@ -20,8 +20,6 @@ const AREA: &str = "tsa";
 const CONNECTIONS: u32 = 64;
 const WARM_UP: Duration = Duration::from_secs(1);
 const MEASURED: Duration = Duration::from_secs(5);
-/// Seconds that the limit is measured for, each time.
-const SPEED_SECONDS: u32 = 3;
 
 /// Tokens a second, and how long one takes.
 ///
@@ -50,23 +48,22 @@ fn tokens(
     let before = Groups::read(server)?;
     let (mut p99_millis, mut p50_millis, mut verified) = (Vec::new(), Vec::new(), 0);
     let mut run = series << 8;
-    // Without an `openssl` the rates are NaN, and neither limit nor verdict is shown.
-    let limit = |(): &mut ()| {
-        let rate = signing::p256_signs_per_second(SPEED_SECONDS)?;
-        progress.add(1);
-        Ok(rate.unwrap_or(f64::NAN))
-    };
-    let rounds = rounds(&mut (), limit, |()| {
-        run += 1;
-        let (address, warm_up, measured) = (server.http, WARM_UP, MEASURED);
-        let mut outcome = tsa_load::run(Load { address, connections: CONNECTIONS, cert_req, warm_up, measured, run })?;
-        for (share, list) in [(0.5, &mut p50_millis), (0.99, &mut p99_millis)] {
-            list.push(quantile(&mut outcome.latencies_micros, share) as f64 / 1000.0);
-        }
-        verified += verify(server, &outcome.samples, &trust)?;
-        progress.add(1);
-        Ok(outcome.tokens as f64 / outcome.seconds)
-    })?;
+    let rounds = rounds(
+        &mut (),
+        |()| signing::limit(progress),
+        |()| {
+            run += 1;
+            let (address, warm_up, measured) = (server.http, WARM_UP, MEASURED);
+            let mut outcome =
+                tsa_load::run(Load { address, connections: CONNECTIONS, cert_req, warm_up, measured, run })?;
+            for (share, list) in [(0.5, &mut p50_millis), (0.99, &mut p99_millis)] {
+                list.push(quantile(&mut outcome.latencies_micros, share) as f64 / 1000.0);
+            }
+            verified += verify(server, &outcome.samples, &trust)?;
+            progress.add(1);
+            Ok(outcome.tokens as f64 / outcome.seconds)
+        },
+    )?;
     let after = Groups::read(server)?;
     let certificates = if cert_req { "with certificates" } else { "without certificates" };
     let conditions = format!(
@@ -77,14 +74,8 @@ fn tokens(
         WARM_UP.as_secs(),
         after.mean_since(&before),
     );
-    let limit_is = format!("openssl speed -multi {} ecdsap256, signs/s", signing::PROCESSES);
     let goal = Goal::TimesLimitAtLeast(0.35);
-    let name = format!("tokens over HTTP, P-256, {certificates}");
-    let rate = if rounds.limit.median.is_nan() {
-        Figure::alone(AREA, name, "/s", rounds.value, goal).against(format!("{limit_is} (there is no openssl here)"))
-    } else {
-        Figure::beside(AREA, name, "/s", &rounds, goal).against(limit_is)
-    };
+    let rate = signing::figure(AREA, format!("tokens over HTTP, P-256, {certificates}"), &rounds, goal);
     let p99 = Spread::of(&p99_millis);
     let p99 = Figure::alone(AREA, format!("time of a token, {certificates}, p99"), "ms", p99, Goal::AtMost(50.0));
     let p50 = format!("p50 {:.2} ms; the load of the row above", Spread::of(&p50_millis).median);

@@ -8,12 +8,12 @@ use std::time::{Duration, Instant};
 
 use semper_ttp::digest::ImprintAlgorithm;
 use semper_ttp::timestamp::request::{Imprint, Request};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
 use super::Failed;
-use super::http;
+use super::http::{self, Answer};
 
 /// Of every so many answers one is kept.
 const SAMPLE_EVERY: u64 = 500;
@@ -93,19 +93,10 @@ async fn ask(load: Load, connection: u16, start: Instant, end: Instant) -> Resul
         let (digest, nonce) = template.set(number);
         let sent = Instant::now();
         stream.write_all(&template.bytes).await?;
-        let mut length = 0;
-        let response = loop {
-            match stream.read(&mut buffer[length..]).await? {
-                0 => return Err(Failed("the server closed a connection, or its answer is too long".to_owned())),
-                read => length += read,
-            }
-            if let Some(answer) = http::parse(&buffer[..length]).map_err(|why| Failed(why.to_owned()))? {
-                if answer.status != 200 || !is_granted(answer.body) {
-                    return Err(Failed(format!("not a token: status {}, {}", answer.status, hex::encode(answer.body))));
-                }
-                break answer.body;
-            }
-        };
+        let Answer { status, body: response } = http::read(&mut stream, &mut buffer).await?;
+        if status != 200 || !is_granted(response) {
+            return Err(Failed(format!("not a token: status {status}, {}", hex::encode(response))));
+        }
         let arrived = Instant::now();
         if arrived >= end {
             return Ok(outcome);

@@ -11,7 +11,7 @@ use semper_api::router;
 use semper_api::server::{self, Limits, Served};
 use semper_ttp::asn1::der;
 use semper_ttp::ca::ocsp::CertId;
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 use tokio::task::JoinSet;
@@ -88,18 +88,7 @@ pub(super) fn body_of(address: SocketAddr, request: &Request) -> Result<Vec<u8>,
 }
 
 async fn read<'b>(stream: &mut TcpStream, buffer: &'b mut [u8], request: &Request) -> Result<&'b [u8], Failed> {
-    let mut length = 0;
-    loop {
-        match stream.read(&mut buffer[length..]).await? {
-            0 => return Err(Failed("the server closed a connection, or its answer is too long".to_owned())),
-            read => length += read,
-        }
-        if http::parse(&buffer[..length]).map_err(|why| Failed(why.to_owned()))?.is_some() {
-            break;
-        }
-    }
-    let answer = http::parse(&buffer[..length]).ok().flatten();
-    let answer = answer.ok_or_else(|| Failed("an answer does not read twice".to_owned()))?;
+    let answer = http::read(stream, buffer).await?;
     // OCSPResponse: SEQUENCE, a length of two octets, ENUMERATED successful (0).
     let is_good = answer.status == 200 && (!request.is_ocsp || answer.body.get(4..7) == Some(&[0x0A, 1, 0][..]));
     if is_good {

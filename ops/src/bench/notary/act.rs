@@ -9,13 +9,12 @@ use semper_ttp::notary::ActType;
 use semper_ttp::notary::request::{ActRequest, RequestedDocument, Tag, Version};
 use semper_ttp::statement::Salt;
 use semper_ttp::statement::act::DocumentRole;
-use semper_ttp::verify::Verdict;
 use semper_ttp::verify::act::{ActEvidence, ShownDocument, verify_act};
 use semper_ttp::x509::Certificate;
 use serde_json::Value;
 
 use super::template::MARK;
-use super::{Answer, Asked, Bench, Failed, Sample, Template};
+use super::{Answer, Asked, Bench, Failed, Sample, Template, verified};
 
 pub(super) const ASKED: Asked = Asked {
     template,
@@ -87,10 +86,7 @@ fn verify(bench: &Bench, Sample { asked, answer }: &Sample) -> Result<(), Failed
         proof: Some(&bench.proof(&act)?),
     };
     let report = verify_act(&evidence, &bench.trust);
-    match report.verdict {
-        Verdict::Verified => Ok(()),
-        _ => Err(Failed(format!("an act does not verify: {}", report.to_json()))),
-    }
+    verified("an act", report.verdict, || report.to_json())
 }
 
 #[cfg(test)]

@@ -7,11 +7,11 @@ use semper_ttp::cms::SIGNED_DATA;
 use semper_ttp::digest::ImprintAlgorithm;
 use semper_ttp::notary::dvcs::request::build;
 use semper_ttp::notary::dvcs::{self, Accepted};
+use semper_ttp::verify::Document;
 use semper_ttp::verify::dvc::{DvcEvidence, verify_dvc};
-use semper_ttp::verify::{Document, Verdict};
 
 use super::template::MARK;
-use super::{Answer, Asked, Bench, Failed, Sample, Template};
+use super::{Answer, Asked, Bench, Failed, Sample, Template, verified};
 
 pub(super) const ASKED: Asked = Asked {
     template,
@@ -54,10 +54,7 @@ fn verify(bench: &Bench, Sample { asked, answer }: &Sample) -> Result<(), Failed
         proof: Some(&bench.proof(answer)?),
     };
     let report = verify_dvc(&evidence, &bench.trust);
-    match report.verdict {
-        Verdict::Verified => Ok(()),
-        _ => Err(Failed(format!("a data validation certificate does not verify: {}", report.to_json()))),
-    }
+    verified("a data validation certificate", report.verdict, || report.to_json())
 }
 
 #[cfg(test)]

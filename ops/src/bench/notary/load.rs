@@ -7,7 +7,7 @@ use std::net::SocketAddr;
 use std::time::{Duration, Instant};
 
 use semper_api::tls::{RawConnector, TlsStream};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::AsyncWriteExt as _;
 use tokio::net::TcpStream;
 use tokio::task::JoinSet;
 
@@ -115,16 +115,7 @@ async fn ask(
     for number in first.. {
         let sent = Instant::now();
         stream.write_all(template.numbered(number)).await?;
-        let mut length = 0;
-        let answer = loop {
-            match stream.read(&mut buffer[length..]).await? {
-                0 => return Err(Failed("the server closed a connection, or its answer is too long".to_owned())),
-                read => length += read,
-            }
-            if let Some(answer) = http::parse(&buffer[..length]).map_err(|why| Failed(why.to_owned()))? {
-                break answer;
-            }
-        };
+        let answer = http::read(&mut stream, &mut buffer).await?;
         if !is_good(&answer) {
             let body = String::from_utf8_lossy(answer.body);
             return Err(Failed(format!("not what was asked for: status {}, {body}", answer.status)));
