@@ -17,7 +17,7 @@ use rustix::process::{Pid, Signal, WaitId, WaitIdOptions, kill_process, waitid};
 use tokio::runtime::Runtime;
 use tokio::signal::unix::{SignalKind, signal};
 
-use super::quoted;
+use super::{Teller, quoted};
 
 /// A server that has not said `listening` after so long never will. Far above what the slowest disk needs.
 const READY_SECS: u64 = 120;
@@ -162,11 +162,26 @@ impl House {
     ///
     /// # Errors
     /// Another end, or [`Trouble::Io`].
-    pub(super) fn stranger(&self, program: &str, args: &[&OsStr], code: i32) -> Result<Option<Said>, Trouble> {
+    fn stranger(&self, program: &str, args: &[&OsStr], code: i32) -> Result<Option<Said>, Trouble> {
         match self.run(program.as_ref(), program, args, code) {
             Err(Trouble::Io { error, .. }) if error.kind() == io::ErrorKind::NotFound => Ok(None),
             other => other.map(Some),
         }
+    }
+
+    /// Shows and runs `openssl`, which must find all as it should be; tells where there is none.
+    ///
+    /// # Errors
+    /// As [`House::stranger`].
+    pub(super) fn openssl(&self, teller: &mut Teller, args: &[impl AsRef<OsStr>]) -> Result<Option<Said>, Trouble> {
+        let args: Vec<_> = args.iter().map(AsRef::as_ref).collect();
+        let line: Vec<_> = args.iter().map(|arg| quoted(&arg.to_string_lossy())).collect();
+        teller.command(format!("openssl {}", line.join(" ")));
+        let said = self.stranger("openssl", &args, 0)?;
+        if said.is_none() {
+            teller.result("NOT DONE: there is no openssl command on this machine".to_owned());
+        }
+        Ok(said)
     }
 
     fn run(&self, program: &OsStr, shown: &str, args: &[&OsStr], code: i32) -> Result<Said, Trouble> {

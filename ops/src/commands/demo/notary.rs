@@ -187,13 +187,7 @@ impl<'a> Notary<'a> {
 
     fn stranger(&self, teller: &mut Teller, title: &str, args: &[&str], due: &str) -> Result<(), Trouble> {
         teller.step(title);
-        let line: Vec<_> = args.iter().map(|arg| super::quoted(arg)).collect();
-        teller.command(format!("openssl {}", line.join(" ")));
-        let args: Vec<_> = args.iter().map(OsStr::new).collect();
-        let Some(said) = self.house.stranger("openssl", &args, 0)? else {
-            teller.result("NOT DONE: there is no openssl command on this machine".to_owned());
-            return Ok(());
-        };
+        let Some(said) = self.house.openssl(teller, args)? else { return Ok(()) };
         if ![said.out, said.err].concat().contains(due) {
             return Err(Trouble::Wrong(format!("openssl did not say: {due}")));
         }

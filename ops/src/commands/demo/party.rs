@@ -88,13 +88,7 @@ impl<'a> Party<'a> {
         let url = format!("{}/ocsp", server.url);
         let root = format!("{TRUST}/root.pem");
         let args = ["ocsp", "-issuer", "data/certs/ca-party.cer", "-cert", CERTIFICATE, "-CAfile", &root, "-url", &url];
-        let line: Vec<_> = args.iter().map(|arg| super::quoted(arg)).collect();
-        teller.command(format!("openssl {}", line.join(" ")));
-        let args: Vec<_> = args.iter().map(OsStr::new).collect();
-        let Some(said) = self.house.stranger("openssl", &args, 0)? else {
-            teller.result("NOT DONE: there is no openssl command on this machine".to_owned());
-            return Ok(());
-        };
+        let Some(said) = self.house.openssl(teller, &args)? else { return Ok(()) };
         let both = [said.out, said.err].concat();
         let status = format!("{CERTIFICATE}: {due}");
         if !both.contains("Response verify OK") || !both.contains(&status) {
