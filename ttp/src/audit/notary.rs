@@ -18,7 +18,7 @@ use crate::policy::person::Officer;
 use crate::policy::roles::TrustedRole;
 use crate::role::{Role, Snapshot};
 use crate::statement::Jws;
-use crate::statement::act::{ActDocument, ActRecorded};
+use crate::statement::act::ActRecorded;
 use crate::time::Timestamp;
 use crate::timestamp::ClockVerdict;
 use crate::vault::key_of;
@@ -56,7 +56,10 @@ impl Auditor {
         match stated {
             JournalFact::Recorded(recorded) => match given.artefact() {
                 Ok(bytes) => {
-                    let read = judge_record(bytes, &recorded);
+                    let read = read_record(bytes).and_then(|record| {
+                        self.journal.documents_are(recorded.id, &record);
+                        judge_record(&record, &recorded)
+                    });
                     if let Err(fault) = read {
                         case.differs(format!("its record is not what was decided: {fault}"));
                     }
@@ -217,10 +220,7 @@ impl AuditedJournal {
                 self.request = request(id, at, Some(*requester), documents);
             }
             JournalFact::Recorded(recorded) if !self.snapshot.state.open.contains_key(&recorded.id) => {
-                let record = artefact.and_then(|bytes| Jws::parse(bytes).ok()?.payload_as::<ActRecorded>().ok());
-                let of_one = |one: &ActDocument| (one.sha256.into(), one.size);
-                let all = record.map(|record| record.body.documents.iter().map(of_one).collect());
-                let documents = all.map_or(Documents::First(recorded.subject), Documents::All);
+                let documents = Documents::First(recorded.subject);
                 self.request = request(&recorded.id, &recorded.at, Some(recorded.requester), documents);
             }
             JournalFact::Kept { id, at, place, document, size } => {
@@ -247,6 +247,14 @@ impl AuditedJournal {
             JournalFact::Recorded(_) | JournalFact::Signed { .. } | JournalFact::Assigned { .. } => self.request = None,
         }
         None
+    }
+
+    /// Of an act that was certified at once the record tells which documents it has.
+    fn documents_are(&mut self, act: ActId, record: &ActRecorded) {
+        if let Some(request) = self.request.as_mut().filter(|request| request.id == act) {
+            request.documents =
+                Documents::All(record.documents.iter().map(|one| (one.sha256.into(), one.size)).collect());
+        }
     }
 }
 
@@ -356,10 +364,13 @@ fn certificate_of_dvc(bytes: &[u8]) -> Option<Digest> {
     certificates.into_iter().find(|one| signer.sid.names(one)).map(|one| one.digest())
 }
 
-/// The record says what its fact does; gives the certificate that it says to be signed by.
-fn judge_record(bytes: &[u8], fact: &RecordedAct) -> Result<Digest, &'static str> {
+fn read_record(bytes: &[u8]) -> Result<ActRecorded, &'static str> {
     let jws = Jws::parse(bytes).map_err(|_| "it is no statement")?;
-    let record = jws.payload_as::<ActRecorded>().map_err(|_| "it is no record of an act")?.body;
+    Ok(jws.payload_as::<ActRecorded>().map_err(|_| "it is no record of an act")?.body)
+}
+
+/// The record says what its fact does; gives the certificate that it says to be signed by.
+fn judge_record(record: &ActRecorded, fact: &RecordedAct) -> Result<Digest, &'static str> {
     let not_checked = crate::notary::OfficerCheck::ALL
         .iter()
         .copied()
