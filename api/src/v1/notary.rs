@@ -211,12 +211,16 @@ fn not_kept() -> Problem {
 
 fn opened(kept: Option<Opened>, media_type: &'static str) -> Result<Response, Problem> {
     // Whatever holds the octets until they are sent holds their room.
-    let content = Bytes::from_owner(kept.ok_or_else(not_kept)?);
+    Ok(octets(media_type, Bytes::from_owner(kept.ok_or_else(not_kept)?)))
+}
+
+/// What nobody stores on the way.
+fn octets(media_type: &'static str, body: impl IntoResponse) -> Response {
     let headers = [
         (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
         (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
     ];
-    Ok((headers, content).into_response())
+    (headers, body).into_response()
 }
 
 /// `GET /v1/notary/acts/{id}/dvc`: the data validation certificate, as it was released.
@@ -393,11 +397,7 @@ fn now(app: &App, act: ActId, principal: &Principal, by: &Officer) -> Result<Res
 fn document(app: &App, index: u64, media_type: &'static str) -> Result<Response, Problem> {
     let artefact = app.service.artefact_of(index).map_err(|fault| Problem::fault(&fault))?;
     let bytes = artefact.ok_or_else(|| Problem::new(Code::RegistrationErased, "the record was erased"))?;
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static(media_type)),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    Ok((headers, bytes).into_response())
+    Ok(octets(media_type, bytes))
 }
 
 /// An act as it stands now, with what may be done and who is waited for.

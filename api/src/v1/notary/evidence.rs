@@ -4,15 +4,14 @@
 use std::sync::Arc;
 
 use axum::extract::{Path, State};
-use axum::response::{IntoResponse, Response};
-use http::{HeaderValue, header};
+use axum::response::Response;
 use semper_ttp::asn1::pem;
 use semper_ttp::id::ActId;
 use semper_ttp::notary::JournalFact;
 
 use super::super::principal::Principal;
 use super::super::problem::{Code, Problem};
-use super::{document, visible};
+use super::{document, octets, visible};
 use crate::router::App;
 
 /// `GET /v1/notary/acts/{id}/certificates`: the notary's and its issuer's, then those of the signers; each once.
@@ -26,11 +25,7 @@ pub(in super::super) async fn certificates(
     let found = app.service.certificates_of_record(index).map_err(|fault| Problem::fault(&fault))?;
     let found = found.ok_or_else(|| Problem::new(Code::RegistrationErased, "the record was erased"))?;
     let chain: String = found.iter().map(|certificate| pem::encode("CERTIFICATE", certificate.der())).collect();
-    let headers = [
-        (header::CONTENT_TYPE, HeaderValue::from_static("application/pem-certificate-chain")),
-        (header::CACHE_CONTROL, HeaderValue::from_static("no-store")),
-    ];
-    Ok((headers, chain).into_response())
+    Ok(octets("application/pem-certificate-chain", chain))
 }
 
 /// `GET /v1/notary/acts/{id}/request`: what was asked, to the octet. Of an act that was certified at once, only whoever asked has it.
