@@ -89,8 +89,9 @@ pub fn of_certificates(asked: &[AskedTarget], report: &Report, material: &Materi
     let status = match (report.conclusion.indication, rejected) {
         (_, None) => StatusInfo::granted(),
         // What was judged passed, or nothing was.
-        (_, Some(answer)) if report.signatures.is_empty() => answer.status.clone(),
-        (Indication::TotalPassed, Some(answer)) => answer.status.clone(),
+        (indication, Some(answer)) if indication == Indication::TotalPassed || report.signatures.is_empty() => {
+            answer.status.clone()
+        }
         (_, Some(_)) => status(&report.conclusion),
     };
     Finding::Certificates { status, answers }
