@@ -41,16 +41,10 @@ pub struct Sealed {
 }
 
 impl Sealed {
-    /// The same, where the artefact is needed besides.
-    #[must_use]
-    pub fn key_row(&self, draft: usize) -> RoleRow {
-        RoleRow::Key { draft, id: self.key.0, wrapped: self.wrapped.clone() }
-    }
-
     /// The key's row, for the commit in which `artefact` is that of the fact `draft`.
     #[must_use]
-    pub fn row(self, draft: usize) -> RoleRow {
-        RoleRow::Key { draft, id: self.key.0, wrapped: self.wrapped }
+    pub fn row(&self, draft: usize) -> RoleRow {
+        RoleRow::Key { draft, id: self.key.0, wrapped: self.wrapped.clone() }
     }
 }
 

@@ -15,8 +15,8 @@ use semper_ttp::{
     evidence::{Recorded, names},
     id::ActId,
     notary::{
-        Approve, Clocked, Journal, JournalEffect, JournalEvent, JournalFact, JournalState, KeepPersonal, NotaryRefusal,
-        Refuse, Take, dvc_serial,
+        Clocked, Journal, JournalEffect, JournalEvent, JournalFact, JournalState, KeepPersonal, NotaryRefusal,
+        dvc_serial,
         dvcs::{self, DvcContent, Grant},
     },
     policy::person::Person,
@@ -97,30 +97,13 @@ impl Service {
         let mut after = before.clone();
         let mut decided = Vec::new();
         for mut asked in asked {
-            let event = self.with_standing(mem::replace(&mut asked.job.event, NOTHING));
-            let event = match event {
-                Ok(event) => event,
-                Err(fault) => {
-                    let _ = asked.answer.send(Err(fault));
-                    continue;
-                }
-            };
-            asked.job.event = event;
-            // Before it is decided, so that what cannot be sealed takes no number.
-            let personal = match self.seal_personal(&asked.job) {
-                Ok(personal) => personal,
-                Err(fault) => {
-                    let _ = asked.answer.send(Err(fault));
-                    continue;
-                }
-            };
-            match decide_all(&after.state, &asked.job, clock, now) {
-                Ok((facts, effects, events)) => {
+            match self.decide(&after.state, &mut asked.job, clock, now) {
+                Ok(((facts, effects, events), personal)) => {
                     facts.iter().for_each(|fact| Journal::apply(&mut after.state, fact));
                     after.next_seq += facts.len() as u64;
                     decided.push(Decided { asked, facts, effects, events, personal });
                 }
-                Err(refusal) => drop(asked.answer.send(Err(refusal.into()))),
+                Err(fault) => drop(asked.answer.send(Err(fault))), // the client may be gone
             }
         }
         let keys = self.notary.as_ref().map(|notary| TurnKeys::from(&notary.desks)).unwrap_or_default();
@@ -208,23 +191,31 @@ impl Service {
         Ok(Entered { index, facts: Vec::new(), artefact })
     }
 
+    fn decide(
+        &self,
+        state: &JournalState,
+        job: &mut Job,
+        clock: ClockVerdict,
+        now: Timestamp,
+    ) -> Result<(AllDecided, Option<SealedPersonal>), NotaryFault> {
+        self.ask_standing(&mut job.event)?;
+        // Before it is decided, so that what cannot be sealed takes no number.
+        let personal = self.seal_personal(job)?;
+        Ok((decide_all(state, job, clock, now)?, personal))
+    }
+
     /// Whether the certificate of an officer, or of a signer, is good is asked at the turn, after its moment was read.
-    fn with_standing(&self, event: JournalEvent) -> Result<JournalEvent, NotaryFault> {
-        Ok(match event {
+    fn ask_standing(&self, event: &mut JournalEvent) -> Result<(), NotaryFault> {
+        match event {
             JournalEvent::Sign(event) if !self.is_good(&event.certificate)? => {
                 return Err(NotaryFault::Signature("the certificate of its key is not good now".to_owned()));
             }
-            JournalEvent::Take(event) => {
-                JournalEvent::Take(Take { officer_good: self.is_good(&event.officer.certificate)?, ..event })
-            }
-            JournalEvent::Approve(event) => {
-                JournalEvent::Approve(Approve { officer_good: self.is_good(&event.officer.certificate)?, ..event })
-            }
-            JournalEvent::Refuse(event) => {
-                JournalEvent::Refuse(Refuse { officer_good: self.is_good(&event.officer.certificate)?, ..event })
-            }
-            other => other,
-        })
+            JournalEvent::Take(event) => event.officer_good = self.is_good(&event.officer.certificate)?,
+            JournalEvent::Approve(event) => event.officer_good = self.is_good(&event.officer.certificate)?,
+            JournalEvent::Refuse(event) => event.officer_good = self.is_good(&event.officer.certificate)?,
+            _ => {}
+        }
+        Ok(())
     }
 
     /// The artefacts of all facts, on as many threads as there are cores if there are many.
@@ -295,7 +286,7 @@ impl Service {
                 envelope.event_digest = *event_digest;
                 let sealed = decided.sealed(fact);
                 if let Some((_, Some(sealed))) = sealed {
-                    rows.push(sealed.key_row(drafts.len()));
+                    rows.push(sealed.row(drafts.len()));
                 }
                 let artefact = sealed.map(|(artefact, _)| artefact.to_vec()).or_else(|| artefact.clone());
                 let draft = draft(&fact.clone().into_fact(&envelope), artefact);
@@ -310,10 +301,11 @@ impl Service {
 }
 
 /// What opens the commitments of a request, sealed.
-struct SealedPersonal {
-    artefact: Vec<u8>,
+enum SealedPersonal {
+    /// Under the key of the person.
+    Under(Vec<u8>),
     /// With a new key, for the first of a person.
-    with_key: Option<Sealed>,
+    New(Sealed),
 }
 
 impl Decided {
@@ -324,9 +316,10 @@ impl Decided {
                 let document = self.asked.job.documents.iter().find(|document| document.event.place == *place)?;
                 Some((&document.sealed.artefact, Some(&document.sealed)))
             }
-            JournalFact::Personal { .. } => {
-                self.personal.as_ref().map(|personal| (&personal.artefact[..], personal.with_key.as_ref()))
-            }
+            JournalFact::Personal { .. } => self.personal.as_ref().map(|personal| match personal {
+                SealedPersonal::Under(artefact) => (&artefact[..], None),
+                SealedPersonal::New(sealed) => (&sealed.artefact[..], Some(sealed)),
+            }),
             _ => None,
         }
     }
@@ -365,20 +358,11 @@ impl Service {
         let artefact = known.map(|(_, index)| self.reader().artefact(index)).transpose()?.flatten();
         // A key that was destroyed is followed by a new one.
         Ok(Some(match artefact.as_deref().and_then(key_of) {
-            Some(key) if self.has_data_key(key)? => {
-                SealedPersonal { artefact: self.seal_under(key, object, content)?, with_key: None }
-            }
-            _ => {
-                let sealed = self.seal(object, content)?;
-                SealedPersonal { artefact: sealed.artefact.clone(), with_key: Some(sealed) }
-            }
+            Some(key) if self.has_data_key(key)? => SealedPersonal::Under(self.seal_under(key, object, content)?),
+            _ => SealedPersonal::New(self.seal(object, content)?),
         }))
     }
 }
-
-/// Stands for an event while it is taken out of its job.
-const NOTHING: JournalEvent =
-    JournalEvent::Expire(semper_ttp::notary::Expire { id: ActId(semper_ttp::b64u::B64u([0; 16])) });
 
 fn refuse_all(asked: Vec<Asked>, fault: &ServiceFault) -> Result<(), Vec<Asked>> {
     tracing::error!(%fault, "a turn of the journal failed");
