@@ -102,6 +102,7 @@ async fn a_contract_is_signed_by_all_and_recorded() {
     for statement in [
         signed(&act, b"other", &buyer, &buyer.sign),
         signed(&act, CONTRACT, &buyer, &seller.sign),
+        signed(&act, CONTRACT, &buyer, &buyer.auth),
         signed(&act, CONTRACT, &seller, &seller.sign),
         signed(&other_act, CONTRACT, &buyer, &buyer.sign),
     ] {

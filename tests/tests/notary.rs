@@ -45,6 +45,10 @@ fn finds_and_exports(world: &World, deed: &str, seller: &Member) {
     let extract = world.work.path().join("extract.json").display().to_string();
     let act = json(world.officer(&["notary", "extract", "--from", "1", "--to", "3", "--out", &extract]).expect(0));
     assert_eq!(of(&act, "kind"), "journal-extract");
+    // Where it is there, nothing is certified.
+    let before = lines(&[]);
+    world.officer(&["notary", "extract", "--from", "1", "--to", "3", "--out", &extract]).expect(64);
+    assert_eq!(lines(&[]), before);
     let read: Value = serde_json::from_slice(&fs::read(&extract).expect("the extract")).expect("JSON");
     assert_eq!((read["lines"].as_array().map(Vec::len), &read["to"]), (Some(5), &3.into()));
     let record = Jws::parse(&fs::read(format!("{extract}.jws")).expect("its record")).expect("a statement");
@@ -72,6 +76,8 @@ fn parties_sign_and_an_officer_decides() {
         let with = member.p12("party-legal").display().to_string();
         json(world.member(member, &["notary", "sign", contract, file, "--with", &with]).expect(exit))
     };
+    let login = buyer.p12("party-auth").display().to_string();
+    world.member(&buyer, &["notary", "sign", contract, &deed, "--with", &login]).expect(64);
     assert!(signs(&buyer, &other, 64)["error"].as_str().is_some_and(|why| why.contains("another document")));
     assert_eq!(of(&signs(&buyer, &deed, 0), "state"), "collecting");
     assert_eq!(of(&signs(&seller, &deed, 0), "state"), "performed");

@@ -255,6 +255,13 @@ impl Certificate {
         Some(Marked { critical, value: KeyUsage::from_bits(&value)? })
     }
 
+    /// Whether its key commits to what it signs (nonRepudiation, which RFC 5280 §4.2.1.3 also calls contentCommitment), where others
+    /// only log in.
+    #[must_use]
+    pub fn commits(&self) -> bool {
+        self.key_usage().is_some_and(|usage| usage.value.has(KeyUsage::NON_REPUDIATION))
+    }
+
     /// extKeyUsage.
     #[must_use]
     pub fn extended_key_usage(&self) -> Option<Marked<ExtKeyUsageSyntax>> {

@@ -311,7 +311,7 @@ impl World {
         assert_eq!((status, &answer["state"]), (200, &"approved".into()), "{answer}");
         let certificates = certificates(&answer);
         let of = |key: &SoftKey| certificates.iter().find(|found| found.spki_der() == key.spki_der()).unwrap().clone();
-        Member { id, sign_certificate: of(&sign), login: Person::with(of(&auth)), sign }
+        Member { id, sign_certificate: of(&sign), login: Person::with(of(&auth)), sign, auth }
     }
 
     pub(crate) fn kinds(&self) -> Vec<Kind> {
@@ -323,6 +323,8 @@ impl World {
 pub(crate) struct Member {
     pub(crate) id: PartyId,
     pub(crate) sign: SoftKey,
+    /// The key of its login.
+    pub(crate) auth: SoftKey,
     pub(crate) sign_certificate: Certificate,
     pub(crate) login: Person,
 }

@@ -113,7 +113,7 @@ pub(crate) enum StampHash {
 #[cfg_attr(test, derive(Default))]
 #[command(after_help = "Example:\n  semper verify contract.pdf \
                   --token contract.pdf.tst --proof contract.pdf.tlog-proof --trust trust\n  \
-                  semper verify contract.dvc --document contract.pdf --request contract.dvcreq --trust trust\n  \
+                  semper verify contract.dvc --document contract.pdf --request contract.dvcs --trust trust\n  \
                   semper verify contract.jws --document contract.pdf --trust trust\n  \
                   semper verify contract.pdf --signatures --material ca.crl --trust trust")]
 pub(crate) struct Verify {

@@ -152,7 +152,13 @@ impl Service {
     fn require_signers(&self, signers: &[PartyId]) -> Result<(), NotaryFault> {
         for signer in signers {
             let known = self.find_party(*signer)?;
-            if known.is_none_or(|party| matches!(party.state, PartyState::Suspended(..))) {
+            let known = known.filter(|party| !matches!(party.state, PartyState::Suspended(..)));
+            let keys = known.as_ref().and_then(|party| party.state.party()).map(|party| party.keys.values());
+            let mut signs = false;
+            for bound in keys.into_iter().flatten() {
+                signs |= self.good_certificate(&bound.certificate)?.is_some_and(|(_, found)| found.commits());
+            }
+            if !signs {
                 return Err(NotaryFault::Signer(format!("{signer} is no party that can sign")));
             }
         }
@@ -202,6 +208,9 @@ impl Service {
         let bound = bound.ok_or_else(|| wrong("the key is not one of the party's"))?;
         let (_, certificate) =
             self.good_certificate(&bound)?.ok_or_else(|| wrong("the certificate of its key is not good now"))?;
+        if !certificate.commits() {
+            return Err(wrong("its key logs in, and commits to nothing that it signs: sign with another"));
+        }
         let key = Key::from_spki_der(&certificate.spki_der()).map_err(|_| wrong("its key signs no statements"))?;
         jws.verify(&key).map_err(|fault| NotaryFault::Signature(fault.to_string()))?;
         Ok(bound)

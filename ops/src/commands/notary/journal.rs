@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 use super::officer::OFFICER;
 use super::{line_of, place, post, remote, told};
 use crate::cli::{self, with_ending};
+use crate::commands::keys::require_new;
 use crate::commands::remote::{Remote, json_of, text};
 use crate::commands::running::Failed;
 use crate::commands::{atomic, hashing, say};
@@ -117,8 +118,11 @@ impl<'p> Export<'p> {
 /// A certified extract, and its record beside it.
 pub(super) fn extract(args: &cli::NotaryExtract, as_json: bool) -> Result<Exit, Failed> {
     let remote = remote(&args.of, OFFICER)?;
-    let act = post(&remote, "/v1/notary/journal/extracts", &json!({ "from": args.from, "to": args.to }))?;
     let record = with_ending(&args.out, "jws");
+    for file in [&args.out, &record] {
+        require_new(file)?; // before there is an act that it is to tell of
+    }
+    let act = post(&remote, "/v1/notary/journal/extracts", &json!({ "from": args.from, "to": args.to }))?;
     for (member, media_type, out) in
         [("report", "application/json", &args.out), ("record", "application/jose", &record)]
     {

@@ -136,7 +136,12 @@ pub(super) fn withdraw(args: &cli::NotaryWithdraw, as_json: bool) -> Result<Exit
 /// The server's word about the document is not enough to sign it: the hash of the caller's file is what is signed.
 pub(super) fn sign(args: &cli::NotarySign, as_json: bool) -> Result<Exit, Failed> {
     let document = read(&args.file)?;
-    let (key, _) = identity::signer(&args.with, args.with_passphrase_file.as_deref(), "party-legal")?;
+    let (key, certificate) = identity::signer(&args.with, args.with_passphrase_file.as_deref(), "party-legal")?;
+    if !certificate.commits() {
+        let why =
+            "this key logs in, and commits to nothing that it signs: name one that signs, such as party-legal.p12";
+        return Err(Failed::usage(&format!("{}: {why}", args.with.display())));
+    }
     let remote = remote(&args.of, PARTY)?;
     let service = json_of(remote.call(async |client| client.get_json("/.well-known/semper").await))?;
     let origin = Origin::new(service["ledger"]["origin"].as_str().unwrap_or_default());

@@ -76,7 +76,11 @@ fn certificates(
         let at = Timestamp::from_millis(principal.signed_at.unwrap_or(record.completed_at).get());
         let good = key_of(certificate)
             .and_then(|key| jws.verify(&key).map_err(|fault| fault.to_string()))
-            .and_then(|()| if certificate.is_ca() { Err("it is a CA's".to_owned()) } else { Ok(()) })
+            .and_then(|()| match (certificate.is_ca(), certificate.commits()) {
+                (true, _) => Err("it is a CA's".to_owned()),
+                (false, false) => Err("its key logs in, and commits to nothing that it signs".to_owned()),
+                (false, true) => Ok(()),
+            })
             .and_then(|()| check_chain(certificate, evidence, trust, at));
         if let Err(reason) = good {
             return Outcome::Failed(format!("by the certificate {digest}: {reason}"));
