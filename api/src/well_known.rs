@@ -9,7 +9,11 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use semper_ttp::{notice::EXPIRING, time::Timestamp};
+use semper_ttp::{
+    notary::{ActType, Checks},
+    notice::EXPIRING,
+    time::Timestamp,
+};
 use serde_json::json;
 
 use crate::{problem::Problem, router::App};
@@ -59,6 +63,24 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
                 "disciplined by the operator's time service; the kernel states synchronisation and error"
             },
         },
+        "notary": service.notary.as_ref().map(|notary| {
+            let settings = &notary.settings;
+            json!({
+                "acts": "/v1/notary/acts",
+                "kinds": ActType::ALL.iter().filter(|kind| **kind != ActType::JournalExtract).collect::<Vec<_>>(),
+                "officer_decides": ActType::ALL.iter().filter(|kind| {
+                    settings.needs_person.contains(kind) || kind.needs() != Checks::none()
+                }).collect::<Vec<_>>(),
+                "days_open": settings.life_secs / (24 * 60 * 60),
+                "document_bytes_max": settings.document_bytes_max,
+                "data_validation": {
+                    "path": "/dvcs",
+                    "policy": settings.dvcs.policy.to_string(),
+                    "policy_with_token": settings.dvcs.policy_with_token.as_ref().map(ToString::to_string),
+                    "signed_requests_only": settings.dvcs.signed_only,
+                },
+            })
+        }),
         "statements": { "practice": "/.well-known/semper/cps", "disclosure": "/.well-known/semper/pds" },
         "registration": {
             "path": "/v1/registrations",

@@ -12,6 +12,7 @@ use semper_ttp::{
     crypto::jose::Key,
     digest::Digest,
     evidence::{Aggregate, KeyId, KeyPurpose, Kind, NotaryKind, names},
+    id::PartyId,
     notary::{
         ActType, OfficerCheck, Outcome,
         dvcs::{Asked as Question, request::build, types::Response},
@@ -140,6 +141,73 @@ async fn a_contract_is_signed_by_all_and_recorded() {
     assert_eq!(code(answer), (422, "notary.signers".to_owned()));
 }
 
+/// The signature holds, since the key was good when it signed; whoever decides and whoever reads the record learns what became of it.
+#[tokio::test]
+async fn a_key_that_is_revoked_while_others_sign_is_told() {
+    let world = open(World::new());
+    let officer = world.staff("officer");
+    let (buyer, seller) = (world.party(&officer).await, world.party(&officer).await);
+    let act = asked(&world, &buyer, "contract", &[&buyer, &seller]).await;
+    // Whoever has not signed is called by no name before those who read the journal.
+    let (asker, other) = (buyer.id.to_string(), seller.id.to_string());
+    let named = async |who: &Person| world.get(who, &place(&act, "")).await.1["names"].clone();
+    let to_seller = named(&seller.login).await;
+    assert!(to_seller[&asker].is_string() && to_seller[&other].is_null(), "{to_seller}");
+    assert_eq!(named(&buyer.login).await, json!({}), "who asks knows its own name");
+    assert!(named(&officer).await[&other].is_string());
+    let statement = signed(&act, CONTRACT, &buyer, &buyer.sign);
+    let (_, answer) = world.post_bytes(&buyer.login, &place(&act, "/signatures"), statement).await;
+    assert_eq!((&answer["signed"][0]["party"], &answer["signed"][0]["revoked_at"]), (&json!(buyer.id), &Value::Null));
+    world.now.pass(100);
+    world.revoke(&buyer.sign_certificate, Reason::KeyCompromise);
+    let revoked_at = world.now.now();
+    let (_, shown) = world.get(&officer, &place(&act, "")).await;
+    assert_eq!(shown["signed"][0]["revoked_at"], json!(revoked_at.to_string()), "{shown}");
+    world.now.pass(100);
+    let statement = signed(&act, CONTRACT, &seller, &seller.sign);
+    let (_, done) = world.post_bytes(&seller.login, &place(&act, "/signatures"), statement).await;
+    assert_eq!(done["state"], json!("performed"), "{done}");
+    let read = record(&world, &seller.login, &act).await;
+    let of = |member: PartyId| read.principals.iter().find(|one| one.party == Some(member) && one.signed_at.is_some());
+    assert_eq!(of(buyer.id).unwrap().revoked_at, Some(revoked_at.into()));
+    assert_eq!(of(seller.id).unwrap().revoked_at, None);
+}
+
+/// What a client has to know before it asks.
+#[tokio::test]
+async fn it_says_what_it_does() {
+    let world = open(World::new());
+    let answer = ask(&world.service, Asked::secure("GET", "/.well-known/semper")).await;
+    let notary = &serde_json::from_slice::<Value>(&answer.body).unwrap()["notary"];
+    assert_eq!((&notary["acts"], &notary["document_bytes_max"]), (&json!("/v1/notary/acts"), &json!(1 << 18)));
+    assert_eq!(notary["officer_decides"], json!(["copy"]));
+    assert_eq!(notary["kinds"], json!(["possession", "existence", "signature-validation", "copy", "contract"]));
+    let validation = &notary["data_validation"];
+    assert_eq!((&validation["path"], &validation["policy_with_token"]), (&json!("/dvcs"), &Value::Null));
+}
+
+/// An act is corrected by whoever had a part in it, once it has ended.
+#[tokio::test]
+async fn nobody_corrects_the_act_of_another() {
+    let world = open(World::new());
+    let officer = world.staff("officer");
+    let (party, other) = (world.party(&officer).await, world.party(&officer).await);
+    let (ended, waiting) =
+        (asked(&world, &party, "existence", &[]).await, asked(&world, &party, "contract", &[&party]).await);
+    let correct = async |who: &Person, of: &Value| {
+        let mut request = request("existence", &[]);
+        request["correction_of"] = of["act"].clone();
+        let (status, answer) = world.post(who, "/v1/notary/acts", &json!({ "act": request })).await;
+        (status, answer["code"].as_str().unwrap_or_default().to_owned())
+    };
+    assert_eq!(correct(&party.login, &ended).await, (201, String::new()));
+    let refused = (422, "notary.request".to_owned());
+    assert_eq!(correct(&other.login, &ended).await, refused);
+    assert_eq!(correct(&party.login, &waiting).await, refused);
+    let none = json!({ "act": semper_ttp::b64u::B64u(random()) });
+    assert_eq!(correct(&party.login, &none).await, refused);
+}
+
 /// What the record names by its hash is there for whoever may read the record, and for nobody else.
 #[tokio::test]
 async fn what_a_verifier_needs_is_there() {
@@ -196,7 +264,12 @@ async fn an_officer_decides_what_needs_a_person() {
     let act = asked(&world, &party, "copy", &[]).await;
     assert_eq!((&act["state"], &act["allowed_actions"]), (&json!("waiting"), &json!(["withdraw"])));
     let (_, list) = world.get(&first, "/v1/notary/worklist").await;
-    assert_eq!(list["acts"][0]["act"], act["act"]);
+    let waits = &list["acts"][0];
+    assert_eq!(waits["act"], act["act"]);
+    // Who asked, by name, and about what.
+    assert_eq!(waits["names"][party.id.to_string()], json!("A name that nobody may see"), "{waits}");
+    let about = json!([{ "sha256": Digest::of(CONTRACT).to_string(), "role": "original", "media_type": null }]);
+    assert_eq!(waits["asked_about"], about);
     assert_eq!(list["acts"][0]["allowed_actions"], json!(["take"]));
     let post = |who, what: &str, body: Value| {
         let (world, path) = (&world, place(&act, what));
@@ -219,7 +292,9 @@ async fn an_officer_decides_what_needs_a_person() {
     assert_eq!(post(&second, "/refuse", json!({ "reason": "expired" })).await, due(422, "notary.reason"));
     assert_eq!(post(&party.login, "/approve", approval.clone()).await, due(403, "auth.forbidden"));
     assert_eq!(post(&second, "/approve", approval.clone()).await, due(200, "performed"));
-    assert_eq!(post(&second, "/approve", approval).await, due(404, "notary.not_open"));
+    assert_eq!(post(&second, "/approve", approval.clone()).await, due(404, "notary.not_open"));
+    let detail = world.post(&second, &place(&act, "/approve"), &approval).await.1["detail"].to_string();
+    assert!(detail.contains("the act has ended: performed on "), "{detail}");
     let read = record(&world, &party.login, &act).await;
     assert_eq!(read.checked, [OfficerCheck::ComparedWithOriginal]);
     assert_eq!(read.fee.unwrap().amount, "1200");

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 use world::{
     DAY_SECS, START,
     http::metrics,
-    notary::{CONTRACT, asked, claim, dvcs, open, place},
+    notary::{CONTRACT, asked, claim, dvcs, open, place, signed},
     office::{Person, World},
 };
 
@@ -59,10 +59,21 @@ async fn the_journal_is_searched() {
     assert_eq!(numbers(&world, &officer, &format!("{paged}&from=5")).await, (vec![5], Value::Null));
     let of_bob = format!("journal?party={}&limit=1", bob.id);
     assert_eq!(numbers(&world, &officer, &of_bob).await, (vec![2], json!(4)));
+    // Who is to sign is found like who asked, from when the act was opened to its end.
+    let contract = asked(&world, &ada, "contract", &[&bob]).await;
+    let statement = signed(&contract, CONTRACT, &bob, &bob.sign);
+    assert_eq!(world.post_bytes(&bob.login, &place(&contract, "/signatures"), statement).await.0, 200);
+    for query in
+        [format!("journal?party={}&from=5", bob.id), format!("journal?party={}&document={of_contract}&from=5", bob.id)]
+    {
+        assert_eq!(numbers(&world, &officer, &query).await, (vec![6, 6], Value::Null), "{query}");
+    }
+    assert_eq!(numbers(&world, &bob.login, "acts?from=5").await.0, [6, 6]);
+    assert_eq!(numbers(&world, &ada.login, "acts?from=5").await.0, [6, 6]);
     // A party finds its own, and nobody else's.
-    assert_eq!(numbers(&world, &ada.login, "acts").await.0, [1, 3]);
+    assert_eq!(numbers(&world, &ada.login, "acts").await.0, [1, 3, 6, 6]);
     let foreign = format!("acts?party={}", bob.id);
-    assert_eq!(numbers(&world, &ada.login, &foreign).await.0, [1, 3], "whoever asks is who is looked for");
+    assert_eq!(numbers(&world, &ada.login, &foreign).await.0, [1, 3, 6, 6], "whoever asks is who is looked for");
     assert_eq!(world.get(&ada.login, "/v1/notary/journal").await.0, 403);
     for wrong in ["since=yesterday", "until=2026", "document=abc", "party=x", "what=ever"] {
         assert_eq!(world.get(&officer, &format!("/v1/notary/journal?{wrong}")).await.0, 400, "{wrong}");

@@ -23,6 +23,7 @@ use serde_json::{Value, json};
 use world::{
     DAY_SECS, START,
     http::{Asked, ask},
+    key,
     notary::{CONTRACT, asked, claim, dvcs, information, open, place, request, signed},
     office::{Member, Person, World},
 };
@@ -186,9 +187,16 @@ async fn signatures_are_validated_by_an_act() {
     let party = world.party(&officer).await;
     let contract = asked(&world, &party, "contract", &[&party]).await;
     let good = signed(&contract, CONTRACT, &party, &party.sign);
-    for (document, state, indication) in
-        [(good.as_slice(), "performed", "TOTAL-PASSED"), (b"no signature", "refused", "TOTAL-FAILED")]
-    {
+    // By a key that nobody knows, and with its last octet changed.
+    let (unknown, mut changed) = (signed(&contract, CONTRACT, &party, &key()), good.clone());
+    let last = changed.len() - 3;
+    changed[last] = if changed[last] == b'A' { b'B' } else { b'A' };
+    for (document, state, indication, reason) in [
+        (good.as_slice(), "performed", "TOTAL-PASSED", None),
+        (b"no signature", "refused", "TOTAL-FAILED", Some("signature_missing")),
+        (&unknown, "refused", "INDETERMINATE", Some("signature_undetermined")),
+        (&changed, "refused", "TOTAL-FAILED", Some("signature_not_valid")),
+    ] {
         let (status, act) = ask_to_validate(&world, &party, &[document]).await;
         assert_eq!((status, act["state"].as_str()), (201, Some(state)), "{act}");
         let bytes = fetched(&world, &party.login, &act, "/report").await;
@@ -199,7 +207,7 @@ async fn signatures_are_validated_by_an_act() {
         let record = fetched(&world, &party.login, &act, "/record").await;
         let record = Jws::parse(&record).unwrap().payload_as::<ActRecorded>().unwrap().body;
         assert_eq!(record.validation_report, Some(Digest::of(&bytes).into()));
-        assert_eq!(record.reason.map(|reason| reason.name()), (state == "refused").then_some("signature_not_valid"));
+        assert_eq!(record.reason.map(|reason| reason.name()), reason);
         assert!(record.documents[0].held);
         let who: Vec<&Principal> = record.principals.iter().collect();
         assert_eq!(who.len(), 1);

@@ -3,7 +3,7 @@
 use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
 use semper_ttp::{
     notary::{
-        ActType, JournalFact, JournalState, Reason, Service, Stage,
+        ActType, JournalFact, JournalState, NotaryRefusal, Reason, Service, Stage,
         dvcs::{Refusal, types::ServiceType},
     },
     time::Timestamp,
@@ -135,12 +135,13 @@ impl NotaryMetrics {
     pub(crate) fn refused(&self, fault: &NotaryFault) {
         let reason = match fault {
             NotaryFault::Refused(refusal) => refusal.code(),
+            NotaryFault::Ended { .. } => NotaryRefusal::NotOpen.code(),
             NotaryFault::NoNotary
             | NotaryFault::NotReady
             | NotaryFault::Seal(SealFault::NotReady | SealFault::NoKey) => "not_ready",
             NotaryFault::KeyReused => "key_reused",
             NotaryFault::Busy => "busy",
-            NotaryFault::Record(_) | NotaryFault::Request(_) => "request",
+            NotaryFault::Record(_) | NotaryFault::Request(_) | NotaryFault::NotGiven { .. } => "request",
             NotaryFault::Signature(_) => "signature",
             NotaryFault::Signer(_) => "signer",
             NotaryFault::Seal(_) | NotaryFault::Erased | NotaryFault::Fault(_) => "fault",

@@ -29,8 +29,9 @@ use semper_ledger::sequencer::Refused;
 use semper_ttp::{
     crypto::{SignError, Signer},
     evidence::KeyId,
-    notary::{ActType, NotaryRefusal},
+    notary::{ActType, NotaryRefusal, Outcome},
     statement::StatementFault,
+    time::Timestamp,
 };
 use tokio::sync::Semaphore;
 
@@ -129,6 +130,14 @@ pub enum NotaryFault {
     /// The rules say no.
     #[error(transparent)]
     Refused(#[from] NotaryRefusal),
+    /// The act is not open any more.
+    #[error("the act has ended: {} on {at}", .outcome.name())]
+    Ended {
+        /// How.
+        outcome: Outcome,
+        /// When.
+        at: Timestamp,
+    },
     /// This service is no notary.
     #[error("this service is no notary")]
     NoNotary,
@@ -153,6 +162,12 @@ pub enum NotaryFault {
     /// What is asked for needs more, or something else.
     #[error("{0}")]
     Request(&'static str),
+    /// A number that no act has yet.
+    #[error("the journal's last number is {last}")]
+    NotGiven {
+        /// The last one that was given.
+        last: u64,
+    },
     /// What is kept sealed.
     #[error(transparent)]
     Seal(#[from] SealFault),

@@ -1,6 +1,7 @@
 //! Who acts by a certificate, and whether it is good at the moment that counts.
 
 use semper_ttp::{
+    asn1::oid,
     ca::{CaFact, credential::Status, profile::ProfileCode},
     digest::Digest,
     policy::{
@@ -103,6 +104,20 @@ impl Service {
             standing,
             Err(NotGood::Unknown | NotGood::NeverIssued | NotGood::Revoked(_) | NotGood::OfRevokedCa)
         ))
+    }
+
+    /// When a certificate was revoked, if it was.
+    pub(crate) fn revoked_since(&self, certificate: &Digest) -> Result<Option<Timestamp>, ServiceFault> {
+        let Some(certificate) = self.logged_certificate(certificate)? else { return Ok(None) };
+        Ok(match self.standing(&certificate)? {
+            Err(NotGood::Revoked(at)) => Some(at),
+            _ => None,
+        })
+    }
+
+    /// The common name of a certificate of this service's.
+    pub(crate) fn common_name(&self, certificate: &Digest) -> Result<Option<String>, ServiceFault> {
+        Ok(self.logged_certificate(certificate)?.and_then(|found| found.subject_attribute(oid::COMMON_NAME)))
     }
 
     /// Whether the party is suspended whose certificate this is: then it does nothing, as an officer no more than as a party.

@@ -6,9 +6,10 @@
 
 pub(super) mod evidence;
 pub(super) mod journal;
+mod shown;
 
 use std::borrow::Cow;
-use std::fmt::{self, Display};
+use std::fmt;
 use std::sync::Arc;
 
 use axum::Json;
@@ -22,24 +23,23 @@ use semper_ledger::sequencer::Idempotency;
 use semper_ttp::digest::Digest;
 use semper_ttp::id::ActId;
 use semper_ttp::notary::{
-    Checks, JournalFact, OfficerCheck, OpenAct, Reason, Stage,
+    Checks, OfficerCheck, Reason,
     personal::{Committed, Personal},
     request::{ActRequest, DOCUMENTS_MAX, RequestedDocument},
 };
-use semper_ttp::policy::person::{Officer, Person};
+use semper_ttp::policy::person::Officer;
 use semper_ttp::policy::roles::TrustedRole::{self, Auditor, NotaryOfficer};
 use semper_ttp::statement::act::{Fee, Recording};
 use semper_ttp::vault::Content;
 use serde::de::{Error as _, SeqAccess, Visitor};
 use serde::{Deserialize, Deserializer};
 use serde_json::value::RawValue;
-use serde_json::{Map, Value, json};
 
+use self::shown::described;
 use super::body::{self, Body, DocumentBody, StatementBody, idempotency};
 use super::principal::Principal;
 use super::problem::{Code, Problem};
 use crate::router::App;
-use crate::service::journal_line::{object, of_fact, of_recorded, person};
 use crate::service::{Came, KnownAct, NotaryFault, OfficersWord, Opened, SealFault};
 
 /// Who sees every act.
@@ -400,95 +400,6 @@ fn document(app: &App, index: u64, media_type: &'static str) -> Result<Response,
     Ok(octets(media_type, bytes))
 }
 
-/// An act as it stands now, with what may be done and who is waited for.
-fn described(app: &App, id: ActId, known: &KnownAct, principal: &Principal, by: &Officer) -> Result<Value, Problem> {
-    let opens = known.is_by(by) || reads_all(principal);
-    if let Some((entry, recorded)) = known.recorded() {
-        let mut members = of_recorded(recorded);
-        members.insert("entry".to_owned(), entry.into());
-        members.insert("allowed_actions".to_owned(), json!([]));
-        members.insert("record".to_owned(), format!("/v1/notary/acts/{id}/record").into());
-        insert_kept(&mut members, id, known, opens);
-        return Ok(Value::Object(members));
-    }
-    if let Some((entry, fact)) = known.validated() {
-        let mut members = object(of_fact(*entry, fact));
-        members.insert("allowed_actions".to_owned(), json!([]));
-        members.insert("dvc".to_owned(), format!("/v1/notary/acts/{id}/dvc").into());
-        insert_kept(&mut members, id, known, opens);
-        return Ok(Value::Object(members));
-    }
-    let journal = app.service.journal().map_err(|fault| Problem::fault(&fault))?;
-    // Its end is written and not published yet.
-    let deciding = || Problem::new(Code::ServerUnavailable, "the act is being decided at this moment");
-    let open = journal.open.get(&id).ok_or_else(deciding)?;
-    let mut members = of_open(id, open, by, principal.has(NotaryOfficer));
-    insert_kept(&mut members, id, known, opens);
-    Ok(Value::Object(members))
-}
-
-/// Where that is found of an act which is kept beside its record; what names people only for whoever may open it.
-fn insert_kept(members: &mut Map<String, Value>, id: ActId, known: &KnownAct, opens: bool) {
-    let place = |what: &dyn Display| Value::from(format!("/v1/notary/acts/{id}/{what}"));
-    let has = |is_it: fn(&JournalFact) -> bool| known.facts.iter().any(|(_, fact)| is_it(fact));
-    if known.report().is_some() {
-        members.insert("report".to_owned(), place(&"report"));
-    }
-    if opens && has(|fact| matches!(fact, JournalFact::Personal { .. })) {
-        members.insert("personal".to_owned(), place(&"personal"));
-    }
-    let documents = known.facts.iter().filter_map(|(_, fact)| match fact {
-        JournalFact::Kept { place: number, .. } => Some(place(&format_args!("documents/{}", number + 1))),
-        _ => None,
-    });
-    let documents: Vec<_> = documents.collect();
-    if !documents.is_empty() {
-        members.insert("documents".to_owned(), documents.into());
-    }
-}
-
-/// What the caller may do with an act that is open.
-fn allowed(act: &OpenAct, by: &Officer, is_notary: bool) -> Vec<&'static str> {
-    let signs = matches!(by.person, Person::Party(party) if act.missing.contains(&party));
-    let decides = is_notary && act.needs_person && !act.concerns(by);
-    let mut allowed = Vec::new();
-    match act.stage() {
-        Stage::Collecting if signs => allowed.push("sign"),
-        Stage::Waiting if decides => allowed.push("take"),
-        Stage::Taken if decides && act.taken.is_some_and(|(taken, _)| taken.is(by)) => {
-            allowed.extend(["approve", "refuse", "release"]);
-        }
-        Stage::Collecting | Stage::Waiting | Stage::Taken => {}
-    }
-    if act.requester.is(by) {
-        allowed.push("withdraw");
-    }
-    allowed
-}
-
-fn of_open(id: ActId, act: &OpenAct, by: &Officer, is_notary: bool) -> Map<String, Value> {
-    let waiting_on = match act.stage() {
-        Stage::Collecting => json!({ "signers": act.missing }),
-        Stage::Waiting | Stage::Taken => {
-            json!({ "officer": act.taken.map(|(officer, _)| officer.certificate.to_string()) })
-        }
-    };
-    object(json!({
-        "act": id,
-        "kind": act.act,
-        "journal_no": act.number,
-        "opened_at": act.at.to_string(),
-        "requester": person(&act.requester),
-        "request": act.request.to_string(),
-        "subject": act.subject.to_string(),
-        "signers": act.signers,
-        "state": act.stage().name(),
-        "waiting_on": waiting_on,
-        "due_by": act.expires_at.to_string(),
-        "allowed_actions": allowed(act, by, is_notary),
-    }))
-}
-
 impl From<NotaryFault> for Problem {
     fn from(fault: NotaryFault) -> Self {
         match fault {
@@ -496,11 +407,14 @@ impl From<NotaryFault> for Problem {
                 Code::ServerFault => Self::fault(&refusal),
                 code => Self::new(code, refusal.to_string()),
             },
+            NotaryFault::Ended { .. } => Self::new(Code::NotaryNotOpen, fault.to_string()),
             NotaryFault::NoNotary => Self::new(Code::HttpNotFound, fault.to_string()),
             NotaryFault::NotReady => Self::new(Code::ServerUnavailable, fault.to_string()),
             NotaryFault::KeyReused => Self::key_reused(),
             NotaryFault::Busy => Self::new(Code::ServerBusy, fault.to_string()),
-            NotaryFault::Record(_) | NotaryFault::Request(_) => Self::new(Code::NotaryRequest, fault.to_string()),
+            NotaryFault::Record(_) | NotaryFault::Request(_) | NotaryFault::NotGiven { .. } => {
+                Self::new(Code::NotaryRequest, fault.to_string())
+            }
             NotaryFault::Signature(why) => Self::new(Code::NotarySignature, why),
             NotaryFault::Signer(why) => Self::new(Code::NotarySigners, why),
             NotaryFault::Erased | NotaryFault::Seal(SealFault::Destroyed(_)) => {

@@ -28,7 +28,7 @@
 mod journal;
 
 pub use journal::{
-    act, asked_by, journal_from, numbered_from, personal, read_act, read_journal, read_numbered, subject,
+    act, asked_by, journal_from, numbered_from, personal, read_act, read_journal, read_numbered, subject, to_sign,
 };
 
 use super::{Aggregate, CaKind, Fact, Kind, OpsKind, PartyKind, Recorded};

@@ -136,7 +136,7 @@ codes! {
 codes! {
     /// Why an act does not certify.
     Reason {
-        /// A signature does not pass its validation.
+        /// The validation of a signature failed.
         SignatureNotValid = 0 "signature_not_valid",
         /// The documents are not those that they should be.
         DocumentDiffers = 1 "document_differs",
@@ -162,6 +162,10 @@ codes! {
         Withdrawn = 11 "withdrawn",
         /// Nobody decided, or signed, in time.
         Expired = 12 "expired",
+        /// Whether a signature is valid could not be told: something is missing.
+        SignatureUndetermined = 13 "signature_undetermined",
+        /// There is no signature, or none that can be read.
+        SignatureMissing = 14 "signature_missing",
     }
 }
 
@@ -269,7 +273,10 @@ mod tests {
             named(&OfficerCheck::ALL.iter().map(|check| check.name()).collect::<Vec<_>>()),
             "identity will capacity compared-with-original content"
         );
-        assert_eq!((Reason::SignatureNotValid.code(), Reason::Expired.code()), (0, 12));
+        assert_eq!(
+            (Reason::SignatureNotValid.code(), Reason::Expired.code(), Reason::SignatureMissing.code()),
+            (0, 12, 14)
+        );
         for service in Service::ALL {
             assert_eq!(Service::of_kind(service.kind()), Some(*service));
             assert_eq!(service.kind().code(), service.code());

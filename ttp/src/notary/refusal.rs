@@ -56,7 +56,7 @@ pub enum NotaryRefusal {
     #[error("the officer's certificate is not good now")]
     OfficerNotGood,
     /// The act certifies what somebody must have seen.
-    #[error("the act certifies what was not checked: {}", names(*.lacking))]
+    #[error("the act would certify what nobody checked: say that you have checked {}, or refuse it", names(*.lacking))]
     ChecksLacking {
         /// What the officer has not checked.
         lacking: Checks,

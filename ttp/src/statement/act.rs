@@ -107,6 +107,9 @@ pub struct Principal {
     /// When the notary received it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub signed_at: Option<Millis>,
+    /// When its certificate was revoked, if it was before the act ended. It was good when it signed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub revoked_at: Option<Millis>,
 }
 
 /// As what somebody takes part.
@@ -326,6 +329,7 @@ pub(crate) mod tests {
                 }],
                 signature: Some(hash("signature")),
                 signed_at: Some(at),
+                revoked_at: Some(at),
             }],
             documents: vec![ActDocument {
                 title: Some(commitment(&Salt(B64u([3; 16])), "Deed of sale").unwrap()),

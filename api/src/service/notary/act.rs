@@ -8,8 +8,8 @@ use semper_ttp::{
     digest::Digest,
     id::{ActId, PartyId},
     notary::{
-        ActType, Approve, Certify, Checks, Expire, JournalEvent, JournalFact, KeepPersonal, Open, OpenAct, Reason,
-        Refuse, Release, Sign, Take, Withdraw, request::ActRequest,
+        ActType, Approve, Certify, Checks, Expire, JournalEvent, JournalFact, KeepPersonal, NotaryRefusal, Open,
+        OpenAct, Reason, Refuse, Release, Sign, Take, Withdraw, request::ActRequest,
     },
     party::PartyState,
     path::Material,
@@ -21,7 +21,7 @@ use semper_ttp::{
 
 use super::{
     super::{Service, ServiceFault, act::read_fact},
-    Job, JournalQuery, Making, NotaryFault, OfficersWord, RecordParts,
+    Job, JournalQuery, KnownAct, Making, NotaryFault, OfficersWord, RecordParts,
     judging::Judged,
     search::JournalPage,
 };
@@ -66,6 +66,7 @@ impl Service {
         let contents = contents.map(Arc::new);
         self.require_signers(&request.signers)?;
         self.require_dvc(&request)?;
+        self.require_correctable(&request, &requester)?;
         let sizes = match &contents {
             Some(contents) => contents.iter().map(|octets| Some(octets.len() as u64)).collect(),
             None => vec![None; request.documents.len()],
@@ -125,6 +126,16 @@ impl Service {
             Ok(JournalFact::Validated { subject, .. }) if subject == Digest::of(request.subject().as_bytes()) => Ok(()),
             _ => Err(fault),
         }
+    }
+
+    /// What an act corrects has ended, and whoever asks had a part in it.
+    fn require_correctable(&self, request: &ActRequest, requester: &Officer) -> Result<(), NotaryFault> {
+        let Some(corrected) = request.correction_of else { return Ok(()) };
+        let known = self.find_act(corrected)?;
+        if known.is_some_and(|known| known.is_of(requester) && known.recorded().is_some()) {
+            return Ok(());
+        }
+        Err(NotaryFault::Request("correction_of: no act that has ended and that you asked for or signed"))
     }
 
     /// Judges the signatures of the first document; the second is its content, where the signature lies apart.
@@ -193,8 +204,7 @@ impl Service {
         let sign = Sign { id: act, signer: body.party, certificate, signature: Digest::of(&bytes) };
         let event = JournalEvent::Sign(sign);
         let making = Making::Received(bytes);
-        self.enter(Job::new(event, Some(idempotency), making)).await?;
-        Ok(())
+        self.enter_open(act, Job::new(event, Some(idempotency), making), |known| known.is_of(&by)).await
     }
 
     /// The certificate of the key that signed, if it is the party's and good now.
@@ -218,12 +228,12 @@ impl Service {
 
     /// An officer takes an act.
     pub(crate) async fn take_act(&self, id: ActId, officer: Officer, key: Idempotency) -> Result<(), NotaryFault> {
-        self.enter_event(JournalEvent::Take(Take { id, officer, officer_good: true }), key).await
+        self.enter_event(id, JournalEvent::Take(Take { id, officer, officer_good: true }), key).await
     }
 
     /// An officer gives an act back.
     pub(crate) async fn release_act(&self, id: ActId, officer: Officer, key: Idempotency) -> Result<(), NotaryFault> {
-        self.enter_event(JournalEvent::Release(Release { id, officer }), key).await
+        self.enter_event(id, JournalEvent::Release(Release { id, officer }), key).await
     }
 
     /// An officer refuses an act.
@@ -234,12 +244,12 @@ impl Service {
         reason: Reason,
         key: Idempotency,
     ) -> Result<(), NotaryFault> {
-        self.enter_event(JournalEvent::Refuse(Refuse { id, officer, officer_good: true, reason }), key).await
+        self.enter_event(id, JournalEvent::Refuse(Refuse { id, officer, officer_good: true, reason }), key).await
     }
 
     /// Whoever asked takes an act back.
     pub(crate) async fn withdraw_act(&self, id: ActId, by: Officer, key: Idempotency) -> Result<(), NotaryFault> {
-        self.enter_event(JournalEvent::Withdraw(Withdraw { id, by }), key).await
+        self.enter_event(id, JournalEvent::Withdraw(Withdraw { id, by }), key).await
     }
 
     /// An officer approves an act, and says what it cost and where the session was recorded.
@@ -253,13 +263,30 @@ impl Service {
     ) -> Result<(), NotaryFault> {
         let event = JournalEvent::Approve(Approve { id, officer, officer_good: true, checks });
         let making = Making::Approval(Box::new(word));
-        self.enter(Job::new(event, Some(key), making)).await?;
-        Ok(())
+        self.enter_open(id, Job::new(event, Some(key), making), |_| true).await
     }
 
-    async fn enter_event(&self, event: JournalEvent, key: Idempotency) -> Result<(), NotaryFault> {
-        self.enter(Job::new(event, Some(key), Making::Fact)).await?;
-        Ok(())
+    async fn enter_event(&self, id: ActId, event: JournalEvent, key: Idempotency) -> Result<(), NotaryFault> {
+        self.enter_open(id, Job::new(event, Some(key), Making::Fact), |_| true).await
+    }
+
+    /// Enters what an open act is needed for; of one that has ended, those are told who may `see` it.
+    async fn enter_open(
+        &self,
+        id: ActId,
+        job: Job,
+        see: impl FnOnce(&KnownAct) -> bool + Send,
+    ) -> Result<(), NotaryFault> {
+        match self.enter(job).await {
+            Err(NotaryFault::Refused(NotaryRefusal::NotOpen)) => {
+                let known = self.find_act(id)?.filter(see);
+                Err(match known.as_ref().and_then(KnownAct::recorded) {
+                    Some((_, recorded)) => NotaryFault::Ended { outcome: recorded.outcome(), at: recorded.at },
+                    None => NotaryRefusal::NotOpen.into(),
+                })
+            }
+            entered => entered.map(drop),
+        }
     }
 
     /// Ends the acts that were open for too long. Gives how many.

@@ -74,8 +74,11 @@ impl Service {
     /// `schemas/notary/journal-extract.json`.
     fn make_extract(&self, from: u64, to: u64, reader: Digest) -> Result<Vec<u8>, NotaryFault> {
         let last = self.journal()?.last;
-        if !(1..=to).contains(&from) || to > last {
-            return Err(NotaryFault::Request("the numbers from and to must be given ones, in their order"));
+        if !(1..=to).contains(&from) {
+            return Err(NotaryFault::Request("from and to are numbers from 1 on, in their order"));
+        }
+        if to > last {
+            return Err(NotaryFault::NotGiven { last });
         }
         if to - from >= NUMBERS_MAX {
             return Err(NotaryFault::Request("an extract has at most 1000 numbers"));

@@ -1,9 +1,10 @@
 //! Reading the journal.
 
 use semper_ttp::{
+    digest::Digest,
     evidence::names,
-    id::ActId,
-    notary::{Journal, JournalFact, JournalState, OpenAct, RecordedAct},
+    id::{ActId, PartyId},
+    notary::{Journal, JournalFact, JournalState, OpenAct, RecordedAct, request::ActRequest},
     policy::person::{Officer, Person},
 };
 
@@ -56,11 +57,16 @@ impl KnownAct {
     /// Whether this person asked for it, or is to sign.
     #[must_use]
     pub fn is_of(&self, officer: &Officer) -> bool {
-        let signs = self.facts.iter().any(|(_, fact)| match (fact, officer.person) {
+        self.is_to_be_signed_by(officer.person) || self.is_by(officer)
+    }
+
+    /// Whether this person is to sign it.
+    #[must_use]
+    pub fn is_to_be_signed_by(&self, person: Person) -> bool {
+        self.facts.iter().any(|(_, fact)| match (fact, person) {
             (JournalFact::Opened { signers, .. }, Person::Party(party)) => signers.contains(&party),
             _ => false,
-        });
-        signs || self.is_by(officer)
+        })
     }
 }
 
@@ -77,6 +83,19 @@ impl Service {
             facts.push((index, read_fact(&self.reader().fact(index)?.unwrap_or_default())?));
         }
         Ok((!facts.is_empty()).then_some(KnownAct { facts }))
+    }
+
+    /// What was asked of an act that was opened; of one that was certified at once the request is not kept, nor is it once it was erased.
+    pub(crate) fn request_of(&self, known: &KnownAct) -> Result<Option<ActRequest>, ServiceFault> {
+        let opened = known.facts.iter().find(|(_, fact)| matches!(fact, JournalFact::Opened { .. }));
+        let Some((index, _)) = opened else { return Ok(None) };
+        Ok(self.reader().artefact(*index)?.and_then(|bytes| ActRequest::parse(&bytes).ok()))
+    }
+
+    /// A certificate that says what a party is called.
+    pub(crate) fn certificate_of_party(&self, party: PartyId) -> Result<Option<Digest>, ServiceFault> {
+        let found = self.find_party(party)?;
+        Ok(found.as_ref().and_then(|known| known.state.party()?.keys.values().next().map(|key| key.certificate)))
     }
 
     /// The acts that wait, in the order of their numbers.

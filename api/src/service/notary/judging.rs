@@ -37,9 +37,13 @@ pub(crate) struct Judged {
 impl Judged {
     /// Why an act does not certify it.
     pub(crate) fn failed(&self) -> Option<Reason> {
-        let passed = self.report.conclusion.indication == Indication::TotalPassed;
-        // A timestamp is nobody's signature.
-        (!passed || !self.report.is_signed()).then_some(Reason::SignatureNotValid)
+        match self.report.conclusion.indication {
+            // A timestamp is nobody's signature.
+            _ if !self.report.is_signed() => Some(Reason::SignatureMissing),
+            Indication::TotalPassed => None,
+            Indication::Indeterminate => Some(Reason::SignatureUndetermined),
+            Indication::TotalFailed => Some(Reason::SignatureNotValid),
+        }
     }
 
     /// SHA-256 of the report as it is kept.

@@ -119,14 +119,17 @@ impl Service {
             JournalFact::Signed { at, signer, certificate, signature, .. } => {
                 let signer = Officer { certificate: *certificate, person: Person::Party(*signer) };
                 let signature = Some(B64u32::from(*signature));
-                Some(Principal {
+                let named = principal(PrincipalRole::Signer, &signer, *at);
+                Some(self.revoked_since(certificate).map(|revoked| Principal {
                     signature,
                     signed_at: Some((*at).into()),
-                    ..principal(PrincipalRole::Signer, &signer, *at)
-                })
+                    revoked_at: revoked.map(Into::into),
+                    ..named
+                }))
             }
             _ => None,
         });
+        let signers = signers.collect::<Result<Vec<_>, _>>()?;
         Ok(ActRecorded {
             act: recorded.id,
             kind: recorded.act,
@@ -166,8 +169,18 @@ fn principal(role: PrincipalRole, who: &Officer, at: Timestamp) -> Principal {
     };
     let by_certificate = Identified { method: IdentityMethod::Certificate, checked_at: at.into(), evidence: None };
     let certificate = who.certificate.into();
-    let (name, address, signature, signed_at) = (None, None, None, None);
-    Principal { role, party, certificate, name, address, identity: vec![by_certificate], signature, signed_at }
+    let (name, address, signature, signed_at, revoked_at) = (None, None, None, None, None);
+    Principal {
+        role,
+        party,
+        certificate,
+        name,
+        address,
+        identity: vec![by_certificate],
+        signature,
+        signed_at,
+        revoked_at,
+    }
 }
 
 fn not_checked(checks: Checks) -> Vec<OfficerCheck> {

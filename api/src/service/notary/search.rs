@@ -1,12 +1,13 @@
-//! Pages of the journal: by number, by period, by document, by who asked.
+//! Pages of the journal: by number, by period, by document, by who asked or is to sign.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::ops::ControlFlow;
 
 use semper_ttp::{
     digest::Digest,
     evidence::names,
-    notary::JournalFact,
+    id::ActId,
+    notary::{ActType, JournalFact},
     policy::person::{Officer, Person},
     time::Timestamp,
 };
@@ -26,7 +27,7 @@ pub(crate) struct JournalQuery {
     pub(crate) until: Option<Timestamp>,
     /// About the document with this SHA-256.
     pub(crate) document: Option<Digest>,
-    /// Asked for by this person.
+    /// Asked for by this person, or to be signed by it.
     pub(crate) person: Option<Person>,
 }
 
@@ -60,12 +61,23 @@ impl Service {
                 .iter()
                 .map(|subject| (names::subject(subject), names::read_numbered as fn(&[u8]) -> _))
                 .collect(),
-            (None, Some(person)) => vec![(names::asked_by(&person), names::read_numbered)],
+            (None, Some(person)) => {
+                let of_person = [names::asked_by(&person), names::to_sign(&person)];
+                of_person.map(|prefix| (prefix, names::read_numbered as fn(&[u8]) -> _)).into()
+            }
             (None, None) => vec![(names::journal_from(0)[..1].to_vec(), names::read_journal)],
         };
         let mut found: BTreeMap<(u64, u64), JournalFact> = BTreeMap::new();
         for (prefix, number_of) in indexes {
-            self.collect(&prefix, number_of, from..end, query, &mut found)?;
+            self.collect((&prefix, &names::numbered_from(&prefix, from)), number_of, end, query, &mut found)?;
+        }
+        // Who is to sign stands where an act was opened, and not where it ended.
+        if query.person.is_some() && query.document.is_none() {
+            let numbers: BTreeSet<_> = found.keys().map(|(number, _)| *number).collect();
+            for number in numbers {
+                let prefix = names::journal_from(number);
+                self.collect((&prefix, &prefix), names::read_journal, end, query, &mut found)?;
+            }
         }
         // Each index was read for one number more than is wanted, so that it is known whether there is a next page.
         let mut numbers: Vec<u64> = found.keys().map(|(number, _)| *number).collect();
@@ -77,19 +89,21 @@ impl Service {
 
     fn collect(
         &self,
-        prefix: &[u8],
+        (prefix, start): (&[u8], &[u8]),
         number_of: fn(&[u8]) -> Option<u64>,
-        numbers: std::ops::Range<u64>,
+        end: u64,
         query: &JournalQuery,
         found: &mut BTreeMap<(u64, u64), JournalFact>,
     ) -> Result<(), ServiceFault> {
         let (mut count, mut last) = (0, None);
-        self.reader().names_from::<ServiceFault>(prefix, &names::numbered_from(prefix, numbers.start), |name, index| {
-            let Some(number) = number_of(name).filter(|number| *number < numbers.end) else {
+        self.reader().names_from::<ServiceFault>(prefix, start, |name, index| {
+            let Some(number) = number_of(name).filter(|number| *number < end) else {
                 return Ok(ControlFlow::Break(()));
             };
             let fact: JournalFact = read_fact(&self.reader().fact(index)?.unwrap_or_default())?;
-            if query.person.is_some_and(|person| requester(&fact).is_none_or(|asked| asked.person != person)) {
+            if let Some(person) = query.person
+                && !self.concerns(&fact, person)?
+            {
                 return Ok(ControlFlow::Continue(()));
             }
             // A number is never cut in two: whoever reads on begins with a new one.
@@ -103,6 +117,25 @@ impl Service {
             found.insert((number, index), fact);
             Ok(ControlFlow::Continue(()))
         })
+    }
+
+    /// Whether this person asked for the act that a fact is of, or is to sign it.
+    fn concerns(&self, fact: &JournalFact, person: Person) -> Result<bool, ServiceFault> {
+        if requester(fact).is_some_and(|asked| asked.person == person) {
+            return Ok(true);
+        }
+        // No other has signers.
+        match fact {
+            JournalFact::Opened { act: ActType::Contract, id, .. } => Ok(self.is_to_sign(*id, person)?),
+            JournalFact::Recorded(recorded) if recorded.act == ActType::Contract => {
+                self.is_to_sign(recorded.id, person)
+            }
+            _ => Ok(false),
+        }
+    }
+
+    fn is_to_sign(&self, act: ActId, person: Person) -> Result<bool, ServiceFault> {
+        Ok(self.find_act(act)?.is_some_and(|known| known.is_to_be_signed_by(person)))
     }
 
     /// The first number of what was opened then or later; one that is not given yet where there is none.

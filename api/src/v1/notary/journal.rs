@@ -13,14 +13,15 @@ use semper_ttp::policy::person::Person;
 use semper_ttp::policy::roles::TrustedRole::NotaryOfficer;
 use semper_ttp::time::Timestamp;
 use serde::Deserialize;
-use serde_json::{Value, json};
+use serde_json::json;
 
 use super::super::body::{self, Body, idempotency};
 use super::super::principal::Principal;
 use super::super::problem::{Code, Problem};
-use super::{acting, created, of_open};
+use super::shown::of_open;
+use super::{acting, created};
 use crate::router::App;
-use crate::service::{JournalQuery, journal_line::of_fact};
+use crate::service::{JournalQuery, NotaryFault, journal_line::of_fact};
 
 /// Most numbers of a page.
 const PAGE_MAX: usize = 100;
@@ -28,12 +29,21 @@ const PAGE_MAX: usize = 100;
 /// `GET /v1/notary/worklist`: the acts that wait for a person, oldest first. The read is logged.
 pub(crate) async fn worklist(State(app): State<Arc<App>>, principal: Principal) -> Result<Response, Problem> {
     let (service, reader) = (app.service.clone(), principal.digest());
-    let open = body::blocking(move || service.read_worklist(reader)).await??;
     let by = acting(&app, &principal)?;
     let is_notary = principal.has(NotaryOfficer);
-    let waiting = open.into_iter().filter(|(_, act)| act.needs_person && act.stage() != Stage::Collecting);
-    let acts: Vec<_> = waiting.map(|(id, act)| Value::Object(of_open(id, &act, &by, is_notary))).collect();
-    Ok(Json(json!({ "acts": acts })).into_response())
+    let acts = body::blocking(move || -> Result<Vec<_>, NotaryFault> {
+        let open = service.read_worklist(reader)?;
+        let waiting = open.iter().filter(|(_, act)| act.needs_person && act.stage() != Stage::Collecting);
+        // One that ends at this moment is no longer there.
+        let known =
+            waiting.filter_map(|(id, act)| Some(service.find_act(*id).transpose()?.map(|known| (*id, act, known))));
+        let shown = known.map(|found| {
+            let (id, act, known) = found?;
+            Ok(of_open(&service, (id, act), &known, (&by, is_notary), true)?)
+        });
+        shown.collect()
+    });
+    Ok(Json(json!({ "acts": acts.await?? })).into_response())
 }
 
 /// What is looked for, and from which number on.
@@ -48,7 +58,7 @@ pub(crate) struct Search {
     until: Option<String>,
     /// SHA-256 of a document, hexadecimal.
     document: Option<String>,
-    /// Who asked.
+    /// Who asked, or is to sign.
     party: Option<PartyId>,
 }
 
@@ -86,7 +96,7 @@ pub(crate) async fn journal(
     Ok(Json(json!({ "journal": lines, "next": next })).into_response())
 }
 
-/// `GET /v1/notary/acts`: what the caller itself has asked for.
+/// `GET /v1/notary/acts`: what the caller itself has asked for, or is to sign.
 pub(crate) async fn own(
     State(app): State<Arc<App>>,
     principal: Principal,

@@ -10,6 +10,7 @@ const ACT: u8 = 12;
 const SUBJECT: u8 = 13;
 const ASKED_BY: u8 = 14;
 const PERSONAL: u8 = 15;
+const TO_SIGN: u8 = 16;
 
 pub(super) fn of(seq: u64, fact: &JournalFact) -> Vec<Vec<u8>> {
     let of_act = |id: ActId| [&act(id)[..], &seq.to_be_bytes()].concat();
@@ -19,9 +20,11 @@ pub(super) fn of(seq: u64, fact: &JournalFact) -> Vec<Vec<u8>> {
             names.push(of_act(*id));
             names
         }
-        JournalFact::Opened { id, number, subject, requester, .. } => {
+        JournalFact::Opened { id, number, subject, requester, signers, .. } => {
             let mut names = numbered(*number, seq, subject, Some(requester));
             names.push(of_act(*id));
+            let place = place(*number, seq);
+            names.extend(signers.iter().map(|signer| [&to_sign(&Person::Party(*signer))[..], &place].concat()));
             names
         }
         JournalFact::Recorded(recorded) => {
@@ -40,12 +43,17 @@ pub(super) fn of(seq: u64, fact: &JournalFact) -> Vec<Vec<u8>> {
 }
 
 fn numbered(number: u64, seq: u64, document: &Digest, requester: Option<&Officer>) -> Vec<Vec<u8>> {
-    let mut place = [0; 16];
-    place[..8].copy_from_slice(&number.to_be_bytes());
-    place[8..].copy_from_slice(&seq.to_be_bytes());
+    let place = place(number, seq);
     let mut names = vec![[&[JOURNAL][..], &place].concat(), [&subject(document)[..], &place].concat()];
     names.extend(requester.map(|officer| [&asked_by(&officer.person)[..], &place].concat()));
     names
+}
+
+fn place(number: u64, seq: u64) -> [u8; 16] {
+    let mut place = [0; 16];
+    place[..8].copy_from_slice(&number.to_be_bytes());
+    place[8..].copy_from_slice(&seq.to_be_bytes());
+    place
 }
 
 /// Where the names begin of acts with this number or a later one; all begin with the first octet of this. An act that was open has
@@ -86,6 +94,12 @@ pub fn asked_by(person: &Person) -> Vec<u8> {
     of_person(ASKED_BY, person)
 }
 
+/// What the names begin with of what opened an act that this person is to sign.
+#[must_use]
+pub fn to_sign(person: &Person) -> Vec<u8> {
+    of_person(TO_SIGN, person)
+}
+
 /// What the names of all begin with that is kept about this person, in the order in which it was.
 #[must_use]
 pub fn personal(person: &Person) -> Vec<u8> {
@@ -99,16 +113,16 @@ fn of_person(kind: u8, person: &Person) -> Vec<u8> {
     }
 }
 
-/// Where those of such names begin that are of this number or a later one: `prefix` is as [`subject`] or [`asked_by`] say.
+/// Where those of such names begin that are of this number or a later one: `prefix` is as [`subject`], [`asked_by`] or [`to_sign`] say.
 #[must_use]
 pub fn numbered_from(prefix: &[u8], number: u64) -> Vec<u8> {
     [prefix, &number.to_be_bytes()].concat()
 }
 
-/// The number that a name is of which begins as [`subject`] or [`asked_by`] say.
+/// The number that a name is of which begins as [`subject`], [`asked_by`] or [`to_sign`] say.
 #[must_use]
 pub fn read_numbered(name: &[u8]) -> Option<u64> {
-    matches!(name.first()?, &SUBJECT | &ASKED_BY).then_some(())?;
+    matches!(name.first()?, &SUBJECT | &ASKED_BY | &TO_SIGN).then_some(())?;
     read_place(name.get(33..)?)
 }
 
@@ -172,5 +186,24 @@ mod tests {
         let names = of(0, &validated);
         assert_eq!(names.len(), 4);
         assert!(names[2].starts_with(&asked_by(&Person::Certificate(Digest([6; 32])))));
+        // An act is found by whoever is to sign it, from when it is opened.
+        let opened = JournalFact::Opened {
+            id,
+            number: 5,
+            at: crate::time::Timestamp::from_secs(9),
+            act: ActType::Contract,
+            request: Digest([5; 32]),
+            requester: who,
+            subject: document,
+            held: false,
+            signers: [[8; 16].into(), [9; 16].into()].into(),
+            needs_person: false,
+            expires_at: crate::time::Timestamp::from_secs(10),
+            report: None,
+        };
+        let names = of(12, &opened);
+        assert_eq!(names.len(), 6);
+        assert!(names[5].starts_with(&to_sign(&Person::Party([9; 16].into()))));
+        assert_eq!((read_numbered(&names[4]), read_numbered(&names[5])), (Some(5), Some(5)));
     }
 }

@@ -1,0 +1,190 @@
+//! An act as it is shown: how it stands, what it is about, who has a part in it, and what the caller may do.
+
+use std::collections::BTreeMap;
+use std::fmt::Display;
+
+use semper_ttp::digest::Digest;
+use semper_ttp::id::ActId;
+use semper_ttp::notary::{JournalFact, OpenAct, Stage};
+use semper_ttp::policy::person::{Officer, Person};
+use semper_ttp::policy::roles::TrustedRole::NotaryOfficer;
+use serde_json::{Map, Value, json};
+
+use super::super::principal::Principal;
+use super::super::problem::{Code, Problem};
+use super::reads_all;
+use crate::router::App;
+use crate::service::journal_line::{object, of_fact, of_recorded, person};
+use crate::service::{KnownAct, Service, ServiceFault};
+
+/// An act as it stands now, with what may be done and who is waited for.
+pub(super) fn described(
+    app: &App,
+    id: ActId,
+    known: &KnownAct,
+    principal: &Principal,
+    by: &Officer,
+) -> Result<Value, Problem> {
+    let to_office = reads_all(principal);
+    let opens = known.is_by(by) || to_office;
+    if let Some((entry, recorded)) = known.recorded() {
+        let mut members = of_recorded(recorded);
+        members.insert("entry".to_owned(), entry.into());
+        members.insert("allowed_actions".to_owned(), json!([]));
+        members.insert("record".to_owned(), format!("/v1/notary/acts/{id}/record").into());
+        insert_kept(&mut members, id, known, opens);
+        insert_people(&mut members, &app.service, known, (by, to_office)).map_err(|fault| Problem::fault(&fault))?;
+        return Ok(Value::Object(members));
+    }
+    if let Some((entry, fact)) = known.validated() {
+        let mut members = object(of_fact(*entry, fact));
+        members.insert("allowed_actions".to_owned(), json!([]));
+        members.insert("dvc".to_owned(), format!("/v1/notary/acts/{id}/dvc").into());
+        insert_kept(&mut members, id, known, opens);
+        insert_people(&mut members, &app.service, known, (by, to_office)).map_err(|fault| Problem::fault(&fault))?;
+        return Ok(Value::Object(members));
+    }
+    let journal = app.service.journal().map_err(|fault| Problem::fault(&fault))?;
+    // Its end is written and not published yet.
+    let deciding = || Problem::new(Code::ServerUnavailable, "the act is being decided at this moment");
+    let open = journal.open.get(&id).ok_or_else(deciding)?;
+    let members = of_open(&app.service, (id, open), known, (by, principal.has(NotaryOfficer)), to_office);
+    members.map(Value::Object).map_err(|fault| Problem::fault(&fault))
+}
+
+/// Who signed and when, whether the certificate was revoked since, and what those are called who have a part in it: the common names of
+/// their certificates. Whoever was named as a signer and has not signed had no say in that, and is called by name only `to_office`; who reads knows
+/// its own.
+fn insert_people(
+    members: &mut Map<String, Value>,
+    service: &Service,
+    known: &KnownAct,
+    (by, to_office): (&Officer, bool),
+) -> Result<(), ServiceFault> {
+    let mut names: BTreeMap<String, String> = BTreeMap::new();
+    let mut name = |officer: &Officer| -> Result<(), ServiceFault> {
+        let key = match officer.person {
+            Person::Party(party) => party.to_string(),
+            Person::Certificate(_) => officer.certificate.to_string(),
+        };
+        if let Some(name) = service.common_name(&officer.certificate)? {
+            names.entry(key).or_insert(name);
+        }
+        Ok(())
+    };
+    known.requester().filter(|requester| to_office || !requester.is(by)).map(&mut name).transpose()?;
+    let mut signed = Vec::new();
+    for (_, fact) in &known.facts {
+        let JournalFact::Signed { at, signer, certificate, .. } = fact else { continue };
+        name(&Officer { certificate: *certificate, person: Person::Party(*signer) })?;
+        signed.push(json!({
+            "party": signer,
+            "certificate": certificate.to_string(),
+            "signed_at": at.to_string(),
+            "revoked_at": service.revoked_since(certificate)?.map(|at| at.to_string()),
+        }));
+    }
+    for (_, fact) in known.facts.iter().filter(|_| to_office) {
+        let JournalFact::Opened { signers, .. } = fact else { continue };
+        for signer in signers.iter() {
+            if let Some(certificate) = service.certificate_of_party(*signer)? {
+                name(&Officer { certificate, person: Person::Party(*signer) })?;
+            }
+        }
+    }
+    if !signed.is_empty() {
+        members.insert("signed".to_owned(), signed.into());
+    }
+    members.insert("names".to_owned(), json!(names));
+    Ok(())
+}
+
+/// What was asked of an act that waits: documents, and what it corrects. Nothing where the request was erased.
+fn insert_asked(members: &mut Map<String, Value>, service: &Service, known: &KnownAct) -> Result<(), ServiceFault> {
+    let Some(request) = service.request_of(known)? else { return Ok(()) };
+    let documents = request.documents.iter().map(|document| {
+        json!({
+            "sha256": Digest::from(document.sha256).to_string(),
+            "role": document.role,
+            "media_type": document.media_type,
+        })
+    });
+    members.insert("asked_about".to_owned(), documents.collect());
+    if let Some(corrected) = request.correction_of {
+        members.insert("correction_of".to_owned(), json!(corrected));
+    }
+    Ok(())
+}
+
+/// Where that is found of an act which is kept beside its record; what names people only for whoever may open it.
+fn insert_kept(members: &mut Map<String, Value>, id: ActId, known: &KnownAct, opens: bool) {
+    let place = |what: &dyn Display| Value::from(format!("/v1/notary/acts/{id}/{what}"));
+    let has = |is_it: fn(&JournalFact) -> bool| known.facts.iter().any(|(_, fact)| is_it(fact));
+    if known.report().is_some() {
+        members.insert("report".to_owned(), place(&"report"));
+    }
+    if opens && has(|fact| matches!(fact, JournalFact::Personal { .. })) {
+        members.insert("personal".to_owned(), place(&"personal"));
+    }
+    let documents = known.facts.iter().filter_map(|(_, fact)| match fact {
+        JournalFact::Kept { place: number, .. } => Some(place(&format_args!("documents/{}", number + 1))),
+        _ => None,
+    });
+    let documents: Vec<_> = documents.collect();
+    if !documents.is_empty() {
+        members.insert("documents".to_owned(), documents.into());
+    }
+}
+
+/// What the caller may do with an act that is open.
+fn allowed(act: &OpenAct, by: &Officer, is_notary: bool) -> Vec<&'static str> {
+    let signs = matches!(by.person, Person::Party(party) if act.missing.contains(&party));
+    let decides = is_notary && act.needs_person && !act.concerns(by);
+    let mut allowed = Vec::new();
+    match act.stage() {
+        Stage::Collecting if signs => allowed.push("sign"),
+        Stage::Waiting if decides => allowed.push("take"),
+        Stage::Taken if decides && act.taken.is_some_and(|(taken, _)| taken.is(by)) => {
+            allowed.extend(["approve", "refuse", "release"]);
+        }
+        Stage::Collecting | Stage::Waiting | Stage::Taken => {}
+    }
+    if act.requester.is(by) {
+        allowed.push("withdraw");
+    }
+    allowed
+}
+
+/// An act that waits, for whoever `by` is and may decide as a notary officer; `to_office` if that one reads the journal.
+pub(super) fn of_open(
+    service: &Service,
+    (id, act): (ActId, &OpenAct),
+    known: &KnownAct,
+    (by, is_notary): (&Officer, bool),
+    to_office: bool,
+) -> Result<Map<String, Value>, ServiceFault> {
+    let waiting_on = match act.stage() {
+        Stage::Collecting => json!({ "signers": act.missing }),
+        Stage::Waiting | Stage::Taken => {
+            json!({ "officer": act.taken.map(|(officer, _)| officer.certificate.to_string()) })
+        }
+    };
+    let mut members = object(json!({
+        "act": id,
+        "kind": act.act,
+        "journal_no": act.number,
+        "opened_at": act.at.to_string(),
+        "requester": person(&act.requester),
+        "request": act.request.to_string(),
+        "subject": act.subject.to_string(),
+        "signers": act.signers,
+        "state": act.stage().name(),
+        "waiting_on": waiting_on,
+        "due_by": act.expires_at.to_string(),
+        "allowed_actions": allowed(act, by, is_notary),
+    }));
+    insert_kept(&mut members, id, known, to_office || known.is_by(by));
+    insert_people(&mut members, service, known, (by, to_office))?;
+    insert_asked(&mut members, service, known)?;
+    Ok(members)
+}
