@@ -134,7 +134,7 @@ impl World {
         let root = pem::encode("CERTIFICATE", self.pki.ca(Authority::Root).der());
         let trust = Trust::from_texts(&root, "", "").expect("trust");
         let document = document.map(Document::Bytes);
-        verify_dvc(&DvcEvidence { dvc, request: Some(request), document, proof: None }, &trust)
+        verify_dvc(&DvcEvidence { dvc, request: Some(request), document, certificates: None, proof: None }, &trust)
     }
 
     fn write(&self, name: &str, bytes: &[u8]) -> PathBuf {

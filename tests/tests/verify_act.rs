@@ -7,7 +7,7 @@ use std::path::Path;
 use semper_tests::notary::{Member, World, json, of};
 use semper_tests::process::{Finished, run};
 use semper_tests::strangers::{folder, judge, python};
-use semper_ttp::asn1::pem;
+use semper_ttp::asn1::{TEST_POLICY, pem};
 use serde_json::Value;
 
 const CONTRACT: &[u8] = b"The seller sells, and the buyer buys.";
@@ -21,7 +21,7 @@ fn checks(judged: &Value, outcome: &str) -> Vec<String> {
 
 impl Notarised {
     fn verify(&self, more: &[&str], exit: i32) -> Value {
-        let args = [&["verify", &self.act, "--trust", &self.trust, "--json"], more].concat();
+        let args = [&["verify", &self.act, "--trust", &self.trust, "--policy", TEST_POLICY, "--json"], more].concat();
         json(run(&args).expect(exit))
     }
 }
@@ -60,6 +60,7 @@ fn what_a_clerk_asked_for_is_verified_with_one_command() {
     let skipped = [
         "certificate.revocation",
         "act.dvc",
+        "act.report",
         "act.personal",
         "act.signatures",
         "signers.certificates",
@@ -76,15 +77,19 @@ fn what_a_clerk_asked_for_is_verified_with_one_command() {
     assert!(sentence.contains("existed in exactly this form, and the notary was shown it."), "{sentence}");
     assert!(sentence.contains("the service checked what it can by itself; nobody checked who"), "{sentence}");
     // In words, to the same end.
-    let told = run(&["verify", &act.act, "--document", &deed, "--trust", &act.trust]);
+    let trust = ["--document", &deed, "--trust", &act.trust];
+    let told = run(&[&["verify", &act.act, "--policy", TEST_POLICY], &trust[..]].concat());
     assert_eq!(told.expect(0).stdout.lines().last(), Some(sentence), "{told:?}");
+    // What a test service made proves nothing, as its timestamps do: whoever wants it judged says so.
+    let unasked = run(&[&["verify", &act.act], &trust[..]].concat());
+    assert!(unasked.expect(2).stdout.contains("(for a trial: --policy 1.3.6.1.5.5.7.13.1)"), "{unasked:?}");
     // A renamed record is known by what it is; what is missing then is not checked.
     let renamed = world.path("renamed");
     fs::copy(&act.act, &renamed).expect("a copy");
-    run(&["verify", &renamed, "--document", &deed, "--trust", &act.trust]).expect(2);
+    run(&[&["verify", &renamed, "--policy", TEST_POLICY], &trust[..]].concat()).expect(2);
     let (chain, proof) = (world.path("deed.pem"), world.path("deed.tlog-proof"));
     let named = ["--material", &chain, "--proof", &proof];
-    run(&[&["verify", &renamed, "--document", &deed, "--trust", &act.trust], &named[..]].concat()).expect(0);
+    run(&[&["verify", &renamed, "--policy", TEST_POLICY], &trust[..], &named[..]].concat()).expect(0);
     // Nobody else is shown any of it, and only its own request is there to be fetched by whoever asked.
     let other = world.registered("other");
     let name = of(&judged["report"]["act"], "act");
@@ -128,7 +133,7 @@ fn a_contract_is_verified_with_what_its_signers_said() {
     let judged = act.verify(&all, 0);
     assert_eq!(
         checks(&judged, "not-checked"),
-        ["certificate.revocation", "act.further-documents", "act.dvc", "act.personal", "proof.witnesses"]
+        ["certificate.revocation", "act.further-documents", "act.dvc", "act.report", "act.personal", "proof.witnesses"]
     );
     let sentence = of(&judged, "sentence");
     assert!(sentence.contains("was signed by buyer and seller."), "{sentence}");

@@ -127,7 +127,8 @@ pub(crate) struct Verify {
     /// X.tlog-proof for X.tst and X.tsr.
     #[arg(long, value_name = "FILE")]
     pub(crate) proof: Option<PathBuf>,
-    /// Of a data validation certificate or an act: the document that it is of. May be given for each document of an act.
+    /// Of a data validation certificate or an act: the document that it is of. May be given for each document of an act. Of the status of
+    /// certificates: their file, PEM or DER.
     #[arg(long = "document", value_name = "FILE", conflicts_with = "token")]
     pub(crate) documents: Vec<PathBuf>,
     /// Of a data validation certificate or an act: the request that it answers.
@@ -142,6 +143,9 @@ pub(crate) struct Verify {
     /// Of an act: the data validation certificate that it names.
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
     pub(crate) dvc: Option<PathBuf>,
+    /// Of an act: the report of the validation that it certifies.
+    #[arg(long, value_name = "FILE", conflicts_with = "token")]
+    pub(crate) report: Option<PathBuf>,
     /// Of an act, certificates besides those of X.pem; with --signatures, certificates, CRLs and OCSP responses that the signatures do not
     /// carry. PEM or DER; may be given more than once.
     #[arg(long, value_name = "FILE")]
@@ -151,8 +155,8 @@ pub(crate) struct Verify {
     /// The folder with the trust anchors.
     #[arg(long, value_name = "DIR")]
     pub(crate) trust: PathBuf,
-    /// Accept timestamps under this policy only; may be given more than once. Without it any policy is accepted but the
-    /// test policy 1.3.6.1.5.5.7.13.1, whose timestamps prove nothing.
+    /// Accept only what was made under this policy: a timestamp, a data validation certificate, an act, whose notary's certificate names it.
+    /// May be given more than once. Without it any policy is accepted but the test policy 1.3.6.1.5.5.7.13.1, under which nothing is proven.
     #[arg(long = "policy", value_name = "OID")]
     pub(crate) policies: Vec<PolicyId>,
 }
@@ -162,7 +166,7 @@ pub(crate) struct Verify {
 #[cfg_attr(test, derive(Default))]
 pub(crate) struct Validation {
     /// Judge the signatures that FILE carries.
-    #[arg(long, conflicts_with_all = ["proof", "documents", "request", "personal", "signers", "dvc", "policies"])]
+    #[arg(long, conflicts_with_all = ["proof", "documents", "request", "personal", "signers", "dvc", "report", "policies"])]
     pub(crate) signatures: bool,
     /// The moment for which they are judged (RFC 3339); without it, now.
     #[arg(long, value_name = "TIME", value_parser = rfc3339, requires = "signatures")]

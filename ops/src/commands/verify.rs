@@ -9,7 +9,7 @@ mod dvc;
 pub(super) mod files;
 mod material;
 mod misbehaviour;
-mod signatures;
+pub(super) mod signatures;
 
 use std::path::PathBuf;
 
@@ -41,7 +41,7 @@ pub(crate) fn run(args: Verify, json: bool) -> Exit {
     if let Some(claim) = act::claim(&args) {
         return act::run(&args, &claim, json);
     }
-    let of_acts = !args.signers.is_empty() || args.dvc.is_some();
+    let of_acts = !args.signers.is_empty() || args.dvc.is_some() || args.report.is_some();
     if of_acts || !args.documents.is_empty() || args.request.is_some() {
         let what = if of_acts { "record of an act" } else { "data validation certificate, nor the record of an act" };
         let why = match std::fs::metadata(&args.file) {
@@ -186,13 +186,11 @@ fn sentence(args: &Verify, report: &Report) -> String {
     });
     match (report.verdict, claim, &report.entry) {
         (Verdict::Verified, Some(claim), Some(entry)) => {
-            let word = verified(report.token.as_ref().is_some_and(|token| token.policy == TEST_POLICY));
+            let word = verified(report.token.as_ref().is_some_and(|token| token.is_test));
             format!("{word}: {claim} and recorded as entry {} of the ledger {}.", entry.index, entry.origin)
         }
         (Verdict::Undecided, Some(claim), _) => {
-            let gaps = report.checks.iter().filter(|result| report.leaves_open(result));
-            let gap = gaps.map(gap).next();
-            let gap = gap.unwrap_or_else(|| "not every check could be made".to_owned());
+            let gap = gap(report.checks.iter().find(|result| report.leaves_open(result)), Check::TokenPolicy);
             format!("COULD NOT TELL: nothing speaks against it that {claim}, but {gap}.")
         }
         (Verdict::Refuted, ..) => {
@@ -209,15 +207,15 @@ pub(super) const fn verified(is_test: bool) -> &'static str {
     if is_test { "VERIFIED AS A TEST, which proves nothing" } else { "VERIFIED" }
 }
 
-/// What is missing, and for a trial how to go on.
-pub(super) fn gap(result: &CheckResult) -> String {
-    match &result.outcome {
-        Outcome::NotChecked(_) if result.check == Check::TokenPolicy => format!(
-            "it was made under the test policy {TEST_POLICY}, whose timestamps prove nothing \
+/// What is missing, and for a trial how to go on: `policy` is the check of the policy.
+pub(super) fn gap<C: PartialEq>(open: Option<&CheckResult<C>>, policy: C) -> String {
+    match open.map(|result| (&result.outcome, result.check == policy)) {
+        Some((Outcome::NotChecked(_), true)) => format!(
+            "it was made under the test policy {TEST_POLICY}, under which nothing is proven \
              (for a trial: --policy {TEST_POLICY})"
         ),
-        Outcome::NotChecked(why) => why.clone(),
-        Outcome::Ok | Outcome::Failed(_) => String::new(),
+        Some((Outcome::NotChecked(why), false)) => why.clone(),
+        Some((Outcome::Ok | Outcome::Failed(_), _)) | None => "not every check could be made".to_owned(),
     }
 }
 
@@ -273,6 +271,7 @@ mod tests {
                 gen_time: time,
                 serial: "01".into(),
                 policy: "1.2.3".into(),
+                is_test: false,
                 hash: "sha256",
                 nonce: None,
                 signer: Some("Unit 1".into()),
@@ -324,7 +323,7 @@ mod tests {
     #[test]
     fn a_trial_is_called_one() {
         let mut asked = report(&[], &[]);
-        asked.token.as_mut().unwrap().policy = TEST_POLICY.into();
+        asked.token.as_mut().unwrap().is_test = true;
         let said = sentence(&args("contract.pdf"), &asked);
         assert!(said.starts_with("VERIFIED AS A TEST, which proves nothing: contract.pdf existed"), "{said}");
         let unasked = Report { verdict: Verdict::Undecided, ..asked };

@@ -11,7 +11,7 @@ const VKEY: &str = include_str!("../seeds/vkey/ledger.vkey");
 libfuzzer_sys::fuzz_target!(|bytes: &[u8]| {
     let trust = Trust::from_texts(ROOT, "", VKEY).expect("trust anchors");
     let document = Some(Document::Bytes(b"a contract"));
-    let evidence = DvcEvidence { dvc: bytes, request: Some(bytes), document, proof: None };
+    let evidence = DvcEvidence { dvc: bytes, request: Some(bytes), document, certificates: None, proof: None };
     assert_eq!(verify_dvc(&evidence, &trust).verdict, Verdict::Refuted);
     let _ = (is_dvc(bytes), dvc_imprint_algorithm(bytes), Response::parse(bytes));
 });

@@ -34,10 +34,15 @@ impl PolicyId {
         rasn::der::decode(&super::der::tlv(super::der::OID, &self.0)).ok()
     }
 
-    /// True for [`TEST_POLICY`].
+    /// The two test policies, [`TEST_POLICY`] and [`TEST_POLICY_WITH_TOKEN`].
+    pub fn tests() -> impl Iterator<Item = Self> {
+        [TEST_POLICY, TEST_POLICY_WITH_TOKEN].into_iter().filter_map(|policy| policy.parse().ok())
+    }
+
+    /// True for [`PolicyId::tests`].
     #[must_use]
     pub fn is_test(&self) -> bool {
-        TEST_POLICY.parse().is_ok_and(|test: Self| *self == test)
+        Self::tests().any(|test| *self == test)
     }
 
     /// The content octets.
@@ -112,7 +117,8 @@ mod tests {
     #[test]
     fn the_test_policy_is_known() {
         assert!(TEST_POLICY.parse::<PolicyId>().unwrap().is_test());
-        assert!(!"1.3.6.1.5.5.7.13.2".parse::<PolicyId>().unwrap().is_test());
+        assert!(TEST_POLICY_WITH_TOKEN.parse::<PolicyId>().unwrap().is_test());
+        assert!(!"1.3.6.1.5.5.7.13.3".parse::<PolicyId>().unwrap().is_test());
     }
 
     #[test]

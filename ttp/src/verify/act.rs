@@ -40,6 +40,8 @@ pub struct ActEvidence<'a> {
     pub request: Option<&'a [u8]>,
     /// The data validation certificate that the record names.
     pub dvc: Option<&'a [u8]>,
+    /// The report of the validation that it certifies.
+    pub report: Option<&'a [u8]>,
     /// What opens its commitments: names, addresses and titles.
     pub personal: Option<&'a [u8]>,
     /// Statements of signers, to the octet.

@@ -41,6 +41,8 @@ pub struct DvcEvidence<'a> {
     pub request: Option<&'a [u8]>,
     /// The document that was claimed, shown or judged.
     pub document: Option<Document<'a>>,
+    /// Of the service vpkc, in the place of a document: the certificates, DER.
+    pub certificates: Option<&'a [Vec<u8>]>,
     /// Its receipt: the text of a `.tlog-proof`, or a COSE Receipt.
     pub proof: Option<&'a [u8]>,
 }
@@ -98,6 +100,12 @@ pub fn is_dvc(bytes: &[u8]) -> bool {
 #[must_use]
 pub fn dvc_imprint_algorithm(dvc: &[u8]) -> Option<ImprintAlgorithm> {
     Some(Signed::parse(dvc).ok()?.info.imprint.algorithm)
+}
+
+/// Whether these bytes are a data validation certificate about certificates, which are its document.
+#[must_use]
+pub fn is_of_certificates(dvc: &[u8]) -> bool {
+    Signed::parse(dvc).is_ok_and(|signed| signed.info.request.service == ServiceType::Vpkc)
 }
 
 /// The request of an answer, read as generously as a request can be.

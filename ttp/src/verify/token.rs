@@ -165,19 +165,12 @@ pub(super) fn check(evidence: &Evidence<'_>, trust: &Trust, report: &mut Report)
             checks.skip(Check::CertificateRevocation, "this version looks at no revocation list");
         }
     }
-    if trust.policies.is_empty() && token.policy.is_test() {
-        checks.skip(Check::TokenPolicy, "it is the test policy, whose timestamps prove nothing; it was not asked for");
-    } else if trust.policies.is_empty() {
-        checks.skip(Check::TokenPolicy, "no policy was asked for");
-    } else {
-        let accepted = trust.policies.contains(&token.policy);
-        let reason = || format!("policy {} is not accepted", token.policy);
-        checks.record(Check::TokenPolicy, accepted.then_some(()).ok_or_else(reason));
-    }
+    checks.put(Check::TokenPolicy, trust.judge_policy(|policy| *policy == token.policy));
     report.token = Some(TokenSummary {
         gen_time: token.gen_time,
         serial: hex::encode(&token.serial),
         policy: token.policy.to_string(),
+        is_test: token.policy.is_test(),
         hash: token.imprint_algorithm.name(),
         nonce: token.nonce.as_ref().map(hex::encode),
         signer: summary_signer,

@@ -6,6 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::asn1::{PolicyId, pem};
 use crate::crypto::p256_point;
+use crate::verify::Outcome;
 use crate::x509::Certificate;
 
 /// How much later than the decision an entry may be, milliseconds, unless the ledger promised otherwise (DESIGN §4).
@@ -97,12 +98,26 @@ impl Trust {
         Ok(Self { root, chain, log_keys, receipt_key: None, witnesses: None, policies: Vec::new(), promise: None })
     }
 
-    /// Accepts tokens of these policies only; with none, of every policy but the test policy
-    /// ([`TEST_POLICY`](crate::asn1::TEST_POLICY)), which must be asked for by name.
+    /// Accepts what was made under these policies only; with none, under every policy but the test policies ([`PolicyId::tests`]), one of
+    /// which must be asked for by name. It is then both.
     #[must_use]
     pub fn with_policies(mut self, policies: Vec<PolicyId>) -> Self {
         self.policies = policies;
         self
+    }
+
+    /// Whether something that was made under the policies that `is_under` knows is accepted: one rule for tokens, data validation
+    /// certificates and acts.
+    pub(super) fn judge_policy(&self, is_under: impl Fn(&PolicyId) -> bool) -> Outcome {
+        let is_test = PolicyId::tests().any(|test| is_under(&test));
+        match self.policies.as_slice() {
+            [] if is_test => {
+                Outcome::not_checked("it is the test policy, under which nothing is proven; it was not asked for")
+            }
+            [] => Outcome::not_checked("no policy was asked for"),
+            some if some.iter().any(&is_under) || is_test && some.iter().any(PolicyId::is_test) => Outcome::Ok,
+            _ => Outcome::Failed("it is under none of the policies that are accepted".to_owned()),
+        }
     }
 
     /// With the text of `receipt.pem`, the P-256 key of COSE Receipts; without it none of them is judged.

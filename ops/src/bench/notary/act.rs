@@ -76,6 +76,7 @@ fn verify(bench: &Bench, Sample { asked, answer }: &Sample) -> Result<(), Failed
     // How long they are the record does not say.
     let shown = documents.iter().map(|document| ShownDocument { sha256: document.sha256.into(), bytes: 0 });
     let evidence = ActEvidence {
+        report: None,
         act: &act,
         certificates: &certificates,
         documents: &shown.collect::<Vec<_>>(),

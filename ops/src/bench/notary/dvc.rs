@@ -51,6 +51,7 @@ fn verify(bench: &Bench, Sample { asked, answer }: &Sample) -> Result<(), Failed
         dvc: answer,
         request: Some(asked),
         document: Some(Document::Imprint { algorithm: imprint.algorithm, digest: &imprint.digest }),
+        certificates: None,
         proof: Some(&bench.proof(answer)?),
     };
     let report = verify_dvc(&evidence, &bench.trust);

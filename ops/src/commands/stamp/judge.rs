@@ -43,6 +43,6 @@ fn open(report: &Report, with_proof: bool) -> Judged {
     match gaps.as_slice() {
         [] => Judged::Good,
         [only] if only.check == Check::ProofWitnesses => Judged::TooFew,
-        [first, ..] => Judged::Open(gap(first)),
+        [first, ..] => Judged::Open(gap(Some(first), Check::TokenPolicy)),
     }
 }

@@ -14,7 +14,7 @@ use semper_ttp::x509::Certificate;
 use serde_json::json;
 
 use super::files::{NoJudgement, Promise, beside, if_there, read, read_trust, read_up_to, unreadable, unusable};
-use super::{exit_of, files_given, line, material, refuted, usual_delay, verified};
+use super::{exit_of, files_given, gap, line, material, refuted, usual_delay, verified};
 use crate::cli::Verify;
 use crate::commands::hashing::imprint_of_file;
 use crate::commands::say;
@@ -81,6 +81,7 @@ fn certificates_path(args: &Verify) -> PathBuf {
 /// The report, and what the record commits to where it was opened.
 fn judge(args: &Verify, act: &[u8]) -> Result<(ActReport, Option<Personal>, Promise), NoJudgement> {
     let (trust, promise) = read_trust(&args.trust)?;
+    let trust = trust.with_policies(args.policies.clone());
     let mut certificates = if_there(certificates_of(&certificates_path(args)))?.unwrap_or_default();
     for path in &args.material {
         certificates.extend(certificates_of(path)?);
@@ -90,6 +91,7 @@ fn judge(args: &Verify, act: &[u8]) -> Result<(ActReport, Option<Personal>, Prom
     let request = args.request.as_ref().map(|path| read_part(path, REQUEST_BYTES_MAX as u64)).transpose()?;
     let personal = args.personal.as_ref().map(|path| read_part(path, PERSONAL_BYTES_MAX as u64)).transpose()?;
     let dvc = args.dvc.as_ref().map(|path| read_part(path, super::dvc::DVC_BYTES_MAX)).transpose()?;
+    let validation = args.report.as_ref().map(|path| read_part(path, super::dvc::DVC_BYTES_MAX)).transpose()?;
     let signatures = args.signers.iter().map(|path| read_part(path, STATEMENT_BYTES_MAX as u64));
     let signatures: Vec<_> = signatures.collect::<Result<_, _>>()?;
     let proof = read(&proof_path(args));
@@ -101,6 +103,7 @@ fn judge(args: &Verify, act: &[u8]) -> Result<(ActReport, Option<Personal>, Prom
         documents: &documents,
         request: request.as_deref(),
         dvc: dvc.as_deref(),
+        report: validation.as_deref(),
         personal: personal.as_deref(),
         signatures: &signatures,
         proof: proof.as_deref(),
@@ -110,7 +113,7 @@ fn judge(args: &Verify, act: &[u8]) -> Result<(ActReport, Option<Personal>, Prom
     Ok((report, opened.and_then(|bytes| serde_json::from_slice(&bytes).ok()), promise))
 }
 
-fn certificates_of(path: &Path) -> Result<Vec<Certificate>, NoJudgement> {
+pub(super) fn certificates_of(path: &Path) -> Result<Vec<Certificate>, NoJudgement> {
     let found = material::certificates(path)?;
     let strict = found.iter().map(|certificate| Certificate::from_der(certificate.der()));
     strict.collect::<Result<_, _>>().map_err(|fault| unusable(path, fault))
@@ -132,12 +135,14 @@ fn assertion(check: ActCheck) -> &'static str {
         ActCheck::Signer => "the notary's certificate is there, and of the key that the record names",
         ActCheck::Signature => "the notary's signature is genuine",
         ActCheck::CertificatePurpose => "the notary's certificate is for signing documents and nothing else",
+        ActCheck::CertificatePolicy => "the notary works under a policy that you accept",
         ActCheck::CertificateChain => "the notary was certified by the root that you trust",
         ActCheck::CertificateRevocation => "the notary's certificate was not revoked",
         ActCheck::Document => "the act is about exactly this document",
         ActCheck::FurtherDocuments => "the further documents are those of the act",
         ActCheck::Request => "the act is what exactly this request asked for",
         ActCheck::Dvc => "the act names exactly this data validation certificate",
+        ActCheck::Report => "the report of the validation is exactly the one that the record names",
         ActCheck::Personal => "the names, addresses and titles are those that the record commits to",
         ActCheck::Signatures => "the signers' statements are those that the record names, for this act and document",
         ActCheck::SignersCertificates => "the signers' statements are signed by the certificates that the record names",
@@ -194,7 +199,8 @@ fn said(act: &ActSummary) -> Vec<String> {
         let name = principal.name.as_ref().map_or(String::new(), |name| format!("{name}, "));
         let party = principal.party.as_deref().map_or(String::new(), |party| format!("the party {party}, "));
         let at = principal.signed_at.map_or(String::new(), |at| format!(" at {at}"));
-        lines.push(format!("- {name}{party}by the certificate {}: {did}{at}", principal.certificate));
+        let revoked = principal.revoked_at.map_or(String::new(), |at| format!("; it was revoked at {at}"));
+        lines.push(format!("- {name}{party}by the certificate {}: {did}{at}{revoked}", principal.certificate));
     }
     for document in &act.documents {
         let held = if document.held { "the notary held it" } else { "the notary saw its hash alone" };
@@ -234,12 +240,7 @@ fn sentence(args: &Verify, report: &ActReport) -> String {
             act.says_of_checks
         ),
         (Verdict::Undecided, Some(claim), ..) => {
-            let open = report.checks.iter().find(|result| report.leaves_open(result));
-            let gap = open.and_then(|result| match &result.outcome {
-                Outcome::NotChecked(why) => Some(why.as_str()),
-                Outcome::Ok | Outcome::Failed(_) => None,
-            });
-            let gap = gap.unwrap_or("not every check could be made");
+            let gap = gap(report.checks.iter().find(|result| report.leaves_open(result)), ActCheck::CertificatePolicy);
             format!("COULD NOT TELL: nothing speaks against it that {claim}, but {gap}.")
         }
         (Verdict::Refuted, ..) => {
@@ -298,6 +299,7 @@ mod tests {
             name: Some("Ada".into()),
             identity: Vec::new(),
             signed_at: Some(time),
+            revoked_at: None,
         };
         let document = DocumentSummary {
             sha256: Digest([2; 32]),
@@ -326,6 +328,7 @@ mod tests {
                 completed_at: time,
                 outcome: Ending::Performed,
                 reason: None,
+                validation: None,
                 documents: vec![document],
                 principals: vec![principal],
                 officer: None,
@@ -374,7 +377,7 @@ mod tests {
 
     #[test]
     fn an_undecided_one_says_what_is_missing() {
-        let text = as_text(&args("contract.jws"), &report(&[], &ActCheck::ALL[15..]), None, Promise::Given);
+        let text = as_text(&args("contract.jws"), &report(&[], &ActCheck::ALL[17..]), None, Promise::Given);
         let last = text.lines().last().unwrap();
         assert!(
             last.starts_with("COULD NOT TELL: nothing speaks against it that contract.jws is the record"),
@@ -395,7 +398,7 @@ mod tests {
         let json = as_json(&args("contract.jws"), &report(&[ActCheck::Document], &[]), None);
         assert_eq!(json["report"]["verdict"], "refuted");
         assert_eq!(
-            json["report"]["checks"][8],
+            json["report"]["checks"][9],
             json!({"check": "act.document", "outcome": "failed", "reason": "it is not"})
         );
         assert_eq!(json["certificates_file"], "contract.pem");

@@ -3,16 +3,15 @@
 use std::io::Read;
 use std::path::PathBuf;
 
-use semper_ttp::asn1::{TEST_POLICY, TEST_POLICY_WITH_TOKEN};
 use semper_ttp::digest::ImprintAlgorithm;
 use semper_ttp::verify::dvc::{
-    DvcCheck, DvcEvidence, DvcReport, DvcSummary, dvc_imprint_algorithm, is_dvc, verify_dvc,
+    DvcCheck, DvcEvidence, DvcReport, DvcSummary, dvc_imprint_algorithm, is_dvc, is_of_certificates, verify_dvc,
 };
 use semper_ttp::verify::{Document, Outcome, Verdict};
 use serde_json::json;
 
 use super::files::{NoJudgement, Promise, beside, if_there, read, read_trust, read_up_to, unreadable};
-use super::{exit_of, files_given as files, line, moment, refuted, usual_delay, verified};
+use super::{exit_of, files_given as files, gap, line, moment, refuted, usual_delay, verified};
 use crate::cli::Verify;
 use crate::commands::hashing::imprint_of_file;
 use crate::commands::say;
@@ -70,10 +69,15 @@ fn judge(args: &Verify, dvc: &[u8]) -> Result<(DvcReport, Promise), NoJudgement>
     let proof = if args.proof.is_none() { if_there(proof)? } else { Some(proof?) };
     // A DVC that does not read is said in the report; then any algorithm serves.
     let algorithm = dvc_imprint_algorithm(dvc).unwrap_or(ImprintAlgorithm::Sha256);
+    let of_certificates = is_of_certificates(dvc);
+    let certificates = path.filter(|_| of_certificates).map(|path| super::act::certificates_of(path)).transpose()?;
+    let certificates: Option<Vec<_>> = certificates.map(|all| all.iter().map(|one| one.der().to_vec()).collect());
+    let path = path.filter(|_| !of_certificates);
     let digest = path.map(|path| imprint_of_file(path, algorithm).map_err(|error| unreadable(path, error)));
     let digest = digest.transpose()?;
     let document = digest.as_deref().map(|digest| Document::Imprint { algorithm, digest });
-    let evidence = DvcEvidence { dvc, request: request.as_deref(), document, proof: proof.as_deref() };
+    let (request, certificates) = (request.as_deref(), certificates.as_deref());
+    let evidence = DvcEvidence { dvc, request, document, certificates, proof: proof.as_deref() };
     Ok((verify_dvc(&evidence, &trust), promise))
 }
 
@@ -90,6 +94,7 @@ fn assertion(check: DvcCheck) -> &'static str {
         DvcCheck::TimeStamp => "the time stamp over the signature is genuine",
         DvcCheck::TimeToken => "the token that tells the time is genuine, and of the same data",
         DvcCheck::Answer => "the answer is whole and does not contradict itself",
+        DvcCheck::Policy => "it was made under a policy that you accept",
         DvcCheck::Imprint => "it is of exactly this data",
         DvcCheck::Request => "it answers exactly this request",
         DvcCheck::ProofForm => "the ledger proof has the form that the standard demands",
@@ -151,17 +156,11 @@ fn sentence(args: &Verify, report: &DvcReport) -> String {
     match (report.verdict, claim, &report.entry) {
         (Verdict::Verified, Some(claim), Some(entry)) => {
             let says = report.dvc.as_ref().map_or("", |dvc| &dvc.says);
-            let policy = report.dvc.as_ref().and_then(|dvc| dvc.policy.as_deref());
-            let word = verified(policy.is_some_and(|policy| [TEST_POLICY, TEST_POLICY_WITH_TOKEN].contains(&policy)));
+            let word = verified(report.dvc.as_ref().is_some_and(|dvc| dvc.is_test));
             format!("{word}: {claim}, recorded as entry {} of the ledger {}. {says}", entry.index, entry.origin)
         }
         (Verdict::Undecided, Some(claim), _) => {
-            let open = report.checks.iter().find(|result| report.leaves_open(result));
-            let gap = open.and_then(|result| match &result.outcome {
-                Outcome::NotChecked(why) => Some(why.as_str()),
-                Outcome::Ok | Outcome::Failed(_) => None,
-            });
-            let gap = gap.unwrap_or("not every check could be made");
+            let gap = gap(report.checks.iter().find(|result| report.leaves_open(result)), DvcCheck::Policy);
             format!("COULD NOT TELL: nothing speaks against it that {claim}, but {gap}.")
         }
         (Verdict::Refuted, ..) => {
@@ -228,6 +227,7 @@ mod tests {
                 response_time: time,
                 serial: "01".into(),
                 policy: None,
+                is_test: false,
                 hash: "sha256",
                 imprint: "00".into(),
                 nonce: None,
@@ -255,13 +255,13 @@ mod tests {
     fn a_verified_one_says_what_it_says() {
         let text = as_text(&args("a/contract.dvc"), &report(&[], &[]), Promise::Given);
         let mut of_trial = report(&[], &[]);
-        of_trial.dvc.as_mut().unwrap().policy = Some(TEST_POLICY.to_owned());
+        of_trial.dvc.as_mut().unwrap().is_test = true;
         let said = as_text(&args("a/contract.dvc"), &of_trial, Promise::Given);
         assert!(said.contains("VERIFIED AS A TEST, which proves nothing: contract.dvc is"), "{said}");
         let expected = "VERIFIED: contract.dvc is a certificate by Notary 1 of 21 November 2026 at 05:14:13.120 UTC, \
                         recorded as entry 7 of the ledger log.example/1. It says no.";
         assert_eq!(text.lines().last(), Some(expected));
-        assert_eq!(text.matches("  ok           ").count(), 19);
+        assert_eq!(text.matches("  ok           ").count(), DvcCheck::ALL.len());
         assert!(text.starts_with("Certificate  a/contract.dvc\nDocument     none was given\n"), "{text}");
         assert!(text.contains("\nProof        a/contract.tlog-proof\n"), "{text}");
         assert!(text.contains("  - Ada, serial number 0a: rejection: TOTAL-FAILED/REVOKED\n"), "{text}");
@@ -298,7 +298,7 @@ mod tests {
         let json = as_json(&args("contract.dvc"), &report(&[DvcCheck::Imprint], &[]));
         assert_eq!(json["report"]["verdict"], "refuted");
         assert_eq!(
-            json["report"]["checks"][10],
+            json["report"]["checks"][11],
             json!({"check": "dvc.imprint", "outcome": "failed", "reason": "it is not"})
         );
         assert_eq!(json["proof_file"], "contract.tlog-proof");

@@ -59,7 +59,7 @@ fn exit_of(indication: Indication) -> Exit {
 }
 
 /// Whether these octets may be of a file that carries its signatures, for a hint.
-pub(super) fn may_carry_some(path: &Path) -> bool {
+pub(in crate::commands) fn may_carry_some(path: &Path) -> bool {
     let mut bytes = Vec::new();
     let read = std::fs::File::open(path).and_then(|file| file.take(HEADER_BYTES_MAX as u64).read_to_end(&mut bytes));
     // id-signedData behind the head of a ContentInfo.

@@ -40,6 +40,7 @@ pub(super) fn record(evidence: &ActEvidence<'_>, trust: &Trust, report: &mut Act
         Some(request) => report.checks.record(ActCheck::Request, check_request(request, &record)),
     }
     report.checks.put(ActCheck::Dvc, check_dvc(evidence.dvc, &record));
+    report.checks.put(ActCheck::Report, check_report(evidence.report, &record));
     report.checks.put(ActCheck::Personal, check_personal(evidence.personal, &record));
     signers::check(evidence, &record, trust, report);
     report.act = Some(words::summary(evidence, &record, notary));
@@ -94,6 +95,7 @@ fn check_consistency(record: &ActRecorded, mmd_millis: u64) -> Result<(), &'stat
     }
     if !record.events.iter().map(|event| event.at.get()).all(within)
         || !record.principals.iter().filter_map(|principal| principal.signed_at).all(|at| within(at.get()))
+        || !record.principals.iter().filter_map(|principal| principal.revoked_at).all(|at| follows(at.get(), completed))
     {
         return Err("something happened before it was opened or after it was completed");
     }
@@ -155,13 +157,14 @@ fn check_signer(
         _ => report.checks.skip(ActCheck::Signature, "the notary's key is not known"),
     }
     let Some(certificate) = notary else {
-        for check in [ActCheck::CertificatePurpose, ActCheck::CertificateChain] {
+        for check in [ActCheck::CertificatePurpose, ActCheck::CertificatePolicy, ActCheck::CertificateChain] {
             report.checks.skip(check, "the notary's certificate is not at hand");
         }
         report.checks.skip(ActCheck::CertificateRevocation, REVOCATION);
         return;
     };
     report.checks.record(ActCheck::CertificatePurpose, act::check(certificate).map_err(|fault| fault.to_string()));
+    report.checks.put(ActCheck::CertificatePolicy, trust.judge_policy(|policy| certificate.has_policy(policy)));
     let completed_at = Timestamp::from_millis(record.completed_at.get());
     report.checks.record(ActCheck::CertificateChain, check_chain(certificate, evidence, trust, completed_at));
     report.checks.skip(ActCheck::CertificateRevocation, REVOCATION);
@@ -257,6 +260,16 @@ fn check_personal(personal: Option<&[u8]>, record: &ActRecorded) -> Outcome {
             Ok(_) => Outcome::Ok,
             Err(fault) => Outcome::Failed(fault.to_string()),
         },
+    }
+}
+
+fn check_report(report: Option<&[u8]>, record: &ActRecorded) -> Outcome {
+    match (report, record.validation_report) {
+        (None, None) => Outcome::not_checked("nothing was validated"),
+        (None, Some(_)) => Outcome::not_checked("the report of the validation was not given"),
+        (Some(_), None) => Outcome::Failed("the record names no report of a validation".to_owned()),
+        (Some(report), Some(named)) if Digest::of(report) == named.into() => Outcome::Ok,
+        (Some(_), Some(_)) => Outcome::Failed("the record names another report".to_owned()),
     }
 }
 

@@ -29,6 +29,9 @@ pub enum ActCheck {
     /// The certificate is of the form that a notary's key for acts has.
     #[serde(rename = "certificate.purpose")]
     CertificatePurpose,
+    /// The certificate was issued under a policy that is accepted.
+    #[serde(rename = "certificate.policy")]
+    CertificatePolicy,
     /// The certificate chains to the trusted root at completed_at.
     #[serde(rename = "certificate.chain")]
     CertificateChain,
@@ -47,6 +50,9 @@ pub enum ActCheck {
     /// The data validation certificate is the one that the record names.
     #[serde(rename = "act.dvc")]
     Dvc,
+    /// The report of the validation is the one that the record names.
+    #[serde(rename = "act.report")]
+    Report,
     /// What opens the commitments of the record opens all of them.
     #[serde(rename = "act.personal")]
     Personal,
@@ -81,19 +87,21 @@ pub enum ActCheck {
 
 impl ActCheck {
     /// All of them, in the order of a report.
-    pub const ALL: [Self; 22] = [
+    pub const ALL: [Self; 24] = [
         Self::Form,
         Self::Consistency,
         Self::Service,
         Self::Signer,
         Self::Signature,
         Self::CertificatePurpose,
+        Self::CertificatePolicy,
         Self::CertificateChain,
         Self::CertificateRevocation,
         Self::Document,
         Self::FurtherDocuments,
         Self::Request,
         Self::Dvc,
+        Self::Report,
         Self::Personal,
         Self::Signatures,
         Self::SignersCertificates,
@@ -160,6 +168,8 @@ pub struct PrincipalSummary {
     pub identity: Vec<IdentityMethod>,
     /// When the notary received its signature.
     pub signed_at: Option<Timestamp>,
+    /// When its certificate was revoked, if it was before the act ended.
+    pub revoked_at: Option<Timestamp>,
 }
 
 /// What the record says; worth what the checks are worth.
@@ -187,6 +197,8 @@ pub struct ActSummary {
     pub reason: Option<Reason>,
     /// What it is about.
     pub documents: Vec<DocumentSummary>,
+    /// What the validation gave, as its report says, if that was given and is the one that the record names.
+    pub validation: Option<String>,
     /// Who took part.
     pub principals: Vec<PrincipalSummary>,
     /// SHA-256 of the certificate of the officer who decided.
@@ -243,8 +255,11 @@ impl ActReport {
                 | ActCheck::FurtherDocuments
                 | ActCheck::Request
                 | ActCheck::Dvc
+                | ActCheck::Report
                 | ActCheck::Personal
                 | ActCheck::Signatures => false,
+                // Of a policy that nobody asked for only the test policy is, which proves nothing.
+                ActCheck::CertificatePolicy => self.act.as_ref().is_none_or(|act| act.is_test || act.notary.is_none()),
                 ActCheck::SignersCertificates => self.asked_for_signers,
                 ActCheck::ProofWitnesses => self.asked_for_witnesses,
                 _ => true,

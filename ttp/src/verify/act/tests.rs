@@ -9,10 +9,10 @@ use semper_ledger::note::Note;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 
 use super::*;
-use crate::asn1::{decode_strict, pem};
+use crate::asn1::{PolicyId, TEST_POLICY, decode_strict, pem};
 use crate::b64u::{B64u, B64u32};
 use crate::ca::Authority;
-use crate::ca::certificate::Issuer;
+use crate::ca::certificate::{Issuer, Template};
 use crate::crypto::jose::{Algorithm, Key};
 use crate::crypto::{SignatureAlgorithm, Signer as _, SoftKey};
 use crate::id::{ActId, PartyId};
@@ -133,6 +133,7 @@ fn principal(role: PrincipalRole, holder: &Holder, signature: Option<&[u8]>) -> 
         identity: vec![identity],
         signature: signature.map(hash),
         signed_at: signature.map(|_| GEN_TIME.into()),
+        revoked_at: None,
     }
 }
 
@@ -149,6 +150,7 @@ struct Case {
     request: Vec<u8>,
     personal: Option<Vec<u8>>,
     signatures: Vec<Vec<u8>>,
+    report: Option<&'static [u8]>,
 }
 
 impl Case {
@@ -201,7 +203,7 @@ impl Case {
         let certificates = [&NOTARY, &ADA, &BOB].map(|holder| holder.certificate.clone());
         let certificates = certificates.into_iter().chain([PKI.ca.clone()]).collect();
         let personal = Some(personal(NAME));
-        Self { record, certificates, documents: documents(), request, personal, signatures }
+        Self { record, certificates, documents: documents(), request, personal, signatures, report: None }
     }
 
     fn contract() -> Self {
@@ -221,6 +223,7 @@ impl Case {
     /// The record's bytes judged with all the rest.
     fn judge(&self, act: &[u8], proof: Option<&[u8]>, dvc: Option<&[u8]>, trust: &Trust) -> ActReport {
         let evidence = ActEvidence {
+            report: self.report,
             act,
             certificates: &self.certificates,
             documents: &self.documents,
@@ -275,7 +278,7 @@ fn good_ones_are_verified() {
             report.checks.iter().filter(|one| one.outcome != Outcome::Ok).map(|one| one.check).collect();
         let signers = [ActCheck::Signatures, ActCheck::SignersCertificates];
         let without: &[_] = if *kind == ActType::Contract { &[] } else { &signers };
-        let never = [ActCheck::CertificateRevocation];
+        let never = [ActCheck::CertificatePolicy, ActCheck::CertificateRevocation, ActCheck::Report];
         assert_eq!(skipped, [&never[..], without, &[ActCheck::ProofWitnesses]].concat(), "{}", report.to_json());
         let summary = report.act.unwrap();
         assert_eq!((summary.kind, summary.journal_no, summary.notary.as_deref()), (*kind, 17, Some("Notary 1")));
@@ -302,7 +305,8 @@ fn what_is_not_there_is_not_checked() {
     undecided(&|case| drop(case.signatures.pop()), &[]);
     undecided(&|case| case.signatures.clear(), &[]);
     undecided(&|case| drop(case.certificates.remove(1)), &[ActCheck::SignersCertificates]);
-    let of_notary = [ActCheck::Signer, ActCheck::Signature, ActCheck::CertificatePurpose, ActCheck::CertificateChain];
+    let of_certificate = [ActCheck::CertificatePurpose, ActCheck::CertificatePolicy, ActCheck::CertificateChain];
+    let of_notary = [&[ActCheck::Signer, ActCheck::Signature], &of_certificate[..]].concat();
     undecided(&|case| drop(case.certificates.remove(0)), &of_notary);
     // Without a proof, and without the DVC.
     let case = Case::contract();
@@ -552,4 +556,62 @@ fn what_it_says_in_words() {
     let not_said: std::collections::BTreeSet<_> =
         ActType::ALL.iter().map(|kind| words(Case::new(*kind)).does_not_say).collect();
     assert_eq!(not_said.len(), ActType::ALL.len());
+}
+
+/// What was made under a test policy is judged where that was asked for by name, as a timestamp is.
+#[test]
+fn a_test_service_is_to_be_asked_for() {
+    let test: PolicyId = TEST_POLICY.parse().unwrap();
+    let template = Template {
+        policies: test.to_rasn().into_iter().collect(),
+        ..template("notary-act", "Notary 1", &NOTARY.key, 1)
+    };
+    let issuer = Issuer::new(Authority::Party, &PKI.ca, PKI.ca_key.algorithm()).unwrap();
+    let of_trial = issue(&template, &issuer, &PKI.ca_key);
+    let case = Case::new(ActType::Existence).with(|case| {
+        case.record.notary.certificate = of_trial.digest().into();
+        case.certificates[0] = of_trial.clone();
+    });
+    let act = case.act();
+    let proof = proof(&act, |_| ());
+    let verdict = |policies: Vec<PolicyId>| {
+        let report = case.judge(&act, Some(proof.as_bytes()), Some(DVC), &trust().with_policies(policies));
+        (report.verdict, report.act.map(|act| act.is_test))
+    };
+    assert_eq!(verdict(vec![]), (Verdict::Undecided, Some(true)));
+    assert_eq!(verdict(vec![test]), (Verdict::Verified, Some(true)));
+    assert_eq!(verdict(vec!["1.2.3".parse().unwrap()]), (Verdict::Refuted, Some(true)));
+}
+
+/// The report of a validation is the one that the record names; what it concludes is told.
+#[test]
+fn the_report_is_the_one_that_it_names() {
+    const REPORT: &[u8] = br#"{"conclusion":{"indication":"TOTAL-PASSED"}}"#;
+    let case = Case::new(ActType::SignatureValidation).with(|case| {
+        case.record.validation_report = Some(hash(REPORT));
+        case.report = Some(REPORT);
+    });
+    let report = case.verify();
+    assert_eq!((report.verdict, report.outcome(ActCheck::Report)), (Verdict::Verified, Some(&Outcome::Ok)));
+    assert!(report.act.unwrap().says.contains("with the result TOTAL-PASSED"));
+    let other = case.clone().with(|case| case.report = Some(b"{}"));
+    check(&other, &[ActCheck::Report]);
+    check(&Case::new(ActType::Existence).with(|case| case.report = Some(REPORT)), &[ActCheck::Report]);
+    let none = case.with(|case| case.report = None).verify();
+    assert_eq!(none.verdict, Verdict::Verified);
+    assert!(none.act.unwrap().says.contains("with the result that its report has"));
+}
+
+/// A key that was revoked after it had signed: the contract is signed, and whoever reads it knows.
+#[test]
+fn a_signers_key_that_was_revoked_since_is_told() {
+    let at = Millis::from(GEN_TIME);
+    let case = Case::contract().with(|case| case.record.principals[1].revoked_at = Some(at));
+    let report = case.verify();
+    assert_eq!(report.verdict, Verdict::Verified);
+    let act = report.act.unwrap();
+    assert_eq!(act.principals[1].revoked_at, Some(GEN_TIME));
+    assert!(act.says.contains("of whose certificates 1 had been revoked since"), "{}", act.says);
+    let late = Millis::new(GEN_TIME.millis() + 3_600_000).unwrap();
+    check(&Case::contract().with(|case| case.record.principals[1].revoked_at = Some(late)), &[ActCheck::Consistency]);
 }

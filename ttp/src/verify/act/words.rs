@@ -3,7 +3,7 @@
 use super::ActEvidence;
 use super::check::find;
 use super::report::{ActSummary, DocumentSummary, PrincipalSummary};
-use crate::asn1::{TEST_POLICY, oid};
+use crate::asn1::{PolicyId, oid};
 use crate::digest::Digest;
 use crate::notary::{ActType, OfficerCheck, Outcome, Reason};
 use crate::path::Escaped;
@@ -29,14 +29,17 @@ pub(super) fn summary(evidence: &ActEvidence<'_>, record: &ActRecorded, notary: 
         name: find(evidence.certificates, principal.certificate.into()).and_then(name_in),
         identity: principal.identity.iter().map(|identified| identified.method).collect(),
         signed_at: principal.signed_at.map(time),
+        revoked_at: principal.revoked_at.map(time),
     });
+    let is_named = |report: &&[u8]| record.validation_report.is_some_and(|named| Digest::of(report) == named.into());
     let mut summary = ActSummary {
+        validation: evidence.report.filter(is_named).and_then(concluded),
         act: record.act.to_string(),
         kind: record.kind,
         journal_no: record.journal_no,
         service: record.notary.service.as_str().to_owned(),
         notary: notary.and_then(name_in),
-        is_test: TEST_POLICY.parse().is_ok_and(|test| notary.is_some_and(|notary| notary.has_policy(&test))),
+        is_test: notary.is_some_and(|notary| PolicyId::tests().any(|test| notary.has_policy(&test))),
         opened_at: time(record.opened_at),
         completed_at: time(record.completed_at),
         outcome: record.outcome,
@@ -55,6 +58,14 @@ pub(super) fn summary(evidence: &ActEvidence<'_>, record: &ActRecorded, notary: 
     };
     summary.says = says(&summary);
     summary
+}
+
+/// What a report concludes: `TOTAL-FAILED/HASH_FAILURE`.
+fn concluded(report: &[u8]) -> Option<String> {
+    let report: serde_json::Value = serde_json::from_slice(report).ok()?;
+    let (indication, sub) = (&report["conclusion"]["indication"], &report["conclusion"]["sub_indication"]["name"]);
+    let sub = sub.as_str().map_or(String::new(), |sub| format!("/{sub}"));
+    Some(Escaped(&format!("{}{sub}", indication.as_str()?)).to_string())
 }
 
 /// The commonName, so that it can pass for nothing more than a name where it is shown.
@@ -101,7 +112,8 @@ fn certified(act: &ActSummary, document: &str) -> String {
         ActType::Existence if held => format!("{document} existed in exactly this form, and the notary was shown it"),
         ActType::Existence => format!("{document} existed in exactly this form, as its hash shows"),
         ActType::SignatureValidation => {
-            format!("it had validated the signatures of {document} with the result that its report has")
+            let result = act.validation.as_deref().unwrap_or("that its report has");
+            format!("it had validated the signatures of {document} with the result {result}")
         }
         ActType::Copy => format!("{document} is a copy with the content of its original"),
         ActType::Contract => {
@@ -111,7 +123,12 @@ fn certified(act: &ActSummary, document: &str) -> String {
                 (None, Some(party)) => format!("the party {party}"),
                 (None, None) => format!("the holder of the certificate {}", signer.certificate),
             });
-            format!("{document} was signed by {}", listed(named.collect()))
+            let revoked = signers.iter().filter(|one| one.revoked_at.is_some()).count();
+            let since = match revoked {
+                0 => String::new(),
+                some => format!(", of whose certificates {some} had been revoked since"),
+            };
+            format!("{document} was signed by {}{since}", listed(named.collect()))
         }
         ActType::JournalExtract => format!("{document} says what the journal says"),
     }
@@ -120,6 +137,8 @@ fn certified(act: &ActSummary, document: &str) -> String {
 const fn why(reason: Reason) -> &'static str {
     match reason {
         Reason::SignatureNotValid => "that a signature is not valid",
+        Reason::SignatureUndetermined => "that it could not be told whether a signature is valid",
+        Reason::SignatureMissing => "that there is no signature that can be read",
         Reason::DocumentDiffers => "that the documents are not those that they should be",
         Reason::DocumentUnreadable => "that what was handed in cannot be read",
         Reason::IdentityNotProven => "that somebody was not shown to be who it says",
@@ -138,6 +157,9 @@ const fn why(reason: Reason) -> &'static str {
 fn says_of_checks(record: &ActRecorded) -> String {
     let words = |checks: &[OfficerCheck]| listed(checks.iter().map(|check| of_check(*check).to_owned()).collect());
     let made = match (record.officer.map(Digest::from), record.checked.as_slice()) {
+        (None, _) if record.kind == ActType::JournalExtract => {
+            "It was made for an officer or auditor, by the service itself".to_owned()
+        }
         (None, _) => "No person took part in the decision: the service checked what it can by itself".to_owned(),
         (Some(officer), []) => format!("The officer with the certificate {officer} decided, and says of no check"),
         (Some(officer), some) => {

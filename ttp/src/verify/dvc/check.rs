@@ -9,6 +9,7 @@ use crate::cms::{SignedData, SignerId, SignerInfo, oids};
 use crate::crypto::{Purpose, foreign_hash, imprint_of, verify_chain};
 use crate::notary::dvcs::request::{Asked, Request};
 use crate::notary::dvcs::status::{Status, StatusInfo};
+use crate::notary::dvcs::token::CertEtcToken;
 use crate::notary::dvcs::types::{CertInfo, DvcsTime, RESPONSE_DATA, Response, ServiceType};
 use crate::time::Timestamp;
 use crate::verify::report::Lines;
@@ -141,6 +142,8 @@ pub(super) fn dvc<'a>(evidence: &DvcEvidence<'a>, trust: &Trust, report: &mut Dv
         }
     }
     checks.record(DvcCheck::Answer, check_answer(&signed.info).map_err(str::to_owned));
+    let policy = signed.info.policy.as_ref().map(|policy| &policy.id);
+    checks.put(DvcCheck::Policy, trust.judge_policy(|accepted| policy == Some(accepted)));
     against_request(evidence, &signed.info, checks);
     report.dvc = Some(words::summary(evidence.dvc, &signed, signer.ok().map(|(_, certificate)| certificate)));
     Some(signed)
@@ -222,7 +225,7 @@ fn check_answer(info: &CertInfo) -> Result<(), &'static str> {
 /// The imprint, and the request.
 fn against_request(evidence: &DvcEvidence<'_>, info: &CertInfo, checks: &mut Vec<DvcCheckResult>) {
     let request = evidence.request.map(request_of);
-    let imprint = check_imprint(evidence.document, request.as_ref().and_then(|read| read.as_ref().ok()), info);
+    let imprint = check_imprint(evidence, request.as_ref().and_then(|read| read.as_ref().ok()), info);
     match imprint {
         Some(result) => checks.record(DvcCheck::Imprint, result.map_err(str::to_owned)),
         None => checks.skip(DvcCheck::Imprint, "neither the document nor the request was given"),
@@ -236,15 +239,26 @@ fn against_request(evidence: &DvcEvidence<'_>, info: &CertInfo, checks: &mut Vec
 
 /// `None` if there is nothing to compare with. The digest of a document is that of its octets; certificates are no document.
 fn check_imprint(
-    document: Option<Document<'_>>,
+    evidence: &DvcEvidence<'_>,
     request: Option<&Request>,
     info: &CertInfo,
 ) -> Option<Result<(), &'static str>> {
     let (algorithm, found) = (info.imprint.algorithm, &info.imprint.digest);
-    let of_document = document.filter(|_| info.request.service != ServiceType::Vpkc).map(|document| match document {
-        Document::Bytes(bytes) => imprint_of(algorithm, bytes) == *found,
-        Document::Imprint { algorithm: other, digest } => other == algorithm && digest == found,
+    let of_certificates = evidence.certificates.filter(|_| info.request.service == ServiceType::Vpkc).map(|given| {
+        let answered = info.certs.iter().map(|chain| match &chain.target {
+            CertEtcToken::Certificate(der) => Some(&der[..]),
+            _ => None,
+        });
+        answered.eq(given.iter().map(|der| Some(&der[..])))
     });
+    if of_certificates == Some(false) {
+        return Some(Err("the DVC is about other certificates"));
+    }
+    let of_document =
+        evidence.document.filter(|_| info.request.service != ServiceType::Vpkc).map(|document| match document {
+            Document::Bytes(bytes) => imprint_of(algorithm, bytes) == *found,
+            Document::Imprint { algorithm: other, digest } => other == algorithm && digest == found,
+        });
     let of_request = request.map(|request| request.asked.imprint(algorithm).digest == *found);
     if of_document == Some(false) {
         return Some(Err("the DVC is for another document"));
@@ -252,7 +266,7 @@ fn check_imprint(
     if of_request == Some(false) {
         return Some(Err("the DVC is for other data than the request's"));
     }
-    of_document.or(of_request).map(|_| Ok(()))
+    of_document.or(of_certificates).or(of_request).map(|_| Ok(()))
 }
 
 fn check_request(request: &Request, info: &CertInfo) -> Result<(), String> {

@@ -39,6 +39,9 @@ pub enum DvcCheck {
     /// The answer is whole: vsd and vpkc have a status, each certificate has its own, and they do not contradict each other.
     #[serde(rename = "dvc.answer")]
     Answer,
+    /// It was made under a policy that is accepted.
+    #[serde(rename = "dvc.policy")]
+    Policy,
     /// The imprint is that of the document, and of the request's data.
     #[serde(rename = "dvc.imprint")]
     Imprint,
@@ -70,7 +73,7 @@ pub enum DvcCheck {
 
 impl DvcCheck {
     /// All of them, in the order of a report.
-    pub const ALL: [Self; 19] = [
+    pub const ALL: [Self; 20] = [
         Self::Form,
         Self::Signer,
         Self::CertificateBinding,
@@ -81,6 +84,7 @@ impl DvcCheck {
         Self::TimeStamp,
         Self::TimeToken,
         Self::Answer,
+        Self::Policy,
         Self::Imprint,
         Self::Request,
         Self::ProofForm,
@@ -140,6 +144,8 @@ pub struct DvcSummary {
     pub serial: String,
     /// Dotted.
     pub policy: Option<String>,
+    /// True if that is a test policy: nobody vouches for its service's clock.
+    pub is_test: bool,
     /// `sha256`…
     pub hash: &'static str,
     /// Hex of the imprint.
@@ -199,6 +205,8 @@ impl DvcReport {
                 DvcCheck::CertificateRevocation | DvcCheck::TimeStamp | DvcCheck::TimeToken | DvcCheck::Request => {
                     false
                 }
+                // Of a policy that nobody asked for only the test policy is, which proves nothing.
+                DvcCheck::Policy => self.dvc.as_ref().is_some_and(|dvc| dvc.is_test),
                 DvcCheck::ProofWitnesses => self.asked_for_witnesses,
                 _ => true,
             }

@@ -11,11 +11,12 @@ use semper_ledger::receipt::tlog_proof::TlogProof;
 use rasn::types::SetOf;
 
 use super::*;
-use crate::asn1::decode_strict;
+use crate::asn1::{TEST_POLICY, TEST_POLICY_WITH_TOKEN, decode_strict};
 use crate::crypto::Signer as _;
 use crate::notary::dvcs::request::{Asked, Request, build};
 use crate::notary::dvcs::testing::{DOCUMENT, NOTARY, accepted, asked, dvc, finding, grant, request, sign, sign_any};
-use crate::notary::dvcs::types::Extension;
+use crate::notary::dvcs::token::CertEtcToken;
+use crate::notary::dvcs::types::{Extension, PolicyInformation};
 use crate::notary::dvcs::{Dvc, DvcContent, FailInfo, Grant, Refusal, Refused, StatusInfo, notice};
 use crate::role::Role as _;
 use crate::testing::{self, GEN_TIME, LOG, ORIGIN, PKI, reissue, trust};
@@ -59,7 +60,13 @@ impl Case {
     }
 
     fn verify(&self, dvc: &[u8]) -> DvcReport {
-        let evidence = DvcEvidence { dvc, request: Some(&self.request), document: self.document(), proof: None };
+        let evidence = DvcEvidence {
+            dvc,
+            request: Some(&self.request),
+            document: self.document(),
+            certificates: None,
+            proof: None,
+        };
         verify_dvc(&evidence, &trust())
     }
 }
@@ -77,7 +84,8 @@ fn its_entry_bears_its_tag_and_no_other() {
     for (tags, holds) in [(vec![own], true), (vec![], false), (vec![other], false), (vec![own, other], false)] {
         let proof = tagged_proof(&case.dvc, 0, tags);
         let (request, document, proof) = (Some(&case.request[..]), case.document(), Some(proof.as_bytes()));
-        let report = verify_dvc(&DvcEvidence { dvc: &case.dvc, request, document, proof }, &trust());
+        let report =
+            verify_dvc(&DvcEvidence { dvc: &case.dvc, request, document, certificates: None, proof }, &trust());
         let expected: &[_] = if holds { &[] } else { &[DvcCheck::EntryKind] };
         assert_eq!(failed(&report), expected);
     }
@@ -91,6 +99,7 @@ fn a_good_one_is_verified() {
             dvc: &case.dvc,
             request: Some(&case.request),
             document: case.document(),
+            certificates: None,
             proof: Some(proof.as_bytes()),
         };
         let report = verify_dvc(&evidence, &trust());
@@ -124,7 +133,10 @@ fn what_it_says_in_words() {
     let words = |asked: &Asked, bad: bool| {
         let request = request(asked);
         let dvc = sign(DvcContent::new(&request, &finding(asked, bad), &grant()).unwrap());
-        let report = verify_dvc(&DvcEvidence { dvc: dvc.der(), request: None, document: None, proof: None }, &trust());
+        let report = verify_dvc(
+            &DvcEvidence { dvc: dvc.der(), request: None, document: None, certificates: None, proof: None },
+            &trust(),
+        );
         assert_eq!(failed(&report), []);
         report.dvc.unwrap()
     };
@@ -234,7 +246,7 @@ fn each_check_fails_for_its_own_reason() {
     ] {
         let report = claim.verify(&bad);
         assert!(matches!(failed(&report)[0], DvcCheck::Form | DvcCheck::Signer), "{}", report.to_json());
-        assert_eq!((report.verdict, report.checks.len()), (Verdict::Refuted, 19));
+        assert_eq!((report.verdict, report.checks.len()), (Verdict::Refuted, DvcCheck::ALL.len()));
     }
     let told = claim.verify(&notice(&StatusInfo::rejected(None, "busy"), None)).checks.remove(0).outcome;
     assert_eq!(told, Outcome::Failed("it is an error notice and certifies nothing: busy".to_owned()));
@@ -267,7 +279,8 @@ fn each_check_fails_for_its_own_reason() {
     );
     let other_root = crate::asn1::pem::encode("CERTIFICATE", stranger);
     let nobody = Trust::from_texts(&other_root, "", "").unwrap();
-    let evidence = DvcEvidence { dvc: good.der(), request: None, document: claim.document(), proof: None };
+    let evidence =
+        DvcEvidence { dvc: good.der(), request: None, document: claim.document(), certificates: None, proof: None };
     assert_eq!(failed(&verify_dvc(&evidence, &nobody)), [DvcCheck::CertificateChain]);
 
     // The signature's time stamp: of another signature.
@@ -293,7 +306,10 @@ fn each_check_fails_for_its_own_reason() {
     let other = build(&claim.asked, Some(&[0x86; 8]));
     let with = |request: &[u8], document: &'static [u8]| {
         let document = Some(Document::Bytes(document));
-        failed(&verify_dvc(&DvcEvidence { dvc: good.der(), request: Some(request), document, proof: None }, &trust()))
+        failed(&verify_dvc(
+            &DvcEvidence { dvc: good.der(), request: Some(request), document, certificates: None, proof: None },
+            &trust(),
+        ))
     };
     assert_eq!(with(&claim.request, b"another contract"), [DvcCheck::Imprint]);
     assert_eq!(with(&other, DOCUMENT), [DvcCheck::Request]);
@@ -346,6 +362,59 @@ fn a_request_of_any_form_is_compared() {
     assert!(crate::notary::dvcs::parse(&bytes, &accepted()).is_err());
     let request: Request = request_of(&bytes).unwrap();
     let dvc = dvc(&request);
-    let evidence = DvcEvidence { dvc: dvc.der(), request: Some(&bytes), document: None, proof: None };
+    let evidence =
+        DvcEvidence { dvc: dvc.der(), request: Some(&bytes), document: None, certificates: None, proof: None };
     assert_eq!(failed(&verify_dvc(&evidence, &trust())), []);
+}
+
+/// As a timestamp is: one rule for all that a test service makes.
+#[test]
+fn a_test_service_is_to_be_asked_for() {
+    let case = &Case::all()[0];
+    let of_policy = |policy: &str| {
+        let grant = Grant { policy: PolicyInformation::new(policy.parse().unwrap()), ..grant() };
+        sign(DvcContent::new(&request(&case.asked), &finding(&case.asked, false), &grant).unwrap()).into_der()
+    };
+    let verdict = |dvc: &[u8], accepted: &[&str]| {
+        let proof = proof(dvc, 0);
+        let (document, proof) = (case.document(), Some(proof.as_bytes()));
+        let evidence = DvcEvidence { dvc, request: None, document, certificates: None, proof };
+        let trust = trust().with_policies(accepted.iter().map(|policy| policy.parse().unwrap()).collect());
+        verify_dvc(&evidence, &trust).verdict
+    };
+    for trial in [TEST_POLICY, TEST_POLICY_WITH_TOKEN] {
+        let dvc = of_policy(trial);
+        assert_eq!(verdict(&dvc, &[]), Verdict::Undecided);
+        assert_eq!(verdict(&dvc, &["1.2.3"]), Verdict::Refuted);
+        // Who takes one of them takes both.
+        assert_eq!(verdict(&dvc, &["1.2.3", TEST_POLICY]), Verdict::Verified);
+    }
+    let dvc = of_policy("1.2.3");
+    assert_eq!(verdict(&dvc, &[]), Verdict::Verified);
+    assert_eq!(verdict(&dvc, &[TEST_POLICY]), Verdict::Refuted);
+}
+
+/// What the service vpkc answers about stands in the place of a document.
+#[test]
+fn certificates_are_those_that_were_asked_about() {
+    let case = Case::all().into_iter().find(|case| case.document().is_none()).expect("vpkc");
+    let targets = Signed::parse(&case.dvc).unwrap().info.certs;
+    let certificates = targets.iter().map(|chain| match &chain.target {
+        CertEtcToken::Certificate(der) => der.to_vec(),
+        other => panic!("{other:?}"),
+    });
+    let certificates: Vec<Vec<u8>> = certificates.collect();
+    let imprint = |certificates: &[Vec<u8>]| {
+        let evidence = DvcEvidence {
+            dvc: &case.dvc,
+            request: None,
+            document: None,
+            certificates: Some(certificates),
+            proof: None,
+        };
+        verify_dvc(&evidence, &trust()).outcome(DvcCheck::Imprint).cloned()
+    };
+    assert_eq!(imprint(&certificates), Some(Outcome::Ok));
+    assert!(imprint(&[PKI.root.der().to_vec()]).is_some_and(|outcome| outcome.is_failed()));
+    assert!(imprint(&[]).is_some_and(|outcome| outcome.is_failed()));
 }
