@@ -29,8 +29,9 @@ pub(crate) use keys::{
     KeysRotate, KeysSign, OfService, Step,
 };
 pub(crate) use notary::{
-    Notary, NotaryApprove, NotaryAsk, NotaryCertify, NotaryCommand, NotaryDocument, NotaryExtract, NotaryJournal,
-    NotaryRecord, NotaryRefuse, NotaryRelease, NotaryShow, NotarySign, NotaryTake, NotaryWithdraw, NotaryWorklist,
+    JournalSearch, Notary, NotaryActs, NotaryApprove, NotaryAsk, NotaryCertify, NotaryCommand, NotaryDocument,
+    NotaryExtract, NotaryJournal, NotaryRecord, NotaryRefuse, NotaryRelease, NotaryShow, NotarySign, NotaryTake,
+    NotaryWithdraw, NotaryWorklist,
 };
 pub(crate) use outside::{Monitor, Witness, WitnessCommand, WitnessInit, WitnessServe};
 pub(crate) use party::{

@@ -8,6 +8,7 @@ use semper_tests::notary::{Member, World, json, of};
 use semper_tests::pki::{Names, Pki, PkiSettings, private_key, subject};
 use semper_tests::process::run;
 use semper_tests::strangers::{run as judge, text};
+use semper_ttp::asn1::TEST_POLICY;
 use semper_ttp::ca::Authority;
 use semper_ttp::ca::profile::Profile;
 use semper_ttp::crypto::KeyKind;
@@ -32,15 +33,19 @@ fn finds_and_exports(world: &World, deed: &str, seller: &Member) {
         found["journal"].as_array().expect("lines").len()
     };
     assert_eq!(lines(&["--document", deed]), 7);
-    assert_eq!(lines(&["--document", deed, "--party", &seller.id]), 2, "one copy, opened and ended");
+    assert_eq!(lines(&["--document", deed, "--party", &seller.id]), 4, "a copy, and a contract that it signed");
     assert_eq!(lines(&["--until", "2020-01-01T00:00:00+01:00"]), 0);
     let folder = world.work.path().join("export");
     let place = folder.display().to_string();
     let export = json(world.officer(&["notary", "journal", "--from", "2", "--out", &place]).expect(0));
-    assert_eq!((&export["lines"], &export["documents"]), (&6.into(), &3.into()));
+    assert_eq!((&export["lines"], &export["documents"]), (&6.into(), &9.into()));
     let text = fs::read_to_string(folder.join("journal.jsonl")).expect("lines");
     assert_eq!(text.lines().count(), 6);
     assert!(["2.jws", "3.jws", "4.jws"].iter().all(|name| folder.join(name).exists()));
+    // Whoever has the folder and the trust anchors needs nothing else.
+    let exported = folder.join("2.jws").display().to_string();
+    let verify = ["verify", &exported, "--document", deed, "--trust", &world.trust(), "--policy", TEST_POLICY];
+    run(&verify).expect(0);
     world.officer(&["notary", "journal", "--out", &place]).expect(64); // it is there
     let extract = world.work.path().join("extract.json").display().to_string();
     let act = json(world.officer(&["notary", "extract", "--from", "1", "--to", "3", "--out", &extract]).expect(0));

@@ -39,7 +39,7 @@ fn what_was_sent_is_there_for_whoever_sent_it() {
     let (personal, trust) = (world.path("act.personal.json"), world.trust());
     let verify = |personal: &str| {
         let verify = ["verify", &out, "--document", &deed, "--document", &annex, "--trust", &trust, "--json"];
-        run(&[&verify[..], &["--personal", personal]].concat())
+        run(&[&verify[..], &["--personal", personal, "--policy", TEST_POLICY]].concat())
     };
     let judged = json(verify(&personal).expect(0));
     let opened = &judged["opened"];
@@ -55,7 +55,34 @@ fn what_was_sent_is_there_for_whoever_sent_it() {
     // Deposited (RFC 3029 cpd), also without a word about the rest.
     let dvc = world.path("deed.dvc");
     let certify = ["notary", "certify", &deed, "--service", "cpd", "--out", &dvc];
-    world.member(&buyer, &certify).expect(0);
+    let made = json(world.member(&buyer, &certify).expect(0));
+    // The act that it is, by which the notary gives the document back.
+    let mine = json(world.member(&buyer, &["notary", "acts"]).expect(0));
+    let last = mine["acts"].as_array().and_then(|acts| acts.last()).expect("acts");
+    assert_eq!((&last["act"], &last["journal_no"], of(last, "kind")), (&made["act"], &made["journal_no"], "cpd"));
+    let (by_act, by_dvc) = (world.path("by-act"), world.path("by-dvc"));
+    world.member(&buyer, &["notary", "document", of(&made, "act"), "--out", &by_act]).expect(0);
+    world.member(&buyer, &["notary", "document", "--dvc", &dvc, "--out", &by_dvc]).expect(0);
+    assert_eq!(
+        (fs::read(by_act).expect("a document"), fs::read(by_dvc).expect("a document")),
+        (DEED.into(), DEED.into())
+    );
+    let stranger = world.member(&other, &["notary", "document", "--dvc", &dvc, "--out", &none]);
+    assert!(stranger.expect(64).stdout.contains("of no act of yours"), "{stranger:?}");
+    // What is refused in the end is not begun: too long a document, no certificate, nothing that is signed.
+    let long = world.path("long");
+    fs::File::create(&long).and_then(|file| file.set_len((8 << 20) + 1)).expect("a long file");
+    for (file, service, why) in
+        [(&long, "cpd", "at most"), (&deed, "vpkc", "no certificate"), (&deed, "vsd", "no signed document")]
+    {
+        let refused =
+            world.member(&buyer, &["notary", "certify", file, "--service", service, "--out", &world.path("nothing")]);
+        assert!(refused.expect(64).stdout.contains(why), "{refused:?}");
+    }
+    let refused = world.member(&buyer, &["notary", "ask", &long, "--kind", "existence", "--send"]);
+    assert!(refused.expect(64).stdout.contains("at most"), "{refused:?}");
+    let number = json(world.member(&buyer, &["notary", "acts"]).expect(0));
+    assert_eq!(number["acts"].as_array().map(Vec::len), mine["acts"].as_array().map(Vec::len));
     let verified = run(&["verify", &dvc, "--document", &deed, "--trust", &trust, "--policy", TEST_POLICY]);
     verified.expect(0);
 

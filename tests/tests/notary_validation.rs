@@ -120,7 +120,7 @@ fn a_token_tells_the_time_of_a_long_document() {
     let party = world.registered("buyer");
     let ask = ["notary", "ask", &token, "--kind", "signature-validation", "--send"];
     let act = json(world.member(&party, &ask).expect(1));
-    assert_eq!((of(&act, "state"), of(&act, "reason")), ("refused", "signature_not_valid"));
+    assert_eq!((of(&act, "state"), of(&act, "reason")), ("refused", "signature_missing"));
     let (it, document) = (world.file("it.dvc", &dvc), world.file("document.pdf", &document));
     let trust = world.server.trust().display().to_string();
     let verify = ["verify", &it, "--document", &document, "--trust", &trust, "--json"];

@@ -7,7 +7,9 @@ use semper_ttp::asn1::PolicyId;
 use semper_ttp::id::{ActId, PartyId};
 use semper_ttp::notary::dvcs::ServiceType;
 use semper_ttp::notary::{ActType, OfficerCheck, Reason};
+use semper_ttp::time::Timestamp;
 
+use super::folder::rfc3339;
 use super::keys::OfService;
 use super::party::named;
 
@@ -23,6 +25,7 @@ pub(crate) struct Notary {
 pub(crate) enum NotaryCommand {
     Ask(NotaryAsk),
     Certify(NotaryCertify),
+    Acts(NotaryActs),
     Show(NotaryShow),
     Sign(NotarySign),
     Record(NotaryRecord),
@@ -74,10 +77,10 @@ pub(crate) struct NotaryAsk {
     #[arg(long, value_name = "FILE")]
     pub(crate) dvc: Option<PathBuf>,
     /// The act that this one corrects.
-    #[arg(long, value_name = "ACT", allow_hyphen_values = true)]
+    #[arg(long, value_name = "ACT", allow_hyphen_values = true, value_parser = act)]
     pub(crate) correction_of: Option<ActId>,
-    /// Where the record goes, if there is one at once: X.jws. Beside it are put certificates, proof, request, and what opens its commitments:
-    /// X.pem, X.tlog-proof, X.request.json, X.personal.json.
+    /// Where the record goes, if there is one at once: X.jws. Beside it are put certificates, proof, request, what opens its commitments,
+    /// and the report of a validation: X.pem, X.tlog-proof, X.request.json, X.personal.json, X.report.json.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
@@ -113,12 +116,38 @@ pub(crate) struct NotaryCertify {
     pub(crate) of: OfService,
 }
 
+/// List the acts that you asked for or are to sign, also data validation certificates that you have asked for.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper notary acts --identity me/party-auth.p12")]
+pub(crate) struct NotaryActs {
+    #[command(flatten)]
+    pub(crate) search: JournalSearch,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// What is looked for.
+#[derive(Debug, Args)]
+pub(crate) struct JournalSearch {
+    /// Opened then or later, such as 2026-01-01T00:00:00Z.
+    #[arg(long, value_name = "TIME", value_parser = rfc3339)]
+    pub(crate) since: Option<Timestamp>,
+    /// Opened before then.
+    #[arg(long, value_name = "TIME", value_parser = rfc3339)]
+    pub(crate) until: Option<Timestamp>,
+    /// About this document. It stays on this machine.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) document: Option<PathBuf>,
+}
+
 /// Show an act: what it waits for, or what became of it.
+///
+/// Ends with 1 if it was refused, or came to nothing.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  semper notary show AAECAwQFBgcICQoLDA0ODw --identity me/party-auth.p12")]
 pub(crate) struct NotaryShow {
     /// The act.
-    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    #[arg(value_name = "ACT", allow_hyphen_values = true, value_parser = act)]
     pub(crate) act: ActId,
     #[command(flatten)]
     pub(crate) of: OfService,
@@ -133,7 +162,7 @@ Example:
   semper notary sign AAECAwQFBgcICQoLDA0ODw deed.pdf --with me/legal.p12 --identity me/auth.p12")]
 pub(crate) struct NotarySign {
     /// The act.
-    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    #[arg(value_name = "ACT", allow_hyphen_values = true, value_parser = act)]
     pub(crate) act: ActId,
     /// The document.
     #[arg(value_name = "FILE")]
@@ -150,18 +179,19 @@ pub(crate) struct NotarySign {
 
 /// Fetch the signed record of an act that ended, with what `semper verify` needs to judge it.
 ///
-/// Writes X.jws, the record; X.pem, the notary's certificate and its issuer's; and X.tlog-proof, the proof that it is in the ledger.
+/// Writes X.jws, the record; X.pem, the notary's certificate and its issuer's; X.tlog-proof, the proof that it is in the ledger; and of a
+/// validation X.report.json, its report.
 #[derive(Debug, Args)]
 #[command(after_help = "Example:\n  semper notary record AAECAwQFBgcICQoLDA0ODw --out act.jws --identity me/auth.p12")]
 pub(crate) struct NotaryRecord {
     /// The act.
-    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    #[arg(value_name = "ACT", allow_hyphen_values = true, value_parser = act)]
     pub(crate) act: ActId,
     /// Where it goes: X.jws.
     #[arg(long, value_name = "FILE")]
     pub(crate) out: PathBuf,
     /// Fetch also the request (X.request.json; of an act that was certified at once, only whoever asked has it), what opens its commitments
-    /// (X.personal.json), the report of a validation (X.report.json), the signers' statements (X.1.jws, X.2.jws…) and their certificates,
+    /// (X.personal.json), the signers' statements (X.1.jws, X.2.jws…) and their certificates,
     /// which name them.
     #[arg(long)]
     pub(crate) all: bool,
@@ -176,8 +206,11 @@ Example:
   semper notary document AAECAwQFBgcICQoLDA0ODw --out deed.pdf --identity me/party-auth.p12")]
 pub(crate) struct NotaryDocument {
     /// The act.
-    #[arg(value_name = "ACT", allow_hyphen_values = true)]
-    pub(crate) act: ActId,
+    #[arg(value_name = "ACT", allow_hyphen_values = true, value_parser = act, required_unless_present = "dvc")]
+    pub(crate) act: Option<ActId>,
+    /// Instead of the act, your data validation certificate of it.
+    #[arg(long, value_name = "FILE", conflicts_with = "act")]
+    pub(crate) dvc: Option<PathBuf>,
     /// Which of its documents, in their order.
     #[arg(long, value_name = "NUMBER", default_value_t = 1)]
     pub(crate) number: u64,
@@ -193,7 +226,7 @@ pub(crate) struct NotaryDocument {
 #[command(after_help = "Example:\n  semper notary withdraw AAECAwQFBgcICQoLDA0ODw --identity me/party-auth.p12")]
 pub(crate) struct NotaryWithdraw {
     /// The act.
-    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    #[arg(value_name = "ACT", allow_hyphen_values = true, value_parser = act)]
     pub(crate) act: ActId,
     #[command(flatten)]
     pub(crate) of: OfService,
@@ -212,7 +245,7 @@ pub(crate) struct NotaryWorklist {
 #[command(after_help = "Example:\n  semper notary take AAECAwQFBgcICQoLDA0ODw --identity people/officer.p12")]
 pub(crate) struct NotaryTake {
     /// The act.
-    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    #[arg(value_name = "ACT", allow_hyphen_values = true, value_parser = act)]
     pub(crate) act: ActId,
     #[command(flatten)]
     pub(crate) of: OfService,
@@ -223,7 +256,7 @@ pub(crate) struct NotaryTake {
 #[command(after_help = "Example:\n  semper notary release AAECAwQFBgcICQoLDA0ODw --identity people/officer.p12")]
 pub(crate) struct NotaryRelease {
     /// The act.
-    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    #[arg(value_name = "ACT", allow_hyphen_values = true, value_parser = act)]
     pub(crate) act: ActId,
     #[command(flatten)]
     pub(crate) of: OfService,
@@ -236,7 +269,7 @@ Example:
   semper notary approve AAECAwQFBgcICQoLDA0ODw --checked identity,will --identity officer.p12")]
 pub(crate) struct NotaryApprove {
     /// The act.
-    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    #[arg(value_name = "ACT", allow_hyphen_values = true, value_parser = act)]
     pub(crate) act: ActId,
     /// What you have checked: identity, will, capacity, compared-with-original, content. What is left out stands in the record as not
     /// checked.
@@ -256,10 +289,10 @@ Example:
   semper notary refuse AAECAwQFBgcICQoLDA0ODw --reason other --identity officer.p12")]
 pub(crate) struct NotaryRefuse {
     /// The act.
-    #[arg(value_name = "ACT", allow_hyphen_values = true)]
+    #[arg(value_name = "ACT", allow_hyphen_values = true, value_parser = act)]
     pub(crate) act: ActId,
-    /// Why: signature_not_valid, document_differs, document_unreadable, identity_not_proven, evidence_insufficient,
-    /// not_within_office, unlawful_purpose, will_in_doubt, capacity_in_doubt, conflict_of_interest or other.
+    /// Why: signature_not_valid, signature_undetermined, signature_missing, document_differs, document_unreadable, identity_not_proven,
+    /// evidence_insufficient, not_within_office, unlawful_purpose, will_in_doubt, capacity_in_doubt, conflict_of_interest or other.
     #[arg(long, value_name = "REASON", value_parser = reason)]
     pub(crate) reason: Reason,
     #[command(flatten)]
@@ -278,20 +311,13 @@ pub(crate) struct NotaryJournal {
     /// The last number.
     #[arg(long, value_name = "NUMBER")]
     pub(crate) to: Option<u64>,
-    /// Opened then or later, such as 2026-01-01T00:00:00Z.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) since: Option<String>,
-    /// Opened before then.
-    #[arg(long, value_name = "TIME")]
-    pub(crate) until: Option<String>,
-    /// About this document. It stays on this machine.
-    #[arg(long, value_name = "FILE")]
-    pub(crate) document: Option<PathBuf>,
-    /// Asked for by this party.
+    #[command(flatten)]
+    pub(crate) search: JournalSearch,
+    /// Asked for by this party, or to be signed by it.
     #[arg(long, value_name = "PARTY", allow_hyphen_values = true)]
     pub(crate) party: Option<PartyId>,
-    /// Write journal.jsonl into this new folder, and beside it each record and data validation certificate with its report, under its
-    /// number.
+    /// Write journal.jsonl into this new folder, and beside it each record and data validation certificate with what verifies it, and with
+    /// its report, under its number.
     #[arg(long, value_name = "DIR")]
     pub(crate) out: Option<PathBuf>,
     #[command(flatten)]
@@ -300,7 +326,8 @@ pub(crate) struct NotaryJournal {
 
 /// Certify an extract of the journal, which is an act of its own.
 ///
-/// The extract goes to --out, and its record, signed by the notary, beside it with the ending .jws.
+/// The extract goes to --out, and beside it its record, signed by the notary, with the ending .jws, and what verifies that: .pem and
+/// .tlog-proof.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -317,6 +344,14 @@ pub(crate) struct NotaryExtract {
     pub(crate) out: PathBuf,
     #[command(flatten)]
     pub(crate) of: OfService,
+}
+
+fn act(text: &str) -> Result<ActId, String> {
+    let is_number = !text.is_empty() && text.bytes().all(|c| c.is_ascii_digit());
+    text.parse().map_err(|_| match is_number {
+        true => "is a number: an act goes by its name, 22 characters that stand behind its number".to_owned(),
+        false => "must be the name of an act, 22 characters such as AAECAwQFBgcICQoLDA0ODw".to_owned(),
+    })
 }
 
 fn act_type(text: &str) -> Result<ActType, String> {
@@ -345,6 +380,8 @@ mod tests {
         assert_eq!(act_type("contract"), Ok(ActType::Contract));
         assert!(act_type("journal-extract").unwrap_err().starts_with("must be one of possession, existence"));
         assert_eq!(check("will"), Ok(OfficerCheck::Will));
+        assert!(act("17").unwrap_err().starts_with("is a number") && act("x").is_err());
+        assert!(act("AAECAwQFBgcICQoLDA0ODw").is_ok());
         assert!(reason("withdrawn").is_err() && reason("will_in_doubt").is_ok());
     }
 }

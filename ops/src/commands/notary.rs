@@ -3,8 +3,10 @@
 mod certify;
 mod evidence;
 mod journal;
+mod known;
 mod officer;
 mod party;
+mod words;
 
 use semper_ttp::id::ActId;
 use serde_json::Value;
@@ -15,17 +17,15 @@ use super::say;
 use crate::cli::{self, NotaryCommand};
 use crate::exit::Exit;
 
-/// The longest document that a server takes, and gives back.
-const DOCUMENT_BYTES_MAX: usize = 15 << 20;
-
-/// Reports are bounded by less, and extracts of the journal by about as much.
-const ANSWER_BYTES_MAX: usize = DOCUMENT_BYTES_MAX;
+/// What a server gives at most: a document, a report, an extract of the journal.
+const ANSWER_BYTES_MAX: usize = 16 << 20;
 
 /// Runs one of them.
 pub(crate) fn run(args: cli::Notary, json: bool) -> Exit {
     let (name, done) = match args.command {
         NotaryCommand::Ask(args) => ("ask", party::ask(&args, json)),
         NotaryCommand::Certify(args) => ("certify", certify::certify(&args, json)),
+        NotaryCommand::Acts(args) => ("acts", journal::acts(&args, json)),
         NotaryCommand::Show(args) => ("show", party::show(&args, json)),
         NotaryCommand::Sign(args) => ("sign", party::sign(&args, json)),
         NotaryCommand::Record(args) => ("record", party::record(&args, json)),
@@ -60,70 +60,16 @@ fn remote(of: &cli::OfService, person: &str) -> Result<Remote, Failed> {
     Ok(as_person(of, person)?.with_answer_bytes(ANSWER_BYTES_MAX))
 }
 
-/// Tells how an act stands. One that has not ended is no failure.
+/// Tells how an act stands, and what comes next. One that has not ended is no failure.
 fn told(act: &Value, as_json: bool) -> Exit {
     if as_json {
         say::json(act);
     } else {
-        say::out(line_of(act));
+        say::out(words::line_of(act));
+        words::next(act).into_iter().for_each(say::out);
     }
     match text(act, "state") {
         "refused" | "aborted" => Exit::Falsified,
         _ => Exit::Ok,
-    }
-}
-
-/// One line for an act, or for a line of the journal.
-fn line_of(act: &Value) -> String {
-    let reason = act["reason"].as_str().map(|reason| format!(" ({})", reason.replace('_', " ")));
-    let signers = act["waiting_on"]["signers"].as_array().map(|signers| {
-        let names: Vec<_> = signers.iter().filter_map(Value::as_str).collect();
-        format!(", waits for the signature of {}", names.join(", "))
-    });
-    let officer = act["waiting_on"].get("officer").map(|officer| match officer.as_str() {
-        Some(certificate) => format!(", taken by the officer {}…", certificate.get(..12).unwrap_or(certificate)),
-        None => ", waits for an officer".to_owned(),
-    });
-    let due = act["due_by"].as_str().map(|due| format!(", until {due}"));
-    let at = act["completed_at"].as_str().or(act["opened_at"].as_str()).unwrap_or("-");
-    format!(
-        "No. {}  {}  {at}  {}  {}{}{}{}{}",
-        act["journal_no"],
-        text(act, "act"),
-        text(act, "kind"),
-        text(act, "state"),
-        reason.unwrap_or_default(),
-        signers.unwrap_or_default(),
-        officer.unwrap_or_default(),
-        due.unwrap_or_default(),
-    )
-}
-
-#[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-
-    #[test]
-    fn a_line_tells_what_is_waited_for() {
-        let act = |more: Value| {
-            let mut act = json!({
-                "act": "AAECAwQFBgcICQoLDA0ODw", "kind": "contract", "journal_no": 7, "opened_at": "2026-03-01T12:00:00Z",
-            });
-            act.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-            line_of(&act)
-        };
-        let head = "No. 7  AAECAwQFBgcICQoLDA0ODw  2026-03-01T12:00:00Z  contract  ";
-        for (more, tail) in [
-            (
-                json!({ "state": "collecting", "waiting_on": { "signers": ["a", "b"] } }),
-                "collecting, waits for the signature of a, b",
-            ),
-            (json!({ "state": "waiting", "waiting_on": { "officer": null } }), "waiting, waits for an officer"),
-            (json!({ "state": "refused", "reason": "will_in_doubt" }), "refused (will in doubt)"),
-        ] {
-            assert_eq!(act(more), format!("{head}{tail}"));
-        }
     }
 }

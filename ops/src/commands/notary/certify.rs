@@ -2,22 +2,27 @@
 
 use std::path::Path;
 
-use semper_api::client::{Form, Which};
+use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_ttp::asn1::Imprint;
 use semper_ttp::cms::SignedData;
 use semper_ttp::digest::{Digest, ImprintAlgorithm};
 use semper_ttp::notary::dvcs::request::build_under;
-use semper_ttp::notary::dvcs::types::{DvcsTime, Response};
+use semper_ttp::notary::dvcs::types::{CertInfo, DvcsTime, Response};
 use semper_ttp::notary::dvcs::{Asked, ServiceType};
+use semper_ttp::x509::Certificate;
 use serde_json::json;
 
+use super::evidence::proof_of;
+use super::journal::own_act;
+use super::known::KnownNotary;
 use super::party::{PARTY, read};
-use super::{DOCUMENT_BYTES_MAX, remote};
+use super::remote;
 use crate::cli;
 use crate::commands::keys::require_new;
 use crate::commands::running::{Failed, random};
 use crate::commands::verify::files::beside;
-use crate::commands::{atomic, hashing, pem_file, prove, say};
+use crate::commands::verify::signatures::may_carry_some;
+use crate::commands::{atomic, hashing, pem_file, say};
 use crate::exit::Exit;
 
 const MEDIA_TYPE: &str = "application/dvcs";
@@ -26,8 +31,12 @@ pub(super) fn certify(args: &cli::NotaryCertify, as_json: bool) -> Result<Exit, 
     for file in [Some(&args.out), args.token_out.as_ref()].into_iter().flatten() {
         require_new(file)?; // before there is an act that it is to tell of
     }
-    let request = build_under(&asked(args)?, Some(&random()?), args.policy.as_ref());
     let remote = remote(&args.of, PARTY)?;
+    let known = KnownNotary::of(&remote)?;
+    if args.token_out.is_some() {
+        known.require_token(args.policy.as_ref())?;
+    }
+    let request = build_under(&asked(args, &known)?, Some(&random()?), args.policy.as_ref());
     let body = request.clone();
     let answer = remote.call(async |client| client.post_of_type("/dvcs", MEDIA_TYPE, body).await.map(Vec::from))?;
     if let Some(Response::ErrorNote { status, .. }) = Response::bare(&answer) {
@@ -38,9 +47,7 @@ pub(super) fn certify(args: &cli::NotaryCertify, as_json: bool) -> Result<Exit, 
     let said = content.as_deref().map(Response::parse).and_then(Result::ok).ok_or_else(unreadable)?;
     let Response::CertInfo(said) = said else { return Err(unreadable()) };
 
-    let which = Which::Digest(Digest::of(&answer));
-    let proof = remote.call(async |client| client.inclusion(which, Form::TlogProof).await.map(Vec::from))?;
-    prove::check(&proof, which, false).map_err(|why| Failed::fault(&format!("the server's proof: {why}")))?;
+    let proof = proof_of(&remote, &answer)?;
     write(&args.out, &answer)?;
     write(&beside(&args.out, "dvc", "tlog-proof"), &proof)?;
     write(&beside(&args.out, "dvc", "dvcs"), &request)?;
@@ -51,32 +58,67 @@ pub(super) fn certify(args: &cli::NotaryCertify, as_json: bool) -> Result<Exit, 
         }
         (None, _) => {}
     }
-    let refusal = said.status.filter(|status| !status.is_granted()).map(|status| status.text());
+    let refusal = said.status.as_ref().filter(|status| !status.is_granted()).map(|status| status.text());
+    // It is there, and in the ledger; that nobody tells its act's name is no reason to say anything else.
+    let act = own_act(&remote, imprint_in(&said), index_of(&proof)?).ok().flatten().unwrap_or_default();
     let (service, file) = (args.service.name(), args.out.display().to_string());
     if as_json {
-        say::json(&json!({ "dvc": file, "service": service, "granted": refusal.is_none(), "why": refusal }));
+        say::json(&json!({
+            "dvc": file, "service": service, "granted": refusal.is_none(), "why": refusal,
+            "act": act["act"], "journal_no": act["journal_no"],
+        }));
     } else {
         let outcome = refusal.as_ref().map_or_else(|| "granted".to_owned(), |why| format!("NOT GRANTED: {why}"));
         say::out(format!("{file}: {service}, {outcome}"));
+        if let (Some(name), Some(number)) = (act["act"].as_str(), act["journal_no"].as_u64()) {
+            say::out(format!("  it is the act {name}, No. {number}"));
+        }
     }
     Ok(if refusal.is_none() { Exit::Ok } else { Exit::Falsified })
 }
 
-fn asked(args: &cli::NotaryCertify) -> Result<Asked, Failed> {
-    let refused = |error: std::io::Error| Failed::usage(&format!("{}: {error}", args.file.display()));
+/// SHA-256 of what a data validation certificate is about, if it has that.
+fn imprint_in(said: &CertInfo) -> Option<Digest> {
+    let is_sha256 = said.imprint.algorithm == ImprintAlgorithm::Sha256;
+    <[u8; 32]>::try_from(said.imprint.digest.as_slice()).ok().filter(|_| is_sha256).map(Digest)
+}
+
+/// The same of one in a file.
+pub(super) fn imprint_of(dvc: &[u8]) -> Option<Digest> {
+    let data = SignedData::from_der(dvc)?;
+    match Response::parse(data.attached()?).ok()? {
+        Response::CertInfo(said) => imprint_in(&said),
+        Response::ErrorNote { .. } => None,
+    }
+}
+
+/// The entry that a proof is of.
+pub(super) fn index_of(proof: &[u8]) -> Result<u64, Failed> {
+    let unreadable = || Failed::fault(&"the server's proof does not read");
+    let text = std::str::from_utf8(proof).map_err(|_| unreadable())?;
+    TlogProof::parse(text).map(|proof| proof.index).map_err(|_| unreadable())
+}
+
+fn asked(args: &cli::NotaryCertify, known: &KnownNotary) -> Result<Asked, Failed> {
+    let refused = |why: &dyn std::fmt::Display| Failed::usage(&format!("{}: {why}", args.file.display()));
     Ok(match args.service {
         ServiceType::Ccpd => {
-            let digest = hashing::imprint_of_file(&args.file, ImprintAlgorithm::Sha256).map_err(refused)?;
+            let digest =
+                hashing::imprint_of_file(&args.file, ImprintAlgorithm::Sha256).map_err(|error| refused(&error))?;
             Asked::Claim(Imprint { algorithm: ImprintAlgorithm::Sha256, null_parameters: false, digest })
         }
         ServiceType::Vpkc => {
             let certificates = pem_file::certificates_of(&args.file)?;
+            for der in &certificates {
+                Certificate::from_der(der).map_err(|fault| refused(&format!("no certificate: {fault}")))?;
+            }
             Asked::certificates(&certificates.iter().map(Vec::as_slice).collect::<Vec<_>>())
         }
         service @ (ServiceType::Cpd | ServiceType::Vsd) => {
-            let length = std::fs::metadata(&args.file).map_err(refused)?.len();
-            if length > DOCUMENT_BYTES_MAX as u64 {
-                return Err(Failed::usage(&format!("{}: no server takes more than 15 MiB", args.file.display())));
+            let length = std::fs::metadata(&args.file).map_err(|error| refused(&error))?.len();
+            known.require_room(&args.file, length)?;
+            if service == ServiceType::Vsd && !may_carry_some(&args.file) {
+                return Err(refused(&"no signed document: neither PDF, CMS nor JWS"));
             }
             let octets = read(&args.file)?;
             if service == ServiceType::Cpd { Asked::Possession(octets) } else { Asked::SignedDocument(octets) }

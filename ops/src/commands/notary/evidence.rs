@@ -1,5 +1,5 @@
-//! The record of an act with what is needed to verify it elsewhere, as files side by side: `X.jws`, `X.pem`, `X.tlog-proof`, and of all
-//! that the record names `X.request.json`, `X.personal.json`, `X.report.json` and `X.1.jws`, `X.2.jws`…, the signers' statements.
+//! The record of an act with what is needed to verify it elsewhere, as files side by side: `X.jws`, `X.pem`, `X.tlog-proof`, where
+//! something was validated `X.report.json`, and of all that the record names `X.request.json`, `X.personal.json` and `X.1.jws`, `X.2.jws`…, the signers' statements.
 
 use std::path::{Path, PathBuf};
 
@@ -20,6 +20,8 @@ use crate::commands::{atomic, prove, say};
 /// What was fetched, in the order in which it is written: nothing before all of it is there.
 pub(super) struct Evidence {
     files: Vec<(&'static str, PathBuf, Vec<u8>)>,
+    /// What the record names and is not among them, and why.
+    left_out: Vec<(&'static str, &'static str)>,
 }
 
 impl Evidence {
@@ -35,9 +37,7 @@ impl Evidence {
         let other = |fault: &dyn std::fmt::Display| Failed::fault(&format!("the server's record: {fault}"));
         let jws = Jws::parse(&bytes).map_err(|fault| other(&fault))?;
         let record = jws.payload_as::<ActRecorded>().map_err(|fault| other(&fault))?.body;
-        let which = Which::Digest(Digest::of(&bytes));
-        let proof = remote.call(async |client| client.inclusion(which, Form::TlogProof).await.map(Vec::from))?;
-        prove::check(&proof, which, false).map_err(|why| Failed::fault(&format!("the server's proof: {why}")))?;
+        let proof = proof_of(remote, &bytes)?;
         let chain = get("certificates", "application/pem-certificate-chain")?;
         let chain = chain_of(&chain, all).ok_or_else(|| Failed::fault(&"the server's certificates do not read"))?;
         let mut files = vec![
@@ -45,28 +45,36 @@ impl Evidence {
             ("certificates", beside(out, "pem"), chain),
             ("proof", beside(out, "tlog-proof"), proof),
         ];
+        let mut left_out = Vec::new();
+        if let Some(digest) = record.validation_report {
+            match get("report", "application/json") {
+                Ok(report) => files.push(("report", beside(out, REPORT), named(report, digest.into())?)),
+                Err(ClientError::Refused { status: 410, .. }) => left_out.push(("report", "it was erased")),
+                Err(error) => return Err(error.into()),
+            }
+        }
         if all {
             match get("request", "application/json") {
                 Ok(request) => files.push(("request", beside(out, REQUEST), named(request, record.request.into())?)),
-                Err(ClientError::Refused { status: 404, .. }) => {}
+                Err(ClientError::Refused { status: 404, .. }) => {
+                    left_out.push(("request", "the act was certified at once: whoever asked has it"));
+                }
+                Err(ClientError::Refused { status: 410, .. }) => left_out.push(("request", "it was erased")),
                 Err(error) => return Err(error.into()),
             }
+            let committed = Committed::from(&record);
             match get("personal", "application/json") {
                 Ok(personal) => {
-                    Personal::parse(&personal, &Committed::from(&record))
+                    Personal::parse(&personal, &committed)
                         .map_err(|fault| Failed::fault(&format!("what the server keeps about people: {fault}")))?;
                     files.push(("personal", beside(out, PERSONAL), personal));
                 }
-                // Not kept, not for this reader, or erased.
-                Err(ClientError::Refused { status: 404 | 410, .. }) => {}
-                Err(error) => return Err(error.into()),
-            }
-            if let Some(digest) = record.validation_report {
-                match get("report", "application/json") {
-                    Ok(report) => files.push(("report", beside(out, REPORT), named(report, digest.into())?)),
-                    Err(ClientError::Refused { status: 410, .. }) => {} // erased
-                    Err(error) => return Err(error.into()),
+                Err(ClientError::Refused { status: 404, .. }) if committed.is_empty() => {}
+                Err(ClientError::Refused { status: 404, .. }) => {
+                    left_out.push(("personal", "it is not kept, or not for you"));
                 }
+                Err(ClientError::Refused { status: 410, .. }) => left_out.push(("personal", "it was erased")),
+                Err(error) => return Err(error.into()),
             }
             let signed = record.principals.iter().filter_map(|principal| principal.signature);
             for (number, digest) in (1..).zip(signed) {
@@ -74,7 +82,16 @@ impl Evidence {
                 files.push(("signature", beside(out, &format!("{number}.jws")), statement));
             }
         }
-        Ok(Self { files })
+        Ok(Self { files, left_out })
+    }
+
+    /// Fetches a data validation certificate at `place` for the file `out`, with its proof.
+    pub(super) fn of_dvc(remote: &Remote, place: &str, out: &Path) -> Result<Self, Failed> {
+        let bytes = remote.call(async |client| client.get_of_type(place, "application/dvcs").await).map(Vec::from)?;
+        let proof = proof_of(remote, &bytes)?;
+        let files =
+            vec![("certificate", out.to_owned(), bytes), ("proof", files::beside(out, "dvc", "tlog-proof"), proof)];
+        Ok(Self { files, left_out: Vec::new() })
     }
 
     /// The request as it was sent, which nobody else has of an act that is certified at once, and what opens its commitments.
@@ -84,20 +101,21 @@ impl Evidence {
         self
     }
 
-    /// Writes all of it, over nothing that is there and differs.
-    pub(super) fn keep(&self) -> Result<(), Failed> {
+    /// Writes all of it, over nothing that is there and differs; gives how many files that are.
+    pub(super) fn keep(&self) -> Result<usize, Failed> {
         for (what, path, bytes) in &self.files {
             let names_people = matches!(*what, "personal" | "report");
             let write = if names_people { atomic::write_new_closed } else { atomic::write_new };
             write(path, bytes).map_err(|error| Failed::usage(&format!("{}: {error}", path.display())))?;
         }
-        Ok(())
+        Ok(self.files.len())
     }
 
     /// Tells what was written.
     pub(super) fn tell(&self, as_json: bool) {
         if !as_json {
             self.files.iter().for_each(|(what, path, _)| say::out(format!("{what:<13}{}", path.display())));
+            self.left_out.iter().for_each(|(what, why)| say::out(format!("{what:<13}not there: {why}")));
             return;
         }
         let mut told = json!({});
@@ -111,8 +129,19 @@ impl Evidence {
                 what => told[what] = path,
             }
         }
+        for (what, why) in &self.left_out {
+            told["left_out"][*what] = Value::from(*why);
+        }
         say::json(&told);
     }
+}
+
+/// The proof that the ledger has it.
+pub(super) fn proof_of(remote: &Remote, artefact: &[u8]) -> Result<Vec<u8>, Failed> {
+    let which = Which::Digest(Digest::of(artefact));
+    let proof = remote.call(async |client| client.inclusion(which, Form::TlogProof).await.map(Vec::from))?;
+    prove::check(&proof, which, false).map_err(|why| Failed::fault(&format!("the server's proof: {why}")))?;
+    Ok(proof)
 }
 
 const REQUEST: &str = "request.json";

@@ -1,13 +1,20 @@
 //! The journal: read, searched, exported, extracts of it certified.
 
+use std::collections::BTreeMap;
 use std::fs;
+use std::ops::RangeInclusive;
 use std::path::Path;
 
-use semper_ttp::digest::ImprintAlgorithm;
+use semper_ttp::digest::{Digest, ImprintAlgorithm};
+use semper_ttp::id::PartyId;
+use semper_ttp::time::Timestamp;
 use serde_json::{Value, json};
 
+use super::evidence::Evidence;
 use super::officer::OFFICER;
-use super::{line_of, place, post, remote, told};
+use super::party::PARTY;
+use super::words::line_of;
+use super::{place, post, remote, told};
 use crate::cli::{self, with_ending};
 use crate::commands::keys::require_new;
 use crate::commands::remote::{Remote, json_of, text};
@@ -18,23 +25,17 @@ use crate::exit::Exit;
 /// All pages up to the last number.
 pub(super) fn journal(args: &cli::NotaryJournal, as_json: bool) -> Result<Exit, Failed> {
     let remote = remote(&args.of, OFFICER)?;
-    let search = search(args)?;
-    let is_wanted =
-        |line: &Value| args.to.is_none_or(|to| line["journal_no"].as_u64().is_some_and(|number| number <= to));
+    let search = Search { party: args.party, ..Search::of(&args.search)? };
     let mut export = args.out.as_deref().map(Export::begin).transpose()?;
-    let (mut lines, mut next) = (Vec::new(), Some(args.from));
-    while let Some(from) = next.filter(|from| args.to.is_none_or(|to| *from <= to)) {
-        let path = format!("/v1/notary/journal?from={from}{search}");
-        let page = json_of(remote.call(async |client| client.get_json(&path).await))?;
-        for line in page["journal"].as_array().into_iter().flatten().filter(|line| is_wanted(line)) {
-            match &mut export {
-                Some(export) => export.add(&remote, line)?,
-                None if as_json => lines.push(line.clone()),
-                None => say::out(line_of(line)),
-            }
+    let (mut lines, to) = (Vec::new(), args.to);
+    search.pages(&remote, "journal", args.from..=to.unwrap_or(u64::MAX), |line| {
+        match &mut export {
+            Some(export) => export.add(&remote, line)?,
+            None if as_json => lines.push(line.clone()),
+            None => say::out(line_of(line)),
         }
-        next = page["next"].as_u64();
-    }
+        Ok(())
+    })?;
     match export {
         Some(export) => export.end(as_json)?,
         None if as_json => say::json(&json!({ "journal": lines })),
@@ -43,16 +44,80 @@ pub(super) fn journal(args: &cli::NotaryJournal, as_json: bool) -> Result<Exit, 
     Ok(Exit::Ok)
 }
 
-/// The rest of the query.
-fn search(args: &cli::NotaryJournal) -> Result<String, Failed> {
-    let document = args.document.as_deref().map(sha256).transpose()?;
-    let party = args.party.map(|party| party.to_string());
-    let members = [("since", &args.since), ("until", &args.until), ("document", &document), ("party", &party)];
-    // Moments have a plus sign where they are not UTC.
-    let one = |(name, value): (&str, &Option<String>)| {
-        value.as_ref().map(|value| format!("&{name}={}", value.replace('+', "%2B")))
-    };
-    Ok(members.into_iter().filter_map(one).collect())
+/// A party's own acts, each as it stands now.
+pub(super) fn acts(args: &cli::NotaryActs, as_json: bool) -> Result<Exit, Failed> {
+    let remote = remote(&args.of, PARTY)?;
+    // Of an act that was open and has ended, the end comes last.
+    let mut acts = BTreeMap::new();
+    Search::of(&args.search)?.pages(&remote, "acts", 1..=u64::MAX, |line| {
+        acts.insert(line["journal_no"].as_u64(), line.clone());
+        Ok(())
+    })?;
+    let acts: Vec<_> = acts.into_values().collect();
+    if as_json {
+        say::json(&json!({ "acts": acts }));
+    } else {
+        acts.iter().for_each(|act| say::out(line_of(act)));
+    }
+    Ok(Exit::Ok)
+}
+
+/// The caller's own act that an entry of the ledger is of, where `imprint` is the SHA-256 of what it is about, if that is known.
+pub(super) fn own_act(remote: &Remote, imprint: Option<Digest>, entry: u64) -> Result<Option<Value>, Failed> {
+    let search = Search { document: imprint.map(|imprint| imprint.to_string()), ..Search::default() };
+    let mut found = None;
+    search.pages(remote, "acts", 1..=u64::MAX, |line| {
+        found = found.take().or_else(|| (line["entry"].as_u64() == Some(entry)).then(|| line.clone()));
+        Ok(())
+    })?;
+    Ok(found)
+}
+
+/// What is looked for.
+#[derive(Default)]
+struct Search {
+    since: Option<Timestamp>,
+    until: Option<Timestamp>,
+    document: Option<String>,
+    party: Option<PartyId>,
+}
+
+impl Search {
+    fn of(args: &cli::JournalSearch) -> Result<Self, Failed> {
+        let document = args.document.as_deref().map(sha256).transpose()?;
+        Ok(Self { since: args.since, until: args.until, document, party: None })
+    }
+
+    /// Page after page of what is `listed`, of these numbers.
+    fn pages(
+        &self,
+        remote: &Remote,
+        listed: &str,
+        numbers: RangeInclusive<u64>,
+        mut each: impl FnMut(&Value) -> Result<(), Failed>,
+    ) -> Result<(), Failed> {
+        let time = |time: Option<Timestamp>| time.map(|time| time.to_string());
+        let members = [
+            ("since", time(self.since)),
+            ("until", time(self.until)),
+            ("document", self.document.clone()),
+            ("party", self.party.map(|party| party.to_string())),
+        ];
+        let members = members.into_iter().filter_map(|(name, value)| Some(format!("&{name}={}", value?)));
+        let search: String = members.collect();
+        let mut next = Some(*numbers.start());
+        while let Some(from) = next.filter(|from| numbers.contains(from)) {
+            let path = format!("/v1/notary/{listed}?from={from}{search}");
+            let page = json_of(remote.call(async |client| client.get_json(&path).await))?;
+            for line in page[listed].as_array().into_iter().flatten() {
+                if line["journal_no"].as_u64().is_some_and(|number| numbers.contains(&number)) {
+                    each(line)?;
+                }
+            }
+            next = page["next"].as_u64();
+        }
+        Ok(())
+    }
 }
 
 fn sha256(path: &Path) -> Result<String, Failed> {
@@ -83,16 +148,19 @@ impl<'p> Export<'p> {
         }
         let act =
             text(line, "act").parse().map_err(|_| Failed::fault(&"the server names an act by what is no name"))?;
-        let shown = json_of(remote.call(async |client| client.get_json(&place(act, "")).await))?;
         let number = line["journal_no"].as_u64().unwrap_or_default();
-        for (member, media_type, ending) in [
-            ("record", "application/jose", "jws"),
-            ("dvc", "application/dvcs", "dvc"),
-            ("report", "application/json", "report.json"),
-        ] {
-            let Some(path) = shown[member].as_str() else { continue };
-            let bytes = remote.call(async |client| client.get_of_type(path, media_type).await)?;
-            self.write(&format!("{number}.{ending}"), &bytes)?;
+        let shown = json_of(remote.call(async |client| client.get_json(&place(act, "")).await))?;
+        let out = |ending: &str| self.folder.join(format!("{number}.{ending}"));
+        let evidence = match shown["dvc"].as_str() {
+            Some(dvc) => Evidence::of_dvc(remote, dvc, &out("dvc"))?,
+            None => Evidence::fetch(remote, &place(act, ""), &out("jws"), false)?,
+        };
+        self.count += evidence.keep()?;
+        // Of an extract or of a data validation certificate; that of an act came with its record.
+        let report = out("report.json");
+        if let Some(path) = shown["report"].as_str().filter(|_| !report.exists()) {
+            let bytes = remote.call(async |client| client.get_of_type(path, "application/json").await)?;
+            self.write(&format!("{number}.report.json"), &bytes)?;
             self.count += 1;
         }
         Ok(())
@@ -123,12 +191,15 @@ pub(super) fn extract(args: &cli::NotaryExtract, as_json: bool) -> Result<Exit, 
         require_new(file)?; // before there is an act that it is to tell of
     }
     let act = post(&remote, "/v1/notary/journal/extracts", &json!({ "from": args.from, "to": args.to }))?;
-    for (member, media_type, out) in
-        [("report", "application/json", &args.out), ("record", "application/jose", &record)]
-    {
-        let path = act[member].as_str().ok_or_else(|| Failed::fault(&"the server names no extract"))?;
-        let bytes = remote.call(async |client| client.get_of_type(path, media_type).await)?;
-        atomic::write_new(out, &bytes).map_err(|error| Failed::usage(&format!("{}: {error}", out.display())))?;
+    let path = act["report"].as_str().ok_or_else(|| Failed::fault(&"the server names no extract"))?;
+    let extract = remote.call(async |client| client.get_of_type(path, "application/json").await)?;
+    let evidence = Evidence::fetch(&remote, &format!("/v1/notary/acts/{}", text(&act, "act")), &record, false)?;
+    atomic::write_new(&args.out, &extract)
+        .map_err(|error| Failed::usage(&format!("{}: {error}", args.out.display())))?;
+    evidence.keep()?;
+    if !as_json {
+        say::out(format!("{:<13}{}", "extract", args.out.display()));
+        evidence.tell(false);
     }
     Ok(told(&act, as_json))
 }

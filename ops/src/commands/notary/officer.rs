@@ -2,7 +2,8 @@
 
 use serde_json::json;
 
-use super::{line_of, place, post, remote, told};
+use super::words::{details, line_of, next};
+use super::{place, post, remote, told};
 use crate::cli;
 use crate::commands::remote::json_of;
 use crate::commands::running::Failed;
@@ -17,7 +18,10 @@ pub(super) fn worklist(args: &cli::NotaryWorklist, as_json: bool) -> Result<Exit
     if as_json {
         say::json(&list);
     } else {
-        list["acts"].as_array().into_iter().flatten().for_each(|act| say::out(line_of(act)));
+        for act in list["acts"].as_array().into_iter().flatten() {
+            say::out(line_of(act));
+            details(act).into_iter().chain(next(act)).for_each(say::out);
+        }
     }
     Ok(Exit::Ok)
 }

@@ -16,12 +16,16 @@ use semper_ttp::statement::contract::ContractSigned;
 use semper_ttp::statement::{Common, Origin, Salt, Statement, Unsigned};
 use serde_json::{Map, Value, json};
 
-use super::evidence::Evidence;
+use super::certify::{imprint_of, index_of};
+use super::evidence::{Evidence, proof_of};
+use super::journal::own_act;
+use super::known::KnownNotary;
+use super::words::details;
 use super::{place, post, remote, told};
 use crate::cli;
 use crate::clock::now;
 use crate::commands::keys::require_new;
-use crate::commands::remote::{Remote, json_of};
+use crate::commands::remote::{Remote, json_of, text};
 use crate::commands::running::{Failed, random};
 use crate::commands::{atomic, identity, say};
 use crate::exit::Exit;
@@ -74,6 +78,13 @@ pub(super) fn ask(args: &cli::NotaryAsk, as_json: bool) -> Result<Exit, Failed> 
         body.insert("contents".to_owned(), contents.into());
     }
     let remote = remote(&args.of, PARTY)?;
+    if args.send {
+        let known = KnownNotary::of(&remote)?;
+        args.files
+            .iter()
+            .zip(&contents)
+            .try_for_each(|(file, octets)| known.require_room(file, octets.len() as u64))?;
+    }
     // Before there is an act whose record would not be written.
     args.out.as_deref().map(require_new).transpose()?;
     // The member's octets within the body.
@@ -102,7 +113,12 @@ fn get(remote: &Remote, act: ActId) -> Result<Value, Failed> {
 }
 
 pub(super) fn show(args: &cli::NotaryShow, as_json: bool) -> Result<Exit, Failed> {
-    Ok(told(&get(&remote(&args.of, PARTY)?, args.act)?, as_json))
+    let act = get(&remote(&args.of, PARTY)?, args.act)?;
+    let exit = told(&act, as_json);
+    if !as_json {
+        details(&act).into_iter().for_each(say::out);
+    }
+    Ok(exit)
 }
 
 pub(super) fn record(args: &cli::NotaryRecord, as_json: bool) -> Result<Exit, Failed> {
@@ -113,9 +129,15 @@ pub(super) fn record(args: &cli::NotaryRecord, as_json: bool) -> Result<Exit, Fa
 }
 
 pub(super) fn document(args: &cli::NotaryDocument, as_json: bool) -> Result<Exit, Failed> {
-    let path = place(args.act, &format!("/documents/{}", args.number));
-    let octets = remote(&args.of, PARTY)?
-        .call(async |client| client.get_of_type(&path, "application/octet-stream").await.map(Vec::from))?;
+    let remote = remote(&args.of, PARTY)?;
+    let act = match (args.act, &args.dvc) {
+        (Some(act), _) => act,
+        (None, Some(dvc)) => act_of_dvc(&remote, dvc)?,
+        (None, None) => return Err(Failed::usage(&"name the act, or with --dvc the certificate")),
+    };
+    let path = place(act, &format!("/documents/{}", args.number));
+    let octets =
+        remote.call(async |client| client.get_of_type(&path, "application/octet-stream").await.map(Vec::from))?;
     let file = args.out.display().to_string();
     atomic::write_new_closed(&args.out, &octets).map_err(|error| Failed::usage(&format!("{file}: {error}")))?;
     let sha256 = Digest::of(&octets).to_string();
@@ -125,6 +147,15 @@ pub(super) fn document(args: &cli::NotaryDocument, as_json: bool) -> Result<Exit
         say::out(format!("{file}: {} octets, SHA-256 {sha256}", octets.len()));
     }
     Ok(Exit::Ok)
+}
+
+/// The caller's act that a data validation certificate in a file is of.
+fn act_of_dvc(remote: &Remote, path: &Path) -> Result<ActId, Failed> {
+    let bytes = read(path)?;
+    let (proof, imprint) = (proof_of(remote, &bytes)?, imprint_of(&bytes));
+    let act = own_act(remote, imprint, index_of(&proof)?)?;
+    let act = act.and_then(|act| text(&act, "act").parse().ok());
+    act.ok_or_else(|| Failed::usage(&format!("{}: it is of no act of yours", path.display())))
 }
 
 pub(super) fn withdraw(args: &cli::NotaryWithdraw, as_json: bool) -> Result<Exit, Failed> {
