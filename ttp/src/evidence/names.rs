@@ -23,6 +23,7 @@
 //!  16 policy        aggregate 32 ‖ seq u64
 //!  17 bulk ordered  order 16
 //!  18 bulk done     order 16
+//!  19 to sign       person 32 ‖ number u64 ‖ seq u64    who is to sign an act
 //! ```
 
 mod journal;

@@ -1,7 +1,7 @@
 //! Pages of the journal: by number, by period, by document, by who asked or is to sign.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::ControlFlow;
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::ops::{ControlFlow, Range};
 
 use semper_ttp::{
     digest::Digest,
@@ -46,8 +46,14 @@ impl JournalQuery {
 /// A page of the journal: facts with their entries, and the number from which the next page begins.
 pub(crate) type JournalPage = (Vec<(u64, JournalFact)>, Option<u64>);
 
-/// By what the facts of a query are found, each with the reader of the number in its names.
+/// By what the facts of a query are found: what their names begin with, and the reader of the number in them.
 type Index = (Vec<u8>, fn(&[u8]) -> Option<u64>);
+
+/// Most facts that one request reads of an index in vain.
+const MISSES_MAX: usize = 10_000;
+
+/// Facts by number and entry.
+type Found = BTreeMap<(u64, u64), JournalFact>;
 
 impl Service {
     /// Facts of the journal that gave a number or ended an act, in the order of their numbers. Blocks.
@@ -55,87 +61,110 @@ impl Service {
         // Numbers are given in the order of time.
         let from = query.from.max(self.first_number_at(query.since)?.unwrap_or(0));
         let end = self.first_number_at(query.until)?.unwrap_or(u64::MAX);
-        let indexes: Vec<Index> = match (query.document, query.person) {
-            // Of a data validation certificate it is the imprint that is found, by its own hash.
-            (Some(document), _) => [document, Digest::of(document.as_bytes())]
-                .iter()
-                .map(|subject| (names::subject(subject), names::read_numbered as fn(&[u8]) -> _))
-                .collect(),
+        let numbers = from..end;
+        let by_number = (names::journal_from(0)[..1].to_vec(), names::read_journal as fn(&[u8]) -> _);
+        let mut found = Found::new();
+        // Until where an index was read that had too much in it of others.
+        let mut read_to = None;
+        match (query.document, query.person) {
+            (Some(document), person) => {
+                let mut mine = HashMap::new();
+                // Of a data validation certificate it is the imprint that is found, by its own hash.
+                for subject in [document, Digest::of(document.as_bytes())] {
+                    let index = (names::subject(&subject), names::read_numbered as fn(&[u8]) -> _);
+                    let wanted = |fact: &JournalFact| match person {
+                        Some(person) => self.concerns(fact, person, &mut mine),
+                        None => Ok(true),
+                    };
+                    let stopped = self.collect(&index, &numbers, query.most, wanted, &mut found)?;
+                    read_to = [read_to, stopped].into_iter().flatten().min();
+                }
+            }
             (None, Some(person)) => {
-                let of_person = [names::asked_by(&person), names::to_sign(&person)];
-                of_person.map(|prefix| (prefix, names::read_numbered as fn(&[u8]) -> _)).into()
+                for prefix in [names::asked_by(&person), names::to_sign(&person)] {
+                    self.collect(&(prefix, names::read_numbered), &numbers, query.most, |_| Ok(true), &mut found)?;
+                }
+                // Who is to sign stands where an act was opened, and not where it ended.
+                let to_sign = |fact: &JournalFact| requester(fact).is_none_or(|asked| asked.person != person);
+                let acts: BTreeSet<_> =
+                    found.iter().filter(|(_, fact)| to_sign(fact)).map(|((number, _), _)| *number).collect();
+                for number in acts.into_iter().take(query.most) {
+                    let only = number..number.saturating_add(1).min(end);
+                    self.collect(&by_number, &only, query.most, |_| Ok(true), &mut found)?;
+                }
             }
-            (None, None) => vec![(names::journal_from(0)[..1].to_vec(), names::read_journal)],
-        };
-        let mut found: BTreeMap<(u64, u64), JournalFact> = BTreeMap::new();
-        for (prefix, number_of) in indexes {
-            self.collect((&prefix, &names::numbered_from(&prefix, from)), number_of, end, query, &mut found)?;
-        }
-        // Who is to sign stands where an act was opened, and not where it ended.
-        if query.person.is_some() && query.document.is_none() {
-            let numbers: BTreeSet<_> = found.keys().map(|(number, _)| *number).collect();
-            for number in numbers {
-                let prefix = names::journal_from(number);
-                self.collect((&prefix, &prefix), names::read_journal, end, query, &mut found)?;
-            }
+            (None, None) => drop(self.collect(&by_number, &numbers, query.most, |_| Ok(true), &mut found)?),
         }
         // Each index was read for one number more than is wanted, so that it is known whether there is a next page.
         let mut numbers: Vec<u64> = found.keys().map(|(number, _)| *number).collect();
         numbers.dedup();
-        let next = numbers.get(query.most).copied();
+        let next = [numbers.get(query.most).copied(), read_to].into_iter().flatten().min();
         let page = found.into_iter().filter(|((number, _), _)| next.is_none_or(|next| *number < next));
         Ok((page.map(|((_, index), fact)| (index, fact)).collect(), next))
     }
 
+    /// Facts of an index that are `wanted`, of these numbers, until there are more numbers than `most`. Gives the number at which it was
+    /// given up, where too many were not.
     fn collect(
         &self,
-        (prefix, start): (&[u8], &[u8]),
-        number_of: fn(&[u8]) -> Option<u64>,
-        end: u64,
-        query: &JournalQuery,
-        found: &mut BTreeMap<(u64, u64), JournalFact>,
-    ) -> Result<(), ServiceFault> {
-        let (mut count, mut last) = (0, None);
-        self.reader().names_from::<ServiceFault>(prefix, start, |name, index| {
-            let Some(number) = number_of(name).filter(|number| *number < end) else {
+        (prefix, number_of): &Index,
+        numbers: &Range<u64>,
+        most: usize,
+        mut wanted: impl FnMut(&JournalFact) -> Result<bool, ServiceFault>,
+        found: &mut Found,
+    ) -> Result<Option<u64>, ServiceFault> {
+        let (mut count, mut last, mut misses, mut stopped) = (0, None, 0, None);
+        let start = names::numbered_from(prefix, numbers.start);
+        self.reader().names_from::<ServiceFault>(prefix, &start, |name, index| {
+            let Some(number) = number_of(name).filter(|number| *number < numbers.end) else {
                 return Ok(ControlFlow::Break(()));
             };
+            // A number is never cut in two: whoever reads on begins with a new one.
+            if misses >= MISSES_MAX && last != Some(number) {
+                stopped = Some(number);
+                return Ok(ControlFlow::Break(()));
+            }
             let fact: JournalFact = read_fact(&self.reader().fact(index)?.unwrap_or_default())?;
-            if let Some(person) = query.person
-                && !self.concerns(&fact, person)?
-            {
+            if !wanted(&fact)? {
+                misses += 1;
                 return Ok(ControlFlow::Continue(()));
             }
-            // A number is never cut in two: whoever reads on begins with a new one.
             if last != Some(number) {
                 count += 1;
                 last = Some(number);
             }
-            if count > query.most + 1 {
+            if count > most + 1 {
                 return Ok(ControlFlow::Break(()));
             }
             found.insert((number, index), fact);
             Ok(ControlFlow::Continue(()))
-        })
+        })?;
+        Ok(stopped)
     }
 
-    /// Whether this person asked for the act that a fact is of, or is to sign it.
-    fn concerns(&self, fact: &JournalFact, person: Person) -> Result<bool, ServiceFault> {
+    /// Whether this person asked for the act that a fact is of, or is to sign it; `mine` knows it of the acts before.
+    fn concerns(
+        &self,
+        fact: &JournalFact,
+        person: Person,
+        mine: &mut HashMap<ActId, bool>,
+    ) -> Result<bool, ServiceFault> {
         if requester(fact).is_some_and(|asked| asked.person == person) {
             return Ok(true);
         }
-        // No other has signers.
         match fact {
-            JournalFact::Opened { act: ActType::Contract, id, .. } => Ok(self.is_to_sign(*id, person)?),
-            JournalFact::Recorded(recorded) if recorded.act == ActType::Contract => {
-                self.is_to_sign(recorded.id, person)
+            JournalFact::Opened { id, signers, .. } => {
+                let signs = matches!(person, Person::Party(party) if signers.contains(&party));
+                mine.insert(*id, signs);
+                Ok(signs)
             }
+            // No other has signers.
+            JournalFact::Recorded(recorded) if recorded.act == ActType::Contract => match mine.get(&recorded.id) {
+                Some(known) => Ok(*known),
+                None => Ok(self.find_act(recorded.id)?.is_some_and(|known| known.is_to_be_signed_by(person))),
+            },
             _ => Ok(false),
         }
-    }
-
-    fn is_to_sign(&self, act: ActId, person: Person) -> Result<bool, ServiceFault> {
-        Ok(self.find_act(act)?.is_some_and(|known| known.is_to_be_signed_by(person)))
     }
 
     /// The first number of what was opened then or later; one that is not given yet where there is none.

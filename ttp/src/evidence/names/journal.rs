@@ -10,7 +10,7 @@ const ACT: u8 = 12;
 const SUBJECT: u8 = 13;
 const ASKED_BY: u8 = 14;
 const PERSONAL: u8 = 15;
-const TO_SIGN: u8 = 16;
+const TO_SIGN: u8 = 19;
 
 pub(super) fn of(seq: u64, fact: &JournalFact) -> Vec<Vec<u8>> {
     let of_act = |id: ActId| [&act(id)[..], &seq.to_be_bytes()].concat();
@@ -135,6 +135,19 @@ fn read_place(place: &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
     use crate::notary::{ActType, Checks, RecordedAct, Service};
+
+    /// What begins alike would be found among what it is not.
+    #[test]
+    fn each_kind_of_names_has_its_number() {
+        use super::super::*;
+        let all = [
+            [REVOKED, EXPIRES, KEY, COMPROMISED, APPLIED, DECIDED, REGISTERED],
+            [PARTY_KEY, ISSUED_FOR, APPROVED_KEY, JOURNAL, ACT, SUBJECT, ASKED_BY],
+            [PERSONAL, POLICY, BULK_ORDERED, BULK_DONE, TO_SIGN, 0, u8::MAX],
+        ];
+        let different: std::collections::BTreeSet<_> = all.iter().flatten().collect();
+        assert_eq!(different.len(), all.len() * 7);
+    }
 
     #[test]
     fn acts_are_found_by_number_document_and_person() {
