@@ -201,10 +201,10 @@ impl Config {
                             .into(),
                     );
                 }
-                if policies.iter().any(|policy| policy == TEST_POLICY) {
+                if policies.iter().any(|policy| sections::is_test(policy)) {
                     faults.add(
                         "tsa.policy_default",
-                        format!("{TEST_POLICY} is the test policy of clock.source = \"assumed\""),
+                        "is a test policy, which only a service with clock.source = \"assumed\" has".into(),
                     );
                 }
                 if self.tsa.qualified && self.clock.utc_laboratories.is_empty() {

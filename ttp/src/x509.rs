@@ -286,6 +286,12 @@ impl Certificate {
         policies.is_some_and(|list| list.value.iter().any(|one| Some(&one.policy_identifier) == wanted.as_ref()))
     }
 
+    /// True if it is of a test service: issued under one of the test policies.
+    #[must_use]
+    pub fn is_of_test(&self) -> bool {
+        PolicyId::tests().any(|test| self.has_policy(&test))
+    }
+
     /// subjectKeyIdentifier.
     #[must_use]
     pub fn subject_key_identifier(&self) -> Option<OctetString> {

@@ -36,6 +36,14 @@ pub(crate) fn run(args: Verify, json: bool) -> Exit {
         return misbehaviour::run(&args, &claim, json);
     }
     if let Some(claim) = dvc::claim(&args) {
+        let of_acts =
+            !args.signers.is_empty() || args.dvc.is_some() || args.report.is_some() || args.personal.is_some();
+        if of_acts {
+            let file = args.file.display();
+            let why = "is a data validation certificate: --signature, --dvc, --report and --personal are of acts";
+            say::trouble(json, format_args!("could not tell: {file} {why}"));
+            return Exit::Undecided;
+        }
         return dvc::run(&args, &claim, json);
     }
     if let Some(claim) = act::claim(&args) {
@@ -211,8 +219,7 @@ pub(super) const fn verified(is_test: bool) -> &'static str {
 pub(super) fn gap<C: PartialEq>(open: Option<&CheckResult<C>>, policy: C) -> String {
     match open.map(|result| (&result.outcome, result.check == policy)) {
         Some((Outcome::NotChecked(_), true)) => format!(
-            "it was made under the test policy {TEST_POLICY}, under which nothing is proven \
-             (for a trial: --policy {TEST_POLICY})"
+            "it is of a test service, under whose policy nothing is proven (for a trial: --policy {TEST_POLICY})"
         ),
         Some((Outcome::NotChecked(why), false)) => why.clone(),
         Some((Outcome::Ok | Outcome::Failed(_), _)) | None => "not every check could be made".to_owned(),
@@ -328,7 +335,7 @@ mod tests {
         assert!(said.starts_with("VERIFIED AS A TEST, which proves nothing: contract.pdf existed"), "{said}");
         let unasked = Report { verdict: Verdict::Undecided, ..asked };
         let said = sentence(&args("contract.pdf"), &unasked);
-        assert!(said.starts_with("COULD NOT TELL: ") && said.contains("under the test policy 1.3.6"), "{said}");
+        assert!(said.starts_with("COULD NOT TELL: ") && said.contains("--policy 1.3.6"), "{said}");
     }
 
     #[test]

@@ -6,6 +6,7 @@ use semper_ttp::asn1::{PolicyId, TEST_POLICY_WITH_TOKEN};
 use semper_ttp::notary::ActType;
 use serde::Deserialize;
 
+use super::sections::is_test;
 use super::{ClockSource, Config, Faults, TEST_POLICY};
 
 const DAY_SECS: u64 = 24 * 3600;
@@ -80,12 +81,11 @@ impl Notary {
                 );
                 faults.add("notary.dvcs_policy_with_token", text);
             }
-            ClockSource::Kernel if with_token == Some(TEST_POLICY_WITH_TOKEN) => {
-                let text = format!("{TEST_POLICY_WITH_TOKEN} is the test policy of an assumed clock");
-                faults.add("notary.dvcs_policy_with_token", text);
+            ClockSource::Kernel if with_token.is_some_and(is_test) => {
+                faults.add("notary.dvcs_policy_with_token", "is the test policy of an assumed clock".into());
             }
-            ClockSource::Kernel if policy == Some(TEST_POLICY) => {
-                faults.add("notary.dvcs_policy", format!("{TEST_POLICY} is the test policy of an assumed clock"));
+            ClockSource::Kernel if policy.is_some_and(is_test) => {
+                faults.add("notary.dvcs_policy", "is the test policy of an assumed clock".into());
             }
             ClockSource::Kernel if self.enabled && policy.is_none() => {
                 let text = "is missing: the object identifier of your policy for data validation certificates";

@@ -415,6 +415,11 @@ impl Config {
     }
 }
 
+/// Whether it is one of the policies of test services.
+pub(super) fn is_test(policy: &str) -> bool {
+    policy.parse::<PolicyId>().is_ok_and(|policy| policy.is_test())
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

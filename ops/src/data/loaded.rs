@@ -10,7 +10,7 @@ use semper_ledger::note::NoteSigner;
 use semper_ledger::reader::Reader;
 use semper_ledger::sequencer::LogKeys;
 use semper_ledger::store::rocks::RocksStore;
-use semper_ttp::asn1::{PolicyId, pem};
+use semper_ttp::asn1::pem;
 use semper_ttp::ca::certificate::Issuer;
 use semper_ttp::ca::{Authority, CaId};
 use semper_ttp::crypto::{Entropy, LogSigner, PublicKey, SignatureAlgorithm, Signer, Verifier as _};
@@ -180,8 +180,7 @@ impl DataFolder {
     /// A unit that was certified for a trial makes no timestamps that look real: whoever reads the token alone would take
     /// it for what its certificate denies.
     fn check_policies(&self, config: &Config, units: &[(Tsu, Arc<dyn Signer>)]) -> Result<(), DataError> {
-        let test = TEST_POLICY.parse::<PolicyId>().expect("an object identifier");
-        let of_trial = units.iter().find(|(tsu, _)| tsu.certificate().has_policy(&test));
+        let of_trial = units.iter().find(|(tsu, _)| tsu.certificate().is_of_test());
         match of_trial.filter(|_| config.clock.source == ClockSource::Kernel) {
             Some((tsu, _)) => {
                 let path = self.certificate_file(&tsu.key().to_string());

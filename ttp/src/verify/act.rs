@@ -63,6 +63,7 @@ pub struct ShownDocument {
 #[must_use]
 pub fn verify_act(evidence: &ActEvidence<'_>, trust: &Trust) -> ActReport {
     let mut report = ActReport {
+        asked_for_policies: trust.asks_for_policies(),
         asked_for_witnesses: trust.needs_witnesses(),
         asked_for_signers: !evidence.signatures.is_empty(),
         ..ActReport::default()

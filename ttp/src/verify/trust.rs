@@ -12,6 +12,9 @@ use crate::x509::Certificate;
 /// How much later than the decision an entry may be, milliseconds, unless the ledger promised otherwise (DESIGN §4).
 pub const MMD_MILLIS: u64 = 5_000;
 
+/// anyPolicy (RFC 5280 §4.2.1.4).
+const ANY_POLICY: &str = "2.5.29.32.0";
+
 /// Anchors and limits.
 #[derive(Clone, Debug)]
 pub struct Trust {
@@ -107,17 +110,33 @@ impl Trust {
     }
 
     /// Whether something that was made under the policies that `is_under` knows is accepted: one rule for tokens, data validation
-    /// certificates and acts.
-    pub(super) fn judge_policy(&self, is_under: impl Fn(&PolicyId) -> bool) -> Outcome {
-        let is_test = PolicyId::tests().any(|test| is_under(&test));
+    /// certificates and acts. `is_test` if it is of a test service, whatever it says of itself.
+    pub(super) fn judge_policy(&self, is_test: bool, is_under: impl Fn(&PolicyId) -> bool) -> Outcome {
+        let any: Option<PolicyId> = ANY_POLICY.parse().ok();
         match self.policies.as_slice() {
-            [] if is_test => {
-                Outcome::not_checked("it is the test policy, under which nothing is proven; it was not asked for")
-            }
+            [] if is_test => Outcome::not_checked(
+                "it is of a test service, under whose policy nothing is proven; it was not asked for",
+            ),
             [] => Outcome::not_checked("no policy was asked for"),
-            some if some.iter().any(&is_under) || is_test && some.iter().any(PolicyId::is_test) => Outcome::Ok,
+            some if is_test && !some.iter().any(PolicyId::is_test) => {
+                Outcome::Failed("it is of a test service, whose policy is not accepted".to_owned())
+            }
+            some if is_test || some.iter().any(&is_under) => Outcome::Ok,
+            _ if any.as_ref().is_some_and(is_under) => {
+                Outcome::not_checked("it is under any policy, and names none of those that are accepted")
+            }
             _ => Outcome::Failed("it is under none of the policies that are accepted".to_owned()),
         }
+    }
+
+    /// Whether policies were asked for.
+    pub(super) fn asks_for_policies(&self) -> bool {
+        !self.policies.is_empty()
+    }
+
+    /// The same trust, whatever the policy.
+    pub(super) fn whatever_policy(&self) -> Self {
+        Self { policies: Vec::new(), ..self.clone() }
     }
 
     /// With the text of `receipt.pem`, the P-256 key of COSE Receipts; without it none of them is judged.

@@ -4,10 +4,11 @@ use std::io::Read;
 use std::path::{Path, PathBuf};
 
 use semper_ttp::digest::{Digest, ImprintAlgorithm};
+use semper_ttp::notary::ActType;
 use semper_ttp::notary::personal::{PERSONAL_BYTES_MAX, Personal};
 use semper_ttp::notary::request::REQUEST_BYTES_MAX;
 use semper_ttp::statement::STATEMENT_BYTES_MAX;
-use semper_ttp::statement::act::PrincipalRole;
+use semper_ttp::statement::act::{DocumentRole, PrincipalRole};
 use semper_ttp::verify::act::{ActCheck, ActEvidence, ActReport, ActSummary, ShownDocument, statement_tag, verify_act};
 use semper_ttp::verify::{Outcome, Verdict};
 use semper_ttp::x509::Certificate;
@@ -113,7 +114,7 @@ fn judge(args: &Verify, act: &[u8]) -> Result<(ActReport, Option<Personal>, Prom
     Ok((report, opened.and_then(|bytes| serde_json::from_slice(&bytes).ok()), promise))
 }
 
-pub(super) fn certificates_of(path: &Path) -> Result<Vec<Certificate>, NoJudgement> {
+fn certificates_of(path: &Path) -> Result<Vec<Certificate>, NoJudgement> {
     let found = material::certificates(path)?;
     let strict = found.iter().map(|certificate| Certificate::from_der(certificate.der()));
     strict.collect::<Result<_, _>>().map_err(|fault| unusable(path, fault))
@@ -199,13 +200,23 @@ fn said(act: &ActSummary) -> Vec<String> {
         let name = principal.name.as_ref().map_or(String::new(), |name| format!("{name}, "));
         let party = principal.party.as_deref().map_or(String::new(), |party| format!("the party {party}, "));
         let at = principal.signed_at.map_or(String::new(), |at| format!(" at {at}"));
-        let revoked = principal.revoked_at.map_or(String::new(), |at| format!("; it was revoked at {at}"));
+        let revoked = principal.revoked_at.map(|at| match principal.signed_at {
+            // Revocations count from their whole second.
+            Some(signed) if at <= signed => "; it was revoked in the same second, after that".to_owned(),
+            _ => format!("; it was revoked at {at}"),
+        });
+        let revoked = revoked.unwrap_or_default();
         lines.push(format!("- {name}{party}by the certificate {}: {did}{at}{revoked}", principal.certificate));
     }
     for document in &act.documents {
         let held = if document.held { "the notary held it" } else { "the notary saw its hash alone" };
         let given = if document.given { "you have it" } else { "it was not given to this command" };
-        lines.push(format!("- the document {}: {held}; {given}", document.sha256));
+        let attached = match (act.kind, document.role) {
+            (ActType::Contract, DocumentRole::Attachment) => "an attachment, which no signer has signed; ",
+            (_, DocumentRole::Attachment) => "an attachment; ",
+            (_, DocumentRole::Original | DocumentRole::Final) => "",
+        };
+        lines.push(format!("- the document {}: {attached}{held}; {given}", document.sha256));
     }
     if let Some(corrected) = &act.correction_of {
         lines.push(format!("It corrects the act {corrected}."));
@@ -269,7 +280,7 @@ fn as_json(args: &Verify, report: &ActReport, opened: Option<&Personal>) -> serd
 
 #[cfg(test)]
 mod tests {
-    use semper_ttp::notary::{ActType, OfficerCheck, Outcome as Ending};
+    use semper_ttp::notary::{OfficerCheck, Outcome as Ending};
     use semper_ttp::time::Timestamp;
     use semper_ttp::verify::EntrySummary;
     use semper_ttp::verify::act::{ActCheckResult, DocumentSummary, PrincipalSummary};
@@ -315,6 +326,7 @@ mod tests {
                 _ => Verdict::Refuted,
             },
             checks: ActCheck::ALL.map(|check| ActCheckResult { check, outcome: outcome(check) }).into(),
+            asked_for_policies: false,
             asked_for_witnesses: false,
             asked_for_signers: false,
             act: Some(ActSummary {

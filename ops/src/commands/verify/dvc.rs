@@ -11,7 +11,7 @@ use semper_ttp::verify::{Document, Outcome, Verdict};
 use serde_json::json;
 
 use super::files::{NoJudgement, Promise, beside, if_there, read, read_trust, read_up_to, unreadable};
-use super::{exit_of, files_given as files, gap, line, moment, refuted, usual_delay, verified};
+use super::{exit_of, files_given as files, gap, line, material, moment, refuted, usual_delay, verified};
 use crate::cli::Verify;
 use crate::commands::hashing::imprint_of_file;
 use crate::commands::say;
@@ -70,7 +70,7 @@ fn judge(args: &Verify, dvc: &[u8]) -> Result<(DvcReport, Promise), NoJudgement>
     // A DVC that does not read is said in the report; then any algorithm serves.
     let algorithm = dvc_imprint_algorithm(dvc).unwrap_or(ImprintAlgorithm::Sha256);
     let of_certificates = is_of_certificates(dvc);
-    let certificates = path.filter(|_| of_certificates).map(|path| super::act::certificates_of(path)).transpose()?;
+    let certificates = path.filter(|_| of_certificates).map(|path| material::certificates(path)).transpose()?;
     let certificates: Option<Vec<_>> = certificates.map(|all| all.iter().map(|one| one.der().to_vec()).collect());
     let path = path.filter(|_| !of_certificates);
     let digest = path.map(|path| imprint_of_file(path, algorithm).map_err(|error| unreadable(path, error)));

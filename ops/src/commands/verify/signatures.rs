@@ -31,6 +31,15 @@ const CMS_LABELS: [&str; 2] = ["CMS", "PKCS7"];
 /// Judges them: 0 TOTAL-PASSED, 1 TOTAL-FAILED, 2 INDETERMINATE.
 pub(super) fn run(args: &Verify, json: bool) -> Exit {
     match judge(args) {
+        // Neither PDF, CMS nor JWS, so that nothing is wrong with its signatures.
+        Ok(report) if report.signatures.is_empty() && !may_carry_some(&args.file) => {
+            let file = args.file.display();
+            say::trouble(
+                json,
+                format_args!("could not tell: {file} carries no signature: it is neither PDF, CMS nor JWS"),
+            );
+            Exit::Undecided
+        }
         Ok(report) => {
             if json {
                 say::json(&json!({

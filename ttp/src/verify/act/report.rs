@@ -232,6 +232,8 @@ pub struct ActReport {
     pub act: Option<ActSummary>,
     /// What the proof says, if it reads.
     pub entry: Option<EntrySummary>,
+    /// Whether policies were asked for.
+    pub asked_for_policies: bool,
     /// Whether the verifier's policy asks for witnesses.
     pub asked_for_witnesses: bool,
     /// Whether statements of signers are to be judged.
@@ -259,7 +261,9 @@ impl ActReport {
                 | ActCheck::Personal
                 | ActCheck::Signatures => false,
                 // Of a policy that nobody asked for only the test policy is, which proves nothing.
-                ActCheck::CertificatePolicy => self.act.as_ref().is_none_or(|act| act.is_test || act.notary.is_none()),
+                ActCheck::CertificatePolicy => {
+                    self.asked_for_policies || self.act.as_ref().is_none_or(|act| act.is_test || act.notary.is_none())
+                }
                 ActCheck::SignersCertificates => self.asked_for_signers,
                 ActCheck::ProofWitnesses => self.asked_for_witnesses,
                 _ => true,

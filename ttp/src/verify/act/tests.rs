@@ -581,6 +581,13 @@ fn a_test_service_is_to_be_asked_for() {
     assert_eq!(verdict(vec![]), (Verdict::Undecided, Some(true)));
     assert_eq!(verdict(vec![test]), (Verdict::Verified, Some(true)));
     assert_eq!(verdict(vec!["1.2.3".parse().unwrap()]), (Verdict::Refuted, Some(true)));
+    // A real one is under any policy: it cannot be told whether that is the one.
+    let real = Case::new(ActType::Existence);
+    for (policy, due) in [("1.2.3", Verdict::Undecided), ("2.5.29.32.0", Verdict::Verified)] {
+        let (act, trust) = (real.act(), trust().with_policies(vec![policy.parse().unwrap()]));
+        let proof = super::tests::proof(&act, |_| ());
+        assert_eq!(real.judge(&act, Some(proof.as_bytes()), Some(DVC), &trust).verdict, due, "{policy}");
+    }
 }
 
 /// The report of a validation is the one that the record names; what it concludes is told.
@@ -612,6 +619,11 @@ fn a_signers_key_that_was_revoked_since_is_told() {
     let act = report.act.unwrap();
     assert_eq!(act.principals[1].revoked_at, Some(GEN_TIME));
     assert!(act.says.contains("of whose certificates 1 had been revoked since"), "{}", act.says);
-    let late = Millis::new(GEN_TIME.millis() + 3_600_000).unwrap();
-    check(&Case::contract().with(|case| case.record.principals[1].revoked_at = Some(late)), &[ActCheck::Consistency]);
+    // Not after the act ended, not before the signature, and nobody's who did not sign.
+    let [late, early] =
+        [3_600_000_i64, -3_600_000].map(|by| Millis::new(GEN_TIME.millis().saturating_add_signed(by)).unwrap());
+    for (place, wrong) in [(1, late), (1, early), (0, at)] {
+        let case = Case::contract().with(|case| case.record.principals[place].revoked_at = Some(wrong));
+        check(&case, &[ActCheck::Consistency]);
+    }
 }

@@ -3,7 +3,7 @@
 use super::ActEvidence;
 use super::check::find;
 use super::report::{ActSummary, DocumentSummary, PrincipalSummary};
-use crate::asn1::{PolicyId, oid};
+use crate::asn1::oid;
 use crate::digest::Digest;
 use crate::notary::{ActType, OfficerCheck, Outcome, Reason};
 use crate::path::Escaped;
@@ -26,7 +26,7 @@ pub(super) fn summary(evidence: &ActEvidence<'_>, record: &ActRecorded, notary: 
         role: principal.role,
         party: principal.party.map(|party| party.to_string()),
         certificate: principal.certificate.into(),
-        name: find(evidence.certificates, principal.certificate.into()).and_then(name_in),
+        name: name_of(evidence, principal.certificate.into()),
         identity: principal.identity.iter().map(|identified| identified.method).collect(),
         signed_at: principal.signed_at.map(time),
         revoked_at: principal.revoked_at.map(time),
@@ -39,7 +39,7 @@ pub(super) fn summary(evidence: &ActEvidence<'_>, record: &ActRecorded, notary: 
         journal_no: record.journal_no,
         service: record.notary.service.as_str().to_owned(),
         notary: notary.and_then(name_in),
-        is_test: notary.is_some_and(|notary| PolicyId::tests().any(|test| notary.has_policy(&test))),
+        is_test: notary.is_some_and(Certificate::is_of_test),
         opened_at: time(record.opened_at),
         completed_at: time(record.completed_at),
         outcome: record.outcome,
@@ -52,12 +52,17 @@ pub(super) fn summary(evidence: &ActEvidence<'_>, record: &ActRecorded, notary: 
         fee: record.fee.clone(),
         correction_of: record.correction_of.map(|act| act.to_string()),
         says: String::new(),
-        says_of_checks: says_of_checks(record),
+        says_of_checks: says_of_checks(record, record.officer.and_then(|officer| name_of(evidence, officer.into()))),
         does_not_say: does_not_say(record.kind, record.outcome),
         digest: Digest::of(evidence.act),
     };
     summary.says = says(&summary);
     summary
+}
+
+/// What somebody is called whose certificate is at hand.
+fn name_of(evidence: &ActEvidence<'_>, certificate: Digest) -> Option<String> {
+    find(evidence.certificates, certificate).and_then(name_in)
 }
 
 /// What a report concludes: `TOTAL-FAILED/HASH_FAILURE`.
@@ -154,16 +159,22 @@ const fn why(reason: Reason) -> &'static str {
     }
 }
 
-fn says_of_checks(record: &ActRecorded) -> String {
+fn says_of_checks(record: &ActRecorded, officer: Option<String>) -> String {
+    let named = |certificate: Digest| match &officer {
+        Some(name) => format!("The officer {name}, with the certificate {certificate},"),
+        None => format!("The officer with the certificate {certificate}"),
+    };
     let words = |checks: &[OfficerCheck]| listed(checks.iter().map(|check| of_check(*check).to_owned()).collect());
     let made = match (record.officer.map(Digest::from), record.checked.as_slice()) {
         (None, _) if record.kind == ActType::JournalExtract => {
             "It was made for an officer or auditor, by the service itself".to_owned()
         }
         (None, _) => "No person took part in the decision: the service checked what it can by itself".to_owned(),
-        (Some(officer), []) => format!("The officer with the certificate {officer} decided, and says of no check"),
+        (Some(officer), []) => {
+            format!("{} decided, and says of no check", named(officer))
+        }
         (Some(officer), some) => {
-            format!("The officer with the certificate {officer} says to have checked {}", words(some))
+            format!("{} says to have checked {}", named(officer), words(some))
         }
     };
     match record.not_checked.as_slice() {
@@ -203,7 +214,7 @@ const fn does_not_say(kind: ActType, outcome: Outcome) -> &'static str {
         }
         (_, ActType::Copy) => "It does not say that the original is genuine, or that what is in it is true.",
         (_, ActType::Contract) => {
-            "It does not say that the contract is good or binding, or that nobody else had to sign it."
+            "It does not say that the contract is good or binding, that nobody else had to sign it, or that anybody signed an attachment."
         }
         (_, ActType::JournalExtract) => "It does not say anything of the acts that the extract leaves out.",
     }

@@ -62,6 +62,16 @@ impl<'a> Signed<'a> {
         found.map(|certificate| (info, certificate)).ok_or("the signer's certificate did not come along")
     }
 
+    /// Whether it is of a test service: it says so itself, or its signer's certificate, or the token that tells its time.
+    pub(super) fn is_test(&self, signer: Option<&Certificate>) -> bool {
+        let of_token = match &self.info.time {
+            DvcsTime::Moment(_) => false,
+            DvcsTime::Token(token) => TokenReading::of(token).is_ok_and(|token| token.policy.is_test()),
+        };
+        let policy = self.info.policy.as_ref();
+        of_token || policy.is_some_and(|policy| policy.id.is_test()) || signer.is_some_and(Certificate::is_of_test)
+    }
+
     /// The token over the signature.
     pub(super) fn time_stamp(&self) -> Option<&'a [u8]> {
         self.signers.first()?.unsigned_attribute(oids::SIGNATURE_TIMESTAMP)
@@ -142,10 +152,11 @@ pub(super) fn dvc<'a>(evidence: &DvcEvidence<'a>, trust: &Trust, report: &mut Dv
         }
     }
     checks.record(DvcCheck::Answer, check_answer(&signed.info).map_err(str::to_owned));
-    let policy = signed.info.policy.as_ref().map(|policy| &policy.id);
-    checks.put(DvcCheck::Policy, trust.judge_policy(|accepted| policy == Some(accepted)));
+    let signer = signer.ok().map(|(_, certificate)| certificate);
+    let (policy, is_test) = (signed.info.policy.as_ref().map(|policy| &policy.id), signed.is_test(signer));
+    checks.put(DvcCheck::Policy, trust.judge_policy(is_test, |accepted| policy == Some(accepted)));
     against_request(evidence, &signed.info, checks);
-    report.dvc = Some(words::summary(evidence.dvc, &signed, signer.ok().map(|(_, certificate)| certificate)));
+    report.dvc = Some(words::summary(evidence.dvc, &signed, signer));
     Some(signed)
 }
 
@@ -181,7 +192,8 @@ fn check_chain(signed: &Signed<'_>, signer: &Certificate, trust: &Trust) -> Resu
 
 /// A token as RFC 3161 has it. Of what responseTime's token must be, RFC 3029 does not say (§7.3): ours are of messageImprint.
 fn check_token(token: &[u8], document: Document<'_>, trust: &Trust) -> Outcome {
-    let report = verify_timestamp(&Evidence { document, token, proof: None }, trust);
+    // Under which policies tokens are good enough for it, the DVC's own policy says.
+    let report = verify_timestamp(&Evidence { document, token, proof: None }, &trust.whatever_policy());
     let failed = report.checks.iter().filter_map(|result| match &result.outcome {
         Outcome::Failed(reason) => Some((result.check, reason)),
         Outcome::Ok | Outcome::NotChecked(_) => None,
@@ -225,11 +237,8 @@ fn check_answer(info: &CertInfo) -> Result<(), &'static str> {
 /// The imprint, and the request.
 fn against_request(evidence: &DvcEvidence<'_>, info: &CertInfo, checks: &mut Vec<DvcCheckResult>) {
     let request = evidence.request.map(request_of);
-    let imprint = check_imprint(evidence, request.as_ref().and_then(|read| read.as_ref().ok()), info);
-    match imprint {
-        Some(result) => checks.record(DvcCheck::Imprint, result.map_err(str::to_owned)),
-        None => checks.skip(DvcCheck::Imprint, "neither the document nor the request was given"),
-    }
+    let read = request.as_ref().and_then(|read| read.as_ref().ok());
+    checks.put(DvcCheck::Imprint, check_imprint(evidence, read, info));
     match request {
         None => checks.skip(DvcCheck::Request, "the request was not given"),
         Some(Err(reason)) => checks.record(DvcCheck::Request, Err(format!("the request does not read: {reason}"))),
@@ -237,36 +246,38 @@ fn against_request(evidence: &DvcEvidence<'_>, info: &CertInfo, checks: &mut Vec
     }
 }
 
-/// `None` if there is nothing to compare with. The digest of a document is that of its octets; certificates are no document.
-fn check_imprint(
-    evidence: &DvcEvidence<'_>,
-    request: Option<&Request>,
-    info: &CertInfo,
-) -> Option<Result<(), &'static str>> {
+/// The digest of a document is that of its octets; of certificates that of what is asked about them, which may be more than they.
+fn check_imprint(evidence: &DvcEvidence<'_>, request: Option<&Request>, info: &CertInfo) -> Outcome {
     let (algorithm, found) = (info.imprint.algorithm, &info.imprint.digest);
-    let of_certificates = evidence.certificates.filter(|_| info.request.service == ServiceType::Vpkc).map(|given| {
+    let is_of_certificates = info.request.service == ServiceType::Vpkc;
+    let of_document = evidence.document.filter(|_| !is_of_certificates).map(|document| match document {
+        Document::Bytes(bytes) => imprint_of(algorithm, bytes) == *found,
+        Document::Imprint { algorithm: other, digest } => other == algorithm && digest == found,
+    });
+    if of_document == Some(false) {
+        return Outcome::Failed("the DVC is for another document".to_owned());
+    }
+    let of_request = request.map(|request| request.asked.imprint(algorithm).digest == *found);
+    if of_request == Some(false) {
+        return Outcome::Failed("the DVC is for other data than the request's".to_owned());
+    }
+    let certificates = evidence.certificates.filter(|_| is_of_certificates);
+    let of_certificates = certificates.map(|given| {
         let answered = info.certs.iter().map(|chain| match &chain.target {
             CertEtcToken::Certificate(der) => Some(&der[..]),
             _ => None,
         });
-        answered.eq(given.iter().map(|der| Some(&der[..])))
+        let given: Vec<_> = given.iter().map(|der| &der[..]).collect();
+        (answered.eq(given.iter().copied().map(Some)), Asked::certificates(&given).imprint(algorithm).digest == *found)
     });
-    if of_certificates == Some(false) {
-        return Some(Err("the DVC is about other certificates"));
+    match (of_document.or(of_request), of_certificates) {
+        (_, Some((false, _))) => Outcome::Failed("the DVC is about other certificates".to_owned()),
+        (Some(_), _) | (None, Some((true, true))) => Outcome::Ok,
+        (None, Some((true, false))) => {
+            Outcome::not_checked("it is about these certificates, and was asked with more than them: give the request")
+        }
+        (None, None) => Outcome::not_checked("neither the document nor the request was given"),
     }
-    let of_document =
-        evidence.document.filter(|_| info.request.service != ServiceType::Vpkc).map(|document| match document {
-            Document::Bytes(bytes) => imprint_of(algorithm, bytes) == *found,
-            Document::Imprint { algorithm: other, digest } => other == algorithm && digest == found,
-        });
-    let of_request = request.map(|request| request.asked.imprint(algorithm).digest == *found);
-    if of_document == Some(false) {
-        return Some(Err("the DVC is for another document"));
-    }
-    if of_request == Some(false) {
-        return Some(Err("the DVC is for other data than the request's"));
-    }
-    of_document.or(of_certificates).or(of_request).map(|_| Ok(()))
 }
 
 fn check_request(request: &Request, info: &CertInfo) -> Result<(), String> {

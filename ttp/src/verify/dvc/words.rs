@@ -20,7 +20,7 @@ pub(super) fn summary(dvc: &[u8], signed: &Signed<'_>, signer: Option<&Certifica
         response_time: signed.time,
         serial: hex::encode(&info.serial),
         policy: info.policy.as_ref().map(|policy| policy.id.to_string()),
-        is_test: info.policy.as_ref().is_some_and(|policy| policy.id.is_test()),
+        is_test: signed.is_test(signer),
         hash: info.imprint.algorithm.name(),
         imprint: hex::encode(&info.imprint.digest),
         nonce: info.request.nonce.as_ref().map(hex::encode),
