@@ -72,6 +72,7 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
                     settings.needs_person.contains(kind) || kind.needs() != Checks::none()
                 }).collect::<Vec<_>>(),
                 "days_open": settings.life_secs / (24 * 60 * 60),
+                // Of all documents of a request together.
                 "document_bytes_max": settings.document_bytes_max,
                 "data_validation": {
                     "path": "/dvcs",

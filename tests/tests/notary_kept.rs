@@ -79,8 +79,13 @@ fn what_was_sent_is_there_for_whoever_sent_it() {
             world.member(&buyer, &["notary", "certify", file, "--service", service, "--out", &world.path("nothing")]);
         assert!(refused.expect(64).stdout.contains(why), "{refused:?}");
     }
-    let refused = world.member(&buyer, &["notary", "ask", &long, "--kind", "existence", "--send"]);
-    assert!(refused.expect(64).stdout.contains("at most"), "{refused:?}");
+    // The bound is for all that comes at once.
+    let half = world.path("half");
+    fs::File::create(&half).and_then(|file| file.set_len(5 << 20)).expect("a file");
+    for files in [&[&long[..]][..], &[&half, &half]] {
+        let refused = world.member(&buyer, &[&["notary", "ask", "--kind", "existence", "--send"], files].concat());
+        assert!(refused.expect(64).stdout.contains("at most"), "{refused:?}");
+    }
     let number = json(world.member(&buyer, &["notary", "acts"]).expect(0));
     assert_eq!(number["acts"].as_array().map(Vec::len), mine["acts"].as_array().map(Vec::len));
     let verified = run(&["verify", &dvc, "--document", &deed, "--trust", &trust, "--policy", TEST_POLICY]);

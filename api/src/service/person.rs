@@ -106,13 +106,19 @@ impl Service {
         ))
     }
 
-    /// When a certificate was revoked, if it was.
+    /// When a certificate was revoked, or its CA, if either was.
     pub(crate) fn revoked_since(&self, certificate: &Digest) -> Result<Option<Timestamp>, ServiceFault> {
         let Some(certificate) = self.logged_certificate(certificate)? else { return Ok(None) };
-        Ok(match self.standing(&certificate)? {
-            Err(NotGood::Revoked(at)) => Some(at),
-            _ => None,
-        })
+        match self.standing(&certificate)? {
+            Err(NotGood::Revoked(at)) => Ok(Some(at)),
+            Err(NotGood::OfRevokedCa) => {
+                let known = self.find_certificate(&certificate.serial())?;
+                let issuer = known.and_then(|known| self.authorities.get(known.ca)?.certificate.clone());
+                let known = issuer.map(|issuer| self.find_certificate(&issuer.serial())).transpose()?.flatten();
+                Ok(known.and_then(|known| Some(known.state.issued()?.revoked?.at)))
+            }
+            Ok(_) | Err(_) => Ok(None),
+        }
     }
 
     /// The common name of a certificate of this service's.

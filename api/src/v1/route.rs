@@ -184,6 +184,9 @@ fn holder(app: &App, principal: Principal, wanted: &[TrustedRole]) -> Result<Pri
         return Ok(principal);
     }
     let names: Vec<_> = wanted.iter().map(|role| role.name()).collect();
-    let why = format!("this needs the role {}, which was not granted to your certificate", names.join(" or "));
+    let why = format!(
+        "this needs the role {}, which your certificate was not granted, or which its class may not have",
+        names.join(" or ")
+    );
     Err(Problem::new(Code::AuthForbidden, why))
 }

@@ -135,7 +135,7 @@ pub(crate) struct JournalSearch {
     /// Opened before then.
     #[arg(long, value_name = "TIME", value_parser = rfc3339)]
     pub(crate) until: Option<Timestamp>,
-    /// About this document. It stays on this machine.
+    /// About this document, as the first of an act. It stays on this machine.
     #[arg(long, value_name = "FILE")]
     pub(crate) document: Option<PathBuf>,
 }

@@ -135,7 +135,9 @@ impl Service {
         if known.is_some_and(|known| known.is_of(requester) && known.recorded().is_some()) {
             return Ok(());
         }
-        Err(NotaryFault::Request("correction_of: no act that has ended and that you asked for or signed"))
+        Err(NotaryFault::Request(
+            "correction_of: no act with a record that you asked for or signed; data validation certificates are not corrected",
+        ))
     }
 
     /// Judges the signatures of the first document; the second is its content, where the signature lies apart.

@@ -1,5 +1,7 @@
 //! Reading the journal.
 
+use std::collections::BTreeSet;
+
 use semper_ttp::{
     digest::Digest,
     evidence::names,
@@ -90,6 +92,27 @@ impl Service {
         let opened = known.facts.iter().find(|(_, fact)| matches!(fact, JournalFact::Opened { .. }));
         let Some((index, _)) = opened else { return Ok(None) };
         Ok(self.reader().artefact(*index)?.and_then(|bytes| ActRequest::parse(&bytes).ok()))
+    }
+
+    /// Those who have a part in an act, as who asked or as signers, and are suspended now.
+    pub(crate) fn suspended_of(&self, known: &KnownAct) -> Result<Vec<PartyId>, ServiceFault> {
+        let requester = known.requester().and_then(|requester| match requester.person {
+            Person::Party(party) => Some(party),
+            Person::Certificate(_) => None,
+        });
+        let mut parties: BTreeSet<_> = requester.into_iter().collect();
+        for (_, fact) in &known.facts {
+            if let JournalFact::Opened { signers, .. } = fact {
+                parties.extend(signers.iter().copied());
+            }
+        }
+        let mut suspended = Vec::new();
+        for party in parties {
+            if self.is_suspended(party)? {
+                suspended.push(party);
+            }
+        }
+        Ok(suspended)
     }
 
     /// A certificate that says what a party is called.

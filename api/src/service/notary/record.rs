@@ -123,7 +123,8 @@ impl Service {
                 Some(self.revoked_since(certificate).map(|revoked| Principal {
                     signature,
                     signed_at: Some((*at).into()),
-                    revoked_at: revoked.map(Into::into),
+                    // Not what came after the moment of the decision.
+                    revoked_at: revoked.filter(|revoked| *revoked <= recorded.at).map(Into::into),
                     ..named
                 }))
             }

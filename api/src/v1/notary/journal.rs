@@ -34,12 +34,11 @@ pub(crate) async fn worklist(State(app): State<Arc<App>>, principal: Principal) 
     let acts = body::blocking(move || -> Result<Vec<_>, NotaryFault> {
         let open = service.read_worklist(reader)?;
         let waiting = open.iter().filter(|(_, act)| act.needs_person && act.stage() != Stage::Collecting);
-        // One that ends at this moment is no longer there.
-        let known =
-            waiting.filter_map(|(id, act)| Some(service.find_act(*id).transpose()?.map(|known| (*id, act, known))));
-        let shown = known.map(|found| {
-            let (id, act, known) = found?;
-            Ok(of_open(&service, (id, act), &known, (&by, is_notary), true)?)
+        let shown = waiting.filter_map(|(id, act)| match service.find_act(*id) {
+            // It has ended meanwhile.
+            Ok(known) if known.as_ref().is_none_or(|known| known.recorded().is_some()) => None,
+            Ok(known) => known.map(|known| Ok(of_open(&service, (*id, act), &known, (&by, is_notary), true)?)),
+            Err(fault) => Some(Err(fault.into())),
         });
         shown.collect()
     });
@@ -128,5 +127,5 @@ pub(crate) async fn extract(
     let repetition = idempotency(&headers, &principal.digest(), "extract", &[], &bytes)?;
     let by = acting(&app, &principal)?;
     let act = app.service.extract_journal((from, to), Digest::of(&bytes), by, repetition).await?;
-    created(&app, act, &principal, &by)
+    created(&app, act, &principal).await
 }

@@ -25,7 +25,8 @@ pub(super) fn described(
     principal: &Principal,
     by: &Officer,
 ) -> Result<Value, Problem> {
-    let to_office = reads_all(principal);
+    // Whoever has a part in an act reads it as one who has, and leaves no line of the access log.
+    let to_office = reads_all(principal) && !known.is_of(by);
     let opens = known.is_by(by) || to_office;
     if let Some((entry, recorded)) = known.recorded() {
         let mut members = of_recorded(recorded);
@@ -33,7 +34,7 @@ pub(super) fn described(
         members.insert("allowed_actions".to_owned(), json!([]));
         members.insert("record".to_owned(), format!("/v1/notary/acts/{id}/record").into());
         insert_kept(&mut members, id, known, opens);
-        insert_people(&mut members, &app.service, known, (by, to_office)).map_err(|fault| Problem::fault(&fault))?;
+        insert_people(&mut members, &app.service, known, to_office).map_err(|fault| Problem::fault(&fault))?;
         return Ok(Value::Object(members));
     }
     if let Some((entry, fact)) = known.validated() {
@@ -41,7 +42,7 @@ pub(super) fn described(
         members.insert("allowed_actions".to_owned(), json!([]));
         members.insert("dvc".to_owned(), format!("/v1/notary/acts/{id}/dvc").into());
         insert_kept(&mut members, id, known, opens);
-        insert_people(&mut members, &app.service, known, (by, to_office)).map_err(|fault| Problem::fault(&fault))?;
+        insert_people(&mut members, &app.service, known, to_office).map_err(|fault| Problem::fault(&fault))?;
         return Ok(Value::Object(members));
     }
     let journal = app.service.journal().map_err(|fault| Problem::fault(&fault))?;
@@ -53,13 +54,12 @@ pub(super) fn described(
 }
 
 /// Who signed and when, whether the certificate was revoked since, and what those are called who have a part in it: the common names of
-/// their certificates. Whoever was named as a signer and has not signed had no say in that, and is called by name only `to_office`; who reads knows
-/// its own.
+/// their certificates. Others than the office know them by what they have signed, as the record's certificates tell them, and by nothing else.
 fn insert_people(
     members: &mut Map<String, Value>,
     service: &Service,
     known: &KnownAct,
-    (by, to_office): (&Officer, bool),
+    to_office: bool,
 ) -> Result<(), ServiceFault> {
     let mut names: BTreeMap<String, String> = BTreeMap::new();
     let mut name = |officer: &Officer| -> Result<(), ServiceFault> {
@@ -72,7 +72,7 @@ fn insert_people(
         }
         Ok(())
     };
-    known.requester().filter(|requester| to_office || !requester.is(by)).map(&mut name).transpose()?;
+    known.requester().filter(|_| to_office).map(&mut name).transpose()?;
     let mut signed = Vec::new();
     for (_, fact) in &known.facts {
         let JournalFact::Signed { at, signer, certificate, .. } = fact else { continue };
@@ -92,10 +92,16 @@ fn insert_people(
             }
         }
     }
+    let suspended = if to_office { service.suspended_of(known)? } else { Vec::new() };
+    if !suspended.is_empty() {
+        members.insert("suspended".to_owned(), json!(suspended));
+    }
     if !signed.is_empty() {
         members.insert("signed".to_owned(), signed.into());
     }
-    members.insert("names".to_owned(), json!(names));
+    if !names.is_empty() {
+        members.insert("names".to_owned(), json!(names));
+    }
     Ok(())
 }
 
@@ -165,9 +171,11 @@ pub(super) fn of_open(
 ) -> Result<Map<String, Value>, ServiceFault> {
     let waiting_on = match act.stage() {
         Stage::Collecting => json!({ "signers": act.missing }),
-        Stage::Waiting | Stage::Taken => {
-            json!({ "officer": act.taken.map(|(officer, _)| officer.certificate.to_string()) })
-        }
+        Stage::Waiting => json!({ "officer": null }),
+        Stage::Taken => json!({
+            "officer": act.taken.map(|(officer, _)| officer.certificate.to_string()),
+            "kept_until": act.taken_until().map(|until| until.to_string()),
+        }),
     };
     let mut members = object(json!({
         "act": id,
@@ -184,7 +192,7 @@ pub(super) fn of_open(
         "allowed_actions": allowed(act, by, is_notary),
     }));
     insert_kept(&mut members, id, known, to_office || known.is_by(by));
-    insert_people(&mut members, service, known, (by, to_office))?;
+    insert_people(&mut members, service, known, to_office)?;
     insert_asked(&mut members, service, known)?;
     Ok(members)
 }

@@ -9,7 +9,7 @@ use semper_ttp::digest::{Digest, ImprintAlgorithm};
 use semper_ttp::notary::dvcs::request::build_under;
 use semper_ttp::notary::dvcs::types::{CertInfo, DvcsTime, Response};
 use semper_ttp::notary::dvcs::{Asked, ServiceType};
-use semper_ttp::x509::Certificate;
+use semper_ttp::path::Certificate;
 use serde_json::json;
 
 use super::evidence::proof_of;
@@ -28,8 +28,15 @@ use crate::exit::Exit;
 const MEDIA_TYPE: &str = "application/dvcs";
 
 pub(super) fn certify(args: &cli::NotaryCertify, as_json: bool) -> Result<Exit, Failed> {
-    for file in [Some(&args.out), args.token_out.as_ref()].into_iter().flatten() {
-        require_new(file)?; // before there is an act that it is to tell of
+    // Before there is an act that they are to tell of.
+    let files = ["tlog-proof", "dvcs"].map(|ending| beside(&args.out, "dvc", ending));
+    files.iter().chain([&args.out]).chain(&args.token_out).try_for_each(|file| require_new(file))?;
+    let token_proof = args.token_out.as_ref().map(|token| token.with_extension("tlog-proof"));
+    if let (Some(token), Some(proof)) = (&args.token_out, &token_proof) {
+        if *token == args.out || files.contains(proof) {
+            return Err(Failed::usage(&"--token-out: the token needs a name of its own, as its proof lies beside it"));
+        }
+        require_new(proof)?;
     }
     let remote = remote(&args.of, PARTY)?;
     let known = KnownNotary::of(&remote)?;
@@ -52,7 +59,10 @@ pub(super) fn certify(args: &cli::NotaryCertify, as_json: bool) -> Result<Exit, 
     write(&beside(&args.out, "dvc", "tlog-proof"), &proof)?;
     write(&beside(&args.out, "dvc", "dvcs"), &request)?;
     match (&args.token_out, &said.time) {
-        (Some(out), DvcsTime::Token(token)) => write(out, token)?,
+        (Some(out), DvcsTime::Token(token)) => {
+            write(out, token)?;
+            token_proof.iter().try_for_each(|path| write(path, &proof_of(&remote, token)?))?;
+        }
         (Some(_), DvcsTime::Moment(_)) => {
             return Err(Failed::usage(&"no token tells the time: ask for another --policy"));
         }
@@ -116,7 +126,7 @@ fn asked(args: &cli::NotaryCertify, known: &KnownNotary) -> Result<Asked, Failed
         }
         service @ (ServiceType::Cpd | ServiceType::Vsd) => {
             let length = std::fs::metadata(&args.file).map_err(|error| refused(&error))?.len();
-            known.require_room(&args.file, length)?;
+            known.require_room(args.file.display(), length)?;
             if service == ServiceType::Vsd && !may_carry_some(&args.file) {
                 return Err(refused(&"no signed document: neither PDF, CMS nor JWS"));
             }

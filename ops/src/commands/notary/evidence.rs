@@ -1,6 +1,7 @@
 //! The record of an act with what is needed to verify it elsewhere, as files side by side: `X.jws`, `X.pem`, `X.tlog-proof`, where
 //! something was validated `X.report.json`, and of all that the record names `X.request.json`, `X.personal.json` and `X.1.jws`, `X.2.jws`…, the signers' statements.
 
+use std::fs;
 use std::path::{Path, PathBuf};
 
 use semper_api::client::{ClientError, Form, Which};
@@ -12,6 +13,7 @@ use semper_ttp::statement::act::ActRecorded;
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 
+use crate::commands::keys::require_new;
 use crate::commands::remote::Remote;
 use crate::commands::running::Failed;
 use crate::commands::verify::files;
@@ -57,7 +59,10 @@ impl Evidence {
             match get("request", "application/json") {
                 Ok(request) => files.push(("request", beside(out, REQUEST), named(request, record.request.into())?)),
                 Err(ClientError::Refused { status: 404, .. }) => {
-                    left_out.push(("request", "the act was certified at once: whoever asked has it"));
+                    left_out.push((
+                        "request",
+                        "the act was certified at once: whoever asked has it, if kept with ask --out, and nobody else",
+                    ));
                 }
                 Err(ClientError::Refused { status: 410, .. }) => left_out.push(("request", "it was erased")),
                 Err(error) => return Err(error.into()),
@@ -85,6 +90,36 @@ impl Evidence {
         Ok(Self { files, left_out })
     }
 
+    /// Nothing is there yet that would be written beside the record `out`, whatever the act.
+    pub(super) fn require_new(out: &Path) -> Result<(), Failed> {
+        let names = ["pem", "tlog-proof", REQUEST, PERSONAL, REPORT].map(|ending| beside(out, ending));
+        std::iter::once(out).chain(names.iter().map(PathBuf::as_path)).try_for_each(require_new)
+    }
+
+    /// Whether it has this.
+    pub(super) fn has(&self, what: &str) -> bool {
+        self.files.iter().any(|(found, ..)| *found == what)
+    }
+
+    /// What it should have, and why it has not.
+    pub(super) fn left_out(&self) -> impl Iterator<Item = &(&'static str, &'static str)> {
+        self.left_out.iter()
+    }
+
+    /// With a report at this place, of which nothing says what its hash should be.
+    pub(super) fn with_report(mut self, remote: &Remote, place: Option<&str>, out: &Path) -> Result<Self, Failed> {
+        let Some(place) = place else { return Ok(self) };
+        match remote.call(async |client| client.get_of_type(place, "application/json").await) {
+            Ok(report) => self.files.push(("report", out.to_owned(), report.into())),
+            // It is among them already.
+            Err(ClientError::Refused { status: 410, .. })
+                if self.left_out.iter().any(|(what, _)| *what == "report") => {}
+            Err(ClientError::Refused { status: 410, .. }) => self.left_out.push(("report", "it was erased")),
+            Err(error) => return Err(error.into()),
+        }
+        Ok(self)
+    }
+
     /// Fetches a data validation certificate at `place` for the file `out`, with its proof.
     pub(super) fn of_dvc(remote: &Remote, place: &str, out: &Path) -> Result<Self, Failed> {
         let bytes = remote.call(async |client| client.get_of_type(place, "application/dvcs").await).map(Vec::from)?;
@@ -103,6 +138,15 @@ impl Evidence {
 
     /// Writes all of it, over nothing that is there and differs; gives how many files that are.
     pub(super) fn keep(&self) -> Result<usize, Failed> {
+        // All of it or nothing: half a set would look like one.
+        for (_, path, bytes) in &self.files {
+            if fs::read(path).is_ok_and(|there| there != *bytes) {
+                return Err(Failed::usage(&format!(
+                    "{}: it is there, and differs: name another --out",
+                    path.display()
+                )));
+            }
+        }
         for (what, path, bytes) in &self.files {
             let names_people = matches!(*what, "personal" | "report");
             let write = if names_people { atomic::write_new_closed } else { atomic::write_new };

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::fs;
+use std::io::Write as _;
 use std::ops::RangeInclusive;
 use std::path::Path;
 
@@ -53,11 +54,19 @@ pub(super) fn acts(args: &cli::NotaryActs, as_json: bool) -> Result<Exit, Failed
         acts.insert(line["journal_no"].as_u64(), line.clone());
         Ok(())
     })?;
-    let acts: Vec<_> = acts.into_values().collect();
+    let mut acts: Vec<_> = acts.into_values().collect();
+    // The journal says that they were opened: what they wait for, they say themselves.
+    for act in acts.iter_mut().filter(|act| text(act, "state") == "opened") {
+        let path = format!("/v1/notary/acts/{}", text(act, "act"));
+        *act = json_of(remote.call(async |client| client.get_json(&path).await))?;
+    }
     if as_json {
         say::json(&json!({ "acts": acts }));
     } else {
         acts.iter().for_each(|act| say::out(line_of(act)));
+        if acts.is_empty() {
+            say::out("no such act of yours");
+        }
     }
     Ok(Exit::Ok)
 }
@@ -128,20 +137,25 @@ fn sha256(path: &Path) -> Result<String, Failed> {
 /// A folder that takes lines and what they are about.
 struct Export<'p> {
     folder: &'p Path,
-    lines: String,
-    count: usize,
+    lines: fs::File,
+    lines_count: usize,
+    documents: usize,
+    /// What is not there, and why.
+    left_out: Vec<String>,
 }
 
 impl<'p> Export<'p> {
     fn begin(folder: &'p Path) -> Result<Self, Failed> {
-        fs::create_dir(folder).map_err(|error| Failed::usage(&format!("{}: {error}", folder.display())))?;
-        Ok(Self { folder, lines: String::new(), count: 0 })
+        fs::create_dir(folder).map_err(|error| in_file(folder, &error))?;
+        let path = folder.join("journal.jsonl");
+        let lines = fs::File::create_new(&path).map_err(|error| in_file(&path, &error))?;
+        Ok(Self { folder, lines, lines_count: 0, documents: 0, left_out: Vec::new() })
     }
 
     /// Notes a line, and fetches what its act has left.
     fn add(&mut self, remote: &Remote, line: &Value) -> Result<(), Failed> {
-        self.lines.push_str(&line.to_string());
-        self.lines.push('\n');
+        writeln!(self.lines, "{line}").map_err(|error| in_file(self.folder, &error))?;
+        self.lines_count += 1;
         // An act that was open stands here twice; what it left belongs to its end.
         if text(line, "state") == "opened" {
             return Ok(());
@@ -155,41 +169,39 @@ impl<'p> Export<'p> {
             Some(dvc) => Evidence::of_dvc(remote, dvc, &out("dvc"))?,
             None => Evidence::fetch(remote, &place(act, ""), &out("jws"), false)?,
         };
-        self.count += evidence.keep()?;
-        // Of an extract or of a data validation certificate; that of an act came with its record.
-        let report = out("report.json");
-        if let Some(path) = shown["report"].as_str().filter(|_| !report.exists()) {
-            let bytes = remote.call(async |client| client.get_of_type(path, "application/json").await)?;
-            self.write(&format!("{number}.report.json"), &bytes)?;
-            self.count += 1;
-        }
+        // That of a validation may have come with its record.
+        let report = shown["report"].as_str().filter(|_| !evidence.has("report"));
+        let evidence = evidence.with_report(remote, report, &out("report.json"))?;
+        self.documents += evidence.keep()?;
+        self.left_out.extend(evidence.left_out().map(|(what, why)| format!("No. {number}: {what}: {why}")));
         Ok(())
-    }
-
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failed> {
-        let path = self.folder.join(name);
-        atomic::write_new(&path, bytes).map_err(|error| Failed::usage(&format!("{}: {error}", path.display())))
     }
 
     fn end(self, as_json: bool) -> Result<(), Failed> {
-        self.write("journal.jsonl", self.lines.as_bytes())?;
-        let (lines, documents) = (self.lines.lines().count(), self.count);
+        self.lines.sync_all().map_err(|error| in_file(self.folder, &error))?;
+        let (folder, lines, documents) = (self.folder.display(), self.lines_count, self.documents);
         if as_json {
-            say::json(&json!({ "folder": self.folder.display().to_string(), "lines": lines, "documents": documents }));
+            say::json(&json!({
+                "folder": folder.to_string(), "lines": lines, "documents": documents, "left_out": self.left_out,
+            }));
         } else {
-            say::out(format!("{lines} lines and {documents} documents are in {}", self.folder.display()));
+            say::out(format!("{lines} lines and {documents} documents are in {folder}"));
+            self.left_out.iter().for_each(|what| say::out(format!("not there: {what}")));
         }
         Ok(())
     }
+}
+
+fn in_file(path: &Path, error: &std::io::Error) -> Failed {
+    Failed::usage(&format!("{}: {error}", path.display()))
 }
 
 /// A certified extract, and its record beside it.
 pub(super) fn extract(args: &cli::NotaryExtract, as_json: bool) -> Result<Exit, Failed> {
     let remote = remote(&args.of, OFFICER)?;
     let record = with_ending(&args.out, "jws");
-    for file in [&args.out, &record] {
-        require_new(file)?; // before there is an act that it is to tell of
-    }
+    require_new(&args.out)?; // before there is an act that it is to tell of
+    Evidence::require_new(&record)?;
     let act = post(&remote, "/v1/notary/journal/extracts", &json!({ "from": args.from, "to": args.to }))?;
     let path = act["report"].as_str().ok_or_else(|| Failed::fault(&"the server names no extract"))?;
     let extract = remote.call(async |client| client.get_of_type(path, "application/json").await)?;

@@ -1,6 +1,6 @@
 //! What a notary says of itself in `/.well-known/semper`, asked before anything is done that it would refuse.
 
-use std::path::Path;
+use std::fmt::Display;
 
 use semper_ttp::asn1::PolicyId;
 use serde_json::Value;
@@ -26,11 +26,10 @@ impl KnownNotary {
     }
 
     /// A document that is too long is refused while it is sent, and the refusal may be lost then.
-    pub(super) fn require_room(&self, path: &Path, octets: u64) -> Result<(), Failed> {
+    pub(super) fn require_room(&self, what: impl Display, octets: u64) -> Result<(), Failed> {
         match self.about["document_bytes_max"].as_u64() {
             Some(max) if octets > max => Err(Failed::usage(&format!(
-                "{}: it has {octets} octets, and this notary takes documents of at most {max}",
-                path.display()
+                "{what}: {octets} octets, and this notary takes at most {max} in one request"
             ))),
             _ => Ok(()),
         }
@@ -60,8 +59,7 @@ mod tests {
         let known = KnownNotary {
             about: json!({ "document_bytes_max": 10, "data_validation": { "policy_with_token": "1.2.3" } }),
         };
-        let path = Path::new("deed.pdf");
-        assert!(known.require_room(path, 10).is_ok() && known.require_room(path, 11).is_err());
+        assert!(known.require_room("deed.pdf", 10).is_ok() && known.require_room("deed.pdf", 11).is_err());
         let policy = |text: &str| text.parse::<PolicyId>().unwrap();
         assert!(known.require_token(Some(&policy("1.2.3"))).is_ok());
         assert!(known.require_token(Some(&policy("1.2.4"))).is_err() && known.require_token(None).is_err());

@@ -18,6 +18,9 @@ pub(super) fn worklist(args: &cli::NotaryWorklist, as_json: bool) -> Result<Exit
     if as_json {
         say::json(&list);
     } else {
+        if list["acts"].as_array().is_some_and(Vec::is_empty) {
+            say::out("no act waits for an officer");
+        }
         for act in list["acts"].as_array().into_iter().flatten() {
             say::out(line_of(act));
             details(act).into_iter().chain(next(act)).for_each(say::out);

@@ -24,9 +24,9 @@ use super::words::details;
 use super::{place, post, remote, told};
 use crate::cli;
 use crate::clock::now;
-use crate::commands::keys::require_new;
 use crate::commands::remote::{Remote, json_of, text};
 use crate::commands::running::{Failed, random};
+use crate::commands::verify::files;
 use crate::commands::{atomic, identity, say};
 use crate::exit::Exit;
 
@@ -79,18 +79,20 @@ pub(super) fn ask(args: &cli::NotaryAsk, as_json: bool) -> Result<Exit, Failed> 
     }
     let remote = remote(&args.of, PARTY)?;
     if args.send {
-        let known = KnownNotary::of(&remote)?;
-        args.files
-            .iter()
-            .zip(&contents)
-            .try_for_each(|(file, octets)| known.require_room(file, octets.len() as u64))?;
+        let all = contents.iter().map(|octets| octets.len() as u64).sum();
+        KnownNotary::of(&remote)?.require_room("the documents", all)?;
     }
     // Before there is an act whose record would not be written.
-    args.out.as_deref().map(require_new).transpose()?;
+    args.out.as_deref().map(Evidence::require_new).transpose()?;
     // The member's octets within the body.
     let asked = body["act"].to_string().into_bytes();
     let opened = body.get("personal").map(|personal| personal.to_string().into_bytes());
     let act = post(&remote, "/v1/notary/acts", &Value::Object(body))?;
+    if args.out.is_none() && act["record"].is_string() && !as_json {
+        say::out(
+            "  nothing of it is kept here: --out FILE writes its record, and the request, which nobody else keeps",
+        );
+    }
     if let (Some(out), Some(_), Some(name)) = (&args.out, act["record"].as_str(), act["act"].as_str()) {
         let evidence = Evidence::fetch(&remote, &format!("/v1/notary/acts/{name}"), out, false)?;
         evidence.with_request(out, asked, opened).keep()?;
@@ -113,7 +115,15 @@ fn get(remote: &Remote, act: ActId) -> Result<Value, Failed> {
 }
 
 pub(super) fn show(args: &cli::NotaryShow, as_json: bool) -> Result<Exit, Failed> {
-    let act = get(&remote(&args.of, PARTY)?, args.act)?;
+    let remote = remote(&args.of, PARTY)?;
+    let mut act = get(&remote, args.act)?;
+    // Whoever may read it decides by it. It may have been erased meanwhile.
+    if let Some(path) = act["personal"].as_str().map(str::to_owned) {
+        match json_of(remote.call(async |client| client.get_json(&path).await)) {
+            Ok(personal) => act["opened"] = personal,
+            Err(Failed(_, why)) => act["opened"] = json!({ "error": why }),
+        }
+    }
     let exit = told(&act, as_json);
     if !as_json {
         details(&act).into_iter().for_each(say::out);
@@ -122,7 +132,16 @@ pub(super) fn show(args: &cli::NotaryShow, as_json: bool) -> Result<Exit, Failed
 }
 
 pub(super) fn record(args: &cli::NotaryRecord, as_json: bool) -> Result<Exit, Failed> {
-    let evidence = Evidence::fetch(&remote(&args.of, PARTY)?, &place(args.act, ""), &args.out, args.all)?;
+    let remote = remote(&args.of, PARTY)?;
+    let act = get(&remote, args.act)?;
+    // What it left is a certificate, if that is what it made.
+    let evidence = match act["dvc"].as_str() {
+        Some(dvc) => {
+            let report = files::beside(&args.out, "dvc", "report.json");
+            Evidence::of_dvc(&remote, dvc, &args.out)?.with_report(&remote, act["report"].as_str(), &report)?
+        }
+        None => Evidence::fetch(&remote, &place(args.act, ""), &args.out, args.all)?,
+    };
     evidence.keep()?;
     evidence.tell(as_json);
     Ok(Exit::Ok)

@@ -12,10 +12,14 @@ pub(super) fn line_of(act: &Value) -> String {
         format!(", waits for the signature of {}", names.join(", "))
     });
     let officer = act["waiting_on"].get("officer").map(|officer| match officer.as_str() {
-        Some(certificate) => format!(", taken by the officer {}…", certificate.get(..12).unwrap_or(certificate)),
+        Some(certificate) => {
+            let until =
+                act["waiting_on"]["kept_until"].as_str().map_or(String::new(), |until| format!(" until {until}"));
+            format!(", taken by the officer {}…{until}", certificate.get(..12).unwrap_or(certificate))
+        }
         None => ", waits for an officer".to_owned(),
     });
-    let due = act["due_by"].as_str().map(|due| format!(", until {due}"));
+    let due = act["due_by"].as_str().map(|due| format!("; open until {due}"));
     let at = act["completed_at"].as_str().or(act["opened_at"].as_str()).unwrap_or("-");
     format!(
         "No. {}  {}  {at}  {}  {}{}{}{}{}",
@@ -51,7 +55,8 @@ pub(super) fn details(act: &Value) -> Vec<String> {
     let mut lines = vec![format!("asked by    {}", who(&requester["party"], &requester["certificate"]))];
     let asked_about = act["asked_about"].as_array().map(Vec::as_slice).unwrap_or_default();
     if asked_about.is_empty() {
-        lines.push(format!("about       SHA-256 {}", text(act, "subject")));
+        let of = if act["granted"].is_boolean() { "an imprint, whose own SHA-256 is" } else { "SHA-256" };
+        lines.push(format!("about       {of} {}", text(act, "subject")));
     }
     for document in asked_about {
         let media_type = document["media_type"].as_str().map_or(String::new(), |kind| format!(", {kind}"));
@@ -69,6 +74,25 @@ pub(super) fn details(act: &Value) -> Vec<String> {
         let signer = who(&signed["party"], &Value::Null);
         lines.push(format!("signed      {signer} at {}{revoked}", text(signed, "signed_at")));
     }
+    for party in act["suspended"].as_array().into_iter().flatten() {
+        lines.push(format!("SUSPENDED   {}", who(party, &Value::Null)));
+    }
+    for (what, name) in [("called", "name"), ("lives at", "address")] {
+        if let Some(value) = act["opened"][name]["value"].as_str() {
+            lines.push(format!("{what:<12}{value}, as whoever asked says"));
+        }
+    }
+    for title in act["opened"]["titles"].as_array().into_iter().flatten() {
+        lines.extend(title["value"].as_str().map(|title| format!("title       {title}")));
+    }
+    lines.extend(
+        act["opened"]["error"].as_str().map(|why| format!("names       are kept, and could not be read: {why}")),
+    );
+    if let Some(officer) = act["officer"]["certificate"].as_str() {
+        let checks: Vec<_> = act["checked"].as_array().into_iter().flatten().filter_map(Value::as_str).collect();
+        let checked = if checks.is_empty() { "nothing".to_owned() } else { checks.join(", ") };
+        lines.push(format!("decided by  (certificate {officer}), who has checked {checked}"));
+    }
     if let Some(corrected) = act["correction_of"].as_str() {
         lines.push(format!("corrects    {corrected}"));
     }
@@ -84,16 +108,21 @@ pub(super) fn next(act: &Value) -> Option<String> {
     let name = text(act, "act");
     let may = |action: &str| act["allowed_actions"].as_array().is_some_and(|all| all.iter().any(|one| one == action));
     let command = match text(act, "state") {
-        "collecting" if may("sign") => format!("your signature: semper notary sign {name} FILE --with party-legal.p12"),
-        "collecting" => format!("the signers, who sign with: semper notary sign {name} FILE --with party-legal.p12"),
+        "collecting" if may("sign") => format!(
+            "your signature: semper notary sign {name} FILE --with me/party-legal.p12 --identity me/party-auth.p12"
+        ),
+        "collecting" => format!(
+            "the signers, who sign with: semper notary sign {name} FILE --with me/party-legal.p12 --identity me/party-auth.p12"
+        ),
         "waiting" if may("take") => format!("you: semper notary take {name}"),
         "taken" if may("approve") => {
             format!("your decision: semper notary approve {name} --checked …, or refuse, or release")
         }
         "waiting" | "taken" => format!("an officer; see semper notary show {name}, and at the end record {name}"),
+        _ if act["record"].is_string() => format!("its record: semper notary record {name} --out act.jws"),
         _ => return None,
     };
-    Some(format!("  next      {command}"))
+    Some(format!("  next        {command}"))
 }
 
 #[cfg(test)]
@@ -141,5 +170,8 @@ mod tests {
         );
         assert!(next(&act).unwrap().contains("semper notary approve AAECAwQFBgcICQoLDA0ODw"));
         assert_eq!(next(&json!({ "state": "performed" })), None);
+        let ended = json!({ "act": "A", "state": "refused", "record": "/v1", "officer": { "certificate": "cc" } });
+        assert_eq!(next(&ended).as_deref(), Some("  next        its record: semper notary record A --out act.jws"));
+        assert!(details(&ended).join("\n").contains("decided by  (certificate cc), who has checked nothing"));
     }
 }

@@ -1,6 +1,6 @@
 //! An officer takes an act, so that no two decide about it at once. Whoever does not decide in time may lose it to another.
 
-use super::super::{Journal, JournalEffect, JournalFact, JournalState, NotaryRefusal, Stage, Take};
+use super::super::{Journal, JournalEffect, JournalFact, JournalState, NotaryRefusal, OpenAct, Stage, Take};
 use crate::role::Decided;
 use crate::time::Timestamp;
 
@@ -10,6 +10,14 @@ const TAKEN_MILLIS: u64 = 8 * 60 * 60 * 1_000;
 /// From when on another officer may take what was taken then.
 pub(super) fn lapses_at(taken_at: Timestamp) -> Timestamp {
     taken_at.plus_millis(TAKEN_MILLIS)
+}
+
+impl OpenAct {
+    /// Until when nobody else may take it from the officer who has.
+    #[must_use]
+    pub fn taken_until(&self) -> Option<Timestamp> {
+        self.taken.map(|(_, at)| lapses_at(at))
+    }
 }
 
 pub(super) fn take(state: &JournalState, event: &Take, now: Timestamp) -> Result<Decided<Journal>, NotaryRefusal> {
