@@ -14,11 +14,11 @@ use crate::notary::{
     Approve, Certify, Clocked, Expire, Journal, JournalEvent, JournalFact, JournalState, Keep, KeepPersonal, Open,
     Reason, RecordedAct, Refuse, Release, Sign, Take, Validate, Withdraw,
 };
-use crate::policy::person::Officer;
+use crate::policy::person::{Officer, Person};
 use crate::policy::roles::TrustedRole;
 use crate::role::{Role, Snapshot};
 use crate::statement::Jws;
-use crate::statement::act::ActRecorded;
+use crate::statement::act::{ActRecorded, PrincipalRole};
 use crate::time::Timestamp;
 use crate::timestamp::ClockVerdict;
 use crate::vault::key_of;
@@ -58,6 +58,7 @@ impl Auditor {
                 Ok(bytes) => {
                     let read = read_record(bytes).and_then(|record| {
                         self.journal.documents_are(recorded.id, &record);
+                        self.judge_revocations(&record, &recorded)?;
                         judge_record(&record, &recorded)
                     });
                     if let Err(fault) = read {
@@ -104,6 +105,25 @@ impl Auditor {
         }
     }
 
+    /// What a record tells of a signer's certificate is what became of it until the act ended. Where its CA was revoked, that is told.
+    fn judge_revocations(&self, record: &ActRecorded, fact: &RecordedAct) -> Result<(), &'static str> {
+        for signer in record.principals.iter().filter(|principal| principal.role == PrincipalRole::Signer) {
+            let revoked = self.revoked_at(&signer.certificate.into());
+            let told = signer.revoked_at.map(|at| Timestamp::from_millis(at.get()));
+            match (revoked, told) {
+                // What was decided at the same moments may stand in either order.
+                (Some(revoked), None) if !self.is_about(revoked, fact.at) && revoked < fact.at => {
+                    return Err("it leaves out that a signer's certificate was revoked");
+                }
+                (Some(revoked), Some(told)) if revoked != told => {
+                    return Err("it tells another time at which a signer's certificate was revoked");
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    }
+
     /// Whoever acted is who the certificate says, and officers held the role.
     fn judge_acting(&self, stated: &JournalFact, fact: &Fact, case: &mut Case) {
         let (requester, officer) = match stated {
@@ -112,7 +132,15 @@ impl Auditor {
             JournalFact::Recorded(recorded) => (Some(&recorded.requester), recorded.officer.as_ref()),
             JournalFact::Assigned { officer, .. } => (None, officer.as_ref()),
             JournalFact::Personal { of, .. } => (Some(of), None),
-            JournalFact::Signed { .. } | JournalFact::Reported { .. } | JournalFact::Kept { .. } => (None, None),
+            JournalFact::Signed { at, signer, certificate, .. } => {
+                let signer = Officer { certificate: *certificate, person: Person::Party(*signer) };
+                self.judge_person(&signer, case);
+                if self.was_revoked(certificate, *at) {
+                    case.differs("the certificate of who signed had been revoked");
+                }
+                (None, None)
+            }
+            JournalFact::Reported { .. } | JournalFact::Kept { .. } => (None, None),
         };
         requester.into_iter().chain(officer).for_each(|person| self.judge_person(person, case));
         if let Some(officer) = officer {

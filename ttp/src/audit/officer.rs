@@ -47,10 +47,19 @@ impl Auditor {
         }
     }
 
-    /// Whether a certificate was revoked before `now`. What was decided at the same moments may stand in either order.
+    /// When a certificate was revoked, as far as was told until now.
+    pub(super) fn revoked_at(&self, certificate: &Digest) -> Option<Timestamp> {
+        self.status_of(certificate).and_then(|status| status.revoked).map(|revoked| revoked.at)
+    }
+
+    /// What was decided at the same moments may stand in either order.
+    pub(super) fn is_about(&self, one: Timestamp, other: Timestamp) -> bool {
+        one.millis().abs_diff(other.millis()) <= self.mmd_millis
+    }
+
+    /// Whether a certificate was revoked before `now`.
     pub(super) fn was_revoked(&self, certificate: &Digest, now: Timestamp) -> bool {
-        let revoked = self.status_of(certificate).and_then(|status| status.revoked);
-        revoked.is_some_and(|revoked| revoked.at.millis().saturating_add(self.mmd_millis) < now.millis())
+        self.revoked_at(certificate).is_some_and(|revoked| revoked < now && !self.is_about(revoked, now))
     }
 
     /// Whether whoever decided was granted the role.

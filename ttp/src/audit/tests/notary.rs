@@ -1,5 +1,8 @@
 //! A notary's journal: an honest one, and one fault at a time.
 
+use std::collections::BTreeSet;
+
+use super::officer::{NOT_AFTER, appoint, revoked};
 use super::*;
 use crate::b64u::B64u;
 use crate::ca::Authority;
@@ -8,10 +11,11 @@ use crate::ca::profile::ProfileCode;
 use crate::crypto::jose::{Algorithm, Key};
 use crate::crypto::{OsEntropy, SignatureAlgorithm, Signer, SoftKey};
 use crate::evidence::{Envelope, NotaryKind, OpsFact};
+use crate::id::PartyId;
 use crate::notary::dvcs::{self, DvcContent, DvcSigner, Finding, Grant};
 use crate::notary::{
     ActType, Certify, Clocked, Expire, Journal, JournalEvent, JournalFact, JournalState, Keep, KeepPersonal, Open,
-    Reason as Why, RecordedAct, Service, Validate, Withdraw, dvc_serial,
+    Reason as Why, RecordedAct, Service, Sign, Validate, Withdraw, dvc_serial,
 };
 use crate::policy::person::Officer;
 use crate::role::{encode_snapshot, step};
@@ -223,6 +227,12 @@ fn certify(number: u8, act: ActType, failed: Option<Why>) -> JournalEvent {
         failed,
         report: act.has_report().then(|| Digest::of(REPORT)),
     }))
+}
+
+/// One that waits for these alone.
+fn open_contract(number: u8, signers: BTreeSet<PartyId>) -> JournalEvent {
+    let JournalEvent::Open(open) = open(number) else { unreachable!("it opens") };
+    JournalEvent::Open(Box::new(Open { act: ActType::Contract, signers, needs_person: false, ..*open }))
 }
 
 fn open(number: u8) -> JournalEvent {
@@ -466,4 +476,46 @@ fn first_uses() {
         let found = found(act);
         assert!(found.iter().any(|difference| difference.contains(due)), "{found:?} without {due}");
     }
+}
+
+/// Who signed a contract is who the certificate says, by one that was good; what became of it since stands in the record.
+#[test]
+fn signers_and_what_became_of_their_certificates() {
+    let (signer, party) = (Digest([0x51; 32]), PartyId::from([0x52; 16]));
+    let found = |revoked_secs_after: Option<i64>, told: Option<u64>| {
+        let mut office = Office::new();
+        appoint(&mut office.world, signer, ProfileCode::Party, NOT_AFTER, None);
+        office.act(open_contract(1, [party].into()));
+        let signed_at = office.now().secs();
+        let revoked_at = revoked_secs_after.map(|after| Timestamp::from_secs(signed_at.saturating_add_signed(after)));
+        if let Some(at) = revoked_at {
+            revoked(&mut office.world, signer, at);
+        }
+        office.seq += 100;
+        office.first_use(ACT);
+        let signature = Digest::of(b"a signature");
+        let sign = JournalEvent::Sign(Sign { id: [1; 16].into(), signer: party, certificate: signer, signature });
+        office.act_with(sign, |record| {
+            record.principals[0].certificate = signer.into();
+            record.principals[0].revoked_at = told.map(|secs| Timestamp::from_secs(signed_at + secs).into());
+        });
+        office.world.audit().differences.iter().map(ToString::to_string).collect::<Vec<_>>().join("\n")
+    };
+    let (another, left_out, other_time) = (
+        "another person than the one behind the certificate",
+        "it leaves out that a signer's",
+        "it tells another time",
+    );
+    let had_been = "the certificate of who signed had been revoked";
+    // Nobody was registered by that certificate.
+    let never = found(None, None);
+    assert!(
+        never.contains(another) && ![left_out, other_time, had_been].iter().any(|what| never.contains(what)),
+        "{never}"
+    );
+    let silent = found(Some(10), None);
+    assert!(silent.contains(left_out) && silent.contains(had_been), "{silent}");
+    assert!(found(Some(10), Some(20)).contains(other_time));
+    let told = found(Some(10), Some(10));
+    assert!(!told.contains(left_out) && !told.contains(other_time), "{told}");
 }

@@ -20,7 +20,7 @@ use crate::statement::{Common, Origin, Salt, Statement, Unsigned};
 use crate::testing::PKI;
 use crate::timestamp::ClockVerdict;
 
-const NOT_AFTER: Timestamp = Timestamp::from_secs(GEN_TIME.secs() + 1_000_000);
+pub(super) const NOT_AFTER: Timestamp = Timestamp::from_secs(GEN_TIME.secs() + 1_000_000);
 
 /// Before the office opens.
 fn early(secs: u64) -> Timestamp {
@@ -54,7 +54,7 @@ pub(super) fn appoint(
     world.lines.last_mut().unwrap().entry.digest = digest.0;
 }
 
-fn revoked(world: &mut World, digest: Digest, now: Timestamp) {
+pub(super) fn revoked(world: &mut World, digest: Digest, now: Timestamp) {
     let serial = digest.0[..16].to_vec();
     let fact = CaFact::CertificateRevoked {
         list: ListId { ca: ca(), partition: 0 },
