@@ -47,6 +47,9 @@ fn what_was_sent_is_there_for_whoever_sent_it() {
     let changed = fs::read_to_string(&personal).expect("names").replace("Ada", "Eve");
     let refuted = verify(&world.file("changed.json", changed.as_bytes())).expect(1).stdout.clone();
     assert!(!refuted.contains("Lovelace"), "{refuted}");
+    // Whoever may read them is shown them.
+    let shown = json(world.member(&buyer, &["notary", "show", act]).expect(0));
+    assert_eq!(of(&shown["opened"]["name"], "value"), "Ada Lovelace");
     // Fetched later it is the same.
     let later = world.path("later.jws");
     world.member(&buyer, &["notary", "record", act, "--all", "--out", &later]).expect(0);
@@ -69,7 +72,15 @@ fn what_was_sent_is_there_for_whoever_sent_it() {
     );
     let stranger = world.member(&other, &["notary", "document", "--dvc", &dvc, "--out", &none]);
     assert!(stranger.expect(64).stdout.contains("of no act of yours"), "{stranger:?}");
-    // What is refused in the end is not begun: too long a document, no certificate, nothing that is signed.
+    // A certificate that was lost is there, by the act that it is.
+    let again = world.path("again.dvc");
+    world.member(&buyer, &["notary", "record", of(&made, "act"), "--out", &again]).expect(0);
+    assert_eq!(fs::read(&again).expect("a certificate"), fs::read(&dvc).expect("a certificate"));
+    // What is refused in the end is not begun: no file is overwritten, and none is missing of a set; too long a document, no
+    // certificate, nothing that is signed.
+    let (taken, _) = (world.path("taken.jws"), world.file("taken.pem", b"something else"));
+    let refused = world.member(&buyer, &["notary", "ask", &deed, "--kind", "existence", "--out", &taken]);
+    assert!(refused.expect(64).stdout.contains("taken.pem"), "{refused:?}");
     let long = world.path("long");
     fs::File::create(&long).and_then(|file| file.set_len((8 << 20) + 1)).expect("a long file");
     for (file, service, why) in

@@ -1,5 +1,6 @@
 //! The record of an act with what is needed to verify it elsewhere, as files side by side: `X.jws`, `X.pem`, `X.tlog-proof`, where
-//! something was validated `X.report.json`, and of all that the record names `X.request.json`, `X.personal.json` and `X.1.jws`, `X.2.jws`…, the signers' statements.
+//! something was validated `X.report.json`, and of all that the record names `X.request.json`, `X.personal.json` and the signers'
+//! statements, `X.1.jws`, `X.2.jws`…
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -27,9 +28,9 @@ pub(super) struct Evidence {
 }
 
 impl Evidence {
-    /// Fetches the record of an act at `place` (`/v1/notary/acts/…`) for the file `out`, with the notary's certificate and the proof;
-    /// with `all` also the request, unless only whoever asked has it, the signers' statements, and their certificates. What the record names by
-    /// its hash is compared with that.
+    /// Fetches the record of an act at `place` (`/v1/notary/acts/…`) for the file `out`, with the notary's certificate, the proof
+    /// and the report of a validation; with `all` also the request, unless only whoever asked has it, what opens its commitments, the
+    /// signers' statements, and their certificates. What the record names by its hash is compared with that.
     pub(super) fn fetch(remote: &Remote, place: &str, out: &Path, all: bool) -> Result<Self, Failed> {
         let get = |what: &str, media_type| {
             let path = format!("{place}/{what}");
@@ -48,38 +49,39 @@ impl Evidence {
             ("proof", beside(out, "tlog-proof"), proof),
         ];
         let mut left_out = Vec::new();
-        if let Some(digest) = record.validation_report {
-            match get("report", "application/json") {
-                Ok(report) => files.push(("report", beside(out, REPORT), named(report, digest.into())?)),
-                Err(ClientError::Refused { status: 410, .. }) => left_out.push(("report", "it was erased")),
-                Err(error) => return Err(error.into()),
+        // What may lawfully be missing: erased, or `not_there` for this reason.
+        let mut optional = |what: &'static str, not_there: Option<&'static str>| match get(what, "application/json") {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(ClientError::Refused { status: 410, .. }) => {
+                left_out.push((what, "it was erased"));
+                Ok(None)
             }
+            Err(ClientError::Refused { status: 404, .. }) if not_there.is_some() => {
+                left_out.extend(not_there.map(|why| (what, why)));
+                Ok(None)
+            }
+            Err(error) => Err(error),
+        };
+        if let Some(digest) = record.validation_report
+            && let Some(report) = optional("report", None)?
+        {
+            files.push(("report", beside(out, REPORT), named(report, digest.into())?));
         }
         if all {
-            match get("request", "application/json") {
-                Ok(request) => files.push(("request", beside(out, REQUEST), named(request, record.request.into())?)),
-                Err(ClientError::Refused { status: 404, .. }) => {
-                    left_out.push((
-                        "request",
-                        "the act was certified at once: whoever asked has it, if kept with ask --out, and nobody else",
-                    ));
-                }
-                Err(ClientError::Refused { status: 410, .. }) => left_out.push(("request", "it was erased")),
-                Err(error) => return Err(error.into()),
+            let at_once =
+                "the act was certified at once: whoever asked has it, if kept with ask --out, and nobody else";
+            if let Some(request) = optional("request", Some(at_once))? {
+                files.push(("request", beside(out, REQUEST), named(request, record.request.into())?));
             }
             let committed = Committed::from(&record);
-            match get("personal", "application/json") {
-                Ok(personal) => {
-                    Personal::parse(&personal, &committed)
-                        .map_err(|fault| Failed::fault(&format!("what the server keeps about people: {fault}")))?;
-                    files.push(("personal", beside(out, PERSONAL), personal));
-                }
-                Err(ClientError::Refused { status: 404, .. }) if committed.is_empty() => {}
-                Err(ClientError::Refused { status: 404, .. }) => {
-                    left_out.push(("personal", "it is not kept, or not for you"));
-                }
-                Err(ClientError::Refused { status: 410, .. }) => left_out.push(("personal", "it was erased")),
-                Err(error) => return Err(error.into()),
+            let personal = match committed.is_empty() {
+                true => None,
+                false => optional("personal", Some("it is not kept, or not for you"))?,
+            };
+            if let Some(personal) = personal {
+                Personal::parse(&personal, &committed)
+                    .map_err(|fault| Failed::fault(&format!("what the server keeps about people: {fault}")))?;
+                files.push(("personal", beside(out, PERSONAL), personal));
             }
             let signed = record.principals.iter().filter_map(|principal| principal.signature);
             for (number, digest) in (1..).zip(signed) {

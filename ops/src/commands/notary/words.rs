@@ -79,11 +79,11 @@ pub(super) fn details(act: &Value) -> Vec<String> {
     }
     for (what, name) in [("called", "name"), ("lives at", "address")] {
         if let Some(value) = act["opened"][name]["value"].as_str() {
-            lines.push(format!("{what:<12}{value}, as whoever asked says"));
+            lines.push(format!("{what:<12}{}, as whoever asked says", value.escape_debug()));
         }
     }
     for title in act["opened"]["titles"].as_array().into_iter().flatten() {
-        lines.extend(title["value"].as_str().map(|title| format!("title       {title}")));
+        lines.extend(title["value"].as_str().map(|title| format!("title       {}", title.escape_debug())));
     }
     lines.extend(
         act["opened"]["error"].as_str().map(|why| format!("names       are kept, and could not be read: {why}")),
@@ -160,13 +160,14 @@ mod tests {
             "act": "AAECAwQFBgcICQoLDA0ODw", "state": "taken", "subject": "ab", "allowed_actions": ["approve"],
             "requester": { "party": "PPPP", "certificate": "cc" }, "names": { "PPPP": "Ada Ltd" },
             "asked_about": [{ "sha256": "ab", "role": "original", "media_type": null }], "signers": ["PPPP", "QQQQ"],
+            "opened": { "name": { "value": "Ada\u{1b}[31m" }, "titles": [null, { "value": "Deed" }] },
             "signed": [{ "party": "QQQQ", "signed_at": "2026-03-01T12:00:00Z", "revoked_at": "2026-03-02T12:00:00Z" }],
         });
         assert_eq!(
             details(&act).join("\n"),
             "  asked by    Ada Ltd (party PPPP)\n  about       SHA-256 ab (original)\n  to sign     Ada Ltd (party PPPP)\n  \
              to sign     (party QQQQ)\n  signed      (party QQQQ) at 2026-03-01T12:00:00Z; its certificate was REVOKED at \
-             2026-03-02T12:00:00Z"
+             2026-03-02T12:00:00Z\n  called      Ada\\u{1b}[31m, as whoever asked says\n  title       Deed"
         );
         assert!(next(&act).unwrap().contains("semper notary approve AAECAwQFBgcICQoLDA0ODw"));
         assert_eq!(next(&json!({ "state": "performed" })), None);
