@@ -134,7 +134,7 @@ fn stamps_are_judged_before_they_are_kept() {
     let (file, trust) = (desk.path("c"), desk.path("trust"));
     let paths = [&file, &trust].map(|path| path.to_str().expect("a path in UTF-8"));
     let unnamed = run(&["stamp", paths[0], "--trust", paths[1], "--url", server.url()]);
-    assert!(unnamed.expect(2).stdout.contains("it cannot be told: it was made under the test policy"), "{unnamed:#?}");
+    assert!(unnamed.expect(2).stdout.contains("it cannot be told: it is of a test service"), "{unnamed:#?}");
     assert!(desk.path("c.tlog-proof").exists());
     run(&["stamp", paths[0], "--trust", "/nowhere", "--url", server.url()]).expect(2);
 }
