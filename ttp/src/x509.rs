@@ -286,6 +286,13 @@ impl Certificate {
         policies.is_some_and(|list| list.value.iter().any(|one| Some(&one.policy_identifier) == wanted.as_ref()))
     }
 
+    /// True if it was issued under anyPolicy, which names none.
+    #[must_use]
+    pub fn has_any_policy(&self) -> bool {
+        let policies = self.decode::<Vec<PolicyInformation>>(oid::CERTIFICATE_POLICIES);
+        policies.is_some_and(|list| list.value.iter().any(|one| one.policy_identifier == *oid::ANY_POLICY))
+    }
+
     /// True if it is of a test service: issued under one of the test policies.
     #[must_use]
     pub fn is_of_test(&self) -> bool {

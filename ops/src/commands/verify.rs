@@ -198,7 +198,9 @@ fn sentence(args: &Verify, report: &Report) -> String {
             format!("{word}: {claim} and recorded as entry {} of the ledger {}.", entry.index, entry.origin)
         }
         (Verdict::Undecided, Some(claim), _) => {
-            let gap = gap(report.checks.iter().find(|result| report.leaves_open(result)), Check::TokenPolicy);
+            let is_test = report.token.as_ref().is_some_and(|token| token.is_test);
+            let open = report.checks.iter().find(|result| report.leaves_open(result));
+            let gap = gap(open, Check::TokenPolicy, is_test);
             format!("COULD NOT TELL: nothing speaks against it that {claim}, but {gap}.")
         }
         (Verdict::Refuted, ..) => {
@@ -215,12 +217,10 @@ pub(super) const fn verified(is_test: bool) -> &'static str {
     if is_test { "VERIFIED AS A TEST, which proves nothing" } else { "VERIFIED" }
 }
 
-/// What is missing, and for a trial how to go on: `policy` is the check of the policy.
-pub(super) fn gap<C: PartialEq>(open: Option<&CheckResult<C>>, policy: C) -> String {
-    match open.map(|result| (&result.outcome, result.check == policy)) {
-        Some((Outcome::NotChecked(_), true)) => format!(
-            "it is of a test service, under whose policy nothing is proven (for a trial: --policy {TEST_POLICY})"
-        ),
+/// What is missing, and of a test service how to go on: `policy` is the check of the policy.
+pub(super) fn gap<C: PartialEq>(open: Option<&CheckResult<C>>, policy: C, is_test: bool) -> String {
+    match open.map(|result| (&result.outcome, is_test && result.check == policy)) {
+        Some((Outcome::NotChecked(why), true)) => format!("{why} (for a trial: --policy {TEST_POLICY})"),
         Some((Outcome::NotChecked(why), false)) => why.clone(),
         Some((Outcome::Ok | Outcome::Failed(_), _)) | None => "not every check could be made".to_owned(),
     }
@@ -336,6 +336,18 @@ mod tests {
         let unasked = Report { verdict: Verdict::Undecided, ..asked };
         let said = sentence(&args("contract.pdf"), &unasked);
         assert!(said.starts_with("COULD NOT TELL: ") && said.contains("--policy 1.3.6"), "{said}");
+    }
+
+    /// Only of a test service it helps to name its policy.
+    #[test]
+    fn a_gap_says_what_is_missing() {
+        let open = CheckResult { check: Check::TokenPolicy, outcome: Outcome::NotChecked("it names none".into()) };
+        assert_eq!(gap(Some(&open), Check::TokenPolicy, false), "it names none");
+        assert_eq!(
+            gap(Some(&open), Check::TokenPolicy, true),
+            format!("it names none (for a trial: --policy {TEST_POLICY})")
+        );
+        assert_eq!(gap(Some(&open), Check::ProofForm, true), "it names none");
     }
 
     #[test]

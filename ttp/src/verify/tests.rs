@@ -13,7 +13,7 @@ use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_ledger::receipt::{GroupHead, LogIdentity, cose};
 
 use super::*;
-use crate::asn1::{TEST_POLICY, pem};
+use crate::asn1::{PolicyId, TEST_POLICY, pem};
 use crate::ca::certificate::Issuer;
 use crate::ca::name::tests::subject;
 use crate::crypto::{LogSigner, SignatureAlgorithm, Signer, SoftKey};
@@ -282,16 +282,21 @@ fn a_cose_receipt_is_judged() {
 }
 
 /// A trial service's token is not verified by default: it must be asked for by the name of its policy.
-#[test]
-fn a_token_under_the_test_policy_is_undecided_until_it_is_asked_for() {
+/// A token under this policy.
+fn under(policy: &PolicyId) -> Vec<u8> {
     let unit = testing::ec();
-    let test = TEST_POLICY.parse::<crate::asn1::PolicyId>().unwrap();
     let (_, mut effects) = TimestampAuthority::decide(&unit.endpoint(), &testing::event(5), GEN_TIME).unwrap();
     let TimestampEffect::Sign(mut content) = effects.remove(0);
-    content.policy = test.clone();
+    content.policy = policy.clone();
     let tbs = prepare(&unit.tsu, &content);
     let signature = unit.key.sign(tbs.message()).unwrap();
-    let token = tbs.finish(&signature).token().to_vec();
+    tbs.finish(&signature).token().to_vec()
+}
+
+#[test]
+fn a_token_under_the_test_policy_is_undecided_until_it_is_asked_for() {
+    let test = TEST_POLICY.parse::<PolicyId>().unwrap();
+    let token = under(&test);
     let proof = proof(&entry(&token));
     let report = |trust: &Trust| verify(&token, Some(&proof), trust);
 
@@ -304,17 +309,19 @@ fn a_token_under_the_test_policy_is_undecided_until_it_is_asked_for() {
     assert_eq!(failed(&other), [Check::TokenPolicy]);
 }
 
+/// anyPolicy is one that a certificate may be under, and no token: it is none that anybody asked for.
+#[test]
+fn a_token_under_any_policy_is_under_none() {
+    let token = under(&"2.5.29.32.0".parse().unwrap());
+    let report = verify(&token, Some(&proof(&entry(&token))), &trust().with_policies(vec!["1.2.3".parse().unwrap()]));
+    assert_eq!((report.verdict, failed(&report)), (Verdict::Refuted, vec![Check::TokenPolicy]));
+}
+
 /// Policies under an arc of one's own that is a UUID (2.25.…), which the service may be given too.
 #[test]
 fn a_policy_with_a_large_arc_is_read() {
-    let unit = testing::ec();
-    let large = "2.25.340282366920938463463374607431768211455".parse::<crate::asn1::PolicyId>().unwrap();
-    let (_, mut effects) = TimestampAuthority::decide(&unit.endpoint(), &testing::event(5), GEN_TIME).unwrap();
-    let TimestampEffect::Sign(mut content) = effects.remove(0);
-    content.policy = large.clone();
-    let tbs = prepare(&unit.tsu, &content);
-    let signature = unit.key.sign(tbs.message()).unwrap();
-    let token = tbs.finish(&signature).token().to_vec();
+    let large = "2.25.340282366920938463463374607431768211455".parse::<PolicyId>().unwrap();
+    let token = under(&large);
     let report = verify(&token, Some(&proof(&entry(&token))), &trust().with_policies(vec![large.clone()]));
     assert_eq!(report.verdict, Verdict::Verified, "{}", report.to_json());
     assert_eq!(report.token.unwrap().policy, large.to_string());

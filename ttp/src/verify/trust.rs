@@ -12,9 +12,6 @@ use crate::x509::Certificate;
 /// How much later than the decision an entry may be, milliseconds, unless the ledger promised otherwise (DESIGN §4).
 pub const MMD_MILLIS: u64 = 5_000;
 
-/// anyPolicy (RFC 5280 §4.2.1.4).
-const ANY_POLICY: &str = "2.5.29.32.0";
-
 /// Anchors and limits.
 #[derive(Clone, Debug)]
 pub struct Trust {
@@ -112,7 +109,6 @@ impl Trust {
     /// Whether something that was made under the policies that `is_under` knows is accepted: one rule for tokens, data validation
     /// certificates and acts. `is_test` if it is of a test service, whatever it says of itself.
     pub(super) fn judge_policy(&self, is_test: bool, is_under: impl Fn(&PolicyId) -> bool) -> Outcome {
-        let any: Option<PolicyId> = ANY_POLICY.parse().ok();
         match self.policies.as_slice() {
             [] if is_test => Outcome::not_checked(
                 "it is of a test service, under whose policy nothing is proven; it was not asked for",
@@ -121,10 +117,7 @@ impl Trust {
             some if is_test && !some.iter().any(PolicyId::is_test) => {
                 Outcome::Failed("it is of a test service, whose policy is not accepted".to_owned())
             }
-            some if is_test || some.iter().any(&is_under) => Outcome::Ok,
-            _ if any.as_ref().is_some_and(is_under) => {
-                Outcome::not_checked("it is under any policy, and names none of those that are accepted")
-            }
+            some if is_test || some.iter().any(is_under) => Outcome::Ok,
             _ => Outcome::Failed("it is under none of the policies that are accepted".to_owned()),
         }
     }

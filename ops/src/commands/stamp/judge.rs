@@ -43,6 +43,9 @@ fn open(report: &Report, with_proof: bool) -> Judged {
     match gaps.as_slice() {
         [] => Judged::Good,
         [only] if only.check == Check::ProofWitnesses => Judged::TooFew,
-        [first, ..] => Judged::Open(gap(Some(first), Check::TokenPolicy)),
+        [first, ..] => {
+            let is_test = report.token.as_ref().is_some_and(|token| token.is_test);
+            Judged::Open(gap(Some(first), Check::TokenPolicy, is_test))
+        }
     }
 }

@@ -251,7 +251,9 @@ fn sentence(args: &Verify, report: &ActReport) -> String {
             act.says_of_checks
         ),
         (Verdict::Undecided, Some(claim), ..) => {
-            let gap = gap(report.checks.iter().find(|result| report.leaves_open(result)), ActCheck::CertificatePolicy);
+            let is_test = report.act.as_ref().is_some_and(|act| act.is_test);
+            let open = report.checks.iter().find(|result| report.leaves_open(result));
+            let gap = gap(open, ActCheck::CertificatePolicy, is_test);
             format!("COULD NOT TELL: nothing speaks against it that {claim}, but {gap}.")
         }
         (Verdict::Refuted, ..) => {

@@ -160,7 +160,9 @@ fn sentence(args: &Verify, report: &DvcReport) -> String {
             format!("{word}: {claim}, recorded as entry {} of the ledger {}. {says}", entry.index, entry.origin)
         }
         (Verdict::Undecided, Some(claim), _) => {
-            let gap = gap(report.checks.iter().find(|result| report.leaves_open(result)), DvcCheck::Policy);
+            let is_test = report.dvc.as_ref().is_some_and(|dvc| dvc.is_test);
+            let open = report.checks.iter().find(|result| report.leaves_open(result));
+            let gap = gap(open, DvcCheck::Policy, is_test);
             format!("COULD NOT TELL: nothing speaks against it that {claim}, but {gap}.")
         }
         (Verdict::Refuted, ..) => {

@@ -174,11 +174,21 @@ fn check_signer(
         return;
     };
     report.checks.record(ActCheck::CertificatePurpose, act::check(certificate).map_err(|fault| fault.to_string()));
-    let policy = trust.judge_policy(certificate.is_of_test(), |policy| certificate.has_policy(policy));
-    report.checks.put(ActCheck::CertificatePolicy, policy);
+    report.checks.put(ActCheck::CertificatePolicy, check_policy(certificate, trust));
     let completed_at = Timestamp::from_millis(record.completed_at.get());
     report.checks.record(ActCheck::CertificateChain, check_chain(certificate, evidence, trust, completed_at));
     report.checks.skip(ActCheck::CertificateRevocation, REVOCATION);
+}
+
+/// A certificate under anyPolicy names none, so that nobody can tell whether it is one of those that are accepted.
+fn check_policy(certificate: &Certificate, trust: &Trust) -> Outcome {
+    let is_test = certificate.is_of_test();
+    match trust.judge_policy(is_test, |policy| certificate.has_policy(policy)) {
+        Outcome::Failed(_) if certificate.has_any_policy() && !is_test => {
+            Outcome::not_checked("it is under any policy, and names none of those that are accepted")
+        }
+        judged => judged,
+    }
 }
 
 const REVOCATION: &str = "this version looks at no revocation list";

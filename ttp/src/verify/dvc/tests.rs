@@ -389,6 +389,8 @@ fn a_test_service_is_to_be_asked_for() {
         // Who takes one of them takes both.
         assert_eq!(verdict(&dvc, &["1.2.3", TEST_POLICY]), Verdict::Verified);
     }
+    // anyPolicy is one that a certificate may be under, and no DVC.
+    assert_eq!(verdict(&of_policy("2.5.29.32.0"), &["1.2.3"]), Verdict::Refuted);
     let dvc = of_policy("1.2.3");
     assert_eq!(verdict(&dvc, &[]), Verdict::Verified);
     assert_eq!(verdict(&dvc, &[TEST_POLICY]), Verdict::Refuted);
