@@ -9,11 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use semper_ttp::{
-    notary::{ActType, Checks},
-    notice::EXPIRING,
-    time::Timestamp,
-};
+use semper_ttp::{notary::ActType, notice::EXPIRING, time::Timestamp};
 use serde_json::json;
 
 use crate::{problem::Problem, router::App};
@@ -67,10 +63,8 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
             let settings = &notary.settings;
             json!({
                 "acts": "/v1/notary/acts",
-                "kinds": ActType::ALL.iter().filter(|kind| **kind != ActType::JournalExtract).collect::<Vec<_>>(),
-                "officer_decides": ActType::ALL.iter().filter(|kind| {
-                    settings.needs_person.contains(kind) || kind.needs() != Checks::none()
-                }).collect::<Vec<_>>(),
+                "kinds": ActType::asked_for().collect::<Vec<_>>(),
+                "officer_decides": ActType::asked_for().filter(|kind| settings.officer_decides(*kind)).collect::<Vec<_>>(),
                 "days_open": settings.life_secs / (24 * 60 * 60),
                 // Of all documents of a request together.
                 "document_bytes_max": settings.document_bytes_max,

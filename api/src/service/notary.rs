@@ -29,7 +29,7 @@ use semper_ledger::sequencer::Refused;
 use semper_ttp::{
     crypto::{SignError, Signer},
     evidence::KeyId,
-    notary::{ActType, NotaryRefusal, Outcome},
+    notary::{ActType, Checks, NotaryRefusal, Outcome},
     statement::StatementFault,
     time::Timestamp,
 };
@@ -76,6 +76,13 @@ pub struct NotarySettings {
     pub document_bytes_max: usize,
     /// How many octets of documents are taken at once.
     pub documents_in_flight_bytes: usize,
+}
+
+impl NotarySettings {
+    /// Whether an act of this kind waits for an officer: by these settings, or since only a person sees what it certifies.
+    pub(crate) fn officer_decides(&self, kind: ActType) -> bool {
+        self.needs_person.contains(&kind) || kind.needs() != Checks::none()
+    }
 }
 
 /// The same within the service.

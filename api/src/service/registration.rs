@@ -573,7 +573,7 @@ impl Service {
         Ok(self.any(keys, names::key)? || self.any(keys, names::approved_key)?)
     }
 
-    pub(in crate::service) fn is_suspended(&self, party: PartyId) -> Result<bool, ServiceFault> {
+    pub(super) fn is_suspended(&self, party: PartyId) -> Result<bool, ServiceFault> {
         Ok(matches!(self.party_state(party)?, PartyState::Suspended(..)))
     }
 

@@ -117,7 +117,7 @@ pub(super) async fn ask(
     let (act, personal) = (act.to_vec(), personal.map(|bytes| Content::new(bytes.to_vec())));
     drop(bytes);
     let act = app.service.ask_for_act(request, act, Came { contents, personal, held }, by, repetition).await?;
-    created(&app, act, &principal).await
+    created(&app, act, &principal, &by).await
 }
 
 /// What a repetition has in common with its first: documents are named in `act` by their hashes, so of them it counts whether they came.
@@ -134,9 +134,9 @@ fn all_asked(act: &[u8], has_contents: bool, personal: Option<&[u8]>) -> Vec<u8>
 }
 
 /// Where an act is from now on, and how it stands.
-async fn created(app: &App, act: ActId, principal: &Principal) -> Result<Response, Problem> {
+async fn created(app: &App, act: ActId, principal: &Principal, by: &Officer) -> Result<Response, Problem> {
     let place = HeaderValue::try_from(format!("/v1/notary/acts/{act}")).expect("base64url is ASCII");
-    let answer = now(app, act, principal).await?;
+    let answer = now(app, act, principal, by).await?;
     Ok((StatusCode::CREATED, [(header::LOCATION, place)], answer).into_response())
 }
 
@@ -257,7 +257,7 @@ pub(super) async fn sign(
     let repetition = idempotency(&headers, &principal.digest(), "signature", act.octets(), &bytes)?;
     let by = acting(&app, &principal)?;
     app.service.sign_act(act, bytes.to_vec(), by, repetition).await?;
-    now(&app, act, &principal).await
+    now(&app, act, &principal, &by).await
 }
 
 #[derive(Deserialize)]
@@ -276,7 +276,7 @@ pub(super) async fn take(
     let repetition = idempotency(&headers, &principal.digest(), "take", act.octets(), &bytes)?;
     let by = acting(&app, &principal)?;
     app.service.take_act(act, by, repetition).await?;
-    now(&app, act, &principal).await
+    now(&app, act, &principal, &by).await
 }
 
 /// `POST /v1/notary/acts/{id}/release`.
@@ -291,7 +291,7 @@ pub(super) async fn release(
     let repetition = idempotency(&headers, &principal.digest(), "release", act.octets(), &bytes)?;
     let by = acting(&app, &principal)?;
     app.service.release_act(act, by, repetition).await?;
-    now(&app, act, &principal).await
+    now(&app, act, &principal, &by).await
 }
 
 #[derive(Deserialize)]
@@ -318,7 +318,7 @@ pub(super) async fn approve(
     let checks: Checks = checked.into_iter().collect();
     let by = acting(&app, &principal)?;
     app.service.approve_act(act, by, checks, OfficersWord { fee, recording }, repetition).await?;
-    now(&app, act, &principal).await
+    now(&app, act, &principal, &by).await
 }
 
 #[derive(Deserialize)]
@@ -339,7 +339,7 @@ pub(super) async fn refuse(
     let repetition = idempotency(&headers, &principal.digest(), "refuse", act.octets(), &bytes)?;
     let by = acting(&app, &principal)?;
     app.service.refuse_act(act, by, reason, repetition).await?;
-    now(&app, act, &principal).await
+    now(&app, act, &principal, &by).await
 }
 
 /// `POST /v1/notary/acts/{id}/withdraw`.
@@ -354,7 +354,7 @@ pub(super) async fn withdraw(
     let repetition: Idempotency = idempotency(&headers, &principal.digest(), "withdraw", act.octets(), &bytes)?;
     let (_, by) = visible(&app, act, &principal, "").await?;
     app.service.withdraw_act(act, by, repetition).await?;
-    now(&app, act, &principal).await
+    now(&app, act, &principal, &by).await
 }
 
 /// The person behind a certificate that the route has admitted.
@@ -372,17 +372,29 @@ fn find(app: &App, act: ActId) -> Result<KnownAct, Problem> {
 
 /// An act and who asks, if the caller may see it; to others there is none. Whoever has no part in it leaves a line in the access log.
 async fn visible(app: &App, act: ActId, principal: &Principal, what: &str) -> Result<(KnownAct, Officer), Problem> {
-    let (known, by) = (find(app, act)?, acting(app, principal)?);
-    let signs = known.is_of(&by);
-    if known.is_by(&by) || signs && !what.starts_with("/documents/") {
-        return Ok((known, by));
+    let by = acting(app, principal)?;
+    Ok((visible_to(&by, app, act, principal, what).await?, by))
+}
+
+/// The same for whoever `by` is known to be.
+async fn visible_to(
+    by: &Officer,
+    app: &App,
+    act: ActId,
+    principal: &Principal,
+    what: &str,
+) -> Result<KnownAct, Problem> {
+    let known = find(app, act)?;
+    let signs = known.is_of(by);
+    if known.is_by(by) || signs && !what.starts_with("/documents/") {
+        return Ok(known);
     }
     if !signs && !reads_all(principal) {
         return Err(none());
     }
     let (service, reader, what) = (app.service.clone(), principal.digest(), what.to_owned());
     body::blocking(move || service.log_act_access(act, &what, reader)).await??;
-    Ok((known, by))
+    Ok(known)
 }
 
 fn reads_all(principal: &Principal) -> bool {
@@ -390,9 +402,9 @@ fn reads_all(principal: &Principal) -> bool {
 }
 
 /// An act as it stands after what was asked.
-async fn now(app: &App, act: ActId, principal: &Principal) -> Result<Response, Problem> {
-    let (known, by) = visible(app, act, principal, "").await?;
-    Ok(Json(described(app, act, &known, principal, &by)?).into_response())
+async fn now(app: &App, act: ActId, principal: &Principal, by: &Officer) -> Result<Response, Problem> {
+    let known = visible_to(by, app, act, principal, "").await?;
+    Ok(Json(described(app, act, &known, principal, by)?).into_response())
 }
 
 fn document(app: &App, index: u64, media_type: &'static str) -> Result<Response, Problem> {

@@ -355,8 +355,7 @@ fn act(text: &str) -> Result<ActId, String> {
 }
 
 fn act_type(text: &str) -> Result<ActType, String> {
-    let asked_for = ActType::ALL.iter().copied().filter(|act| *act != ActType::JournalExtract);
-    named(asked_for, ActType::name, text)
+    named(ActType::asked_for(), ActType::name, text)
 }
 
 fn dvcs_service(text: &str) -> Result<ServiceType, String> {

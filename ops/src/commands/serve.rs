@@ -303,8 +303,7 @@ async fn listen(
         tokio::spawn(applications::watch(service.clone()));
         service.begin_journal().map_err(|error| Failed::fault(&error))?;
         if config.notary.enabled {
-            let by_hand = config.notary.needs_person().iter().map(|kind| kind.name()).collect::<Vec<_>>().join(" ");
-            tracing::info!(acts = "/v1/notary/acts", dvcs = "/dvcs", officer_decides = by_hand, "the notary is open");
+            tracing::info!(acts = "/v1/notary/acts", dvcs = "/dvcs", "the notary is open");
         }
         tokio::spawn(notary::watch(service.clone()));
         notices::begin(&service, config, data)?;

@@ -35,9 +35,8 @@ pub(crate) fn run(args: Verify, json: bool) -> Exit {
     if let Some(claim) = misbehaviour::claim(&args) {
         return misbehaviour::run(&args, &claim, json);
     }
+    let of_acts = !args.signers.is_empty() || args.dvc.is_some() || args.report.is_some() || args.personal.is_some();
     if let Some(claim) = dvc::claim(&args) {
-        let of_acts =
-            !args.signers.is_empty() || args.dvc.is_some() || args.report.is_some() || args.personal.is_some();
         if of_acts {
             let file = args.file.display();
             let why = "is a data validation certificate: --signature, --dvc, --report and --personal are of acts";
@@ -49,7 +48,6 @@ pub(crate) fn run(args: Verify, json: bool) -> Exit {
     if let Some(claim) = act::claim(&args) {
         return act::run(&args, &claim, json);
     }
-    let of_acts = !args.signers.is_empty() || args.dvc.is_some() || args.report.is_some();
     if of_acts || !args.documents.is_empty() || args.request.is_some() {
         let what = if of_acts { "record of an act" } else { "data validation certificate, nor the record of an act" };
         let why = match std::fs::metadata(&args.file) {

@@ -103,6 +103,11 @@ impl ActType {
         matches!(self, Self::SignatureValidation)
     }
 
+    /// Those that are asked for by a request; an extract of the journal is ordered otherwise.
+    pub fn asked_for() -> impl Iterator<Item = Self> {
+        Self::ALL.iter().copied().filter(|act| *act != Self::JournalExtract)
+    }
+
     /// Whether it certifies a document that the service itself makes: the report of a validation, an extract of the journal.
     #[must_use]
     pub const fn has_report(self) -> bool {

@@ -58,7 +58,7 @@ impl Service {
         idempotency: Idempotency,
     ) -> Result<ActId, NotaryFault> {
         let settings = &self.notary.as_ref().ok_or(NotaryFault::NoNotary)?.settings;
-        let (needs_person, life_secs) = (settings.needs_person.contains(&request.kind), settings.life_secs);
+        let (needs_person, life_secs) = (settings.officer_decides(request.kind), settings.life_secs);
         if let Some(index) = self.answered(Some(idempotency))? {
             return self.act_at(index);
         }
@@ -78,11 +78,9 @@ impl Service {
         let (id, subject, asked) = (ActId::from(self.random()?), request.subject(), Digest::of(&bytes));
         let held = sizes.iter().all(Option::is_some);
         // What is not valid needs nobody to be refused.
-        let waits = failed.is_none()
-            && (needs_person || request.kind == ActType::Contract || request.kind.needs() != Checks::none());
+        let waits = failed.is_none() && (needs_person || request.kind == ActType::Contract);
         let (event, making) = if waits {
             let signers = request.signers.iter().copied().collect();
-            let needs_person = needs_person || request.kind.needs() != Checks::none();
             let act = request.kind;
             let request = asked;
             let open = Open { id, act, request, requester, subject, held, signers, needs_person, life_secs, report };
@@ -206,7 +204,7 @@ impl Service {
         let sign = Sign { id: act, signer: body.party, certificate, signature: Digest::of(&bytes) };
         let event = JournalEvent::Sign(sign);
         let making = Making::Received(bytes);
-        self.enter_open(act, Job::new(event, Some(idempotency), making), |known| known.is_of(&by)).await
+        self.enter_open(Job::new(event, Some(idempotency), making), |known| known.is_of(&by)).await
     }
 
     /// The certificate of the key that signed, if it is the party's and good now.
@@ -230,12 +228,12 @@ impl Service {
 
     /// An officer takes an act.
     pub(crate) async fn take_act(&self, id: ActId, officer: Officer, key: Idempotency) -> Result<(), NotaryFault> {
-        self.enter_event(id, JournalEvent::Take(Take { id, officer, officer_good: true }), key).await
+        self.enter_event(JournalEvent::Take(Take { id, officer, officer_good: true }), key).await
     }
 
     /// An officer gives an act back.
     pub(crate) async fn release_act(&self, id: ActId, officer: Officer, key: Idempotency) -> Result<(), NotaryFault> {
-        self.enter_event(id, JournalEvent::Release(Release { id, officer }), key).await
+        self.enter_event(JournalEvent::Release(Release { id, officer }), key).await
     }
 
     /// An officer refuses an act.
@@ -246,12 +244,12 @@ impl Service {
         reason: Reason,
         key: Idempotency,
     ) -> Result<(), NotaryFault> {
-        self.enter_event(id, JournalEvent::Refuse(Refuse { id, officer, officer_good: true, reason }), key).await
+        self.enter_event(JournalEvent::Refuse(Refuse { id, officer, officer_good: true, reason }), key).await
     }
 
     /// Whoever asked takes an act back.
     pub(crate) async fn withdraw_act(&self, id: ActId, by: Officer, key: Idempotency) -> Result<(), NotaryFault> {
-        self.enter_event(id, JournalEvent::Withdraw(Withdraw { id, by }), key).await
+        self.enter_event(JournalEvent::Withdraw(Withdraw { id, by }), key).await
     }
 
     /// An officer approves an act, and says what it cost and where the session was recorded.
@@ -265,20 +263,16 @@ impl Service {
     ) -> Result<(), NotaryFault> {
         let event = JournalEvent::Approve(Approve { id, officer, officer_good: true, checks });
         let making = Making::Approval(Box::new(word));
-        self.enter_open(id, Job::new(event, Some(key), making), |_| true).await
+        self.enter_open(Job::new(event, Some(key), making), |_| true).await
     }
 
-    async fn enter_event(&self, id: ActId, event: JournalEvent, key: Idempotency) -> Result<(), NotaryFault> {
-        self.enter_open(id, Job::new(event, Some(key), Making::Fact), |_| true).await
+    async fn enter_event(&self, event: JournalEvent, key: Idempotency) -> Result<(), NotaryFault> {
+        self.enter_open(Job::new(event, Some(key), Making::Fact), |_| true).await
     }
 
     /// Enters what an open act is needed for; of one that has ended, those are told who may `see` it.
-    async fn enter_open(
-        &self,
-        id: ActId,
-        job: Job,
-        see: impl FnOnce(&KnownAct) -> bool + Send,
-    ) -> Result<(), NotaryFault> {
+    async fn enter_open(&self, job: Job, see: impl FnOnce(&KnownAct) -> bool + Send) -> Result<(), NotaryFault> {
+        let id = job.event.act();
         match self.enter(job).await {
             Err(NotaryFault::Refused(NotaryRefusal::NotOpen)) => {
                 let known = self.find_act(id)?.filter(see);

@@ -12,16 +12,15 @@ use semper_ttp::{
 use super::super::{Service, ServiceFault};
 
 impl Service {
-    /// The notary's certificate that a record names, its issuer's, then those of the signers and of their issuers, and of the
-    /// officer who decided, each once. `None` if
-    /// the record was erased; a certificate that the ledger no longer has is left out.
+    /// The notary's certificate that a record names, then those of the signers and of the officer who decided, each with its issuer's and
+    /// once. `None` if the record was erased; a certificate that the ledger no longer has is left out.
     pub(crate) fn certificates_of_record(&self, index: u64) -> Result<Option<Vec<Certificate>>, ServiceFault> {
         let Some(bytes) = self.reader().artefact(index)? else { return Ok(None) };
         let record = Jws::parse(&bytes).and_then(|jws| jws.payload_as::<ActRecorded>());
         let record = record.map_err(|fault| ServiceFault::Facts(format!("the record of entry {index}: {fault}")))?.body;
         let signers = record.principals.iter().filter(|principal| principal.role == PrincipalRole::Signer);
-        let named = std::iter::once(record.notary.certificate).chain(signers.map(|signer| signer.certificate));
-        let named = named.chain(record.officer);
+        let signers = signers.map(|signer| signer.certificate);
+        let named = std::iter::once(record.notary.certificate).chain(signers).chain(record.officer);
         let mut found: Vec<Certificate> = Vec::new();
         for digest in named {
             let Some(certificate) = self.logged_certificate(&digest.into())? else { continue };

@@ -1,9 +1,6 @@
 //! Reading the journal.
 
-use std::collections::BTreeSet;
-
 use semper_ttp::{
-    digest::Digest,
     evidence::names,
     id::{ActId, PartyId},
     notary::{Journal, JournalFact, JournalState, OpenAct, RecordedAct, request::ActRequest},
@@ -65,10 +62,16 @@ impl KnownAct {
     /// Whether this person is to sign it.
     #[must_use]
     pub fn is_to_be_signed_by(&self, person: Person) -> bool {
-        self.facts.iter().any(|(_, fact)| match (fact, person) {
-            (JournalFact::Opened { signers, .. }, Person::Party(party)) => signers.contains(&party),
-            _ => false,
-        })
+        self.signers().any(|signer| person == Person::Party(signer))
+    }
+
+    /// Who is to sign it, whether they have or not.
+    pub fn signers(&self) -> impl Iterator<Item = PartyId> {
+        let of_opened = |(_, fact): &(u64, JournalFact)| match fact {
+            JournalFact::Opened { signers, .. } => Some(signers.clone()),
+            _ => None,
+        };
+        self.facts.iter().find_map(of_opened).unwrap_or_default().into_iter()
     }
 }
 
@@ -92,33 +95,6 @@ impl Service {
         let opened = known.facts.iter().find(|(_, fact)| matches!(fact, JournalFact::Opened { .. }));
         let Some((index, _)) = opened else { return Ok(None) };
         Ok(self.reader().artefact(*index)?.and_then(|bytes| ActRequest::parse(&bytes).ok()))
-    }
-
-    /// Those who have a part in an act, as who asked or as signers, and are suspended now.
-    pub(crate) fn suspended_of(&self, known: &KnownAct) -> Result<Vec<PartyId>, ServiceFault> {
-        let requester = known.requester().and_then(|requester| match requester.person {
-            Person::Party(party) => Some(party),
-            Person::Certificate(_) => None,
-        });
-        let mut parties: BTreeSet<_> = requester.into_iter().collect();
-        for (_, fact) in &known.facts {
-            if let JournalFact::Opened { signers, .. } = fact {
-                parties.extend(signers.iter().copied());
-            }
-        }
-        let mut suspended = Vec::new();
-        for party in parties {
-            if self.is_suspended(party)? {
-                suspended.push(party);
-            }
-        }
-        Ok(suspended)
-    }
-
-    /// A certificate that says what a party is called.
-    pub(crate) fn certificate_of_party(&self, party: PartyId) -> Result<Option<Digest>, ServiceFault> {
-        let found = self.find_party(party)?;
-        Ok(found.as_ref().and_then(|known| known.state.party()?.keys.values().next().map(|key| key.certificate)))
     }
 
     /// The acts that wait, in the order of their numbers.

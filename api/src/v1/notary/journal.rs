@@ -34,13 +34,14 @@ pub(crate) async fn worklist(State(app): State<Arc<App>>, principal: Principal) 
     let acts = body::blocking(move || -> Result<Vec<_>, NotaryFault> {
         let open = service.read_worklist(reader)?;
         let waiting = open.iter().filter(|(_, act)| act.needs_person && act.stage() != Stage::Collecting);
-        let shown = waiting.filter_map(|(id, act)| match service.find_act(*id) {
-            // It has ended meanwhile.
-            Ok(known) if known.as_ref().is_none_or(|known| known.recorded().is_some()) => None,
-            Ok(known) => known.map(|known| Ok(of_open(&service, (*id, act), &known, (&by, is_notary), true)?)),
-            Err(fault) => Some(Err(fault.into())),
-        });
-        shown.collect()
+        let mut shown = Vec::new();
+        for (id, act) in waiting {
+            // It may have ended meanwhile.
+            if let Some(known) = service.find_act(*id)?.filter(|known| known.recorded().is_none()) {
+                shown.push(of_open(&service, (*id, act), &known, (&by, is_notary), true)?);
+            }
+        }
+        Ok(shown)
     });
     Ok(Json(json!({ "acts": acts.await?? })).into_response())
 }
@@ -127,5 +128,5 @@ pub(crate) async fn extract(
     let repetition = idempotency(&headers, &principal.digest(), "extract", &[], &bytes)?;
     let by = acting(&app, &principal)?;
     let act = app.service.extract_journal((from, to), Digest::of(&bytes), by, repetition).await?;
-    created(&app, act, &principal).await
+    created(&app, act, &principal, &by).await
 }

@@ -1,11 +1,12 @@
 //! An act as it is shown: how it stands, what it is about, who has a part in it, and what the caller may do.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Display;
 
 use semper_ttp::digest::Digest;
 use semper_ttp::id::ActId;
 use semper_ttp::notary::{JournalFact, OpenAct, Stage};
+use semper_ttp::party::PartyState;
 use semper_ttp::policy::person::{Officer, Person};
 use semper_ttp::policy::roles::TrustedRole::NotaryOfficer;
 use serde_json::{Map, Value, json};
@@ -27,30 +28,37 @@ pub(super) fn described(
 ) -> Result<Value, Problem> {
     // Whoever has a part in an act reads it as one who has, and leaves no line of the access log.
     let to_office = reads_all(principal) && !known.is_of(by);
-    let opens = known.is_by(by) || to_office;
-    if let Some((entry, recorded)) = known.recorded() {
+    let fault = |fault| Problem::fault(&fault);
+    let (mut members, left) = if let Some((entry, recorded)) = known.recorded() {
         let mut members = of_recorded(recorded);
         members.insert("entry".to_owned(), entry.into());
-        members.insert("allowed_actions".to_owned(), json!([]));
-        members.insert("record".to_owned(), format!("/v1/notary/acts/{id}/record").into());
-        insert_kept(&mut members, id, known, opens);
-        insert_people(&mut members, &app.service, known, to_office).map_err(|fault| Problem::fault(&fault))?;
-        return Ok(Value::Object(members));
-    }
-    if let Some((entry, fact)) = known.validated() {
-        let mut members = object(of_fact(*entry, fact));
-        members.insert("allowed_actions".to_owned(), json!([]));
-        members.insert("dvc".to_owned(), format!("/v1/notary/acts/{id}/dvc").into());
-        insert_kept(&mut members, id, known, opens);
-        insert_people(&mut members, &app.service, known, to_office).map_err(|fault| Problem::fault(&fault))?;
-        return Ok(Value::Object(members));
-    }
-    let journal = app.service.journal().map_err(|fault| Problem::fault(&fault))?;
-    // Its end is written and not published yet.
-    let deciding = || Problem::new(Code::ServerUnavailable, "the act is being decided at this moment");
-    let open = journal.open.get(&id).ok_or_else(deciding)?;
-    let members = of_open(&app.service, (id, open), known, (by, principal.has(NotaryOfficer)), to_office);
-    members.map(Value::Object).map_err(|fault| Problem::fault(&fault))
+        (members, "record")
+    } else if let Some((entry, fact)) = known.validated() {
+        (object(of_fact(*entry, fact)), "dvc")
+    } else {
+        let journal = app.service.journal().map_err(fault)?;
+        // Its end is written and not published yet.
+        let deciding = || Problem::new(Code::ServerUnavailable, "the act is being decided at this moment");
+        let open = journal.open.get(&id).ok_or_else(deciding)?;
+        let members = of_open(&app.service, (id, open), known, (by, principal.has(NotaryOfficer)), to_office);
+        return members.map(Value::Object).map_err(fault);
+    };
+    members.insert("allowed_actions".to_owned(), json!([]));
+    members.insert(left.to_owned(), format!("/v1/notary/acts/{id}/{left}").into());
+    insert_known(&mut members, &app.service, (id, known), by, to_office).map_err(fault)?;
+    Ok(Value::Object(members))
+}
+
+/// What is known of an act beside its fact or its state: what is kept of it, and who has a part in it.
+fn insert_known(
+    members: &mut Map<String, Value>,
+    service: &Service,
+    (id, known): (ActId, &KnownAct),
+    by: &Officer,
+    to_office: bool,
+) -> Result<(), ServiceFault> {
+    insert_kept(members, id, known, to_office || known.is_by(by));
+    insert_people(members, service, known, to_office)
 }
 
 /// Who signed and when, whether the certificate was revoked since, and what those are called who have a part in it: the common names of
@@ -84,15 +92,21 @@ fn insert_people(
             "revoked_at": service.revoked_since(certificate)?.map(|at| at.to_string()),
         }));
     }
-    for (_, fact) in known.facts.iter().filter(|_| to_office) {
-        let JournalFact::Opened { signers, .. } = fact else { continue };
-        for signer in signers.iter() {
-            if let Some(certificate) = service.certificate_of_party(*signer)? {
-                name(&Officer { certificate, person: Person::Party(*signer) })?;
-            }
+    let mut suspended = Vec::new();
+    let requester = known.requester().and_then(|requester| match requester.person {
+        Person::Party(party) => Some(party),
+        Person::Certificate(_) => None,
+    });
+    let parties: BTreeSet<_> = requester.into_iter().chain(known.signers()).filter(|_| to_office).collect();
+    for party in parties {
+        let Some(found) = service.find_party(party)? else { continue };
+        if matches!(found.state, PartyState::Suspended(..)) {
+            suspended.push(party);
+        }
+        if let Some(key) = found.state.party().and_then(|party| party.keys.values().next()) {
+            name(&Officer { certificate: key.certificate, person: Person::Party(party) })?;
         }
     }
-    let suspended = if to_office { service.suspended_of(known)? } else { Vec::new() };
     if !suspended.is_empty() {
         members.insert("suspended".to_owned(), json!(suspended));
     }
@@ -191,8 +205,7 @@ pub(super) fn of_open(
         "due_by": act.expires_at.to_string(),
         "allowed_actions": allowed(act, by, is_notary),
     }));
-    insert_kept(&mut members, id, known, to_office || known.is_by(by));
-    insert_people(&mut members, service, known, to_office)?;
+    insert_known(&mut members, service, (id, known), by, to_office)?;
     insert_asked(&mut members, service, known)?;
     Ok(members)
 }

@@ -50,9 +50,7 @@ pub(super) fn certify(args: &cli::NotaryCertify, as_json: bool) -> Result<Exit, 
         return Err(Failed::usage(&format!("the notary did not take it up: {}", status.text())));
     }
     let unreadable = || Failed::fault(&"the server's answer is no data validation certificate");
-    let content = SignedData::from_der(&answer).and_then(|data| data.attached().map(<[u8]>::to_vec));
-    let said = content.as_deref().map(Response::parse).and_then(Result::ok).ok_or_else(unreadable)?;
-    let Response::CertInfo(said) = said else { return Err(unreadable()) };
+    let said = information(&answer).ok_or_else(unreadable)?;
 
     let proof = proof_of(&remote, &answer)?;
     write(&args.out, &answer)?;
@@ -95,9 +93,13 @@ fn imprint_in(said: &CertInfo) -> Option<Digest> {
 
 /// The same of one in a file.
 pub(super) fn imprint_of(dvc: &[u8]) -> Option<Digest> {
-    let data = SignedData::from_der(dvc)?;
-    match Response::parse(data.attached()?).ok()? {
-        Response::CertInfo(said) => imprint_in(&said),
+    imprint_in(&information(dvc)?)
+}
+
+/// What a data validation certificate says; a notice is none.
+fn information(dvc: &[u8]) -> Option<CertInfo> {
+    match Response::parse(SignedData::from_der(dvc)?.attached()?).ok()? {
+        Response::CertInfo(said) => Some(*said),
         Response::ErrorNote { .. } => None,
     }
 }

@@ -98,9 +98,9 @@ impl Evidence {
         std::iter::once(out).chain(names.iter().map(PathBuf::as_path)).try_for_each(require_new)
     }
 
-    /// Whether it has this.
-    pub(super) fn has(&self, what: &str) -> bool {
-        self.files.iter().any(|(found, ..)| *found == what)
+    /// Whether it has this, or says why not.
+    pub(super) fn tells_of(&self, what: &str) -> bool {
+        self.files.iter().any(|(found, ..)| *found == what) || self.left_out.iter().any(|(found, _)| *found == what)
     }
 
     /// What it should have, and why it has not.
@@ -113,9 +113,6 @@ impl Evidence {
         let Some(place) = place else { return Ok(self) };
         match remote.call(async |client| client.get_of_type(place, "application/json").await) {
             Ok(report) => self.files.push(("report", out.to_owned(), report.into())),
-            // It is among them already.
-            Err(ClientError::Refused { status: 410, .. })
-                if self.left_out.iter().any(|(what, _)| *what == "report") => {}
             Err(ClientError::Refused { status: 410, .. }) => self.left_out.push(("report", "it was erased")),
             Err(error) => return Err(error.into()),
         }

@@ -170,7 +170,7 @@ impl<'p> Export<'p> {
             None => Evidence::fetch(remote, &place(act, ""), &out("jws"), false)?,
         };
         // That of a validation may have come with its record.
-        let report = shown["report"].as_str().filter(|_| !evidence.has("report"));
+        let report = shown["report"].as_str().filter(|_| !evidence.tells_of("report"));
         let evidence = evidence.with_report(remote, report, &out("report.json"))?;
         self.documents += evidence.keep()?;
         self.left_out.extend(evidence.left_out().map(|(what, why)| format!("No. {number}: {what}: {why}")));

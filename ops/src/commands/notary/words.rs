@@ -107,13 +107,10 @@ pub(super) fn details(act: &Value) -> Vec<String> {
 pub(super) fn next(act: &Value) -> Option<String> {
     let name = text(act, "act");
     let may = |action: &str| act["allowed_actions"].as_array().is_some_and(|all| all.iter().any(|one| one == action));
+    let sign = format!("semper notary sign {name} FILE --with me/party-legal.p12 --identity me/party-auth.p12");
     let command = match text(act, "state") {
-        "collecting" if may("sign") => format!(
-            "your signature: semper notary sign {name} FILE --with me/party-legal.p12 --identity me/party-auth.p12"
-        ),
-        "collecting" => format!(
-            "the signers, who sign with: semper notary sign {name} FILE --with me/party-legal.p12 --identity me/party-auth.p12"
-        ),
+        "collecting" if may("sign") => format!("your signature: {sign}"),
+        "collecting" => format!("the signers, who sign with: {sign}"),
         "waiting" if may("take") => format!("you: semper notary take {name}"),
         "taken" if may("approve") => {
             format!("your decision: semper notary approve {name} --checked …, or refuse, or release")

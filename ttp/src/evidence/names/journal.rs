@@ -140,13 +140,23 @@ mod tests {
     #[test]
     fn each_kind_of_names_has_its_number() {
         use super::super::*;
-        let all = [
-            [REVOKED, EXPIRES, KEY, COMPROMISED, APPLIED, DECIDED, REGISTERED],
-            [PARTY_KEY, ISSUED_FOR, APPROVED_KEY, JOURNAL, ACT, SUBJECT, ASKED_BY],
-            [PERSONAL, POLICY, BULK_ORDERED, BULK_DONE, TO_SIGN, 0, u8::MAX],
+        let of_others = [
+            REVOKED,
+            EXPIRES,
+            KEY,
+            COMPROMISED,
+            APPLIED,
+            DECIDED,
+            REGISTERED,
+            PARTY_KEY,
+            ISSUED_FOR,
+            APPROVED_KEY,
+            POLICY,
+            BULK_ORDERED,
+            BULK_DONE,
         ];
-        let different: std::collections::BTreeSet<_> = all.iter().flatten().collect();
-        assert_eq!(different.len(), all.len() * 7);
+        let all = [&of_others[..], &[JOURNAL, ACT, SUBJECT, ASKED_BY, PERSONAL, TO_SIGN]].concat();
+        assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::collections::BTreeSet;
 
 use super::report::{ActCheck, ActReport};
 use super::{ActEvidence, ShownDocument, signers, words};
+use crate::b64u::B64u32;
 use crate::crypto::jose::Key;
 use crate::crypto::{Purpose, verify_chain};
 use crate::digest::Digest;
@@ -39,8 +40,9 @@ pub(super) fn record(evidence: &ActEvidence<'_>, trust: &Trust, report: &mut Act
         None => report.checks.skip(ActCheck::Request, "the request was not given"),
         Some(request) => report.checks.record(ActCheck::Request, check_request(request, &record)),
     }
-    report.checks.put(ActCheck::Dvc, check_dvc(evidence.dvc, &record));
-    report.checks.put(ActCheck::Report, check_report(evidence.report, &record));
+    report.checks.put(ActCheck::Dvc, check_named("data validation certificate", evidence.dvc, record.dvc));
+    let validation = check_named("report of a validation", evidence.report, record.validation_report);
+    report.checks.put(ActCheck::Report, validation);
     report.checks.put(ActCheck::Personal, check_personal(evidence.personal, &record));
     signers::check(evidence, &record, trust, report);
     report.act = Some(words::summary(evidence, &record, notary));
@@ -284,22 +286,13 @@ fn check_personal(personal: Option<&[u8]>, record: &ActRecorded) -> Outcome {
     }
 }
 
-fn check_report(report: Option<&[u8]>, record: &ActRecorded) -> Outcome {
-    match (report, record.validation_report) {
-        (None, None) => Outcome::not_checked("nothing was validated"),
-        (None, Some(_)) => Outcome::not_checked("the report of the validation was not given"),
-        (Some(_), None) => Outcome::Failed("the record names no report of a validation".to_owned()),
-        (Some(report), Some(named)) if Digest::of(report) == named.into() => Outcome::Ok,
-        (Some(_), Some(_)) => Outcome::Failed("the record names another report".to_owned()),
-    }
-}
-
-fn check_dvc(dvc: Option<&[u8]>, record: &ActRecorded) -> Outcome {
-    match (dvc, record.dvc) {
-        (None, None) => Outcome::not_checked("the record names none"),
-        (None, Some(_)) => Outcome::not_checked("the data validation certificate was not given"),
-        (Some(_), None) => Outcome::Failed("the record names no data validation certificate".to_owned()),
-        (Some(dvc), Some(named)) if Digest::of(dvc) == named.into() => Outcome::Ok,
-        (Some(_), Some(_)) => Outcome::Failed("the record names another data validation certificate".to_owned()),
+/// What the record may name by its hash, and is at hand or not.
+fn check_named(what: &str, given: Option<&[u8]>, named: Option<B64u32>) -> Outcome {
+    match (given, named) {
+        (None, None) => Outcome::not_checked(&format!("the record names no {what}")),
+        (None, Some(_)) => Outcome::not_checked(&format!("the {what} was not given")),
+        (Some(_), None) => Outcome::Failed(format!("the record names no {what}")),
+        (Some(given), Some(named)) if Digest::of(given) == named.into() => Outcome::Ok,
+        (Some(_), Some(_)) => Outcome::Failed(format!("the record names another {what}")),
     }
 }
