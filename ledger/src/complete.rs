@@ -4,9 +4,9 @@
 //! promised is broken, and the log goes on. **Facts and artefacts of those entries are lost**: they were private, and no copy of
 //! them is public. A row says which entries these are, so that nobody takes their absence for damage.
 //!
-//! Where the groups ended is not public. An entry's time is its group's, so each run of entries with one time becomes a group
-//! here, signed anew over what the log had at that size. Nobody can tell it from the old one, but that more or fewer sizes have a
-//! checkpoint.
+//! Where the groups ended is not public, but for those sizes that are known to have been signed. An entry's time is its group's, so
+//! each run of entries with one time becomes a group here, cut at the known sizes (two groups may share a millisecond), and signed
+//! anew over what the log had at that size. Nobody can tell it from the old one, but that more or fewer sizes have a checkpoint.
 //!
 //! What becomes of state: a snapshot stays as the backup has it, and goes on from there. Counters are moved on by as many as
 //! entries are lost, so that none of them is given out twice; where a number was never drawn before, the randomness beside it has
@@ -46,7 +46,7 @@ pub struct Completion<'a> {
     pub keys: &'a LogKeys,
     /// Checks what the store has.
     pub verifier: &'a dyn Verifier,
-    /// Sizes and roots that were signed, ascending: the log ends at the last.
+    /// Sizes and roots that were signed, ascending: each ends a group, as the anchor's must, and the log ends at the last.
     pub signed: &'a [(u64, Hash)],
     /// Every erasure that is known.
     pub erasures: &'a [Line],
@@ -196,10 +196,10 @@ impl Completion<'_> {
         Ok(Completed { lost: (from, size), by_kind })
     }
 
-    /// Ends the open group before entry `index` if that has another time, and begins one there.
+    /// Ends the open group before entry `index` if that has another time or the log was signed there, and begins one there.
     fn group_up_to(&self, writing: &mut Writing, index: u64, next_ms: Option<u64>) -> Result<(), CompletionError> {
         if let Some((first, time_ms)) = writing.open {
-            if next_ms == Some(time_ms) {
+            if next_ms == Some(time_ms) && self.signed.iter().all(|(size, _)| *size != index) {
                 return Ok(());
             }
             let root = writing.edge.root();
@@ -314,6 +314,10 @@ mod tests {
             assert_eq!(completed.lost, (from, size));
             assert_eq!(completed.by_kind.values().map(|(count, _, _)| count).sum::<u64>(), size - from);
             assert_eq!(lost(&sample.old).unwrap(), [(from, size)]);
+            for signed in [size - 3, size].into_iter().filter(|signed| *signed > from) {
+                let group = crate::store::read(&sample.old, Table::Group, &keys::number(signed)).unwrap();
+                assert!(group.is_some(), "{before} {after}: no checkpoint at {signed}, where the log was signed");
+            }
             let report = world::check_memory(&sample.old, true);
             assert!(report.is_clean(), "{before} {after}: {:?}", report.findings);
             assert_eq!((report.size, &*report.lost), (size, &[(from, size)][..]));

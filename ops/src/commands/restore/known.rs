@@ -7,7 +7,7 @@
 use std::fs;
 
 use semper_api::witnesses::{self, Contradiction};
-use semper_ledger::anchor::Anchor as _;
+use semper_ledger::anchor::file::Slot;
 use semper_ledger::checkpoint::Checkpoint;
 use semper_ledger::ledger::{OpenError, compare_anchor};
 use semper_ledger::note::Note;
@@ -118,9 +118,14 @@ pub(in crate::commands) fn judge(
         match compare_anchor(reader, anchor) {
             Ok(found) => anchored = anchored.max(Some(found.size)),
             Err(OpenError::RolledBack { .. }) => {
-                let found = anchor.load().map_err(DataError::from)?.ok_or(OpenError::AnchorEmpty)?;
-                let (size, root, time_ms) = (found.size, hex::encode(found.root), Some(found.time_ms));
-                known.push(Shown { size, root, time_ms, by, note: None });
+                // Both slots: a store that goes on with this anchor must have what both hold.
+                for slot in anchor.slots().map_err(DataError::from)? {
+                    let Slot::Valid(held) = slot else { continue };
+                    if held.size > reader.size() {
+                        let (size, root, time_ms) = (held.size, hex::encode(held.root), Some(held.time_ms));
+                        known.push(Shown { size, root, time_ms, by: by.clone(), note: None });
+                    }
+                }
             }
             Err(OpenError::Forked { size }) => {
                 let what = format!(
