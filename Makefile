@@ -21,7 +21,7 @@ OWNER := $(CARGO_TARGET_DIR)/checkout
 # Where `make serve` keeps its demonstration data; keys and ledger live there until you delete it.
 DATA ?= $(CACHE)/demo-data
 
-.PHONY: help demo test build serve bench fuzz lint setup-build setup-all
+.PHONY: help demo test build serve bench fuzz models lint setup-build setup-all
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -43,6 +43,9 @@ serve: build ## run a demonstration server (DATA=… chooses its folder)
 
 bench: build ## measure; AREA=tsa, ledger, trust, ca or notary for one area; writes target/bench.json
 	$(SEMPER) bench $(if $(AREA),--area $(AREA)) --out target/bench.json
+
+models: build ## explore the models of the exchange protocols, and say how many states there are
+	cargo test $(FLAGS) -p semper-ttp --test asw_r_model -- --nocapture
 
 fuzz: setup-build ## every fuzz target for FUZZ_SECONDS (60)
 	ops/fuzz.sh

@@ -26,7 +26,9 @@ mod ops;
 
 pub use key::{KeyId, KeyPurpose, ParseKeyIdError};
 pub(crate) use kind::codes;
-pub use kind::{ArchiveKind, CaKind, Kind, LedgerKind, NotaryKind, OpsKind, PartyKind, RoleCode, TimestampKind};
+pub use kind::{
+    ArchiveKind, CaKind, ExchangeKind, Kind, LedgerKind, NotaryKind, OpsKind, PartyKind, RoleCode, TimestampKind,
+};
 pub use ledger::{Formats, Genesis, LedgerFact, NotGenesis};
 pub use ops::OpsFact;
 
@@ -143,7 +145,13 @@ impl Fact {
     pub fn counter(&self) -> Option<(&'static str, u64)> {
         match self.kind {
             Kind::Timestamp(_) => Some((SERIAL_COUNTER, self.seq)),
-            Kind::Ledger(_) | Kind::Ca(_) | Kind::Ops(_) | Kind::Notary(_) | Kind::Archive(_) | Kind::Party(_) => None,
+            Kind::Ledger(_)
+            | Kind::Ca(_)
+            | Kind::Ops(_)
+            | Kind::Notary(_)
+            | Kind::Exchange(_)
+            | Kind::Archive(_)
+            | Kind::Party(_) => None,
         }
     }
 

@@ -22,6 +22,7 @@
 //! | [`ca`] | certificates and CRLs (RFC 5280), OCSP (RFC 6960) |
 //! | [`registration`], [`party`] | applications for certificates and who decided them; what is known of each party |
 //! | [`notary`] | notarial acts in a journal, data validation certificates (RFC 3029) |
+//! | [`exchange`], [`client`] | the fair-exchange arbiter, and the automata of the parties who ask it |
 //! | [`notice`] | what holders are told of their certificates, when, and how it is signed |
 //! | [`policy`] | which policies are in force, and who holds which trusted role |
 //! | [`statement`] | what parties and third parties sign: JWS in a narrow profile, one type for each kind |
@@ -41,11 +42,13 @@ pub mod audit;
 pub mod b64u;
 pub mod ca;
 pub mod cbor;
+pub mod client;
 pub mod clock;
 pub mod cms;
 pub mod crypto;
 pub mod digest;
 pub mod evidence;
+pub mod exchange;
 pub mod id;
 pub mod json;
 pub mod notary;

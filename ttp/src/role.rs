@@ -151,6 +151,7 @@ pub fn fold_snapshot(facts: &[Fact]) -> Result<Option<Vec<u8>>, FoldError> {
             Kind::Ledger(_)
             | Kind::Ops(_)
             | Kind::Timestamp(_)
+            | Kind::Exchange(_)
             | Kind::Archive(_)
             | Kind::Party(_)
             | Kind::Ca(

@@ -10,11 +10,13 @@ use semper_ttp::{
     crypto::jose::Thumbprint,
     digest::{Digest, ImprintAlgorithm},
     evidence::{Aggregate, Envelope, Fact, Formats, Genesis, KeyId, KeyPurpose, LedgerFact, OpsFact, Recorded},
+    exchange::{Decision, Exchange, ExchangeFact, expiry::End},
     id::{ActId, PartyId, RegistrationId},
     notary::{ActType, Checks, Journal, JournalFact, OfficerCheck, Reason as ActReason, RecordedAct, Service},
     party::{PartyFact, ReinstatementReason, SuspensionReason, UnbindReason},
     policy::person::{Officer, Person},
     registration::{RefusalReason, RefusedBy, RegistrationFact, RequestedKey},
+    statement::exchange::{Assurance, Outcome as ExchangeOutcome, Protocol, Side},
     time::Timestamp,
     timestamp::{ClockVerdict, TimestampFact, TokenSerial},
 };
@@ -163,7 +165,45 @@ pub(super) fn facts() -> Vec<Fact> {
     let refused = OpsFact::CallRefused { caller: digest("certificate of an officer"), call, problem };
     stored(refused, Aggregate::service(), &mut facts);
     notary_facts(&mut facts);
+    exchange_facts(&mut facts);
     facts
+}
+
+fn exchange_facts(facts: &mut Vec<Fact>) {
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let key = |text: &str| Thumbprint(digest(text).into());
+    let (at, x, request) = (Timestamp::from_millis(TIME_MS), digest("payload of m1"), digest("payload of a request"));
+    let (o, r) = (key("originator"), key("responder"));
+    let decision = |outcome, end, c_r| {
+        ExchangeFact::Decided(Box::new(Decision {
+            x,
+            at,
+            protocol: Protocol::AswR,
+            outcome,
+            policy: digest("policy"),
+            assurance: Assurance::NonQualified,
+            end,
+            o,
+            r,
+            side: Side::Responder,
+            request,
+            c_r,
+        }))
+    };
+    let c_r = digest("commitment");
+    let end = |outages| Some(End { at_ms: TIME_MS - 1, outages });
+    for fact in [
+        decision(ExchangeOutcome::Aborted, None, None),
+        decision(ExchangeOutcome::Resolved, end(vec![7, 900]), Some(c_r)),
+        decision(ExchangeOutcome::Expired, end(vec![]), None),
+        ExchangeFact::Answered { x, at, to: r, request, c_r: Some(c_r) },
+        ExchangeFact::Answered { x, at, to: o, request, c_r: None },
+        ExchangeFact::Anomaly { x, at, by: o, request, c_r: digest("another commitment") },
+    ] {
+        stored(fact, Exchange::aggregate(&x), facts);
+    }
+    let outage = OpsFact::Outage { from_millis: TIME_MS - 600_000, to_millis: TIME_MS };
+    stored(outage, Aggregate::service(), facts);
 }
 
 fn registration_facts(facts: &mut Vec<Fact>) {

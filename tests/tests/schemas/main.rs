@@ -33,6 +33,7 @@ use semper_ttp::{
     notary::{ActType, OfficerCheck, Reason as ActReason, dvcs},
     party::{ReinstatementReason, SuspensionReason, UnbindReason},
     registration::RefusalReason,
+    statement::exchange::{Assurance, Protocol, Side},
     timestamp::{ClockVerdict, Refusal},
 };
 use serde_json::{Value, json};
@@ -372,6 +373,12 @@ fn the_numbers_in_the_cddl_are_those_of_the_code() {
     assert_eq!(choices(&fact, "act-reason"), named(reasons.collect()));
     let checks = OfficerCheck::ALL.iter().map(|check| (check.name(), check.code()));
     assert_eq!(choices(&fact, "officer-check"), named(checks.collect()));
+    let sides = [Side::Originator, Side::Responder].map(|side| (side.name(), side.code()));
+    assert_eq!(choices(&fact, "exchange-side"), named(sides.to_vec()));
+    let protocols = Protocol::ALL.iter().map(|protocol| (protocol.name(), protocol.code()));
+    assert_eq!(choices(&fact, "protocol"), named(protocols.collect()));
+    let assurances = Assurance::ALL.iter().map(|assurance| (assurance.name(), assurance.code()));
+    assert_eq!(choices(&fact, "assurance"), named(assurances.collect()));
     for space in [TagSpace::Decision, TagSpace::Step, TagSpace::Certificate] {
         assert!(codes(&entry, "tag-space").contains(&(space as u64)));
     }

@@ -426,7 +426,7 @@ impl Auditor {
             Kind::Ca(CaKind::AuthorityImported) => self.judge_predecessor(&given, case),
             Kind::Ca(CaKind::CertificateImported) => self.judge_import(&given, ledger, case),
             Kind::Notary(_) => self.judge_journal(&given, case),
-            Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),
+            Kind::Exchange(_) | Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),
             Kind::Party(
                 PartyKind::RegistrationApplied
                 | PartyKind::IdentityRecorded
@@ -511,6 +511,7 @@ const fn has_artefact(kind: Kind) -> bool {
             | NotaryKind::ActDocument
             | NotaryKind::ActPersonal,
         )
+        | Kind::Exchange(_)
         | Kind::Archive(ArchiveKind::Erased)
         | Kind::Party(PartyKind::RegistrationApplied | PartyKind::IdentityRecorded | PartyKind::TermsAccepted) => true,
         Kind::Ledger(LedgerKind::AnchorRemade)
@@ -534,7 +535,8 @@ const fn has_artefact(kind: Kind) -> bool {
             | OpsKind::Started
             | OpsKind::Stopped
             | OpsKind::Access
-            | OpsKind::CallRefused,
+            | OpsKind::CallRefused
+            | OpsKind::Outage,
         )
         | Kind::Party(
             PartyKind::RegistrationApproved

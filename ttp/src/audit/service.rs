@@ -90,6 +90,7 @@ impl Auditor {
             | OpsKind::LeapSecond
             | OpsKind::Started
             | OpsKind::CallRefused
+            | OpsKind::Outage
             | OpsKind::Stopped => (Some(Aggregate::service()), fact.now.millis(), nothing),
             // What led to it is the document, which its entry is of.
             OpsKind::PolicyChanged => (Some(fact.aggregate), fact.seq, Digest(given.entry.digest)),
@@ -139,6 +140,7 @@ impl Auditor {
             | OpsFact::LeapSecond { .. }
             | OpsFact::Access { .. }
             | OpsFact::CallRefused { .. }
+            | OpsFact::Outage { .. }
             | OpsFact::Started { .. }
             | OpsFact::Stopped => Outcome::Not(Reason::Outside),
         }

@@ -385,6 +385,7 @@ impl Recorded for CaFact {
             | Kind::Ops(_)
             | Kind::Timestamp(_)
             | Kind::Notary(_)
+            | Kind::Exchange(_)
             | Kind::Archive(_)
             | Kind::Party(_) => Err(FactError::OtherKind { found: kind }),
         }

@@ -76,6 +76,11 @@ pub(crate) fn negate_s(raw: &mut [u8; 64]) {
     negate(&mut raw[32..], &ORDER);
 }
 
+/// The same for r ‖ s of P-384.
+pub(super) fn negate_s_p384(raw: &mut [u8; 96]) {
+    negate(&mut raw[48..], &ORDER_P384);
+}
+
 fn negate(s: &mut [u8], order: &[u8]) {
     let mut borrow = 0;
     for (digit, order) in s.iter_mut().zip(order).rev() {

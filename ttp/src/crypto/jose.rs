@@ -26,7 +26,7 @@ use serde_json::{Map, Value};
 
 use self::jwk::Numbers;
 use super::SignatureAlgorithm;
-use super::ecdsa::{make_low_s, make_low_s_p384};
+use super::ecdsa::{make_low_s, make_low_s_p384, negate_s, negate_s_p384};
 use crate::b64u::{B64u32, NotB64u};
 use crate::digest::Digest;
 use crate::json::{self, JsonFault};
@@ -110,6 +110,18 @@ impl Algorithm {
             }
             Self::EdDsa | Self::Ps256 => {}
         }
+    }
+
+    /// The other signature r ‖ s that verifies wherever this one does, and that anyone can make of it; `None` where there is none.
+    #[must_use]
+    pub fn twin(self, raw: &[u8]) -> Option<Vec<u8>> {
+        let mut twin = raw.to_vec();
+        match self {
+            Self::Es256 => negate_s(twin.as_mut_slice().try_into().ok()?),
+            Self::Es384 => negate_s_p384(twin.as_mut_slice().try_into().ok()?),
+            Self::EdDsa | Self::Ps256 => return None,
+        }
+        Some(twin)
     }
 }
 

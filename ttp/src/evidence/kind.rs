@@ -49,7 +49,7 @@ codes! {
         Ca = 3 "ca",
         /// The notary.
         Notary = 4 "notary",
-        /// The fair-exchange arbiter (later).
+        /// The fair-exchange arbiter.
         Exchange = 5 "exchange",
         /// The archive (later).
         Archive = 6 "archive",
@@ -101,6 +101,8 @@ codes! {
         Access = 11 "access",
         /// A call of somebody whom a certificate of ours names was refused.
         CallRefused = 12 "call-refused",
+        /// The arbiter took no requests for a while.
+        Outage = 13 "outage",
     }
 }
 
@@ -165,6 +167,22 @@ codes! {
 }
 
 codes! {
+    /// Kinds of role 5.
+    ExchangeKind {
+        /// A run was aborted; the entry's digest is that of the verdict, and its tag follows from the run.
+        Aborted = 0 "aborted",
+        /// A run was resolved; so is its entry's digest.
+        Resolved = 1 "resolved",
+        /// A run was asked about after its end; so is its entry's digest.
+        Expired = 2 "expired",
+        /// A request was answered; the entry's digest is that of the answer.
+        Answer = 3 "answer",
+        /// A responder has answered one offer twice; the entry's digest is that of the statement which contradicts the verdict's.
+        Anomaly = 4 "anomaly",
+    }
+}
+
+codes! {
     /// Kinds of role 6.
     ArchiveKind {
         /// An object was erased (later): reserved, since every restore counts these entries against the erasure journal.
@@ -211,6 +229,8 @@ pub enum Kind {
     Ca(CaKind),
     /// Role 4.
     Notary(NotaryKind),
+    /// Role 5.
+    Exchange(ExchangeKind),
     /// Role 6.
     Archive(ArchiveKind),
     /// Role 9.
@@ -227,6 +247,7 @@ impl Kind {
             Self::Timestamp(_) => RoleCode::Timestamp,
             Self::Ca(_) => RoleCode::Ca,
             Self::Notary(_) => RoleCode::Notary,
+            Self::Exchange(_) => RoleCode::Exchange,
             Self::Archive(_) => RoleCode::Archive,
             Self::Party(_) => RoleCode::Party,
         }
@@ -241,6 +262,7 @@ impl Kind {
             Self::Timestamp(kind) => kind.code(),
             Self::Ca(kind) => kind.code(),
             Self::Notary(kind) => kind.code(),
+            Self::Exchange(kind) => kind.code(),
             Self::Archive(kind) => kind.code(),
             Self::Party(kind) => kind.code(),
         }
@@ -257,7 +279,8 @@ impl Kind {
             RoleCode::Notary => NotaryKind::from_code(kind).map(Self::Notary),
             RoleCode::Archive => ArchiveKind::from_code(kind).map(Self::Archive),
             RoleCode::Party => PartyKind::from_code(kind).map(Self::Party),
-            RoleCode::Exchange | RoleCode::Dispute | RoleCode::Payment => None,
+            RoleCode::Exchange => ExchangeKind::from_code(kind).map(Self::Exchange),
+            RoleCode::Dispute | RoleCode::Payment => None,
         }
     }
 
@@ -295,6 +318,7 @@ impl fmt::Display for Kind {
             Self::Timestamp(kind) => kind.name(),
             Self::Ca(kind) => kind.name(),
             Self::Notary(kind) => kind.name(),
+            Self::Exchange(kind) => kind.name(),
             Self::Archive(kind) => kind.name(),
             Self::Party(kind) => kind.name(),
         };
@@ -336,6 +360,7 @@ mod tests {
                 "1.10 ops.stopped",
                 "1.11 ops.access",
                 "1.12 ops.call-refused",
+                "1.13 ops.outage",
                 "2.0 timestamp.token",
                 "3.0 ca.certificate-issued",
                 "3.1 ca.crl-issued",
@@ -357,6 +382,11 @@ mod tests {
                 "4.8 notary.act-report",
                 "4.9 notary.act-document",
                 "4.10 notary.act-personal",
+                "5.0 exchange.aborted",
+                "5.1 exchange.resolved",
+                "5.2 exchange.expired",
+                "5.3 exchange.answer",
+                "5.4 exchange.anomaly",
                 "6.0 archive.erased",
                 "9.0 party.registration-applied",
                 "9.1 party.identity-recorded",

@@ -24,6 +24,8 @@
 //!  17 bulk ordered  order 16
 //!  18 bulk done     order 16
 //!  19 to sign       person 32 ‖ number u64 ‖ seq u64    who is to sign an act
+//!  20 outage        to ms u64 ‖ from ms u64
+//!  21 exchange      thumbprint 32 ‖ at ms u64 ‖ x 32    a run that was decided, for each of its sides
 //! ```
 
 mod journal;
@@ -32,7 +34,7 @@ pub use journal::{
     act, asked_by, journal_from, numbered_from, personal, read_act, read_journal, read_numbered, subject, to_sign,
 };
 
-use super::{Aggregate, CaKind, Fact, Kind, OpsKind, PartyKind, Recorded};
+use super::{Aggregate, CaKind, ExchangeKind, Fact, Kind, OpsFact, OpsKind, PartyKind, Recorded};
 use crate::b64u::B64u;
 use crate::ca::bulk::OrderId;
 use crate::ca::credential::Revocation;
@@ -40,6 +42,7 @@ use crate::ca::crl::Reason;
 use crate::ca::{CaFact, CaId, ListId};
 use crate::crypto::jose::Thumbprint;
 use crate::digest::Digest;
+use crate::exchange::ExchangeFact;
 use crate::id::{PartyId, RegistrationId};
 use crate::notary::JournalFact;
 use crate::party::PartyFact;
@@ -67,9 +70,14 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
         Kind::Ops(OpsKind::PolicyChanged) => {
             vec![[&POLICIES[..], &fact.aggregate.0, &fact.seq.to_be_bytes()].concat()]
         }
+        Kind::Ops(OpsKind::Outage) => OpsFact::from_fact(fact).map_or(Vec::new(), |ops| of_outage(&ops)),
+        Kind::Exchange(ExchangeKind::Aborted | ExchangeKind::Resolved | ExchangeKind::Expired) => {
+            ExchangeFact::from_fact(fact).map_or(Vec::new(), |exchange| of_exchange(&exchange))
+        }
         Kind::Ledger(_)
         | Kind::Ops(_)
         | Kind::Timestamp(_)
+        | Kind::Exchange(ExchangeKind::Answer | ExchangeKind::Anomaly)
         | Kind::Archive(_)
         | Kind::Party(
             PartyKind::IdentityRecorded
@@ -162,6 +170,21 @@ fn of_party(fact: &PartyFact) -> Vec<Vec<u8>> {
     }
 }
 
+fn of_outage(fact: &OpsFact) -> Vec<Vec<u8>> {
+    match fact {
+        OpsFact::Outage { from_millis, to_millis } => {
+            vec![[&[OUTAGE][..], &to_millis.to_be_bytes(), &from_millis.to_be_bytes()].concat()]
+        }
+        _ => Vec::new(),
+    }
+}
+
+fn of_exchange(fact: &ExchangeFact) -> Vec<Vec<u8>> {
+    let ExchangeFact::Decided(decision) = fact else { return Vec::new() };
+    let of = |key| [&exchanges_of(key)[..], &decision.at.millis().to_be_bytes(), decision.x.as_bytes()].concat();
+    vec![of(decision.o), of(decision.r)]
+}
+
 const REVOKED: u8 = 1;
 const EXPIRES: u8 = 2;
 const KEY: u8 = 3;
@@ -175,6 +198,8 @@ const APPROVED_KEY: u8 = 10;
 const POLICY: u8 = 16;
 const BULK_ORDERED: u8 = 17;
 const BULK_DONE: u8 = 18;
+const OUTAGE: u8 = 20;
+const EXCHANGE: u8 = 21;
 
 /// What the names of all applications begin with. Those that are not among the decided ones are open.
 pub const APPLICATIONS: [u8; 1] = [APPLIED];
@@ -330,6 +355,33 @@ pub fn read_policy(name: &[u8]) -> Option<(Aggregate, u64)> {
     Some((Aggregate(*aggregate), u64::from_be_bytes(seq.try_into().ok()?)))
 }
 
+/// Where the names begin of outages that ended at this moment or later; all begin with the first octet of this.
+#[must_use]
+pub fn outages_from(to_millis: u64) -> Vec<u8> {
+    [&[OUTAGE][..], &to_millis.to_be_bytes()].concat()
+}
+
+/// Reads the name of an outage: from when to when, milliseconds since 1970.
+#[must_use]
+pub fn read_outage(name: &[u8]) -> Option<(u64, u64)> {
+    let (to, from) = name.strip_prefix(&[OUTAGE])?.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(from.try_into().ok()?), u64::from_be_bytes(*to)))
+}
+
+/// What the names of runs begin with that were decided and in which this key is a side's, in the order in which they were.
+#[must_use]
+pub fn exchanges_of(key: Thumbprint) -> Vec<u8> {
+    [&[EXCHANGE][..], key.0.as_bytes()].concat()
+}
+
+/// Reads the name of a run that was decided: when, milliseconds since 1970, and `x`.
+#[must_use]
+pub fn read_exchange(name: &[u8]) -> Option<(u64, Digest)> {
+    let (_, rest) = name.strip_prefix(&[EXCHANGE])?.split_first_chunk::<32>()?;
+    let (at, x) = rest.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*at), Digest(x.try_into().ok()?)))
+}
+
 /// A revocation as its name tells it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct RevokedName {
@@ -402,6 +454,40 @@ mod tests {
             policy_hash: Digest::default(),
             event_digest: Digest::default(),
         })
+    }
+
+    #[test]
+    fn outages_and_runs_are_found() {
+        use crate::exchange::Decision;
+        use crate::statement::exchange::{Assurance, Outcome, Protocol, Side};
+        let outage = names_of(OpsFact::Outage { from_millis: 7, to_millis: 9 });
+        assert_eq!(outage, [[&[20][..], &9_u64.to_be_bytes(), &7_u64.to_be_bytes()].concat()]);
+        assert!(outage[0].starts_with(&outages_from(9)) && outage[0] > outages_from(8) && outage[0] < outages_from(10));
+        assert_eq!(read_outage(&outage[0]), Some((7, 9)));
+        let [o, r] = [1, 2].map(|octet| Thumbprint(B64u([octet; 32])));
+        let decided = names_of(ExchangeFact::Decided(Box::new(Decision {
+            x: Digest([3; 32]),
+            at: Timestamp::from_millis(5),
+            protocol: Protocol::AswR,
+            outcome: Outcome::Aborted,
+            policy: Digest([4; 32]),
+            assurance: Assurance::NonQualified,
+            end: None,
+            o,
+            r,
+            side: Side::Originator,
+            request: Digest([6; 32]),
+            c_r: None,
+        })));
+        assert_eq!(decided.len(), 2);
+        for (name, key) in decided.iter().zip([o, r]) {
+            assert!(name.starts_with(&exchanges_of(key)) && name.len() == 73);
+            assert_eq!(read_exchange(name), Some((5, Digest([3; 32]))));
+        }
+    }
+
+    fn names_of(fact: impl Recorded) -> Vec<Vec<u8>> {
+        of(&stored(fact))
     }
 
     #[test]

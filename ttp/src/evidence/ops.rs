@@ -99,6 +99,15 @@ pub enum OpsFact {
         /// SHA-256 of the problem's code, as the answer has it.
         problem: Digest,
     },
+    /// The arbiter took no requests, from one moment to another. Body `[from in ms, to in ms]`.
+    ///
+    /// It is told before anything is decided again: an outage moves the ends of exchanges that were near ([`crate::exchange::expiry`]).
+    Outage {
+        /// The last moment at which it is known to have taken them, milliseconds since 1970.
+        from_millis: u64,
+        /// From when on it took them again.
+        to_millis: u64,
+    },
 }
 
 impl Recorded for OpsFact {
@@ -119,6 +128,7 @@ impl Recorded for OpsFact {
             Self::Stopped => OpsKind::Stopped,
             Self::Access { .. } => OpsKind::Access,
             Self::CallRefused { .. } => OpsKind::CallRefused,
+            Self::Outage { .. } => OpsKind::Outage,
         })
     }
 
@@ -160,6 +170,9 @@ impl Recorded for OpsFact {
             Self::CallRefused { caller, call, problem } => {
                 w.array(3).bytes(caller.as_bytes()).bytes(call.as_bytes()).bytes(problem.as_bytes());
             }
+            Self::Outage { from_millis, to_millis } => {
+                w.array(2).uint(*from_millis).uint(*to_millis);
+            }
         }
     }
 
@@ -167,7 +180,7 @@ impl Recorded for OpsFact {
         let Kind::Ops(ops) = kind else { return Err(FactError::OtherKind { found: kind }) };
         let len = match ops {
             OpsKind::KeyMade | OpsKind::KeyEnded | OpsKind::ClockLost | OpsKind::Access | OpsKind::CallRefused => 3,
-            OpsKind::KeyFirstUse | OpsKind::LeapSecond | OpsKind::OperatorAct | OpsKind::Started => 2,
+            OpsKind::KeyFirstUse | OpsKind::LeapSecond | OpsKind::OperatorAct | OpsKind::Started | OpsKind::Outage => 2,
             OpsKind::PolicyChanged | OpsKind::ClockSynchronised | OpsKind::ClockSuspect => 1,
             OpsKind::Stopped => 0,
         };
@@ -190,6 +203,7 @@ impl Recorded for OpsFact {
             OpsKind::CallRefused => {
                 Self::CallRefused { caller: Digest(r.fixed()?), call: Digest(r.fixed()?), problem: Digest(r.fixed()?) }
             }
+            OpsKind::Outage => Self::Outage { from_millis: r.uint()?, to_millis: r.uint()? },
         })
     }
 }
@@ -218,6 +232,7 @@ mod tests {
             OpsFact::Stopped,
             OpsFact::Access { from_millis: 1, reads: 2, root: digest },
             OpsFact::CallRefused { caller: digest, call: Digest([8; 32]), problem: Digest([9; 32]) },
+            OpsFact::Outage { from_millis: 1, to_millis: 2 },
         ];
         assert_eq!(all.len(), OpsKind::ALL.len());
         let envelope = Envelope {

@@ -93,6 +93,12 @@ impl Jws {
         &self.payload
     }
 
+    /// The signature: r ‖ s for ECDSA.
+    #[must_use]
+    pub fn signature(&self) -> &[u8] {
+        &self.signature
+    }
+
     /// How it says that it is signed.
     #[must_use]
     pub const fn algorithm(&self) -> Algorithm {
@@ -130,6 +136,14 @@ impl Jws {
     #[must_use]
     pub fn digest(&self) -> Digest {
         Digest::of(&self.bytes)
+    }
+
+    /// The digest of the other JWS that anyone can make of this one, (r, n − s) in the place of (r, s); `None` where the algorithm has
+    /// none.
+    #[must_use]
+    pub fn twin(&self) -> Option<Digest> {
+        let signature = self.algorithm.twin(&self.signature)?;
+        Some(Digest::of(&[self.signing_input(), b".", b64u::encode(&signature).as_bytes()].concat()))
     }
 }
 

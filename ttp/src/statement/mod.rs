@@ -24,6 +24,7 @@
 pub mod act;
 pub mod ceremony;
 pub mod contract;
+pub mod exchange;
 mod fault;
 mod jws;
 mod payload;
@@ -38,4 +39,4 @@ pub use fault::{Part, StatementFault};
 pub use jws::{Jws, STATEMENT_BYTES_MAX};
 pub use payload::{Body, Common, Statement, media_type};
 pub use unsigned::Unsigned;
-pub use value::{Millis, Origin, Salt, Shown, ShownDocument, ShownMode};
+pub use value::{Count, Millis, Origin, Salt, Shown, ShownDocument, ShownMode};

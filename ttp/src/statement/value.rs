@@ -52,6 +52,39 @@ impl TryFrom<u64> for Millis {
     }
 }
 
+/// How many, or which: below 2^53, as [`Millis`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u64", into = "u64")]
+pub struct Count(u64);
+
+impl Count {
+    /// `None` from 2^53 on.
+    #[must_use]
+    pub const fn new(count: u64) -> Option<Self> {
+        if count <= INTEGER_MAX { Some(Self(count)) } else { None }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u64 {
+        self.0
+    }
+}
+
+impl From<Count> for u64 {
+    fn from(count: Count) -> Self {
+        count.0
+    }
+}
+
+impl TryFrom<u64> for Count {
+    type Error = &'static str;
+
+    fn try_from(count: u64) -> Result<Self, &'static str> {
+        Self::new(count).ok_or("numbers are below 2^53")
+    }
+}
+
 /// The origin of a service, as its ledger's checkpoints begin: 1 to 255 characters, none of them a space or a control
 /// character, because it is shown to people.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]

@@ -1,0 +1,252 @@
+//! ASW-R: originator and responder.
+//!
+//! ```text
+//! originator                                              responder
+//! Offered ─ m2 good, in time ─ m3 ─▶ Opened               Answered ─ m3 good ─ m4 ─▶ Done(Standard)
+//!    │                                │  └ m4 good ─▶ Done(Standard)   │
+//!    └ overdue, or too late ─ a1 ─▶ Aborting   overdue ─ rq ─▶ Resolving      overdue ─ rq ─▶ Resolving
+//! ```
+//!
+//! Two rules that nothing here breaks: **after a1 never m3, after m3 never a1**. The responder has no abort: it simply does not answer.
+
+use super::Timing;
+use crate::statement::exchange::Outcome;
+
+/// How a run ended for one side.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum End {
+    /// A contract, by all four messages.
+    Standard,
+    /// A contract, by the arbiter's verdict.
+    Replacement,
+    /// None: it was taken back.
+    Aborted,
+    /// None: nobody asked in time.
+    Expired,
+}
+
+impl End {
+    /// Whether there is a contract.
+    #[must_use]
+    pub const fn is_contract(self) -> bool {
+        matches!(self, Self::Standard | Self::Replacement)
+    }
+}
+
+impl From<Outcome> for End {
+    fn from(outcome: Outcome) -> Self {
+        match outcome {
+            Outcome::Resolved => Self::Replacement,
+            Outcome::Aborted => Self::Aborted,
+            Outcome::Expired => Self::Expired,
+        }
+    }
+}
+
+/// What a side is told. Every statement was checked and is of its run.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Happened {
+    /// The other side's message for which this one waits came: m2 and then m4, or m3.
+    Message(Message),
+    /// It has waited long enough, or its user wants no more of it.
+    Overdue,
+    /// The arbiter's verdict, with the proof of its entry and the answer to this side's own request.
+    Verdict(Outcome),
+}
+
+/// The messages between the parties.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Message {
+    /// m2.
+    Answer,
+    /// m3, for the answer that was given.
+    Opening,
+    /// m4, for the answer that was taken.
+    Closing,
+}
+
+/// What is to be done, once the new state is on disk.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Act {
+    /// Send m1.
+    SendOffer,
+    /// Send m2.
+    SendAnswer,
+    /// Send m3.
+    SendOpening,
+    /// Send m4.
+    SendClosing,
+    /// Ask the arbiter to abort.
+    AskAbort,
+    /// Ask the arbiter to resolve.
+    AskResolve,
+}
+
+/// Where the originator stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Originator {
+    /// m1 was sent.
+    Offered,
+    /// m3 was sent.
+    Opened,
+    /// a1 was sent.
+    Aborting,
+    /// rq was sent.
+    Resolving,
+    /// The run is over.
+    Done(End),
+}
+
+/// Where the responder stands.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Responder {
+    /// m2 was sent.
+    Answered,
+    /// rq was sent.
+    Resolving,
+    /// The run is over.
+    Done(End),
+}
+
+impl Originator {
+    /// The next state, and what is to be done then.
+    #[must_use]
+    pub fn next(self, happened: Happened, now_ms: u64, timing: &Timing) -> (Self, Option<Act>) {
+        use Happened::{Message as Came, Overdue, Verdict};
+        match (self, happened) {
+            (Self::Offered, Came(Message::Answer)) if timing.may_open(now_ms) => (Self::Opened, Some(Act::SendOpening)),
+            // Too late to open: whoever is silent then would leave no time to ask.
+            (Self::Offered, Came(Message::Answer) | Overdue) => (Self::Aborting, Some(Act::AskAbort)),
+            (Self::Opened, Overdue) => (Self::Resolving, Some(Act::AskResolve)),
+            (Self::Opened | Self::Resolving, Came(Message::Closing)) => (Self::Done(End::Standard), None),
+            (Self::Offered | Self::Opened | Self::Aborting | Self::Resolving, Verdict(outcome)) => {
+                (Self::Done(outcome.into()), None)
+            }
+            // An answer after a1 gets no m3. What came before comes again.
+            (Self::Aborting | Self::Resolving, Overdue) => (self, self.again()),
+            (unchanged, _) => (unchanged, None),
+        }
+    }
+
+    /// What is to be done again after a crash, or where the answer was lost.
+    #[must_use]
+    pub const fn again(self) -> Option<Act> {
+        match self {
+            Self::Offered => Some(Act::SendOffer),
+            Self::Opened => Some(Act::SendOpening),
+            Self::Aborting => Some(Act::AskAbort),
+            Self::Resolving => Some(Act::AskResolve),
+            Self::Done(_) => None,
+        }
+    }
+}
+
+impl Responder {
+    /// The first state, for an offer whose run, and whose commitment, was never seen; `None` where it is too late to answer.
+    #[must_use]
+    pub fn begin(now_ms: u64, timing: &Timing) -> Option<(Self, Act)> {
+        timing.may_answer(now_ms).then_some((Self::Answered, Act::SendAnswer))
+    }
+
+    /// The next state, and what is to be done then.
+    #[must_use]
+    pub fn next(self, happened: Happened) -> (Self, Option<Act>) {
+        use Happened::{Message as Came, Overdue, Verdict};
+        match (self, happened) {
+            // Also where the verdict says otherwise: the originator has opened, so there is a contract, whatever it asked for besides.
+            (_, Came(Message::Opening)) => (Self::Done(End::Standard), Some(Act::SendClosing)),
+            (Self::Answered, Overdue) => (Self::Resolving, Some(Act::AskResolve)),
+            (Self::Resolving, Overdue) => (self, self.again()),
+            (Self::Answered | Self::Resolving, Verdict(outcome)) => (Self::Done(outcome.into()), None),
+            (unchanged, _) => (unchanged, None),
+        }
+    }
+
+    /// What is to be done again after a crash, or where the other side lost what it had.
+    #[must_use]
+    pub const fn again(self) -> Option<Act> {
+        match self {
+            Self::Answered => Some(Act::SendAnswer),
+            Self::Resolving => Some(Act::AskResolve),
+            Self::Done(End::Standard) => Some(Act::SendClosing),
+            Self::Done(_) => None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMING: Timing = Timing { t_exp: Some(1_000), delta_ms: 100, patience_ms: 50 };
+
+    const HAPPENED: [Happened; 7] = [
+        Happened::Message(Message::Answer),
+        Happened::Message(Message::Opening),
+        Happened::Message(Message::Closing),
+        Happened::Overdue,
+        Happened::Verdict(Outcome::Aborted),
+        Happened::Verdict(Outcome::Resolved),
+        Happened::Verdict(Outcome::Expired),
+    ];
+
+    /// Every state that can be reached, and the acts on the way.
+    fn walk<S: Copy + Ord>(
+        from: S,
+        next: impl Fn(S, Happened) -> (S, Option<Act>),
+    ) -> std::collections::BTreeSet<(S, std::collections::BTreeSet<Act>)> {
+        let mut seen = std::collections::BTreeSet::new();
+        let mut todo = vec![(from, std::collections::BTreeSet::new())];
+        while let Some((state, acts)) = todo.pop() {
+            if !seen.insert((state, acts.clone())) {
+                continue;
+            }
+            for happened in HAPPENED {
+                let (next, act) = next(state, happened);
+                let mut acts = acts.clone();
+                acts.extend(act);
+                todo.push((next, acts));
+            }
+        }
+        seen
+    }
+
+    #[test]
+    fn the_originator_never_both_opens_and_aborts() {
+        for now_ms in [0, 900, 901, 1_000, 2_000] {
+            let walked = walk(Originator::Offered, |state, happened| state.next(happened, now_ms, &TIMING));
+            assert!(walked.iter().all(|(_, acts)| !acts.contains(&Act::SendOpening) || !acts.contains(&Act::AskAbort)));
+            let opens = walked.iter().any(|(_, acts)| acts.contains(&Act::SendOpening));
+            assert_eq!(opens, now_ms <= 900, "{now_ms}");
+            let ends = walked.iter().filter_map(|(state, _)| match state {
+                Originator::Done(end) => Some(*end),
+                _ => None,
+            });
+            let ends: std::collections::BTreeSet<_> = ends.collect();
+            assert_eq!(ends.contains(&End::Standard), now_ms <= 900);
+            assert!(ends.contains(&End::Aborted) && ends.contains(&End::Replacement));
+        }
+    }
+
+    #[test]
+    fn the_responder_never_aborts_and_closes_whatever_was_opened() {
+        let walked = walk(Responder::Answered, Responder::next);
+        assert!(walked.iter().all(|(_, acts)| !acts.contains(&Act::AskAbort) && !acts.contains(&Act::SendOffer)));
+        for (state, _) in walked {
+            let opened = state.next(Happened::Message(Message::Opening));
+            assert_eq!(opened, (Responder::Done(End::Standard), Some(Act::SendClosing)), "{state:?}");
+        }
+        assert!(Responder::begin(800, &TIMING).is_some() && Responder::begin(801, &TIMING).is_none());
+    }
+
+    #[test]
+    fn nobody_waits_into_the_last_delta() {
+        assert_eq!(TIMING.waits_until(0), 50);
+        assert_eq!(TIMING.waits_until(880), 900);
+        assert_eq!(Timing { t_exp: None, ..TIMING }.waits_until(880), 930);
+        for state in [Originator::Offered, Originator::Opened, Originator::Aborting, Originator::Resolving] {
+            let (next, act) = state.next(Happened::Overdue, 0, &TIMING);
+            assert!(act.is_some() && next.again() == act, "{state:?}: silence always leads to asking");
+        }
+    }
+}

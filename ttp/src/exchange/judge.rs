@@ -1,0 +1,258 @@
+//! What the statements of a run prove, for whoever has them: a party, a court, a dispute (exchange-and-disputes §5, J1–J7).
+//!
+//! Nothing here depends on who shows a statement, nor on what the arbiter has in its store. A judge gives all that was filed, by either
+//! side, and gets one judgement; statements that prove nothing are named with the reason.
+//!
+//! - J1 A contract exists if its standard evidence {m1, m2, m3, m4} or a verdict RESOLVED verifies.
+//! - J2 **A contract beats ABORTED and EXPIRED**: these prove only that the arbiter will make no replacement.
+//! - J3 All valid evidence of one run is of one contract; its text is `terms`.
+//! - J4 m1, m2 or m3 alone prove that somebody wanted it, and bind nobody.
+//! - J5 RESOLVED and another outcome of one run: the contract stands, and the arbiter is liable.
+//! - J6 A contract's time is `decided_ms`, or for standard evidence not before m3's `iat` as its signer claims it.
+//! - J7 A verdict counts if the key that m1 names has signed it *and* an entry of its log has the run's tag; without the entry it is the
+//!   word of whoever had the key.
+
+use std::collections::BTreeSet;
+
+use crate::digest::Digest;
+use crate::statement::exchange::asw_r::{Abort, M2, M3, M4};
+use crate::statement::exchange::verdict::Verdict;
+use crate::statement::exchange::{Outcome, Protocol};
+use crate::statement::{Body, Jws, Statement};
+
+use super::asw_r::{Answered, Offered};
+use super::run::Keys;
+use super::{Broken, Demand};
+
+/// A verdict that was filed.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Filed {
+    /// As it was received.
+    pub jws: Jws,
+    /// Whether an inclusion proof of its entry, with the run's tag, was verified beside it.
+    pub is_logged: bool,
+}
+
+/// What was filed of one run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Evidence {
+    /// m1.
+    pub first: Jws,
+    /// Everything else that the parties signed.
+    pub statements: Vec<Jws>,
+    /// Verdicts of the arbiter.
+    pub verdicts: Vec<Filed>,
+}
+
+/// What it proves.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Judgement {
+    /// The run.
+    pub x: Digest,
+    /// The contract, if there is one, and what proves it.
+    pub contract: Option<Proven>,
+    /// What the arbiter has decided, by verdicts that count.
+    pub outcomes: BTreeSet<Outcome>,
+    /// Who has cheated, by its own signatures.
+    pub findings: BTreeSet<Finding>,
+    /// What was filed and counts for nothing, by its digest.
+    pub rejected: Vec<(Digest, Broken)>,
+}
+
+/// What proves a contract.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Proven {
+    /// All four messages.
+    pub standard: bool,
+    /// A verdict.
+    pub replacement: bool,
+    /// When it was concluded, as the arbiter says or, without a verdict, as the originator claimed in m3.
+    pub at_ms: u64,
+}
+
+/// Cheating that signatures alone show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Finding {
+    /// PC-1: the originator took the offer back and opened its commitment as well.
+    AbortedAndOpened,
+    /// PC-2: the responder gave one offer two answers.
+    AnsweredTwice,
+    /// J5, PoM-1: the arbiter decided twice.
+    DecidedTwice,
+    /// PoM-4: the arbiter's verdict does not follow from what it rests on.
+    AgainstTheRules,
+    /// PoM-5: the arbiter decided after the end of the run, or called it ended before.
+    OutOfTime,
+}
+
+/// Judges what was filed of a run.
+///
+/// # Errors
+/// The first statement itself counts for nothing: then there is no run.
+pub fn judge(evidence: &Evidence, keys: Keys<'_>) -> Result<Judgement, Broken> {
+    let offered = Offered::read(evidence.first.clone(), keys)?;
+    let mut judgement = Judgement {
+        x: offered.run.x,
+        contract: None,
+        outcomes: BTreeSet::new(),
+        findings: BTreeSet::new(),
+        rejected: Vec::new(),
+    };
+    let sorted = Sorted::of(&offered, &evidence.statements, keys, &mut judgement.rejected);
+    if sorted.aborted && !sorted.opened.is_empty() {
+        judgement.findings.insert(Finding::AbortedAndOpened);
+    }
+    let mut verdicts = Vec::new();
+    for filed in &evidence.verdicts {
+        match counted(&offered, filed, keys) {
+            Ok((verdict, rests)) => {
+                judgement.findings.extend((!rests).then_some(Finding::AgainstTheRules));
+                judgement.findings.extend((!is_in_time(&offered, &verdict)).then_some(Finding::OutOfTime));
+                judgement.outcomes.insert(verdict.outcome);
+                verdicts.push((filed.jws.x(), verdict));
+            }
+            Err(broken) => judgement.rejected.push((filed.jws.digest(), broken)),
+        }
+    }
+    // Two payloads of one run: the signature over one payload may differ, a decision not.
+    if verdicts.iter().map(|(payload, _)| payload).collect::<BTreeSet<_>>().len() > 1 {
+        judgement.findings.insert(Finding::DecidedTwice);
+    }
+    let mut commitments: BTreeSet<_> = sorted.answers.iter().map(|answered| answered.c_r).collect();
+    for (_, verdict) in &verdicts {
+        commitments.extend(answer_in(&offered, verdict, keys).map(|answered| answered.c_r));
+    }
+    if commitments.len() > 1 {
+        judgement.findings.insert(Finding::AnsweredTwice);
+    }
+    let standard = sorted.standard(&offered, keys);
+    let resolved = verdicts.iter().find(|(_, verdict)| verdict.outcome == Outcome::Resolved);
+    judgement.contract = match (standard, resolved) {
+        (None, None) => None,
+        (standard, resolved) => Some(Proven {
+            standard: standard.is_some(),
+            replacement: resolved.is_some(),
+            at_ms: resolved.map(|(_, verdict)| verdict.decided_ms.get()).or(standard).unwrap_or_default(),
+        }),
+    };
+    Ok(judgement)
+}
+
+/// The statements of the parties, by kind.
+struct Sorted<'e> {
+    answers: Vec<Answered>,
+    opened: Vec<(&'e Jws, Statement<M3>)>,
+    closed: Vec<&'e Jws>,
+    aborted: bool,
+}
+
+impl<'e> Sorted<'e> {
+    fn of(offered: &Offered, statements: &'e [Jws], keys: Keys<'_>, rejected: &mut Vec<(Digest, Broken)>) -> Self {
+        let mut sorted = Self { answers: Vec::new(), opened: Vec::new(), closed: Vec::new(), aborted: false };
+        // Answers first: what opens a commitment is held against them.
+        let (answers, others): (Vec<&Jws>, Vec<&Jws>) = statements.iter().partition(|jws| jws.tag() == M2::TAG);
+        for jws in answers {
+            match offered.answered(jws.clone(), keys) {
+                Ok(answered) => sorted.answers.push(answered),
+                Err(broken) => rejected.push((jws.digest(), broken)),
+            }
+        }
+        for jws in others {
+            if let Err(broken) = sorted.take(offered, jws, keys) {
+                rejected.push((jws.digest(), broken));
+            }
+        }
+        sorted
+    }
+
+    fn take(&mut self, offered: &Offered, jws: &'e Jws, keys: Keys<'_>) -> Result<(), Broken> {
+        if jws.tag() == Abort::TAG {
+            self.aborted |= matches!(offered.abort(jws.clone(), keys)?.demand, Demand::Abort);
+        } else if jws.tag() == M4::TAG {
+            self.of_some_answer(M4::TAG, |answered| offered.opened_by_r(answered, jws, keys))?;
+            self.closed.push(jws);
+        } else {
+            self.of_some_answer(M3::TAG, |answered| offered.opened_by_o(answered, jws, keys))?;
+            let statement = jws.payload_as().map_err(|fault| Broken::Statement { of: M3::TAG, fault })?;
+            self.opened.push((jws, statement));
+        }
+        Ok(())
+    }
+
+    /// Whether it fits one of the answers; without any it fits none.
+    fn of_some_answer(&self, of: &'static str, fits: impl Fn(&Answered) -> Result<(), Broken>) -> Result<(), Broken> {
+        let mut why = Broken::OtherCommitment { of };
+        for answered in &self.answers {
+            match fits(answered) {
+                Ok(()) => return Ok(()),
+                Err(broken) => why = broken,
+            }
+        }
+        Err(why)
+    }
+
+    /// When the originator claims to have opened, if one answer has both openings.
+    fn standard(&self, offered: &Offered, keys: Keys<'_>) -> Option<u64> {
+        let complete = self.answers.iter().filter_map(|answered| {
+            let opened = self.opened.iter().find(|(jws, _)| offered.opened_by_o(answered, jws, keys).is_ok());
+            let closed = self.closed.iter().any(|jws| offered.opened_by_r(answered, jws, keys).is_ok());
+            opened.filter(|_| closed).map(|(_, m3)| m3.common.iat.get())
+        });
+        complete.min()
+    }
+}
+
+/// Reads a verdict that the arbiter of this run has signed and logged, and says whether it rests on what its outcome needs.
+fn counted(offered: &Offered, filed: &Filed, keys: Keys<'_>) -> Result<(Verdict, bool), Broken> {
+    let jws = &filed.jws;
+    let of = Verdict::TAG;
+    let Statement { common, body } = jws.payload_as::<Verdict>().map_err(|fault| Broken::Statement { of, fault })?;
+    if common.x.map(|x| Digest(x.0)) != Some(offered.run.x) || body.proto != Protocol::AswR {
+        return Err(Broken::OtherRun { of });
+    }
+    let named = offered.run.ttp.key;
+    if jws.key_id() != named {
+        return Err(Broken::OtherArbiter { key: jws.key_id().to_string() });
+    }
+    let key = keys(&named).ok_or(Broken::UnknownKey { side: "arbiter", key: named.to_string() })?;
+    jws.verify(&key).map_err(|fault| Broken::Statement { of, fault })?;
+    if !filed.is_logged {
+        return Err(Broken::NotLogged);
+    }
+    let rests = rests_on_its_basis(offered, &body, keys);
+    Ok((body, rests))
+}
+
+/// The rules that the arbiter keeps, on the statements that the verdict embeds (PoM-4).
+fn rests_on_its_basis(offered: &Offered, verdict: &Verdict, keys: Keys<'_>) -> bool {
+    let Ok(basis) = verdict.basis.iter().map(|text| Jws::parse(text.as_bytes())).collect::<Result<Vec<_>, _>>() else {
+        return false;
+    };
+    // The first statement may come in the other signature over one payload.
+    let is_first = |jws: &Jws| Offered::read(jws.clone(), keys).is_ok_and(|embedded| embedded.run.x == offered.run.x);
+    let keeps = match (verdict.outcome, basis.as_slice()) {
+        (Outcome::Resolved, [m1, m2]) => is_first(m1) && offered.answered(m2.clone(), keys).is_ok(),
+        (Outcome::Aborted, [m1, abort]) => is_first(m1) && offered.abort(abort.clone(), keys).is_ok(),
+        (Outcome::Expired, [m1]) => is_first(m1),
+        _ => false,
+    };
+    keeps && verdict.policy.0 == offered.run.policy.0
+}
+
+/// EXPIRED only after the end, anything else only before it. An outage that the verdict names may have moved the end, by how much its
+/// entry tells, which is not looked at here.
+fn is_in_time(offered: &Offered, verdict: &Verdict) -> bool {
+    let Some(t_exp) = offered.run.t_exp else { return verdict.outcome != Outcome::Expired };
+    let is_after = verdict.decided_ms.get() > t_exp;
+    match verdict.outcome {
+        Outcome::Expired => is_after,
+        Outcome::Aborted | Outcome::Resolved => !is_after || !verdict.outages.is_empty(),
+    }
+}
+
+/// The answer that a verdict RESOLVED embeds.
+fn answer_in(offered: &Offered, verdict: &Verdict, keys: Keys<'_>) -> Option<Answered> {
+    let [_, m2] = verdict.basis.as_slice() else { return None };
+    let m2 = Jws::parse(m2.as_bytes()).ok()?;
+    offered.answered(m2, keys).ok()
+}

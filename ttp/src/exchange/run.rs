@@ -1,0 +1,105 @@
+//! What the first statement of a run fixes, and the rule by which every later one is of that run.
+
+use std::sync::Arc;
+
+use crate::crypto::jose::{Key, Thumbprint};
+use crate::digest::Digest;
+use crate::statement::exchange::{Arbiter, Participant, Protocol, Side};
+use crate::statement::{Body, Jws, Statement};
+
+use super::Broken;
+
+/// Finds a key by its name: in the register of parties, in certificates at hand. What a key is worth is not asked here.
+pub type Keys<'a> = &'a dyn Fn(&Thumbprint) -> Option<Arc<Key>>;
+
+/// A run, as both sides have it from its first statement.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Run {
+    /// Hash of the first statement's payload.
+    pub x: Digest,
+    /// The rules that it follows.
+    pub protocol: Protocol,
+    /// Who began it.
+    pub o: Participant,
+    /// Whom it is with.
+    pub r: Participant,
+    /// Who decides.
+    pub ttp: Arbiter,
+    /// The policy that both have agreed on, by its SHA-256.
+    pub policy: Digest,
+    /// Its end, milliseconds since 1970; `None` for never.
+    pub t_exp: Option<u64>,
+}
+
+impl Run {
+    /// The participant on a side.
+    #[must_use]
+    pub const fn participant(&self, side: Side) -> &Participant {
+        match side {
+            Side::Originator => &self.o,
+            Side::Responder => &self.r,
+        }
+    }
+
+    /// The side whose key this is.
+    #[must_use]
+    pub fn side_of(&self, key: &Thumbprint) -> Option<Side> {
+        [Side::Originator, Side::Responder].into_iter().find(|side| self.participant(*side).key == *key)
+    }
+
+    /// Whether the run is one for an arbiter with these keys: its own, and those whose successor it signs with.
+    ///
+    /// # Errors
+    /// [`Broken::OtherArbiter`].
+    pub fn require_arbiter(&self, own: &[Thumbprint]) -> Result<(), Broken> {
+        match own.contains(&self.ttp.key) {
+            true => Ok(()),
+            false => Err(Broken::OtherArbiter { key: self.ttp.key.to_string() }),
+        }
+    }
+
+    /// Reads the first statement of a run: one that the key which it names for the originator has signed.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub(super) fn first<B: Body>(jws: &Jws, keys: Keys<'_>, of: impl Fn(&B) -> Self) -> Result<(Self, B), Broken> {
+        let tag = B::TAG;
+        let Statement { body, .. } = jws.payload_as::<B>().map_err(|fault| Broken::Statement { of: tag, fault })?;
+        let run = of(&body);
+        // A party with itself, or one key on both sides, whose signature could be turned around.
+        if run.o.key == run.r.key || run.o.id == run.r.id || run.ttp.key == run.o.key || run.ttp.key == run.r.key {
+            return Err(Broken::OneParty);
+        }
+        verify(jws, &run, Side::Originator, tag, keys)?;
+        Ok((run, body))
+    }
+
+    /// Reads a later statement of this run that one side must have signed.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub(super) fn follows<B: Body>(&self, jws: &Jws, side: Side, keys: Keys<'_>) -> Result<B, Broken> {
+        let tag = B::TAG;
+        let Statement { common, body } = jws.payload_as::<B>().map_err(|fault| Broken::Statement { of: tag, fault })?;
+        if common.x.map(|x| Digest(x.0)) != Some(self.x) {
+            return Err(Broken::OtherRun { of: tag });
+        }
+        if self.participant(side).key != jws.key_id() {
+            return Err(Broken::NotAllowed { of: tag, key: jws.key_id().to_string() });
+        }
+        verify(jws, self, side, tag, keys)?;
+        Ok(body)
+    }
+}
+
+fn verify(jws: &Jws, run: &Run, side: Side, of: &'static str, keys: Keys<'_>) -> Result<(), Broken> {
+    let name = run.participant(side).key;
+    let key = keys(&name).ok_or_else(|| Broken::UnknownKey { side: side.name(), key: name.to_string() })?;
+    jws.verify(&key).map_err(|fault| Broken::Statement { of, fault })
+}
+
+/// Whether a hash names this very statement or the one other signature over its payload that anybody can make of it: (r, s) and
+/// (r, n − s) both verify, so a statement may reach its reader in another form than it left its signer, by a hand on the wire.
+pub(super) fn names(digest: &Digest, jws: &Jws) -> bool {
+    jws.digest() == *digest || jws.twin().is_some_and(|twin| twin == *digest)
+}

@@ -1,0 +1,179 @@
+//! Each kind as its schema and its vector have it.
+
+use serde_json::{Value, json};
+
+use super::super::{Body, Common, Count, Jws, Millis, Salt, Statement};
+use super::asw_r::{Abort, M1, M2, M3, M4, Resolve};
+use super::verdict::{Answer, Receipt, Status, Verdict};
+use super::*;
+use crate::b64u::{B64u, B64u32};
+use crate::digest::Digest;
+
+const fn octets(octet: u8) -> B64u32 {
+    B64u([octet; 32])
+}
+
+fn participant(id: u8, key: u8) -> Participant {
+    Participant { id: [id; 16].into(), scheme: Scheme::Semper, key: Thumbprint(octets(key)) }
+}
+
+fn millis(millis: u64) -> Millis {
+    Millis::new(millis).unwrap()
+}
+
+/// A statement of some kind, erased: its tag, its schema, its payload.
+struct Sample {
+    tag: &'static str,
+    schema: &'static str,
+    /// With every member that it may have, and with none of those that it need not have.
+    payloads: [String; 2],
+}
+
+fn payload<B: Body>(body: B) -> Vec<u8> {
+    let x = B::FOLLOWS.then_some(octets(7));
+    let common = Common { salt: Salt(B64u([5; 16])), iat: millis(1_772_366_400_250), x, shown: None };
+    Statement { common, body }.write().unwrap()
+}
+
+fn sample<B: Body + Clone + PartialEq + std::fmt::Debug>(schema: &'static str, full: B, least: B) -> Sample {
+    let payloads = [full, least].map(|body| {
+        let written = payload(body.clone());
+        let value: Value = serde_json::from_slice(&written).unwrap();
+        let mut members = value.as_object().unwrap().clone();
+        for common in ["t", "v", "salt", "iat", "x"] {
+            members.remove(common);
+        }
+        assert_eq!(serde_json::from_value::<B>(Value::Object(members)).unwrap(), body);
+        String::from_utf8(written).unwrap()
+    });
+    Sample { tag: B::TAG, schema, payloads }
+}
+
+fn same<B: Body + Clone + PartialEq + std::fmt::Debug>(schema: &'static str, body: B) -> Sample {
+    sample(schema, body.clone(), body)
+}
+
+macro_rules! schema {
+    ($name:literal) => {
+        include_str!(concat!("../../../../schemas/statements/", $name, ".json"))
+    };
+}
+
+fn offer() -> M1 {
+    M1 {
+        deal: Some(octets(1)),
+        policy: octets(2),
+        o: participant(1, 0x11),
+        r: participant(2, 0x12),
+        ttp: Arbiter {
+            id: Origin::new("vectors.semper.example/log").unwrap(),
+            key: Thumbprint(octets(0x13)),
+            url: Line::new("https://vectors.semper.example").unwrap(),
+            log: Line::new("vectors.semper.example/log+00000000+AA").unwrap(),
+        },
+        terms: octets(3),
+        terms_media: Line::new("application/pdf").unwrap(),
+        t_exp: Some(millis(1_772_452_800_000)),
+        c_o: octets(4),
+        assurance: Assurance::NonQualified,
+    }
+}
+
+fn samples() -> Vec<Sample> {
+    let verdict = Verdict {
+        proto: Protocol::AswR,
+        outcome: Outcome::Resolved,
+        basis: vec!["a.b.c".to_owned(), "d.e.f".to_owned()],
+        decided_ms: millis(1_772_366_400_260),
+        policy: octets(2),
+        outages: vec![Count::new(12).unwrap()],
+        assurance: Assurance::Advanced,
+    };
+    let answer = Answer { to: Thumbprint(octets(0x12)), req: octets(8), c_r: Some(octets(6)), verdict: octets(9) };
+    let at_ms = millis(1_772_366_400_261);
+    let size = Count::new(857).unwrap();
+    let status = Status { at_ms, size, outcome: Some(Outcome::Aborted), verdict: Some(octets(9)) };
+    let receipt = Receipt { req: octets(8), received_ms: at_ms, answer_by_ms: millis(1_772_366_460_261) };
+    vec![
+        sample(schema!("asw-r.m1"), offer(), M1 { deal: None, t_exp: None, ..offer() }),
+        same(schema!("asw-r.m2"), M2 { m1: octets(5), c_r: octets(6) }),
+        same(schema!("asw-r.m3"), M3 { n_o: octets(7), c_r: octets(6) }),
+        same(schema!("asw-r.m4"), M4 { n_r: octets(8), c_o: octets(4) }),
+        same(schema!("asw-r.abort"), Abort {}),
+        same(schema!("asw-r.resolve"), Resolve { side: Side::Responder, m2: octets(9) }),
+        sample(schema!("verdict"), verdict.clone(), Verdict { outages: vec![], ..verdict }),
+        sample(schema!("answer"), answer, Answer { c_r: None, ..answer }),
+        sample(schema!("exchange.status"), status, Status { outcome: None, verdict: None, ..status }),
+        same(schema!("receipt"), receipt),
+    ]
+}
+
+#[test]
+fn the_schemas_have_the_members_and_words_of_the_code() {
+    let names = |value: &Value| value.as_object().unwrap().keys().cloned().collect::<Vec<_>>();
+    for Sample { tag, schema, payloads } in samples() {
+        let read = |text: &str| -> Value { serde_json::from_str(text).unwrap() };
+        let (schema, [full, least]) = (read(schema), payloads.each_ref().map(|payload| read(payload)));
+        assert_eq!(schema["properties"]["t"]["const"], tag);
+        let mut properties = names(&schema["properties"]);
+        // Of what a person may have seen who signed nothing is written here.
+        properties.retain(|name| name != "shown");
+        assert_eq!(names(&full), properties, "{tag}");
+        let mut required: Vec<_> = schema["required"].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
+        required.sort_unstable();
+        assert_eq!(names(&least), required, "{tag}");
+        let nested = [("o", "participant"), ("ttp", "arbiter")];
+        for (member, definition) in nested.into_iter().filter(|(member, _)| full[member].is_object()) {
+            assert_eq!(names(&full[member]), names(&schema["$defs"][definition]["properties"]), "{tag}");
+        }
+        let words = |name: &str, words: Vec<&str>| {
+            let defined = &schema["$defs"][name]["enum"];
+            assert!(defined.is_null() || *defined == json!(words), "{tag}: {name}");
+        };
+        words("protocol", Protocol::ALL.iter().map(|protocol| protocol.name()).collect());
+        words("outcome", Outcome::ALL.iter().map(|outcome| outcome.name()).collect());
+        words("assurance", Assurance::ALL.iter().map(|assurance| assurance.name()).collect());
+    }
+    // The words of statements are those of facts and of people.
+    let written = |value: Value| value.as_str().unwrap().to_owned();
+    assert!(Protocol::ALL.iter().all(|known| written(json!(known)) == known.name()));
+    assert!(Outcome::ALL.iter().all(|known| written(json!(known)) == known.name()));
+    assert!(Assurance::ALL.iter().all(|known| written(json!(known)) == known.name()));
+}
+
+#[test]
+fn the_vectors_are_what_is_written_and_read() {
+    let vectors: Value = serde_json::from_str(include_str!("../../../../schemas/vectors/statements.json")).unwrap();
+    let mut made: Vec<_> = samples()
+        .iter()
+        .flat_map(|Sample { tag, payloads, .. }| payloads.iter().map(move |payload| (*tag, payload)))
+        .map(|(kind, payload)| json!({"kind": kind, "payload": payload, "x": Digest::of(payload.as_bytes()).to_string()}))
+        .collect();
+    // Most have one form.
+    made.dedup();
+    assert_eq!(vectors["exchange"], json!(made), "{}", json!(made));
+}
+
+/// What a reader refuses that a schema cannot say.
+#[test]
+fn members_have_one_spelling() {
+    let refused = |change: &dyn Fn(&mut Value)| {
+        let mut value: Value = serde_json::from_slice(&payload(offer())).unwrap();
+        change(&mut value);
+        let header = format!(
+            r#"{{"alg":"EdDSA","kid":"{}","typ":"semper.asw-r.m1+jws"}}"#,
+            value["o"]["key"].as_str().unwrap_or_default()
+        );
+        let parts = [header.as_bytes(), value.to_string().as_bytes(), &[1; 64]].map(crate::b64u::encode);
+        Jws::parse(parts.join(".").as_bytes()).and_then(|jws| jws.payload_as::<M1>().map(drop)).is_err()
+    };
+    assert!(!refused(&|_| ()));
+    assert!(refused(&|m1| m1["o"]["scheme"] = json!("x509")));
+    assert!(refused(&|m1| m1["o"]["mandate"] = Value::Null), "an unknown member of a member");
+    assert!(refused(&|m1| m1["terms_media"] = json!("")));
+    assert!(refused(&|m1| m1["terms_media"] = json!("a\u{7f}")));
+    assert!(refused(&|m1| m1["ttp"]["url"] = json!("a".repeat(513))));
+    assert!(refused(&|m1| m1["assurance"] = json!("qualified")));
+    assert!(refused(&|m1| m1["t_exp"] = json!(1.5)));
+    assert!(refused(&|m1| drop(m1.as_object_mut().unwrap().remove("deal"))), "null is written");
+}
