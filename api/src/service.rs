@@ -14,7 +14,9 @@ mod ceremony;
 mod compromised;
 mod credential;
 mod crl;
+mod desk;
 mod dual_control;
+mod first_use;
 mod keys;
 mod known;
 mod lost;
@@ -76,6 +78,7 @@ pub use self::{
 use self::{
     act::{Turns, folded},
     compromised::CompromisedKeys,
+    desk::Desks,
     keys::Keyring,
     lost::LostRevocations,
     notary::Notary,
@@ -254,6 +257,8 @@ pub struct Service {
     policies: Policies,
     pub(crate) statements: Statements,
     pub(crate) notices: Option<NoticeKey>,
+    /// Of notary and arbiter.
+    desks: Desks,
     pub(crate) notary: Option<Notary>,
     vault: Option<Vault>,
     /// True once the ledger says so of all of them.
@@ -332,6 +337,8 @@ impl Service {
             key_wrap,
             ..
         } = parts;
+        let (notary_keys, notary) = notary.map(|NotaryParts { act, dvcs, settings }| ([act, dvcs], settings)).unzip();
+        let role_keys = notary_keys.into_iter().flatten();
         let responders = Responders::new(&authorities, responders, subject);
         let test_policy = TEST_POLICY.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn()).filter(|_| test);
         let serial = AtomicU64::new(ledger.reader().counter(SERIAL_COUNTER)?);
@@ -379,6 +386,7 @@ impl Service {
             policies,
             statements,
             notices: notices.map(NoticeKey::from),
+            desks: Desks::new(role_keys),
             notary: notary.map(Notary::from),
             vault: key_wrap.map(Vault::from),
             policies_in_force: AtomicBool::new(false),

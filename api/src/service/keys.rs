@@ -289,8 +289,8 @@ impl Service {
     }
 
     fn settle(&self, keyring: &Keyring, purpose: KeyPurpose, kind: Kind) -> Result<(), RotationFault> {
-        // The newest key of a responder, of notices or of the notary is in use from the next start on, and recorded then.
-        if matches!(kind, Kind::Responder(_) | Kind::Notices | Kind::Notary) {
+        // The newest key of a responder, of notices, notary or arbiter is in use from the next start on, and recorded then.
+        if matches!(kind, Kind::Responder(_) | Kind::Notices | Kind::Role) {
             return Ok(());
         }
         for key in keyring.store.unfinished(purpose)? {
@@ -332,7 +332,7 @@ impl Service {
                 return Ok((key, keyring.store.open(key)?));
             }
             Kind::Notices => self.notices.as_ref().map(NoticeKey::current),
-            Kind::Notary => self.notary.as_ref().and_then(|notary| notary.desks.current(purpose)),
+            Kind::Role => self.desks.current(purpose),
         }
         .ok_or_else(missing)
     }
@@ -391,7 +391,7 @@ impl Service {
     ) -> Result<Option<ToIssue>, RotationFault> {
         let (by, profile, alternative_names) = match kind {
             Kind::Responder(_) | Kind::Notices => return Ok(None),
-            Kind::Notary => return self.wanted_of_notary(key, signer).map(Some),
+            Kind::Role => return self.wanted_of_role(key, signer).map(Some),
             Kind::Unit => (Authority::Tsu, "tsu", AlternativeNames::default()),
             Kind::Authority(_) => (Authority::Root, "issuing-ca", AlternativeNames::default()),
             Kind::Listener => {
@@ -418,8 +418,8 @@ impl Service {
         }))
     }
 
-    /// The certificate of a key of the notary: its profile is called as its purpose is.
-    pub(super) fn wanted_of_notary(&self, key: KeyId, signer: &dyn Signer) -> Result<ToIssue, RotationFault> {
+    /// The certificate of a key of the notary or the arbiter: its profile is called as its purpose is.
+    pub(super) fn wanted_of_role(&self, key: KeyId, signer: &dyn Signer) -> Result<ToIssue, RotationFault> {
         let profile = key.purpose.name();
         let issuer = self.authorities.newest(Authority::Party);
         let issuer = issuer.ok_or(RotationFault::NotInUse(KeyPurpose::CaParty))?;
@@ -451,7 +451,7 @@ impl Service {
                 self.replace_responder_key(authority, key, &signer)?;
             }
             (Kind::Notices, _) => self.replace_notice_key(key, signer),
-            (Kind::Notary, Some(certificate)) => self.open_notary_key(key, signer, certificate)?,
+            (Kind::Role, Some(certificate)) => self.open_role_key(key, signer, certificate)?,
             (Kind::Unit, Some(certificate)) => {
                 keep(certificate)?;
                 self.replace_unit(key, signer, certificate)?;
@@ -466,7 +466,7 @@ impl Service {
                 keep(certificate)?;
                 self.replace_listener(keyring, key, certificate)?;
             }
-            (Kind::Unit | Kind::Authority(_) | Kind::Listener | Kind::Notary, None) => {
+            (Kind::Unit | Kind::Authority(_) | Kind::Listener | Kind::Role, None) => {
                 unreachable!("these have a certificate")
             }
         }
@@ -611,8 +611,8 @@ pub(super) enum Kind {
     Listener,
     /// The one that signs notices to holders.
     Notices,
-    /// One of the notary's two.
-    Notary,
+    /// One of the notary's two, or the arbiter's.
+    Role,
 }
 
 impl Kind {
@@ -623,7 +623,7 @@ impl Kind {
             KeyPurpose::TsuEc | KeyPurpose::TsuRsa => Some(Self::Unit),
             KeyPurpose::Tls => Some(Self::Listener),
             KeyPurpose::Webhook => Some(Self::Notices),
-            KeyPurpose::NotaryAct | KeyPurpose::NotaryDvcs => Some(Self::Notary),
+            KeyPurpose::NotaryAct | KeyPurpose::NotaryDvcs | KeyPurpose::ArbiterVerdict => Some(Self::Role),
             _ => issuing.clone().find(|authority| authority.key_purpose() == purpose).map(Self::Authority).or_else(
                 || {
                     issuing
@@ -641,7 +641,7 @@ impl Kind {
             Self::Unit => Some(ProfileCode::Tsu),
             Self::Authority(_) => Some(ProfileCode::IssuingCa),
             Self::Listener => Some(ProfileCode::Server),
-            Self::Notary => Some(ProfileCode::Role),
+            Self::Role => Some(ProfileCode::Role),
             Self::Responder(_) | Self::Notices => None,
         }
     }

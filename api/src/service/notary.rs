@@ -7,12 +7,10 @@
 //! The journal is one history, so its numbers follow each other; that it takes thousands of acts a second is the turns' doing.
 
 mod act;
-mod desk;
 mod dvcs;
 mod evidence;
 mod extract;
 mod find;
-mod first_use;
 mod gauges;
 mod journal;
 mod judging;
@@ -35,7 +33,7 @@ use semper_ttp::{
 };
 use tokio::sync::Semaphore;
 
-pub(super) use self::desk::NotaryKey;
+use self::journal::Waiting;
 pub(crate) use self::{
     act::Came,
     journal::{DvcParts, Job, Making, SealedDocument},
@@ -43,7 +41,6 @@ pub(crate) use self::{
     record::{OfficersWord, RecordParts},
     search::JournalQuery,
 };
-use self::{desk::Desks, journal::Waiting};
 pub use self::{dvcs::DvcsSettings, find::KnownAct};
 use super::{SealFault, Service, ServiceFault, act::Repetition};
 use crate::body::Room;
@@ -87,7 +84,6 @@ impl NotarySettings {
 
 /// The same within the service.
 pub(crate) struct Notary {
-    pub(super) desks: Desks,
     pub(crate) settings: NotarySettings,
     waiting: Waiting,
     /// One permit for each core: judging computes.
@@ -104,8 +100,8 @@ pub(crate) struct Rooms {
     pub(crate) json: Room,
 }
 
-impl From<NotaryParts> for Notary {
-    fn from(NotaryParts { act, dvcs, settings }: NotaryParts) -> Self {
+impl From<NotarySettings> for Notary {
+    fn from(settings: NotarySettings) -> Self {
         let waiting = Waiting::new(settings.queue_max);
         let cores = std::thread::available_parallelism().map_or(1, usize::from);
         let in_base64 = |bytes: usize| bytes.div_ceil(3) * 4;
@@ -114,7 +110,7 @@ impl From<NotaryParts> for Notary {
             plain: Room::new(one + AROUND_BYTES, all),
             json: Room::new(in_base64(one) + AROUND_BYTES, in_base64(all)),
         };
-        Self { desks: Desks::new(act, dvcs), settings, waiting, judging: Arc::new(Semaphore::new(cores)), rooms }
+        Self { settings, waiting, judging: Arc::new(Semaphore::new(cores)), rooms }
     }
 }
 

@@ -49,7 +49,11 @@ impl Service {
         }
         done &= told(self.record_notice_key(), ServiceFault::is_of_time, "the making of a key got no ledger entry");
         done &= told(self.record_wrapping_key(), ServiceFault::is_of_time, "the making of a key got no ledger entry");
-        done &= told(self.certify_notary(), RotationFault::is_of_time, "a key of the notary has no certificate yet");
+        done &= told(
+            self.certify_role_keys(),
+            RotationFault::is_of_time,
+            "a key of notary or arbiter has no certificate yet",
+        );
         done &= told(self.settle_keys(), RotationFault::is_of_time, "a rotation that did not end is not settled");
         if !by_hand {
             self.rotate_due();

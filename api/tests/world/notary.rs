@@ -72,7 +72,7 @@ pub(crate) fn open(world: World) -> World {
 /// With its keys; whatever is asked of the journal waits.
 pub(crate) fn ready(world: World) -> World {
     world.service.record_wrapping_key().unwrap();
-    world.service.certify_notary().unwrap();
+    world.service.certify_role_keys().unwrap();
     world
 }
 

@@ -10,7 +10,7 @@ use semper_ttp::{
 };
 
 use super::{
-    super::{Service, ServiceFault, draft},
+    super::{Service, ServiceFault, desk::keeps_old, draft},
     Keyring, Kind, RotationCause, RotationFault,
 };
 
@@ -174,8 +174,8 @@ impl Service {
             }
             Kind::Responder(_) => Some(Period { not_before: made, not_after: made.plus_secs(RESPONDER_KEY_LIFE_SECS) }),
             Kind::Notices => None,
-            Kind::Notary => {
-                let desk = self.notary.as_ref()?.desks.certified(key.purpose)?;
+            Kind::Role => {
+                let desk = self.desks.certified(key.purpose)?;
                 (desk.key == key).then(|| desk.certificate.validity())
             }
         }
@@ -192,7 +192,7 @@ impl Service {
     }
 
     /// Gives the end of each key its entry (EN 319 421 OVR-7.12), once: of a unit's that is past its period, and of each that has a
-    /// follower, but for those of CAs. Blocks on the disk.
+    /// follower, but for those of CAs and for the arbiter's, which go on. Blocks on the disk.
     ///
     /// # Errors
     /// The ledger takes nothing, or the clock is in doubt.
@@ -206,7 +206,8 @@ impl Service {
             }
         }
         for purpose in KeyPurpose::ALL {
-            let Some(kind) = Kind::of(*purpose).filter(|kind| !matches!(kind, Kind::Authority(_))) else { continue };
+            let follows = |kind: &Kind| !matches!(kind, Kind::Authority(_)) && !keeps_old(*purpose);
+            let Some(kind) = Kind::of(*purpose).filter(follows) else { continue };
             let Some(current) = self.generation_in_use(*purpose, kind) else { continue };
             for generation in 1..current {
                 self.record_end(KeyId::new(*purpose, generation), "another has followed it")?;
@@ -226,7 +227,7 @@ impl Service {
             Kind::Listener => self.keys.as_ref().and_then(|keyring| Some(keyring.listener().as_ref()?.key)),
             Kind::Authority(authority) => self.authorities.newest(authority).map(|held| held.key.ca.key()),
             Kind::Notices => self.notices.as_ref().map(|key| key.current().0),
-            Kind::Notary => self.notary.as_ref().and_then(|notary| notary.desks.current(purpose)).map(|(key, _)| key),
+            Kind::Role => self.desks.current(purpose).map(|(key, _)| key),
         };
         key.map(|key| key.generation)
     }
@@ -289,7 +290,7 @@ impl Service {
             Kind::Listener if keyring.listener().is_some() => self.newest_end(Authority::Server),
             Kind::Authority(_) if !self.root_is_here() => return Ok(false),
             Kind::Authority(_) => self.newest_end(Authority::Root),
-            Kind::Notary => self.newest_end(Authority::Party),
+            Kind::Role => self.newest_end(Authority::Party),
             Kind::Listener | Kind::Responder(_) | Kind::Notices => None,
         };
         Ok(issuer_end.is_none_or(|end| end > period.not_after))

@@ -11,6 +11,7 @@ use semper_ttp::{
         ocsp::{HashAlgorithm, IssuerHashes, OcspRequest},
     },
     digest::Digest,
+    evidence::KeyPurpose,
     notary::Reason,
     path::{Anchor, Certificate, Crl, Material},
     statement::{Jws, Salt},
@@ -170,11 +171,9 @@ impl Service {
         let bound = of_party.and_then(|party| Some(party.state.party()?.keys.get(&key)?.certificate));
         let der = match bound {
             Some(digest) => self.logged_certificate(&digest)?.map(|certificate| certificate.der().to_vec()),
-            None => self
-                .notary
-                .as_ref()
-                .and_then(|notary| notary.desks.act())
-                .filter(|own| own.thumbprint == key)
+            None => [KeyPurpose::NotaryAct, KeyPurpose::ArbiterVerdict]
+                .into_iter()
+                .find_map(|purpose| self.desks.named(purpose, &key))
                 .map(|own| own.certificate.der().to_vec()),
         };
         if let Some(certificate) = der.and_then(|der| Certificate::from_der(&der).ok()) {

@@ -17,8 +17,8 @@ use semper_ttp::{
 };
 
 use super::{
-    super::{Service, ServiceFault, act::read_fact},
-    Making, NotaryFault, NotaryKey,
+    super::{Service, ServiceFault, act::read_fact, desk::RoleKey},
+    Making, NotaryFault,
 };
 
 /// What a record has besides its fact.
@@ -43,7 +43,7 @@ impl Service {
     /// Signs the record of an act that ended; what became of it before is read from the ledger, and from the facts of this very event.
     pub(super) fn sign_record(
         &self,
-        key: &NotaryKey,
+        key: &RoleKey,
         fact: &JournalFact,
         making: &Making,
         facts: &[JournalFact],
@@ -92,7 +92,7 @@ impl Service {
 
     fn act_record(
         &self,
-        key: &NotaryKey,
+        key: &RoleKey,
         recorded: &RecordedAct,
         parts: &RecordParts,
         OfficersWord { fee, recording }: OfficersWord,

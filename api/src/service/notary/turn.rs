@@ -3,7 +3,9 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    mem, thread,
+    mem,
+    sync::Arc,
+    thread,
 };
 
 use semper_ledger::{
@@ -12,7 +14,7 @@ use semper_ledger::{
 };
 use semper_ttp::{
     digest::{Digest, ImprintAlgorithm},
-    evidence::{Recorded, names},
+    evidence::{KeyPurpose, Recorded, names},
     id::ActId,
     notary::{
         Clocked, Journal, JournalEffect, JournalEvent, JournalFact, JournalState, KeepPersonal, NotaryRefusal,
@@ -27,15 +29,31 @@ use semper_ttp::{
 };
 
 use super::{
-    super::{Sealed, Service, ServiceFault, act::ATTEMPTS_MAX, draft, load},
-    NotaryFault, NotaryKey,
-    first_use::TurnKeys,
+    super::{Sealed, Service, ServiceFault, act::ATTEMPTS_MAX, desk::RoleKey, draft, load},
+    NotaryFault,
     journal::{Asked, DvcParts, Entered, Job, Making, Outcome},
     keep::personal_object,
 };
 
 /// From how many artefacts on a turn signs on more than one thread: starting one costs half a signature.
 const PARALLEL_MIN: usize = 8;
+
+/// The keys that sign in one turn, whatever follows them meanwhile.
+struct TurnKeys {
+    act: Option<Arc<RoleKey>>,
+    dvcs: Option<Arc<RoleKey>>,
+}
+
+impl TurnKeys {
+    /// By which of them the artefact that an effect asks for is signed.
+    fn signer_of(&self, effect: JournalEffect) -> Option<&Arc<RoleKey>> {
+        match effect {
+            JournalEffect::SignRecord => self.act.as_ref(),
+            JournalEffect::SignDvc => self.dvcs.as_ref(),
+            JournalEffect::Keep | JournalEffect::KeepReport | JournalEffect::Seal => None,
+        }
+    }
+}
 
 /// A job that was decided, with its drafts to come.
 struct Decided {
@@ -106,7 +124,8 @@ impl Service {
                 Err(fault) => drop(asked.answer.send(Err(fault))), // the client may be gone
             }
         }
-        let keys = self.notary.as_ref().map(|notary| TurnKeys::from(&notary.desks)).unwrap_or_default();
+        let key = |purpose| self.desks.certified(purpose);
+        let keys = TurnKeys { act: key(KeyPurpose::NotaryAct), dvcs: key(KeyPurpose::NotaryDvcs) };
         let made = self.make_all(&decided, &keys, now);
         // Without its artefact a job is not done, and the numbers behind it move up: the turn is decided again without it.
         if made.iter().any(|artefacts| artefacts.iter().any(Result::is_err)) {
@@ -240,7 +259,7 @@ impl Service {
         made
     }
 
-    fn make(&self, decided: &Decided, act: Option<&NotaryKey>, dvcs: Option<&NotaryKey>, now: Timestamp) -> Vec<Made> {
+    fn make(&self, decided: &Decided, act: Option<&RoleKey>, dvcs: Option<&RoleKey>, now: Timestamp) -> Vec<Made> {
         let both = decided.facts.iter().zip(&decided.effects);
         both.map(|(fact, effect)| match (effect, &decided.asked.job.making) {
             (JournalEffect::Keep, Making::Received(bytes)) => Ok(Some(bytes.clone())),
@@ -275,7 +294,8 @@ impl Service {
         let mut salts = salts.chunks_exact(16).map(|salt| <[u8; 16]>::try_from(salt).expect("chunks of 16"));
         let mut seq = before.next_seq;
         let effects = decided.iter().flat_map(|decided| decided.effects.iter().copied());
-        let (mut drafts, mut rows): (Vec<Draft>, Vec<_>) = (self.first_uses(keys, effects, now)?, Vec::new());
+        let signers = effects.filter_map(|effect| keys.signer_of(effect));
+        let (mut drafts, mut rows): (Vec<Draft>, Vec<_>) = (self.first_uses(signers, now)?, Vec::new());
         for (decided @ Decided { asked, facts, events, .. }, artefacts) in decided.iter().zip(artefacts) {
             if let Some(request) = asked.job.idempotency {
                 rows.push(RoleRow::Answered { request, draft: drafts.len(), count: facts.len() });
@@ -377,7 +397,7 @@ fn only(tag: Tag) -> Tags {
 }
 
 fn sign_dvc(
-    key: &NotaryKey,
+    key: &RoleKey,
     fact: &JournalFact,
     DvcParts { request, finding, policy, time_token }: &DvcParts,
     now: Timestamp,
