@@ -16,6 +16,7 @@ mod credential;
 mod crl;
 mod desk;
 mod dual_control;
+mod exchange;
 mod first_use;
 mod keys;
 mod known;
@@ -64,6 +65,7 @@ pub use self::{
     ceremony::CeremonyFault,
     credential::{CredentialFault, IssuedCertificate, ToIssue, ToRevoke},
     dual_control::RevokeFault,
+    exchange::{Decided, ExchangeFault, ExchangeParts},
     keys::{KeyParts, KeyStanding, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
     known::{KnownCertificate, KnownIssue, KnownList},
     notary::{DvcsSettings, KnownAct, NotaryFault, NotaryParts, NotarySettings},
@@ -79,6 +81,7 @@ use self::{
     act::{Turns, folded},
     compromised::CompromisedKeys,
     desk::Desks,
+    exchange::Presence,
     keys::Keyring,
     lost::LostRevocations,
     notary::Notary,
@@ -88,6 +91,7 @@ use self::{
     vault::Vault,
 };
 pub(crate) use self::{
+    exchange::Sent,
     notary::{Came, JournalQuery, OfficersWord, Opened, line as journal_line},
     ocsp::{Answer as OcspAnswer, Answered as OcspAnswered},
     registration::Register,
@@ -193,6 +197,8 @@ pub struct ServiceParts {
     pub notices: Option<NoticeParts>,
     /// What the notary rests on; `None` for a service that is none.
     pub notary: Option<NotaryParts>,
+    /// What the arbiter rests on; `None` for a service that is none.
+    pub exchange: Option<ExchangeParts>,
     /// Wraps the keys of documents that are kept; `None` for a service that keeps none.
     pub key_wrap: Option<Arc<dyn KeyWrap>>,
 }
@@ -259,6 +265,8 @@ pub struct Service {
     pub(crate) notices: Option<NoticeKey>,
     /// Of notary and arbiter.
     desks: Desks,
+    /// The arbiter's.
+    presence: Presence,
     pub(crate) notary: Option<Notary>,
     vault: Option<Vault>,
     /// True once the ledger says so of all of them.
@@ -334,11 +342,13 @@ impl Service {
             statements,
             notices,
             notary,
+            exchange,
             key_wrap,
             ..
         } = parts;
         let (notary_keys, notary) = notary.map(|NotaryParts { act, dvcs, settings }| ([act, dvcs], settings)).unzip();
-        let role_keys = notary_keys.into_iter().flatten();
+        let arbiter_keys = exchange.into_iter().flat_map(|ExchangeParts { verdict }| verdict);
+        let role_keys = notary_keys.into_iter().flatten().chain(arbiter_keys);
         let responders = Responders::new(&authorities, responders, subject);
         let test_policy = TEST_POLICY.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn()).filter(|_| test);
         let serial = AtomicU64::new(ledger.reader().counter(SERIAL_COUNTER)?);
@@ -387,6 +397,7 @@ impl Service {
             statements,
             notices: notices.map(NoticeKey::from),
             desks: Desks::new(role_keys),
+            presence: Presence::default(),
             notary: notary.map(Notary::from),
             vault: key_wrap.map(Vault::from),
             policies_in_force: AtomicBool::new(false),

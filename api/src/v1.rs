@@ -7,6 +7,7 @@
 
 mod body;
 mod certificates;
+mod exchange;
 mod keys;
 mod notary;
 mod openapi;
@@ -66,6 +67,9 @@ fn table() -> Vec<Row> {
         Row::post("/registrations/{id}/approve", Roles(&[RegistrationOfficer, Operator]), registrations::approve),
         Row::post("/registrations/{id}/refuse", Roles(&[RegistrationOfficer]), registrations::refuse),
         Row::post("/registrations/{id}/withdraw", Anyone, registrations::withdraw),
+        Row::get("/exchanges/{x}", Party, exchange::show),
+        Row::post("/exchanges/{x}/requests", Anyone, exchange::ask),
+        Row::post("/exchanges/{x}/status", Party, exchange::status),
         Row::get("/parties", Roles(READERS), parties::list),
         Row::get("/parties/{id}", PartyOr(READERS), parties::show),
         Row::post("/parties/{id}/suspend", Roles(&[RegistrationOfficer, RevocationOfficer]), parties::suspend),

@@ -9,7 +9,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use http::{HeaderMap, HeaderValue, StatusCode, header};
-use semper_ttp::{notary::ActType, notice::EXPIRING, time::Timestamp};
+use semper_ttp::{asn1::pem, notary::ActType, notice::EXPIRING, time::Timestamp};
 use serde_json::json;
 
 use crate::{problem::Problem, router::App};
@@ -74,6 +74,18 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
                     "policy_with_token": settings.dvcs.policy_with_token.as_ref().map(ToString::to_string),
                     "signed_requests_only": settings.dvcs.signed_only,
                 },
+            })
+        }),
+        "exchange": service.arbiter().map(|arbiter| {
+            json!({
+                "path": "/v1/exchanges/",
+                // What it gives, said before anybody signs: strong with an end that keeps to δ, or without an end.
+                "protocols": { "asw-r": { "fairness": "strong" } },
+                "policy": arbiter.policy,
+                "delta_ms": arbiter.delta_ms,
+                "key": arbiter.key.to_string(),
+                "thumbprint": arbiter.thumbprint,
+                "certificate": pem::encode("CERTIFICATE", &arbiter.certificate),
             })
         }),
         "statements": { "practice": "/.well-known/semper/cps", "disclosure": "/.well-known/semper/pds" },

@@ -15,6 +15,7 @@
 
 mod ca;
 mod endpoints;
+mod exchange;
 mod identity;
 mod keys;
 mod listen;
@@ -34,6 +35,7 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use ca::Ca;
 pub(crate) use endpoints::{ENDPOINTS, endpoint_settings};
+pub(crate) use exchange::Exchange;
 pub(crate) use identity::{Identity, IdentityIncomplete};
 pub(crate) use keys::Keys;
 pub(crate) use listen::Listen;
@@ -68,6 +70,7 @@ pub(crate) struct Config {
     pub(crate) statements: Statements,
     pub(crate) notices: Notices,
     pub(crate) notary: Notary,
+    pub(crate) exchange: Exchange,
 }
 
 /// Why a configuration is not taken. Each names the key and says what would be taken, so that the line can be put right
@@ -159,6 +162,7 @@ impl Config {
         self.statements.verify(&mut faults);
         self.notices.verify(&mut faults);
         self.notary.verify(self.clock.source, &mut faults);
+        self.exchange.verify(&mut faults);
         identity::verify(&self.ledger, &self.service, &mut faults);
         self.verify_between(&mut faults);
         if faults.0.is_empty() { Ok(()) } else { Err(ConfigError::Refused(faults.0)) }

@@ -60,10 +60,11 @@ use semper_ttp::x509::CertificateFault;
 use crate::config::{Config, ConfigError, Identity, Ledger, SecretError};
 use crate::exit::Exit;
 
+pub(crate) use files::replace as replace_file;
 pub(crate) use files::{make_folder, sync_folder, write_new};
 pub(crate) use genesis::{keep_promises, read_genesis};
 pub(crate) use keys::{Custody, is_key_file, read_closed};
-pub(crate) use loaded::{Loaded, NotaryKeys, Opened, certificate_name};
+pub(crate) use loaded::{Loaded, NamedKey, NotaryKeys, Opened, certificate_name};
 pub(crate) use lock::StoreLock;
 pub(crate) use policies::{PROFILES, ROLES, Trial, policy_hash, settings};
 pub(crate) use read_only::ReadOnly;

@@ -446,6 +446,7 @@ fn service(
         statements: Statements::default(),
         notices: None,
         notary: None,
+        exchange: None,
         key_wrap: None,
         registration: RegistrationParts::default(),
     });

@@ -27,6 +27,8 @@ pub enum PolicyName {
     Roles,
     /// By what signatures are judged, and whose are trusted.
     Validation,
+    /// By what the arbiter decides about exchanges.
+    Exchange,
     /// A certificate profile, by its own name.
     Profile(String),
 }
@@ -42,7 +44,7 @@ impl PolicyName {
     #[must_use]
     pub const fn media_type(&self) -> &'static str {
         match self {
-            Self::Settings | Self::Validation => "application/json",
+            Self::Settings | Self::Validation | Self::Exchange => "application/json",
             Self::Terms => "text/markdown; charset=utf-8",
             Self::Roles | Self::Profile(_) => "application/toml",
         }
@@ -51,12 +53,12 @@ impl PolicyName {
     /// The name whose history has `document` in it: histories tell their names to nobody.
     #[must_use]
     pub fn of(history: Aggregate, document: &[u8]) -> Option<Self> {
-        let fixed = [Self::Settings, Self::Terms, Self::Roles, Self::Validation].into_iter();
+        let fixed = [Self::Settings, Self::Terms, Self::Roles, Self::Validation, Self::Exchange].into_iter();
         fixed.chain(profile_name(document)).find(|name| name.aggregate() == history)
     }
 }
 
-/// `settings`, `terms`, `roles`, `validation`, `profile/NAME`.
+/// `settings`, `terms`, `roles`, `validation`, `exchange`, `profile/NAME`.
 impl fmt::Display for PolicyName {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -64,6 +66,7 @@ impl fmt::Display for PolicyName {
             Self::Terms => f.write_str("terms"),
             Self::Roles => f.write_str("roles"),
             Self::Validation => f.write_str("validation"),
+            Self::Exchange => f.write_str("exchange"),
             Self::Profile(name) => write!(f, "profile/{name}"),
         }
     }

@@ -29,7 +29,7 @@ impl Default for Turns {
 }
 
 impl Turns {
-    fn wait(&self, aggregate: &Aggregate) -> MutexGuard<'_, ()> {
+    pub(super) fn wait(&self, aggregate: &Aggregate) -> MutexGuard<'_, ()> {
         // It guards no state, so nobody who panicked has left any behind.
         self.0[usize::from(aggregate.0[0]) % TURNS].lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -15,6 +15,7 @@ use semper_ledger::store::Fault;
 use semper_ttp::ca::profile::{Profile, ProfileCode, builtin};
 use semper_ttp::digest::Digest;
 use semper_ttp::evidence::{Aggregate, Fact, Kind, OpsFact, OpsKind, Recorded, names};
+use semper_ttp::exchange::policy::ExchangePolicy;
 use semper_ttp::policy::roles::{RolesFault, TrustedRoles};
 use semper_ttp::policy::{Policy, PolicyName, WITHDRAWN};
 use semper_ttp::time::Timestamp;
@@ -35,6 +36,7 @@ pub struct Policies {
     profiles: BTreeMap<String, Arc<Profile>>,
     roles: TrustedRoles,
     validation: Arc<Rules>,
+    exchange: Option<ExchangePolicy>,
 }
 
 impl Policies {
@@ -66,6 +68,12 @@ impl Policies {
     pub fn set_validation(&mut self, rules: Rules) {
         self.set(Policy { name: PolicyName::Validation, bytes: rules.document().to_vec() });
         self.validation = Arc::new(rules);
+    }
+
+    /// By what the arbiter decides.
+    pub fn set_exchange(&mut self, policy: ExchangePolicy) {
+        self.set(Policy { name: PolicyName::Exchange, bytes: policy.to_bytes() });
+        self.exchange = Some(policy);
     }
 
     /// Who holds which trusted role.
@@ -126,6 +134,13 @@ impl Policies {
     #[must_use]
     pub const fn validation(&self) -> &Arc<Rules> {
         &self.validation
+    }
+
+    /// By what the arbiter decides: the policy's digest, and its δ in milliseconds.
+    #[must_use]
+    pub fn exchange(&self) -> Option<(Digest, u64)> {
+        let digest = self.documents.get(&PolicyName::Exchange).map(Policy::digest)?;
+        self.exchange.as_ref().map(|policy| (digest, policy.delta_ms))
     }
 
     /// Who holds which trusted role.
@@ -287,6 +302,16 @@ impl Service {
         }
         let text = self.policy_document(digest)?.and_then(|policy| String::from_utf8(policy.bytes).ok());
         Ok(text.and_then(|text| Profile::parse(&text).ok()).map(Arc::new))
+    }
+
+    /// The policy for exchanges with this digest, in force or not: a run is decided by the one that its sides have named.
+    pub(super) fn exchange_policy(&self, digest: &Digest) -> Result<Option<ExchangePolicy>, ServiceFault> {
+        let current = self.policies.documents.get(&PolicyName::Exchange).filter(|policy| policy.digest() == *digest);
+        if current.is_some() {
+            return Ok(self.policies.exchange.clone());
+        }
+        let known = self.policy_document(digest)?.filter(|policy| policy.name == PolicyName::Exchange);
+        Ok(known.and_then(|policy| ExchangePolicy::parse(&policy.bytes).ok()))
     }
 
     /// The name of the profile with this digest.

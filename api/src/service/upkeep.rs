@@ -79,6 +79,18 @@ impl Service {
         Ok(())
     }
 
+    /// Says that the arbiter took no requests since `from_millis`, from now on it does: before it decides anything again.
+    ///
+    /// # Errors
+    /// The clock is in doubt, or the ledger takes nothing.
+    pub fn record_outage(&self, from_millis: u64) -> Result<(), ServiceFault> {
+        let now = self.ledger_now()?;
+        let fact = OpsFact::Outage { from_millis, to_millis: now.millis() };
+        let envelope = self.envelope(Aggregate::service(), now.millis(), now, &[])?;
+        self.ledger.append(Commit::one(now.millis(), draft(&fact.into_fact(&envelope), None)))?;
+        Ok(())
+    }
+
     /// A refused call of a known caller becomes an entry, so many of one caller in a minute. Without a clock there is none.
     pub(crate) fn record_refused_call(&self, caller: Digest, call: Digest, problem: Digest) {
         if self.refused_quota.take(caller, Instant::now()).is_err() {

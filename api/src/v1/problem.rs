@@ -146,6 +146,32 @@ codes! {
     PartyNotSuspended = "party.not_suspended" CONFLICT "The party is not suspended",
     /// The statement is not by this party, or not about what is in force.
     PartyStatement = "party.statement" UNPROCESSABLE_ENTITY "The statement cannot be accepted",
+    /// A statement of the run cannot be read.
+    ExchangeStatement = "exchange.statement" BAD_REQUEST "A statement of the run cannot be read",
+    /// A signature does not verify.
+    ExchangeSignature = "exchange.signature" UNPROCESSABLE_ENTITY "A signature does not verify",
+    /// Nobody has this key.
+    ExchangeUnknownKey = "exchange.unknown_key" UNPROCESSABLE_ENTITY "Nobody has this key",
+    /// The statement belongs to another run.
+    ExchangeOtherRun = "exchange.other_run" UNPROCESSABLE_ENTITY "The statement belongs to another run",
+    /// The statement is about another copy.
+    ExchangeOtherCopy = "exchange.other_copy" UNPROCESSABLE_ENTITY "The statement is about another copy",
+    /// The run names another arbiter.
+    ExchangeOtherArbiter = "exchange.other_arbiter" UNPROCESSABLE_ENTITY "The run names another arbiter",
+    /// Both sides are one.
+    ExchangeOneParty = "exchange.one_party" UNPROCESSABLE_ENTITY "Both sides are one",
+    /// Not yours to say in this run.
+    ExchangeNotAllowed = "exchange.not_allowed" FORBIDDEN "Not yours to say in this run",
+    /// A key was not good.
+    ExchangeKey = "exchange.key" UNPROCESSABLE_ENTITY "A key was not good",
+    /// The run names an unknown policy.
+    ExchangePolicy = "exchange.policy" UNPROCESSABLE_ENTITY "The run names an unknown policy",
+    /// This is not how the arbiter is asked.
+    ExchangeRequest = "exchange.request" UNPROCESSABLE_ENTITY "This is not how the arbiter is asked",
+    /// One side has asked too often.
+    ExchangeTooManyAnswers = "exchange.too_many_answers" TOO_MANY_REQUESTS "One side has asked too often",
+    /// What was decided is not here any more.
+    ExchangeErased = "exchange.erased" GONE "What was decided is not here any more",
     /// The request of an act cannot be accepted.
     NotaryRequest = "notary.request" UNPROCESSABLE_ENTITY "The request of an act cannot be accepted",
     /// There is no such act, or it has ended.
@@ -454,6 +480,19 @@ const PAGES: &[(&str, &str)] = pages![
     "dvcs.unavailable",
     "dvcs.unknown_service",
     "dvcs.version",
+    "exchange.erased",
+    "exchange.key",
+    "exchange.not_allowed",
+    "exchange.one_party",
+    "exchange.other_arbiter",
+    "exchange.other_copy",
+    "exchange.other_run",
+    "exchange.policy",
+    "exchange.request",
+    "exchange.signature",
+    "exchange.statement",
+    "exchange.too_many_answers",
+    "exchange.unknown_key",
     "http.idempotency_key",
     "http.malformed",
     "http.media_type",

@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub(crate) mod certified;
+pub(crate) mod exchange;
 pub(crate) mod http;
 pub(crate) mod notary;
 pub(crate) mod office;
@@ -17,9 +18,9 @@ use std::{
 };
 
 use semper_api::{
-    Authorities, AuthorityKey, DvcsSettings, Endpoint, NotaryParts, NotarySettings, NoticeParts, Policies,
-    RegistrationParts, ResponderKey, Service, ServiceParts, Statements, TimeSource, ToIssue, metrics::Metrics,
-    notices::Networks, quota::Quota,
+    Authorities, AuthorityKey, DvcsSettings, Endpoint, ExchangeParts, NotaryParts, NotarySettings, NoticeParts,
+    Policies, RegistrationParts, ResponderKey, Service, ServiceParts, Statements, TimeSource, ToIssue,
+    metrics::Metrics, notices::Networks, quota::Quota,
 };
 use semper_ledger::{
     anchor::memory::MemoryAnchor,
@@ -71,6 +72,10 @@ impl Now {
         self.step.store(1, Ordering::Relaxed);
     }
 
+    pub(crate) fn at(&self, time: Timestamp) {
+        self.millis.store(time.millis(), Ordering::Relaxed);
+    }
+
     pub(crate) fn pass(&self, secs: u32) {
         self.millis.fetch_add(u64::from(secs) * 1000, Ordering::Relaxed);
     }
@@ -110,6 +115,8 @@ pub(crate) struct Disk {
     keys: [Arc<SoftKey>; 2],
     /// The notary's: of acts, of data validation certificates.
     notary: [Arc<SoftKey>; 2],
+    /// The arbiter's, one for each generation.
+    arbiter: Vec<Arc<SoftKey>>,
     /// Wraps the keys of documents.
     key_wrap: Arc<dyn KeyWrap>,
 }
@@ -124,6 +131,7 @@ impl Disk {
             anchor: MemoryAnchor::default(),
             keys,
             notary,
+            arbiter: vec![key(SignatureAlgorithm::EcdsaP256Sha256)],
             key_wrap: wrapping_key(),
         };
         create(&disk.store, &disk.anchor, disk.log_keys().identity()).unwrap();
@@ -133,6 +141,11 @@ impl Disk {
     fn log_keys(&self) -> LogKeys {
         let [note, receipt] = self.keys.each_ref().map(|key| Arc::new(LogSigner::new(key.clone()).unwrap()));
         LogKeys::new(NoteSigner::new("log.example/test", note).unwrap(), receipt, "http://log.example")
+    }
+
+    /// SubjectPublicKeyInfo of the arbiter's newest key.
+    pub(crate) fn arbiter_spki(&self) -> Vec<u8> {
+        self.arbiter.last().expect("it has one").spki_der().to_vec()
     }
 
     /// The store as it is now.
@@ -159,9 +172,16 @@ impl Disk {
 
     /// As if the file of the key that wraps others had been lost, and another one made.
     pub(crate) fn with_another_wrapping_key(&self) -> Self {
-        let Self { store, anchor, keys, notary, .. } = self;
+        let Self { store, anchor, keys, notary, arbiter, .. } = self;
         let (store, anchor) = (store.clone(), anchor.clone());
-        Self { store, anchor, keys: keys.clone(), notary: notary.clone(), key_wrap: wrapping_key() }
+        Self {
+            store,
+            anchor,
+            keys: keys.clone(),
+            notary: notary.clone(),
+            arbiter: arbiter.clone(),
+            key_wrap: wrapping_key(),
+        }
     }
 
     pub(crate) fn ledger(&self, now: &Arc<Now>) -> Ledger {
@@ -426,6 +446,14 @@ fn parts(
             networks: Networks::default(),
         }),
         notary: Some(notary(disk)),
+        exchange: Some(ExchangeParts {
+            verdict: (1..)
+                .zip(&disk.arbiter)
+                .map(|(generation, key)| -> (KeyId, Arc<dyn Signer>) {
+                    (KeyId::new(KeyPurpose::ArbiterVerdict, generation), key.clone())
+                })
+                .collect(),
+        }),
         key_wrap: Some(disk.key_wrap.clone()),
     }
 }

@@ -73,6 +73,7 @@ pub(crate) fn open(world: World) -> World {
 pub(crate) fn ready(world: World) -> World {
     world.service.record_wrapping_key().unwrap();
     world.service.certify_role_keys().unwrap();
+    world.service.arbiter_is_alive().unwrap();
     world
 }
 

@@ -33,6 +33,7 @@ use semper_ttp::{
     crypto::{Entropy, OsEntropy, Signer, SoftKey},
     digest::Digest,
     evidence::{Fact, Kind},
+    exchange::policy::ExchangePolicy,
     id::PartyId,
     policy::roles::{TrustedRole, TrustedRoles},
     registration::document::{ApplicationDocument, Contact, Offer, Wish, withdraw},
@@ -45,6 +46,8 @@ use super::{DAY_SECS, Disk, Now, Pki, START, key, openapi, wanted};
 
 pub(crate) const CA: CaId = CaId::first(Authority::Party);
 pub(crate) const TERMS: &[u8] = b"Be honest.";
+/// δ of the arbiter's policy.
+pub(crate) const DELTA_MS: u64 = 60_000;
 pub(crate) const ORIGIN: &str = "log.example/test";
 
 pub(crate) struct World {
@@ -113,6 +116,7 @@ pub(crate) fn policies(staff: &[(&'static str, Certificate)]) -> Policies {
     });
     let mut policies = Policies::builtin();
     policies.set_terms(TERMS.into());
+    policies.set_exchange(ExchangePolicy::new(DELTA_MS, 5_000));
     policies.set_roles(TrustedRoles::file(&granted.collect::<Vec<_>>()).into()).unwrap();
     policies
 }

@@ -118,6 +118,7 @@ fn service_in(data: &Path) -> Result<Arc<Service>, Failed> {
         statements: Statements::default(),
         notices: None,
         notary: None,
+        exchange: None,
         key_wrap: None,
     })?;
     service.record_policies()?;

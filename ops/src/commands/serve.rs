@@ -2,6 +2,7 @@
 //! stops in the order in which nothing accepted is lost: intake, answers, ledger.
 
 mod applications;
+mod exchange;
 mod https;
 mod keystore;
 mod notary;
@@ -205,6 +206,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         statements,
         notices: notices::parts(loaded.notices, &config),
         key_wrap: loaded.key_wrap,
+        exchange: exchange::parts(loaded.arbiter, &config),
         notary: notary::parts(loaded.notary, &config, &loaded.identity.public_url)?,
     })
     .map_err(|error| Failed::fault(&error))?;
@@ -306,6 +308,10 @@ async fn listen(
             tracing::info!(acts = "/v1/notary/acts", dvcs = "/dvcs", "the notary is open");
         }
         tokio::spawn(notary::watch(service.clone()));
+        if config.exchange.enabled {
+            exchange::begin(&service, data).await?;
+            tracing::info!(path = "/v1/exchanges/", "the arbiter is open");
+        }
         notices::begin(&service, config, data)?;
     }
     tokio::spawn(watch_disk(service.clone(), data.to_owned(), config.storage.disk_free_min_bytes));

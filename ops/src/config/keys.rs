@@ -64,9 +64,9 @@ fn cannot_be_kept(purpose: KeyPurpose) -> Option<&'static str> {
         | KeyPurpose::CaImported
         | KeyPurpose::NotaryDvcs
         | KeyPurpose::NotaryAct
+        | KeyPurpose::ArbiterVerdict
         | KeyPurpose::Webhook => None,
-        KeyPurpose::ArbiterVerdict
-        | KeyPurpose::ArbiterEscrow
+        KeyPurpose::ArbiterEscrow
         | KeyPurpose::DisputeVerdict
         | KeyPurpose::ArchiveReport
         | KeyPurpose::BundleSeal

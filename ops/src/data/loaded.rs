@@ -38,6 +38,8 @@ pub(crate) struct Loaded {
     pub(crate) notices: Option<(KeyId, Arc<dyn Signer>)>,
     /// The notary's keys; `None` in a folder that has none.
     pub(crate) notary: Option<NotaryKeys>,
+    /// The arbiter's keys, one for each generation; none in a folder that has none.
+    pub(crate) arbiter: Vec<NamedKey>,
     /// Wraps the keys of documents; `None` in a folder that keeps none.
     pub(crate) key_wrap: Option<Arc<dyn KeyWrap>>,
     pub(crate) store: Arc<RocksStore>,
@@ -54,11 +56,12 @@ pub(crate) struct Opened {
     pub(crate) https: Option<Https>,
     pub(crate) notices: Option<(KeyId, Arc<dyn Signer>)>,
     pub(crate) notary: Option<NotaryKeys>,
+    pub(crate) arbiter: Vec<NamedKey>,
     pub(crate) key_wrap: Option<Arc<dyn KeyWrap>>,
 }
 
 /// A key with its name.
-type NamedKey = (KeyId, Arc<dyn Signer>);
+pub(crate) type NamedKey = (KeyId, Arc<dyn Signer>);
 
 /// The two keys of the notary.
 pub(crate) struct NotaryKeys {
@@ -102,7 +105,7 @@ impl DataFolder {
         custody: &Custody,
         further: impl FnOnce(&Reader) -> Result<(), DataError>,
     ) -> Result<Loaded, DataError> {
-        let Opened { identity, log_keys, authorities, responders, units, https, notices, notary, key_wrap } =
+        let Opened { identity, log_keys, authorities, responders, units, https, notices, notary, arbiter, key_wrap } =
             self.open_keys(config, custody)?;
         let (store, anchor) = self.open_storage(&config.ledger, log_keys.identity(), further)?;
         Ok(Loaded {
@@ -114,6 +117,7 @@ impl DataFolder {
             https,
             notices,
             notary,
+            arbiter,
             key_wrap,
             store,
             anchor,
@@ -144,8 +148,10 @@ impl DataFolder {
         let act = newest_if_any(custody, KeyPurpose::NotaryAct)?;
         let notary = act.zip(newest_if_any(custody, KeyPurpose::NotaryDvcs)?);
         let notary = notary.map(|(act, dvcs)| NotaryKeys { act, dvcs });
+        let arbiter = self.key_ids(KeyPurpose::ArbiterVerdict)?.into_iter();
+        let arbiter = arbiter.map(|id| Ok((id, custody.open(id)?))).collect::<Result<_, DataError>>()?;
         let key_wrap = custody.newest_wrapping()?;
-        Ok(Opened { identity, log_keys, authorities, responders, units, https, notices, notary, key_wrap })
+        Ok(Opened { identity, log_keys, authorities, responders, units, https, notices, notary, arbiter, key_wrap })
     }
 
     /// The keys of a purpose that have a certificate, by their generations, the newest last. One without is of a rotation that did
@@ -253,8 +259,8 @@ impl DataFolder {
         }
     }
 
-    /// Makes the keys that folders of earlier versions do not have: of OCSP responders, of notices, and of the notary if the settings
-    /// want one. Their making becomes an entry when the service runs.
+    /// Makes the keys that folders of earlier versions do not have: of OCSP responders, of notices, and of the notary and the
+    /// arbiter if the settings want one. Their making becomes an entry when the service runs.
     ///
     /// # Errors
     /// The disk, libcrypto, the token.
@@ -269,7 +275,9 @@ impl DataFolder {
         let later = later.chain([(KeyPurpose::Webhook, SignatureAlgorithm::Ed25519)]);
         let of_notary = [KeyPurpose::NotaryAct, KeyPurpose::NotaryDvcs].into_iter().filter(|_| config.notary.enabled);
         let of_notary = of_notary.map(|purpose| (purpose, SignatureAlgorithm::EcdsaP256Sha256));
-        for (purpose, algorithm) in later.chain(of_notary) {
+        let of_arbiter = [KeyPurpose::ArbiterVerdict].into_iter().filter(|_| config.exchange.enabled);
+        let of_arbiter = of_arbiter.map(|purpose| (purpose, SignatureAlgorithm::EcdsaP256Sha256));
+        for (purpose, algorithm) in later.chain(of_notary).chain(of_arbiter) {
             if self.key_ids(purpose)?.is_empty() {
                 custody.make(KeyId::new(purpose, 1), algorithm, entropy)?;
             }

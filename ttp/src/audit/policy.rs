@@ -7,6 +7,7 @@ use super::{Auditor, Case, Given, Outcome, Reason};
 use crate::ca::profile::{Profile, builtin};
 use crate::digest::Digest;
 use crate::evidence::Aggregate;
+use crate::exchange::policy::ExchangePolicy;
 use crate::policy::roles::TrustedRoles;
 use crate::policy::{PolicyName, WITHDRAWN};
 use crate::validation::Rules;
@@ -83,6 +84,11 @@ impl Auditor {
             Some(PolicyName::Validation) => {
                 if let Err(fault) = Rules::parse(document) {
                     case.differs(format!("it does not say by what signatures are judged: {fault}"));
+                }
+            }
+            Some(PolicyName::Exchange) => {
+                if ExchangePolicy::parse(document).is_err() {
+                    case.differs("it does not say by what exchanges are decided");
                 }
             }
             Some(PolicyName::Settings | PolicyName::Terms | PolicyName::Profile(_)) => {}

@@ -117,6 +117,7 @@ pub fn common_name(key: KeyId) -> Option<String> {
         KeyPurpose::TsuRsa => "Timestamping Unit RSA",
         KeyPurpose::NotaryDvcs => "Notary Data Validation",
         KeyPurpose::NotaryAct => "Notary Acts",
+        KeyPurpose::ArbiterVerdict => "Arbiter Verdicts",
         _ => return None,
     };
     Some(format!("{name} {}", key.generation))

@@ -24,6 +24,7 @@ mod event;
 pub mod expiry;
 mod fact;
 pub mod judge;
+pub mod policy;
 mod refusal;
 pub mod run;
 mod state;

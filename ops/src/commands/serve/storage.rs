@@ -38,10 +38,33 @@ pub(super) fn open(
 ) -> Result<Storage, DataError> {
     let loaded =
         folder.load_judged(config, custody, |reader| outside::ask(folder, policy, &config.witnesses, reader))?;
-    let Loaded { identity, log_keys, authorities, responders, units, https, notices, notary, key_wrap, store, anchor } =
-        loaded;
+    let Loaded {
+        identity,
+        log_keys,
+        authorities,
+        responders,
+        units,
+        https,
+        notices,
+        notary,
+        arbiter,
+        key_wrap,
+        store,
+        anchor,
+    } = loaded;
     Ok(Storage {
-        opened: Opened { identity, log_keys, authorities, responders, units, https, notices, notary, key_wrap },
+        opened: Opened {
+            identity,
+            log_keys,
+            authorities,
+            responders,
+            units,
+            https,
+            notices,
+            notary,
+            arbiter,
+            key_wrap,
+        },
         store,
         guard: Guard::Anchor(anchor),
     })

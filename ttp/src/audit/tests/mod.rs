@@ -139,7 +139,7 @@ fn rows_that_do_not_read_are_not_judged() {
 fn kinds_of_a_later_program_are_left_alone() {
     let mut world = World::lived();
     let last = world.lines.last().unwrap().clone();
-    let entry = Entry { role: 5, kind: 3, time_ms: last.entry.time_ms, ..last.entry.clone() };
+    let entry = Entry { role: 7, kind: 3, time_ms: last.entry.time_ms, ..last.entry.clone() };
     world.lines.push(world::Line { entry, fact: None, artefact: None });
     let report = world.audit();
     assert_eq!(report.differences, []);

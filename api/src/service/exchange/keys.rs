@@ -1,0 +1,137 @@
+//! Whose keys sign in a run, and whether they were good when they did.
+
+use std::cell::RefCell;
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use semper_ttp::{
+    crypto::jose::{Key, Thumbprint},
+    digest::{Digest, ImprintAlgorithm},
+    evidence::{Fact, Recorded},
+    exchange::Broken,
+    statement::{Jws, exchange::Participant},
+    time::Timestamp,
+    timestamp::TimestampFact,
+    x509::Certificate,
+};
+
+use super::{super::Service, ExchangeFault};
+
+/// A key of a party's.
+struct Known {
+    key: Arc<Key>,
+    certificate: Certificate,
+    party: semper_ttp::id::PartyId,
+}
+
+/// The keys of one request's signers, each looked up once.
+pub(super) struct Signers<'s> {
+    service: &'s Service,
+    known: RefCell<BTreeMap<Thumbprint, Option<Arc<Known>>>>,
+}
+
+/// When statements were there, by tokens of our own.
+pub(super) struct Proven(BTreeMap<Digest, Timestamp>);
+
+impl Proven {
+    /// The earliest moment at which this statement is known to have been there, in the form at hand.
+    pub(super) fn earliest(&self, jws: &Jws) -> Option<Timestamp> {
+        // A token's fact has the hash of the imprint alone.
+        self.0.get(&Digest::of(jws.digest().as_bytes())).copied()
+    }
+}
+
+impl<'s> Signers<'s> {
+    pub(super) fn of(service: &'s Service) -> Self {
+        Self { service, known: RefCell::default() }
+    }
+
+    /// The public key of this name, if it is a party's.
+    pub(super) fn key(&self, name: &Thumbprint) -> Option<Arc<Key>> {
+        self.find(name).map(|known| known.key.clone())
+    }
+
+    fn find(&self, name: &Thumbprint) -> Option<Arc<Known>> {
+        if let Some(found) = self.known.borrow().get(name) {
+            return found.clone();
+        }
+        // What cannot be read is not known: the request is refused, and may come again.
+        let found = self.look_up(name).unwrap_or_else(|fault| {
+            tracing::error!(%fault, "a party's key could not be looked up");
+            None
+        });
+        let found = found.map(Arc::new);
+        self.known.borrow_mut().insert(*name, found.clone());
+        found
+    }
+
+    fn look_up(&self, name: &Thumbprint) -> Result<Option<Known>, super::ServiceFault> {
+        let Some(party) = self.service.party_of_key(*name)? else { return Ok(None) };
+        let bound = party.state.party().and_then(|state| state.keys.get(name).copied());
+        let Some(bound) = bound else { return Ok(None) };
+        let Some(certificate) = self.service.logged_certificate(&bound.certificate)? else { return Ok(None) };
+        let key = Key::from_spki_der(&certificate.spki_der()).ok().filter(|key| key.thumbprint() == *name);
+        Ok(key.map(|key| Known { key: Arc::new(key), certificate, party: party.id }))
+    }
+
+    /// Who signed a request, by the register of parties: gives the certificate's digest.
+    ///
+    /// # Errors
+    /// Nobody here, or not with this key.
+    pub(super) fn verify(&self, request: &Jws) -> Result<Digest, ExchangeFault> {
+        let name = request.key_id();
+        let unknown = || Broken::UnknownKey { side: "asker", key: name.to_string() };
+        let known = self.find(&name).ok_or_else(unknown)?;
+        request.verify(&known.key).map_err(|fault| Broken::Statement { of: "the request", fault })?;
+        Ok(known.certificate.digest())
+    }
+
+    /// Whether a side's key may commit it, and was good when it signed: at the proven moment, else now. Otherwise a party could revoke
+    /// its own key to keep the other from a contract that stands.
+    ///
+    /// # Errors
+    /// [`ExchangeFault::Key`].
+    pub(super) fn require_good(&self, side: &Participant, proven: Option<Timestamp>) -> Result<(), ExchangeFault> {
+        let bad = |why: String| Err(ExchangeFault::Key(format!("the key {}: {why}", side.key)));
+        let Some(known) = self.find(&side.key) else { return bad("it is nobody's".to_owned()) };
+        if known.party != side.id {
+            return bad("it is another party's than the run names".to_owned());
+        }
+        if !known.certificate.commits() {
+            return bad(
+                "its certificate does not permit it to sign what commits its holder (nonRepudiation)".to_owned()
+            );
+        }
+        let at = proven.unwrap_or_else(|| self.service.now());
+        if !known.certificate.validity().contains(at) {
+            return bad(format!("its certificate is not valid at {at}"));
+        }
+        match self.service.revoked_since(&known.certificate.digest())? {
+            Some(revoked) if revoked <= at => bad(format!(
+                "its certificate was revoked at {revoked}, and nothing that came along proves that the statement was there before"
+            )),
+            _ => Ok(()),
+        }
+    }
+}
+
+impl Service {
+    /// What tokens of our own prove. Each has an entry by its digest, so nothing of it has to be verified again.
+    pub(super) fn proven_times(&self, tokens: &[Vec<u8>]) -> Result<Proven, ExchangeFault> {
+        let mut proven = BTreeMap::new();
+        for token in tokens {
+            let Some(index) = self.reader().find_digest(Digest::of(token).as_bytes())? else {
+                return Err(ExchangeFault::Request("a token is none of this service's"));
+            };
+            let fact = self.reader().fact(index)?.and_then(|bytes| Fact::decode(&bytes).ok());
+            let issued = fact.and_then(|fact| Some((fact.now, TimestampFact::from_fact(&fact).ok()?)));
+            let Some((at, TimestampFact::TokenIssued { algorithm: ImprintAlgorithm::Sha256, imprint, .. })) = issued
+            else {
+                return Err(ExchangeFault::Request("a token is no timestamp over SHA-256"));
+            };
+            let earliest = proven.entry(imprint).or_insert(at);
+            *earliest = at.min(*earliest);
+        }
+        Ok(Proven(proven))
+    }
+}

@@ -1,0 +1,211 @@
+//! Exchanges: one side asks the arbiter, both read what it decided.
+//!
+//! A request to decide needs no certificate in the TLS handshake: its own signature says who asks. Reading needs one, and shows a run to
+//! its two sides alone; to everybody else there is none.
+
+use std::sync::Arc;
+
+use axum::Json;
+use axum::extract::{Path, State};
+use axum::response::{IntoResponse, Response};
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+use http::StatusCode;
+use semper_ttp::b64u;
+use semper_ttp::digest::Digest;
+use semper_ttp::exchange::{Broken, ExchangeRefusal};
+use serde::Deserialize;
+use serde_json::{Value, json};
+
+use super::body::{self, Body};
+use super::principal::Principal;
+use super::problem::{Code, Problem};
+use crate::router::App;
+use crate::service::{Decided, ExchangeFault, Sent, ServiceFault};
+
+/// Tokens that may come with a request: one for each statement.
+const TOKENS_MAX: usize = 3;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct AskRequest {
+    /// The first statement of the run.
+    m1: String,
+    /// The responder's answer, where the request is one to resolve.
+    #[serde(default)]
+    m2: Option<String>,
+    /// The request.
+    request: String,
+    /// Timestamps of this service over statements, in base64: they prove when those were there.
+    #[serde(default)]
+    tokens: Vec<String>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct StatusRequest {
+    m1: String,
+}
+
+/// The name of a run, in its one spelling.
+fn run_of(path: &str) -> Result<Digest, Problem> {
+    let none = || Problem::new(Code::HttpNotFound, "there is no such run");
+    let octets = b64u::decode(path.as_bytes()).and_then(|octets| Digest::from_slice(&octets));
+    octets.ok_or_else(none)
+}
+
+/// `POST /v1/exchanges/{x}/requests`: abort, or resolve.
+pub(super) async fn ask(
+    State(app): State<Arc<App>>,
+    Path(x): Path<String>,
+    Body(bytes): Body,
+) -> Result<Response, Problem> {
+    let x = run_of(&x)?;
+    let AskRequest { m1, m2, request, tokens } = body::json(&bytes)?;
+    if tokens.len() > TOKENS_MAX {
+        return Err(Problem::new(Code::ExchangeRequest, format!("at most {TOKENS_MAX} tokens")));
+    }
+    let tokens = tokens.iter().map(|token| BASE64_STANDARD.decode(token)).collect::<Result<Vec<_>, _>>();
+    let tokens = tokens.map_err(|_| Problem::new(Code::HttpMalformed, "tokens: not base64"))?;
+    let sent = Sent { m1: m1.into_bytes(), m2: m2.map(String::into_bytes), request: request.into_bytes(), tokens };
+    let service = app.service.clone();
+    let asked = body::blocking(move || {
+        let asked = service.ask_arbiter(&x, &sent);
+        if let Err((fault, Some(asker))) = &asked
+            && let Some(code) = recorded(fault)
+        {
+            // Before the answer, as for every refusal of somebody who is known.
+            let call = Digest::of(&[&x.0[..], &sent.request].concat());
+            service.record_refused_call(*asker, call, Digest::of(code.name().as_bytes()));
+        }
+        asked.map_err(|(fault, _)| fault)
+    });
+    shown(&app, &x, asked.await??)
+}
+
+/// The code of a refusal that is recorded: not of what may be asked again in a moment.
+fn recorded(fault: &ExchangeFault) -> Option<Code> {
+    match Problem::code_of(fault) {
+        Code::ServerBusy | Code::ServerUnavailable | Code::ServerFault | Code::HttpNotFound => None,
+        code => Some(code),
+    }
+}
+
+fn shown(app: &App, x: &Digest, decided: Decided) -> Result<Response, Problem> {
+    let Decided { outcome, verdict, answer, outages } = decided;
+    let fault = |error: &dyn std::fmt::Display| Problem::fault(&error);
+    let (mut proofs, mut receipts) = (Vec::new(), Vec::new());
+    for (index, _) in [&verdict, &answer] {
+        let (proof, receipt) = proven(app, *index)?;
+        proofs.push(proof);
+        receipts.push(receipt);
+    }
+    let outages = outages.into_iter().map(|index| {
+        let fact = app.service.reader().fact(index).map_err(|error| fault(&error))?.unwrap_or_default();
+        Ok(json!({ "fact": b64u::encode(&fact), "proof": proven(app, index)?.0 }))
+    });
+    Ok(Json(json!({
+        "x": b64u::encode(x.as_bytes()),
+        "outcome": outcome,
+        "verdict": text(verdict.1),
+        "answer": text(answer.1),
+        "proofs": proofs,
+        "receipts": receipts,
+        "outages": outages.collect::<Result<Vec<Value>, Problem>>()?,
+    }))
+    .into_response())
+}
+
+/// A statement is ASCII.
+fn text(jws: Vec<u8>) -> String {
+    String::from_utf8(jws).unwrap_or_default()
+}
+
+/// An entry's tlog-proof, and its COSE Receipt in base64url.
+fn proven(app: &App, index: u64) -> Result<(String, String), Problem> {
+    let reader = app.service.reader();
+    let receipt = reader.receipt(index).map_err(|fault| Problem::fault(&fault))?;
+    let receipt = receipt.ok_or_else(|| Problem::new(Code::ServerUnavailable, "its proof is not there yet"))?;
+    Ok((receipt.tlog_proof(reader.identity()), b64u::encode(&receipt.cose(reader.identity()))))
+}
+
+/// `POST /v1/exchanges/{x}/status`: what was decided, or that nothing was, signed; for a side of the run that `m1` begins.
+pub(super) async fn status(
+    State(app): State<Arc<App>>,
+    Path(x): Path<String>,
+    principal: Principal,
+    Body(bytes): Body,
+) -> Result<Response, Problem> {
+    let x = run_of(&x)?;
+    let StatusRequest { m1 } = body::json(&bytes)?;
+    let service = app.service.clone();
+    let status = body::blocking(move || service.status_of_run(&x, m1.as_bytes(), &principal.certificate)).await??;
+    Ok((StatusCode::OK, Json(json!({ "status": text(status) }))).into_response())
+}
+
+/// `GET /v1/exchanges/{x}`: what was decided, for the two sides.
+pub(super) async fn show(
+    State(app): State<Arc<App>>,
+    Path(x): Path<String>,
+    principal: Principal,
+) -> Result<Response, Problem> {
+    let x = run_of(&x)?;
+    let service = app.service.clone();
+    let known = body::blocking(move || service.decided_run(&x, &principal.certificate)).await??;
+    let none = || Problem::new(Code::HttpNotFound, "there is no such run");
+    let (decision, (index, verdict)) = known.ok_or_else(none)?;
+    let (proof, receipt) = proven(&app, index)?;
+    Ok(Json(json!({
+        "x": b64u::encode(x.as_bytes()),
+        "protocol": decision.protocol,
+        "outcome": decision.outcome,
+        "decided_at": decision.at.to_string(),
+        "verdict": text(verdict),
+        "proof": proof,
+        "receipt": receipt,
+        "entry": super::certificates::entry(&app, index)?,
+    }))
+    .into_response())
+}
+
+impl Problem {
+    fn code_of(fault: &ExchangeFault) -> Code {
+        match fault {
+            ExchangeFault::Broken(broken) => match broken {
+                Broken::Statement { .. } if broken.code() == "exchange.signature" => Code::ExchangeSignature,
+                // The last three nobody tells the arbiter.
+                Broken::Statement { .. }
+                | Broken::Opening { .. }
+                | Broken::OtherCommitment { .. }
+                | Broken::NotLogged => Code::ExchangeStatement,
+                Broken::UnknownKey { .. } => Code::ExchangeUnknownKey,
+                Broken::OtherRun { .. } => Code::ExchangeOtherRun,
+                Broken::OtherCopy { .. } => Code::ExchangeOtherCopy,
+                Broken::OtherArbiter { .. } => Code::ExchangeOtherArbiter,
+                Broken::OneParty => Code::ExchangeOneParty,
+                Broken::NotAllowed { .. } => Code::ExchangeNotAllowed,
+            },
+            ExchangeFault::Key(_) => Code::ExchangeKey,
+            ExchangeFault::Policy => Code::ExchangePolicy,
+            ExchangeFault::Request(_) => Code::ExchangeRequest,
+            ExchangeFault::Refused(ExchangeRefusal::TooManyAnswers) => Code::ExchangeTooManyAnswers,
+            ExchangeFault::Refused(ExchangeRefusal::Clock { .. }) | ExchangeFault::NotReady(_) => {
+                Code::ServerUnavailable
+            }
+            ExchangeFault::NoArbiter => Code::HttpNotFound,
+            ExchangeFault::Erased => Code::ExchangeErased,
+            ExchangeFault::Busy => Code::ServerBusy,
+            ExchangeFault::Fault(fault) if fault.is_of_time() => Code::ServerUnavailable,
+            ExchangeFault::Fault(_) => Code::ServerFault,
+        }
+    }
+}
+
+impl From<ExchangeFault> for Problem {
+    fn from(fault: ExchangeFault) -> Self {
+        match fault {
+            ExchangeFault::Fault(fault) => ServiceFault::into(fault),
+            fault => Self::new(Self::code_of(&fault), fault.to_string()),
+        }
+    }
+}
