@@ -8,17 +8,19 @@ use crate::ca::certificate::Issuer;
 use crate::ca::imported::Predecessor;
 use crate::ca::profile::ProfileCode;
 use crate::ca::{Authority, CaId};
+use crate::crypto::jose::{self, Thumbprint};
 use crate::crypto::{PublicKey, Verifier};
 use crate::digest::Digest;
 use crate::evidence::{Genesis, KeyId, KeyPurpose};
+use crate::statement::{Jws, StatementFault};
 use crate::time::Timestamp;
 use crate::timestamp::{Endpoint, Settings, Tsu};
 use crate::verify::Trust;
 use crate::x509::Certificate;
 
-/// Whether a key of this purpose signs what stands in the notary's journal.
-pub(super) const fn signs_for_notary(purpose: KeyPurpose) -> bool {
-    matches!(purpose, KeyPurpose::NotaryAct | KeyPurpose::NotaryDvcs)
+/// Whether a key of this purpose signs for a notary or an arbiter: its first use stands in front of what it signs.
+pub(super) const fn signs_for_role(purpose: KeyPurpose) -> bool {
+    matches!(purpose, KeyPurpose::NotaryAct | KeyPurpose::NotaryDvcs | KeyPurpose::ArbiterVerdict)
 }
 
 /// A timestamping unit, as its certificate in the ledger makes it.
@@ -41,7 +43,7 @@ pub(super) struct History {
     pub(super) ended: Option<Timestamp>,
     /// The first token that it signed.
     first_token: Option<u64>,
-    /// Of a key of the notary, the first record or certificate that it signed while its first use was not told.
+    /// Of a key of a role, the first record or certificate that it signed while its first use was not told.
     untold: Option<u64>,
 }
 
@@ -52,9 +54,11 @@ pub(super) struct Keys {
     by_public_key: BTreeMap<Digest, KeyId>,
     authorities: BTreeMap<CaId, Certificate>,
     units: BTreeMap<KeyId, Unit>,
-    /// The notary's keys, by the digests of their certificates.
-    notary: BTreeMap<Digest, KeyId>,
-    /// First uses of the notary's keys that were told, and nothing signed stands behind them yet: entry and moment.
+    /// Keys of notary and arbiter, by the digests of their certificates.
+    roles: BTreeMap<Digest, KeyId>,
+    /// The arbiter's, by name, with their certificates.
+    arbiter: BTreeMap<Thumbprint, (Digest, jose::Key)>,
+    /// First uses of these that were told, and nothing signed stands behind them yet: entry and moment.
     announced: BTreeMap<KeyId, (u64, Timestamp)>,
 }
 
@@ -77,16 +81,16 @@ impl Keys {
         first
     }
 
-    /// A key of the notary is told to be used from now on, in front of what it signs.
+    /// A key of a role is told to be used from now on, in front of what it signs.
     pub(super) fn announced(&mut self, key: KeyId, index: u64, now: Timestamp) {
         self.announced.insert(key, (index, now));
     }
 
-    /// Something was signed by a key of the notary of this purpose, at this moment: where a first use was told, at that very one.
+    /// Something was signed by a key of a role of this purpose, at this moment: where a first use was told, at that very one.
     ///
     /// # Errors
     /// The first use that was told in vain.
-    pub(super) fn notary_signs(&mut self, purpose: KeyPurpose, now: Timestamp) -> Result<(), String> {
+    pub(super) fn role_signs(&mut self, purpose: KeyPurpose, now: Timestamp) -> Result<(), String> {
         let told = self.announced.iter().find(|(key, _)| key.purpose == purpose);
         let Some((key, (index, at))) = told.map(|(key, told)| (*key, *told)) else { return Ok(()) };
         self.announced.remove(&key);
@@ -97,18 +101,26 @@ impl Keys {
     }
 
     /// What stands in the ledger of a kind that is signed is lost: it may have been what a first use was told for.
-    pub(super) fn notary_may_have_signed(&mut self, purpose: KeyPurpose) {
+    pub(super) fn role_may_have_signed(&mut self, purpose: KeyPurpose) {
         self.announced.retain(|key, _| key.purpose != purpose);
     }
 
-    /// The key of the notary with this certificate, by which the artefact of entry `index` is signed; `None` of one that is not known.
-    pub(super) fn notary_signed(&mut self, certificate: &Digest, index: u64) -> Option<KeyId> {
-        let key = *self.notary.get(certificate)?;
+    /// The key of a role with this certificate, by which the artefact of entry `index` is signed; `None` of one that is not known.
+    pub(super) fn role_signed(&mut self, certificate: &Digest, index: u64) -> Option<KeyId> {
+        let key = *self.roles.get(certificate)?;
         let history = self.history(key);
         if history.first_use.is_none() {
             history.untold.get_or_insert(index);
         }
         Some(key)
+    }
+
+    /// The key of the arbiter that signed a statement of entry `index`; `None` where no such key is known, an error where it did not.
+    pub(super) fn arbiter_signed(&mut self, jws: &Jws, index: u64) -> Option<Result<KeyId, StatementFault>> {
+        let (certificate, key) = self.arbiter.get(&jws.key_id())?;
+        let (certificate, verified) = (*certificate, jws.verify(key));
+        let key = self.role_signed(&certificate, index)?;
+        Some(verified.map(|()| key))
     }
 
     /// A token by this key.
@@ -221,8 +233,13 @@ impl Keys {
             | ProfileCode::Client
             | ProfileCode::Imported => return Ok(()),
             ProfileCode::Role => {
-                if let Some(key) = key.filter(|key| signs_for_notary(key.purpose)) {
-                    self.notary.insert(certificate.digest(), key);
+                if let Some(key) = key.filter(|key| signs_for_role(key.purpose)) {
+                    self.roles.insert(certificate.digest(), key);
+                    if key.purpose == KeyPurpose::ArbiterVerdict
+                        && let Ok(public) = jose::Key::from_spki_der(&spki)
+                    {
+                        self.arbiter.insert(public.thumbprint(), (certificate.digest(), public));
+                    }
                 }
             }
             ProfileCode::Root | ProfileCode::IssuingCa => {

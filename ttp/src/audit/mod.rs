@@ -17,6 +17,7 @@
 //! | token | the unit's template, filled with what fact and token say, gives the token to the octet; the request is made again from it (`request`), and `decide` gives this fact and this content; the signature; the unit's period; no counter drawn twice; no second in which the clock was stopped |
 //! | CRL | everything revoked is named, and nothing else; decided again from the state folded so far, built, compared to the octet; the signature |
 //! | certificate | the fact is made again from it; profile, path, tag |
+//! | run of an exchange | decided again from what its facts tell; its end, moved by the outages that were told; verdict and answer hold what their facts say and what the outcome needs; their signatures; the tag |
 //! | a new anchor | its fact is made again, and it stands where it says |
 //! | policy | its document, in the history of its name; what comes after it is judged by it: profiles, trusted roles |
 //! | genesis, keys | made again from the document of genesis, from the ledger, from the unit's certificate |
@@ -35,6 +36,7 @@ mod bulk;
 mod ca;
 mod certificates;
 mod dual_control;
+mod exchange;
 mod imported;
 mod keys;
 mod marks;
@@ -167,6 +169,7 @@ pub struct Auditor {
     /// The same for parties.
     parties: BTreeMap<Aggregate, PartyState>,
     journal: notary::AuditedJournal,
+    exchanges: exchange::AuditedExchanges,
     /// The names of all revocations, which are in the order of lists.
     revoked: BTreeSet<Vec<u8>>,
     /// Which certificates will be revoked, by the entries that do.
@@ -264,6 +267,7 @@ impl Auditor {
             registrations: BTreeMap::new(),
             parties: BTreeMap::new(),
             journal: notary::AuditedJournal::default(),
+            exchanges: exchange::AuditedExchanges::default(),
             revoked: BTreeSet::new(),
             revoked_at: BTreeMap::new(),
             has_unknown_revocations: false,
@@ -373,7 +377,7 @@ impl Auditor {
             self.token_before = TokenBefore::Unread;
         }
         if let (Some(purpose), false) = (notary::signed_by(kind), matches!(row.fact, Stored::Kept(_))) {
-            self.keys.notary_may_have_signed(purpose);
+            self.keys.role_may_have_signed(purpose);
         }
         let fact_bytes = match row.fact {
             Stored::Kept(bytes) => bytes,
@@ -406,7 +410,7 @@ impl Auditor {
             self.genesis = Genesis::decode(document).ok();
             self.mmd_millis = self.genesis.as_ref().map_or(MMD_MILLIS, |genesis| genesis.mmd_ms);
         }
-        if let Some(Err(why)) = notary::signed_by(kind).map(|purpose| self.keys.notary_signs(purpose, fact.now)) {
+        if let Some(Err(why)) = notary::signed_by(kind).map(|purpose| self.keys.role_signs(purpose, fact.now)) {
             case.differs(why);
         }
         self.judge_time(&given, case);
@@ -426,7 +430,8 @@ impl Auditor {
             Kind::Ca(CaKind::AuthorityImported) => self.judge_predecessor(&given, case),
             Kind::Ca(CaKind::CertificateImported) => self.judge_import(&given, ledger, case),
             Kind::Notary(_) => self.judge_journal(&given, case),
-            Kind::Exchange(_) | Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),
+            Kind::Exchange(_) => self.judge_exchange(&given, case),
+            Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),
             Kind::Party(
                 PartyKind::RegistrationApplied
                 | PartyKind::IdentityRecorded

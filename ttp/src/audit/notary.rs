@@ -7,7 +7,7 @@ use super::ca::envelope_of;
 use super::{Auditor, Case, Given, Lead, Outcome, Reason as NotAgain, difference_of, recorded};
 use crate::cms::SignedData;
 use crate::digest::Digest;
-use crate::evidence::{Envelope, Fact, KeyPurpose, Kind, NotaryKind, Recorded};
+use crate::evidence::{Envelope, ExchangeKind, Fact, KeyPurpose, Kind, NotaryKind, Recorded};
 use crate::id::ActId;
 use crate::notary::request::ActRequest;
 use crate::notary::{
@@ -98,7 +98,7 @@ impl Auditor {
 
     /// By the notary's key for it, whose first use is told: else the end of the audit says so, once for each key.
     fn judge_signer(&mut self, certificate: &Digest, purpose: Option<KeyPurpose>, case: &mut Case) -> Outcome {
-        match self.keys.notary_signed(certificate, case.index) {
+        match self.keys.role_signed(certificate, case.index) {
             None => Outcome::Not(NotAgain::NoCertificate),
             Some(key) if Some(key.purpose) == purpose => Outcome::Same,
             Some(key) => case.ends(format!("it is signed by {key}, which is for something else")),
@@ -380,6 +380,9 @@ pub(super) const fn signed_by(kind: Kind) -> Option<KeyPurpose> {
             | NotaryKind::ActDocument
             | NotaryKind::ActPersonal => None,
         },
+        Kind::Exchange(
+            ExchangeKind::Aborted | ExchangeKind::Resolved | ExchangeKind::Expired | ExchangeKind::Answer,
+        ) => Some(KeyPurpose::ArbiterVerdict),
         _ => None,
     }
 }

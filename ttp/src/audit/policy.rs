@@ -7,7 +7,6 @@ use super::{Auditor, Case, Given, Outcome, Reason};
 use crate::ca::profile::{Profile, builtin};
 use crate::digest::Digest;
 use crate::evidence::Aggregate;
-use crate::exchange::policy::ExchangePolicy;
 use crate::policy::roles::TrustedRoles;
 use crate::policy::{PolicyName, WITHDRAWN};
 use crate::validation::Rules;
@@ -87,7 +86,7 @@ impl Auditor {
                 }
             }
             Some(PolicyName::Exchange) => {
-                if ExchangePolicy::parse(document).is_err() {
+                if !self.exchanges.policy(document) {
                     case.differs("it does not say by what exchanges are decided");
                 }
             }

@@ -2,7 +2,7 @@
 
 use semper_ledger::note::VerifierKey;
 
-use super::keys::signs_for_notary;
+use super::keys::signs_for_role;
 use super::{Auditor, Case, Given, Outcome, Reason, TokenBefore, difference_of, recorded};
 use crate::crypto::PublicKey;
 use crate::digest::Digest;
@@ -21,7 +21,13 @@ const LOSS_MARGIN_MILLIS: u64 = 1_000;
 const NO_EVENT: &[u8] = &[];
 
 /// The fact made again around another body, in its own envelope but for what is known of it.
-fn made_again(fact: &Fact, body: impl Recorded, aggregate: Aggregate, seq: u64, event_digest: Digest) -> Fact {
+pub(super) fn made_again(
+    fact: &Fact,
+    body: impl Recorded,
+    aggregate: Aggregate,
+    seq: u64,
+    event_digest: Digest,
+) -> Fact {
     let Fact { now, salt, policy_hash, .. } = *fact;
     body.into_fact(&Envelope { aggregate, seq, now, salt, policy_hash, event_digest })
 }
@@ -108,7 +114,7 @@ impl Auditor {
                     case.differs("the key's first use was recorded before");
                 }
                 // Of the notary's it stands in front of what the key signs in that commit, for which see there.
-                if signs_for_notary(key.purpose) {
+                if signs_for_role(key.purpose) {
                     self.keys.announced(key, case.index, fact.now);
                     return Outcome::Same;
                 }
@@ -135,12 +141,18 @@ impl Auditor {
                 }
                 Outcome::Not(Reason::Outside)
             }
+            OpsFact::Outage { from_millis, to_millis } => {
+                if from_millis > to_millis || to_millis != fact.now.millis() {
+                    case.differs("it does not end at its own moment, or before it began");
+                }
+                self.exchanges.outage(&stated, case.index);
+                Outcome::Not(Reason::Outside)
+            }
             OpsFact::ClockSynchronised { .. }
             | OpsFact::ClockSuspect { .. }
             | OpsFact::LeapSecond { .. }
             | OpsFact::Access { .. }
             | OpsFact::CallRefused { .. }
-            | OpsFact::Outage { .. }
             | OpsFact::Started { .. }
             | OpsFact::Stopped => Outcome::Not(Reason::Outside),
         }

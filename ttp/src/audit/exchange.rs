@@ -1,0 +1,236 @@
+//! The arbiter's runs: each decision is made again from what its fact tells, and each verdict and answer is held against its fact, by the
+//! statements that it embeds and by the key that signed it. The parties' own signatures in it are for whoever judges the run
+//! ([`crate::exchange::judge`]).
+
+use std::collections::BTreeMap;
+
+use super::service::made_again;
+use super::{Auditor, Case, Given, Outcome, Reason, difference_of, recorded};
+use crate::digest::Digest;
+use crate::evidence::{KeyPurpose, OpsFact};
+use crate::exchange::expiry::{Outage, end};
+use crate::exchange::{
+    Ask, Clocked, Decision, Demand, Exchange, ExchangeFact, ExchangeState, policy::ExchangePolicy, tag_of_verdict,
+};
+use crate::role::Role as _;
+use crate::statement::exchange::asw_r::{Abort, M1, M2};
+use crate::statement::exchange::verdict::{Answer, Verdict};
+use crate::statement::exchange::{Assurance, Outcome as Decided, Side};
+use crate::statement::{Body, Jws, Statement};
+use crate::time::Timestamp;
+use crate::timestamp::ClockVerdict;
+
+/// The arbiter's runs as folded so far.
+#[derive(Debug, Default)]
+pub(super) struct AuditedExchanges {
+    runs: BTreeMap<Digest, Run>,
+    /// In the order in which they were told.
+    outages: Vec<Outage>,
+    /// Policies for exchanges that are or were in force, and their δ.
+    policies: BTreeMap<Digest, u64>,
+}
+
+#[derive(Debug, Default)]
+struct Run {
+    state: ExchangeState,
+    /// Digest of the verdict.
+    verdict: Option<Digest>,
+    /// The answer in front of this entry: to whom, and to which request.
+    answered: Option<(crate::crypto::jose::Thumbprint, Digest)>,
+}
+
+impl AuditedExchanges {
+    /// A policy for exchanges came into force.
+    pub(super) fn policy(&mut self, document: &[u8]) -> bool {
+        let read = ExchangePolicy::parse(document);
+        self.policies.extend(read.as_ref().ok().map(|policy| (Digest::of(document), policy.delta_ms)));
+        read.is_ok()
+    }
+
+    /// The arbiter was away.
+    pub(super) fn outage(&mut self, stated: &OpsFact, index: u64) {
+        if let OpsFact::Outage { from_millis, to_millis } = stated {
+            let (from, to) = (Timestamp::from_millis(*from_millis), Timestamp::from_millis(*to_millis));
+            self.outages.push(Outage { from, to, index });
+        }
+    }
+}
+
+impl Auditor {
+    pub(super) fn judge_exchange(&mut self, given: &Given<'_>, case: &mut Case) -> Outcome {
+        let fact = given.fact;
+        let stated = match recorded::<ExchangeFact>(fact, case) {
+            Ok(stated) => stated,
+            Err(outcome) => return outcome,
+        };
+        let x = stated.x();
+        let tag = matches!(stated, ExchangeFact::Decided(_)).then(|| tag_of_verdict(&x));
+        if given.entry.tags.as_slice() != tag.as_slice() {
+            case.differs("its entry does not bear the tag of its decision, and no other");
+        }
+        let run = self.exchanges.runs.entry(x).or_default();
+        let request = match decided_again(run, &stated) {
+            Ok(request) => request,
+            Err(why) => {
+                case.differs(why);
+                fact.event_digest
+            }
+        };
+        let again = made_again(fact, stated.clone(), Exchange::aggregate(&x), run.state.steps, request);
+        if let Some(what) = difference_of(fact, &again) {
+            case.differs(what);
+        }
+        Exchange::apply(&mut run.state, &stated);
+        run.answered = match &stated {
+            ExchangeFact::Decided(_) => {
+                run.verdict = Some(Digest(given.entry.digest));
+                None
+            }
+            ExchangeFact::Answered { to, request, .. } => Some((*to, *request)),
+            ExchangeFact::Anomaly { .. } => None,
+        };
+        let verdict = run.verdict;
+        let artefact = match given.artefact() {
+            Ok(artefact) => artefact,
+            Err(outcome) => return outcome,
+        };
+        let Ok(jws) = Jws::parse(artefact) else { return case.ends("its artefact is no statement") };
+        if jws.common().x != Some(x.into()) {
+            case.differs("its artefact is of another run");
+        }
+        let held = match &stated {
+            ExchangeFact::Decided(decision) => self.exchanges.judge_verdict(&jws, decision),
+            ExchangeFact::Answered { at, to, request, c_r, .. } => judge_answer(
+                &jws,
+                *at,
+                Answer {
+                    to: *to,
+                    req: (*request).into(),
+                    c_r: c_r.map(Into::into),
+                    verdict: verdict.unwrap_or_default().into(),
+                },
+            ),
+            ExchangeFact::Anomaly { c_r, .. } => {
+                return match jws.payload_as::<M2>() {
+                    Ok(statement) if statement.body.c_r == (*c_r).into() => Outcome::Same,
+                    _ => case.ends("its artefact is not the answer that contradicts the verdict's"),
+                };
+            }
+        };
+        if let Err(why) = held {
+            case.differs(why);
+        }
+        match self.keys.arbiter_signed(&jws, case.index) {
+            None => Outcome::Not(Reason::NoCertificate),
+            Some(Ok(key)) if key.purpose == KeyPurpose::ArbiterVerdict => Outcome::Same,
+            Some(_) => case.ends("its signature is not by the arbiter's key that it names"),
+        }
+    }
+}
+
+/// Makes the decision again from what its fact tells; gives the request that led to it.
+fn decided_again(run: &Run, stated: &ExchangeFact) -> Result<Digest, &'static str> {
+    let ask = |decision: &Decision, at: Timestamp, side: Side, request: Digest, c_r: Option<Digest>| {
+        let event = Ask {
+            x: decision.x,
+            protocol: decision.protocol,
+            policy: decision.policy,
+            assurance: decision.assurance,
+            end: decision.end.clone(),
+            o: decision.o,
+            r: decision.r,
+            side,
+            request,
+            demand: c_r.map_or(Demand::Abort, |c_r| Demand::Resolve { c_r }),
+        };
+        // That the clock was good, no fact tells: the ledger got a time.
+        let clock = ClockVerdict::Synced;
+        let decided = Exchange::decide(&run.state, &Clocked { event, clock }, at);
+        decided.map_or(Vec::new(), |(facts, _)| facts)
+    };
+    let (again, request) = match stated {
+        ExchangeFact::Decided(decision) if run.state.decision.is_none() => {
+            (ask(decision, decision.at, decision.side, decision.request, decision.c_r), decision.request)
+        }
+        ExchangeFact::Decided(_) => return Err("the run was decided before"),
+        ExchangeFact::Answered { at, to, request, c_r, .. } => {
+            let Some((_, decision)) = &run.state.decision else {
+                return Err("it answers about a run that was not decided");
+            };
+            let side = [(decision.o, Side::Originator), (decision.r, Side::Responder)];
+            let side = side.into_iter().find(|(key, _)| key == to).map(|(_, side)| side);
+            let side = side.ok_or("it answers somebody who has no part in the run")?;
+            (ask(decision, *at, side, *request, *c_r), *request)
+        }
+        ExchangeFact::Anomaly { by, request, c_r, .. } => {
+            let known = run.state.decision.as_ref().and_then(|(_, decision)| decision.c_r);
+            let is_new = known.is_some_and(|known| known != *c_r) && !run.state.anomalies.contains(c_r);
+            return match is_new && run.answered == Some((*by, *request)) {
+                true => Ok(*request),
+                false => Err("it contradicts nothing, or was not shown with the request in front of it"),
+            };
+        }
+    };
+    if again.contains(stated) { Ok(request) } else { Err("decided again, the run has another outcome or answer") }
+}
+
+impl AuditedExchanges {
+    /// A verdict says what its fact does, and what its outcome needs is in it.
+    fn judge_verdict(&self, jws: &Jws, decision: &Decision) -> Result<(), &'static str> {
+        let Statement { common, body } = jws.payload_as::<Verdict>().map_err(|_| "its artefact is no verdict")?;
+        let Verdict { proto, outcome, basis, decided_ms, policy, outages, assurance } = body;
+        let moved: Vec<_> = outages.into_iter().map(u64::from).collect();
+        let told = decision.end.as_ref().map(|end| end.outages.clone()).unwrap_or_default();
+        let same = (proto, outcome, Digest(policy.0)) == (decision.protocol, decision.outcome, decision.policy)
+            && u64::from(decided_ms) == decision.at.millis()
+            && common.iat == decided_ms
+            && moved == told
+            && assurance == decision.assurance;
+        if !same {
+            return Err("its verdict says something else than its fact");
+        }
+        let basis = basis.iter().map(|text| Jws::parse(text.as_bytes())).collect::<Result<Vec<_>, _>>();
+        let basis = basis.map_err(|_| "its verdict embeds what is no statement")?;
+        let first = basis.first().filter(|first| first.x() == decision.x);
+        let first = first
+            .and_then(|first| first.payload_as::<M1>().ok())
+            .ok_or("its verdict embeds no first statement of the run")?;
+        self.judge_first(&first.body, decision)?;
+        let rest = &basis[1..];
+        let keeps = match decision.outcome {
+            Decided::Resolved => {
+                matches!(rest, [m2] if of_run::<M2>(m2, decision).is_some_and(|m2| Some(m2.c_r) == decision.c_r.map(Into::into)) && m2.key_id() == decision.r)
+            }
+            Decided::Aborted => {
+                matches!(rest, [abort] if of_run::<Abort>(abort, decision).is_some() && abort.key_id() == decision.o && abort.x() == decision.request)
+            }
+            Decided::Expired => rest.is_empty(),
+        };
+        if keeps { Ok(()) } else { Err("its verdict does not embed what its outcome needs") }
+    }
+
+    fn judge_first(&self, first: &M1, decision: &Decision) -> Result<(), &'static str> {
+        let M1 { o, r, policy, t_exp, assurance, .. } = first;
+        let same: (_, _, _, &Assurance) = (o.key, r.key, Digest(policy.0), assurance);
+        if same != (decision.o, decision.r, decision.policy, &decision.assurance) {
+            return Err("the run's first statement names other keys, another policy or another worth than its fact");
+        }
+        let delta = self.policies.get(&decision.policy).ok_or("its policy was never in force")?;
+        // What is told later moved nothing yet.
+        let expected = t_exp.map(|t_exp| end(t_exp.into(), *delta, &self.outages));
+        if expected == decision.end { Ok(()) } else { Err("its run ends at another moment than its fact says") }
+    }
+}
+
+fn of_run<B: Body>(jws: &Jws, decision: &Decision) -> Option<B> {
+    let statement = jws.payload_as::<B>().ok()?;
+    (statement.common.x == Some(decision.x.into())).then_some(statement.body)
+}
+
+fn judge_answer(jws: &Jws, at: Timestamp, expected: Answer) -> Result<(), &'static str> {
+    let Statement { common, body } = jws.payload_as::<Answer>().map_err(|_| "its artefact is no answer")?;
+    match body == expected && u64::from(common.iat) == at.millis() {
+        true => Ok(()),
+        false => Err("its answer says something else than its fact"),
+    }
+}
