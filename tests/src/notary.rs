@@ -4,8 +4,11 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use openssl::pkcs12::Pkcs12;
+use semper_ttp::x509::Certificate;
 use serde_json::Value;
 
+use crate::pki::Holder;
 use crate::process::{Finished, run};
 use crate::server::{Data, Server};
 use crate::strangers::{run as judge, text};
@@ -32,6 +35,22 @@ impl Member {
     #[must_use]
     pub fn p12(&self, name: &str) -> PathBuf {
         self.dir.join(format!("{name}.p12"))
+    }
+
+    /// Its signing key and certificate, for programs of others.
+    ///
+    /// # Panics
+    /// The file does not open.
+    #[must_use]
+    pub fn holder(&self) -> Holder {
+        let p12 = fs::read(self.p12("party-legal")).expect("a .p12");
+        let passphrase =
+            fs::read_to_string(self.p12("party-legal").with_extension("passphrase")).expect("its passphrase");
+        let parsed = Pkcs12::from_der(&p12).and_then(|p12| p12.parse2(passphrase.trim_end()));
+        let parsed = parsed.expect("a .p12 that opens");
+        let certificate = parsed.cert.expect("a certificate").to_der().expect("DER");
+        let certificate = Certificate::from_der(&certificate).expect("a certificate that reads");
+        Holder { key: parsed.pkey.expect("a key"), certificate }
     }
 }
 
@@ -60,8 +79,19 @@ impl World {
     /// It does not start.
     #[must_use]
     pub fn new() -> Self {
+        Self::with(&[("notary.enabled", "true"), ("notary.officer_decides", "[\"copy\"]")])
+    }
+
+    /// One whose settings have these.
+    ///
+    /// # Panics
+    /// It does not start.
+    #[must_use]
+    pub fn with(settings: &[(&str, &str)]) -> Self {
         let data = Data::own();
-        data.set("notary.enabled", "true").set("notary.officer_decides", "[\"copy\"]");
+        for (key, value) in settings {
+            data.set(key, value);
+        }
         Self { server: data.serve(), data, work: tempfile::tempdir().expect("a temporary folder") }
     }
 

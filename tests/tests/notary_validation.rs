@@ -3,29 +3,15 @@
 use std::fs;
 use std::process::Command;
 
-use openssl::pkcs12::Pkcs12;
 use semper_tests::bouncy::Bouncy;
-use semper_tests::notary::{Member, World, json, of};
-use semper_tests::pki::Holder;
+use semper_tests::notary::{World, json, of};
 use semper_tests::process::run;
 use semper_tests::strangers::{run as judge, text};
 use semper_ttp::asn1::{PolicyId, TEST_POLICY, TEST_POLICY_WITH_TOKEN, der};
 use semper_ttp::cms::SignedData;
 use semper_ttp::notary::dvcs::types::{DvcsTime, REQUEST_DATA, Response};
-use semper_ttp::x509::Certificate;
 
 const CONTRACT: &[u8] = b"The seller sells, and the buyer buys.";
-
-/// A party's key and certificate, for programs of others.
-fn holder(member: &Member) -> Holder {
-    let p12 = fs::read(member.p12("party-legal")).expect("a .p12");
-    let passphrase =
-        fs::read_to_string(member.p12("party-legal").with_extension("passphrase")).expect("its passphrase");
-    let parsed = Pkcs12::from_der(&p12).and_then(|p12| p12.parse2(passphrase.trim_end())).expect("a .p12 that opens");
-    let certificate = parsed.cert.expect("a certificate").to_der().expect("DER");
-    let certificate = Certificate::from_der(&certificate).expect("a certificate that reads");
-    Holder { key: parsed.pkey.expect("a key"), certificate }
-}
 
 fn cms_verify(world: &World, dvc: &[u8]) {
     let (it, root) = (world.file("it.dvc", dvc), world.server.trust().join("root.pem"));
@@ -40,7 +26,7 @@ fn cms_verify(world: &World, dvc: &[u8]) {
 fn what_is_validated_is_read_by_strangers() {
     let world = World::new();
     let party = world.registered("buyer");
-    let holder = holder(&party);
+    let holder = party.holder();
     let bouncy = Bouncy::new(CONTRACT, &holder, None);
     let ask = |service: &str, signed: bool| {
         let request = bouncy.request(service, signed);

@@ -1,0 +1,191 @@
+//! The arbiter of a running server: what a side gets with its own key and any HTTP client, what is left after a kill, and a revocation
+//! that comes too late to cheat anybody.
+
+use std::fs;
+use std::sync::Arc;
+
+use openssl::base64::encode_block;
+use semper_ledger::entry::Entry;
+use semper_ledger::receipt::tlog_proof::TlogProof;
+use semper_tests::http::{Connection, get};
+use semper_tests::notary::{Member, World};
+use semper_tests::process::run;
+use semper_tests::server::Server;
+use semper_tests::tls::TlsClient;
+use semper_ttp::asn1::pem;
+use semper_ttp::b64u::{self, B64u};
+use semper_ttp::crypto::jose::{Algorithm, Key, Thumbprint};
+use semper_ttp::crypto::{LogVerifier, Signer, SoftKey};
+use semper_ttp::digest::Digest;
+use semper_ttp::exchange::asw_r::{commitment_o, commitment_r};
+use semper_ttp::exchange::judge::{Evidence, Filed, judge};
+use semper_ttp::exchange::{tag_of_verdict, terms_hash};
+use semper_ttp::statement::exchange::asw_r::{M1, M2, Resolve};
+use semper_ttp::statement::exchange::verdict::Verdict;
+use semper_ttp::statement::exchange::{Arbiter, Assurance, Line, Outcome, Participant, Scheme, Side};
+use semper_ttp::statement::{Body, Common, Jws, Millis, Origin, Salt, Statement, Unsigned};
+use serde_json::{Value, json};
+
+/// A side with the key that it signs with.
+struct Party {
+    id: String,
+    key: SoftKey,
+}
+
+impl Party {
+    fn new(member: &Member) -> Self {
+        let key = member.holder().key.private_key_to_pkcs8().expect("PKCS #8");
+        Self { id: member.id.clone(), key: SoftKey::from_pkcs8_der(&key).expect("a key") }
+    }
+
+    fn public(&self) -> Key {
+        Key::from_spki_der(self.key.spki_der()).expect("a public key")
+    }
+
+    fn participant(&self) -> Participant {
+        let key = self.public().thumbprint();
+        Participant { id: self.id.parse().expect("a party's name"), scheme: Scheme::Semper, key }
+    }
+
+    fn sign<B: Body>(&self, x: Option<Digest>, body: B) -> Jws {
+        let common =
+            Common { salt: Salt(B64u([5; 16])), iat: Millis::new(1).unwrap(), x: x.map(Into::into), shown: None };
+        let unsigned =
+            Unsigned::new(&Statement { common, body }, Algorithm::Es256, self.public().thumbprint()).unwrap();
+        let signature = self.key.sign_raw(unsigned.message()).unwrap();
+        unsigned.finish(&signature).unwrap()
+    }
+}
+
+/// What the service says of itself.
+fn known(server: &Server) -> Value {
+    serde_json::from_slice(&get(server.http(), "/.well-known/semper").body).expect("JSON")
+}
+
+fn arbiter(known: &Value) -> (Arbiter, Key) {
+    let certificate = known["exchange"]["certificate"].as_str().expect("the arbiter's certificate");
+    let der = pem::decode("CERTIFICATE", certificate).expect("PEM").remove(0);
+    let certificate = semper_ttp::x509::Certificate::from_der(&der).expect("a certificate");
+    let key = Key::from_spki_der(&certificate.spki_der()).expect("its key");
+    let line = |value: &Value| Line::new(value.as_str().expect("a text")).expect("a line");
+    let named: Thumbprint = known["exchange"]["thumbprint"].as_str().expect("its name").parse().expect("a thumbprint");
+    assert_eq!(named, key.thumbprint());
+    let arbiter = Arbiter {
+        id: Origin::new(known["ledger"]["origin"].as_str().expect("an origin")).expect("an origin"),
+        key: named,
+        url: line(&known["service"]["public_url"]),
+        log: line(&known["ledger"]["vkey"]),
+    };
+    (arbiter, key)
+}
+
+/// A run in which the responder has answered.
+fn begun(server: &Server, o: &Party, r: &Party) -> (Jws, Jws) {
+    let known = known(server);
+    let policy = known["exchange"]["policy"].as_str().expect("a policy");
+    let m1 = M1 {
+        deal: None,
+        policy: policy.parse().expect("its digest"),
+        o: o.participant(),
+        r: r.participant(),
+        ttp: arbiter(&known).0,
+        terms: terms_hash(&[3; 32], b"I sell, you buy.").into(),
+        terms_media: Line::new("text/plain").unwrap(),
+        t_exp: None,
+        c_o: commitment_o(&[1; 32]).into(),
+        assurance: Assurance::NonQualified,
+    };
+    let m1 = o.sign(None, m1);
+    let c_r = commitment_r(&m1.x(), &[2; 32]).into();
+    let m2 = r.sign(Some(m1.x()), M2 { m1: m1.digest().into(), c_r });
+    (m1, m2)
+}
+
+fn text(jws: &Jws) -> String {
+    String::from_utf8(jws.bytes().to_vec()).expect("ASCII")
+}
+
+fn resolve(by: &Party, side: Side, (m1, m2): (&Jws, &Jws)) -> Value {
+    let request = by.sign(Some(m1.x()), Resolve { side, m2: m2.digest().into() });
+    json!({ "m1": text(m1), "m2": text(m2), "request": text(&request) })
+}
+
+/// Asks over TLS without any certificate.
+fn ask(server: &Server, x: &Digest, body: &Value) -> (u16, Value) {
+    let client = TlsClient::new(server.trust()).build();
+    let mut connection = Connection::open_tls(server.https(), &client).expect("a connection");
+    let path = format!("/v1/exchanges/{}/requests", b64u::encode(x.as_bytes()));
+    let body = body.to_string();
+    let answer = connection.request("POST", &path, &[("content-type", "application/json")], body.as_bytes());
+    let answer = answer.expect("an answer");
+    (answer.status, serde_json::from_slice(&answer.body).expect("JSON"))
+}
+
+/// What a court is shown: m1 and the verdict with its proof, judged with the keys of sides and arbiter.
+fn judged(server: &Server, sides: [&Party; 2], m1: &Jws, answer: &Value) -> semper_ttp::exchange::judge::Judgement {
+    let known = known(server);
+    let verdict = Jws::parse(answer["verdict"].as_str().expect("a verdict").as_bytes()).expect("a statement");
+    let proof = TlogProof::parse(answer["proofs"][0].as_str().expect("a proof")).expect("a proof");
+    let vkey = semper_ledger::note::VerifierKey::parse(known["ledger"]["vkey"].as_str().unwrap()).expect("a key");
+    proof.verify(&[vkey], &LogVerifier).expect("it is in the log");
+    let entry = Entry::decode(proof.extra.as_deref().expect("the entry")).expect("an entry");
+    let is_logged = Digest(entry.digest) == verdict.digest() && entry.tags.as_slice() == [tag_of_verdict(&m1.x())];
+    let evidence =
+        Evidence { first: m1.clone(), statements: vec![], verdicts: vec![Filed { jws: verdict, is_logged }] };
+    let keys = |name: &Thumbprint| {
+        let all = [sides[0].public(), sides[1].public(), arbiter(&known).1];
+        all.into_iter().find(|key| key.thumbprint() == *name).map(Arc::new)
+    };
+    judge(&evidence, &keys).expect("a run")
+}
+
+#[test]
+fn a_side_resolves_and_the_other_gets_the_same_octets_after_a_kill() {
+    let world = World::with(&[("exchange.enabled", "true")]);
+    let (o, r) = (Party::new(&world.registered("seller")), Party::new(&world.registered("buyer")));
+    let (m1, m2) = begun(&world.server, &o, &r);
+    let request = resolve(&o, Side::Originator, (&m1, &m2));
+    let (status, first) = ask(&world.server, &m1.x(), &request);
+    assert_eq!((status, &first["outcome"]), (200, &json!("RESOLVED")), "{first}");
+    let judgement = judged(&world.server, [&o, &r], &m1, &first);
+    assert!(judgement.contract.is_some_and(|contract| contract.replacement), "{judgement:?}");
+    assert!(judgement.findings.is_empty() && judgement.rejected.is_empty(), "{judgement:?}");
+
+    // It vanishes with everything in memory; both get the same octets from the next process.
+    let World { server, work, .. } = world;
+    let data = server.kill9();
+    let server = data.serve();
+    assert_eq!(ask(&server, &m1.x(), &request), (200, first.clone()));
+    let (status, second) = ask(&server, &m1.x(), &resolve(&r, Side::Responder, (&m1, &m2)));
+    assert_eq!((status, &second["verdict"]), (200, &first["verdict"]));
+    assert_eq!(judged(&server, [&o, &r], &m1, &second), judgement);
+    let data = server.stop();
+    data.fsck().expect(0);
+    data.audit().expect(0);
+    drop(work);
+}
+
+/// The responder revokes its key after it has answered: what was stamped before stands (`asw_r_revoke_to_block`).
+#[test]
+fn asw_r_revoke_to_block() {
+    let world = World::with(&[("exchange.enabled", "true")]);
+    let (seller, buyer) = (world.registered("seller"), world.registered("buyer"));
+    let (o, r) = (Party::new(&seller), Party::new(&buyer));
+    let (m1, m2) = begun(&world.server, &o, &r);
+    // The originator has its answer stamped before it opens its commitment.
+    let path = world.file("m2.jws", m2.bytes());
+    run(&["stamp", &path, "--url", world.server.url()]).expect(0);
+    let token = fs::read(format!("{path}.tst")).expect("the token");
+    let serial = hex::encode(buyer.holder().certificate.serial());
+    world.officer(&["party", "revoke", "--serial", &serial, "--reason", "keyCompromise"]).expect(0);
+    let mut request = resolve(&o, Side::Originator, (&m1, &m2));
+    let (status, refused) = ask(&world.server, &m1.x(), &request);
+    assert_eq!((status, &refused["code"]), (422, &json!("exchange.key")), "{refused}");
+    request["tokens"] = json!([encode_block(&token)]);
+    let (status, answer) = ask(&world.server, &m1.x(), &request);
+    assert_eq!((status, &answer["outcome"]), (200, &json!("RESOLVED")), "{answer}");
+    let verdict = Jws::parse(answer["verdict"].as_str().unwrap().as_bytes()).unwrap();
+    assert_eq!(verdict.payload_as::<Verdict>().unwrap().body.outcome, Outcome::Resolved);
+    // Its own request is by a key that is good no more, whenever the statements were there.
+    assert_eq!(ask(&world.server, &m1.x(), &resolve(&r, Side::Responder, (&m1, &m2))).0, 422);
+}
