@@ -7,7 +7,7 @@ use std::sync::Arc;
 use semper_ttp::{
     crypto::jose::{Key, Thumbprint},
     digest::{Digest, ImprintAlgorithm},
-    evidence::{Fact, Recorded},
+    evidence::{CaKind, Fact, Kind, Recorded},
     exchange::Broken,
     statement::{Jws, exchange::Participant},
     time::Timestamp,
@@ -15,7 +15,10 @@ use semper_ttp::{
     x509::Certificate,
 };
 
-use super::{super::Service, ExchangeFault};
+use super::{
+    super::{Service, ServiceFault},
+    ExchangeFault,
+};
 
 /// A key of a party's.
 struct Known {
@@ -65,7 +68,7 @@ impl<'s> Signers<'s> {
         found
     }
 
-    fn look_up(&self, name: &Thumbprint) -> Result<Option<Known>, super::ServiceFault> {
+    fn look_up(&self, name: &Thumbprint) -> Result<Option<Known>, ServiceFault> {
         let Some(party) = self.service.party_of_key(*name)? else { return Ok(None) };
         let bound = party.state.party().and_then(|state| state.keys.get(name).copied());
         let Some(bound) = bound else { return Ok(None) };
@@ -107,7 +110,7 @@ impl<'s> Signers<'s> {
             return bad(format!("its certificate is not valid at {at}"));
         }
         match self.service.revoked_since(&known.certificate.digest())? {
-            Some(revoked) if revoked <= at => bad(format!(
+            Some(revoked) if self.service.was_revoked_by(&known.certificate, revoked, at)? => bad(format!(
                 "its certificate was revoked at {revoked}, and nothing that came along proves that the statement was there before"
             )),
             _ => Ok(()),
@@ -116,6 +119,28 @@ impl<'s> Signers<'s> {
 }
 
 impl Service {
+    /// Whether a certificate that was revoked at `revoked`, in whole seconds, was so at a moment: within that second its fact tells.
+    fn was_revoked_by(
+        &self,
+        certificate: &Certificate,
+        revoked: Timestamp,
+        at: Timestamp,
+    ) -> Result<bool, ServiceFault> {
+        if revoked.secs() != at.secs() {
+            return Ok(revoked < at);
+        }
+        let Some(known) = self.find_certificate(&certificate.serial())? else { return Ok(true) };
+        let history = known.ca.certificate(&certificate.serial());
+        for bytes in self.reader().facts_of(&history.0, 0)? {
+            let fact = Fact::decode(&bytes).map_err(|fault| ServiceFault::Facts(fault.to_string()))?;
+            if fact.kind == Kind::Ca(CaKind::CertificateRevoked) {
+                return Ok(fact.now <= at);
+            }
+        }
+        // Its CA was revoked, or the fact is lost.
+        Ok(true)
+    }
+
     /// What tokens of our own prove. Each has an entry by its digest, so nothing of it has to be verified again.
     pub(super) fn proven_times(&self, tokens: &[Vec<u8>]) -> Result<Proven, ExchangeFault> {
         let mut proven = BTreeMap::new();
