@@ -26,6 +26,7 @@ use semper_ttp::{
         Ask, Broken, Clocked, Decision, Exchange, ExchangeEffect, ExchangeFact, ExchangeRefusal, ExchangeState,
         asw_r::{Answered, Asked, Offered},
         expiry::{self, End, Outage},
+        run::PARTY_STATEMENT_BYTES_MAX,
         tag_of_verdict,
     },
     role::{Role, Snapshot},
@@ -43,9 +44,6 @@ use semper_ttp::{
 pub(super) use self::alive::Presence;
 use self::keys::Signers;
 use super::{Service, ServiceFault, act::ATTEMPTS_MAX, desk::RoleKey, draft};
-
-/// The longest statement of a party that is taken: a verdict embeds two of them, and each grows by a third in it.
-pub(crate) const PARTY_STATEMENT_BYTES_MAX: usize = 16 << 10;
 
 /// What an arbiter rests on.
 pub struct ExchangeParts {
@@ -220,12 +218,21 @@ impl Service {
             (Resolve::TAG, None) => return Err(ExchangeFault::Request("a request to resolve comes with m1 and m2")),
             _ => return Err(ExchangeFault::Request("the request is neither one to abort nor one to resolve")),
         };
+        let state = self.state_of::<Exchange>(&Exchange::aggregate(x))?.state;
+        // What was answered is answered again, whatever became of the keys.
+        if state.answer_to(&asked.jws.key_id(), &asked.jws.x()).is_some() {
+            return Ok(Checked { offered, answered, asked, key, delta_ms: policy.delta_ms });
+        }
         let proven = self.proven_times(&sent.tokens)?;
         for (jws, side) in [(Some(&offered.jws), Side::Originator)]
             .into_iter()
             .chain([(answered.as_ref().map(|answered| &answered.jws), Side::Responder), (Some(&asked.jws), asked.side)])
         {
             let Some(jws) = jws else { continue };
+            // What a verdict rests on was judged when it was made, and a later answer gives nobody more than that.
+            if state.decision.is_some() && *jws != asked.jws {
+                continue;
+            }
             let participant = offered.run.participant(side);
             signers.require_good(participant, proven.earliest(jws))?;
         }
@@ -258,7 +265,10 @@ impl Service {
             facts.iter().for_each(|fact| Exchange::apply(&mut state, fact));
             let commit = self.commit_of_run(checked, &before, &facts, &effects, now)?;
             match self.ledger.append(commit) {
-                Ok(_) => return self.decided(&state, &x, asked),
+                Ok(_) => {
+                    self.presence.was_there(now.millis());
+                    return self.decided(&state, &x, asked);
+                }
                 // Decided anew, on what the other one has left.
                 Err(Refused::Stale { .. } | Refused::StepTaken { .. } | Refused::TagSeen { .. }) => {}
                 Err(Refused::Busy) => return Err(ExchangeFault::Busy),

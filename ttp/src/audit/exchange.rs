@@ -68,6 +68,9 @@ impl Auditor {
         if given.entry.tags.as_slice() != tag.as_slice() {
             case.differs("its entry does not bear the tag of its decision, and no other");
         }
+        if stated.at() != fact.now {
+            case.differs("it states another moment than the one at which it was decided");
+        }
         let run = self.exchanges.runs.entry(x).or_default();
         let request = match decided_again(run, &stated) {
             Ok(request) => request,
@@ -196,6 +199,9 @@ impl AuditedExchanges {
             .and_then(|first| first.payload_as::<M1>().ok())
             .ok_or("its verdict embeds no first statement of the run")?;
         self.judge_first(&first.body, decision)?;
+        if first.body.ttp.key != jws.key_id() {
+            return Err("it is signed by another key than its run names");
+        }
         let rest = &basis[1..];
         let keeps = match decision.outcome {
             Decided::Resolved => {

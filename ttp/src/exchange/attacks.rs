@@ -139,7 +139,8 @@ fn asw_r_responder_abort_binding() {
 fn asw_r_abort_then_m3() {
     let script = Script::new(None);
     let aborted = logged(verdict(&script, Outcome::Aborted, &[&script.offered.jws, &script.abort]));
-    let filed = evidence(&script, &[&script.answered.jws, &script.m3, &script.m4, &script.abort], vec![aborted]);
+    // Also where the abort is shown by the verdict alone.
+    let filed = evidence(&script, &[&script.answered.jws, &script.m3, &script.m4], vec![aborted]);
     let judged = judge(&filed, &keys).unwrap();
     assert!(judged.findings.contains(&Finding::AbortedAndOpened));
     let the_verdict_alone = judged.outcomes.contains(&Outcome::Aborted);
@@ -303,6 +304,7 @@ fn an_arbiter_that_breaks_its_rules_is_convicted_by_its_own_verdict() {
         let filed = evidence(&script, &[], vec![logged(verdict(&script, outcome, basis))]);
         let judged = judge(&filed, &keys).unwrap();
         assert!(judged.findings.contains(&Finding::AgainstTheRules), "{outcome:?} {}", basis.len());
+        assert_eq!(judged.contract, None, "{outcome:?} {}", basis.len());
     }
     // In time and too late: the verdicts here are of IAT + 5.
     let late = Script::new(Some(IAT + 4));
@@ -326,6 +328,37 @@ fn an_arbiter_that_breaks_its_rules_is_convicted_by_its_own_verdict() {
         assert_eq!(of(script, outcome).contains(&Finding::OutOfTime), !is_in_time, "{outcome:?}");
         assert!(!of(script, outcome).contains(&Finding::AgainstTheRules));
     }
+}
+
+/// One payload signed twice is one statement: which copy is filed convicts nobody.
+#[test]
+fn a_second_copy_of_the_offer_convicts_nobody() {
+    let script = Script::new(None);
+    let copy = PEOPLE.o.sign(None, script.offered.offer.clone());
+    assert_eq!(copy.x(), script.x());
+    assert!(copy.digest() != script.offered.jws.digest() && script.offered.jws.twin() != Some(copy.digest()));
+    let resolved = logged(verdict(&script, Outcome::Resolved, &[&script.offered.jws, &script.answered.jws]));
+    let filed = Evidence { first: copy, ..evidence(&script, &[], vec![resolved]) };
+    let judged = judge(&filed, &keys).unwrap();
+    assert!(judged.contract.is_some_and(|contract| contract.replacement) && judged.findings.is_empty(), "{judged:?}");
+}
+
+/// What a verdict could not embed nobody takes for good: the arbiter, a client or a judge.
+#[test]
+fn statements_have_one_bound_for_all() {
+    let script = Script::new(None);
+    let long = |chars: usize| {
+        let mut payload: Value = serde_json::from_slice(script.answered.jws.payload()).unwrap();
+        payload["shown"] = serde_json::json!({"display": B64u([1; 32]), "ui": B64u([2; 32]), "docs": []});
+        let text = payload.to_string().replacen('{', &format!("{{{}", " ".repeat(chars)), 1);
+        let header = format!(r#"{{"alg":"EdDSA","kid":"{}","typ":"semper.asw-r.m2+jws"}}"#, PEOPLE.r.name());
+        let message = [b64u::encode(header.as_bytes()), b64u::encode(text.as_bytes())].join(".");
+        let signature = PEOPLE.r.key.sign_raw(message.as_bytes()).unwrap();
+        Jws::parse([message, b64u::encode(&signature)].join(".").as_bytes()).unwrap()
+    };
+    assert!(script.offered.answered(long(8_000), &keys).is_ok());
+    let refused = script.offered.answered(long(16_000), &keys).unwrap_err();
+    assert_eq!(refused.code(), "exchange.statement");
 }
 
 /// Only who is named, in the part in which it is named.

@@ -83,6 +83,17 @@ impl ExchangeFact {
     }
 }
 
+impl ExchangeFact {
+    /// When, as it states.
+    #[must_use]
+    pub fn at(&self) -> Timestamp {
+        match self {
+            Self::Decided(decision) => decision.at,
+            Self::Answered { at, .. } | Self::Anomaly { at, .. } => *at,
+        }
+    }
+}
+
 fn write_digest(digest: Option<&Digest>, w: &mut Writer) {
     match digest {
         Some(digest) => w.bytes(digest.as_bytes()),

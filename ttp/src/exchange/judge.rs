@@ -99,9 +99,6 @@ pub fn judge(evidence: &Evidence, keys: Keys<'_>) -> Result<Judgement, Broken> {
         rejected: Vec::new(),
     };
     let sorted = Sorted::of(&offered, &evidence.statements, keys, &mut judgement.rejected);
-    if sorted.aborted && !sorted.opened.is_empty() {
-        judgement.findings.insert(Finding::AbortedAndOpened);
-    }
     let mut verdicts = Vec::new();
     for filed in &evidence.verdicts {
         match counted(&offered, filed, keys) {
@@ -109,30 +106,37 @@ pub fn judge(evidence: &Evidence, keys: Keys<'_>) -> Result<Judgement, Broken> {
                 judgement.findings.extend((!rests).then_some(Finding::AgainstTheRules));
                 judgement.findings.extend((!is_in_time(&offered, &verdict)).then_some(Finding::OutOfTime));
                 judgement.outcomes.insert(verdict.outcome);
-                verdicts.push((filed.jws.x(), verdict));
+                verdicts.push((filed.jws.x(), verdict, rests));
             }
             Err(broken) => judgement.rejected.push((filed.jws.digest(), broken)),
         }
     }
     // Two payloads of one run: the signature over one payload may differ, a decision not.
-    if verdicts.iter().map(|(payload, _)| payload).collect::<BTreeSet<_>>().len() > 1 {
+    if verdicts.iter().map(|(payload, ..)| payload).collect::<BTreeSet<_>>().len() > 1 {
         judgement.findings.insert(Finding::DecidedTwice);
     }
     let mut commitments: BTreeSet<_> = sorted.answers.iter().map(|answered| answered.c_r).collect();
-    for (_, verdict) in &verdicts {
+    for (_, verdict, _) in &verdicts {
         commitments.extend(answer_in(&offered, verdict, keys).map(|answered| answered.c_r));
+    }
+    // An abort counts wherever it stands: also in the verdict that it led to.
+    let took_back =
+        sorted.aborted || verdicts.iter().any(|(_, verdict, rests)| *rests && verdict.outcome == Outcome::Aborted);
+    if took_back && !sorted.opened.is_empty() {
+        judgement.findings.insert(Finding::AbortedAndOpened);
     }
     if commitments.len() > 1 {
         judgement.findings.insert(Finding::AnsweredTwice);
     }
     let standard = sorted.standard(&offered, keys);
-    let resolved = verdicts.iter().find(|(_, verdict)| verdict.outcome == Outcome::Resolved);
+    // One that embeds no agreement of the responder's proves none.
+    let resolved = verdicts.iter().find(|(_, verdict, rests)| *rests && verdict.outcome == Outcome::Resolved);
     judgement.contract = match (standard, resolved) {
         (None, None) => None,
         (standard, resolved) => Some(Proven {
             standard: standard.is_some(),
             replacement: resolved.is_some(),
-            at_ms: resolved.map(|(_, verdict)| verdict.decided_ms.get()).or(standard).unwrap_or_default(),
+            at_ms: resolved.map(|(_, verdict, _)| verdict.decided_ms.get()).or(standard).unwrap_or_default(),
         }),
     };
     Ok(judgement)
@@ -228,12 +232,13 @@ fn rests_on_its_basis(offered: &Offered, verdict: &Verdict, keys: Keys<'_>) -> b
     let Ok(basis) = verdict.basis.iter().map(|text| Jws::parse(text.as_bytes())).collect::<Result<Vec<_>, _>>() else {
         return false;
     };
-    // The first statement may come in the other signature over one payload.
-    let is_first = |jws: &Jws| Offered::read(jws.clone(), keys).is_ok_and(|embedded| embedded.run.x == offered.run.x);
-    let keeps = match (verdict.outcome, basis.as_slice()) {
-        (Outcome::Resolved, [m1, m2]) => is_first(m1) && offered.answered(m2.clone(), keys).is_ok(),
-        (Outcome::Aborted, [m1, abort]) => is_first(m1) && offered.abort(abort.clone(), keys).is_ok(),
-        (Outcome::Expired, [m1]) => is_first(m1),
+    // Its own copy of the first statement, which may be another one than was filed: one payload may be signed more than once.
+    let first = basis.first().and_then(|m1| Offered::read(m1.clone(), keys).ok());
+    let Some(first) = first.filter(|embedded| embedded.run.x == offered.run.x) else { return false };
+    let keeps = match (verdict.outcome, &basis[1..]) {
+        (Outcome::Resolved, [m2]) => first.answered(m2.clone(), keys).is_ok(),
+        (Outcome::Aborted, [abort]) => first.abort(abort.clone(), keys).is_ok(),
+        (Outcome::Expired, []) => true,
         _ => false,
     };
     keeps && verdict.policy.0 == offered.run.policy.0
@@ -252,7 +257,8 @@ fn is_in_time(offered: &Offered, verdict: &Verdict) -> bool {
 
 /// The answer that a verdict RESOLVED embeds.
 fn answer_in(offered: &Offered, verdict: &Verdict, keys: Keys<'_>) -> Option<Answered> {
-    let [_, m2] = verdict.basis.as_slice() else { return None };
-    let m2 = Jws::parse(m2.as_bytes()).ok()?;
-    offered.answered(m2, keys).ok()
+    let [m1, m2] = verdict.basis.as_slice() else { return None };
+    let (m1, m2) = (Jws::parse(m1.as_bytes()).ok()?, Jws::parse(m2.as_bytes()).ok()?);
+    let first = Offered::read(m1, keys).ok().filter(|embedded| embedded.run.x == offered.run.x)?;
+    first.answered(m2, keys).ok()
 }

@@ -5,9 +5,12 @@ use std::sync::Arc;
 use crate::crypto::jose::{Key, Thumbprint};
 use crate::digest::Digest;
 use crate::statement::exchange::{Arbiter, Participant, Protocol, Side};
-use crate::statement::{Body, Jws, Statement};
+use crate::statement::{Body, Jws, Statement, StatementFault};
 
 use super::Broken;
+
+/// The longest statement of a party in a run, octets: a verdict embeds two of them, and each grows by a third in it.
+pub const PARTY_STATEMENT_BYTES_MAX: usize = 16 << 10;
 
 /// Finds a key by its name: in the register of parties, in certificates at hand. What a key is worth is not asked here.
 pub type Keys<'a> = &'a dyn Fn(&Thumbprint) -> Option<Arc<Key>>;
@@ -47,6 +50,14 @@ impl Run {
         [Side::Originator, Side::Responder].into_iter().find(|side| self.participant(*side).key == *key)
     }
 
+    /// Refuses a statement that a verdict could not embed, for whoever reads it: what the arbiter would refuse, neither side takes for good.
+    fn require_length(jws: &Jws, of: &'static str) -> Result<(), Broken> {
+        match jws.bytes().len() <= PARTY_STATEMENT_BYTES_MAX {
+            true => Ok(()),
+            false => Err(Broken::Statement { of, fault: StatementFault::TooLong }),
+        }
+    }
+
     /// Whether the run is one for an arbiter with these keys: its own, and those whose successor it signs with.
     ///
     /// # Errors
@@ -64,6 +75,7 @@ impl Run {
     /// [`Broken`].
     pub(super) fn first<B: Body>(jws: &Jws, keys: Keys<'_>, of: impl Fn(&B) -> Self) -> Result<(Self, B), Broken> {
         let tag = B::TAG;
+        Self::require_length(jws, tag)?;
         let Statement { body, .. } = jws.payload_as::<B>().map_err(|fault| Broken::Statement { of: tag, fault })?;
         let run = of(&body);
         // A party with itself, or one key on both sides, whose signature could be turned around.
@@ -80,6 +92,7 @@ impl Run {
     /// [`Broken`].
     pub(super) fn follows<B: Body>(&self, jws: &Jws, side: Side, keys: Keys<'_>) -> Result<B, Broken> {
         let tag = B::TAG;
+        Self::require_length(jws, tag)?;
         let Statement { common, body } = jws.payload_as::<B>().map_err(|fault| Broken::Statement { of: tag, fault })?;
         if common.x.map(|x| Digest(x.0)) != Some(self.x) {
             return Err(Broken::OtherRun { of: tag });

@@ -21,6 +21,11 @@ impl Presence {
         self.is_open.load(Ordering::Acquire)
     }
 
+    /// It has decided at this moment, so it was there.
+    pub(super) fn was_there(&self, millis: u64) {
+        self.last_ms.fetch_max(millis, Ordering::Relaxed);
+    }
+
     /// Requests are not taken any more.
     pub(super) fn close(&self) {
         self.is_open.store(false, Ordering::Release);
@@ -47,7 +52,8 @@ impl Service {
         let last = self.presence.last_ms.load(Ordering::Relaxed);
         if !self.presence.is_open() {
             if last > 0 {
-                self.record_outage(last)?;
+                // Whatever the clock did meanwhile, it does not begin after its end.
+                self.record_outage(last.min(now.millis()))?;
             }
             self.presence.is_open.store(true, Ordering::Release);
         }

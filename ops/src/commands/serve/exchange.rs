@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use semper_api::{ExchangeParts, Service};
 use semper_ledger::entry::Entry;
+use semper_ttp::evidence::RoleCode;
 
 use crate::commands::running::Failed;
 use crate::config::Config;
@@ -33,7 +34,7 @@ pub(super) async fn begin(service: &Arc<Service>, data: &Path) -> Result<(), Fai
     let path = data.join(ALIVE);
     // Only what an arbiter left: in a folder that was none before, nobody waited for it.
     if let Some(kept) = read(&path) {
-        service.arbiter_was_alive(kept.max(newest_entry(service)?));
+        service.arbiter_was_alive(newest_decision(service, kept)?);
     }
     let mut looks = 0;
     look(service, &path, &mut looks).await;
@@ -72,9 +73,17 @@ fn read(path: &Path) -> Option<u64> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
 }
 
-fn newest_entry(service: &Service) -> Result<u64, Failed> {
+/// The moment of the arbiter's newest entry, if that is later than what was kept: only its own tell that it was there, and this start has
+/// made others.
+fn newest_decision(service: &Service, kept: u64) -> Result<u64, Failed> {
     let reader = service.reader();
-    let newest = reader.size().checked_sub(1).map(|last| reader.entry(last)).transpose();
-    let newest = newest.map_err(|fault| Failed::fault(&fault))?.flatten();
-    Ok(newest.and_then(|bytes| Entry::decode(&bytes).ok()).map_or(0, |entry| entry.time_ms))
+    for index in (0..reader.size()).rev() {
+        let bytes = reader.entry(index).map_err(|fault| Failed::fault(&fault))?.unwrap_or_default();
+        match Entry::decode(&bytes) {
+            Ok(entry) if entry.time_ms > kept && entry.role == RoleCode::Exchange.code() => return Ok(entry.time_ms),
+            Ok(entry) if entry.time_ms > kept => {}
+            _ => return Ok(kept),
+        }
+    }
+    Ok(kept)
 }
