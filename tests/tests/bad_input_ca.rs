@@ -256,7 +256,7 @@ struct Application {
 impl V1 {
     fn new() -> Self {
         let data = Data::demo();
-        data.set("notary.enabled", "true");
+        data.set("notary.enabled", "true").set("exchange.enabled", "true");
         let server = data.serve();
         let person = |name: &str| TlsClient::new(server.trust()).with_person(data.path(), name).build();
         let (officer, operator) = (person("officer"), person("operator"));
@@ -352,7 +352,14 @@ impl V1 {
             "t": "notary/request", "v": 1, "salt": "AAECAwQFBgcICQoLDA0ODw", "kind": "existence",
             "documents": [{ "sha256": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE", "role": "original" }],
         }});
+        // A statement, if not one of a run.
+        let (run, statement) =
+            ("/v1/exchanges/AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE", terms.bytes().escape_ascii());
+        let (first, asked_of) = (json!({ "m1": statement.to_string() }), statement.to_string());
+        let to_abort = json!({ "m1": asked_of, "request": asked_of });
         let posts = vec![
+            (&self.stranger, format!("{run}/requests"), json, to_abort.to_string().into_bytes()),
+            (&self.party, format!("{run}/status"), json, first.to_string().into_bytes()),
             (&self.party, "/v1/notary/acts".to_owned(), json, asked.to_string().into_bytes()),
             (&self.party, format!("{act}/signatures"), "application/jose", terms.bytes().to_vec()),
             (&self.party, format!("{act}/withdraw"), json, b"{}".to_vec()),
