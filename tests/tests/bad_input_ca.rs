@@ -488,8 +488,8 @@ fn json_that_is_none_is_refused_everywhere() {
         assert_eq!(alone("POST", "text/plain", &good), "http.media_type", "{path}");
         assert_eq!(alone("PUT", media_type, &good), "http.method", "{path}");
         assert_eq!(problem(&announced(world.connect(who), &path, media_type), &path), "http.too_large");
-        if path.ends_with("/preview") {
-            continue; // It changes nothing, so that repetitions are all the same.
+        if path.ends_with("/preview") || path.contains("/exchanges/") {
+            continue; // It changes nothing, or is known by itself, so that repetitions are all the same.
         }
         let headers = [("content-type", media_type)];
         let without = world.connect(who).request("POST", &path, &headers, &good).expect("an answer");
