@@ -11,6 +11,7 @@ mod foreign;
 mod gcm;
 mod hash;
 pub mod jose;
+pub mod jwe;
 mod key_file;
 mod log;
 #[cfg(test)]
@@ -116,6 +117,12 @@ pub trait Signer: Send + Sync + fmt::Debug {
     /// True if a signature costs so little that whoever wants one may wait for it in place: some 30 µs of this processor.
     fn is_quick(&self) -> bool {
         false
+    }
+
+    /// The same key as one that agrees on secrets and signs nothing, for a purpose that wants that: a soft one on P-256. A key of a token
+    /// gives none.
+    fn to_agreement(&self) -> Option<jwe::AgreementKey> {
+        None
     }
 
     /// Signs `message` (which is hashed here). ECDSA gives DER with s ≤ n/2.

@@ -11,6 +11,7 @@ use openssl::rsa::Rsa;
 use zeroize::Zeroizing;
 
 use super::ecdsa::{make_low_s, raw_to_der};
+use super::jwe::AgreementKey;
 use super::{CryptoFault, SignError, SignatureAlgorithm, Signer};
 use crate::digest::Digest;
 
@@ -119,6 +120,10 @@ impl Signer for SoftKey {
 
     fn is_quick(&self) -> bool {
         self.algorithm != SignatureAlgorithm::RsaPkcs1Sha256
+    }
+
+    fn to_agreement(&self) -> Option<AgreementKey> {
+        AgreementKey::from_soft(self).ok()
     }
 
     fn sign(&self, message: &[u8]) -> Result<Vec<u8>, SignError> {
