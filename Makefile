@@ -45,7 +45,7 @@ bench: build ## measure; AREA=tsa, ledger, trust, ca or notary for one area; wri
 	$(SEMPER) bench $(if $(AREA),--area $(AREA)) --out target/bench.json
 
 models: build ## explore the models of the exchange protocols, and say how many states there are
-	cargo test $(FLAGS) -p semper-ttp --test asw_r_model -- --nocapture
+	cargo test $(FLAGS) -p semper-ttp --test models -- --nocapture
 
 fuzz: setup-build ## every fuzz target for FUZZ_SECONDS (60)
 	ops/fuzz.sh
