@@ -10,7 +10,7 @@ use semper_ttp::{
     crypto::jose::Thumbprint,
     digest::{Digest, ImprintAlgorithm},
     evidence::{Aggregate, Envelope, Fact, Formats, Genesis, KeyId, KeyPurpose, LedgerFact, OpsFact, Recorded},
-    exchange::{Decision, Exchange, ExchangeFact, expiry::End},
+    exchange::{Decision, Exchange, ExchangeFact, KeyMoved, expiry::End},
     id::{ActId, PartyId, RegistrationId},
     notary::{ActType, Checks, Journal, JournalFact, OfficerCheck, Reason as ActReason, RecordedAct, Service},
     party::{PartyFact, ReinstatementReason, SuspensionReason, UnbindReason},
@@ -175,10 +175,14 @@ fn exchange_facts(facts: &mut Vec<Fact>) {
     let (at, x, request) = (Timestamp::from_millis(TIME_MS), digest("payload of m1"), digest("payload of a request"));
     let (o, r) = (key("originator"), key("responder"));
     let decision = |outcome, end, c_r| {
+        let protocol = match outcome {
+            ExchangeOutcome::Released | ExchangeOutcome::Void => Protocol::CdR,
+            _ => Protocol::AswR,
+        };
         ExchangeFact::Decided(Box::new(Decision {
             x,
             at,
-            protocol: Protocol::AswR,
+            protocol,
             outcome,
             policy: digest("policy"),
             assurance: Assurance::NonQualified,
@@ -199,6 +203,10 @@ fn exchange_facts(facts: &mut Vec<Fact>) {
         ExchangeFact::Answered { x, at, to: r, request, c_r: Some(c_r) },
         ExchangeFact::Answered { x, at, to: o, request, c_r: None },
         ExchangeFact::Anomaly { x, at, by: o, request, c_r: digest("another commitment") },
+        decision(ExchangeOutcome::Released, None, None),
+        decision(ExchangeOutcome::Void, None, None),
+        ExchangeFact::KeyDeposited(KeyMoved { x, at, by: o, request }),
+        ExchangeFact::KeyCollected(KeyMoved { x, at, by: r, request }),
     ] {
         stored(fact, Exchange::aggregate(&x), facts);
     }

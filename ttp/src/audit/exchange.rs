@@ -6,16 +6,19 @@ use std::collections::BTreeMap;
 
 use super::service::made_again;
 use super::{Auditor, Case, Given, Outcome, Reason, difference_of, recorded};
+use crate::crypto::jose::Thumbprint;
+use crate::crypto::jwe::Escrow;
 use crate::digest::Digest;
-use crate::evidence::{KeyPurpose, OpsFact};
+use crate::evidence::KeyPurpose;
 use crate::exchange::expiry::{Outage, end};
 use crate::exchange::{
     Ask, Clocked, Decision, Demand, Exchange, ExchangeFact, ExchangeState, policy::ExchangePolicy, tag_of_verdict,
 };
 use crate::role::Role as _;
 use crate::statement::exchange::asw_r::{Abort, M1, M2};
+use crate::statement::exchange::cd_r::{AbortDelivery, D1, D2};
 use crate::statement::exchange::verdict::{Answer, Verdict};
-use crate::statement::exchange::{Assurance, Outcome as Decided, Side};
+use crate::statement::exchange::{Assurance, Outcome as Decided, Protocol, Side};
 use crate::statement::{Body, Jws, Statement};
 use crate::time::Timestamp;
 use crate::timestamp::ClockVerdict;
@@ -26,6 +29,8 @@ pub(super) struct AuditedExchanges {
     runs: BTreeMap<Digest, Run>,
     /// In the order in which they were told.
     outages: Vec<Outage>,
+    /// When it last decided or answered.
+    last_acted: Timestamp,
     /// Policies for exchanges that are or were in force, and their δ.
     policies: BTreeMap<Digest, u64>,
 }
@@ -36,7 +41,7 @@ struct Run {
     /// Digest of the verdict.
     verdict: Option<Digest>,
     /// The answer in front of this entry: to whom, and to which request.
-    answered: Option<(crate::crypto::jose::Thumbprint, Digest)>,
+    answered: Option<(Thumbprint, Digest)>,
 }
 
 impl AuditedExchanges {
@@ -47,12 +52,11 @@ impl AuditedExchanges {
         read.is_ok()
     }
 
-    /// The arbiter was away.
-    pub(super) fn outage(&mut self, stated: &OpsFact, index: u64) {
-        if let OpsFact::Outage { from_millis, to_millis } = stated {
-            let (from, to) = (Timestamp::from_millis(*from_millis), Timestamp::from_millis(*to_millis));
-            self.outages.push(Outage { from, to, index });
-        }
+    /// The arbiter was away, as it says: false if it has decided meanwhile.
+    pub(super) fn outage(&mut self, (from_millis, to_millis): (u64, u64), index: u64) -> bool {
+        let (from, to) = (Timestamp::from_millis(from_millis), Timestamp::from_millis(to_millis));
+        self.outages.push(Outage { from, to, index });
+        self.last_acted <= from
     }
 }
 
@@ -71,6 +75,7 @@ impl Auditor {
         if stated.at() != fact.now {
             case.differs("it states another moment than the one at which it was decided");
         }
+        self.exchanges.last_acted = self.exchanges.last_acted.max(stated.at());
         let run = self.exchanges.runs.entry(x).or_default();
         let request = match decided_again(run, &stated) {
             Ok(request) => request,
@@ -90,13 +95,23 @@ impl Auditor {
                 None
             }
             ExchangeFact::Answered { to, request, .. } => Some((*to, *request)),
-            ExchangeFact::Anomaly { .. } => None,
+            // More than one thing may follow an answer.
+            ExchangeFact::KeyCollected(_) => run.answered,
+            ExchangeFact::KeyDeposited(_) | ExchangeFact::Anomaly { .. } => None,
         };
         let verdict = run.verdict;
+        if matches!(stated, ExchangeFact::KeyCollected(_)) {
+            return Outcome::Same; // nothing of it is kept but the fact
+        }
         let artefact = match given.artefact() {
             Ok(artefact) => artefact,
             Err(outcome) => return outcome,
         };
+        if matches!(stated, ExchangeFact::KeyDeposited(_)) {
+            // What is inside only the arbiter can tell.
+            let is_sealed = std::str::from_utf8(artefact).is_ok_and(|text| Escrow::parse(text).is_ok());
+            return if is_sealed { Outcome::Same } else { case.ends("its artefact is no sealed key") };
+        }
         let Ok(jws) = Jws::parse(artefact) else { return case.ends("its artefact is no statement") };
         if jws.common().x != Some(x.into()) {
             case.differs("its artefact is of another run");
@@ -113,6 +128,7 @@ impl Auditor {
                     verdict: verdict.unwrap_or_default().into(),
                 },
             ),
+            ExchangeFact::KeyDeposited(_) | ExchangeFact::KeyCollected(_) => Ok(()), // judged above
             ExchangeFact::Anomaly { c_r, .. } => {
                 return match jws.payload_as::<M2>() {
                     Ok(statement) if statement.body.c_r == (*c_r).into() => Outcome::Same,
@@ -144,7 +160,7 @@ fn decided_again(run: &Run, stated: &ExchangeFact) -> Result<Digest, &'static st
             r: decision.r,
             side,
             request,
-            demand: c_r.map_or(Demand::Abort, |c_r| Demand::Resolve { c_r }),
+            demand: demand_of(decision, side, c_r),
         };
         // That the clock was good, no fact tells: the ledger got a time.
         let clock = ClockVerdict::Synced;
@@ -165,6 +181,22 @@ fn decided_again(run: &Run, stated: &ExchangeFact) -> Result<Digest, &'static st
             let side = side.ok_or("it answers somebody who has no part in the run")?;
             (ask(decision, *at, side, *request, *c_r), *request)
         }
+        ExchangeFact::KeyDeposited(moved) => {
+            let decision = run.state.decision.as_ref().map(|(_, decision)| decision);
+            let is_due = run.state.deposited.is_none()
+                && decision.is_some_and(|decision| {
+                    (decision.outcome, decision.side) == (Decided::Released, Side::Originator)
+                        && (decision.o, decision.request) == (moved.by, moved.request)
+                });
+            return if is_due { Ok(moved.request) } else { Err("nobody left a key with the request that decided") };
+        }
+        ExchangeFact::KeyCollected(moved) => {
+            let decision = run.state.decision.as_ref().map(|(_, decision)| decision);
+            let is_due = !run.state.is_collected
+                && decision.is_some_and(|decision| decision.outcome == Decided::Released && decision.r == moved.by)
+                && run.answered == Some((moved.by, moved.request));
+            return if is_due { Ok(moved.request) } else { Err("no answer in front of it hands the key out") };
+        }
         ExchangeFact::Anomaly { by, request, c_r, .. } => {
             let known = run.state.decision.as_ref().and_then(|(_, decision)| decision.c_r);
             let is_new = known.is_some_and(|known| known != *c_r) && !run.state.anomalies.contains(c_r);
@@ -175,6 +207,17 @@ fn decided_again(run: &Run, stated: &ExchangeFact) -> Result<Digest, &'static st
         }
     };
     if again.contains(stated) { Ok(request) } else { Err("decided again, the run has another outcome or answer") }
+}
+
+/// What was asked for, as far as it matters for the decision.
+fn demand_of(decision: &Decision, side: Side, c_r: Option<Digest>) -> Demand {
+    match (decision.outcome, side, c_r) {
+        (Decided::Released, Side::Originator, _) => Demand::Deposit,
+        (Decided::Released, Side::Responder, _) => Demand::Take { opens: true },
+        (Decided::Void, ..) => Demand::Take { opens: false },
+        (_, _, Some(c_r)) => Demand::Resolve { c_r },
+        (_, _, None) => Demand::Abort,
+    }
 }
 
 impl AuditedExchanges {
@@ -195,36 +238,71 @@ impl AuditedExchanges {
         let basis = basis.iter().map(|text| Jws::parse(text.as_bytes())).collect::<Result<Vec<_>, _>>();
         let basis = basis.map_err(|_| "its verdict embeds what is no statement")?;
         let first = basis.first().filter(|first| first.x() == decision.x);
-        let first = first
-            .and_then(|first| first.payload_as::<M1>().ok())
-            .ok_or("its verdict embeds no first statement of the run")?;
-        self.judge_first(&first.body, decision)?;
-        if first.body.ttp.key != jws.key_id() {
+        let first = first.and_then(|first| First::read(first, decision.protocol));
+        let first = first.ok_or("its verdict embeds no first statement of the run")?;
+        self.judge_first(&first, decision)?;
+        if first.ttp != jws.key_id() {
             return Err("it is signed by another key than its run names");
         }
-        let rest = &basis[1..];
-        let keeps = match decision.outcome {
-            Decided::Resolved => {
-                matches!(rest, [m2] if of_run::<M2>(m2, decision).is_some_and(|m2| Some(m2.c_r) == decision.c_r.map(Into::into)) && m2.key_id() == decision.r)
+        let is_by = |jws: &Jws, key| jws.key_id() == key;
+        let keeps = match (decision.protocol, decision.outcome, &basis[1..]) {
+            (Protocol::AswR, Decided::Resolved, [m2]) => {
+                of_run::<M2>(m2, decision).is_some_and(|m2| Some(m2.c_r) == decision.c_r.map(Into::into))
+                    && is_by(m2, decision.r)
             }
-            Decided::Aborted => {
-                matches!(rest, [abort] if of_run::<Abort>(abort, decision).is_some() && abort.key_id() == decision.o && abort.x() == decision.request)
+            (Protocol::AswR, Decided::Aborted, [abort]) => {
+                of_run::<Abort>(abort, decision).is_some() && is_by(abort, decision.o) && abort.x() == decision.request
             }
-            Decided::Expired => rest.is_empty(),
+            (Protocol::CdR, Decided::Released | Decided::Void, [d2]) => {
+                of_run::<D2>(d2, decision).is_some() && is_by(d2, decision.r)
+            }
+            (Protocol::CdR, Decided::Aborted, [abort]) => {
+                of_run::<AbortDelivery>(abort, decision).is_some()
+                    && is_by(abort, decision.o)
+                    && abort.x() == decision.request
+            }
+            (_, Decided::Expired, []) => true,
+            _ => false,
         };
         if keeps { Ok(()) } else { Err("its verdict does not embed what its outcome needs") }
     }
 
-    fn judge_first(&self, first: &M1, decision: &Decision) -> Result<(), &'static str> {
-        let M1 { o, r, policy, t_exp, assurance, .. } = first;
-        let same: (_, _, _, &Assurance) = (o.key, r.key, Digest(policy.0), assurance);
-        if same != (decision.o, decision.r, decision.policy, &decision.assurance) {
+    fn judge_first(&self, first: &First, decision: &Decision) -> Result<(), &'static str> {
+        let First { o, r, ttp: _, policy, t_exp, assurance } = first;
+        if (*o, *r, *policy, *assurance) != (decision.o, decision.r, decision.policy, decision.assurance) {
             return Err("the run's first statement names other keys, another policy or another worth than its fact");
         }
         let delta = self.policies.get(&decision.policy).ok_or("its policy was never in force")?;
         // What is told later moved nothing yet.
-        let expected = t_exp.map(|t_exp| end(t_exp.into(), *delta, &self.outages));
+        let expected = t_exp.map(|t_exp| end(t_exp, *delta, &self.outages));
         if expected == decision.end { Ok(()) } else { Err("its run ends at another moment than its fact says") }
+    }
+}
+
+/// What the first statement of a run fixes, whichever protocol it begins; whether it is signed is for whoever judges the run.
+struct First {
+    o: Thumbprint,
+    r: Thumbprint,
+    ttp: Thumbprint,
+    policy: Digest,
+    t_exp: Option<u64>,
+    assurance: Assurance,
+}
+
+impl First {
+    fn read(jws: &Jws, protocol: Protocol) -> Option<Self> {
+        let (o, r, ttp, policy, t_exp, assurance) = match protocol {
+            Protocol::AswR => {
+                let M1 { o, r, ttp, policy, t_exp, assurance, .. } = jws.payload_as().ok()?.body;
+                (o, r, ttp.key, policy, t_exp, assurance)
+            }
+            Protocol::CdR => {
+                let D1 { o, r, ttp, policy, t_exp, assurance, .. } = jws.payload_as().ok()?.body;
+                (o, r, ttp.key, policy, t_exp, assurance)
+            }
+        };
+        let (policy, t_exp) = (Digest(policy.0), t_exp.map(u64::from));
+        Some(Self { o: o.key, r: r.key, ttp, policy, t_exp, assurance })
     }
 }
 

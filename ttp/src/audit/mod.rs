@@ -71,8 +71,8 @@ use crate::ca::{Crl, CrlState, ListId};
 use crate::crypto::{PublicKey, Verifier};
 use crate::digest::Digest;
 use crate::evidence::{
-    Aggregate, ArchiveKind, CaKind, Fact, FactError, Genesis, KeyId, KeyPurpose, Kind, LedgerKind, NotaryKind, OpsKind,
-    PartyKind, Recorded, TimestampKind,
+    Aggregate, ArchiveKind, CaKind, ExchangeKind, Fact, FactError, Genesis, KeyId, KeyPurpose, Kind, LedgerKind,
+    NotaryKind, OpsKind, PartyKind, Recorded, TimestampKind,
 };
 use crate::notary::Journal;
 use crate::party::PartyState;
@@ -516,11 +516,21 @@ const fn has_artefact(kind: Kind) -> bool {
             | NotaryKind::ActDocument
             | NotaryKind::ActPersonal,
         )
-        | Kind::Exchange(_)
+        | Kind::Exchange(
+            ExchangeKind::Aborted
+            | ExchangeKind::Resolved
+            | ExchangeKind::Expired
+            | ExchangeKind::Answer
+            | ExchangeKind::Anomaly
+            | ExchangeKind::Released
+            | ExchangeKind::Void
+            | ExchangeKind::KeyDeposited,
+        )
         | Kind::Archive(ArchiveKind::Erased)
         | Kind::Party(PartyKind::RegistrationApplied | PartyKind::IdentityRecorded | PartyKind::TermsAccepted) => true,
         Kind::Ledger(LedgerKind::AnchorRemade)
         | Kind::Notary(NotaryKind::ActAssigned)
+        | Kind::Exchange(ExchangeKind::KeyCollected)
         | Kind::Ca(
             CaKind::CertificateRevoked
             | CaKind::IssueRefused

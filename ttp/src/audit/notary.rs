@@ -381,7 +381,12 @@ pub(super) const fn signed_by(kind: Kind) -> Option<KeyPurpose> {
             | NotaryKind::ActPersonal => None,
         },
         Kind::Exchange(
-            ExchangeKind::Aborted | ExchangeKind::Resolved | ExchangeKind::Expired | ExchangeKind::Answer,
+            ExchangeKind::Aborted
+            | ExchangeKind::Resolved
+            | ExchangeKind::Expired
+            | ExchangeKind::Released
+            | ExchangeKind::Void
+            | ExchangeKind::Answer,
         ) => Some(KeyPurpose::ArbiterVerdict),
         _ => None,
     }

@@ -145,7 +145,9 @@ impl Auditor {
                 if from_millis > to_millis || to_millis != fact.now.millis() {
                     case.differs("it does not end at its own moment, or before it began");
                 }
-                self.exchanges.outage(&stated, case.index);
+                if !self.exchanges.outage((from_millis, to_millis), case.index) {
+                    case.differs("the arbiter decided within the time in which it says that it was away");
+                }
                 Outcome::Not(Reason::Outside)
             }
             OpsFact::ClockSynchronised { .. }

@@ -118,6 +118,7 @@ pub fn common_name(key: KeyId) -> Option<String> {
         KeyPurpose::NotaryDvcs => "Notary Data Validation",
         KeyPurpose::NotaryAct => "Notary Acts",
         KeyPurpose::ArbiterVerdict => "Arbiter Verdicts",
+        KeyPurpose::ArbiterEscrow => "Arbiter Escrows",
         _ => return None,
     };
     Some(format!("{name} {}", key.generation))

@@ -23,6 +23,8 @@ pub enum End {
     Aborted,
     /// None: nobody asked in time.
     Expired,
+    /// None: the escrow of a delivery did not hold its key.
+    Void,
 }
 
 impl End {
@@ -36,9 +38,10 @@ impl End {
 impl From<Outcome> for End {
     fn from(outcome: Outcome) -> Self {
         match outcome {
-            Outcome::Resolved => Self::Replacement,
+            Outcome::Resolved | Outcome::Released => Self::Replacement,
             Outcome::Aborted => Self::Aborted,
             Outcome::Expired => Self::Expired,
+            Outcome::Void => Self::Void,
         }
     }
 }

@@ -179,6 +179,14 @@ codes! {
         Answer = 3 "answer",
         /// A responder has answered one offer twice; the entry's digest is that of the statement which contradicts the verdict's.
         Anomaly = 4 "anomaly",
+        /// The key of a delivery is there for its recipient; the entry's digest is that of the verdict.
+        Released = 5 "released",
+        /// The escrow of a delivery did not hold its key; so is its entry's digest.
+        Void = 6 "void",
+        /// An originator left the key of a delivery for its recipient; the entry's digest is that of the key, sealed.
+        KeyDeposited = 7 "key-deposited",
+        /// The recipient was given the key.
+        KeyCollected = 8 "key-collected",
     }
 }
 

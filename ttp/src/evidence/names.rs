@@ -71,13 +71,19 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
             vec![[&POLICIES[..], &fact.aggregate.0, &fact.seq.to_be_bytes()].concat()]
         }
         Kind::Ops(OpsKind::Outage) => OpsFact::from_fact(fact).map_or(Vec::new(), |ops| of_outage(&ops)),
-        Kind::Exchange(ExchangeKind::Aborted | ExchangeKind::Resolved | ExchangeKind::Expired) => {
-            ExchangeFact::from_fact(fact).map_or(Vec::new(), |exchange| of_exchange(&exchange))
-        }
+        Kind::Exchange(
+            ExchangeKind::Aborted
+            | ExchangeKind::Resolved
+            | ExchangeKind::Expired
+            | ExchangeKind::Released
+            | ExchangeKind::Void,
+        ) => ExchangeFact::from_fact(fact).map_or(Vec::new(), |exchange| of_exchange(&exchange)),
         Kind::Ledger(_)
         | Kind::Ops(_)
         | Kind::Timestamp(_)
-        | Kind::Exchange(ExchangeKind::Answer | ExchangeKind::Anomaly)
+        | Kind::Exchange(
+            ExchangeKind::Answer | ExchangeKind::Anomaly | ExchangeKind::KeyDeposited | ExchangeKind::KeyCollected,
+        )
         | Kind::Archive(_)
         | Kind::Party(
             PartyKind::IdentityRecorded

@@ -10,6 +10,8 @@ pub(super) fn apply(state: &mut ExchangeState, fact: &ExchangeFact) {
         ExchangeFact::Answered { to, request, .. } => {
             state.answers.push(Given { to: *to, request: *request, step });
         }
+        ExchangeFact::KeyDeposited { .. } => state.deposited = Some(step),
+        ExchangeFact::KeyCollected { .. } => state.is_collected = true,
         ExchangeFact::Anomaly { c_r, .. } => {
             state.anomalies.insert(*c_r);
         }

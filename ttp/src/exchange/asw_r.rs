@@ -5,7 +5,7 @@ use crate::statement::Jws;
 use crate::statement::exchange::asw_r::{Abort, M1, M2, M3, M4, Resolve};
 use crate::statement::exchange::{Protocol, Side};
 
-use super::run::{Keys, Run, names};
+use super::run::{Asked, Keys, Run, names};
 use super::{Broken, Demand};
 use crate::statement::Body as _;
 
@@ -41,17 +41,6 @@ pub struct Answered {
     pub jws: Jws,
 }
 
-/// A request to the arbiter that may be made in its run.
-#[derive(Clone, Debug, PartialEq)]
-pub struct Asked {
-    /// Who asks.
-    pub side: Side,
-    /// What for.
-    pub demand: Demand,
-    /// As it was received.
-    pub jws: Jws,
-}
-
 impl Offered {
     /// Reads m1.
     ///
@@ -66,6 +55,7 @@ impl Offered {
             r: offer.r,
             ttp: offer.ttp.clone(),
             policy: Digest(offer.policy.0),
+            assurance: offer.assurance,
             t_exp: offer.t_exp.map(Into::into),
         })?;
         Ok(Self { run, offer, jws })

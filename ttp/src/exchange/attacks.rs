@@ -2,6 +2,8 @@
 //! and succeeds against a copy of the rule that was weakened, so that the test is known to bite. Those that need a running arbiter are in
 //! `tests/tests/exchange/`, those that need every order of events in `ttp/tests/`.
 
+mod delivery;
+
 use std::collections::BTreeMap;
 
 use serde_json::Value;
@@ -313,6 +315,7 @@ fn an_arbiter_that_breaks_its_rules_is_convicted_by_its_own_verdict() {
             Outcome::Expired => vec![&script.offered.jws],
             Outcome::Resolved => vec![&script.offered.jws, &script.answered.jws],
             Outcome::Aborted => vec![&script.offered.jws, &script.abort],
+            Outcome::Released | Outcome::Void => unreachable!("not of a contract"),
         };
         judge(&evidence(script, &[], vec![logged(verdict(script, outcome, &basis))]), &keys).unwrap().findings
     };

@@ -44,6 +44,12 @@ pub enum Broken {
     /// Both sides are one party, or sign with one key.
     #[error("both sides are the same party, or have the same key")]
     OneParty,
+    /// The arbiter is to open escrows with a key that it does not open escrows with, or that signs.
+    #[error("the run names the escrow key {key}, which is none of the arbiter's")]
+    EscrowKey {
+        /// The key that it names.
+        key: String,
+    },
     /// No entry of the arbiter's log was shown that has the run's tag.
     #[error("the verdict comes without a proof that its entry is in the arbiter's log")]
     NotLogged,
@@ -80,6 +86,7 @@ impl Broken {
             Self::OtherRun { .. } => "exchange.other_run",
             Self::OtherCopy { .. } => "exchange.other_copy",
             Self::OtherArbiter { .. } => "exchange.other_arbiter",
+            Self::EscrowKey { .. } => "exchange.escrow_key",
             Self::NotLogged => "exchange.not_logged",
             Self::OneParty => "exchange.one_party",
             Self::NotAllowed { .. } => "exchange.not_allowed",

@@ -68,6 +68,13 @@ pub enum Demand {
         /// The responder's commitment in m2.
         c_r: Digest,
     },
+    /// The key of what is delivered, out of the escrow.
+    Take {
+        /// Whether the escrow held it when the arbiter opened it.
+        opens: bool,
+    },
+    /// A receipt for what is delivered, for its key.
+    Deposit,
 }
 
 impl Demand {
@@ -75,7 +82,7 @@ impl Demand {
     #[must_use]
     pub const fn c_r(&self) -> Option<Digest> {
         match self {
-            Self::Abort => None,
+            Self::Abort | Self::Take { .. } | Self::Deposit => None,
             Self::Resolve { c_r } => Some(*c_r),
         }
     }

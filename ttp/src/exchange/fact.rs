@@ -41,6 +41,23 @@ pub enum ExchangeFact {
         /// Its commitment.
         c_r: Digest,
     },
+    /// The originator of a delivery left its key; the artefact is the key, sealed for the arbiter itself. Body `[x, at ms, by, request]`.
+    KeyDeposited(KeyMoved),
+    /// The recipient of a delivery was given the key, with the answer in front of this. Body as that of a deposit; no artefact.
+    KeyCollected(KeyMoved),
+}
+
+/// The key of a delivery went to the arbiter, or from it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct KeyMoved {
+    /// The run.
+    pub x: Digest,
+    /// When.
+    pub at: Timestamp,
+    /// The key of who asked.
+    pub by: Thumbprint,
+    /// Hash of the request's payload.
+    pub request: Digest,
 }
 
 /// The one decision of a run.
@@ -79,6 +96,7 @@ impl ExchangeFact {
         match self {
             Self::Decided(decision) => decision.x,
             Self::Answered { x, .. } | Self::Anomaly { x, .. } => *x,
+            Self::KeyDeposited(moved) | Self::KeyCollected(moved) => moved.x,
         }
     }
 }
@@ -90,6 +108,7 @@ impl ExchangeFact {
         match self {
             Self::Decided(decision) => decision.at,
             Self::Answered { at, .. } | Self::Anomaly { at, .. } => *at,
+            Self::KeyDeposited(moved) | Self::KeyCollected(moved) => moved.at,
         }
     }
 }
@@ -107,6 +126,11 @@ fn read_digest(r: &mut Reader<'_>) -> Result<Option<Digest>, cbor::Error> {
 
 fn read_key(r: &mut Reader<'_>) -> Result<Thumbprint, cbor::Error> {
     Ok(Thumbprint(crate::b64u::B64u(r.fixed()?)))
+}
+
+fn read_moved(r: &mut Reader<'_>) -> Result<KeyMoved, FactError> {
+    r.array(4)?;
+    Ok(KeyMoved { x: Digest(r.fixed()?), at: read_time(r)?, by: read_key(r)?, request: Digest(r.fixed()?) })
 }
 
 fn write_end(end: Option<&End>, w: &mut Writer) {
@@ -142,7 +166,11 @@ impl Recorded for ExchangeFact {
                 Outcome::Aborted => ExchangeKind::Aborted,
                 Outcome::Resolved => ExchangeKind::Resolved,
                 Outcome::Expired => ExchangeKind::Expired,
+                Outcome::Released => ExchangeKind::Released,
+                Outcome::Void => ExchangeKind::Void,
             },
+            Self::KeyDeposited(_) => ExchangeKind::KeyDeposited,
+            Self::KeyCollected(_) => ExchangeKind::KeyCollected,
             Self::Answered { .. } => ExchangeKind::Answer,
             Self::Anomaly { .. } => ExchangeKind::Anomaly,
         })
@@ -167,6 +195,10 @@ impl Recorded for ExchangeFact {
                 w.array(5).bytes(x.as_bytes()).uint(at.millis()).bytes(by.0.as_bytes()).bytes(request.as_bytes());
                 w.bytes(c_r.as_bytes());
             }
+            Self::KeyDeposited(KeyMoved { x, at, by, request })
+            | Self::KeyCollected(KeyMoved { x, at, by, request }) => {
+                w.array(4).bytes(x.as_bytes()).uint(at.millis()).bytes(by.0.as_bytes()).bytes(request.as_bytes());
+            }
         }
     }
 
@@ -176,6 +208,10 @@ impl Recorded for ExchangeFact {
             ExchangeKind::Aborted => Outcome::Aborted,
             ExchangeKind::Resolved => Outcome::Resolved,
             ExchangeKind::Expired => Outcome::Expired,
+            ExchangeKind::Released => Outcome::Released,
+            ExchangeKind::Void => Outcome::Void,
+            ExchangeKind::KeyDeposited => return Ok(Self::KeyDeposited(read_moved(r)?)),
+            ExchangeKind::KeyCollected => return Ok(Self::KeyCollected(read_moved(r)?)),
             ExchangeKind::Answer => {
                 r.array(5)?;
                 return Ok(Self::Answered {

@@ -1,4 +1,5 @@
-//! What the statements of a run prove, for whoever has them: a party, a court, a dispute (exchange-and-disputes §5, J1–J7).
+//! What the statements of a run prove, for whoever has them: a party, a court, a dispute (exchange-and-disputes §5, J1–J7). Here of a
+//! contract; of a delivery in [`delivery`].
 //!
 //! Nothing here depends on who shows a statement, nor on what the arbiter has in its store. A judge gives all that was filed, by either
 //! side, and gets one judgement; statements that prove nothing are named with the reason.
@@ -12,16 +13,18 @@
 //! - J7 A verdict counts if the key that m1 names has signed it *and* an entry of its log has the run's tag; without the entry it is the
 //!   word of whoever had the key.
 
+pub mod delivery;
+
 use std::collections::BTreeSet;
 
 use crate::digest::Digest;
+use crate::statement::exchange::Outcome;
 use crate::statement::exchange::asw_r::{Abort, M2, M3, M4};
 use crate::statement::exchange::verdict::Verdict;
-use crate::statement::exchange::{Outcome, Protocol};
 use crate::statement::{Body, Jws, Statement};
 
 use super::asw_r::{Answered, Offered};
-use super::run::Keys;
+use super::run::{Keys, Run};
 use super::{Broken, Demand};
 
 /// A verdict that was filed.
@@ -77,6 +80,10 @@ pub enum Finding {
     AbortedAndOpened,
     /// PC-2: the responder gave one offer two answers.
     AnsweredTwice,
+    /// PC-3: the originator's escrow did not hold the key, as the arbiter says and nothing refutes.
+    EscrowedRubbish,
+    /// PC-4: what the originator delivered is not what it promised.
+    SentOtherContent,
     /// J5, PoM-1: the arbiter decided twice.
     DecidedTwice,
     /// PoM-4: the arbiter's verdict does not follow from what it rests on.
@@ -101,10 +108,11 @@ pub fn judge(evidence: &Evidence, keys: Keys<'_>) -> Result<Judgement, Broken> {
     let sorted = Sorted::of(&offered, &evidence.statements, keys, &mut judgement.rejected);
     let mut verdicts = Vec::new();
     for filed in &evidence.verdicts {
-        match counted(&offered, filed, keys) {
-            Ok((verdict, rests)) => {
+        match counted(&offered.run, filed, keys) {
+            Ok(verdict) => {
+                let rests = rests_on_its_basis(&offered, &verdict, keys);
                 judgement.findings.extend((!rests).then_some(Finding::AgainstTheRules));
-                judgement.findings.extend((!is_in_time(&offered, &verdict)).then_some(Finding::OutOfTime));
+                judgement.findings.extend((!is_in_time(&offered.run, &verdict)).then_some(Finding::OutOfTime));
                 judgement.outcomes.insert(verdict.outcome);
                 verdicts.push((filed.jws.x(), verdict, rests));
             }
@@ -206,32 +214,31 @@ impl<'e> Sorted<'e> {
     }
 }
 
-/// Reads a verdict that the arbiter of this run has signed and logged, and says whether it rests on what its outcome needs.
-fn counted(offered: &Offered, filed: &Filed, keys: Keys<'_>) -> Result<(Verdict, bool), Broken> {
+/// Reads a verdict that the arbiter of this run has signed and logged.
+fn counted(run: &Run, filed: &Filed, keys: Keys<'_>) -> Result<Verdict, Broken> {
     let jws = &filed.jws;
     let of = Verdict::TAG;
     let Statement { common, body } = jws.payload_as::<Verdict>().map_err(|fault| Broken::Statement { of, fault })?;
-    if common.x.map(|x| Digest(x.0)) != Some(offered.run.x) || body.proto != Protocol::AswR {
+    if common.x.map(|x| Digest(x.0)) != Some(run.x) || body.proto != run.protocol {
         return Err(Broken::OtherRun { of });
     }
-    let named = offered.run.ttp.key;
+    let named = run.ttp.key;
     if jws.key_id() != named {
         return Err(Broken::OtherArbiter { key: jws.key_id().to_string() });
     }
     let key = keys(&named).ok_or(Broken::UnknownKey { side: "arbiter", key: named.to_string() })?;
     jws.verify(&key).map_err(|fault| Broken::Statement { of, fault })?;
-    if !filed.is_logged {
-        return Err(Broken::NotLogged);
-    }
-    let rests = rests_on_its_basis(offered, &body, keys);
-    Ok((body, rests))
+    if filed.is_logged { Ok(body) } else { Err(Broken::NotLogged) }
+}
+
+/// The statements that a verdict embeds; `None` if one of them is none.
+fn basis_of(verdict: &Verdict) -> Option<Vec<Jws>> {
+    verdict.basis.iter().map(|text| Jws::parse(text.as_bytes()).ok()).collect()
 }
 
 /// The rules that the arbiter keeps, on the statements that the verdict embeds (PoM-4).
 fn rests_on_its_basis(offered: &Offered, verdict: &Verdict, keys: Keys<'_>) -> bool {
-    let Ok(basis) = verdict.basis.iter().map(|text| Jws::parse(text.as_bytes())).collect::<Result<Vec<_>, _>>() else {
-        return false;
-    };
+    let Some(basis) = basis_of(verdict) else { return false };
     // Its own copy of the first statement, which may be another one than was filed: one payload may be signed more than once.
     let first = basis.first().and_then(|m1| Offered::read(m1.clone(), keys).ok());
     let Some(first) = first.filter(|embedded| embedded.run.x == offered.run.x) else { return false };
@@ -246,12 +253,14 @@ fn rests_on_its_basis(offered: &Offered, verdict: &Verdict, keys: Keys<'_>) -> b
 
 /// EXPIRED only after the end, anything else only before it. An outage that the verdict names may have moved the end, by how much its
 /// entry tells, which is not looked at here.
-fn is_in_time(offered: &Offered, verdict: &Verdict) -> bool {
-    let Some(t_exp) = offered.run.t_exp else { return verdict.outcome != Outcome::Expired };
+fn is_in_time(run: &Run, verdict: &Verdict) -> bool {
+    let Some(t_exp) = run.t_exp else { return verdict.outcome != Outcome::Expired };
     let is_after = verdict.decided_ms.get() > t_exp;
     match verdict.outcome {
         Outcome::Expired => is_after,
-        Outcome::Aborted | Outcome::Resolved => !is_after || !verdict.outages.is_empty(),
+        Outcome::Aborted | Outcome::Resolved | Outcome::Released | Outcome::Void => {
+            !is_after || !verdict.outages.is_empty()
+        }
     }
 }
 

@@ -6,11 +6,14 @@
 //!                                                                  └▶ Answered for who asked alone, bound to that request
 //! ```
 //!
+//! The same for a delivery against a receipt: d1 to d4, and requests by which the recipient gets the key out of its escrow, or the
+//! originator a receipt for leaving it.
+//!
 //! A run is known by `x`, the hash of the payload with which it began. **It is decided once**: the first request that keeps the rules
 //! decides it, or the end of its time does, and whoever asks later gets the same octets. The verdict's entry bears the tag
 //! (decision, x, 0), so that a second one would contradict it in public.
 //!
-//! In scope: what each message must hold ([`run`], [`asw_r`]), when a run ends ([`expiry`]), the decision, the rules by which anybody judges
+//! In scope: what each message must hold ([`run`], [`asw_r`], [`cd_r`]), when a run ends ([`expiry`]), the decision, the rules by which anybody judges
 //! the statements of a run afterwards ([`judge`]). Out of scope: whose keys they are and whether they are good, which the shell looks up
 //! and passes in; what parties do, which is in [`crate::client`].
 
@@ -19,6 +22,7 @@ pub mod asw_r;
 #[cfg(test)]
 mod attacks;
 mod broken;
+pub mod cd_r;
 mod decide;
 mod event;
 pub mod expiry;
@@ -33,7 +37,7 @@ pub(crate) mod testing;
 
 pub use broken::Broken;
 pub use event::{Ask, Clocked, Demand};
-pub use fact::{Decision, ExchangeFact};
+pub use fact::{Decision, ExchangeFact, KeyMoved};
 pub use refusal::ExchangeRefusal;
 pub use state::{ANOMALIES_MAX, ANSWERS_MAX, ExchangeState, Given};
 
@@ -42,6 +46,8 @@ use semper_ledger::entry::{Tag, TagSpace};
 use crate::digest::Digest;
 use crate::evidence::Aggregate;
 use crate::role::{Decided, Role};
+use crate::statement::exchange::cd_r::D1;
+use crate::statement::{Body as _, Jws};
 use crate::time::Timestamp;
 
 /// The role that decides about one run.
@@ -62,6 +68,17 @@ pub fn tag_of_verdict(x: &Digest) -> Tag {
     Tag::new(TagSpace::Decision, x.as_bytes(), 0)
 }
 
+/// Reads the first statement of a run, whichever protocol it begins.
+///
+/// # Errors
+/// [`Broken`].
+pub fn run_of(jws: Jws, keys: run::Keys<'_>) -> Result<run::Run, Broken> {
+    match jws.tag() {
+        D1::TAG => cd_r::Posted::read(jws, keys).map(|posted| posted.run),
+        _ => asw_r::Offered::read(jws, keys).map(|offered| offered.run),
+    }
+}
+
 /// The hash by which a first statement names its text: with 32 random octets in front, which the parties keep, so that nobody guesses a
 /// text from it. They show them to a judge.
 #[must_use]
@@ -78,6 +95,10 @@ pub enum ExchangeEffect {
     SignAnswer,
     /// Nothing: the statement that contradicts is the artefact.
     KeepAnomaly,
+    /// Seal the key that was left, so that only the arbiter opens it.
+    SealKey,
+    /// Hand the key out with the answer.
+    HandKey,
 }
 
 impl Role for Exchange {

@@ -4,10 +4,10 @@ use std::sync::Arc;
 
 use crate::crypto::jose::{Key, Thumbprint};
 use crate::digest::Digest;
-use crate::statement::exchange::{Arbiter, Participant, Protocol, Side};
+use crate::statement::exchange::{Arbiter, Assurance, Participant, Protocol, Side};
 use crate::statement::{Body, Jws, Statement, StatementFault};
 
-use super::Broken;
+use super::{Broken, Demand};
 
 /// The longest statement of a party in a run, octets: a verdict embeds two of them, and each grows by a third in it.
 pub const PARTY_STATEMENT_BYTES_MAX: usize = 16 << 10;
@@ -30,8 +30,21 @@ pub struct Run {
     pub ttp: Arbiter,
     /// The policy that both have agreed on, by its SHA-256.
     pub policy: Digest,
+    /// What they want it to be worth.
+    pub assurance: Assurance,
     /// Its end, milliseconds since 1970; `None` for never.
     pub t_exp: Option<u64>,
+}
+
+/// A request to the arbiter that may be made in its run.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Asked {
+    /// Who asks.
+    pub side: Side,
+    /// What for.
+    pub demand: Demand,
+    /// As it was received.
+    pub jws: Jws,
 }
 
 impl Run {

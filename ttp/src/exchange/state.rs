@@ -20,6 +20,10 @@ pub struct ExchangeState {
     pub decision: Option<(u64, Decision)>,
     /// The answers.
     pub answers: Vec<Given>,
+    /// The step that says that the originator of a delivery left its key.
+    pub deposited: Option<u64>,
+    /// Whether the recipient of a delivery has been given its key.
+    pub is_collected: bool,
     /// Commitments of answers that contradict the one that the verdict embeds.
     pub anomalies: BTreeSet<Digest>,
     /// Facts so far.

@@ -4,14 +4,19 @@ use std::sync::{Arc, LazyLock};
 
 use crate::b64u::B64u;
 use crate::crypto::jose::{Algorithm, Key, Thumbprint};
-use crate::crypto::{SignatureAlgorithm, Signer, SoftKey};
+use crate::crypto::jwe::{AgreementKey, seal};
+use crate::crypto::{SecretKey, SeededEntropy, SignatureAlgorithm, Signer, SoftKey};
 use crate::digest::Digest;
 use crate::id::PartyId;
 use crate::statement::exchange::asw_r::{Abort, M1, M2, M3, M4, Resolve};
+use crate::statement::exchange::cd_r::{
+    AbortDelivery, ContentKey, D1, D2, D3, D4, EscrowArbiter, EscrowText, Mode, ResolveO, ResolveR, Reveal, Subject,
+};
 use crate::statement::exchange::{Arbiter, Assurance, Line, Participant, Scheme, Side};
-use crate::statement::{Body, Common, Jws, Millis, Origin, Salt, Statement, Unsigned};
+use crate::statement::{Body, Common, Count, Jws, Millis, Origin, Salt, Statement, Unsigned};
 
 use super::asw_r::{Answered, Offered, commitment_o, commitment_r};
+use super::cd_r::{Agreed, Posted, escrow_context, key_hash, message_hash, seal_content};
 
 /// Who has a key here.
 pub(crate) struct Person {
@@ -32,8 +37,12 @@ impl Person {
 
     /// Signs a body, `x` in front of it where it follows.
     pub(crate) fn sign<B: Body>(&self, x: Option<Digest>, body: B) -> Jws {
-        let common =
-            Common { salt: Salt(B64u([5; 16])), iat: Millis::new(IAT).unwrap(), x: x.map(Into::into), shown: None };
+        self.sign_at(Millis::new(IAT).unwrap(), x, body)
+    }
+
+    /// The same at another moment.
+    pub(crate) fn sign_at<B: Body>(&self, iat: Millis, x: Option<Digest>, body: B) -> Jws {
+        let common = Common { salt: Salt(B64u([5; 16])), iat, x: x.map(Into::into), shown: None };
         let algorithm = Algorithm::of_signer(self.key.algorithm()).unwrap();
         let unsigned = Unsigned::new(&Statement { common, body }, algorithm, self.name()).unwrap();
         let signature = self.key.sign_raw(unsigned.message()).unwrap();
@@ -139,6 +148,97 @@ impl Script {
 /// An answer to an offer with any commitment.
 pub(crate) fn m2(offered: &Offered, c_r: Digest) -> M2 {
     M2 { m1: offered.jws.digest().into(), c_r: c_r.into() }
+}
+
+/// The key that opens escrows, and the one that the originator uses once.
+pub(crate) static ESCROW: LazyLock<[AgreementKey; 2]> =
+    LazyLock::new(|| [(); 2].map(|()| AgreementKey::generate().unwrap()));
+
+pub(crate) const MESSAGE: &[u8] = b"The goods leave on Monday.";
+pub(crate) const SALT_M: [u8; 32] = [4; 32];
+pub(crate) const N: [u8; 32] = [6; 32];
+
+/// A content's key of one octet again and again.
+pub(crate) fn secret(octet: u8) -> SecretKey {
+    SecretKey::new([octet; 32].into())
+}
+
+/// What is delivered, until `t_exp`, with its sealed content.
+pub(crate) fn delivery(t_exp: Option<u64>) -> (D1, Vec<u8>) {
+    let key = secret(9);
+    let content = seal_content(&key, &N, &SALT_M, MESSAGE, &SeededEntropy::new(3)).unwrap();
+    let Arbiter { id, key: signs, url, log } = arbiter();
+    let M1 { policy, o, r, t_exp, assurance, .. } = offer(t_exp);
+    let mut delivery = D1 {
+        deal: None,
+        policy,
+        o,
+        r,
+        ttp: EscrowArbiter { id, key: signs, escrow_key: ESCROW[0].public().thumbprint(), url, log },
+        n: B64u(N),
+        c_sha256: Digest::of(&content).into(),
+        c_len: Count::new(content.len() as u64).unwrap(),
+        hm: message_hash(&SALT_M, MESSAGE).into(),
+        hk: key_hash(&key).into(),
+        esc: EscrowText::new("e").unwrap(),
+        subject: Subject { class: Line::new("letter").unwrap(), sha256: None },
+        mode: Mode::Basic,
+        reveal: Reveal::Named,
+        t_exp,
+        pay: None,
+        assurance,
+    };
+    delivery.esc = escrow_of(&delivery, &key);
+    (delivery, content)
+}
+
+/// The escrow of a key for what a delivery says now.
+pub(crate) fn escrow_of(delivery: &D1, key: &SecretKey) -> EscrowText {
+    let [arbiter, ephemeral] = &*ESCROW;
+    let context = escrow_context(delivery).0;
+    let sealed = seal(key, arbiter.public(), &delivery.o.key.0.0, &context, ephemeral, &SeededEntropy::new(8));
+    EscrowText::new(&sealed.unwrap()).unwrap()
+}
+
+/// A delivery with all its messages.
+pub(crate) struct Delivery {
+    pub(crate) posted: Posted,
+    pub(crate) agreed: Agreed,
+    pub(crate) content: Vec<u8>,
+    pub(crate) d3: Jws,
+    pub(crate) d4: Jws,
+    pub(crate) abort: Jws,
+    pub(crate) resolve_r: Jws,
+    pub(crate) resolve_o: Jws,
+}
+
+impl Delivery {
+    pub(crate) fn new(t_exp: Option<u64>) -> Self {
+        let (delivered, content) = delivery(t_exp);
+        Self::of(delivered, content)
+    }
+
+    pub(crate) fn of(delivered: D1, content: Vec<u8>) -> Self {
+        let People { o, r, .. } = &*PEOPLE;
+        let hm = delivered.hm;
+        let posted = Posted::read(o.sign(None, delivered), &keys).unwrap();
+        let x = Some(posted.run.x);
+        let k = || ContentKey::from(&secret(9));
+        Self {
+            agreed: posted.agreed(r.sign(x, D2 {}), &keys).unwrap(),
+            content,
+            d3: o.sign(x, D3 { k: k() }),
+            d4: r.sign(x, D4 { hm }),
+            abort: o.sign(x, AbortDelivery {}),
+            resolve_r: r.sign(x, ResolveR {}),
+            resolve_o: o.sign(x, ResolveO { k: k() }),
+            posted,
+        }
+    }
+
+    pub(crate) fn x(&self) -> Digest {
+        self.posted.run.x
+    }
 }
 
 /// The same statement with the other signature that anybody can make.

@@ -3,6 +3,7 @@
 
 mod ca;
 mod certificates;
+mod exchange;
 mod frame;
 mod imported;
 mod notary;

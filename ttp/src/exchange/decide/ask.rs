@@ -2,7 +2,7 @@
 
 use super::super::{
     ANOMALIES_MAX, ANSWERS_MAX, Ask, Decision, Demand, Exchange, ExchangeEffect, ExchangeFact, ExchangeRefusal,
-    ExchangeState,
+    ExchangeState, KeyMoved,
 };
 use crate::role::Decided;
 use crate::statement::exchange::{Outcome, Side};
@@ -12,25 +12,38 @@ pub(super) fn ask(state: &ExchangeState, ask: &Ask, now: Timestamp) -> Result<De
     if state.answers_of(&ask.asker()) >= ANSWERS_MAX {
         return Err(ExchangeRefusal::TooManyAnswers);
     }
-    let (mut facts, mut effects) = (Vec::new(), Vec::new());
-    if state.decision.is_none() {
-        facts.push(ExchangeFact::Decided(Box::new(decision(ask, now))));
-        effects.push(ExchangeEffect::SignVerdict);
-    }
-    facts.push(ExchangeFact::Answered {
+    let mut done = Vec::new();
+    let moved = KeyMoved { x: ask.x, at: now, by: ask.asker(), request: ask.request };
+    let outcome = match &state.decision {
+        Some((_, decision)) => decision.outcome,
+        None => {
+            let decision = decision(ask, now);
+            let outcome = decision.outcome;
+            done.push((ExchangeFact::Decided(Box::new(decision)), ExchangeEffect::SignVerdict));
+            // Out of the escrow the recipient gets it as well, but an escrow whose originator hands in the key was never opened.
+            if outcome == Outcome::Released && ask.demand == Demand::Deposit {
+                done.push((ExchangeFact::KeyDeposited(moved), ExchangeEffect::SealKey));
+            }
+            outcome
+        }
+    };
+    let answered = ExchangeFact::Answered {
         x: ask.x,
         at: now,
         to: ask.asker(),
         request: ask.request,
         // What the responder's own run is known by: its answer says which of its runs has ended.
         c_r: ask.demand.c_r().filter(|_| ask.side == Side::Responder),
-    });
-    effects.push(ExchangeEffect::SignAnswer);
-    if let Some(c_r) = contradicts(state, ask) {
-        facts.push(ExchangeFact::Anomaly { x: ask.x, at: now, by: ask.asker(), request: ask.request, c_r });
-        effects.push(ExchangeEffect::KeepAnomaly);
+    };
+    done.push((answered, ExchangeEffect::SignAnswer));
+    if outcome == Outcome::Released && ask.side == Side::Responder && !state.is_collected {
+        done.push((ExchangeFact::KeyCollected(moved), ExchangeEffect::HandKey));
     }
-    Ok((facts, effects))
+    if let Some(c_r) = contradicts(state, ask) {
+        let anomaly = ExchangeFact::Anomaly { x: ask.x, at: now, by: ask.asker(), request: ask.request, c_r };
+        done.push((anomaly, ExchangeEffect::KeepAnomaly));
+    }
+    Ok(done.into_iter().unzip())
 }
 
 fn decision(ask: &Ask, now: Timestamp) -> Decision {
@@ -38,6 +51,8 @@ fn decision(ask: &Ask, now: Timestamp) -> Decision {
         _ if ask.has_ended(now) => Outcome::Expired,
         Demand::Abort => Outcome::Aborted,
         Demand::Resolve { .. } => Outcome::Resolved,
+        Demand::Take { opens: true } | Demand::Deposit => Outcome::Released,
+        Demand::Take { opens: false } => Outcome::Void,
     };
     Decision {
         x: ask.x,

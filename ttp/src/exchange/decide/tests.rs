@@ -80,7 +80,7 @@ fn the_first_request_decides_and_every_later_one_is_answered_with_that() {
                     (Some(_), _) => outcome(&before).unwrap(),
                     (None, _) if is_late => Expired,
                     (None, Demand::Abort) => Aborted,
-                    (None, Demand::Resolve { .. }) => Resolved,
+                    (None, _) => Resolved,
                 };
                 assert_eq!(outcome(&state), Some(expected));
                 let answered = ExchangeFact::Answered {
@@ -99,6 +99,53 @@ fn the_first_request_decides_and_every_later_one_is_answered_with_that() {
                     assert_eq!(decision.c_r, (expected == Resolved).then_some(C_R));
                 }
                 assert_eq!(facts.len(), effects.len());
+            }
+        }
+    }
+}
+
+/// The table of exchange-and-disputes §7, whole.
+#[test]
+fn a_delivery_is_decided_once_and_its_key_goes_to_its_recipient_alone() {
+    use Outcome::{Aborted, Expired, Released, Void};
+    use Side::{Originator, Responder};
+    let delivery = |side, request, demand| {
+        let Clocked { event, clock } = ask(side, request, demand);
+        Clocked { event: Ask { protocol: Protocol::CdR, ..event }, clock }
+    };
+    let events = [
+        (delivery(Originator, 30, Demand::Abort), Aborted),
+        (delivery(Responder, 31, Demand::Take { opens: true }), Released),
+        (delivery(Responder, 32, Demand::Take { opens: false }), Void),
+        (delivery(Originator, 33, Demand::Deposit), Released),
+    ];
+    for first in [None, Some(0), Some(1), Some(2), Some(3)] {
+        for (event, alone) in &events {
+            for (millis, is_late) in [(END, false), (END + 1, true)] {
+                let before = first.map_or(ExchangeState::default(), |first: usize| decided(&events[first].0, END));
+                let mut state = before.clone();
+                // Of the same kind as the first, and another request.
+                let mut event = event.clone();
+                event.event.request.0[1] = 1;
+                let (facts, effects) = step::<Exchange>(&mut state, &event, at(millis)).unwrap();
+                let expected = match outcome(&before) {
+                    Some(decided) => decided,
+                    None if is_late => Expired,
+                    None => *alone,
+                };
+                assert_eq!(outcome(&state), Some(expected), "{first:?} {event:?}");
+                let mut kinds = Vec::new();
+                kinds.extend(first.is_none().then_some(ExchangeEffect::SignVerdict));
+                let leaves = first.is_none() && expected == Released && event.event.demand == Demand::Deposit;
+                kinds.extend(leaves.then_some(ExchangeEffect::SealKey));
+                kinds.push(ExchangeEffect::SignAnswer);
+                let takes = expected == Released && event.event.side == Responder && !before.is_collected;
+                kinds.extend(takes.then_some(ExchangeEffect::HandKey));
+                assert_eq!(effects, kinds, "{first:?} {event:?}");
+                assert_eq!(facts.len(), effects.len());
+                assert!(state.is_collected == (before.is_collected || takes));
+                assert_eq!(state.deposited.is_some(), before.deposited.is_some() || leaves);
+                assert!(facts.iter().all(|fact| !matches!(fact, ExchangeFact::Answered { c_r: Some(_), .. })));
             }
         }
     }
@@ -158,8 +205,15 @@ fn facts_are_read_as_they_were_written() {
         facts.extend(state.decision.clone().map(|(_, decision)| ExchangeFact::Decided(Box::new(decision))));
         facts.extend(step::<Exchange>(&mut state, &ask(side, 77, Demand::Resolve { c_r }), at(6)).unwrap().0);
     }
+    for (side, demand) in [
+        (Side::Originator, Demand::Deposit),
+        (Side::Responder, Demand::Take { opens: true }),
+        (Side::Responder, Demand::Take { opens: false }),
+    ] {
+        facts.extend(step::<Exchange>(&mut ExchangeState::default(), &ask(side, 78, demand), at(5)).unwrap().0);
+    }
     let kinds: std::collections::BTreeSet<_> = facts.iter().map(|fact| fact.kind().to_string()).collect();
-    assert_eq!(kinds.len(), 4, "{kinds:?}");
+    assert_eq!(kinds.len(), 8, "{kinds:?}");
     for (seq, fact) in (0..).zip(facts) {
         assert_eq!(fact.x(), X);
         let envelope = Envelope {

@@ -5,6 +5,7 @@
 //! that side, so the bodies here name no signer: [`crate::exchange`] compares.
 
 pub mod asw_r;
+pub mod cd_r;
 #[cfg(test)]
 mod tests;
 pub mod verdict;
@@ -107,6 +108,8 @@ codes! {
     Protocol {
         /// Optimistic contract signing.
         AswR = 1 "asw-r",
+        /// Certified delivery.
+        CdR = 2 "cd-r",
     }
 }
 
@@ -121,6 +124,10 @@ codes! {
         Resolved = 1 "RESOLVED",
         /// Nobody asked in time.
         Expired = 2 "EXPIRED",
+        /// The key of a delivery was there for its recipient from this moment on.
+        Released = 3 "RELEASED",
+        /// The escrow of a delivery did not hold its key: nobody is bound.
+        Void = 4 "VOID",
     }
 }
 

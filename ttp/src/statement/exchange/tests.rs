@@ -4,6 +4,9 @@ use serde_json::{Value, json};
 
 use super::super::{Body, Common, Count, Jws, Millis, Salt, Statement};
 use super::asw_r::{Abort, M1, M2, M3, M4, Resolve};
+use super::cd_r::{
+    AbortDelivery, ContentKey, D1, D2, D3, D4, EscrowArbiter, EscrowText, Mode, ResolveO, ResolveR, Reveal, Subject,
+};
 use super::verdict::{Answer, Receipt, Status, Verdict};
 use super::*;
 use crate::b64u::{B64u, B64u32};
@@ -79,6 +82,30 @@ fn offer() -> M1 {
     }
 }
 
+fn delivery() -> D1 {
+    let M1 { deal, policy, o, r, ttp, t_exp, assurance, .. } = offer();
+    let Arbiter { id, key, url, log } = ttp;
+    D1 {
+        deal,
+        policy,
+        o,
+        r,
+        ttp: EscrowArbiter { id, key, escrow_key: Thumbprint(octets(0x14)), url, log },
+        n: octets(0x21),
+        c_sha256: octets(0x22),
+        c_len: Count::new(93).unwrap(),
+        hm: octets(0x23),
+        hk: octets(0x24),
+        esc: EscrowText::new("a.b.c.d.e").unwrap(),
+        subject: Subject { class: Line::new("invoice").unwrap(), sha256: Some(octets(0x25)) },
+        mode: Mode::Consent,
+        reveal: Reveal::Named,
+        t_exp,
+        pay: Some(octets(0x26)),
+        assurance,
+    }
+}
+
 fn samples() -> Vec<Sample> {
     let verdict = Verdict {
         proto: Protocol::AswR,
@@ -94,7 +121,17 @@ fn samples() -> Vec<Sample> {
     let size = Count::new(857).unwrap();
     let status = Status { at_ms, size, outcome: Some(Outcome::Aborted), verdict: Some(octets(9)) };
     let receipt = Receipt { req: octets(8), received_ms: at_ms, answer_by_ms: millis(1_772_366_460_261) };
+    let subject = Subject { sha256: None, ..delivery().subject };
+    let bare = D1 { deal: None, t_exp: None, pay: None, subject, mode: Mode::Basic, ..delivery() };
+    let k = ContentKey::from(&crate::crypto::SecretKey::new([7; 32].into()));
     vec![
+        sample(schema!("cd-r.d1"), delivery(), bare),
+        same(schema!("cd-r.d2"), D2 {}),
+        same(schema!("cd-r.d3"), D3 { k: k.clone() }),
+        same(schema!("cd-r.d4"), D4 { hm: octets(0x23) }),
+        same(schema!("cd-r.abort"), AbortDelivery {}),
+        same(schema!("cd-r.resolve-r"), ResolveR {}),
+        same(schema!("cd-r.resolve-o"), ResolveO { k }),
         sample(schema!("asw-r.m1"), offer(), M1 { deal: None, t_exp: None, ..offer() }),
         same(schema!("asw-r.m2"), M2 { m1: octets(5), c_r: octets(6) }),
         same(schema!("asw-r.m3"), M3 { n_o: octets(7), c_r: octets(6) }),
@@ -122,7 +159,7 @@ fn the_schemas_have_the_members_and_words_of_the_code() {
         let mut required: Vec<_> = schema["required"].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
         required.sort_unstable();
         assert_eq!(names(&least), required, "{tag}");
-        let nested = [("o", "participant"), ("ttp", "arbiter")];
+        let nested = [("o", "participant"), ("ttp", "arbiter"), ("subject", "subject")];
         for (member, definition) in nested.into_iter().filter(|(member, _)| full[member].is_object()) {
             assert_eq!(names(&full[member]), names(&schema["$defs"][definition]["properties"]), "{tag}");
         }
@@ -152,6 +189,14 @@ fn the_vectors_are_what_is_written_and_read() {
     // Most have one form.
     made.dedup();
     assert_eq!(vectors["exchange"], json!(made), "{}", json!(made));
+}
+
+#[test]
+fn a_key_is_never_shown() {
+    let key = crate::crypto::SecretKey::new([7; 32].into());
+    let shown = format!("{:?}", D3 { k: ContentKey::from(&key) });
+    assert!(shown.contains("ContentKey(…)") && !shown.contains(&octets(7).to_string()), "{shown}");
+    assert_eq!(ContentKey::from(&key).secret().expose(), key.expose());
 }
 
 /// What a reader refuses that a schema cannot say.
