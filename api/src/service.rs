@@ -50,6 +50,7 @@ use semper_ttp::{
     crypto::{Entropy, Signer},
     digest::Digest,
     evidence::{Aggregate, Envelope, Fact, KeyId, SERIAL_COUNTER, names},
+    id::PartyId,
     role::{Snapshot, decode_snapshot},
     time::Timestamp,
     timestamp::{self, ClockVerdict},
@@ -149,6 +150,9 @@ const REFUSED_PER_MINUTE: u32 = 20;
 
 /// Callers that are told apart in this.
 const REFUSED_CALLERS_MAX: usize = 10_000;
+
+/// Parties whose runs are counted at a time.
+const PARTIES_COUNTED_MAX: usize = 10_000;
 
 /// Applications that one address may send in a minute without a certificate: people's, not a flood's.
 const APPLICATIONS_PER_MINUTE: u32 = 20;
@@ -267,6 +271,8 @@ pub struct Service {
     desks: Desks,
     /// The arbiter's.
     presence: Presence,
+    /// Runs that the arbiter decides, by the party that asks.
+    runs_quota: Windows<PartyId>,
     pub(crate) notary: Option<Notary>,
     vault: Option<Vault>,
     /// True once the ledger says so of all of them.
@@ -347,7 +353,10 @@ impl Service {
             ..
         } = parts;
         let (notary_keys, notary) = notary.map(|NotaryParts { act, dvcs, settings }| ([act, dvcs], settings)).unzip();
-        let arbiter_keys = exchange.into_iter().flat_map(|ExchangeParts { verdict }| verdict);
+        let (arbiter_keys, runs_per_minute) = match exchange {
+            Some(ExchangeParts { keys, runs_per_party_per_minute }) => (keys, runs_per_party_per_minute),
+            None => (Vec::new(), 0),
+        };
         let role_keys = notary_keys.into_iter().flatten().chain(arbiter_keys);
         let responders = Responders::new(&authorities, responders, subject);
         let test_policy = TEST_POLICY.parse::<PolicyId>().ok().and_then(|policy| policy.to_rasn()).filter(|_| test);
@@ -398,6 +407,7 @@ impl Service {
             notices: notices.map(NoticeKey::from),
             desks: Desks::new(role_keys),
             presence: Presence::default(),
+            runs_quota: Windows::new(runs_per_minute, PARTIES_COUNTED_MAX),
             notary: notary.map(Notary::from),
             vault: key_wrap.map(Vault::from),
             policies_in_force: AtomicBool::new(false),

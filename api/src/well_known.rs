@@ -80,12 +80,23 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
             json!({
                 "path": "/v1/exchanges/",
                 // What it gives, said before anybody signs: strong with an end that keeps to δ, or without an end.
-                "protocols": { "asw-r": { "fairness": "strong" } },
+                "protocols": {
+                    "asw-r": { "fairness": "strong" },
+                    // Whether the content is what was promised, the arbiter never sees.
+                    "cd-r": { "fairness": "strong", "of_content": "weak" },
+                },
                 "policy": arbiter.policy,
                 "delta_ms": arbiter.delta_ms,
                 "key": arbiter.key.to_string(),
                 "thumbprint": arbiter.thumbprint,
                 "certificate": pem::encode("CERTIFICATE", &arbiter.certificate),
+                "escrow": arbiter.escrow.map(|escrow| {
+                    json!({
+                        "key": escrow.key.to_string(),
+                        "thumbprint": escrow.thumbprint,
+                        "certificate": pem::encode("CERTIFICATE", &escrow.certificate),
+                    })
+                }),
             })
         }),
         "statements": { "practice": "/.well-known/semper/cps", "disclosure": "/.well-known/semper/pds" },

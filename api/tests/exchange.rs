@@ -2,15 +2,15 @@
 
 mod world;
 
-use semper_api::TimeSource as _;
 use semper_ledger::entry::Entry;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_ttp::{
+    asn1::pem,
     b64u,
     ca::crl::Reason,
     crypto::{LogVerifier, jose::Key},
     digest::Digest,
-    evidence::{ExchangeKind, Kind, OpsKind},
+    evidence::{ExchangeKind, Fact, Kind, OpsFact, OpsKind, Recorded},
     exchange::{asw_r::commitment_r, tag_of_verdict},
     statement::{
         Jws,
@@ -21,11 +21,12 @@ use semper_ttp::{
         },
     },
     time::Timestamp,
+    x509::Certificate,
 };
 use serde_json::{Value, json};
 use world::{
-    START,
-    exchange::{Run, ask_at, name_of, offer, sign, text},
+    RUNS_PER_MINUTE, START,
+    exchange::{Run, ask_at, name_of, offer, pass_to, sign, text},
     notary::open,
     office::{DELTA_MS, Member, World},
 };
@@ -142,10 +143,10 @@ async fn after_the_end_nothing_but_that_is_decided() {
     let (world, o, r) = arbiter().await;
     let t_exp = START.millis() + 10 * DELTA_MS;
     let [early, late] = [(); 2].map(|()| Run::new(&world, &o, &r, Some(t_exp)));
-    world.now.at(Timestamp::from_millis(t_exp));
+    pass_to(&world, Timestamp::from_millis(t_exp));
     let (_, decided) = early.ask(&world, &early.resolve(Side::Responder)).await;
     assert_eq!(decided["outcome"], "RESOLVED", "the end itself is in time");
-    world.now.at(Timestamp::from_millis(t_exp + 1));
+    pass_to(&world, Timestamp::from_millis(t_exp + 1));
     let (_, expired) = late.ask(&world, &late.resolve(Side::Originator)).await;
     let (verdict, _) = judged(&world, &late, &expired);
     assert_eq!((verdict.outcome, verdict.basis), (Outcome::Expired, vec![text(&late.m1)]));
@@ -163,9 +164,9 @@ async fn asw_r_outage_at_expiry() {
     world.now.at(Timestamp::from_millis(back));
     // As at the start of another process, which finds when the one before was last seen.
     let world = world.restart(false);
-    world.service.arbiter_was_alive(t_exp - 1_000);
+    world.service.recall_arbiter(Some(t_exp - 1_000)).unwrap();
     let world = open(world);
-    world.now.at(Timestamp::from_millis(back + DELTA_MS));
+    pass_to(&world, Timestamp::from_millis(back + DELTA_MS));
     let (status, answer) = run.ask(&world, &run.resolve(Side::Originator)).await;
     assert_eq!(status, 200, "{answer}");
     let (verdict, _) = judged(&world, &run, &answer);
@@ -175,8 +176,144 @@ async fn asw_r_outage_at_expiry() {
     let shown = answer["outages"][0]["proof"].as_str().unwrap();
     assert_eq!(TlogProof::parse(shown).unwrap().index, index);
     let other = Run::new(&world, &o, &r, Some(t_exp));
-    world.now.at(Timestamp::from_millis(back + DELTA_MS + 1));
+    pass_to(&world, Timestamp::from_millis(back + DELTA_MS + 1));
     assert_eq!(other.ask(&world, &other.resolve(Side::Originator)).await.1["outcome"], "EXPIRED");
+}
+
+/// The outages that the ledger tells of: from when to when, milliseconds after the start.
+fn absences(world: &World) -> Vec<(u64, u64)> {
+    let reader = world.service.reader();
+    let facts = (0..reader.size()).map(|index| Fact::decode(&reader.fact(index).unwrap().unwrap()).unwrap());
+    let told = facts.filter_map(|fact| match OpsFact::from_fact(&fact) {
+        Ok(OpsFact::Outage { from_millis, to_millis }) => Some((from_millis, to_millis)),
+        _ => None,
+    });
+    told.map(|(from, to)| (from - START.millis(), to - START.millis())).collect()
+}
+
+/// A process that was stopped, or a machine that slept, was away as one that had ended: nobody asked meanwhile and got an answer.
+#[tokio::test]
+async fn whoever_was_not_seen_for_a_minute_was_away() {
+    let (world, o, r) = arbiter().await;
+    let [first, second] = [(); 2].map(|()| Run::new(&world, &o, &r, None));
+    world.now.at(START.plus_secs(60));
+    assert_eq!(first.ask(&world, &first.abort()).await.0, 200, "so long it is there without a look");
+    world.now.at(START.plus_secs(121));
+    let (status, problem) = second.ask(&world, &second.abort()).await;
+    assert_eq!((status, &problem["code"]), (503, &json!("server.unavailable")));
+    assert_eq!(first.ask(&world, &first.abort()).await.0, 503, "an answer of its own to another request");
+    world.now.at(START.plus_secs(130));
+    world.service.arbiter_is_alive().unwrap();
+    assert_eq!(second.ask(&world, &second.abort()).await.0, 200);
+    assert_eq!(absences(&world), [(60_000, 130_000)]);
+    // The look itself finds it as well.
+    world.now.at(START.plus_secs(500));
+    world.service.arbiter_is_alive().unwrap();
+    assert_eq!(absences(&world)[1..], [(130_000, 500_000)]);
+}
+
+/// Decisions while the door shuts and opens again: none falls into an absence that is told.
+#[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+async fn nothing_is_decided_within_an_absence_that_is_told() {
+    let (world, o, r) = arbiter().await;
+    world.now.go();
+    for round in 1..=50 {
+        let run = Run::new(&world, &o, &r, None);
+        // 61 seconds pass while some ask and one looks.
+        world.now.pass(61);
+        let (abort, resolve) = (run.abort(), run.resolve(Side::Responder));
+        let service = world.service.clone();
+        let look = tokio::task::spawn_blocking(move || service.arbiter_is_alive());
+        let (_, _, looked) = tokio::join!(run.ask(&world, &abort), run.ask(&world, &resolve), look);
+        looked.unwrap().unwrap();
+        assert!(absences(&world).len() >= round);
+        assert_eq!(run.ask(&world, &abort).await.0, 200);
+    }
+    let absences = absences(&world);
+    let reader = world.service.reader();
+    for index in 0..reader.size() {
+        let fact = Fact::decode(&reader.fact(index).unwrap().unwrap()).unwrap();
+        if matches!(fact.kind, Kind::Exchange(_)) {
+            let at = fact.now.millis() - START.millis();
+            assert!(absences.iter().all(|(from, to)| at <= *from || at >= *to), "{at}: {absences:?}");
+        }
+    }
+}
+
+/// After a restore nothing tells when it was last there but the ledger itself.
+#[tokio::test]
+async fn without_a_kept_moment_the_newest_entry_tells() {
+    let (world, o, r) = arbiter().await;
+    let world = world.restart(false);
+    world.service.recall_arbiter(None).unwrap();
+    let world = open(world);
+    assert_eq!(absences(&world), [], "nobody ever asked this arbiter");
+    let run = Run::new(&world, &o, &r, None);
+    assert_eq!(run.ask(&world, &run.abort()).await.0, 200);
+    world.now.at(START.plus_secs(1_000));
+    let world = world.restart(false);
+    world.service.recall_arbiter(None).unwrap();
+    let world = open(world);
+    assert_eq!(absences(&world), [(0, 1_000_000)]);
+    // With one that is older than what it decided, that counts.
+    let other = Run::new(&world, &o, &r, None);
+    assert_eq!(other.ask(&world, &other.abort()).await.0, 200);
+    world.now.at(START.plus_secs(2_000));
+    let world = world.restart(false);
+    world.service.recall_arbiter(Some(START.millis())).unwrap();
+    let world = open(world);
+    assert_eq!(absences(&world)[1..], [(1_000_000, 2_000_000)]);
+}
+
+/// Whoever has the arbiter's key could make verdicts with it: so the arbiter makes none any more.
+#[tokio::test]
+async fn under_a_revoked_key_nothing_more_is_decided() {
+    let (world, o, r) = arbiter().await;
+    let [decided, open] = [(); 2].map(|()| Run::new(&world, &o, &r, None));
+    let request = decided.abort();
+    let answer = decided.ask(&world, &request).await;
+    assert_eq!(answer.0, 200);
+    let known = world.get(&o.login, "/.well-known/semper").await.1;
+    let certificate = known["exchange"]["certificate"].as_str().expect("it is named");
+    let certificate = Certificate::from_der(&pem::decode("CERTIFICATE", certificate).unwrap()[0]).unwrap();
+    world.now.pass(10);
+    world.revoke(&certificate, Reason::KeyCompromise);
+    let (status, problem) = open.ask(&world, &open.abort()).await;
+    assert_eq!((status, &problem["code"]), (410, &json!("exchange.arbiter_revoked")));
+    assert_eq!(decided.ask(&world, &request).await, answer, "what was answered is answered again");
+    assert_eq!(decided.ask(&world, &decided.resolve(Side::Responder)).await.0, 410);
+    let known = world.get(&o.login, "/.well-known/semper").await.1;
+    assert_eq!(known["exchange"], Value::Null, "nobody is led to a key that decides nothing");
+}
+
+/// A request of another run, which anybody can show, is no act of its signer's in this one.
+#[tokio::test]
+async fn what_was_signed_for_another_run_is_held_against_nobody() {
+    let (world, o, r) = arbiter().await;
+    let [run, other] = [(); 2].map(|()| Run::new(&world, &o, &r, None));
+    let refused = || world.kinds().into_iter().filter(|kind| *kind == Kind::Ops(OpsKind::CallRefused)).count();
+    let shown = json!({ "m1": text(&run.m1), "request": other.abort()["request"] });
+    assert_eq!(run.ask(&world, &shown).await.0, 422);
+    assert_eq!(refused(), 0);
+    let mut own = run.abort();
+    own["m2"] = json!(text(&run.m2));
+    assert_eq!(run.ask(&world, &own).await.0, 422);
+    assert_eq!(refused(), 1);
+}
+
+#[tokio::test]
+async fn an_offer_to_nobody_is_not_aborted() {
+    let (world, o, r) = arbiter().await;
+    let base = offer(&world, &o, &r, None);
+    let mut strange = base.clone();
+    strange.r.key = name_of(&world::key());
+    let mut of_another = base;
+    of_another.r.id = semper_ttp::id::PartyId::from([7; 16]);
+    for m1 in [strange, of_another] {
+        let run = Run::of(m1, &o, &r);
+        let (status, problem) = run.ask(&world, &run.abort()).await;
+        assert_eq!((status, &problem["code"]), (422, &json!("exchange.key")), "{problem}");
+    }
 }
 
 #[tokio::test]
@@ -307,7 +444,7 @@ async fn asw_r_revoke_to_block() {
     let (world, o, r) = arbiter().await;
     let stranger = world.party(&world.staff("officer")).await;
     let run = Run::new(&world, &o, &r, None);
-    world.now.at(START.plus_secs(100));
+    pass_to(&world, START.plus_secs(100));
     world.revoke(&r.sign_certificate, Reason::KeyCompromise);
     let (status, problem) = run.ask(&world, &run.resolve(Side::Originator)).await;
     assert_eq!((status, &problem["code"]), (422, &json!("exchange.key")));
@@ -396,5 +533,18 @@ async fn asw_r_flood() {
     let (request, answer) = first.unwrap();
     assert_eq!(run.ask(&world, &request).await, answer);
     assert_eq!(run.ask(&world, &run.abort()).await.0, 200);
-    assert!(world.now.now() >= START);
+    // A party has so many runs decided in a minute, whoever is on the other side; what was decided is answered.
+    let mut decided = 1;
+    let status = loop {
+        let run = Run::new(&world, &o, &r, None);
+        match run.ask(&world, &run.abort()).await {
+            (200, _) => decided += 1,
+            (status, problem) => break (status, problem["code"].clone()),
+        }
+        assert!(decided <= RUNS_PER_MINUTE);
+    };
+    assert_eq!((decided, status), (RUNS_PER_MINUTE, (429, json!("server.busy"))));
+    assert_eq!(run.ask(&world, &run.abort()).await.0, 200);
+    let other = Run::new(&world, &r, &o, None);
+    assert_eq!(other.ask(&world, &other.abort()).await.0, 200, "the other party");
 }

@@ -1,7 +1,7 @@
 //! The keys by which the notary and the arbiter sign what they release, with their certificates. Such a key has no certificate of its own
 //! making: the service issues it when it first looks at its keys, and finds it by the key at every later start.
 //!
-//! What was promised under the arbiter's key, whoever named it may ask for years later: so each of its generations stays at its desk.
+//! What was promised under the arbiter's keys, whoever named them may ask for years later: so each of their generations stays at its desk.
 
 use std::sync::{Arc, RwLock};
 
@@ -11,6 +11,7 @@ use semper_ttp::{
     crypto::{
         Signer,
         jose::{Algorithm, Key, Thumbprint},
+        jwe::AgreementKey,
     },
     digest::Digest,
     evidence::{KeyId, KeyPurpose},
@@ -31,6 +32,8 @@ pub(crate) struct RoleKey {
     pub(crate) algorithm: Algorithm,
     /// Of the key for data validation certificates.
     pub(crate) dvcs: Option<DvcSigner>,
+    /// Of the key that opens escrows, which signs nothing.
+    pub(crate) agreement: Option<AgreementKey>,
     pub(super) first_use: FirstUseTold,
 }
 
@@ -44,6 +47,14 @@ struct Desk {
     /// Those before it, where they are kept; without certificate until the service has looked.
     before: Vec<NamedKey>,
     older: RwLock<Vec<Arc<RoleKey>>>,
+}
+
+impl Desk {
+    /// Whether this key has its certificate.
+    fn holds(&self, key: KeyId) -> bool {
+        let older = || self.older.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        self.open.load().as_ref().is_some_and(|open| open.key == key) || older().iter().any(|held| held.key == key)
+    }
 }
 
 /// All of them.
@@ -110,15 +121,17 @@ impl Desks {
             return keep(open);
         }
         desk.key.store(Arc::new((open.key, open.signer.clone())));
-        if let Some(before) = desk.open.swap(Some(open.clone())).filter(|before| before.key != open.key) {
+        // Kept first: between the two, a run that names it finds it twice, never not at all.
+        if let Some(before) = desk.open.load_full().filter(|before| before.key != open.key) {
             keep(before);
         }
+        desk.open.store(Some(open));
     }
 }
 
 /// Whether keys of this purpose go on signing what was promised under them.
 pub(super) const fn keeps_old(purpose: KeyPurpose) -> bool {
-    matches!(purpose, KeyPurpose::ArbiterVerdict)
+    matches!(purpose, KeyPurpose::ArbiterVerdict | KeyPurpose::ArbiterEscrow)
 }
 
 impl Service {
@@ -127,21 +140,27 @@ impl Service {
     /// # Errors
     /// [`RotationFault`].
     pub fn certify_role_keys(&self) -> Result<(), RotationFault> {
+        let mut certified = Ok(());
         for desk in &self.desks.0 {
-            if desk.open.load().is_some() {
-                continue;
-            }
             let current = (**desk.key.load()).clone();
-            for (key, signer) in desk.before.iter().cloned().chain([current]) {
-                self.record_key_made(key, Digest::of(signer.spki_der()), self.ledger_now()?)?;
-                let certificate = match self.certificate_of(&Digest::of(signer.spki_der()), Kind::Role)? {
-                    Some(certificate) => certificate,
-                    None => self.issue(&self.wanted_of_role(key, &*signer)?)?.certificate,
-                };
-                self.open_role_key(key, signer, &certificate)?;
+            // The key in use first: that an old one cannot be had is no reason to sign nothing.
+            for (key, signer) in std::iter::once(current).chain(desk.before.iter().cloned()) {
+                if desk.holds(key) {
+                    continue;
+                }
+                certified = certified.and(self.certify_role_key(key, signer));
             }
         }
-        Ok(())
+        certified
+    }
+
+    fn certify_role_key(&self, key: KeyId, signer: Arc<dyn Signer>) -> Result<(), RotationFault> {
+        self.record_key_made(key, Digest::of(signer.spki_der()), self.ledger_now()?)?;
+        let certificate = match self.certificate_of(&Digest::of(signer.spki_der()), Kind::Role)? {
+            Some(certificate) => certificate,
+            None => self.issue(&self.wanted_of_role(key, &*signer)?)?.certificate,
+        };
+        self.open_role_key(key, signer, &certificate)
     }
 
     /// Puts a key of a role to use.
@@ -168,9 +187,19 @@ impl Service {
             }
             _ => None,
         };
+        let agreement = match key.purpose {
+            KeyPurpose::ArbiterEscrow => {
+                let agreement = signer.to_agreement();
+                Some(
+                    agreement
+                        .ok_or_else(|| unfit("it is no soft key on P-256, which alone opens escrows".to_owned()))?,
+                )
+            }
+            _ => None,
+        };
         let (certificate, digest) = (certificate.clone(), certificate.digest());
         let first_use = FirstUseTold::default();
-        self.desks.put(RoleKey { key, signer, certificate, digest, thumbprint, algorithm, dvcs, first_use });
+        self.desks.put(RoleKey { key, signer, certificate, digest, thumbprint, algorithm, dvcs, agreement, first_use });
         Ok(())
     }
 }

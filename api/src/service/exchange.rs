@@ -1,17 +1,20 @@
 //! The arbiter: what a side sends is checked, the run is decided once, and whoever asks again gets the same octets.
 //!
 //! ```text
-//! m1, m2, request → who asks → the rules of the run → keys → turn of this run: fold, decide, sign → one commit → verdict, answer, proofs
+//! first statement, second, request → who asks → the rules of the run → turn of this run: fold, keys, door, decide, sign → one commit → verdict, answer, proofs
 //! ```
 //!
-//! Who asks is known by the request's own signature, so that a lost login keeps nobody from the arbiter. A refusal changes nothing.
+//! Who asks is known by the request's own signature, so that a lost login keeps nobody from the arbiter. A refusal changes nothing. What was
+//! answered is answered again, whatever became of keys, clock, disk.
 
 mod alive;
+mod check;
 mod keys;
 mod sign;
 
 use std::ops::ControlFlow;
 use std::sync::Arc;
+use std::time::Instant;
 
 use semper_ledger::{
     entry::Tags,
@@ -24,31 +27,32 @@ use semper_ttp::{
     evidence::{KeyId, KeyPurpose, Recorded as _, names},
     exchange::{
         Ask, Broken, Clocked, Decision, Exchange, ExchangeEffect, ExchangeFact, ExchangeRefusal, ExchangeState,
-        asw_r::{Answered, Asked, Offered},
         expiry::{self, End, Outage},
-        run::PARTY_STATEMENT_BYTES_MAX,
-        tag_of_verdict,
+        run_of, tag_of_verdict,
     },
     role::{Role, Snapshot},
     statement::{
-        Body, Jws, StatementFault,
-        exchange::{
-            Outcome, Side,
-            asw_r::{Abort, M1, M2, Resolve},
-        },
+        StatementFault,
+        exchange::{Outcome, cd_r::ContentKey},
     },
     time::Timestamp,
     x509::Certificate,
 };
 
 pub(super) use self::alive::Presence;
-use self::keys::Signers;
-use super::{Service, ServiceFault, act::ATTEMPTS_MAX, desk::RoleKey, draft};
+use self::{
+    alive::Inside,
+    check::{Checked, read},
+    keys::Signers,
+};
+use super::{Service, ServiceFault, act::ATTEMPTS_MAX, draft};
 
 /// What an arbiter rests on.
 pub struct ExchangeParts {
-    /// The keys that sign verdicts: one for each generation, of which the newest is in use.
-    pub verdict: Vec<(KeyId, Arc<dyn Signer>)>,
+    /// The keys that sign verdicts and those that open escrows: of each purpose one for each generation, of which the newest is in use.
+    pub keys: Vec<(KeyId, Arc<dyn Signer>)>,
+    /// Runs of one party that are decided in a minute.
+    pub runs_per_party_per_minute: u32,
 }
 
 /// The arbiter as parties name it.
@@ -59,14 +63,24 @@ pub(crate) struct KnownArbiter {
     /// The policy for exchanges that is in force.
     pub(crate) policy: B64u32,
     pub(crate) delta_ms: u64,
+    /// The key to which what is delivered is escrowed.
+    pub(crate) escrow: Option<KnownEscrow>,
+}
+
+/// The key that opens escrows.
+pub(crate) struct KnownEscrow {
+    pub(crate) key: KeyId,
+    pub(crate) thumbprint: Thumbprint,
+    pub(crate) certificate: Vec<u8>,
 }
 
 /// What one side sends, as it was received.
 #[derive(Clone, Debug)]
 pub(crate) struct Sent {
-    pub(crate) m1: Vec<u8>,
-    /// With a request to resolve.
-    pub(crate) m2: Option<Vec<u8>>,
+    /// m1, or d1.
+    pub(crate) first: Vec<u8>,
+    /// m2, or d2, with a request to resolve.
+    pub(crate) second: Option<Vec<u8>>,
     pub(crate) request: Vec<u8>,
     /// Tokens of our own that prove when a statement was there.
     pub(crate) tokens: Vec<Vec<u8>>,
@@ -83,6 +97,8 @@ pub struct Decided {
     pub answer: (u64, Vec<u8>),
     /// Entries of outages that moved the end of the run.
     pub outages: Vec<u64>,
+    /// The key of what was delivered, for its recipient.
+    pub content_key: Option<ContentKey>,
 }
 
 /// What was decided about a run, and the verdict with its entry.
@@ -115,9 +131,15 @@ pub enum ExchangeFault {
     /// What was decided was erased.
     #[error("the verdict was erased")]
     Erased,
+    /// The key that the run names was revoked: nothing more is decided under it.
+    #[error("the arbiter's key that the run names was revoked at {0}, and decides nothing more")]
+    ArbiterRevoked(Timestamp),
     /// Too much waits.
     #[error("too many commits are waiting")]
     Busy,
+    /// This party has had so many runs decided within a minute.
+    #[error("{0} runs of one party are decided in a minute")]
+    TooMany(u32),
     /// The service itself.
     #[error(transparent)]
     Fault(#[from] ServiceFault),
@@ -141,15 +163,10 @@ impl From<SignError> for ExchangeFault {
     }
 }
 
-/// A request that keeps the rules of its run.
-struct Checked {
-    offered: Offered,
-    answered: Option<Answered>,
-    asked: Asked,
-    /// The key that signs for this run.
-    key: Arc<RoleKey>,
-    delta_ms: u64,
-}
+/// What the first statement of a run is called where it may be of any protocol.
+const FIRST: &str = "the first statement";
+
+const NOT_READY: ExchangeFault = ExchangeFault::NotReady("the arbiter takes no requests now");
 
 impl Service {
     /// Whether this service is an arbiter.
@@ -160,13 +177,23 @@ impl Service {
     /// What a party needs to know before it names this arbiter; `None` for a service that is none, or is none yet.
     pub(crate) fn arbiter(&self) -> Option<KnownArbiter> {
         let key = self.desks.certified(KeyPurpose::ArbiterVerdict)?;
+        if !matches!(self.revoked_since(&key.digest), Ok(None)) {
+            return None;
+        }
         let (policy, delta_ms) = self.policies.exchange()?;
+        let escrow = self.desks.certified(KeyPurpose::ArbiterEscrow);
+        let escrow = escrow.filter(|escrow| matches!(self.revoked_since(&escrow.digest), Ok(None)));
         Some(KnownArbiter {
             key: key.key,
             thumbprint: key.thumbprint,
             certificate: key.certificate.der().to_vec(),
             policy: policy.into(),
             delta_ms,
+            escrow: escrow.map(|escrow| KnownEscrow {
+                key: escrow.key,
+                thumbprint: escrow.thumbprint,
+                certificate: escrow.certificate.der().to_vec(),
+            }),
         })
     }
 
@@ -176,98 +203,93 @@ impl Service {
     /// [`ExchangeFault`], with the certificate of who asked where it is known: a refusal of somebody known is recorded.
     pub(crate) fn ask_arbiter(&self, x: &Digest, sent: &Sent) -> Result<Decided, (ExchangeFault, Option<Digest>)> {
         let nobody = |fault: ExchangeFault| (fault, None);
-        self.may_decide().map_err(nobody)?;
+        if !self.is_arbiter() {
+            return Err(nobody(ExchangeFault::NoArbiter));
+        }
         let signers = Signers::of(self);
         let request = read(&sent.request, "the request").map_err(nobody)?;
         let asker = signers.verify(&request).map_err(nobody)?;
-        let checked = self.check(x, sent, request, &signers).map_err(|fault| (fault, Some(asker)))?;
-        self.decide_run(&checked).map_err(|fault| (fault, Some(asker)))
+        // What was signed for another run is no act of its signer's in this one: anybody may have sent it here.
+        let asker = (request.common().x == Some((*x).into())).then_some(asker);
+        let checked = self.check(x, sent, request, &signers).map_err(|fault| (fault, asker))?;
+        self.decide_run(&checked, &signers, &sent.tokens).map_err(|fault| (fault, asker))
     }
 
-    fn may_decide(&self) -> Result<(), ExchangeFault> {
-        if !self.is_arbiter() {
-            return Err(ExchangeFault::NoArbiter);
-        }
-        let takes = self.takes_requests();
-        if !takes {
+    /// Passes the arbiter's door at this moment.
+    fn pass_door(&self, now: Timestamp) -> Result<Inside<'_>, ExchangeFault> {
+        if !self.takes_requests() {
             self.presence.close();
         }
-        match takes && self.presence.is_open() {
-            true => Ok(()),
-            false => Err(ExchangeFault::NotReady("the arbiter takes no requests now")),
-        }
+        self.presence.enter(now).ok_or(NOT_READY)
     }
 
-    /// All that can be said before the state of the run is looked at, in the order of exchange-and-disputes §5.
-    fn check(&self, x: &Digest, sent: &Sent, request: Jws, signers: &Signers<'_>) -> Result<Checked, ExchangeFault> {
-        let keys = |name: &Thumbprint| signers.key(name);
-        let offered = Offered::read(read(&sent.m1, M1::TAG)?, &keys)?;
-        if offered.run.x != *x {
-            return Err(Broken::OtherRun { of: M1::TAG }.into());
-        }
-        let key = self.arbiter_of(&offered)?;
-        let policy = self.exchange_policy(&offered.run.policy)?.ok_or(ExchangeFault::Policy)?;
-        let (answered, asked) = match (request.tag(), &sent.m2) {
-            (Abort::TAG, None) => (None, offered.abort(request, &keys)?),
-            (Abort::TAG, Some(_)) => return Err(ExchangeFault::Request("a request to abort comes with m1 alone")),
-            (Resolve::TAG, Some(m2)) => {
-                let answered = offered.answered(read(m2, M2::TAG)?, &keys)?;
-                let asked = offered.resolve(&answered, request, &keys)?;
-                (Some(answered), asked)
+    /// Whether the keys of all that a decision would rest on were good when their statements were there, and nobody asks too much.
+    fn require_good_keys(
+        &self,
+        checked: &Checked,
+        is_decided: bool,
+        signers: &Signers<'_>,
+        tokens: &[Vec<u8>],
+    ) -> Result<(), ExchangeFault> {
+        let (asked, run) = (&checked.asked, checked.run());
+        for key in checked.keys() {
+            if let Some(revoked) = self.revoked_since(&key.digest)? {
+                return Err(ExchangeFault::ArbiterRevoked(revoked));
             }
-            (Resolve::TAG, None) => return Err(ExchangeFault::Request("a request to resolve comes with m1 and m2")),
-            _ => return Err(ExchangeFault::Request("the request is neither one to abort nor one to resolve")),
-        };
-        let state = self.state_of::<Exchange>(&Exchange::aggregate(x))?.state;
-        // What was answered is answered again, whatever became of the keys.
-        if state.answer_to(&asked.jws.key_id(), &asked.jws.x()).is_some() {
-            return Ok(Checked { offered, answered, asked, key, delta_ms: policy.delta_ms });
         }
-        let proven = self.proven_times(&sent.tokens)?;
-        for (jws, side) in [(Some(&offered.jws), Side::Originator)]
-            .into_iter()
-            .chain([(answered.as_ref().map(|answered| &answered.jws), Side::Responder), (Some(&asked.jws), asked.side)])
-        {
-            let Some(jws) = jws else { continue };
-            // What a verdict rests on was judged when it was made, and a later answer gives nobody more than that.
-            if state.decision.is_some() && *jws != asked.jws {
-                continue;
-            }
-            let participant = offered.run.participant(side);
-            signers.require_good(participant, proven.earliest(jws))?;
+        let proven = self.proven_times(tokens)?;
+        signers.require_good(run.participant(asked.side), proven.earliest(&asked.jws))?;
+        // What a verdict rests on was judged when it was made, and a later answer gives nobody more than that.
+        if is_decided {
+            return Ok(());
         }
-        Ok(Checked { offered, answered, asked, key, delta_ms: policy.delta_ms })
+        signers.require_good(&run.o, proven.earliest(checked.first()))?;
+        match checked.second() {
+            Some(second) => signers.require_good(&run.r, proven.earliest(second))?,
+            // It has signed nothing yet; that it is whom the offer names is asked all the same.
+            None => signers.require_known(&run.r).map(|_| ())?,
+        }
+        let taken = self.runs_quota.take(run.participant(asked.side).id, Instant::now());
+        taken.map_err(|over| ExchangeFault::TooMany(over.limit))
     }
 
     /// Folds, decides, signs, commits; anew where somebody else was faster.
-    fn decide_run(&self, checked: &Checked) -> Result<Decided, ExchangeFault> {
-        let Checked { offered, asked, .. } = checked;
-        let x = offered.run.x;
+    fn decide_run(
+        &self,
+        checked: &Checked,
+        signers: &Signers<'_>,
+        tokens: &[Vec<u8>],
+    ) -> Result<Decided, ExchangeFault> {
+        let (asked, x) = (&checked.asked, checked.run().x);
         let aggregate = Exchange::aggregate(&x);
         let _turn = self.turns.wait(&aggregate);
-        for _ in 0..ATTEMPTS_MAX {
+        for attempt in 0..ATTEMPTS_MAX {
             let before: Snapshot<ExchangeState> = self.state_of::<Exchange>(&aggregate)?;
+            if before.state.answer_to(&asked.jws.key_id(), &asked.jws.x()).is_some() {
+                return self.decided(&before.state, checked);
+            }
+            if attempt == 0 {
+                self.require_good_keys(checked, before.state.decision.is_some(), signers, tokens)?;
+            }
             // Decided, and what was decided is not here any more: it is never decided again.
             if before.state.decision.is_none() && self.reader().find_tag(&tag_of_verdict(&x))?.is_some() {
                 return Err(ExchangeFault::Erased);
             }
             let (now, clock) = self.time.check();
+            let _inside = self.pass_door(now)?;
             let event = Clocked { event: self.event(checked)?, clock };
             let decided = Exchange::decide(&before.state, &event, now);
             if let Err(ExchangeRefusal::Clock { .. }) = &decided {
                 self.presence.close();
             }
             let (facts, effects) = decided?;
-            if facts.is_empty() {
-                return self.decided(&before.state, &x, asked);
-            }
             let mut state = before.state.clone();
             facts.iter().for_each(|fact| Exchange::apply(&mut state, fact));
             let commit = self.commit_of_run(checked, &before, &facts, &effects, now)?;
             match self.ledger.append(commit) {
                 Ok(_) => {
                     self.presence.was_there(now.millis());
-                    return self.decided(&state, &x, asked);
+                    return self.decided(&state, checked);
                 }
                 // Decided anew, on what the other one has left.
                 Err(Refused::Stale { .. } | Refused::StepTaken { .. } | Refused::TagSeen { .. }) => {}
@@ -278,14 +300,14 @@ impl Service {
         Err(ExchangeFault::Busy)
     }
 
-    fn event(&self, Checked { offered, asked, delta_ms, .. }: &Checked) -> Result<Ask, ServiceFault> {
-        let run = &offered.run;
-        let end = run.t_exp.map(|t_exp| self.end_of(t_exp, *delta_ms)).transpose()?;
+    fn event(&self, checked: &Checked) -> Result<Ask, ServiceFault> {
+        let (run, asked) = (checked.run(), &checked.asked);
+        let end = run.t_exp.map(|t_exp| self.end_of(t_exp, checked.delta_ms)).transpose()?;
         Ok(Ask {
             x: run.x,
             protocol: run.protocol,
             policy: run.policy,
-            assurance: offered.offer.assurance,
+            assurance: run.assurance,
             end,
             o: run.o.key,
             r: run.r.key,
@@ -299,22 +321,35 @@ impl Service {
     ///
     /// # Errors
     /// [`ExchangeFault`].
-    pub(crate) fn status_of_run(&self, x: &Digest, m1: &[u8], by: &Certificate) -> Result<Vec<u8>, ExchangeFault> {
-        self.may_decide()?;
-        let signers = Signers::of(self);
-        let offered = Offered::read(read(m1, M1::TAG)?, &|name| signers.key(name))?;
-        if offered.run.x != *x {
-            return Err(Broken::OtherRun { of: M1::TAG }.into());
+    pub(crate) fn status_of_run(&self, x: &Digest, first: &[u8], by: &Certificate) -> Result<Vec<u8>, ExchangeFault> {
+        if !self.is_arbiter() {
+            return Err(ExchangeFault::NoArbiter);
         }
-        let key = self.arbiter_of(&offered)?;
-        self.require_side(&[offered.run.o.key, offered.run.r.key], by)?
-            .ok_or(Broken::NotAllowed { of: M1::TAG, key: by.digest().to_string() })?;
+        if !self.takes_requests() {
+            return Err(NOT_READY);
+        }
+        let signers = Signers::of(self);
+        let run = run_of(read(first, FIRST)?, &|name| signers.key(name))?;
+        if run.x != *x {
+            return Err(Broken::OtherRun { of: FIRST }.into());
+        }
+        let key = self.arbiter_of(&run)?;
+        self.require_side(&[run.o.key, run.r.key], by)?
+            .ok_or(Broken::NotAllowed { of: FIRST, key: by.digest().to_string() })?;
         let aggregate = Exchange::aggregate(x);
         // No verdict leaves while this is signed, and the size is read first: a later one lies behind it.
         let _turn = self.turns.wait(&aggregate);
         let (now, clock) = self.time.check();
         if !clock.may_issue() {
             return Err(ExchangeRefusal::Clock { verdict: clock }.into());
+        }
+        if let Some(revoked) = self.revoked_since(&key.digest)? {
+            return Err(ExchangeFault::ArbiterRevoked(revoked));
+        }
+        let drafts = self.first_uses([&key].into_iter(), now)?;
+        if !drafts.is_empty() {
+            let commit = Commit { idempotency: None, now_ms: now.millis(), drafts, rows: Vec::new() };
+            self.ledger.append(commit).map_err(ServiceFault::from)?;
         }
         let size = self.reader().size();
         let state = self.state_of::<Exchange>(&aggregate)?.state;
@@ -357,14 +392,6 @@ impl Service {
         Ok(None)
     }
 
-    /// The key that is to decide about a run, if the run is for this arbiter.
-    fn arbiter_of(&self, offered: &Offered) -> Result<Arc<RoleKey>, Broken> {
-        let named = &offered.run.ttp;
-        let key = self.desks.named(KeyPurpose::ArbiterVerdict, &named.key);
-        let key = key.filter(|_| named.id.as_str() == self.reader().identity().origin());
-        key.ok_or_else(|| Broken::OtherArbiter { key: named.key.to_string() })
-    }
-
     /// The end of a run, moved by the arbiter's absences as far as the ledger tells of them.
     fn end_of(&self, t_exp: u64, delta_ms: u64) -> Result<End, ServiceFault> {
         let mut outages = Vec::new();
@@ -390,48 +417,44 @@ impl Service {
         effects: &[ExchangeEffect],
         now: Timestamp,
     ) -> Result<Commit, ExchangeFault> {
-        let x = checked.offered.run.x;
+        let x = checked.run().x;
         let aggregate = Exchange::aggregate(&x);
         // Of a run that was decided before, the answer points at the verdict that is there.
         let mut verdict = match &before.state.decision {
             Some((step, _)) => Some(self.reader().artefact_of_step(&aggregate.0, *step)?.ok_or(ExchangeFault::Erased)?),
             None => None,
         };
-        let mut drafts = self.first_uses([&checked.key].into_iter(), now)?;
+        let mut drafts = self.first_uses(checked.keys(), now)?;
         for ((seq, fact), effect) in (before.next_seq..).zip(facts).zip(effects) {
             let artefact = match (effect, fact) {
                 (ExchangeEffect::SignVerdict, ExchangeFact::Decided(decision)) => {
-                    let signed = self.sign_verdict(
-                        &checked.key,
-                        &checked.offered,
-                        checked.answered.as_ref(),
-                        &checked.asked,
-                        decision,
-                    )?;
+                    let signed = self.sign_verdict(&checked.key, checked, decision)?;
                     verdict = Some(signed.clone());
-                    signed
+                    Some(signed)
                 }
                 (ExchangeEffect::SignAnswer, ExchangeFact::Answered { to, request, c_r, .. }) => {
                     let verdict = verdict.as_deref().map(Digest::of).ok_or(ExchangeFault::Erased)?;
-                    self.sign_answer(&checked.key, &x, now, *to, *request, *c_r, verdict)?
+                    Some(self.sign_answer(&checked.key, &x, now, *to, *request, *c_r, verdict)?)
                 }
-                (ExchangeEffect::KeepAnomaly, _) => {
-                    checked.answered.as_ref().map(|answered| answered.jws.bytes().to_vec()).unwrap_or_default()
-                }
+                (ExchangeEffect::KeepAnomaly, _) => checked.second().map(|second| second.bytes().to_vec()),
+                (ExchangeEffect::SealKey, _) => Some(self.seal_key(checked)?),
+                // It leaves with the answer, when this is durable.
+                (ExchangeEffect::HandKey, _) => None,
                 (effect, fact) => unreachable!("{effect:?} of {fact:?}"),
             };
             let mut envelope = self.envelope(aggregate, seq, now, &[]).map_err(ServiceFault::from)?;
             envelope.event_digest = checked.asked.jws.x();
             let tag = matches!(fact, ExchangeFact::Decided(_)).then(|| tag_of_verdict(&x));
             let tags = tag.map(|tag| Tags::new(vec![tag]).expect("one tag is a set")).unwrap_or_default();
-            drafts.push(Draft { tags, ..draft(&fact.clone().into_fact(&envelope), Some(artefact)) });
+            drafts.push(Draft { tags, ..draft(&fact.clone().into_fact(&envelope), artefact) });
         }
         Ok(Commit { idempotency: None, now_ms: now.millis(), drafts, rows: Vec::new() })
     }
 
     /// What a request gets, out of the ledger.
-    fn decided(&self, state: &ExchangeState, x: &Digest, asked: &Asked) -> Result<Decided, ExchangeFault> {
-        let aggregate = Exchange::aggregate(x).0;
+    fn decided(&self, state: &ExchangeState, checked: &Checked) -> Result<Decided, ExchangeFault> {
+        let asked = &checked.asked;
+        let aggregate = Exchange::aggregate(&checked.run().x).0;
         let artefact = |step: u64| {
             let index = self.reader().step_index(&aggregate, step)?.ok_or(ExchangeFault::Erased)?;
             let artefact = self.reader().artefact(index)?.ok_or(ExchangeFault::Erased)?;
@@ -444,15 +467,7 @@ impl Service {
             verdict: artefact(*step)?,
             answer: artefact(given.step)?,
             outages: decision.end.as_ref().map(|end| end.outages.clone()).unwrap_or_default(),
+            content_key: self.key_for_asker(checked, state)?,
         })
     }
-}
-
-/// Reads a statement of a party.
-fn read(bytes: &[u8], of: &'static str) -> Result<Jws, ExchangeFault> {
-    let broken = |fault| ExchangeFault::Broken(Broken::Statement { of, fault });
-    if bytes.len() > PARTY_STATEMENT_BYTES_MAX {
-        return Err(broken(StatementFault::TooLong));
-    }
-    Jws::parse(bytes).map_err(broken)
 }

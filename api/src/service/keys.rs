@@ -611,7 +611,7 @@ pub(super) enum Kind {
     Listener,
     /// The one that signs notices to holders.
     Notices,
-    /// One of the notary's two, or the arbiter's.
+    /// One of the notary's two, or of the arbiter's two.
     Role,
 }
 
@@ -623,7 +623,9 @@ impl Kind {
             KeyPurpose::TsuEc | KeyPurpose::TsuRsa => Some(Self::Unit),
             KeyPurpose::Tls => Some(Self::Listener),
             KeyPurpose::Webhook => Some(Self::Notices),
-            KeyPurpose::NotaryAct | KeyPurpose::NotaryDvcs | KeyPurpose::ArbiterVerdict => Some(Self::Role),
+            KeyPurpose::NotaryAct | KeyPurpose::NotaryDvcs | KeyPurpose::ArbiterVerdict | KeyPurpose::ArbiterEscrow => {
+                Some(Self::Role)
+            }
             _ => issuing.clone().find(|authority| authority.key_purpose() == purpose).map(Self::Authority).or_else(
                 || {
                     issuing

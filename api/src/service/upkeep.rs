@@ -73,22 +73,24 @@ impl Service {
 
     /// Appends a fact about the service itself: a clock event, its start, its end. Not while the clock is in doubt.
     pub fn record(&self, fact: OpsFact) -> Result<(), ServiceFault> {
-        let now = self.ledger_now()?;
+        self.record_at(self.ledger_now()?, fact)
+    }
+
+    fn record_at(&self, now: Timestamp, fact: OpsFact) -> Result<(), ServiceFault> {
         let envelope = self.envelope(Aggregate::service(), now.millis(), now, &[])?;
         self.ledger.append(Commit::one(now.millis(), draft(&fact.into_fact(&envelope), None)))?;
         Ok(())
     }
 
-    /// Says that the arbiter took no requests since `from_millis`, from now on it does: before it decides anything again.
+    /// Says that the arbiter took no requests since `from_millis`, or since now if the clock is behind that; from now on it does. Gives
+    /// the moment.
     ///
     /// # Errors
     /// The clock is in doubt, or the ledger takes nothing.
-    pub fn record_outage(&self, from_millis: u64) -> Result<(), ServiceFault> {
+    pub(super) fn record_outage(&self, from_millis: u64) -> Result<Timestamp, ServiceFault> {
         let now = self.ledger_now()?;
-        let fact = OpsFact::Outage { from_millis, to_millis: now.millis() };
-        let envelope = self.envelope(Aggregate::service(), now.millis(), now, &[])?;
-        self.ledger.append(Commit::one(now.millis(), draft(&fact.into_fact(&envelope), None)))?;
-        Ok(())
+        self.record_at(now, OpsFact::Outage { from_millis: from_millis.min(now.millis()), to_millis: now.millis() })?;
+        Ok(now)
     }
 
     /// A refused call of a known caller becomes an entry, so many of one caller in a minute. Without a clock there is none.

@@ -4,16 +4,19 @@
 //! its two sides alone; to everybody else there is none.
 
 use std::sync::Arc;
+use std::time::Instant;
 
-use axum::Json;
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
+use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::StatusCode;
 use semper_ttp::b64u;
 use semper_ttp::digest::Digest;
 use semper_ttp::exchange::{Broken, ExchangeRefusal};
+use semper_ttp::statement::Body as _;
+use semper_ttp::statement::exchange::cd_r::ResolveO;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
@@ -21,6 +24,7 @@ use super::body::{self, Body};
 use super::principal::Principal;
 use super::problem::{Code, Problem};
 use crate::router::App;
+use crate::server::{Peer, RequestId};
 use crate::service::{Decided, ExchangeFault, Sent, ServiceFault};
 
 /// Tokens that may come with a request: one for each statement.
@@ -29,11 +33,12 @@ const TOKENS_MAX: usize = 3;
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct AskRequest {
-    /// The first statement of the run.
-    m1: String,
+    /// The first statement of the run, called as its protocol calls it.
+    #[serde(rename = "m1", alias = "d1")]
+    first: String,
     /// The responder's answer, where the request is one to resolve.
-    #[serde(default)]
-    m2: Option<String>,
+    #[serde(rename = "m2", alias = "d2", default)]
+    second: Option<String>,
     /// The request.
     request: String,
     /// Timestamps of this service over statements, in base64: they prove when those were there.
@@ -44,7 +49,8 @@ struct AskRequest {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StatusRequest {
-    m1: String,
+    #[serde(rename = "m1", alias = "d1")]
+    first: String,
 }
 
 /// The name of a run, in its one spelling.
@@ -58,18 +64,22 @@ fn run_of(path: &str) -> Result<Digest, Problem> {
 pub(super) async fn ask(
     State(app): State<Arc<App>>,
     Path(x): Path<String>,
+    Extension((Peer(address), _)): Extension<(Peer, RequestId)>,
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
     let x = run_of(&x)?;
-    let AskRequest { m1, m2, request, tokens } = body::json(&bytes)?;
+    let taken = app.service.quota.take(address, Instant::now());
+    taken.map_err(|over| Problem::new(Code::ServerBusy, format!("{} requests a minute of one address", over.limit)))?;
+    let AskRequest { first, second, request, tokens } = body::json(&bytes)?;
     if tokens.len() > TOKENS_MAX {
         return Err(Problem::new(Code::ExchangeRequest, format!("at most {TOKENS_MAX} tokens")));
     }
     let tokens = tokens.iter().map(|token| BASE64_STANDARD.decode(token)).collect::<Result<Vec<_>, _>>();
     let tokens = tokens.map_err(|_| Problem::new(Code::HttpMalformed, "tokens: not base64"))?;
-    let sent = Sent { m1: m1.into_bytes(), m2: m2.map(String::into_bytes), request: request.into_bytes(), tokens };
-    let service = app.service.clone();
+    let (first, second, request) = (first.into_bytes(), second.map(String::into_bytes), request.into_bytes());
+    let sent = Sent { first, second, request, tokens };
     let asked = body::blocking(move || {
+        let service = &app.service;
         let asked = service.ask_arbiter(&x, &sent);
         if let Err((fault, Some(asker))) = &asked
             && let Some(code) = recorded(fault)
@@ -78,9 +88,10 @@ pub(super) async fn ask(
             let call = Digest::of(&[&x.0[..], &sent.request].concat());
             service.record_refused_call(*asker, call, Digest::of(code.name().as_bytes()));
         }
-        asked.map_err(|(fault, _)| fault)
+        let decided = asked.map_err(|(fault, _)| Problem::from(fault))?;
+        shown(&app, &x, decided)
     });
-    shown(&app, &x, asked.await??)
+    asked.await?
 }
 
 /// The code of a refusal that is recorded: not of what may be asked again in a moment.
@@ -92,7 +103,7 @@ fn recorded(fault: &ExchangeFault) -> Option<Code> {
 }
 
 fn shown(app: &App, x: &Digest, decided: Decided) -> Result<Response, Problem> {
-    let Decided { outcome, verdict, answer, outages } = decided;
+    let Decided { outcome, verdict, answer, outages, content_key } = decided;
     let fault = |error: &dyn std::fmt::Display| Problem::fault(&error);
     let (mut proofs, mut receipts) = (Vec::new(), Vec::new());
     for (index, _) in [&verdict, &answer] {
@@ -104,7 +115,7 @@ fn shown(app: &App, x: &Digest, decided: Decided) -> Result<Response, Problem> {
         let fact = app.service.reader().fact(index).map_err(|error| fault(&error))?.unwrap_or_default();
         Ok(json!({ "fact": b64u::encode(&fact), "proof": proven(app, index)?.0 }))
     });
-    Ok(Json(json!({
+    let mut shown = json!({
         "x": b64u::encode(x.as_bytes()),
         "outcome": outcome,
         "verdict": text(verdict.1),
@@ -112,8 +123,11 @@ fn shown(app: &App, x: &Digest, decided: Decided) -> Result<Response, Problem> {
         "proofs": proofs,
         "receipts": receipts,
         "outages": outages.collect::<Result<Vec<Value>, Problem>>()?,
-    }))
-    .into_response())
+    });
+    if let Some(key) = content_key {
+        shown["k"] = json!(key);
+    }
+    Ok(Json(shown).into_response())
 }
 
 /// A statement is ASCII.
@@ -137,9 +151,9 @@ pub(super) async fn status(
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
     let x = run_of(&x)?;
-    let StatusRequest { m1 } = body::json(&bytes)?;
+    let StatusRequest { first } = body::json(&bytes)?;
     let service = app.service.clone();
-    let status = body::blocking(move || service.status_of_run(&x, m1.as_bytes(), &principal.certificate)).await??;
+    let status = body::blocking(move || service.status_of_run(&x, first.as_bytes(), &principal.certificate)).await??;
     Ok((StatusCode::OK, Json(json!({ "status": text(status) }))).into_response())
 }
 
@@ -173,6 +187,7 @@ impl Problem {
         match fault {
             ExchangeFault::Broken(broken) => match broken {
                 Broken::Statement { .. } if broken.code() == "exchange.signature" => Code::ExchangeSignature,
+                Broken::Opening { of: ResolveO::TAG } => Code::ExchangeOpening,
                 // The last three nobody tells the arbiter.
                 Broken::Statement { .. }
                 | Broken::Opening { .. }
@@ -182,6 +197,7 @@ impl Problem {
                 Broken::OtherRun { .. } => Code::ExchangeOtherRun,
                 Broken::OtherCopy { .. } => Code::ExchangeOtherCopy,
                 Broken::OtherArbiter { .. } => Code::ExchangeOtherArbiter,
+                Broken::EscrowKey { .. } => Code::ExchangeEscrowKey,
                 Broken::OneParty => Code::ExchangeOneParty,
                 Broken::NotAllowed { .. } => Code::ExchangeNotAllowed,
             },
@@ -194,7 +210,8 @@ impl Problem {
             }
             ExchangeFault::NoArbiter => Code::HttpNotFound,
             ExchangeFault::Erased => Code::ExchangeErased,
-            ExchangeFault::Busy => Code::ServerBusy,
+            ExchangeFault::ArbiterRevoked(_) => Code::ExchangeArbiterRevoked,
+            ExchangeFault::Busy | ExchangeFault::TooMany(_) => Code::ServerBusy,
             ExchangeFault::Fault(fault) if fault.is_of_time() => Code::ServerUnavailable,
             ExchangeFault::Fault(_) => Code::ServerFault,
         }

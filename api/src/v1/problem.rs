@@ -170,6 +170,12 @@ codes! {
     ExchangeRequest = "exchange.request" UNPROCESSABLE_ENTITY "This is not how the arbiter is asked",
     /// One side has asked too often.
     ExchangeTooManyAnswers = "exchange.too_many_answers" TOO_MANY_REQUESTS "One side has asked too often",
+    /// Its escrow is for another key than one of the arbiter's.
+    ExchangeEscrowKey = "exchange.escrow_key" UNPROCESSABLE_ENTITY "The run names a key for escrows that is none of the arbiter's",
+    /// Not the key that was promised.
+    ExchangeOpening = "exchange.opening" UNPROCESSABLE_ENTITY "The key is not the one that the delivery promised",
+    /// Its arbiter's key was revoked.
+    ExchangeArbiterRevoked = "exchange.arbiter_revoked" GONE "The arbiter's key that the run names was revoked",
     /// What was decided is not here any more.
     ExchangeErased = "exchange.erased" GONE "What was decided is not here any more",
     /// The request of an act cannot be accepted.
@@ -480,10 +486,13 @@ const PAGES: &[(&str, &str)] = pages![
     "dvcs.unavailable",
     "dvcs.unknown_service",
     "dvcs.version",
+    "exchange.arbiter_revoked",
     "exchange.erased",
+    "exchange.escrow_key",
     "exchange.key",
     "exchange.not_allowed",
     "exchange.one_party",
+    "exchange.opening",
     "exchange.other_arbiter",
     "exchange.other_copy",
     "exchange.other_run",

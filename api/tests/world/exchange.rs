@@ -20,6 +20,7 @@ use semper_ttp::{
             asw_r::{Abort, M1, M2, Resolve},
         },
     },
+    time::Timestamp,
 };
 use serde_json::{Value, json};
 
@@ -117,6 +118,12 @@ pub(crate) async fn ask_at(world: &World, path: &str, body: &Value) -> (u16, Val
     let asked = Asked::secure("POST", path).with("content-type", "application/json");
     let Answer { status, body, .. } = ask(&world.service, asked.octets(body.to_string().into_bytes())).await;
     (status.as_u16(), serde_json::from_slice(&body).unwrap_or_default())
+}
+
+/// Time passes, and the arbiter is there all the while.
+pub(crate) fn pass_to(world: &World, time: Timestamp) {
+    world.now.at(time);
+    world.service.recall_arbiter(Some(time.millis())).unwrap();
 }
 
 /// A request with a token over one of its statements.

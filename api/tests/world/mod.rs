@@ -3,6 +3,7 @@
 #![allow(dead_code, reason = "each test uses its part")]
 
 pub(crate) mod certified;
+pub(crate) mod delivery;
 pub(crate) mod exchange;
 pub(crate) mod http;
 pub(crate) mod notary;
@@ -54,6 +55,8 @@ use semper_ttp::{
 /// 2026-03-01T12:00:00Z.
 pub(crate) const START: Timestamp = Timestamp::from_millis(1_772_366_400_000);
 pub(crate) const DAY_SECS: u32 = 24 * 3600;
+/// Runs of one party that the arbiter decides in a minute.
+pub(crate) const RUNS_PER_MINUTE: u32 = 1_200;
 
 /// A clock that stands, unless it is told to go on.
 pub(crate) struct Now {
@@ -117,6 +120,8 @@ pub(crate) struct Disk {
     notary: [Arc<SoftKey>; 2],
     /// The arbiter's, one for each generation.
     arbiter: Vec<Arc<SoftKey>>,
+    /// Opens its escrows.
+    escrow: Arc<SoftKey>,
     /// Wraps the keys of documents.
     key_wrap: Arc<dyn KeyWrap>,
 }
@@ -132,6 +137,7 @@ impl Disk {
             keys,
             notary,
             arbiter: vec![key(SignatureAlgorithm::EcdsaP256Sha256)],
+            escrow: key(SignatureAlgorithm::EcdsaP256Sha256),
             key_wrap: wrapping_key(),
         };
         create(&disk.store, &disk.anchor, disk.log_keys().identity()).unwrap();
@@ -146,6 +152,11 @@ impl Disk {
     /// SubjectPublicKeyInfo of the arbiter's newest key.
     pub(crate) fn arbiter_spki(&self) -> Vec<u8> {
         self.arbiter.last().expect("it has one").spki_der().to_vec()
+    }
+
+    /// SubjectPublicKeyInfo of the key that opens escrows.
+    pub(crate) fn escrow_spki(&self) -> Vec<u8> {
+        self.escrow.spki_der().to_vec()
     }
 
     /// The store as it is now.
@@ -172,7 +183,7 @@ impl Disk {
 
     /// As if the file of the key that wraps others had been lost, and another one made.
     pub(crate) fn with_another_wrapping_key(&self) -> Self {
-        let Self { store, anchor, keys, notary, arbiter, .. } = self;
+        let Self { store, anchor, keys, notary, arbiter, escrow, .. } = self;
         let (store, anchor) = (store.clone(), anchor.clone());
         Self {
             store,
@@ -180,6 +191,7 @@ impl Disk {
             keys: keys.clone(),
             notary: notary.clone(),
             arbiter: arbiter.clone(),
+            escrow: escrow.clone(),
             key_wrap: wrapping_key(),
         }
     }
@@ -447,12 +459,13 @@ fn parts(
         }),
         notary: Some(notary(disk)),
         exchange: Some(ExchangeParts {
-            verdict: (1..)
+            keys: (1..)
                 .zip(&disk.arbiter)
-                .map(|(generation, key)| -> (KeyId, Arc<dyn Signer>) {
-                    (KeyId::new(KeyPurpose::ArbiterVerdict, generation), key.clone())
-                })
+                .map(|(generation, key)| (KeyId::new(KeyPurpose::ArbiterVerdict, generation), key))
+                .chain([(KeyId::new(KeyPurpose::ArbiterEscrow, 1), &disk.escrow)])
+                .map(|(id, key)| -> (KeyId, Arc<dyn Signer>) { (id, key.clone()) })
                 .collect(),
+            runs_per_party_per_minute: RUNS_PER_MINUTE,
         }),
         key_wrap: Some(disk.key_wrap.clone()),
     }

@@ -210,6 +210,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         notary: notary::parts(loaded.notary, &config, &loaded.identity.public_url)?,
     })
     .map_err(|error| Failed::fault(&error))?;
+    exchange::recall(&service, &folder)?;
     for (role, digest, why) in service.idle_grants() {
         doubts.push(format!("roles.toml: {} is granted to {digest}: {why}", role.name()));
     }
@@ -309,7 +310,7 @@ async fn listen(
         }
         tokio::spawn(notary::watch(service.clone()));
         if config.exchange.enabled {
-            exchange::begin(&service, data).await?;
+            exchange::begin(&service, data).await;
             tracing::info!(path = "/v1/exchanges/", "the arbiter is open");
         }
         notices::begin(&service, config, data)?;

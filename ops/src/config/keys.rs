@@ -49,6 +49,7 @@ const fn sessions_default() -> u32 {
 fn cannot_be_kept(purpose: KeyPurpose) -> Option<&'static str> {
     match purpose {
         KeyPurpose::ArchiveKek => Some("it is symmetric, and this version asks tokens for signatures only"),
+        KeyPurpose::ArbiterEscrow => Some("it agrees on secrets, and this version asks tokens for signatures only"),
         KeyPurpose::Tls => Some("libssl wants the key of the HTTPS listener in memory"),
         KeyPurpose::LogNote
         | KeyPurpose::LogReceipt
@@ -66,8 +67,7 @@ fn cannot_be_kept(purpose: KeyPurpose) -> Option<&'static str> {
         | KeyPurpose::NotaryAct
         | KeyPurpose::ArbiterVerdict
         | KeyPurpose::Webhook => None,
-        KeyPurpose::ArbiterEscrow
-        | KeyPurpose::DisputeVerdict
+        KeyPurpose::DisputeVerdict
         | KeyPurpose::ArchiveReport
         | KeyPurpose::BundleSeal
         | KeyPurpose::Backup

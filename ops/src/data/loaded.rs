@@ -38,7 +38,7 @@ pub(crate) struct Loaded {
     pub(crate) notices: Option<(KeyId, Arc<dyn Signer>)>,
     /// The notary's keys; `None` in a folder that has none.
     pub(crate) notary: Option<NotaryKeys>,
-    /// The arbiter's keys, one for each generation; none in a folder that has none.
+    /// The arbiter's keys, of each purpose one for each generation; none in a folder that has none.
     pub(crate) arbiter: Vec<NamedKey>,
     /// Wraps the keys of documents; `None` in a folder that keeps none.
     pub(crate) key_wrap: Option<Arc<dyn KeyWrap>>,
@@ -59,6 +59,9 @@ pub(crate) struct Opened {
     pub(crate) arbiter: Vec<NamedKey>,
     pub(crate) key_wrap: Option<Arc<dyn KeyWrap>>,
 }
+
+/// The purposes of the arbiter's keys: what it signs, what it opens.
+const ARBITER: [KeyPurpose; 2] = [KeyPurpose::ArbiterVerdict, KeyPurpose::ArbiterEscrow];
 
 /// A key with its name.
 pub(crate) type NamedKey = (KeyId, Arc<dyn Signer>);
@@ -148,8 +151,12 @@ impl DataFolder {
         let act = newest_if_any(custody, KeyPurpose::NotaryAct)?;
         let notary = act.zip(newest_if_any(custody, KeyPurpose::NotaryDvcs)?);
         let notary = notary.map(|(act, dvcs)| NotaryKeys { act, dvcs });
-        let arbiter = self.key_ids(KeyPurpose::ArbiterVerdict)?.into_iter();
-        let arbiter = arbiter.map(|id| Ok((id, custody.open(id)?))).collect::<Result<_, DataError>>()?;
+        let mut arbiter = Vec::new();
+        for purpose in ARBITER {
+            for id in self.key_ids(purpose)? {
+                arbiter.push((id, custody.open(id)?));
+            }
+        }
         let key_wrap = custody.newest_wrapping()?;
         Ok(Opened { identity, log_keys, authorities, responders, units, https, notices, notary, arbiter, key_wrap })
     }
@@ -275,7 +282,7 @@ impl DataFolder {
         let later = later.chain([(KeyPurpose::Webhook, SignatureAlgorithm::Ed25519)]);
         let of_notary = [KeyPurpose::NotaryAct, KeyPurpose::NotaryDvcs].into_iter().filter(|_| config.notary.enabled);
         let of_notary = of_notary.map(|purpose| (purpose, SignatureAlgorithm::EcdsaP256Sha256));
-        let of_arbiter = [KeyPurpose::ArbiterVerdict].into_iter().filter(|_| config.exchange.enabled);
+        let of_arbiter = ARBITER.into_iter().filter(|_| config.exchange.enabled);
         let of_arbiter = of_arbiter.map(|purpose| (purpose, SignatureAlgorithm::EcdsaP256Sha256));
         for (purpose, algorithm) in later.chain(of_notary).chain(of_arbiter) {
             if self.key_ids(purpose)?.is_empty() {

@@ -1,7 +1,8 @@
 //! Whose keys sign in a run, and whether they were good when they did.
 
-use std::cell::RefCell;
+use std::cell::{OnceCell, RefCell};
 use std::collections::BTreeMap;
+use std::rc::Rc;
 use std::sync::Arc;
 
 use semper_ttp::{
@@ -9,6 +10,7 @@ use semper_ttp::{
     digest::{Digest, ImprintAlgorithm},
     evidence::{CaKind, Fact, Kind, Recorded},
     exchange::Broken,
+    id::PartyId,
     statement::{Jws, exchange::Participant},
     time::Timestamp,
     timestamp::TimestampFact,
@@ -21,16 +23,18 @@ use super::{
 };
 
 /// A key of a party's.
-struct Known {
+pub(super) struct Known {
     key: Arc<Key>,
     certificate: Certificate,
-    party: semper_ttp::id::PartyId,
+    party: PartyId,
+    /// When its certificate was revoked, once that was asked.
+    revoked: OnceCell<Option<Timestamp>>,
 }
 
 /// The keys of one request's signers, each looked up once.
 pub(super) struct Signers<'s> {
     service: &'s Service,
-    known: RefCell<BTreeMap<Thumbprint, Option<Arc<Known>>>>,
+    known: RefCell<BTreeMap<Thumbprint, Option<Rc<Known>>>>,
 }
 
 /// When statements were there, by tokens of our own.
@@ -54,7 +58,7 @@ impl<'s> Signers<'s> {
         self.find(name).map(|known| known.key.clone())
     }
 
-    fn find(&self, name: &Thumbprint) -> Option<Arc<Known>> {
+    fn find(&self, name: &Thumbprint) -> Option<Rc<Known>> {
         if let Some(found) = self.known.borrow().get(name) {
             return found.clone();
         }
@@ -63,7 +67,7 @@ impl<'s> Signers<'s> {
             tracing::error!(%fault, "a party's key could not be looked up");
             None
         });
-        let found = found.map(Arc::new);
+        let found = found.map(Rc::new);
         self.known.borrow_mut().insert(*name, found.clone());
         found
     }
@@ -74,7 +78,7 @@ impl<'s> Signers<'s> {
         let Some(bound) = bound else { return Ok(None) };
         let Some(certificate) = self.service.logged_certificate(&bound.certificate)? else { return Ok(None) };
         let key = Key::from_spki_der(&certificate.spki_der()).ok().filter(|key| key.thumbprint() == *name);
-        Ok(key.map(|key| Known { key: Arc::new(key), certificate, party: party.id }))
+        Ok(key.map(|key| Known { key: Arc::new(key), certificate, party: party.id, revoked: OnceCell::new() }))
     }
 
     /// Who signed a request, by the register of parties: gives the certificate's digest.
@@ -89,17 +93,35 @@ impl<'s> Signers<'s> {
         Ok(known.certificate.digest())
     }
 
+    /// The key of a side, if it is the key of the party that the run names.
+    ///
+    /// # Errors
+    /// [`ExchangeFault::Key`].
+    pub(super) fn require_known(&self, side: &Participant) -> Result<Rc<Known>, ExchangeFault> {
+        let bad = |why: &str| ExchangeFault::Key(format!("the key {}: {why}", side.key));
+        let known = self.find(&side.key).ok_or_else(|| bad("it is nobody's"))?;
+        match known.party == side.id {
+            true => Ok(known),
+            false => Err(bad("it is another party's than the run names")),
+        }
+    }
+
+    fn revoked(&self, known: &Known) -> Result<Option<Timestamp>, ServiceFault> {
+        if let Some(revoked) = known.revoked.get() {
+            return Ok(*revoked);
+        }
+        let revoked = self.service.revoked_since(&known.certificate.digest())?;
+        Ok(*known.revoked.get_or_init(|| revoked))
+    }
+
     /// Whether a side's key may commit it, and was good when it signed: at the proven moment, else now. Otherwise a party could revoke
     /// its own key to keep the other from a contract that stands.
     ///
     /// # Errors
     /// [`ExchangeFault::Key`].
     pub(super) fn require_good(&self, side: &Participant, proven: Option<Timestamp>) -> Result<(), ExchangeFault> {
+        let known = self.require_known(side)?;
         let bad = |why: String| Err(ExchangeFault::Key(format!("the key {}: {why}", side.key)));
-        let Some(known) = self.find(&side.key) else { return bad("it is nobody's".to_owned()) };
-        if known.party != side.id {
-            return bad("it is another party's than the run names".to_owned());
-        }
         if !known.certificate.commits() {
             return bad(
                 "its certificate does not permit it to sign what commits its holder (nonRepudiation)".to_owned()
@@ -109,7 +131,7 @@ impl<'s> Signers<'s> {
         if !known.certificate.validity().contains(at) {
             return bad(format!("its certificate is not valid at {at}"));
         }
-        match self.service.revoked_since(&known.certificate.digest())? {
+        match self.revoked(&known)? {
             Some(revoked) if self.service.was_revoked_by(&known.certificate, revoked, at)? => bad(format!(
                 "its certificate was revoked at {revoked}, and nothing that came along proves that the statement was there before"
             )),

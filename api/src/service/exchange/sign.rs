@@ -4,10 +4,7 @@ use semper_ttp::{
     b64u::B64u,
     crypto::jose::Thumbprint,
     digest::Digest,
-    exchange::{
-        Decision,
-        asw_r::{Answered, Asked, Offered},
-    },
+    exchange::Decision,
     statement::{
         Body, Common, Count, Jws, Millis, Salt, Statement, Unsigned,
         exchange::{
@@ -21,6 +18,7 @@ use semper_ttp::{
 use super::{
     super::{Service, ServiceFault, desk::RoleKey},
     ExchangeFault,
+    check::Checked,
 };
 
 impl Service {
@@ -42,22 +40,15 @@ impl Service {
     pub(super) fn sign_verdict(
         &self,
         key: &RoleKey,
-        offered: &Offered,
-        answered: Option<&Answered>,
-        asked: &Asked,
+        checked: &Checked,
         decision: &Decision,
     ) -> Result<Vec<u8>, ExchangeFault> {
         let text = |jws: &Jws| String::from_utf8_lossy(jws.bytes()).into_owned();
-        let rests_on = match decision.outcome {
-            Outcome::Aborted => Some(&asked.jws),
-            Outcome::Resolved => answered.map(|answered| &answered.jws),
-            Outcome::Expired => None,
-        };
         let outages = decision.end.iter().flat_map(|end| &end.outages).filter_map(|index| Count::new(*index));
         let verdict = Verdict {
             proto: decision.protocol,
             outcome: decision.outcome,
-            basis: std::iter::once(&offered.jws).chain(rests_on).map(text).collect(),
+            basis: checked.basis(decision.outcome).into_iter().map(text).collect(),
             decided_ms: decision.at.into(),
             policy: decision.policy.into(),
             outages: outages.collect(),

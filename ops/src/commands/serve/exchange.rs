@@ -5,12 +5,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use semper_api::{ExchangeParts, Service};
-use semper_ledger::entry::Entry;
-use semper_ttp::evidence::RoleCode;
 
 use crate::commands::running::Failed;
 use crate::config::Config;
-use crate::data::{NamedKey, replace_file};
+use crate::data::{DataFolder, NamedKey, replace_file};
 
 /// The file of the data folder that says when the arbiter last took requests, milliseconds since 1970.
 const ALIVE: &str = "arbiter-alive";
@@ -23,19 +21,21 @@ const KEPT_EVERY: u32 = 6;
 
 /// What an arbiter rests on; `None` where the settings want none.
 pub(super) fn parts(keys: Vec<NamedKey>, config: &Config) -> Option<ExchangeParts> {
-    (config.exchange.enabled && !keys.is_empty()).then_some(ExchangeParts { verdict: keys })
+    let runs_per_party_per_minute = config.exchange.runs_per_party_per_minute;
+    (config.exchange.enabled && !keys.is_empty()).then_some(ExchangeParts { keys, runs_per_party_per_minute })
 }
 
-/// Tells the service when an earlier process was last there, opens its door, and looks after it from then on.
+/// Tells the service when an earlier process was last there, before this one appends anything.
 ///
 /// # Errors
 /// The ledger.
-pub(super) async fn begin(service: &Arc<Service>, data: &Path) -> Result<(), Failed> {
+pub(super) fn recall(service: &Service, folder: &DataFolder) -> Result<(), Failed> {
+    service.recall_arbiter(read(&folder.path(ALIVE))).map_err(|fault| Failed::fault(&fault))
+}
+
+/// Opens the arbiter's door, and looks after it from then on.
+pub(super) async fn begin(service: &Arc<Service>, data: &Path) {
     let path = data.join(ALIVE);
-    // Only what an arbiter left: in a folder that was none before, nobody waited for it.
-    if let Some(kept) = read(&path) {
-        service.arbiter_was_alive(newest_decision(service, kept)?);
-    }
     let mut looks = 0;
     look(service, &path, &mut looks).await;
     let service = service.clone();
@@ -47,7 +47,6 @@ pub(super) async fn begin(service: &Arc<Service>, data: &Path) -> Result<(), Fai
             look(&service, &path, &mut looks).await;
         }
     });
-    Ok(())
 }
 
 async fn look(service: &Arc<Service>, path: &Path, looks: &mut u32) {
@@ -71,19 +70,4 @@ async fn look(service: &Arc<Service>, path: &Path, looks: &mut u32) {
 
 fn read(path: &Path) -> Option<u64> {
     std::fs::read_to_string(path).ok()?.trim().parse().ok()
-}
-
-/// The moment of the arbiter's newest entry, if that is later than what was kept: only its own tell that it was there, and this start has
-/// made others.
-fn newest_decision(service: &Service, kept: u64) -> Result<u64, Failed> {
-    let reader = service.reader();
-    for index in (0..reader.size()).rev() {
-        let bytes = reader.entry(index).map_err(|fault| Failed::fault(&fault))?.unwrap_or_default();
-        match Entry::decode(&bytes) {
-            Ok(entry) if entry.time_ms > kept && entry.role == RoleCode::Exchange.code() => return Ok(entry.time_ms),
-            Ok(entry) if entry.time_ms > kept => {}
-            _ => return Ok(kept),
-        }
-    }
-    Ok(kept)
 }
