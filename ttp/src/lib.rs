@@ -12,6 +12,7 @@
 //! |---|---|
 //! | [`time`], [`digest`] | the moment and the hash, in the only form that we use |
 //! | [`id`] | the names of parties and applications |
+//! | [`money`] | amounts in minor units of a currency (ISO 4217), and their shares |
 //! | [`json`], [`b64u`] | what strangers write, read so that it has one meaning and one spelling |
 //! | [`address`] | which network addresses anybody can reach |
 //! | [`evidence`] | facts byte for byte as they are stored, the names of roles and kinds |
@@ -51,6 +52,7 @@ pub mod evidence;
 pub mod exchange;
 pub mod id;
 pub mod json;
+pub mod money;
 pub mod notary;
 pub mod notice;
 pub mod party;
