@@ -32,7 +32,7 @@ pub use entropy::SeededEntropy;
 pub use entropy::{Entropy, EntropyFault, OsEntropy};
 pub use foreign::{ForeignFault, foreign_hash, verify_foreign};
 pub use gcm::{GCM_NONCE_BYTES, GCM_TAG_BYTES, gcm_open, gcm_seal};
-pub use hash::{ImprintHasher, hmac_sha256, imprint_of, sha1};
+pub use hash::{ImprintHasher, hmac_sha256, hmac_sha256_is, imprint_of, sha1};
 pub use key_file::{KeyFileFault, Passphrase, mac_of_passphrase, open_key_pem, read_key_pem, seal_key_pem};
 pub use log::{LogSigner, LogVerifier, p256_point};
 pub use pkcs12::{build_pkcs12, open_pkcs12};

@@ -27,7 +27,8 @@ mod ops;
 pub use key::{KeyId, KeyPurpose, ParseKeyIdError};
 pub(crate) use kind::codes;
 pub use kind::{
-    ArchiveKind, CaKind, ExchangeKind, Kind, LedgerKind, NotaryKind, OpsKind, PartyKind, RoleCode, TimestampKind,
+    ArchiveKind, CaKind, ExchangeKind, Kind, LedgerKind, NotaryKind, OpsKind, PartyKind, PaymentKind, RoleCode,
+    TimestampKind,
 };
 pub use ledger::{Formats, Genesis, LedgerFact, NotGenesis};
 pub use ops::OpsFact;
@@ -151,6 +152,7 @@ impl Fact {
             | Kind::Notary(_)
             | Kind::Exchange(_)
             | Kind::Archive(_)
+            | Kind::Payment(_)
             | Kind::Party(_) => None,
         }
     }

@@ -24,6 +24,7 @@
 //! | [`registration`], [`party`] | applications for certificates and who decided them; what is known of each party |
 //! | [`notary`] | notarial acts in a journal, data validation certificates (RFC 3029) |
 //! | [`exchange`], [`client`] | the fair-exchange arbiter, and the automata of the parties who ask it |
+//! | [`payment`] | money held for an exchange: rails, the hold's states, the double-entry book |
 //! | [`notice`] | what holders are told of their certificates, when, and how it is signed |
 //! | [`policy`] | which policies are in force, and who holds which trusted role |
 //! | [`statement`] | what parties and third parties sign: JWS in a narrow profile, one type for each kind |
@@ -57,6 +58,7 @@ pub mod notary;
 pub mod notice;
 pub mod party;
 pub mod path;
+pub mod payment;
 pub mod policy;
 pub mod registration;
 pub mod role;

@@ -153,6 +153,7 @@ pub fn fold_snapshot(facts: &[Fact]) -> Result<Option<Vec<u8>>, FoldError> {
             | Kind::Timestamp(_)
             | Kind::Exchange(_)
             | Kind::Archive(_)
+            | Kind::Payment(_)
             | Kind::Party(_)
             | Kind::Ca(
                 CaKind::CertificateIssued

@@ -18,6 +18,7 @@
 //! | CRL | everything revoked is named, and nothing else; decided again from the state folded so far, built, compared to the octet; the signature |
 //! | certificate | the fact is made again from it; profile, path, tag |
 //! | run of an exchange | decided again from what its facts tell; its end, moved by the outages that were told; verdict and answer hold what their facts say and what the outcome needs; their signatures; the tag |
+//! | money of an exchange | decided again from what its facts tell; the book kept once more, and its invariants; the rail's evidence is the artefact |
 //! | a new anchor | its fact is made again, and it stands where it says |
 //! | policy | its document, in the history of its name; what comes after it is judged by it: profiles, trusted roles |
 //! | genesis, keys | made again from the document of genesis, from the ledger, from the unit's certificate |
@@ -43,6 +44,7 @@ mod marks;
 mod notary;
 mod officer;
 mod party;
+mod payment;
 mod policy;
 mod report;
 mod request;
@@ -170,6 +172,7 @@ pub struct Auditor {
     parties: BTreeMap<Aggregate, PartyState>,
     journal: notary::AuditedJournal,
     exchanges: exchange::AuditedExchanges,
+    payments: payment::AuditedPayments,
     /// The names of all revocations, which are in the order of lists.
     revoked: BTreeSet<Vec<u8>>,
     /// Which certificates will be revoked, by the entries that do.
@@ -268,6 +271,7 @@ impl Auditor {
             parties: BTreeMap::new(),
             journal: notary::AuditedJournal::default(),
             exchanges: exchange::AuditedExchanges::default(),
+            payments: payment::AuditedPayments::default(),
             revoked: BTreeSet::new(),
             revoked_at: BTreeMap::new(),
             has_unknown_revocations: false,
@@ -431,6 +435,7 @@ impl Auditor {
             Kind::Ca(CaKind::CertificateImported) => self.judge_import(&given, ledger, case),
             Kind::Notary(_) => self.judge_journal(&given, case),
             Kind::Exchange(_) => self.judge_exchange(&given, case),
+            Kind::Payment(_) => self.judge_payment(&given, case),
             Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),
             Kind::Party(
                 PartyKind::RegistrationApplied
@@ -480,8 +485,10 @@ impl Auditor {
 /// The entry's digest is that of the artefact which the fact releases or accepts, else of the fact.
 fn judge_digest(given: &Given<'_>, fact: &[u8], case: &mut Case) {
     let digest = Digest(given.entry.digest);
-    let has_artefact =
-        has_artefact(given.fact.kind) || act::has_artefact(given.fact) || imported::has_artefact(given.fact);
+    let has_artefact = has_artefact(given.fact.kind)
+        || act::has_artefact(given.fact)
+        || imported::has_artefact(given.fact)
+        || payment::has_artefact(given.fact);
     match (has_artefact, given.artefact) {
         (true, Stored::Kept(artefact)) if Digest::of(artefact) != digest => {
             let what = "its digest is not that of its artefact";
@@ -528,6 +535,8 @@ const fn has_artefact(kind: Kind) -> bool {
         )
         | Kind::Archive(ArchiveKind::Erased)
         | Kind::Party(PartyKind::RegistrationApplied | PartyKind::IdentityRecorded | PartyKind::TermsAccepted) => true,
+        // Of these the fact tells it.
+        Kind::Payment(_) => false,
         Kind::Ledger(LedgerKind::AnchorRemade)
         | Kind::Notary(NotaryKind::ActAssigned)
         | Kind::Exchange(ExchangeKind::KeyCollected)

@@ -387,6 +387,7 @@ impl Recorded for CaFact {
             | Kind::Notary(_)
             | Kind::Exchange(_)
             | Kind::Archive(_)
+            | Kind::Payment(_)
             | Kind::Party(_) => Err(FactError::OtherKind { found: kind }),
         }
     }

@@ -1,6 +1,7 @@
 //! Hashes that `sha2` lacks: SHA-3 for imprints, SHA-1 for key identifiers (RFC 5280 §4.2.1.2, not a security use), HMAC.
 
 use openssl::hash::{Hasher, MessageDigest};
+use openssl::memcmp;
 use openssl::pkey::PKey;
 use openssl::sign::Signer;
 
@@ -17,6 +18,12 @@ pub fn hmac_sha256(key: &[u8], message: &[u8]) -> Result<Vec<u8>, CryptoFault> {
         Signer::new(MessageDigest::sha256(), &key)?.sign_oneshot_to_vec(message)
     };
     mac().map_err(CryptoFault::from_stack("HMAC"))
+}
+
+/// Whether `mac` is that of `message`, compared in a time that tells nothing of where they differ. A MAC that cannot be made is none.
+#[must_use]
+pub fn hmac_sha256_is(key: &[u8], message: &[u8], mac: &[u8]) -> bool {
+    hmac_sha256(key, message).is_ok_and(|due| due.len() == mac.len() && memcmp::eq(&due, mac))
 }
 
 /// SHA-1 of `bytes`, for subject key identifiers only.
@@ -73,6 +80,14 @@ mod tests {
     fn hmac_of_the_rfc() {
         let mac = hmac_sha256(b"Jefe", b"what do ya want for nothing?").unwrap();
         assert_eq!(hex::encode(mac), "5bdcc146bf60754e6a042426089575c75a003f089d2739839dec58b964ec3843");
+        let good = hmac_sha256(b"key", b"message").unwrap();
+        assert!(hmac_sha256_is(b"key", b"message", &good));
+        for (key, message, mac) in
+            [(b"kez", b"message", &good[..]), (b"key", b"messagf", &good), (b"key", b"message", &good[1..])]
+        {
+            assert!(!hmac_sha256_is(key, message, mac));
+        }
+        assert!(!hmac_sha256_is(b"key", b"message", &[]));
     }
 
     #[test]

@@ -55,7 +55,7 @@ codes! {
         Archive = 6 "archive",
         /// Claims and disputes (later).
         Dispute = 7 "dispute",
-        /// Holds and postings (later).
+        /// Money that exchanges hold.
         Payment = 8 "payment",
         /// Applications for certificates, and parties.
         Party = 9 "party",
@@ -199,6 +199,49 @@ codes! {
 }
 
 codes! {
+    /// Kinds of role 8: what a payment rail did, whose evidence is the artefact; what it was asked to do, which is told before it is asked;
+    /// and what was decided about the money without a rail.
+    PaymentKind {
+        /// Money is held; the entry's digest is that of the rail's evidence.
+        Hold = 0 "hold",
+        /// A rail declined what it was asked.
+        Declined = 1 "declined",
+        /// Money became the payee's; so is its entry's digest, where a rail had to be asked.
+        Capture = 2 "capture",
+        /// Money went back without having been captured; so is its entry's digest.
+        Release = 3 "release",
+        /// Captured money went back, in part or whole; so is its entry's digest.
+        Refund = 4 "refund",
+        /// The payer's bank took money back; so is its entry's digest.
+        Chargeback = 5 "chargeback",
+        /// The rail let a hold end; so is its entry's digest, where the rail said so unasked.
+        Expired = 6 "expired",
+        /// A hold is to be asked for.
+        HoldRequested = 7 "hold-requested",
+        /// A capture is.
+        CaptureRequested = 8 "capture-requested",
+        /// A release is.
+        ReleaseRequested = 9 "release-requested",
+        /// A refund is.
+        RefundRequested = 10 "refund-requested",
+        /// A bank's hold is to become money that the service holds.
+        EscrowRequested = 11 "escrow-requested",
+        /// It did; the entry's digest is that of the rail's evidence.
+        Escrowed = 12 "escrowed",
+        /// A case stopped what exchanges decide about the money.
+        Frozen = 13 "frozen",
+        /// It no longer does.
+        Thawed = 14 "thawed",
+        /// Money was paid out to the payee; the entry's digest is that of the rail's evidence.
+        Payout = 15 "payout",
+        /// A rail did after all what it had declined, or another amount than it was asked; so is its entry's digest.
+        Contradicted = 16 "contradicted",
+        /// An amount in suspense found its bearer.
+        Cleared = 17 "cleared",
+    }
+}
+
+codes! {
     /// Kinds of role 9: the first four of applications, the others of parties.
     PartyKind {
         /// Somebody applied for certificates; the entry's digest is that of the application.
@@ -241,6 +284,8 @@ pub enum Kind {
     Exchange(ExchangeKind),
     /// Role 6.
     Archive(ArchiveKind),
+    /// Role 8.
+    Payment(PaymentKind),
     /// Role 9.
     Party(PartyKind),
 }
@@ -257,6 +302,7 @@ impl Kind {
             Self::Notary(_) => RoleCode::Notary,
             Self::Exchange(_) => RoleCode::Exchange,
             Self::Archive(_) => RoleCode::Archive,
+            Self::Payment(_) => RoleCode::Payment,
             Self::Party(_) => RoleCode::Party,
         }
     }
@@ -272,6 +318,7 @@ impl Kind {
             Self::Notary(kind) => kind.code(),
             Self::Exchange(kind) => kind.code(),
             Self::Archive(kind) => kind.code(),
+            Self::Payment(kind) => kind.code(),
             Self::Party(kind) => kind.code(),
         }
     }
@@ -288,7 +335,8 @@ impl Kind {
             RoleCode::Archive => ArchiveKind::from_code(kind).map(Self::Archive),
             RoleCode::Party => PartyKind::from_code(kind).map(Self::Party),
             RoleCode::Exchange => ExchangeKind::from_code(kind).map(Self::Exchange),
-            RoleCode::Dispute | RoleCode::Payment => None,
+            RoleCode::Payment => PaymentKind::from_code(kind).map(Self::Payment),
+            RoleCode::Dispute => None,
         }
     }
 
@@ -328,6 +376,7 @@ impl fmt::Display for Kind {
             Self::Notary(kind) => kind.name(),
             Self::Exchange(kind) => kind.name(),
             Self::Archive(kind) => kind.name(),
+            Self::Payment(kind) => kind.name(),
             Self::Party(kind) => kind.name(),
         };
         write!(f, "{}.{name}", self.role().name())
@@ -396,6 +445,24 @@ mod tests {
                 "5.3 exchange.answer",
                 "5.4 exchange.anomaly",
                 "6.0 archive.erased",
+                "8.0 payment.hold",
+                "8.1 payment.declined",
+                "8.2 payment.capture",
+                "8.3 payment.release",
+                "8.4 payment.refund",
+                "8.5 payment.chargeback",
+                "8.6 payment.expired",
+                "8.7 payment.hold-requested",
+                "8.8 payment.capture-requested",
+                "8.9 payment.release-requested",
+                "8.10 payment.refund-requested",
+                "8.11 payment.escrow-requested",
+                "8.12 payment.escrowed",
+                "8.13 payment.frozen",
+                "8.14 payment.thawed",
+                "8.15 payment.payout",
+                "8.16 payment.contradicted",
+                "8.17 payment.cleared",
                 "9.0 party.registration-applied",
                 "9.1 party.identity-recorded",
                 "9.2 party.registration-approved",

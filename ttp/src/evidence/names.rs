@@ -26,6 +26,8 @@
 //!  19 to sign       person 32 ‖ number u64 ‖ seq u64    who is to sign an act
 //!  20 outage        to ms u64 ‖ from ms u64
 //!  21 exchange      thumbprint 32 ‖ at ms u64 ‖ x 32    a run that was decided, for each of its sides
+//!  22 rail asked    key 32 ‖ x 32                  a call that a payment rail is asked
+//!  23 rail answered key 32 ‖ x 32                  it was answered: what is among the asked alone is under way
 //! ```
 
 mod journal;
@@ -34,7 +36,7 @@ pub use journal::{
     act, asked_by, journal_from, numbered_from, personal, read_act, read_journal, read_numbered, subject, to_sign,
 };
 
-use super::{Aggregate, CaKind, ExchangeKind, Fact, Kind, OpsFact, OpsKind, PartyKind, Recorded};
+use super::{Aggregate, CaKind, ExchangeKind, Fact, Kind, OpsFact, OpsKind, PartyKind, PaymentKind, Recorded};
 use crate::b64u::B64u;
 use crate::ca::bulk::OrderId;
 use crate::ca::credential::Revocation;
@@ -46,6 +48,7 @@ use crate::exchange::ExchangeFact;
 use crate::id::{PartyId, RegistrationId};
 use crate::notary::JournalFact;
 use crate::party::PartyFact;
+use crate::payment::PaymentFact;
 use crate::registration::RegistrationFact;
 use crate::time::Timestamp;
 
@@ -78,6 +81,15 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
             | ExchangeKind::Released
             | ExchangeKind::Void,
         ) => ExchangeFact::from_fact(fact).map_or(Vec::new(), |exchange| of_exchange(&exchange)),
+        Kind::Payment(
+            PaymentKind::Frozen
+            | PaymentKind::Thawed
+            | PaymentKind::Chargeback
+            | PaymentKind::Payout
+            | PaymentKind::Contradicted
+            | PaymentKind::Cleared,
+        ) => Vec::new(),
+        Kind::Payment(_) => PaymentFact::from_fact(fact).map_or(Vec::new(), |payment| of_payment(&payment)),
         Kind::Ledger(_)
         | Kind::Ops(_)
         | Kind::Timestamp(_)
@@ -191,6 +203,12 @@ fn of_exchange(fact: &ExchangeFact) -> Vec<Vec<u8>> {
     vec![of(decision.o), of(decision.r)]
 }
 
+fn of_payment(fact: &PaymentFact) -> Vec<Vec<u8>> {
+    let asked = fact.asks().map(|key| [&RAIL_ASKED[..], key.as_bytes(), fact.x.as_bytes()].concat());
+    let answered = fact.answers().map(|key| [&rail_answered(&key)[..], fact.x.as_bytes()].concat());
+    asked.into_iter().chain(answered).collect()
+}
+
 const REVOKED: u8 = 1;
 const EXPIRES: u8 = 2;
 const KEY: u8 = 3;
@@ -206,6 +224,22 @@ const BULK_ORDERED: u8 = 17;
 const BULK_DONE: u8 = 18;
 const OUTAGE: u8 = 20;
 const EXCHANGE: u8 = 21;
+
+/// What the names of all calls begin with that payment rails are asked. Those whose key is not among the answered ones are under way.
+pub const RAIL_ASKED: [u8; 1] = [22];
+
+/// What the name of a call's answer begins with.
+#[must_use]
+pub fn rail_answered(key: &Digest) -> Vec<u8> {
+    [&[23][..], key.as_bytes()].concat()
+}
+
+/// What the name of a call says: its key, and the run.
+#[must_use]
+pub fn read_rail_asked(name: &[u8]) -> Option<(Digest, Digest)> {
+    let (key, x) = name.strip_prefix(&RAIL_ASKED)?.split_first_chunk::<32>()?;
+    Some((Digest(*key), Digest::from_slice(x)?))
+}
 
 /// What the names of all applications begin with. Those that are not among the decided ones are open.
 pub const APPLICATIONS: [u8; 1] = [APPLIED];

@@ -9,6 +9,7 @@ mod imported;
 mod notary;
 mod officer;
 mod party;
+mod payment;
 mod policy;
 mod service;
 mod token;
