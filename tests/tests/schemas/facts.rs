@@ -12,8 +12,13 @@ use semper_ttp::{
     evidence::{Aggregate, Envelope, Fact, Formats, Genesis, KeyId, KeyPurpose, LedgerFact, OpsFact, Recorded},
     exchange::{Decision, Exchange, ExchangeFact, KeyMoved, expiry::End},
     id::{ActId, PartyId, RegistrationId},
+    money::{Amount, Currency},
     notary::{ActType, Checks, Journal, JournalFact, OfficerCheck, Reason as ActReason, RecordedAct, Service},
     party::{PartyFact, ReinstatementReason, SuspensionReason, UnbindReason},
+    payment::{
+        Authority, Bearer, Call, Change, ClearedBy, Moved, Order, Payment, PaymentFact, Place, Purpose, Terms,
+        rail::{DeclineCode, RailClass, RailId, RailOp},
+    },
     policy::person::{Officer, Person},
     registration::{RefusalReason, RefusedBy, RegistrationFact, RequestedKey},
     statement::exchange::{Assurance, Outcome as ExchangeOutcome, Protocol, Side},
@@ -166,6 +171,7 @@ pub(super) fn facts() -> Vec<Fact> {
     stored(refused, Aggregate::service(), &mut facts);
     notary_facts(&mut facts);
     exchange_facts(&mut facts);
+    payment_facts(&mut facts);
     facts
 }
 
@@ -212,6 +218,53 @@ fn exchange_facts(facts: &mut Vec<Fact>) {
     }
     let outage = OpsFact::Outage { from_millis: TIME_MS - 600_000, to_millis: TIME_MS };
     stored(outage, Aggregate::service(), facts);
+}
+
+fn payment_facts(facts: &mut Vec<Fact>) {
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let (at, x, case) = (Timestamp::from_millis(TIME_MS), digest("payload of an order"), digest("case"));
+    let terms = Terms {
+        x,
+        rail: RailId::new("simulator").unwrap(),
+        class: RailClass::Auth,
+        payer: [5; 16].into(),
+        payee: [6; 16].into(),
+        amount: Amount::new(125_000, Currency::new("EUR").unwrap()).unwrap(),
+        fee_bps: 250,
+        until: Timestamp::from_millis(TIME_MS + 86_400_000),
+    };
+    let order = |by| Order { id: digest("what orders it"), by };
+    let (by_exchange, by_verdict) = (order(Authority::Exchange), order(Authority::Verdict { case }));
+    let by_settlement = order(Authority::Settlement { case });
+    let asked = |purpose, op, seq, amount, order| Change::Requested { call: Call { purpose, op, seq, amount, order } };
+    let (evidence, item, seq) = (digest("evidence of a rail"), digest("evidence of a chargeback"), 1);
+    let cleared = |bearer, by| Change::Cleared { item, moved: Moved::Out, amount: 5_000, bearer, by };
+    for change in [
+        Change::HoldRequested { terms: Box::new(terms), order: by_exchange },
+        Change::Held { expires_at: Some(Timestamp::from_millis(TIME_MS + 432_000_000)), evidence },
+        Change::Held { expires_at: None, evidence },
+        Change::Declined { op: RailOp::Capture, seq: 0, code: DeclineCode::Funds },
+        asked(Purpose::Capture, RailOp::Capture, seq, 100_000, by_verdict),
+        Change::Captured { seq, amount: 100_000, place: Place::Auth, evidence: Some(evidence) },
+        Change::Captured { seq, amount: 100_000, place: Place::Escrowed, evidence: None },
+        asked(Purpose::Release, RailOp::Release, 0, 25_000, by_settlement),
+        Change::Released { op: RailOp::Release, seq: 0, amount: 25_000, place: Place::Funded, evidence },
+        asked(Purpose::Refund, RailOp::Refund, 0, 10_000, by_exchange),
+        Change::Refunded { seq: 0, amount: 10_000, evidence },
+        Change::ChargedBack { amount: 5_000, ends_hold: false, evidence: item },
+        Change::Expired { call: None, amount: 125_000, place: Place::Auth, evidence: Some(evidence) },
+        Change::Expired { call: Some((RailOp::Release, 0)), amount: 125_000, place: Place::Auth, evidence: None },
+        Change::Frozen { case, needed_until: Timestamp::from_millis(TIME_MS + 864_000_000) },
+        asked(Purpose::Escrow, RailOp::Capture, 0, 125_000, by_exchange),
+        Change::Escrowed { seq: 0, amount: 125_000, evidence },
+        Change::Thawed { case },
+        Change::PaidOut { amount: 97_500, evidence },
+        Change::Contradicted { op: RailOp::Capture, seq: 0, told: 90_000, amount: 10_000, moved: Moved::Out, evidence },
+        cleared(Bearer::Payee, ClearedBy::Order(by_verdict)),
+        cleared(Bearer::Rail, ClearedBy::Rail(evidence)),
+    ] {
+        stored(PaymentFact { x, at, change }, Payment::aggregate(&x), facts);
+    }
 }
 
 fn registration_facts(facts: &mut Vec<Fact>) {

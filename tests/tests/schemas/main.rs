@@ -32,6 +32,10 @@ use semper_ttp::{
     evidence::{ArchiveKind, CaKind, Fact, KeyPurpose, Kind, LedgerKind, OpsKind, RoleCode, TimestampKind},
     notary::{ActType, OfficerCheck, Reason as ActReason, dvcs},
     party::{ReinstatementReason, SuspensionReason, UnbindReason},
+    payment::{
+        Bearer, Moved, Place,
+        rail::{DeclineCode, RailClass, RailOp},
+    },
     registration::RefusalReason,
     statement::exchange::{Assurance, Protocol, Side},
     timestamp::{ClockVerdict, Refusal},
@@ -379,6 +383,18 @@ fn the_numbers_in_the_cddl_are_those_of_the_code() {
     assert_eq!(choices(&fact, "protocol"), named(protocols.collect()));
     let assurances = Assurance::ALL.iter().map(|assurance| (assurance.name(), assurance.code()));
     assert_eq!(choices(&fact, "assurance"), named(assurances.collect()));
+    let classes = RailClass::ALL.iter().map(|class| (class.name(), class.code()));
+    assert_eq!(choices(&fact, "rail-class"), named(classes.collect()));
+    let ops = RailOp::ALL.iter().map(|op| (op.name(), op.code()));
+    assert_eq!(choices(&fact, "rail-op"), named(ops.collect()));
+    let places = Place::ALL.iter().map(|place| (place.name(), place.code()));
+    assert_eq!(choices(&fact, "place"), named(places.collect()));
+    let declined = DeclineCode::ALL.iter().map(|code| (code.name(), code.code()));
+    assert_eq!(choices(&fact, "decline-code"), named(declined.collect()));
+    let moved = Moved::ALL.iter().map(|moved| (moved.name(), moved.code()));
+    assert_eq!(choices(&fact, "moved"), named(moved.collect()));
+    let bearers = Bearer::ALL.iter().map(|bearer| (bearer.name(), bearer.code()));
+    assert_eq!(choices(&fact, "bearer"), named(bearers.collect()));
     for space in [TagSpace::Decision, TagSpace::Step, TagSpace::Certificate] {
         assert!(codes(&entry, "tag-space").contains(&(space as u64)));
     }
