@@ -160,8 +160,8 @@ pub fn verify(
     }
     let signed = message(id, at, body);
     // Signatures of other versions are passed over, as the standard wants it.
-    let macs = signatures.iter().filter_map(|text| STANDARD.decode(text.strip_prefix("v1,")?).ok());
-    if !macs.into_iter().any(|mac| secrets.iter().any(|secret| hmac_sha256_is(&secret.0, &signed, &mac))) {
+    let mut macs = signatures.iter().filter_map(|text| STANDARD.decode(text.strip_prefix("v1,")?).ok());
+    if !macs.any(|mac| secrets.iter().any(|secret| hmac_sha256_is(&secret.0, &signed, &mac))) {
         return Err(CallbackFault::Signature);
     }
     if seen.knows(id) {

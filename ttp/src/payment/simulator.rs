@@ -320,9 +320,9 @@ impl Simulator {
         amount: Option<Amount>,
         trick: Option<Trick>,
     ) -> RailAnswer {
-        let amount = match (op, inner.possible(op, on, amount)) {
-            (_, Err(code)) => return RailAnswer::Declined(code),
-            (_, Ok(amount)) => amount,
+        let amount = match inner.possible(op, on, amount) {
+            Ok(amount) => amount,
+            Err(code) => return RailAnswer::Declined(code),
         };
         // What cannot be signed is not done, and nobody knows whether it will be.
         let Some(evidence) = self.sign(inner, op.name(), x, key, amount) else { return RailAnswer::Unknown };

@@ -17,6 +17,7 @@ use super::super::testing::*;
 use super::super::*;
 use crate::crypto::{SignatureAlgorithm, SoftKey};
 use crate::digest::Digest;
+use crate::role::Role as _;
 use crate::time::Timestamp;
 
 static KEY: LazyLock<Arc<SoftKey>> =
@@ -366,8 +367,6 @@ impl Shell {
         }
     }
 }
-
-use crate::role::Role as _;
 
 fn lived(class: RailClass, seed: [u8; 32], per_mille: u16, ops: Vec<Op>) {
     let mut shell = Shell::new(class, seed, per_mille);
