@@ -16,7 +16,8 @@ use semper_ttp::{
     notary::{ActType, Checks, Journal, JournalFact, OfficerCheck, Reason as ActReason, RecordedAct, Service},
     party::{PartyFact, ReinstatementReason, SuspensionReason, UnbindReason},
     payment::{
-        Authority, Bearer, Call, Change, ClearedBy, Moved, Order, Payment, PaymentFact, Place, Purpose, Terms,
+        Authority as MoneyAuthority, Bearer, Call, Change, ClearedBy, Moved, Order, Payment, PaymentFact, Place,
+        Purpose, Terms,
         rail::{DeclineCode, RailClass, RailId, RailOp},
     },
     policy::person::{Officer, Person},
@@ -234,8 +235,8 @@ fn payment_facts(facts: &mut Vec<Fact>) {
         until: Timestamp::from_millis(TIME_MS + 86_400_000),
     };
     let order = |by| Order { id: digest("what orders it"), by };
-    let (by_exchange, by_verdict) = (order(Authority::Exchange), order(Authority::Verdict { case }));
-    let by_settlement = order(Authority::Settlement { case });
+    let (by_exchange, by_verdict) = (order(MoneyAuthority::Exchange), order(MoneyAuthority::Verdict { case }));
+    let by_settlement = order(MoneyAuthority::Settlement { case });
     let asked = |purpose, op, seq, amount, order| Change::Requested { call: Call { purpose, op, seq, amount, order } };
     let (evidence, item, seq) = (digest("evidence of a rail"), digest("evidence of a chargeback"), 1);
     let cleared = |bearer, by| Change::Cleared { item, moved: Moved::Out, amount: 5_000, bearer, by };
