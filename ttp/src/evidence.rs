@@ -27,8 +27,8 @@ mod ops;
 pub use key::{KeyId, KeyPurpose, ParseKeyIdError};
 pub(crate) use kind::codes;
 pub use kind::{
-    ArchiveKind, CaKind, ExchangeKind, Kind, LedgerKind, NotaryKind, OpsKind, PartyKind, PaymentKind, RoleCode,
-    TimestampKind,
+    AccountKind, ArchiveKind, CaKind, ExchangeKind, Kind, LedgerKind, NotaryKind, OpsKind, PartyKind, PaymentKind,
+    RoleCode, TimestampKind,
 };
 pub use ledger::{Formats, Genesis, LedgerFact, NotGenesis};
 pub use ops::OpsFact;
@@ -153,7 +153,8 @@ impl Fact {
             | Kind::Exchange(_)
             | Kind::Archive(_)
             | Kind::Payment(_)
-            | Kind::Party(_) => None,
+            | Kind::Party(_)
+            | Kind::Account(_) => None,
         }
     }
 

@@ -155,6 +155,7 @@ pub fn fold_snapshot(facts: &[Fact]) -> Result<Option<Vec<u8>>, FoldError> {
             | Kind::Archive(_)
             | Kind::Payment(_)
             | Kind::Party(_)
+            | Kind::Account(_)
             | Kind::Ca(
                 CaKind::CertificateIssued
                 | CaKind::CertificateRevoked

@@ -53,7 +53,9 @@ impl MonitorMetrics {
         let failures = register(&registry, failures);
         // From zero on: the first of a kind is a rise that an alert sees.
         Notice::KINDS.iter().for_each(|kind| alerts.with_label_values(&[*kind]).inc_by(0));
-        account::Kind::ALL.iter().for_each(|kind| misbehaviour.with_label_values(&[kind.name()]).set(0));
+        // What an arbiter owes its askers no log tells.
+        let seen = account::Kind::ALL.iter().filter(|kind| **kind != account::Kind::NoAnswer);
+        seen.for_each(|kind| misbehaviour.with_label_values(&[kind.name()]).set(0));
         REASONS.iter().for_each(|reason| failures.with_label_values(&[*reason]).inc_by(0));
         let size = own("semper_monitor_tree_size", "Entries under the newest checkpoint that was verified");
         let unknown = own("semper_monitor_unknown_entries", "Entries that must be known and are not in the list");

@@ -2,6 +2,7 @@
 
 use semper_ledger::note::NoteSigner;
 use semper_ttp::{
+    account::{AccountFact, Kind as Misbehaviour},
     b64u::B64u,
     ca::{
         Authority, CaFact, CaId, Grounds, ListId, bulk::OrderId, credential::Revocation, crl::Reason, dual_control,
@@ -173,7 +174,15 @@ pub(super) fn facts() -> Vec<Fact> {
     notary_facts(&mut facts);
     exchange_facts(&mut facts);
     payment_facts(&mut facts);
+    account_facts(&mut facts);
     facts
+}
+
+fn account_facts(facts: &mut Vec<Fact>) {
+    let proof = Digest::of(b"a proof of misbehaviour");
+    for (kind, is_proven) in [(Misbehaviour::Equivocation, true), (Misbehaviour::NoAnswer, false)] {
+        stored(AccountFact::Misbehaviour { proof, kind, is_proven }, AccountFact::aggregate(&proof), facts);
+    }
 }
 
 fn exchange_facts(facts: &mut Vec<Fact>) {

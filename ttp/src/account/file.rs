@@ -10,8 +10,8 @@ use super::{Item, Kind, Prefix, Proof, Stretch};
 /// The longest file that is read, bytes: the entries of five busy seconds are some ten million.
 pub const POM_BYTES_MAX: usize = 64 << 20;
 
-/// Exhibits that a proof may have.
-const ITEMS_MAX: usize = 16;
+/// Exhibits that a proof may have: a verdict may name a dozen outages, of which each comes as a fact and its entry.
+const ITEMS_MAX: usize = 64;
 
 const TAG: &str = "pom";
 const VERSION: u32 = 1;
@@ -26,6 +26,12 @@ const TOKEN: &str = "application/vnd.etsi.timestamp-token";
 const ACT: &str = "application/jose";
 const DVC: &str = "application/dvcs";
 const CERTIFICATE: &str = "application/pkix-cert";
+/// Statements of exchanges have a name of their own, as records of acts are statements, too.
+const STATEMENT: &str = "text/x.semper.statement";
+/// RFC 7517 §8.5.1.
+const KEY: &str = "application/jwk+json";
+const FACT: &str = "application/x.semper.fact";
+const POLICY: &str = "application/x.semper.exchange-policy";
 
 /// Reaches disk, and other people's hands.
 #[derive(Serialize, Deserialize)]
@@ -139,6 +145,10 @@ fn read_item(exhibit: &Exhibit) -> Option<Item> {
         ACT => return Some(Item::Act(data)),
         DVC => return Some(Item::Dvc(data)),
         CERTIFICATE => return Some(Item::Certificate(data)),
+        STATEMENT => return Some(Item::Statement(data)),
+        KEY => return Some(Item::Key(data)),
+        FACT => return Some(Item::Fact(data)),
+        POLICY => return Some(Item::Policy(data)),
         _ => {}
     }
     let text = String::from_utf8(data).ok()?;
@@ -161,6 +171,10 @@ fn write_item(item: &Item) -> Exhibit {
         Item::Act(record) => (ACT, record.clone()),
         Item::Dvc(dvc) => (DVC, dvc.clone()),
         Item::Certificate(der) => (CERTIFICATE, der.clone()),
+        Item::Statement(jws) => (STATEMENT, jws.clone()),
+        Item::Key(jwk) => (KEY, jwk.clone()),
+        Item::Fact(fact) => (FACT, fact.clone()),
+        Item::Policy(document) => (POLICY, document.clone()),
     };
     Exhibit { media: media.to_owned(), data: URL_SAFE_NO_PAD.encode(data) }
 }

@@ -55,15 +55,20 @@ pub struct Judgement {
     pub verdict: Verdict,
     /// What was done, what is missing, or what is wrong, as the rest of a sentence.
     pub reason: String,
+    /// True for an open one that nothing but an answer of the accused can still clear: whoever judges it again later may hold it against
+    /// it.
+    pub is_rebuttable: bool,
 }
 
 /// Why a claim does not convict.
-enum Doubt {
+pub(super) enum Doubt {
     Unfounded(String),
     Open(String),
+    /// It does, unless the accused shows that it did what it owed.
+    Rebuttable(String),
 }
 
-fn unfounded<T>(why: impl Into<String>) -> Result<T, Doubt> {
+pub(super) fn unfounded<T>(why: impl Into<String>) -> Result<T, Doubt> {
     Err(Doubt::Unfounded(why.into()))
 }
 
@@ -71,6 +76,10 @@ fn unfounded<T>(why: impl Into<String>) -> Result<T, Doubt> {
 #[must_use]
 pub fn judge(proof: &Proof, anchors: &Anchors<'_>) -> Judgement {
     let court = Court { anchors, against: &proof.against };
+    // What an arbiter has signed is judged by all that lies beside it, in whatever order.
+    if proof.items.iter().any(|item| matches!(item, Item::Statement(_))) {
+        return judgement_of(court.exchange(proof.kind, &proof.items));
+    }
     let found = match (proof.kind, proof.items.as_slice()) {
         (Kind::Equivocation, [Item::Entry(genesis), Item::Entry(one), Item::Entry(other)]) => {
             court.is_ours(genesis).and_then(|()| court.equivocation(one, other))
@@ -102,14 +111,19 @@ pub fn judge(proof: &Proof, anchors: &Anchors<'_>) -> Judgement {
         (Kind::Rollback, [Item::Checkpoint(first), Item::Checkpoint(then)]) => court.rollback(first, then),
         (kind, _) => unfounded(format!("these are not the items of a proof of {}", kind.name())),
     };
-    found.map_or_else(Judgement::from, |reason| Judgement { verdict: Verdict::Proven, reason })
+    judgement_of(found)
+}
+
+fn judgement_of(found: Found) -> Judgement {
+    found.map_or_else(Judgement::from, |reason| Judgement { verdict: Verdict::Proven, reason, is_rebuttable: false })
 }
 
 impl From<Doubt> for Judgement {
     fn from(doubt: Doubt) -> Self {
         match doubt {
-            Doubt::Unfounded(reason) => Self { verdict: Verdict::Unfounded, reason },
-            Doubt::Open(reason) => Self { verdict: Verdict::Open, reason },
+            Doubt::Unfounded(reason) => Self { verdict: Verdict::Unfounded, reason, is_rebuttable: false },
+            Doubt::Open(reason) => Self { verdict: Verdict::Open, reason, is_rebuttable: false },
+            Doubt::Rebuttable(reason) => Self { verdict: Verdict::Open, reason, is_rebuttable: true },
         }
     }
 }
@@ -147,9 +161,9 @@ pub fn owed(token: &[u8], trust: &Trust) -> Result<Owed, Judgement> {
     Ok(owed)
 }
 
-struct Court<'a> {
-    anchors: &'a Anchors<'a>,
-    against: &'a str,
+pub(super) struct Court<'a> {
+    pub(super) anchors: &'a Anchors<'a>,
+    pub(super) against: &'a str,
 }
 
 /// Bytes with their place in a tree that the accused signed.
@@ -159,10 +173,10 @@ struct Placed<'p> {
 }
 
 /// What is proven, or why nothing is.
-type Found = Result<String, Doubt>;
+pub(super) type Found = Result<String, Doubt>;
 
 impl Court<'_> {
-    fn checkpoint(&self, note: &str) -> Result<Checkpoint, Doubt> {
+    pub(super) fn checkpoint(&self, note: &str) -> Result<Checkpoint, Doubt> {
         let read = Checkpoint::verify(note, self.anchors.log_keys, &LogVerifier);
         let read =
             read.or_else(|fault| unfounded(format!("a checkpoint is not one of a log that you trust: {fault}")))?;
@@ -182,7 +196,7 @@ impl Court<'_> {
         Ok(Placed { bytes, index })
     }
 
-    fn entry(&self, proof: &TlogProof) -> Result<(u64, Entry), Doubt> {
+    pub(super) fn entry(&self, proof: &TlogProof) -> Result<(u64, Entry), Doubt> {
         let placed = self.place(proof)?;
         let entry = Entry::decode(placed.bytes);
         let entry = entry.or_else(|fault| unfounded(format!("what stands at {} is {fault}", placed.index)))?;
@@ -301,7 +315,7 @@ impl Court<'_> {
     }
 
     /// Only a log of ours promises entries, their times and their tags: it begins with a genesis entry.
-    fn is_ours(&self, genesis: &TlogProof) -> Result<(), Doubt> {
+    pub(super) fn is_ours(&self, genesis: &TlogProof) -> Result<(), Doubt> {
         let genesis = self.entry(genesis)?;
         let first = Some(EntryKind::Ledger(LedgerKind::Genesis));
         if genesis.0 != 0 || EntryKind::from_codes(genesis.1.role, genesis.1.kind) != first {
@@ -411,19 +425,38 @@ impl Court<'_> {
     fn omission(&self, issue: &TlogProof, token: &[u8], stretch: &Stretch) -> Found {
         let (reading, owed) = self.owed(token, self.promised_ms()?)?;
         self.is_its_unit(issue, &owed.unit)?;
-        let checkpoint = self.checkpoint(&stretch.checkpoint)?;
-        let leaves: Vec<Hash> = stretch.entries.iter().map(|entry| leaf_hash(entry)).collect();
-        let stands = range_root(stretch.first, &leaves, checkpoint.size, &stretch.path);
-        let stands = stands.and_then(|root| if root == checkpoint.root { Ok(()) } else { Err(Unproven::Root) });
-        stands.or_else(|fault| unfounded(format!("the entries do not stand in the tree: {fault}")))?;
+        let window = (owed.from_ms, owed.until_ms);
+        let entries = self.left_out(stretch, window, "timestamp", |entry| owed.is_recorded_by(entry))?;
+        Ok(format!(
+            "the timestamp of {} with serial number {} was released and is not recorded in the ledger {}: {} entries from {} \
+             on are all that it has of the {} ms within which it had promised one",
+            reading.gen_time,
+            hex::encode(&reading.serial),
+            self.against,
+            entries,
+            stretch.first,
+            owed.until_ms - owed.from_ms
+        ))
+    }
+
+    /// Checks that these are all entries of a time, with one before it and one behind, and that none is what was owed; gives their number.
+    pub(super) fn left_out(
+        &self,
+        stretch: &Stretch,
+        (from_ms, until_ms): (u64, u64),
+        what: &str,
+        is_owed: impl Fn(&Entry) -> bool,
+    ) -> Result<usize, Doubt> {
+        self.stands(stretch)?;
+        let recorded = || unfounded(format!("the {what} is recorded"));
         let entries: Vec<_> = stretch.entries.iter().map(|bytes| Entry::decode(bytes)).collect();
         let newer = entries.iter().position(|entry| matches!(entry, Err(NotAnEntry::Version(_))));
         if let Some(at) = newer {
-            if entries.iter().flatten().any(|entry| owed.is_recorded_by(entry)) {
-                return unfounded("the timestamp is recorded");
+            if entries.iter().flatten().any(is_owed) {
+                return recorded();
             }
             return Err(Doubt::Open(format!(
-                "entry {} is of a version that this program does not know: a newer one may see that it records the timestamp",
+                "entry {} is of a version that this program does not know: a newer one may see that it records the {what}",
                 stretch.first + at as u64
             )));
         }
@@ -431,26 +464,26 @@ impl Court<'_> {
         let entries = entries.or_else(|fault| unfounded(format!("one of the entries is none: {fault}")))?;
 
         // Times never fall along a log.
-        let reaches_back = stretch.first == 0 || entries.first().is_some_and(|entry| entry.time_ms < owed.from_ms);
+        let reaches_back = stretch.first == 0 || entries.first().is_some_and(|entry| entry.time_ms < from_ms);
         if !reaches_back {
-            return unfounded("the entries do not begin before the time of the timestamp");
+            return unfounded(format!("the entries do not begin before the time of the {what}"));
         }
-        if entries.last().is_none_or(|entry| entry.time_ms <= owed.until_ms) {
-            return Err(Doubt::Open("the ledger's time to record the timestamp is not shown to be over".to_owned()));
+        if entries.last().is_none_or(|entry| entry.time_ms <= until_ms) {
+            return Err(Doubt::Open(format!("the ledger's time to record the {what} is not shown to be over")));
         }
-        if entries.iter().any(|entry| owed.is_recorded_by(entry)) {
-            return unfounded("the timestamp is recorded");
+        if entries.iter().any(is_owed) {
+            return recorded();
         }
-        Ok(format!(
-            "the timestamp of {} with serial number {} was released and is not recorded in the ledger {}: {} entries from {} \
-             on are all that it has of the {} ms within which it had promised one",
-            reading.gen_time,
-            hex::encode(&reading.serial),
-            self.against,
-            entries.len(),
-            stretch.first,
-            owed.until_ms - owed.from_ms
-        ))
+        Ok(entries.len())
+    }
+
+    /// The entries stand side by side in a tree that the accused signed.
+    pub(super) fn stands(&self, stretch: &Stretch) -> Result<(), Doubt> {
+        let checkpoint = self.checkpoint(&stretch.checkpoint)?;
+        let leaves: Vec<Hash> = stretch.entries.iter().map(|entry| leaf_hash(entry)).collect();
+        let stands = range_root(stretch.first, &leaves, checkpoint.size, &stretch.path);
+        let stands = stands.and_then(|root| if root == checkpoint.root { Ok(()) } else { Err(Unproven::Root) });
+        stands.or_else(|fault| unfounded(format!("the entries do not stand in the tree: {fault}")))
     }
 
     fn out_of_time(&self, issue: &TlogProof, token: &[u8], entry: &TlogProof) -> Found {

@@ -19,18 +19,25 @@
 //! | split view (PoM-3) | two signed checkpoints that cannot be of one history, or two entries at one place | proven |
 //! | broken rule (PoM-4, so far one form) | genesis, and an entry that is none | proven |
 //! | time (PoM-5) | genesis, and a later entry with an earlier time; or genesis, the issue of a unit's certificate, a genuine token of that unit, and its entry that is too late or too early | proven |
+//! | against an arbiter (PoM-1, 2, 4, 5, 6) | what it has signed about runs of exchanges, held against itself, its ledger and its rules (`account/exchange.rs`) | proven, or open until it answers |
 //! | rollback | an older checkpoint that was shown after a newer one | open: nothing signed says when it was shown |
 //!
 //! The file is JSON, `{"t":"pom","v":1,"kind":…,"against":…,"items":[{"media":…,"data":…}]}` with the items in base64url
-//! without padding (exchange-and-disputes §9). Out of scope: the exchange's kinds, which come with it, and sending a proof
-//! anywhere.
+//! without padding (exchange-and-disputes §9). Whoever holds the files of a run finds all that is in them by [`Held`]. Out of scope:
+//! cheating by a party, which [`crate::exchange::judge`] finds, and sending a proof anywhere.
 
+mod exchange;
+mod exhibits;
+mod fact;
 mod file;
+mod held;
 mod judge;
 mod released;
 mod statement;
 
+pub use fact::AccountFact;
 pub use file::{NotAProof, POM_BYTES_MAX};
+pub use held::Held;
 pub use judge::{Anchors, Judgement, Owed, Verdict, judge, owed};
 pub use statement::{BadStatement, Prefix, Stretch};
 
@@ -49,14 +56,23 @@ pub enum Kind {
     BrokenRule,
     /// PoM-5: times that cannot be true.
     Time,
+    /// PoM-6: a request that was taken, and not answered.
+    NoAnswer,
     /// An older state was shown after a newer one: the word of whoever saw it.
     Rollback,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Equivocation, Self::Omission, Self::SplitView, Self::BrokenRule, Self::Time, Self::Rollback];
+    pub const ALL: [Self; 7] = [
+        Self::Equivocation,
+        Self::Omission,
+        Self::SplitView,
+        Self::BrokenRule,
+        Self::Time,
+        Self::NoAnswer,
+        Self::Rollback,
+    ];
 
     /// The stable name.
     #[must_use]
@@ -67,8 +83,29 @@ impl Kind {
             Self::SplitView => "split-view",
             Self::BrokenRule => "broken-rule",
             Self::Time => "time",
+            Self::NoAnswer => "no-answer",
             Self::Rollback => "rollback",
         }
+    }
+
+    /// The stable number, as facts have it: numbers are added, never reused.
+    #[must_use]
+    pub const fn code(self) -> u64 {
+        match self {
+            Self::Equivocation => 0,
+            Self::Omission => 1,
+            Self::SplitView => 2,
+            Self::BrokenRule => 3,
+            Self::Time => 4,
+            Self::NoAnswer => 5,
+            Self::Rollback => 6,
+        }
+    }
+
+    /// The one with this number.
+    #[must_use]
+    pub fn from_code(code: u64) -> Option<Self> {
+        Self::ALL.into_iter().find(|kind| kind.code() == code)
     }
 
     /// The one with this name.
@@ -97,6 +134,14 @@ pub enum Item {
     Dvc(Vec<u8>),
     /// A certificate, DER.
     Certificate(Vec<u8>),
+    /// A statement of an exchange, a JWS: of the arbiter, or the first of a run.
+    Statement(Vec<u8>),
+    /// A public key, JWK.
+    Key(Vec<u8>),
+    /// A fact, to the octet.
+    Fact(Vec<u8>),
+    /// A policy for exchanges, to the octet.
+    Policy(Vec<u8>),
 }
 
 /// A proof as read or made: nothing in it is believed before [`judge`].
@@ -177,6 +222,13 @@ impl Proof {
         let certificate = Item::Certificate(certificate.to_vec());
         let items = vec![Item::Entry(genesis), Item::Entry(entry), released, certificate, other];
         Self { kind: Kind::Equivocation, against: against.to_owned(), items }
+    }
+
+    /// What an arbiter has signed, with all that is needed to hold it against it, in any order but for the genesis entry, which comes
+    /// first where there is any entry: [`Held`] puts it together.
+    #[must_use]
+    pub fn of_arbiter(kind: Kind, against: &str, items: Vec<Item>) -> Self {
+        Self { kind, against: against.to_owned(), items }
     }
 
     fn of_token(kind: Kind, against: &str, service: Service, token: &[u8], shown: Item) -> Self {

@@ -20,6 +20,9 @@ use crate::testing::{self, GEN_TIME, LOG, ORIGIN, token, trust};
 use crate::verify::LedgerPromise;
 use crate::x509::encode;
 
+mod arbiter;
+mod exchange;
+mod honest;
 mod released;
 
 /// A log of up to 256 entries that signs whatever it likes.
@@ -453,6 +456,6 @@ fn files_that_are_none() {
         assert!(Proof::parse(file.as_bytes()).is_err(), "{file}");
         assert_eq!(Proof::is_one(file.as_bytes()), is_one, "{file}");
     }
-    let many = Proof { items: vec![Item::Checkpoint(String::new()); 17], ..Proof::rollback(ORIGIN, "a", "b") };
+    let many = Proof { items: vec![Item::Checkpoint(String::new()); 65], ..Proof::rollback(ORIGIN, "a", "b") };
     assert_eq!(Proof::parse(many.to_json().as_bytes()), Err(NotAProof::Items));
 }

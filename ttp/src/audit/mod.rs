@@ -32,6 +32,7 @@
 //! is told in the same way everywhere: the clock's verdict, the draw of a serial. Around a leap second no genTime is judged,
 //! since POSIX time reads it twice.
 
+mod account;
 mod act;
 mod bulk;
 mod ca;
@@ -437,6 +438,7 @@ impl Auditor {
             Kind::Exchange(_) => self.judge_exchange(&given, case),
             Kind::Payment(_) => self.judge_payment(&given, case),
             Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),
+            Kind::Account(_) => account::judge_proof(&given, case),
             Kind::Party(
                 PartyKind::RegistrationApplied
                 | PartyKind::IdentityRecorded
@@ -533,6 +535,7 @@ const fn has_artefact(kind: Kind) -> bool {
             | ExchangeKind::Void
             | ExchangeKind::KeyDeposited,
         )
+        | Kind::Account(_)
         | Kind::Archive(ArchiveKind::Erased)
         | Kind::Party(PartyKind::RegistrationApplied | PartyKind::IdentityRecorded | PartyKind::TermsAccepted) => true,
         // Of these the fact tells it.

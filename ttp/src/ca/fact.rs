@@ -388,7 +388,8 @@ impl Recorded for CaFact {
             | Kind::Exchange(_)
             | Kind::Archive(_)
             | Kind::Payment(_)
-            | Kind::Party(_) => Err(FactError::OtherKind { found: kind }),
+            | Kind::Party(_)
+            | Kind::Account(_) => Err(FactError::OtherKind { found: kind }),
         }
     }
 }

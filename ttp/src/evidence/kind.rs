@@ -59,6 +59,8 @@ codes! {
         Payment = 8 "payment",
         /// Applications for certificates, and parties.
         Party = 9 "party",
+        /// Who keeps the third parties to account.
+        Account = 10 "account",
     }
 }
 
@@ -267,6 +269,14 @@ codes! {
     }
 }
 
+codes! {
+    /// Kinds of role 10.
+    AccountKind {
+        /// A proof of misbehaviour was accepted, against whomever; the entry's digest is that of its file.
+        Misbehaviour = 0 "pom",
+    }
+}
+
 /// A kind together with its role.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Kind {
@@ -288,6 +298,8 @@ pub enum Kind {
     Payment(PaymentKind),
     /// Role 9.
     Party(PartyKind),
+    /// Role 10.
+    Account(AccountKind),
 }
 
 impl Kind {
@@ -304,6 +316,7 @@ impl Kind {
             Self::Archive(_) => RoleCode::Archive,
             Self::Payment(_) => RoleCode::Payment,
             Self::Party(_) => RoleCode::Party,
+            Self::Account(_) => RoleCode::Account,
         }
     }
 
@@ -320,6 +333,7 @@ impl Kind {
             Self::Archive(kind) => kind.code(),
             Self::Payment(kind) => kind.code(),
             Self::Party(kind) => kind.code(),
+            Self::Account(kind) => kind.code(),
         }
     }
 
@@ -334,6 +348,7 @@ impl Kind {
             RoleCode::Notary => NotaryKind::from_code(kind).map(Self::Notary),
             RoleCode::Archive => ArchiveKind::from_code(kind).map(Self::Archive),
             RoleCode::Party => PartyKind::from_code(kind).map(Self::Party),
+            RoleCode::Account => AccountKind::from_code(kind).map(Self::Account),
             RoleCode::Exchange => ExchangeKind::from_code(kind).map(Self::Exchange),
             RoleCode::Payment => PaymentKind::from_code(kind).map(Self::Payment),
             RoleCode::Dispute => None,
@@ -378,6 +393,7 @@ impl fmt::Display for Kind {
             Self::Archive(kind) => kind.name(),
             Self::Payment(kind) => kind.name(),
             Self::Party(kind) => kind.name(),
+            Self::Account(kind) => kind.name(),
         };
         write!(f, "{}.{name}", self.role().name())
     }
@@ -473,13 +489,26 @@ mod tests {
                 "9.7 party.terms-accepted",
                 "9.8 party.suspended",
                 "9.9 party.reinstated",
+                "10.0 account.pom",
             ]
         );
         assert_eq!(Kind::all().count(), known.len());
         let roles: Vec<_> = RoleCode::ALL.iter().map(|r| r.name()).collect();
         assert_eq!(
             roles,
-            ["ledger", "ops", "timestamp", "ca", "notary", "exchange", "archive", "dispute", "payment", "party"]
+            [
+                "ledger",
+                "ops",
+                "timestamp",
+                "ca",
+                "notary",
+                "exchange",
+                "archive",
+                "dispute",
+                "payment",
+                "party",
+                "account"
+            ]
         );
     }
 }

@@ -28,6 +28,7 @@
 //!  21 exchange      thumbprint 32 ‖ at ms u64 ‖ x 32    a run that was decided, for each of its sides
 //!  22 rail asked    key 32 ‖ x 32                  a call that a payment rail is asked
 //!  23 rail answered key 32 ‖ x 32                  it was answered: what is among the asked alone is under way
+//!  24 misbehaviour  at ms u64 ‖ SHA-256 of the file 32  a proof that was accepted
 //! ```
 
 mod journal;
@@ -36,7 +37,10 @@ pub use journal::{
     act, asked_by, journal_from, numbered_from, personal, read_act, read_journal, read_numbered, subject, to_sign,
 };
 
-use super::{Aggregate, CaKind, ExchangeKind, Fact, Kind, OpsFact, OpsKind, PartyKind, PaymentKind, Recorded};
+use super::{
+    AccountKind, Aggregate, CaKind, ExchangeKind, Fact, Kind, OpsFact, OpsKind, PartyKind, PaymentKind, Recorded,
+};
+use crate::account::AccountFact;
 use crate::b64u::B64u;
 use crate::ca::bulk::OrderId;
 use crate::ca::credential::Revocation;
@@ -90,6 +94,10 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
             | PaymentKind::Cleared,
         ) => Vec::new(),
         Kind::Payment(_) => PaymentFact::from_fact(fact).map_or(Vec::new(), |payment| of_payment(&payment)),
+        Kind::Account(AccountKind::Misbehaviour) => AccountFact::from_fact(fact).map_or(Vec::new(), |account| {
+            let AccountFact::Misbehaviour { proof, .. } = account;
+            vec![[&MISBEHAVIOUR[..], &fact.now.millis().to_be_bytes(), proof.as_bytes()].concat()]
+        }),
         Kind::Ledger(_)
         | Kind::Ops(_)
         | Kind::Timestamp(_)
@@ -259,6 +267,9 @@ pub const PARTIES: [u8; 1] = [REGISTERED];
 /// What the names of all changes of policies begin with; those of one history stand together, in its order.
 pub const POLICIES: [u8; 1] = [POLICY];
 
+/// What the names of all proofs of misbehaviour begin with, in the order in which they were accepted.
+pub const MISBEHAVIOUR: [u8; 1] = [24];
+
 /// The name of the end of an order of bulk revocation.
 #[must_use]
 pub fn bulk_done(order: OrderId) -> Vec<u8> {
@@ -420,6 +431,13 @@ pub fn read_exchange(name: &[u8]) -> Option<(u64, Digest)> {
     let (_, rest) = name.strip_prefix(&[EXCHANGE])?.split_first_chunk::<32>()?;
     let (at, x) = rest.split_first_chunk::<8>()?;
     Some((u64::from_be_bytes(*at), Digest(x.try_into().ok()?)))
+}
+
+/// Reads the name of a proof of misbehaviour: when it was accepted, milliseconds since 1970, and the SHA-256 of its file.
+#[must_use]
+pub fn read_misbehaviour(name: &[u8]) -> Option<(u64, Digest)> {
+    let (at, proof) = name.strip_prefix(&MISBEHAVIOUR)?.split_first_chunk::<8>()?;
+    Some((u64::from_be_bytes(*at), Digest(proof.try_into().ok()?)))
 }
 
 /// A revocation as its name tells it.

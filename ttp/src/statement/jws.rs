@@ -138,6 +138,19 @@ impl Jws {
         Digest::of(&self.bytes)
     }
 
+    /// The same statement with the lower of the two values that s may have, as all of ours are released: what we have signed is known by
+    /// the hash of this form, whatever hands it went through.
+    #[must_use]
+    pub fn normal(mut self) -> Self {
+        let mut low = self.signature.clone();
+        self.algorithm.make_low_s(&mut low);
+        if low != self.signature {
+            self.bytes = [self.signing_input(), b".", b64u::encode(&low).as_bytes()].concat();
+            self.signature = low;
+        }
+        self
+    }
+
     /// The digest of the other JWS that anyone can make of this one, (r, n − s) in the place of (r, s); `None` where the algorithm has
     /// none.
     #[must_use]

@@ -5,7 +5,8 @@ use semper_ledger::policy::{BadPolicy, Policy};
 use serde::{Deserialize, Serialize};
 
 use crate::asn1::{PolicyId, pem};
-use crate::crypto::p256_point;
+use crate::crypto::jose::{Key, Thumbprint};
+use crate::crypto::{LogVerifier, p256_point};
 use crate::verify::Outcome;
 use crate::x509::Certificate;
 
@@ -25,6 +26,8 @@ pub struct Trust {
     pub(super) policies: Vec<PolicyId>,
     /// What its ledger promised, if a file says so.
     promise: Option<LedgerPromise>,
+    /// Keys that are known to be an arbiter's.
+    arbiters: Vec<Thumbprint>,
 }
 
 /// `ledger.json` of the trust folder: what the ledger promised in its genesis entry, as far as a verifier must know it.
@@ -64,6 +67,9 @@ pub enum TrustFault {
     /// Not a policy.
     #[error("witnesses.policy: {0}")]
     Witnesses(#[from] BadPolicy),
+    /// Not certificates, or of keys that sign no statements.
+    #[error("arbiter.pem must hold the certificates of arbiters")]
+    Arbiters,
     /// Not the JSON of [`LedgerPromise`].
     #[error("ledger.json: {0}")]
     Promise(String),
@@ -95,7 +101,8 @@ impl Trust {
         };
         let chain = certificates(chain_pem).ok_or(TrustFault::Chain)?;
         let log_keys = log_keys(vkeys)?;
-        Ok(Self { root, chain, log_keys, receipt_key: None, witnesses: None, policies: Vec::new(), promise: None })
+        let (policies, arbiters) = (Vec::new(), Vec::new());
+        Ok(Self { root, chain, log_keys, receipt_key: None, witnesses: None, policies, promise: None, arbiters })
     }
 
     /// Accepts what was made under these policies only; with none, under every policy but the test policies ([`PolicyId::tests`]), one of
@@ -155,6 +162,41 @@ impl Trust {
         self.log_keys.extend(further);
         self.witnesses = Some(policy);
         Ok(self)
+    }
+
+    /// With the text of `arbiter.pem`: certificates of keys that the verifier knows to be an arbiter's. Only what convicts an arbiter that
+    /// has recorded nothing under such a key needs it.
+    ///
+    /// # Errors
+    /// [`TrustFault::Arbiters`].
+    pub fn with_arbiters(mut self, text: &str) -> Result<Self, TrustFault> {
+        let name = |der: &Vec<u8>| {
+            let certificate = Certificate::from_der(der).ok()?;
+            Key::from_spki_der(&certificate.spki_der()).ok().map(|key| key.thumbprint())
+        };
+        let blocks =
+            pem::decode("CERTIFICATE", text).filter(|blocks| !blocks.is_empty()).ok_or(TrustFault::Arbiters)?;
+        self.arbiters = blocks.iter().map(name).collect::<Option<_>>().ok_or(TrustFault::Arbiters)?;
+        Ok(self)
+    }
+
+    /// The same for whoever has the names of the keys.
+    #[must_use]
+    pub fn with_arbiter_keys(self, arbiters: Vec<Thumbprint>) -> Self {
+        Self { arbiters, ..self }
+    }
+
+    /// Whether a key is known to be an arbiter's.
+    #[must_use]
+    pub fn is_arbiter(&self, key: &Thumbprint) -> bool {
+        self.arbiters.contains(key)
+    }
+
+    /// When a checkpoint was last seen by one of the witnesses that are known, seconds since 1970; `None` if none of them has signed it.
+    #[must_use]
+    pub fn cosigned_at(&self, checkpoint: &str) -> Option<u64> {
+        let judged = self.witnesses.as_ref()?.judge_of(&self.log_keys, checkpoint, &LogVerifier).ok()?;
+        judged.cosigned.into_iter().map(|(_, seconds)| seconds).max()
     }
 
     /// With the text of `ledger.json`. A folder without that file is of a ledger that promised [`MMD_MILLIS`].

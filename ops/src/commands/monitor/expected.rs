@@ -145,7 +145,7 @@ impl Expectations {
                     None
                 }
                 Ok(Found::Convicts(proof)) => {
-                    let Judgement { verdict, reason } = judge(&proof);
+                    let Judgement { verdict, reason, .. } = judge(&proof);
                     if verdict == Verdict::Proven {
                         left.push(waiting);
                         found = Ok(Some(*proof));

@@ -44,6 +44,10 @@ pub(in crate::commands) fn read_trust(folder: &Path) -> Result<(Trust, Promise),
     if let Some(policy) = if_there(read(&folder.join("witnesses.policy")))? {
         trust = trust.with_witnesses(&policy)?;
     }
+    // Only what convicts an arbiter that has recorded nothing needs it.
+    if let Some(arbiters) = if_there(text(folder, "arbiter.pem"))? {
+        trust = trust.with_arbiters(&arbiters)?;
+    }
     match if_there(text(folder, "ledger.json"))? {
         None => Ok((trust, Promise::Usual)),
         Some(promise) => Ok((trust.with_promise(&promise)?, Promise::Given)),

@@ -79,10 +79,11 @@ fn exit_of(verdict: Verdict) -> Exit {
 fn claimed(kind: Kind) -> &'static str {
     match kind {
         Kind::Equivocation => "one question was decided twice",
-        Kind::Omission => "a timestamp was issued and not recorded in the ledger",
+        Kind::Omission => "what was released was not recorded in the ledger",
         Kind::SplitView => "the ledger was signed in two histories that contradict each other",
-        Kind::BrokenRule => "the ledger holds what its rules forbid",
+        Kind::BrokenRule => "something was recorded or decided that the rules forbid",
         Kind::Time => "times were stated that cannot be true",
+        Kind::NoAnswer => "a request was taken and not answered",
         Kind::Rollback => "an older state of the ledger was shown after a newer one",
     }
 }
@@ -91,6 +92,7 @@ fn sentence(judgement: &Judgement) -> String {
     let word = match judgement.verdict {
         Verdict::Proven => "PROVEN",
         Verdict::Unfounded => "NOT PROVEN",
+        Verdict::Open if judgement.is_rebuttable => "OPEN UNTIL REBUTTED",
         Verdict::Open => "COULD NOT TELL",
     };
     format!("{word}: {}.", judgement.reason)

@@ -1,0 +1,486 @@
+//! Offline verification of an arbiter's verdict: what it rests on, who has signed that, and its receipt, against trust that the verifier
+//! brings. All judging of the run is [`crate::exchange::judge`]'s; here its rules become checks with an outcome each.
+//!
+//! ```text
+//! text + salt ──▶ terms ──▶ m1 ──x──▶ verdict ──signature──▶ arbiter's certificate ──chain──▶ root.pem
+//!                  keys of both sides ──┘  │
+//!                                       SHA-256 ──▶ entry with the run's tag ──inclusion──▶ checkpoint ──signature──▶ ledger.vkey
+//! ```
+//!
+//! Keys are found in certificates that lie beside the verdict, by the thumbprints that the run names. Out of scope: how far the outages
+//! that a verdict names moved the end of its run (a proof of misbehaviour shows them, [`crate::account`]), and revocations.
+
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use super::receipt::{self, Artefact};
+use super::report::{CheckResult, EntrySummary, Lines as _, moment};
+use super::{Check, Outcome, Trust, Verdict};
+use crate::crypto::jose::{Key, Thumbprint};
+use crate::crypto::{Purpose, verify_chain};
+use crate::digest::Digest;
+use crate::evidence::{ExchangeKind, Kind};
+use crate::exchange::asw_r::Offered;
+use crate::exchange::judge::{Evidence, Filed, Finding, Judgement, judge};
+use crate::exchange::{Broken, tag_of_verdict, terms_hash};
+use crate::statement::exchange::Outcome as Decided;
+use crate::statement::exchange::asw_r::M1;
+use crate::statement::exchange::verdict::{Answer, Verdict as Stated};
+use crate::statement::{Jws, Statement};
+use crate::time::Timestamp;
+use crate::x509::Certificate;
+
+/// A check, in the order in which they are made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+pub enum RunCheck {
+    /// A statement `verdict` that embeds the first statement of its run.
+    #[serde(rename = "verdict.form")]
+    Form,
+    /// The run is one for the arbiter of a ledger that is trusted.
+    #[serde(rename = "verdict.service")]
+    Service,
+    /// The key that the run names for its arbiter has signed it.
+    #[serde(rename = "verdict.signature")]
+    Signature,
+    /// The originator has signed the first statement.
+    #[serde(rename = "run.offer")]
+    Offer,
+    /// The verdict follows from what it embeds.
+    #[serde(rename = "verdict.basis")]
+    Basis,
+    /// It was decided on the right side of the run's end.
+    #[serde(rename = "verdict.time")]
+    Time,
+    /// The certificates of the arbiter and of both sides chain to the trusted root at the moment of the decision.
+    #[serde(rename = "certificate.chain")]
+    Chain,
+    /// None of them was revoked. Never looked at yet.
+    #[serde(rename = "certificate.revocation")]
+    Revocation,
+    /// The answer is the arbiter's, to a side of this run, and names this verdict.
+    #[serde(rename = "run.answer")]
+    Answer,
+    /// What else was given of the run is of it.
+    #[serde(rename = "run.statements")]
+    Statements,
+    /// The document, with its salt, is the text of the run.
+    #[serde(rename = "run.text")]
+    Text,
+    /// The proof reads.
+    #[serde(rename = "proof.form")]
+    ProofForm,
+    /// The entry is of the verdict.
+    #[serde(rename = "entry.digest")]
+    EntryDigest,
+    /// The entry says so, and bears the tag of the run.
+    #[serde(rename = "entry.kind")]
+    EntryKind,
+    /// The checkpoint is signed by the run's ledger.
+    #[serde(rename = "proof.checkpoint")]
+    ProofCheckpoint,
+    /// Enough witnesses have cosigned it.
+    #[serde(rename = "proof.witnesses")]
+    ProofWitnesses,
+    /// The entry stands in the tree of that checkpoint.
+    #[serde(rename = "proof.inclusion")]
+    ProofInclusion,
+    /// The entry was made in time.
+    #[serde(rename = "entry.time")]
+    EntryTime,
+}
+
+impl RunCheck {
+    /// All of them, in the order of a report.
+    pub const ALL: [Self; 18] = [
+        Self::Form,
+        Self::Service,
+        Self::Signature,
+        Self::Offer,
+        Self::Basis,
+        Self::Time,
+        Self::Chain,
+        Self::Revocation,
+        Self::Answer,
+        Self::Statements,
+        Self::Text,
+        Self::ProofForm,
+        Self::EntryDigest,
+        Self::EntryKind,
+        Self::ProofCheckpoint,
+        Self::ProofWitnesses,
+        Self::ProofInclusion,
+        Self::EntryTime,
+    ];
+
+    /// The checks of the ledger, which come last.
+    #[must_use]
+    pub fn is_of_ledger(self) -> bool {
+        self >= Self::ProofForm
+    }
+
+    const fn of_receipt(check: Check) -> Self {
+        match check {
+            Check::EntryDigest => Self::EntryDigest,
+            Check::EntryKind => Self::EntryKind,
+            Check::ProofCheckpoint => Self::ProofCheckpoint,
+            Check::ProofWitnesses => Self::ProofWitnesses,
+            Check::ProofInclusion => Self::ProofInclusion,
+            Check::EntryTime => Self::EntryTime,
+            // Receipts have no other checks than these.
+            _ => Self::ProofForm,
+        }
+    }
+}
+
+/// What is to be verified.
+#[derive(Clone, Copy, Debug)]
+pub struct RunEvidence<'a> {
+    /// The verdict, a JWS.
+    pub verdict: &'a [u8],
+    /// Certificates that are at hand: the arbiter's, both sides', their issuers'. None of them is trusted for being here.
+    pub certificates: &'a [Certificate],
+    /// What else the parties signed: m1 to m4, the request to abort.
+    pub statements: &'a [Vec<u8>],
+    /// The answer to one side.
+    pub answer: Option<&'a [u8]>,
+    /// The text, and the 32 octets in front of it when it is hashed.
+    pub text: Option<(&'a [u8; 32], &'a [u8])>,
+    /// The receipt of the verdict: the text of a `.tlog-proof`, or a COSE Receipt.
+    pub proof: Option<&'a [u8]>,
+}
+
+/// What the verdict says; worth what the checks are worth.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
+pub struct RunSummary {
+    /// The run.
+    pub x: Digest,
+    /// The origin of the arbiter's service.
+    pub service: String,
+    /// What was decided.
+    pub outcome: Decided,
+    /// RFC 3339.
+    pub decided_at: Timestamp,
+    /// Whether there is a contract, by the verdict or by all four messages of the parties.
+    pub contract: bool,
+    /// Who has a contract with whom since when, or why the verdict makes none.
+    pub says: String,
+    /// What it does not say, and whom the statements convict.
+    pub further: Vec<String>,
+}
+
+/// All checks with their results, in order.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+pub struct RunReport {
+    /// Whether the verdict counts.
+    pub verdict: Verdict,
+    /// One for each [`RunCheck`].
+    pub checks: Vec<CheckResult<RunCheck>>,
+    /// What the verdict says, if it reads.
+    pub run: Option<RunSummary>,
+    /// What the proof says.
+    pub entry: Option<EntrySummary>,
+    /// Whether the verifier's policy asks for witnesses.
+    pub asked_for_witnesses: bool,
+    /// Whether a text was given.
+    pub asked_for_text: bool,
+}
+
+impl RunReport {
+    /// What came out of `check`.
+    #[must_use]
+    pub fn outcome(&self, check: RunCheck) -> Option<&Outcome> {
+        self.checks.iter().find(|result| result.check == check).map(|result| &result.outcome)
+    }
+
+    /// True if `result` is a check that was not made and whose answer the verdict needs.
+    #[must_use]
+    pub fn leaves_open(&self, result: &CheckResult<RunCheck>) -> bool {
+        matches!(result.outcome, Outcome::NotChecked(_))
+            && match result.check {
+                RunCheck::Revocation | RunCheck::Answer | RunCheck::Statements => false,
+                RunCheck::Text => self.asked_for_text,
+                RunCheck::ProofWitnesses => self.asked_for_witnesses,
+                _ => true,
+            }
+    }
+}
+
+/// A verdict that reads.
+struct Read {
+    jws: Jws,
+    x: Digest,
+    stated: Stated,
+    first: Jws,
+    offer: M1,
+}
+
+/// Makes every check that can be made.
+#[must_use]
+pub fn verify_run(evidence: &RunEvidence<'_>, trust: &Trust) -> RunReport {
+    let mut report = RunReport {
+        asked_for_witnesses: trust.needs_witnesses(),
+        asked_for_text: evidence.text.is_some(),
+        ..RunReport::default()
+    };
+    let read = read(evidence.verdict);
+    match &read {
+        Ok(read) => {
+            report.checks.put(RunCheck::Form, Outcome::Ok);
+            report.run = Some(of_run(evidence, read, trust, &mut report.checks));
+        }
+        Err(why) => {
+            report.checks.put(RunCheck::Form, Outcome::Failed(why.clone()));
+            let rest = RunCheck::ALL.into_iter().filter(|check| *check > RunCheck::Form && !check.is_of_ledger());
+            rest.for_each(|check| report.checks.skip(check, "the verdict does not read"));
+        }
+    }
+    let read = read.ok();
+    let kind = |outcome| match outcome {
+        Decided::Aborted => ExchangeKind::Aborted,
+        Decided::Resolved => ExchangeKind::Resolved,
+        Decided::Expired => ExchangeKind::Expired,
+    };
+    let artefact = Artefact {
+        noun: "verdict",
+        time: "decided_ms",
+        digest: read.as_ref().map_or_else(|| Digest::of(evidence.verdict), |read| read.jws.digest()),
+        made: read.as_ref().map(|read| Timestamp::from_millis(read.stated.decided_ms.get())),
+        kind: read.as_ref().map(|read| Kind::Exchange(kind(read.stated.outcome))),
+        tags: read.as_ref().map(|read| vec![tag_of_verdict(&read.x)]),
+    };
+    // Of several ledgers that are trusted, the verdict stands in that of the service which the run names.
+    let mut its_own = trust.clone();
+    if let Some(read) = &read {
+        its_own.log_keys.retain(|key| key.name() == read.offer.ttp.id.as_str());
+    }
+    let (outcomes, entry) = receipt::check(&artefact, evidence.proof, &its_own);
+    for (check, outcome) in outcomes {
+        report.checks.put(RunCheck::of_receipt(check), outcome);
+    }
+    report.entry = entry;
+    report.verdict = Verdict::of(&report.checks, |result| report.leaves_open(result));
+    report
+}
+
+fn read(bytes: &[u8]) -> Result<Read, String> {
+    let jws = Jws::parse(bytes).map_err(|fault| fault.to_string())?;
+    let Statement { common, body: stated } = jws.payload_as::<Stated>().map_err(|fault| fault.to_string())?;
+    let x = common.x.map(|x| Digest(x.0)).unwrap_or_default();
+    let first = stated.basis.first().ok_or("it rests on nothing")?;
+    let of_first = |fault| format!("the first statement of its run: {fault}");
+    let first = Jws::parse(first.as_bytes()).map_err(of_first)?;
+    if first.x() != x {
+        return Err("it embeds the first statement of another run".to_owned());
+    }
+    let offer = first.payload_as::<M1>().map_err(of_first)?.body;
+    // Whoever turned its signature around has the verdict all the same, which the ledger knows in its normal form.
+    Ok(Read { jws: jws.normal(), x, stated, first, offer })
+}
+
+type Lines = Vec<CheckResult<RunCheck>>;
+
+fn of_run(evidence: &RunEvidence<'_>, read: &Read, trust: &Trust, checks: &mut Lines) -> RunSummary {
+    let Read { jws, x, stated, first, offer } = read;
+    let found = |name: &Thumbprint| {
+        let mut keys = evidence.certificates.iter().filter_map(|certificate| {
+            let key = Key::from_spki_der(&certificate.spki_der()).ok().filter(|key| key.thumbprint() == *name)?;
+            Some((certificate, Arc::new(key)))
+        });
+        keys.next()
+    };
+    let keys = |name: &Thumbprint| found(name).map(|(_, key)| key);
+    let missing = |whose: &str, name: &Thumbprint| {
+        found(name).is_none().then(|| format!("the certificate of the {whose}'s key {name} was not given"))
+    };
+    let sides = [("arbiter", &offer.ttp.key), ("originator", &offer.o.key), ("responder", &offer.r.key)];
+    let without = |names: &[usize]| names.iter().find_map(|at| missing(sides[*at].0, sides[*at].1));
+
+    let origin = offer.ttp.id.as_str();
+    let is_trusted = trust.log_keys.iter().any(|key| key.name() == origin);
+    let of_other = || format!("the run names the arbiter of {origin}, whose ledger you do not trust");
+    checks.record(RunCheck::Service, is_trusted.then_some(()).ok_or_else(of_other));
+    match (without(&[0]), keys(&offer.ttp.key)) {
+        (None, Some(key)) => {
+            checks.record(RunCheck::Signature, jws.verify(&key).map_err(|fault| fault.to_string()));
+        }
+        (why, _) => checks.put(RunCheck::Signature, Outcome::NotChecked(why.unwrap_or_default())),
+    }
+    match without(&[1]) {
+        None => checks
+            .record(RunCheck::Offer, Offered::read(first.clone(), &keys).map(drop).map_err(|fault| fault.to_string())),
+        Some(why) => checks.put(RunCheck::Offer, Outcome::NotChecked(why)),
+    }
+    let mut statements = Vec::new();
+    let mut unread = None;
+    for bytes in evidence.statements {
+        match Jws::parse(bytes) {
+            // The first statement is in the verdict; another copy of it says nothing more.
+            Ok(jws) if jws.x() == *x => {}
+            Ok(jws) => statements.push(jws),
+            Err(fault) => unread = Some(fault.to_string()),
+        }
+    }
+    // Whether it is logged is a check of its own.
+    let filed = Filed { jws: jws.clone(), is_logged: true };
+    let laid = Evidence { first: first.clone(), statements, verdicts: vec![filed] };
+    // A key that was not given makes nobody's statement bad.
+    let needed: &[usize] =
+        if stated.outcome == Decided::Resolved || !laid.statements.is_empty() { &[0, 1, 2] } else { &[0, 1] };
+    let judged = match without(needed) {
+        Some(why) => Err(Outcome::NotChecked(why)),
+        None => judge(&laid, &keys).map_err(|broken: Broken| Outcome::Failed(broken.to_string())),
+    };
+    let of = |judgement: &Judgement| {
+        judgement.rejected.iter().find(|(digest, _)| *digest == jws.digest()).map(|(_, why)| why.to_string())
+    };
+    match &judged {
+        Ok(judgement) => {
+            let found = |finding: Finding, why: &str| match of(judgement) {
+                Some(why) => Err(why),
+                None if judgement.findings.contains(&finding) => Err(why.to_owned()),
+                None => Ok(()),
+            };
+            checks.record(
+                RunCheck::Basis,
+                found(Finding::AgainstTheRules, "the statements that it embeds do not make it"),
+            );
+            checks
+                .record(RunCheck::Time, found(Finding::OutOfTime, "it was decided on the other side of the run's end"));
+        }
+        Err(outcome) => {
+            checks.put(RunCheck::Basis, outcome.clone());
+            checks.put(RunCheck::Time, outcome.clone());
+        }
+    }
+    match without(&[0, 1, 2]) {
+        Some(why) => checks.put(RunCheck::Chain, Outcome::NotChecked(why)),
+        None => {
+            let at = Timestamp::from_millis(stated.decided_ms.get());
+            let helpers: Vec<Vec<u8>> =
+                evidence.certificates.iter().chain(&trust.chain).map(|one| one.der().to_vec()).collect();
+            let chains =
+                sides.iter().filter_map(|(whose, name)| found(name).map(|(certificate, _)| (whose, certificate)));
+            let mut bad = chains.filter_map(|(whose, certificate)| {
+                let chain = verify_chain(certificate.der(), &helpers, trust.root.der(), at, Purpose::Any);
+                chain.err().map(|fault| format!("the {whose}'s: {fault}"))
+            });
+            checks.record(RunCheck::Chain, bad.next().map_or(Ok(()), Err));
+        }
+    }
+    checks.skip(RunCheck::Revocation, "revocations are not looked at");
+    match evidence.answer {
+        None => checks.skip(RunCheck::Answer, "no answer was given"),
+        Some(answer) => match keys(&offer.ttp.key) {
+            None => checks.put(RunCheck::Answer, Outcome::NotChecked(without(&[0]).unwrap_or_default())),
+            Some(key) => checks.record(RunCheck::Answer, answered(answer, read, &key)),
+        },
+    }
+    let rejected = judged.as_ref().ok().map(|judgement| {
+        let mut others = judgement.rejected.iter().filter(|(digest, _)| *digest != jws.digest());
+        others.next().map(|(_, why)| why.to_string())
+    });
+    match (unread.or(rejected.clone().flatten()), evidence.statements.is_empty(), rejected.is_some()) {
+        (_, true, _) => checks.skip(RunCheck::Statements, "none was given"),
+        (Some(why), ..) => checks.put(RunCheck::Statements, Outcome::Failed(why)),
+        (None, _, true) => checks.put(RunCheck::Statements, Outcome::Ok),
+        (None, _, false) => checks.skip(RunCheck::Statements, "the run could not be judged"),
+    }
+    match evidence.text {
+        None => checks.skip(RunCheck::Text, "no text was given"),
+        Some((salt, text)) => {
+            let is_it = terms_hash(salt, text) == Digest(offer.terms.0);
+            let other = || "the document, with this salt, is another text than the parties named".to_owned();
+            checks.record(RunCheck::Text, is_it.then_some(()).ok_or_else(other));
+        }
+    }
+    let names = [&offer.o, &offer.r].map(|side| {
+        let name =
+            found(&side.key).and_then(|(certificate, _)| certificate.subject_attribute(crate::asn1::oid::COMMON_NAME));
+        name.map_or_else(|| format!("the party {}", side.id), |name| format!("{name} (the party {})", side.id))
+    });
+    summary(read, judged.as_ref().ok(), &names)
+}
+
+/// The answer is the arbiter's, to a side of this run, and names the verdict in the form in which that was signed.
+fn answered(answer: &[u8], read: &Read, key: &Key) -> Result<(), String> {
+    let jws = Jws::parse(answer).map_err(|fault| fault.to_string())?;
+    let Statement { common, body } = jws.payload_as::<Answer>().map_err(|fault| fault.to_string())?;
+    jws.verify(key).map_err(|fault| fault.to_string())?;
+    if common.x != Some(read.x.into()) {
+        return Err("it is of another run".to_owned());
+    }
+    if ![read.offer.o.key, read.offer.r.key].contains(&body.to) {
+        return Err("it is for a key that has no part in the run".to_owned());
+    }
+    match body.verdict == read.jws.digest().into() {
+        true => Ok(()),
+        false => Err("it names another verdict".to_owned()),
+    }
+}
+
+fn summary(read: &Read, judgement: Option<&Judgement>, [o, r]: &[String; 2]) -> RunSummary {
+    let Read { x, stated, offer, .. } = read;
+    let decided_at = Timestamp::from_millis(stated.decided_ms.get());
+    let standard = judgement.and_then(|judgement| judgement.contract).filter(|contract| contract.standard);
+    let text = format!("The text is what {} hashes to, {}", offer.terms_media.as_str(), Digest(offer.terms.0));
+    let says = match (stated.outcome, standard) {
+        (Decided::Resolved, _) => {
+            format!("{o} and {r} have a contract with each other since {}. {text}.", moment(decided_at))
+        }
+        (_, Some(contract)) => format!(
+            "{o} and {r} have a contract with each other, by the messages that both have signed, since {} as the first says: it stands, \
+             whatever the arbiter decided. {text}.",
+            moment(Timestamp::from_millis(contract.at_ms))
+        ),
+        (Decided::Aborted, None) => {
+            format!(
+                "{o} took back its offer to {r}, and on {} the arbiter decided that it will make no contract of it.",
+                moment(decided_at)
+            )
+        }
+        (Decided::Expired, None) => {
+            format!(
+                "The offer of {o} to {r} had ended before anybody asked, and on {} the arbiter decided that it will make no contract of it.",
+                moment(decided_at)
+            )
+        }
+    };
+    let mut further = Vec::new();
+    if stated.outcome != Decided::Resolved && standard.is_none() {
+        further.push(
+            "If both have signed all four messages there is a contract all the same: this verdict does not undo it."
+                .to_owned(),
+        );
+    }
+    if !stated.outages.is_empty() {
+        further.push(
+            "It names outages of the arbiter, which moved the end of the run; by how much was not looked at."
+                .to_owned(),
+        );
+    }
+    for finding in judgement.iter().flat_map(|judgement| &judgement.findings) {
+        further.push(match finding {
+            Finding::AbortedAndOpened => {
+                format!("{o} took the offer back and opened its commitment as well: that is cheating.")
+            }
+            Finding::AnsweredTwice => format!("{r} gave one offer two answers: that is cheating."),
+            Finding::DecidedTwice | Finding::AgainstTheRules | Finding::OutOfTime => {
+                "The arbiter has broken its rules: a proof of misbehaviour can be made of it.".to_owned()
+            }
+        });
+    }
+    let is_resolved = judgement.and_then(|judgement| judgement.contract).is_some();
+    RunSummary {
+        x: *x,
+        service: offer.ttp.id.as_str().to_owned(),
+        outcome: stated.outcome,
+        decided_at,
+        contract: is_resolved,
+        says,
+        further,
+    }
+}
+
+#[cfg(test)]
+mod tests;
