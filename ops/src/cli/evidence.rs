@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use clap::{ArgGroup, Args, ValueEnum};
 use semper_ttp::asn1::PolicyId;
+use semper_ttp::b64u::B64u32;
 use semper_ttp::time::Timestamp;
 
 use super::folder::rfc3339;
@@ -107,6 +108,10 @@ pub(crate) enum StampHash {
 /// X.tlog-proof, for X.jws, and with whatever of its documents, request and signatures is given. An act that was refused is genuine, too:
 /// it is told that it certifies nothing.
 ///
+/// FILE may also be the verdict of an arbiter about an exchange (.jws). Then the run is judged with arbiter.pem, o.pem and r.pem, which have
+/// the certificates, with answer.jws and m1.jws to m4.jws as far as these lie beside it, and with its proof verdict.jws.tlog-proof or
+/// verdict.tlog-proof. It is told who has a contract with whom since when; with --document and --salt, that this document is its text.
+///
 /// With --signatures the signatures of FILE itself are judged (ETSI EN 319 102-1): of a PDF, of CMS (.p7s, .p7m, a DVC, a token), or of a
 /// statement (JWS). Exit code 0 is TOTAL-PASSED, 1 TOTAL-FAILED, 2 INDETERMINATE, also where there is none.
 #[derive(Debug, Args)]
@@ -115,9 +120,11 @@ pub(crate) enum StampHash {
                   --token contract.pdf.tst --proof contract.pdf.tlog-proof --trust trust\n  \
                   semper verify contract.dvc --document contract.pdf --request contract.dvcs --trust trust\n  \
                   semper verify contract.jws --document contract.pdf --trust trust\n  \
+                  semper verify run/verdict.jws --document contract.pdf --salt SALT --trust trust\n  \
                   semper verify contract.pdf --signatures --material ca.crl --trust trust")]
 pub(crate) struct Verify {
-    /// The file that was stamped, a proof of misbehaviour, a data validation certificate, or the record of an act.
+    /// The file that was stamped, a proof of misbehaviour, a data validation certificate, the record of an act, or the verdict of an
+    /// arbiter.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
     /// The token, or the TimeStampResp with it in; without this option, FILE.tst. With --signatures it is used if it is named.
@@ -131,6 +138,9 @@ pub(crate) struct Verify {
     /// certificates: their file, PEM or DER.
     #[arg(long = "document", value_name = "FILE", conflicts_with = "token")]
     pub(crate) documents: Vec<PathBuf>,
+    /// Of a verdict: the 32 octets, in base64url, with which its run hashes the text that --document gives.
+    #[arg(long, value_name = "SALT", requires = "documents", conflicts_with = "token")]
+    pub(crate) salt: Option<B64u32>,
     /// Of a data validation certificate or an act: the request that it answers.
     #[arg(long, value_name = "FILE", conflicts_with = "token")]
     pub(crate) request: Option<PathBuf>,

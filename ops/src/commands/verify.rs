@@ -1,11 +1,12 @@
-//! `semper verify`: a timestamp, a data validation certificate, a notarial act, the signatures of a document, or a proof of misbehaviour,
-//! judged offline and told so that a clerk can read it aloud.
+//! `semper verify`: a timestamp, a data validation certificate, a notarial act, an arbiter's verdict, the signatures of a document, or a
+//! proof of misbehaviour, judged offline and told so that a clerk can read it aloud.
 //!
 //! All judging is `semper_ttp`'s ([`semper_ttp::verify`], [`semper_ttp::validation`], [`semper_ttp::account`]); this file reads the
 //! files, says what came out, and ends with 0 (verified), 1 (something is false) or 2 (could not tell, also when a file is missing).
 
 mod act;
 mod dvc;
+mod exchange;
 pub(super) mod files;
 mod material;
 mod misbehaviour;
@@ -16,6 +17,7 @@ use std::path::PathBuf;
 use semper_ttp::asn1::TEST_POLICY;
 use semper_ttp::digest::ImprintAlgorithm;
 use semper_ttp::time::Timestamp;
+use semper_ttp::verify::act::statement_tag;
 use semper_ttp::verify::{
     Check, CheckResult, Document, Evidence, MMD_MILLIS, Outcome, Report, Verdict, imprint_algorithm, verify_timestamp,
 };
@@ -46,7 +48,10 @@ pub(crate) fn run(args: Verify, json: bool) -> Exit {
         return dvc::run(&args, &claim, json);
     }
     if let Some(claim) = act::claim(&args) {
-        return act::run(&args, &claim, json);
+        return match statement_tag(&claim).as_deref() {
+            Some(exchange::VERDICT) => exchange::run(&args, &claim, json),
+            _ => act::run(&args, &claim, json),
+        };
     }
     if of_acts || !args.documents.is_empty() || args.request.is_some() {
         let what = if of_acts { "record of an act" } else { "data validation certificate, nor the record of an act" };
