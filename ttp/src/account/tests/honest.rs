@@ -245,7 +245,8 @@ fn nothing_of_the_table_convicts() {
 #[test]
 fn the_search_bites() {
     let steps = [(Step::Abort, 5, 0), (Step::Away(100), 5, 0)];
-    let wrongs: [(&str, &dyn Fn(&mut Honest)); 5] = [
+    type Wrong<'w> = (&'static str, &'w dyn Fn(&mut Honest));
+    let wrongs: [Wrong<'_>; 5] = [
         ("equivocation", &|honest| {
             let second = honest.t.verdict(&honest.script, Outcome::Resolved, honest.now, &[]);
             honest.told.push(second);
