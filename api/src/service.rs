@@ -7,6 +7,7 @@
 //!
 //! A signature that was not committed dies with the memory it lies in.
 
+mod accountability;
 mod act;
 mod approved;
 mod bulk;
@@ -60,6 +61,13 @@ use semper_ttp::{
 use arc_swap::ArcSwap;
 use tokio::sync::Notify;
 
+pub(crate) use self::{
+    accountability::{AccountFault, RecordedProof},
+    exchange::Sent,
+    notary::{Came, JournalQuery, OfficersWord, Opened, line as journal_line},
+    ocsp::{Answer as OcspAnswer, Answered as OcspAnswered},
+    registration::Register,
+};
 pub use self::{
     act::ActFault,
     bulk::{Preview, carry_out_in_background},
@@ -90,12 +98,6 @@ use self::{
     ocsp::Responders,
     token::{FIRST_USE_STEP, FirstUse},
     vault::Vault,
-};
-pub(crate) use self::{
-    exchange::Sent,
-    notary::{Came, JournalQuery, OfficersWord, Opened, line as journal_line},
-    ocsp::{Answer as OcspAnswer, Answered as OcspAnswered},
-    registration::Register,
 };
 use crate::{
     authorities::Authorities,

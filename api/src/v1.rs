@@ -5,6 +5,7 @@
 //! of a certificate, which names nobody. Every error is problem details (RFC 9457), also one that the router, an extractor or the
 //! body's bounds raise: [`problem::finish`] sees every answer last.
 
+mod accountability;
 mod body;
 mod certificates;
 mod exchange;
@@ -67,6 +68,9 @@ fn table() -> Vec<Row> {
         Row::post("/registrations/{id}/approve", Roles(&[RegistrationOfficer, Operator]), registrations::approve),
         Row::post("/registrations/{id}/refuse", Roles(&[RegistrationOfficer]), registrations::refuse),
         Row::post("/registrations/{id}/withdraw", Anyone, registrations::withdraw),
+        Row::get("/accountability/proofs", Anyone, accountability::list).also_plain(),
+        Row::post("/accountability/proofs", Anyone, accountability::accuse),
+        Row::get("/accountability/proofs/{sha256}", Anyone, accountability::file).also_plain(),
         Row::get("/exchanges/{x}", Party, exchange::show),
         Row::post("/exchanges/{x}/requests", Anyone, exchange::ask),
         Row::post("/exchanges/{x}/status", Party, exchange::status),

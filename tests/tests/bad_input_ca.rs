@@ -357,7 +357,9 @@ impl V1 {
             ("/v1/exchanges/AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE", terms.bytes().escape_ascii());
         let (first, asked_of) = (json!({ "m1": statement.to_string() }), statement.to_string());
         let to_abort = json!({ "m1": asked_of, "request": asked_of });
+        let accused = json!({ "t": "pom", "v": 1, "kind": "split-view", "against": "log.example", "items": [] });
         let posts = vec![
+            (&self.stranger, "/v1/accountability/proofs".to_owned(), json, accused.to_string().into_bytes()),
             (&self.stranger, format!("{run}/requests"), json, to_abort.to_string().into_bytes()),
             (&self.party, format!("{run}/status"), json, first.to_string().into_bytes()),
             (&self.party, "/v1/notary/acts".to_owned(), json, asked.to_string().into_bytes()),

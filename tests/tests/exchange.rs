@@ -12,10 +12,11 @@ use semper_tests::notary::{Member, World};
 use semper_tests::process::run;
 use semper_tests::server::Server;
 use semper_tests::tls::TlsClient;
+use semper_ttp::account::{Item, Kind, Proof};
 use semper_ttp::asn1::pem;
 use semper_ttp::b64u::{self, B64u};
 use semper_ttp::crypto::jose::{Algorithm, Key, Thumbprint};
-use semper_ttp::crypto::{LogVerifier, Signer, SoftKey};
+use semper_ttp::crypto::{LogVerifier, Passphrase, Signer, SoftKey, open_key_pem};
 use semper_ttp::digest::Digest;
 use semper_ttp::exchange::asw_r::{commitment_o, commitment_r};
 use semper_ttp::exchange::judge::{Evidence, Filed, judge};
@@ -188,4 +189,87 @@ fn asw_r_revoke_to_block() {
     assert_eq!(verdict.payload_as::<Verdict>().unwrap().body.outcome, Outcome::Resolved);
     // Its own request is by a key that is good no more, whenever the statements were there.
     assert_eq!(ask(&world.server, &m1.x(), &resolve(&r, Side::Responder, (&m1, &m2))).0, 422);
+}
+
+/// What lies in the folder of a run judges itself offline; and an arbiter that signs a second verdict is convicted, before a court and
+/// before itself.
+#[test]
+fn a_verdict_and_what_convicts_its_arbiter_are_judged_offline() {
+    let world = World::with(&[("exchange.enabled", "true")]);
+    let (seller, buyer) = (world.registered("seller"), world.registered("buyer"));
+    let (o, r) = (Party::new(&seller), Party::new(&buyer));
+    let (m1, m2) = begun(&world.server, &o, &r);
+    let (status, answer) = ask(&world.server, &m1.x(), &resolve(&o, Side::Originator, (&m1, &m2)));
+    assert_eq!(status, 200, "{answer}");
+    let known = known(&world.server);
+    let pem_of = |der: &[u8]| pem::encode("CERTIFICATE", der);
+    let issuer = pem_of(&get(world.server.http(), "/ca/ca-party.cer").body);
+    let arbiters = known["exchange"]["certificate"].as_str().expect("a certificate").to_owned();
+    let of = |value: &Value| value.as_str().expect("a text").as_bytes().to_vec();
+    let sides = [("o.pem", &seller), ("r.pem", &buyer)];
+    for (name, member) in sides {
+        let _ = world.file(name, (pem_of(member.holder().certificate.der()) + &issuer).as_bytes());
+    }
+    let _ = world.file("arbiter.pem", arbiters.as_bytes());
+    let _ = world.file("verdict.jws.tlog-proof", &of(&answer["proofs"][0]));
+    let _ = world.file("answer.jws", &of(&answer["answer"]));
+    let (verdict, contract) =
+        (world.file("verdict.jws", &of(&answer["verdict"])), world.file("contract.txt", b"I sell, you buy."));
+    let (salt, trust) = (b64u::encode(&[3; 32]), world.trust());
+    let judged =
+        |file: &str, document: &str| run(&["verify", file, "--document", document, "--salt", &salt, "--trust", &trust]);
+    let end = judged(&verdict, &contract);
+    end.expect(0);
+    assert!(end.stdout.contains("have a contract with each other since"), "{}", end.stdout);
+    assert!(end.stdout.contains("contract.txt is that text."), "{}", end.stdout);
+    let other = world.file("other.txt", b"I sell, you pay.");
+    judged(&verdict, &other).expect(1);
+    run(&["verify", &verdict, "--trust", &trust, "--proof", &contract]).expect(1);
+
+    // Whoever holds its key signs what he likes.
+    let data = world.data.path();
+    let read = |name: &str| fs::read_to_string(data.join(name)).expect(name);
+    let passphrase = Passphrase::new(read("passphrase").trim_end().to_owned());
+    let key = open_key_pem(&read("keys/arbiter-verdict.1.p8"), &passphrase).expect("the arbiter's key");
+    let corrupt = Party { id: o.id.clone(), key };
+    let first =
+        Jws::parse(&of(&answer["verdict"])).expect("a verdict").payload_as::<Verdict>().expect("a verdict").body;
+    let second = Verdict { outcome: Outcome::Expired, basis: vec![text(&m1)], ..first };
+    let second = corrupt.sign(Some(m1.x()), second);
+    let origin = known["ledger"]["origin"].as_str().expect("an origin");
+    let jwk = Item::Key(corrupt.public().to_jwk_json().as_bytes().to_vec());
+    let proof = |other: Vec<u8>| {
+        let items = vec![jwk.clone(), Item::Statement(of(&answer["verdict"])), Item::Statement(other)];
+        Proof::of_arbiter(Kind::Equivocation, origin, items).to_json()
+    };
+    let (guilty, honest) = (proof(second.bytes().to_vec()), proof(of(&answer["answer"])));
+    let files = [world.file("twice.pom.json", guilty.as_bytes()), world.file("once.pom.json", honest.as_bytes())];
+    // The key is the arbiter's for whoever knows it.
+    run(&["verify", &files[0], "--trust", &trust]).expect(2);
+    fs::write(world.server.trust().join("arbiter.pem"), &arbiters).expect("an anchor");
+    let end = run(&["verify", &files[0], "--trust", &trust]);
+    end.expect(0);
+    assert!(
+        end.stdout.contains("\nPROVEN: the arbiter of ") && end.stdout.contains("twice: RESOLVED of "),
+        "{}",
+        end.stdout
+    );
+    run(&["verify", &files[1], "--trust", &trust]).expect(1);
+    // The service judges itself, and its ledger keeps what came out.
+    let client = TlsClient::new(world.server.trust()).build();
+    let mut connection = Connection::open_tls(world.server.https(), &client).expect("a connection");
+    let mut accuse = |file: &str| {
+        let headers = [("content-type", "application/json")];
+        let answer = connection.request("POST", "/v1/accountability/proofs", &headers, file.as_bytes());
+        answer.expect("an answer").status
+    };
+    assert_eq!((accuse(&guilty), accuse(&guilty), accuse(&honest)), (200, 200, 422));
+    let listed: Value =
+        serde_json::from_slice(&get(world.server.http(), "/v1/accountability/proofs").body).expect("JSON");
+    assert_eq!(listed["proofs"].as_array().map(Vec::len), Some(1), "{listed}");
+    let World { server, work, .. } = world;
+    let data = server.stop();
+    data.fsck().expect(0);
+    data.audit().expect(0);
+    drop(work);
 }

@@ -109,6 +109,13 @@ impl Desks {
         })
     }
 
+    /// The names of all keys of this purpose, those in use and those kept from before.
+    pub(super) fn thumbprints(&self, purpose: KeyPurpose) -> Vec<Thumbprint> {
+        let Some(desk) = self.of(purpose) else { return Vec::new() };
+        let older = desk.older.read().unwrap_or_else(std::sync::PoisonError::into_inner);
+        older.iter().map(|key| key.thumbprint).chain(desk.open.load_full().map(|open| open.thumbprint)).collect()
+    }
+
     fn put(&self, open: RoleKey) {
         let Some(desk) = self.of(open.key.purpose) else { return };
         let open = Arc::new(open);

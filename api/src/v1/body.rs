@@ -44,6 +44,23 @@ impl FromRequest<Arc<App>> for DocumentBody {
     }
 }
 
+/// The longest proof of misbehaviour that is taken over HTTP, octets: two verdicts of the greatest length with all their proofs, or the
+/// entries of a window at some thousand a second. The file itself may be longer ([`semper_ttp::account::POM_BYTES_MAX`]).
+pub(super) const PROOF_BYTES_MAX: usize = 1 << 20;
+
+/// The file of a proof of misbehaviour.
+pub(super) struct ProofBody(pub(super) Bytes);
+
+impl FromRequest<Arc<App>> for ProofBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let limits = crate::router::BodyLimits { body_bytes_max: PROOF_BYTES_MAX, ..app.limits };
+        let read = async |request| crate::body::read(&limits, request).await;
+        of_type_by(request, app, "application/json", read).await.map(Self)
+    }
+}
+
 /// A statement as received: a JWS in compact form.
 pub(super) struct StatementBody(pub(super) Bytes);
 

@@ -72,6 +72,12 @@ codes! {
     AuthRequired = "auth.required" UNAUTHORIZED "Authentication is required",
     /// Who asks may not.
     AuthForbidden = "auth.forbidden" FORBIDDEN "This is not permitted",
+    /// Not the file of a proof of misbehaviour.
+    AccountProof = "account.proof" UNPROCESSABLE_ENTITY "This is no proof of misbehaviour",
+    /// What is claimed does not follow.
+    AccountUnfounded = "account.unfounded" UNPROCESSABLE_ENTITY "The proof does not convict",
+    /// Something is missing that would decide it.
+    AccountUndecided = "account.undecided" UNPROCESSABLE_ENTITY "The proof lacks what would decide it",
     /// The lint of the certificate has an error.
     CaLint = "ca.lint" UNPROCESSABLE_ENTITY "The lint stops this certificate",
     /// A certificate for this key was revoked because the key was compromised.
@@ -447,6 +453,9 @@ macro_rules! pages {
 
 /// Every page of `schemas/problems/`.
 const PAGES: &[(&str, &str)] = pages![
+    "account.proof",
+    "account.undecided",
+    "account.unfounded",
     "auth.forbidden",
     "auth.required",
     "ca.already_revoked",

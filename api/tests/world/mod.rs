@@ -149,6 +149,11 @@ impl Disk {
         LogKeys::new(NoteSigner::new("log.example/test", note).unwrap(), receipt, "http://log.example")
     }
 
+    /// The arbiter's newest key, for tests of an arbiter that is corrupt.
+    pub(crate) fn arbiter_key(&self) -> &SoftKey {
+        self.arbiter.last().expect("it has one")
+    }
+
     /// SubjectPublicKeyInfo of the arbiter's newest key.
     pub(crate) fn arbiter_spki(&self) -> Vec<u8> {
         self.arbiter.last().expect("it has one").spki_der().to_vec()
