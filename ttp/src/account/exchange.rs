@@ -26,8 +26,11 @@ use crate::crypto::jose::Thumbprint;
 use crate::digest::Digest;
 use crate::exchange::Broken;
 use crate::exchange::asw_r::Offered;
+use crate::exchange::cd_r::Posted;
 use crate::exchange::expiry::{Outage, end};
+use crate::statement::Body as _;
 use crate::statement::exchange::Outcome;
+use crate::statement::exchange::cd_r::D1;
 use crate::statement::exchange::verdict::{Answer, Receipt, Status, Verdict};
 use crate::statement::{Jws, StatementFault};
 use crate::time::Timestamp;
@@ -176,7 +179,7 @@ impl Hearing<'_, '_> {
             return unfounded(format!("a {} gets no entry", told.name()));
         }
         self.is_the_arbiters(told)?;
-        let policy = Digest(self.shown.run_of(self.court, told)?.policy.0);
+        let policy = self.shown.run_of(self.court, told)?.policy;
         let promised_ms = self.promised_ms(policy)?;
         let window = (told.at_ms, told.at_ms.saturating_add(promised_ms));
         let left_out = |stretch: &&Stretch| {
@@ -235,24 +238,43 @@ impl Hearing<'_, '_> {
             return Ok("it rests on the first statement of another run".to_owned());
         }
         let keys = |name: &Thumbprint| self.shown.key_of(name);
-        let offered = match Offered::read(first.clone(), &keys) {
-            Ok(offered) => offered,
+        self.shown.run_of(self.court, told)?;
+        let read = match first.tag() {
+            D1::TAG => Posted::read(first.clone(), &keys).map(|posted| {
+                let kept = match (verdict.outcome, rest) {
+                    // Whether an escrow held its key, only who has a key of it can tell.
+                    (Outcome::Released | Outcome::Void, [d2]) => Some(posted.agreed(d2.clone(), &keys).map(drop)),
+                    (Outcome::Aborted, [abort]) => Some(posted.abort(abort.clone(), &keys).map(drop)),
+                    (Outcome::Expired, []) => Some(Ok(())),
+                    _ => None,
+                };
+                (posted.run, kept)
+            }),
+            _ => Offered::read(first.clone(), &keys).map(|offered| {
+                let kept = match (verdict.outcome, rest) {
+                    (Outcome::Resolved, [m2]) => Some(offered.answered(m2.clone(), &keys).map(drop)),
+                    (Outcome::Aborted, [abort]) => Some(offered.abort(abort.clone(), &keys).map(drop)),
+                    (Outcome::Expired, []) => Some(Ok(())),
+                    _ => None,
+                };
+                (offered.run, kept)
+            }),
+        };
+        let (run, kept) = match read {
+            Ok(read) => read,
             Err(fault) => return broken(fault),
         };
-        self.shown.run_of(self.court, told)?;
-        let kept = match (verdict.outcome, rest) {
-            (Outcome::Resolved, [m2]) => offered.answered(m2.clone(), &keys).map(drop),
-            (Outcome::Aborted, [abort]) => offered.abort(abort.clone(), &keys).map(drop),
-            (Outcome::Expired, []) => Ok(()),
-            (outcome, rest) => {
-                return Ok(format!("{} does not rest on {} further statements", outcome.name(), rest.len()));
+        match kept {
+            Some(Ok(())) => {}
+            Some(Err(fault)) => return broken(fault),
+            None => {
+                let outcome = verdict.outcome.name();
+                return Ok(format!("{outcome} does not rest on {} further statements", rest.len()));
             }
-        };
-        if let Err(fault) = kept {
-            return broken(fault);
         }
-        if verdict.policy.0 != offered.run.policy.0 || verdict.assurance != offered.offer.assurance {
-            return Ok("it names another policy, or another worth, than its run does".to_owned());
+        if verdict.proto != run.protocol || Digest(verdict.policy.0) != run.policy || verdict.assurance != run.assurance
+        {
+            return Ok("it names other rules, another policy or another worth than its run does".to_owned());
         }
         unfounded("the verdict follows from what it embeds")
     }
@@ -283,7 +305,7 @@ impl Hearing<'_, '_> {
         if entry.time_ms < told.at_ms {
             return logged("which is before it");
         }
-        let promised_ms = self.promised_ms(Digest(self.shown.run_of(self.court, told)?.policy.0))?;
+        let promised_ms = self.promised_ms(self.shown.run_of(self.court, told)?.policy)?;
         match entry.time_ms - told.at_ms > promised_ms {
             true => logged(&format!("more than the {promised_ms} ms later that were promised")),
             false => unfounded(format!("its entry was made in time, within {promised_ms} ms")),
@@ -315,7 +337,7 @@ impl Hearing<'_, '_> {
             Ok(format!("{} decided the run {} as {}, and {end}", self.arbiter(), short(&told.x), decision(verdict)))
         };
         let is_expired = verdict.outcome == Outcome::Expired;
-        let Some(t_exp) = first.t_exp.map(u64::from) else {
+        let Some(t_exp) = first.t_exp else {
             return if is_expired { convicts("the run has no end") } else { unfounded("the run has no end") };
         };
         let decided = verdict.decided_ms.get();
@@ -330,7 +352,7 @@ impl Hearing<'_, '_> {
         if verdict.outages.is_empty() {
             return if is_expired { unfounded("it was decided after the end") } else { convicts(&of(t_exp)) };
         }
-        let delta_ms = self.shown.policy(Digest(first.policy.0))?.delta_ms;
+        let delta_ms = self.shown.policy(first.policy)?.delta_ms;
         let mut named = Vec::new();
         for index in verdict.outages.iter().copied().map(u64::from) {
             let missing = || {

@@ -19,9 +19,11 @@ use crate::digest::Digest;
 use crate::evidence::{ExchangeKind, Fact, Kind as EntryKind, OpsFact, OpsKind, Recorded as _};
 use crate::exchange::expiry::Outage;
 use crate::exchange::policy::ExchangePolicy;
+use crate::exchange::run::Run;
 use crate::exchange::tag_of_verdict;
 use crate::statement::exchange::Outcome;
 use crate::statement::exchange::asw_r::M1;
+use crate::statement::exchange::cd_r::D1;
 use crate::statement::exchange::verdict::{Answer, Receipt, Status, Verdict};
 use crate::statement::{Body, Jws, Statement, StatementFault};
 use crate::time::Timestamp;
@@ -108,6 +110,8 @@ impl Told {
                     Outcome::Aborted => ExchangeKind::Aborted,
                     Outcome::Resolved => ExchangeKind::Resolved,
                     Outcome::Expired => ExchangeKind::Expired,
+                    Outcome::Released => ExchangeKind::Released,
+                    Outcome::Void => ExchangeKind::Void,
                 };
                 (kind, Some(tag_of_verdict(&self.x)))
             }
@@ -125,7 +129,7 @@ pub(super) struct Exhibits<'p> {
     /// Of the arbiter.
     pub(super) told: Vec<Told>,
     /// First statements of runs, by their runs.
-    firsts: BTreeMap<Digest, M1>,
+    firsts: BTreeMap<Digest, Run>,
     keys: BTreeMap<Thumbprint, Arc<Key>>,
     policies: BTreeMap<Digest, &'p [u8]>,
     /// Outages with the entries that tell of them.
@@ -200,17 +204,17 @@ impl<'p> Exhibits<'p> {
             }
             let embedded = told.verdict().and_then(|verdict| Jws::parse(verdict.basis.first()?.as_bytes()).ok());
             let embedded = embedded.filter(|first| first.x() == told.x);
-            let first = embedded.and_then(|first| first.payload_as::<M1>().ok());
-            self.firsts.extend(first.map(|first| (told.x, first.body)));
+            let first = embedded.and_then(|first| Run::claimed(&first).ok());
+            self.firsts.extend(first.map(|first| (told.x, first)));
         }
     }
 
     fn statement(&mut self, bytes: &[u8]) -> Result<(), Doubt> {
         let jws = Jws::parse(bytes).or_else(|fault| unfounded(format!("a statement does not read: {fault}")))?;
-        if jws.tag() == M1::TAG {
-            let first = jws.payload_as::<M1>();
+        if [M1::TAG, D1::TAG].contains(&jws.tag()) {
+            let first = Run::claimed(&jws);
             let first = first.or_else(|fault| unfounded(format!("a first statement does not read: {fault}")))?;
-            self.firsts.insert(jws.x(), first.body);
+            self.firsts.insert(jws.x(), first);
             return Ok(());
         }
         self.told.push(Told::read(jws)?);
@@ -285,7 +289,7 @@ impl<'p> Exhibits<'p> {
 
     /// The first statement of its run, as shown or as a verdict embeds it, if it names this key as that of the arbiter of the accused
     /// service. That it is the one, its hash says, which the arbiter has signed.
-    pub(super) fn run_of(&self, court: &Court<'_>, told: &Told) -> Result<&M1, Doubt> {
+    pub(super) fn run_of(&self, court: &Court<'_>, told: &Told) -> Result<&Run, Doubt> {
         let missing = || Doubt::Open(format!("the first statement of the run of the {} is not shown", told.name()));
         let first = self.firsts.get(&told.x).ok_or_else(missing)?;
         if first.ttp.id.as_str() != court.against {

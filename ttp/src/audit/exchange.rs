@@ -12,13 +12,14 @@ use crate::digest::Digest;
 use crate::evidence::KeyPurpose;
 use crate::exchange::expiry::{Outage, end};
 use crate::exchange::{
-    Ask, Clocked, Decision, Demand, Exchange, ExchangeFact, ExchangeState, policy::ExchangePolicy, tag_of_verdict,
+    Ask, Clocked, Decision, Demand, Exchange, ExchangeFact, ExchangeState, policy::ExchangePolicy, run::Run,
+    tag_of_verdict,
 };
 use crate::role::Role as _;
-use crate::statement::exchange::asw_r::{Abort, M1, M2};
-use crate::statement::exchange::cd_r::{AbortDelivery, D1, D2};
+use crate::statement::exchange::asw_r::{Abort, M2};
+use crate::statement::exchange::cd_r::{AbortDelivery, D2};
 use crate::statement::exchange::verdict::{Answer, Verdict};
-use crate::statement::exchange::{Assurance, Outcome as Decided, Protocol, Side};
+use crate::statement::exchange::{Outcome as Decided, Protocol, Side};
 use crate::statement::{Body, Jws, Statement};
 use crate::time::Timestamp;
 use crate::timestamp::ClockVerdict;
@@ -26,7 +27,7 @@ use crate::timestamp::ClockVerdict;
 /// The arbiter's runs as folded so far.
 #[derive(Debug, Default)]
 pub(super) struct AuditedExchanges {
-    runs: BTreeMap<Digest, Run>,
+    runs: BTreeMap<Digest, Folded>,
     /// In the order in which they were told.
     outages: Vec<Outage>,
     /// When it last decided or answered.
@@ -36,7 +37,7 @@ pub(super) struct AuditedExchanges {
 }
 
 #[derive(Debug, Default)]
-struct Run {
+struct Folded {
     state: ExchangeState,
     /// Digest of the verdict.
     verdict: Option<Digest>,
@@ -148,7 +149,7 @@ impl Auditor {
 }
 
 /// Makes the decision again from what its fact tells; gives the request that led to it.
-fn decided_again(run: &Run, stated: &ExchangeFact) -> Result<Digest, &'static str> {
+fn decided_again(run: &Folded, stated: &ExchangeFact) -> Result<Digest, &'static str> {
     let ask = |decision: &Decision, at: Timestamp, side: Side, request: Digest, c_r: Option<Digest>| {
         let event = Ask {
             x: decision.x,
@@ -238,10 +239,10 @@ impl AuditedExchanges {
         let basis = basis.iter().map(|text| Jws::parse(text.as_bytes())).collect::<Result<Vec<_>, _>>();
         let basis = basis.map_err(|_| "its verdict embeds what is no statement")?;
         let first = basis.first().filter(|first| first.x() == decision.x);
-        let first = first.and_then(|first| First::read(first, decision.protocol));
+        let first = first.and_then(|first| Run::claimed(first).ok()).filter(|run| run.protocol == decision.protocol);
         let first = first.ok_or("its verdict embeds no first statement of the run")?;
         self.judge_first(&first, decision)?;
-        if first.ttp != jws.key_id() {
+        if first.ttp.key != jws.key_id() {
             return Err("it is signed by another key than its run names");
         }
         let is_by = |jws: &Jws, key| jws.key_id() == key;
@@ -267,42 +268,15 @@ impl AuditedExchanges {
         if keeps { Ok(()) } else { Err("its verdict does not embed what its outcome needs") }
     }
 
-    fn judge_first(&self, first: &First, decision: &Decision) -> Result<(), &'static str> {
-        let First { o, r, ttp: _, policy, t_exp, assurance } = first;
-        if (*o, *r, *policy, *assurance) != (decision.o, decision.r, decision.policy, decision.assurance) {
+    fn judge_first(&self, first: &Run, decision: &Decision) -> Result<(), &'static str> {
+        let Run { o, r, policy, t_exp, assurance, .. } = first;
+        if (o.key, r.key, *policy, *assurance) != (decision.o, decision.r, decision.policy, decision.assurance) {
             return Err("the run's first statement names other keys, another policy or another worth than its fact");
         }
         let delta = self.policies.get(&decision.policy).ok_or("its policy was never in force")?;
         // What is told later moved nothing yet.
         let expected = t_exp.map(|t_exp| end(t_exp, *delta, &self.outages));
         if expected == decision.end { Ok(()) } else { Err("its run ends at another moment than its fact says") }
-    }
-}
-
-/// What the first statement of a run fixes, whichever protocol it begins; whether it is signed is for whoever judges the run.
-struct First {
-    o: Thumbprint,
-    r: Thumbprint,
-    ttp: Thumbprint,
-    policy: Digest,
-    t_exp: Option<u64>,
-    assurance: Assurance,
-}
-
-impl First {
-    fn read(jws: &Jws, protocol: Protocol) -> Option<Self> {
-        let (o, r, ttp, policy, t_exp, assurance) = match protocol {
-            Protocol::AswR => {
-                let M1 { o, r, ttp, policy, t_exp, assurance, .. } = jws.payload_as().ok()?.body;
-                (o, r, ttp.key, policy, t_exp, assurance)
-            }
-            Protocol::CdR => {
-                let D1 { o, r, ttp, policy, t_exp, assurance, .. } = jws.payload_as().ok()?.body;
-                (o, r, ttp.key, policy, t_exp, assurance)
-            }
-        };
-        let (policy, t_exp) = (Digest(policy.0), t_exp.map(u64::from));
-        Some(Self { o: o.key, r: r.key, ttp, policy, t_exp, assurance })
     }
 }
 

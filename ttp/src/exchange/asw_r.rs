@@ -2,8 +2,8 @@
 
 use crate::digest::Digest;
 use crate::statement::Jws;
+use crate::statement::exchange::Side;
 use crate::statement::exchange::asw_r::{Abort, M1, M2, M3, M4, Resolve};
-use crate::statement::exchange::{Protocol, Side};
 
 use super::run::{Asked, Keys, Run, names};
 use super::{Broken, Demand};
@@ -48,16 +48,7 @@ impl Offered {
     /// [`Broken`].
     pub fn read(jws: Jws, keys: Keys<'_>) -> Result<Self, Broken> {
         let x = jws.x();
-        let (run, offer) = Run::first(&jws, keys, |offer: &M1| Run {
-            x,
-            protocol: Protocol::AswR,
-            o: offer.o,
-            r: offer.r,
-            ttp: offer.ttp.clone(),
-            policy: Digest(offer.policy.0),
-            assurance: offer.assurance,
-            t_exp: offer.t_exp.map(Into::into),
-        })?;
+        let (run, offer) = Run::first(&jws, keys, |offer| Run::of_contract(x, offer))?;
         Ok(Self { run, offer, jws })
     }
 

@@ -15,8 +15,8 @@ use crate::crypto::jose::Thumbprint;
 use crate::crypto::jwe::{AgreementKey, AgreementPublic, Escrow};
 use crate::crypto::{CryptoFault, Entropy, GCM_NONCE_BYTES, GCM_TAG_BYTES, SecretKey, gcm_open, gcm_seal};
 use crate::digest::Digest;
+use crate::statement::exchange::Side;
 use crate::statement::exchange::cd_r::{AbortDelivery, D1, D2, D3, D4, ResolveO, ResolveR};
-use crate::statement::exchange::{Protocol, Side};
 use crate::statement::{Body as _, Jws};
 
 use super::run::{Asked, Keys, Run};
@@ -148,16 +148,7 @@ impl Posted {
     /// [`Broken`].
     pub fn read(jws: Jws, keys: Keys<'_>) -> Result<Self, Broken> {
         let x = jws.x();
-        let (run, delivery) = Run::first(&jws, keys, |delivery: &D1| Run {
-            x,
-            protocol: Protocol::CdR,
-            o: delivery.o,
-            r: delivery.r,
-            ttp: delivery.ttp.arbiter(),
-            policy: Digest(delivery.policy.0),
-            assurance: delivery.assurance,
-            t_exp: delivery.t_exp.map(Into::into),
-        })?;
+        let (run, delivery) = Run::first(&jws, keys, |delivery| Run::of_delivery(x, delivery))?;
         // One key that both signs and agrees could be made to do the one by asking for the other.
         if delivery.ttp.escrow_key == delivery.ttp.key {
             return Err(Broken::EscrowKey { key: delivery.ttp.escrow_key.to_string() });

@@ -4,6 +4,8 @@ use std::sync::Arc;
 
 use crate::crypto::jose::{Key, Thumbprint};
 use crate::digest::Digest;
+use crate::statement::exchange::asw_r::M1;
+use crate::statement::exchange::cd_r::D1;
 use crate::statement::exchange::{Arbiter, Assurance, Participant, Protocol, Side};
 use crate::statement::{Body, Jws, Statement, StatementFault};
 
@@ -48,6 +50,43 @@ pub struct Asked {
 }
 
 impl Run {
+    /// What the first statement of a run says, whoever signed it: for whoever holds it against what others have signed.
+    ///
+    /// # Errors
+    /// It is none.
+    pub fn claimed(jws: &Jws) -> Result<Self, StatementFault> {
+        match jws.tag() {
+            D1::TAG => jws.payload_as().map(|first| Self::of_delivery(jws.x(), &first.body)),
+            _ => jws.payload_as().map(|first| Self::of_contract(jws.x(), &first.body)),
+        }
+    }
+
+    pub(super) fn of_contract(x: Digest, offer: &M1) -> Self {
+        Self {
+            x,
+            protocol: Protocol::AswR,
+            o: offer.o,
+            r: offer.r,
+            ttp: offer.ttp.clone(),
+            policy: Digest(offer.policy.0),
+            assurance: offer.assurance,
+            t_exp: offer.t_exp.map(Into::into),
+        }
+    }
+
+    pub(super) fn of_delivery(x: Digest, delivery: &D1) -> Self {
+        Self {
+            x,
+            protocol: Protocol::CdR,
+            o: delivery.o,
+            r: delivery.r,
+            ttp: delivery.ttp.arbiter(),
+            policy: Digest(delivery.policy.0),
+            assurance: delivery.assurance,
+            t_exp: delivery.t_exp.map(Into::into),
+        }
+    }
+
     /// The participant on a side.
     #[must_use]
     pub const fn participant(&self, side: Side) -> &Participant {

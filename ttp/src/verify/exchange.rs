@@ -10,6 +10,7 @@
 //! Keys are found in certificates that lie beside the verdict, by the thumbprints that the run names. Out of scope: how far the outages
 //! that a verdict names moved the end of its run (a proof of misbehaviour shows them, [`crate::account`]), and revocations.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use serde::Serialize;
@@ -21,12 +22,14 @@ use crate::crypto::jose::{Key, Thumbprint};
 use crate::crypto::{Purpose, verify_chain};
 use crate::digest::Digest;
 use crate::evidence::{ExchangeKind, Kind};
-use crate::exchange::asw_r::Offered;
-use crate::exchange::judge::{Evidence, Filed, Finding, Judgement, judge};
-use crate::exchange::{Broken, tag_of_verdict, terms_hash};
-use crate::statement::exchange::Outcome as Decided;
+use crate::exchange::cd_r::message_hash;
+use crate::exchange::judge::{Evidence, Filed, Finding, Judgement, delivery, judge};
+use crate::exchange::run::{Keys, Run};
+use crate::exchange::{Broken, run_of, tag_of_verdict, terms_hash};
 use crate::statement::exchange::asw_r::M1;
+use crate::statement::exchange::cd_r::D1;
 use crate::statement::exchange::verdict::{Answer, Verdict as Stated};
+use crate::statement::exchange::{Outcome as Decided, Protocol};
 use crate::statement::{Jws, Statement};
 use crate::time::Timestamp;
 use crate::x509::Certificate;
@@ -163,6 +166,8 @@ pub struct RunSummary {
     pub decided_at: Timestamp,
     /// Whether there is a contract, by the verdict or by all four messages of the parties.
     pub contract: bool,
+    /// Whether there is a receipt for a delivery, by the verdict or by the recipient.
+    pub receipt: bool,
     /// Who has a contract with whom since when, or why the verdict makes none.
     pub says: String,
     /// What it does not say, and whom the statements convict.
@@ -212,7 +217,17 @@ struct Read {
     x: Digest,
     stated: Stated,
     first: Jws,
-    offer: M1,
+    run: Run,
+    text: Promised,
+}
+
+/// The text that a run is about.
+struct Promised {
+    /// By its hash, with 32 octets in front.
+    hash: Digest,
+    hashed: fn(&[u8; 32], &[u8]) -> Digest,
+    /// What it is called.
+    kind: String,
 }
 
 /// Makes every check that can be made.
@@ -240,6 +255,8 @@ pub fn verify_run(evidence: &RunEvidence<'_>, trust: &Trust) -> RunReport {
         Decided::Aborted => ExchangeKind::Aborted,
         Decided::Resolved => ExchangeKind::Resolved,
         Decided::Expired => ExchangeKind::Expired,
+        Decided::Released => ExchangeKind::Released,
+        Decided::Void => ExchangeKind::Void,
     };
     let artefact = Artefact {
         noun: "verdict",
@@ -252,7 +269,7 @@ pub fn verify_run(evidence: &RunEvidence<'_>, trust: &Trust) -> RunReport {
     // Of several ledgers that are trusted, the verdict stands in that of the service which the run names.
     let mut its_own = trust.clone();
     if let Some(read) = &read {
-        its_own.log_keys.retain(|key| key.name() == read.offer.ttp.id.as_str());
+        its_own.log_keys.retain(|key| key.name() == read.run.ttp.id.as_str());
     }
     let (outcomes, entry) = receipt::check(&artefact, evidence.proof, &its_own);
     for (check, outcome) in outcomes {
@@ -273,15 +290,25 @@ fn read(bytes: &[u8]) -> Result<Read, String> {
     if first.x() != x {
         return Err("it embeds the first statement of another run".to_owned());
     }
-    let offer = first.payload_as::<M1>().map_err(of_first)?.body;
+    let run = Run::claimed(&first).map_err(of_first)?;
+    let text = match run.protocol {
+        Protocol::AswR => {
+            let M1 { terms, terms_media, .. } = first.payload_as().map_err(of_first)?.body;
+            Promised { hash: Digest(terms.0), hashed: terms_hash, kind: terms_media.as_str().to_owned() }
+        }
+        Protocol::CdR => {
+            let D1 { hm, subject, .. } = first.payload_as().map_err(of_first)?.body;
+            Promised { hash: Digest(hm.0), hashed: message_hash, kind: subject.class.as_str().to_owned() }
+        }
+    };
     // Whoever turned its signature around has the verdict all the same, which the ledger knows in its normal form.
-    Ok(Read { jws: jws.normal(), x, stated, first, offer })
+    Ok(Read { jws: jws.normal(), x, stated, first, run, text })
 }
 
 type Lines = Vec<CheckResult<RunCheck>>;
 
 fn of_run(evidence: &RunEvidence<'_>, read: &Read, trust: &Trust, checks: &mut Lines) -> RunSummary {
-    let Read { jws, x, stated, first, offer } = read;
+    let Read { jws, x, stated, first, run, text: promised } = read;
     let found = |name: &Thumbprint| {
         let mut keys = evidence.certificates.iter().filter_map(|certificate| {
             let key = Key::from_spki_der(&certificate.spki_der()).ok().filter(|key| key.thumbprint() == *name)?;
@@ -293,22 +320,23 @@ fn of_run(evidence: &RunEvidence<'_>, read: &Read, trust: &Trust, checks: &mut L
     let missing = |whose: &str, name: &Thumbprint| {
         found(name).is_none().then(|| format!("the certificate of the {whose}'s key {name} was not given"))
     };
-    let sides = [("arbiter", &offer.ttp.key), ("originator", &offer.o.key), ("responder", &offer.r.key)];
+    let sides = [("arbiter", &run.ttp.key), ("originator", &run.o.key), ("responder", &run.r.key)];
     let without = |names: &[usize]| names.iter().find_map(|at| missing(sides[*at].0, sides[*at].1));
 
-    let origin = offer.ttp.id.as_str();
+    let origin = run.ttp.id.as_str();
     let is_trusted = trust.log_keys.iter().any(|key| key.name() == origin);
     let of_other = || format!("the run names the arbiter of {origin}, whose ledger you do not trust");
     checks.record(RunCheck::Service, is_trusted.then_some(()).ok_or_else(of_other));
-    match (without(&[0]), keys(&offer.ttp.key)) {
+    match (without(&[0]), keys(&run.ttp.key)) {
         (None, Some(key)) => {
             checks.record(RunCheck::Signature, jws.verify(&key).map_err(|fault| fault.to_string()));
         }
         (why, _) => checks.put(RunCheck::Signature, Outcome::NotChecked(why.unwrap_or_default())),
     }
     match without(&[1]) {
-        None => checks
-            .record(RunCheck::Offer, Offered::read(first.clone(), &keys).map(drop).map_err(|fault| fault.to_string())),
+        None => {
+            checks.record(RunCheck::Offer, run_of(first.clone(), &keys).map(drop).map_err(|fault| fault.to_string()))
+        }
         Some(why) => checks.put(RunCheck::Offer, Outcome::NotChecked(why)),
     }
     let mut statements = Vec::new();
@@ -323,15 +351,15 @@ fn of_run(evidence: &RunEvidence<'_>, read: &Read, trust: &Trust, checks: &mut L
     }
     // Whether it is logged is a check of its own.
     let filed = Filed { jws: jws.clone(), is_logged: true };
-    let laid = Evidence { first: first.clone(), statements, verdicts: vec![filed] };
     // A key that was not given makes nobody's statement bad.
-    let needed: &[usize] =
-        if stated.outcome == Decided::Resolved || !laid.statements.is_empty() { &[0, 1, 2] } else { &[0, 1] };
+    let rests_on_both = matches!(stated.outcome, Decided::Resolved | Decided::Released | Decided::Void);
+    let needed: &[usize] = if rests_on_both || !statements.is_empty() { &[0, 1, 2] } else { &[0, 1] };
     let judged = match without(needed) {
         Some(why) => Err(Outcome::NotChecked(why)),
-        None => judge(&laid, &keys).map_err(|broken: Broken| Outcome::Failed(broken.to_string())),
+        None => Judged::of(run.protocol, first.clone(), statements, filed, &keys)
+            .map_err(|broken: Broken| Outcome::Failed(broken.to_string())),
     };
-    let of = |judgement: &Judgement| {
+    let of = |judgement: &Judged| {
         judgement.rejected.iter().find(|(digest, _)| *digest == jws.digest()).map(|(_, why)| why.to_string())
     };
     match &judged {
@@ -371,7 +399,7 @@ fn of_run(evidence: &RunEvidence<'_>, read: &Read, trust: &Trust, checks: &mut L
     checks.skip(RunCheck::Revocation, "revocations are not looked at");
     match evidence.answer {
         None => checks.skip(RunCheck::Answer, "no answer was given"),
-        Some(answer) => match keys(&offer.ttp.key) {
+        Some(answer) => match keys(&run.ttp.key) {
             None => checks.put(RunCheck::Answer, Outcome::NotChecked(without(&[0]).unwrap_or_default())),
             Some(key) => checks.record(RunCheck::Answer, answered(answer, read, &key)),
         },
@@ -389,12 +417,12 @@ fn of_run(evidence: &RunEvidence<'_>, read: &Read, trust: &Trust, checks: &mut L
     match evidence.text {
         None => checks.skip(RunCheck::Text, "no text was given"),
         Some((salt, text)) => {
-            let is_it = terms_hash(salt, text) == Digest(offer.terms.0);
+            let is_it = (promised.hashed)(salt, text) == promised.hash;
             let other = || "the document, with this salt, is another text than the parties named".to_owned();
             checks.record(RunCheck::Text, is_it.then_some(()).ok_or_else(other));
         }
     }
-    let names = [&offer.o, &offer.r].map(|side| {
+    let names = [&run.o, &run.r].map(|side| {
         let name =
             found(&side.key).and_then(|(certificate, _)| certificate.subject_attribute(crate::asn1::oid::COMMON_NAME));
         name.map_or_else(|| format!("the party {}", side.id), |name| format!("{name} (the party {})", side.id))
@@ -410,7 +438,7 @@ fn answered(answer: &[u8], read: &Read, key: &Key) -> Result<(), String> {
     if common.x != Some(read.x.into()) {
         return Err("it is of another run".to_owned());
     }
-    if ![read.offer.o.key, read.offer.r.key].contains(&body.to) {
+    if ![read.run.o.key, read.run.r.key].contains(&body.to) {
         return Err("it is for a key that has no part in the run".to_owned());
     }
     match body.verdict == read.jws.digest().into() {
@@ -419,19 +447,82 @@ fn answered(answer: &[u8], read: &Read, key: &Key) -> Result<(), String> {
     }
 }
 
-fn summary(read: &Read, judgement: Option<&Judgement>, [o, r]: &[String; 2]) -> RunSummary {
-    let Read { x, stated, offer, .. } = read;
+/// What either judge says.
+struct Judged {
+    /// Since when there is a contract, or a receipt, by what the parties alone have signed.
+    standard_ms: Option<u64>,
+    /// Whether there is one.
+    stands: bool,
+    findings: BTreeSet<Finding>,
+    rejected: Vec<(Digest, Broken)>,
+}
+
+impl Judged {
+    fn of(
+        protocol: Protocol,
+        first: Jws,
+        statements: Vec<Jws>,
+        verdict: Filed,
+        keys: Keys<'_>,
+    ) -> Result<Self, Broken> {
+        let verdicts = vec![verdict];
+        Ok(match protocol {
+            Protocol::AswR => {
+                let Judgement { contract, findings, rejected, .. } =
+                    judge(&Evidence { first, statements, verdicts }, keys)?;
+                let standard_ms = contract.filter(|contract| contract.standard).map(|contract| contract.at_ms);
+                Self { standard_ms, stands: contract.is_some(), findings, rejected }
+            }
+            Protocol::CdR => {
+                let evidence =
+                    delivery::Evidence { first, statements, verdicts, content: None, key: None, opening: None };
+                let delivery::Judgement { receipt, findings, rejected, .. } = delivery::judge(&evidence, keys)?;
+                let standard_ms = receipt.filter(|receipt| receipt.standard).map(|receipt| receipt.at_ms);
+                Self { standard_ms, stands: receipt.is_some(), findings, rejected }
+            }
+        })
+    }
+}
+
+fn says_of_delivery(read: &Read, standard: Option<u64>, [o, r]: &[String; 2]) -> String {
+    let Read { stated, text, .. } = read;
+    let decided_at = moment(Timestamp::from_millis(stated.decided_ms.get()));
+    let message = format!("The message ({}) is what hashes to {}", text.kind, text.hash);
+    match (stated.outcome, standard) {
+        (Decided::Released, _) => format!(
+            "{o} delivered a message to {r}: since {decided_at} the arbiter has its key for {r}, read or not. {message}."
+        ),
+        (_, Some(at_ms)) => format!(
+            "{r} has confirmed to {o} that it received the message, on {} as it says: that stands, whatever the arbiter decided. \
+             {message}.",
+            moment(Timestamp::from_millis(at_ms))
+        ),
+        (Decided::Void, None) => format!(
+            "What {o} left in escrow for {r} did not hold the key of the message, as the arbiter found on {decided_at}: nobody is bound."
+        ),
+        (Decided::Aborted, None) => {
+            format!(
+                "{o} took back its delivery to {r}, and on {decided_at} the arbiter decided that it will release no key."
+            )
+        }
+        (Decided::Expired | Decided::Resolved, None) => format!(
+            "The delivery of {o} to {r} had ended before anybody asked, and on {decided_at} the arbiter decided that it will release no key."
+        ),
+    }
+}
+
+fn says_of_contract(read: &Read, standard: Option<u64>, [o, r]: &[String; 2]) -> String {
+    let Read { stated, text, .. } = read;
     let decided_at = Timestamp::from_millis(stated.decided_ms.get());
-    let standard = judgement.and_then(|judgement| judgement.contract).filter(|contract| contract.standard);
-    let text = format!("The text is what {} hashes to, {}", offer.terms_media.as_str(), Digest(offer.terms.0));
-    let says = match (stated.outcome, standard) {
+    let text = format!("The text is what {} hashes to, {}", text.kind, text.hash);
+    match (stated.outcome, standard) {
         (Decided::Resolved, _) => {
             format!("{o} and {r} have a contract with each other since {}. {text}.", moment(decided_at))
         }
-        (_, Some(contract)) => format!(
+        (_, Some(at_ms)) => format!(
             "{o} and {r} have a contract with each other, by the messages that both have signed, since {} as the first says: it stands, \
              whatever the arbiter decided. {text}.",
-            moment(Timestamp::from_millis(contract.at_ms))
+            moment(Timestamp::from_millis(at_ms))
         ),
         (Decided::Aborted, None) => {
             format!(
@@ -439,15 +530,24 @@ fn summary(read: &Read, judgement: Option<&Judgement>, [o, r]: &[String; 2]) -> 
                 moment(decided_at)
             )
         }
-        (Decided::Expired, None) => {
+        (Decided::Expired | Decided::Released | Decided::Void, None) => {
             format!(
                 "The offer of {o} to {r} had ended before anybody asked, and on {} the arbiter decided that it will make no contract of it.",
                 moment(decided_at)
             )
         }
-    };
+    }
+}
+
+fn summary(read: &Read, judgement: Option<&Judged>, names: &[String; 2]) -> RunSummary {
+    let Read { x, stated, run, .. } = read;
+    let decided_at = Timestamp::from_millis(stated.decided_ms.get());
+    let standard = judgement.and_then(|judgement| judgement.standard_ms);
+    let is_contract = run.protocol == Protocol::AswR;
+    let says = if is_contract { says_of_contract } else { says_of_delivery }(read, standard, names);
+    let [o, r] = names;
     let mut further = Vec::new();
-    if stated.outcome != Decided::Resolved && standard.is_none() {
+    if is_contract && stated.outcome != Decided::Resolved && standard.is_none() {
         further.push(
             "If both have signed all four messages there is a contract all the same: this verdict does not undo it."
                 .to_owned(),
@@ -464,19 +564,22 @@ fn summary(read: &Read, judgement: Option<&Judgement>, [o, r]: &[String; 2]) -> 
             Finding::AbortedAndOpened => {
                 format!("{o} took the offer back and opened its commitment as well: that is cheating.")
             }
+            Finding::EscrowedRubbish => format!("{o} can refute that by the key that it used once to seal the escrow."),
+            Finding::SentOtherContent => format!("{o} has sent something else than it promised: that is cheating."),
             Finding::AnsweredTwice => format!("{r} gave one offer two answers: that is cheating."),
             Finding::DecidedTwice | Finding::AgainstTheRules | Finding::OutOfTime => {
                 "The arbiter has broken its rules: a proof of misbehaviour can be made of it.".to_owned()
             }
         });
     }
-    let is_resolved = judgement.and_then(|judgement| judgement.contract).is_some();
+    let stands = judgement.is_some_and(|judgement| judgement.stands);
     RunSummary {
         x: *x,
-        service: offer.ttp.id.as_str().to_owned(),
+        service: run.ttp.id.as_str().to_owned(),
         outcome: stated.outcome,
         decided_at,
-        contract: is_resolved,
+        contract: is_contract && stands,
+        receipt: !is_contract && stands,
         says,
         further,
     }

@@ -79,6 +79,7 @@ impl T {
             Outcome::Aborted => &[&script.offered.jws, &script.abort],
             Outcome::Resolved => &[&script.offered.jws, &script.answered.jws],
             Outcome::Expired => &[&script.offered.jws],
+            Outcome::Released | Outcome::Void => unreachable!("not of a contract"),
         };
         self.verdict_on(script, outcome, basis, at_ms, outages)
     }
@@ -132,6 +133,8 @@ impl T {
             Outcome::Aborted => ExchangeKind::Aborted,
             Outcome::Resolved => ExchangeKind::Resolved,
             Outcome::Expired => ExchangeKind::Expired,
+            Outcome::Released => ExchangeKind::Released,
+            Outcome::Void => ExchangeKind::Void,
         };
         let x = Digest(jws.common().x.unwrap().0);
         self.record(EntryKind::Exchange(kind), time_ms, jws.digest(), Some(tag_of_verdict(&x)))

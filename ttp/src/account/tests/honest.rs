@@ -152,7 +152,7 @@ impl Honest {
                     self.t.record_answer(&answer, at);
                     self.told.push(answer);
                 }
-                ExchangeFact::Anomaly { .. } => {}
+                ExchangeFact::Anomaly { .. } | ExchangeFact::KeyDeposited(_) | ExchangeFact::KeyCollected(_) => {}
             }
         }
         self.now = at;
