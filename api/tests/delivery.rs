@@ -27,7 +27,7 @@ use serde_json::{Value, json};
 use world::{
     START,
     delivery::{Delivery, MESSAGE},
-    exchange::{Run, ask_at, pass_to, sign, text},
+    exchange::{Run, ask_at, known, pass_to, sign, text},
     notary::open,
     office::{DELTA_MS, Member, World},
 };
@@ -334,9 +334,9 @@ async fn cdr_abort_resolve_race() {
 /// What the arbiter says of itself is enough to deliver with it.
 #[tokio::test]
 async fn the_service_names_its_escrow_key() {
-    let (world, o, _) = arbiter().await;
-    let known = world.get(&o.login, "/.well-known/semper").await.1;
-    let escrow = &known["exchange"]["escrow"];
+    let (world, ..) = arbiter().await;
+    let named = known(&world).await;
+    let escrow = &named["exchange"]["escrow"];
     let pem = escrow["certificate"].as_str().expect("its certificate");
     let der = semper_ttp::asn1::pem::decode("CERTIFICATE", pem).unwrap().remove(0);
     let certificate = semper_ttp::x509::Certificate::from_der(&der).unwrap();

@@ -120,6 +120,12 @@ pub(crate) async fn ask_at(world: &World, path: &str, body: &Value) -> (u16, Val
     (status.as_u16(), serde_json::from_slice(&body).unwrap_or_default())
 }
 
+/// What the service says of itself.
+pub(crate) async fn known(world: &World) -> Value {
+    let Answer { body, .. } = ask(&world.service, Asked::secure("GET", "/.well-known/semper")).await;
+    serde_json::from_slice(&body).expect("JSON")
+}
+
 /// Time passes, and the arbiter is there all the while.
 pub(crate) fn pass_to(world: &World, time: Timestamp) {
     world.now.at(time);

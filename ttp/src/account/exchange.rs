@@ -272,9 +272,11 @@ impl Hearing<'_, '_> {
                 return Ok(format!("{outcome} does not rest on {} further statements", rest.len()));
             }
         }
-        if verdict.proto != run.protocol || Digest(verdict.policy.0) != run.policy || verdict.assurance != run.assurance
-        {
-            return Ok("it names other rules, another policy or another worth than its run does".to_owned());
+        if verdict.proto != run.protocol {
+            return Ok("it names other rules than its run does".to_owned());
+        }
+        if Digest(verdict.policy.0) != run.policy || verdict.assurance != run.assurance {
+            return Ok("it names another policy, or another worth, than its run does".to_owned());
         }
         unfounded("the verdict follows from what it embeds")
     }

@@ -51,8 +51,9 @@ impl Symbols for Sent {
             // One run: its first statement is one or the other.
             (Some(Side::Originator), Self::D1 { .. }) => !began,
             (Some(Side::Originator), Self::D3 | Self::Abort | Self::Leave) => true,
-            (Some(Side::Responder), Self::D2 | Self::D4) => true,
-            (Some(Side::Responder), Self::Take { swapped }) => !swapped || run.weak == Weak::EscrowBeside,
+            // Everything that follows bears x, the hash of the first.
+            (Some(Side::Responder), Self::D2 | Self::D4) => began,
+            (Some(Side::Responder), Self::Take { swapped }) => began && (!swapped || run.weak == Weak::EscrowBeside),
             _ => false,
         }
     }

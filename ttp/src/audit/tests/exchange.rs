@@ -111,8 +111,6 @@ impl Court {
             world.certify_by(issuer, profile, certificate, None, now);
         }
         world.policy(&PolicyName::Exchange, &policy(), 0, now);
-        let now = now.plus_secs(1);
-        world.record(OpsFact::KeyFirstUse { key: VERDICT }, Aggregate::of_key(VERDICT), 1, &[], now, None);
         Self { world, states: BTreeMap::new(), now, outages: Vec::new() }
     }
 
@@ -131,6 +129,10 @@ impl Court {
     /// Decides, and records all of it.
     fn ask(&mut self, asked: &Request<'_>, lie: &Lie) {
         let Request { run, first, second, request, side, demand } = asked;
+        if self.states.is_empty() {
+            let first_use = OpsFact::KeyFirstUse { key: VERDICT };
+            self.world.record(first_use, Aggregate::of_key(VERDICT), 1, &[], self.now, None);
+        }
         let event = Ask {
             x: run.x,
             protocol: run.protocol,
