@@ -479,6 +479,7 @@ fn json_that_is_none_is_refused_everywhere() {
             let code = problem(&send(&mut connection, "POST", &path, media_type, body), &what);
             let expected: &[&str] = match path.rsplit('/').next() {
                 Some("registrations" | "identity") => &["registration.document"],
+                Some("proofs") => &["account.proof"],
                 Some("terms") => &["party.statement", "http.malformed"],
                 Some("signatures") => &["notary.signature", "http.malformed"],
                 _ => &["http.malformed"],
