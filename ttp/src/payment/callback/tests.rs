@@ -131,7 +131,7 @@ fn headers_have_one_form() {
         assert_eq!(header(1, bad), Err(CallbackFault::Header("webhook-timestamp")), "{bad}");
     }
     assert_eq!(header(2, ""), Err(CallbackFault::Header("webhook-signature")));
-    let many = vec!["v1,AAAA"; 9].join(" ");
+    let many = ["v1,AAAA"; 9].join(" ");
     assert_eq!(header(2, &many), Err(CallbackFault::Header("webhook-signature")));
     for bad in ["v1", "v1,", "v1a,AAAA", "v2,AAAA", "AAAA", "v1,AAAA v1,BBBB", " "] {
         assert_eq!(header(2, bad), Err(CallbackFault::Signature), "{bad}");
