@@ -69,7 +69,7 @@ fn table() -> Vec<Row> {
         Row::post("/registrations/{id}/refuse", Roles(&[RegistrationOfficer]), registrations::refuse),
         Row::post("/registrations/{id}/withdraw", Anyone, registrations::withdraw),
         Row::get("/accountability/proofs", Anyone, accountability::list).also_plain(),
-        Row::post("/accountability/proofs", Anyone, accountability::accuse),
+        Row::post("/accountability/proofs", Anyone, accountability::accuse).also_plain(),
         Row::get("/accountability/proofs/{sha256}", Anyone, accountability::file).also_plain(),
         Row::get("/exchanges/{x}", Party, exchange::show),
         Row::post("/exchanges/{x}/requests", Anyone, exchange::ask),
