@@ -35,7 +35,7 @@ pub use gcm::{GCM_NONCE_BYTES, GCM_TAG_BYTES, gcm_open, gcm_seal};
 pub use hash::{ImprintHasher, hmac_sha256, hmac_sha256_is, imprint_of, sha1};
 pub use key_file::{KeyFileFault, Passphrase, mac_of_passphrase, open_key_pem, read_key_pem, seal_key_pem};
 pub use log::{LogSigner, LogVerifier, p256_point};
-pub use pkcs12::{build_pkcs12, open_pkcs12};
+pub use pkcs12::{build_pkcs12, open_pkcs12, pkcs12_issuers};
 pub use possession::{KeyKind, verify_possession};
 pub use secret::{SecretKey, open_secret_pem, seal_secret_pem};
 pub use soft::SoftKey;

@@ -9,11 +9,14 @@
 //!
 //! Two rules that nothing here breaks: **after a1 never m3, after m3 never a1**. The responder has no abort: it simply does not answer.
 
+use serde::{Deserialize, Serialize};
+
 use super::Timing;
 use crate::statement::exchange::Outcome;
 
-/// How a run ended for one side.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+/// How a run ended for one side. Reaches disk, as the two states below.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum End {
     /// A contract, by all four messages.
     Standard,
@@ -86,7 +89,8 @@ pub enum Act {
 }
 
 /// Where the originator stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Originator {
     /// m1 was sent.
     Offered,
@@ -101,7 +105,8 @@ pub enum Originator {
 }
 
 /// Where the responder stands.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Responder {
     /// m2 was sent.
     Answered,

@@ -5,9 +5,19 @@
 //! [`asw_r::Originator::again`] tells what may not have left. Octets that were signed once are sent again as they are; nothing is signed
 //! anew, since a second statement in the place of the first could be held against its signer.
 //!
-//! Out of scope: transport (`semper-api`), what a person is asked before it agrees, keys.
+//! Around the automata, and pure as they are: [`dossier`], all that a side keeps of a run, as one document; [`party`], which takes that
+//! document from one state to the next; [`message`], what travels between the sides; [`peer`] and [`verdict`], what the other side's
+//! certificate and the arbiter's answer are worth. A second protocol is a second automaton with its statements beside [`asw_r`], and a
+//! second name in the document's `protocol`.
+//!
+//! Out of scope: transport (`semper-api`), what a person is asked before it agrees, keys, the disk (`semper-ops`).
 
 pub mod asw_r;
+pub mod dossier;
+pub mod message;
+pub mod party;
+pub mod peer;
+pub mod verdict;
 
 /// When a run ends, as its first statement and the arbiter's policy have it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]

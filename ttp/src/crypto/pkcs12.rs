@@ -56,3 +56,13 @@ pub fn open_pkcs12(bytes: &[u8], passphrase: &Passphrase) -> Result<(SoftKey, Ve
     let pkcs8 = Zeroizing::new(key.private_key_to_pkcs8().map_err(|_| failed)?);
     Ok((SoftKey::from_pkcs8_der(&pkcs8)?, certificate.to_der().map_err(|_| failed)?))
 }
+
+/// The issuers that lie in one beside the certificate, DER, as they lie there.
+///
+/// # Errors
+/// [`CryptoFault`] for another passphrase or another format.
+pub fn pkcs12_issuers(bytes: &[u8], passphrase: &Passphrase) -> Result<Vec<Vec<u8>>, CryptoFault> {
+    let failed = CryptoFault { action: "opening a PKCS#12 file" };
+    let opened = Pkcs12::from_der(bytes).and_then(|p12| p12.parse2(passphrase.expose())).map_err(|_| failed)?;
+    opened.ca.iter().flatten().map(|issuer| issuer.to_der().map_err(|_| failed)).collect()
+}

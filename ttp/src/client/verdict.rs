@@ -1,0 +1,263 @@
+//! What the arbiter's answer is worth to the side that asked: it is taken for one that ends the run only if all of it holds.
+//!
+//! 1. the verdict is of this run, and signed by the key that the first statement names;
+//! 2. its entry is in the log that the first statement names, and bears the tag (decision, x, 0) and no other;
+//! 3. it rests on what its outcome needs, and fits the end of the run, as far as entries of outages have moved that;
+//! 4. the answer is to this very request, names this verdict, and its entry is in the log, too.
+//!
+//! What fails is kept by whoever asked: by the arbiter's own signature it may convict it.
+
+use serde::Deserialize;
+use serde_json::Value;
+
+use semper_ledger::note::VerifierKey;
+use semper_ledger::receipt::tlog_proof::{BadProof, Proven, TlogProof};
+
+use crate::b64u;
+use crate::crypto::LogVerifier;
+use crate::digest::Digest;
+use crate::evidence::{ExchangeKind, Fact, Kind, OpsFact, OpsKind, Recorded as _};
+use crate::exchange::asw_r::Offered;
+use crate::exchange::expiry::{self, Outage};
+use crate::exchange::judge::{Evidence, Filed, Finding, judge};
+use crate::exchange::run::Keys;
+use crate::exchange::{Broken, tag_of_verdict};
+use crate::json::{self, JsonFault};
+use crate::statement::exchange::Outcome;
+use crate::statement::exchange::verdict::{Answer, Verdict};
+use crate::statement::{Body as _, Jws, Statement, StatementFault};
+use crate::time::Timestamp;
+
+/// The longest answer, octets: two statements with proofs, and outages.
+pub const ANSWER_BYTES_MAX: usize = 1 << 20;
+
+/// What the arbiter answers to a request, as it was received.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Given {
+    /// The verdict.
+    pub verdict: Jws,
+    /// The proof of its entry (tlog-proof).
+    pub verdict_proof: String,
+    /// The answer to this request.
+    pub answer: Jws,
+    /// The proof of its entry.
+    pub answer_proof: String,
+    /// Facts of outages that moved the end of the run, with the proofs of their entries.
+    pub outages: Vec<(Vec<u8>, String)>,
+}
+
+/// Why an answer ends nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum GivenFault {
+    /// It does not read.
+    #[error("the arbiter's answer: {0}")]
+    Json(#[from] JsonFault),
+    /// A member is missing or no text.
+    #[error("the arbiter's answer lacks {0}, or it does not read")]
+    Lacks(&'static str),
+    /// A statement in it.
+    #[error("the arbiter's {of}: {fault}")]
+    Statement {
+        /// Which.
+        of: &'static str,
+        /// Why not.
+        fault: StatementFault,
+    },
+    /// The verdict is not one of this run by its arbiter.
+    #[error(transparent)]
+    Broken(#[from] Broken),
+    /// A proof.
+    #[error("the proof of the {of} does not hold: {why}")]
+    Proof {
+        /// Of what.
+        of: &'static str,
+        /// Why not.
+        why: String,
+    },
+    /// The verdict breaks the arbiter's own rules: its signature convicts it.
+    #[error("the verdict breaks the arbiter's own rules ({0}): keep it, it convicts the arbiter")]
+    Rules(&'static str),
+    /// The answer is another one.
+    #[error("the answer is not to this request: {0}")]
+    OtherAnswer(&'static str),
+}
+
+#[derive(Deserialize)]
+struct Members {
+    verdict: String,
+    answer: String,
+    proofs: Vec<String>,
+    #[serde(default)]
+    outages: Vec<OutageMembers>,
+}
+
+#[derive(Deserialize)]
+struct OutageMembers {
+    fact: String,
+    proof: String,
+}
+
+/// What the verdict is held against.
+pub struct Held<'a> {
+    /// The run.
+    pub offered: &'a Offered,
+    /// The own request.
+    pub request: &'a Jws,
+    /// The commitment of the own answer, where the responder asks.
+    pub c_r: Option<Digest>,
+    /// δ of the run's policy, milliseconds.
+    pub delta_ms: u64,
+    /// The keys of both sides and of the arbiter.
+    pub keys: Keys<'a>,
+    /// The key of the log that the run names.
+    pub log: &'a VerifierKey,
+}
+
+impl Given {
+    /// Reads the JSON of `POST /v1/exchanges/{x}/requests`. Members that a later arbiter may add are passed over.
+    ///
+    /// # Errors
+    /// [`GivenFault`].
+    pub fn parse(bytes: &[u8]) -> Result<Self, GivenFault> {
+        if bytes.len() > ANSWER_BYTES_MAX {
+            return Err(GivenFault::Lacks("an end"));
+        }
+        let members = json::read_object(bytes)?;
+        let Members { verdict, answer, proofs, outages } =
+            serde_json::from_value(Value::Object(members)).map_err(|_| GivenFault::Lacks("a member"))?;
+        let read = |text: &str, of| Jws::parse(text.as_bytes()).map_err(|fault| GivenFault::Statement { of, fault });
+        let [verdict_proof, answer_proof] =
+            <[String; 2]>::try_from(proofs).map_err(|_| GivenFault::Lacks("its two proofs"))?;
+        let outage = |one: OutageMembers| {
+            let fact = b64u::decode(one.fact.as_bytes()).ok_or(GivenFault::Lacks("the fact of an outage"))?;
+            Ok((fact, one.proof))
+        };
+        Ok(Self {
+            verdict: read(&verdict, "verdict")?,
+            verdict_proof,
+            answer: read(&answer, "answer")?,
+            answer_proof,
+            outages: outages.into_iter().map(outage).collect::<Result<_, GivenFault>>()?,
+        })
+    }
+
+    /// Judges all of it; gives what was decided.
+    ///
+    /// # Errors
+    /// [`GivenFault`]: nothing of it counts.
+    pub fn judge(&self, held: &Held<'_>) -> Result<Outcome, GivenFault> {
+        let verdict = self.judge_verdict(held)?;
+        self.judge_time(held, &verdict)?;
+        self.judge_answer(held)?;
+        Ok(verdict.outcome)
+    }
+
+    fn judge_verdict(&self, held: &Held<'_>) -> Result<Verdict, GivenFault> {
+        let of = "verdict";
+        let Statement { body, .. } =
+            self.verdict.payload_as::<Verdict>().map_err(|fault| GivenFault::Statement { of, fault })?;
+        let proven = proven(&self.verdict_proof, of, held.log)?;
+        let kind = match body.outcome {
+            Outcome::Aborted => ExchangeKind::Aborted,
+            Outcome::Resolved => ExchangeKind::Resolved,
+            Outcome::Expired => ExchangeKind::Expired,
+        };
+        require_entry(&proven, of, Kind::Exchange(kind), &self.verdict.digest())?;
+        if proven.entry.tags.as_slice() != [tag_of_verdict(&held.offered.run.x)] {
+            return Err(bad(of, "its entry lacks the tag of the run"));
+        }
+        let filed = Filed { jws: self.verdict.clone(), is_logged: true };
+        let evidence = Evidence { first: held.offered.jws.clone(), statements: Vec::new(), verdicts: vec![filed] };
+        let judged = judge(&evidence, held.keys)?;
+        if let Some((_, broken)) = judged.rejected.into_iter().next() {
+            return Err(broken.into());
+        }
+        match judged.findings.contains(&Finding::AgainstTheRules) {
+            true => Err(GivenFault::Rules("it does not rest on what its outcome needs")),
+            false => Ok(body),
+        }
+    }
+
+    /// EXPIRED only after the end, anything else only before it, where the entries of outages have moved it.
+    fn judge_time(&self, held: &Held<'_>, verdict: &Verdict) -> Result<(), GivenFault> {
+        let decided_ms = verdict.decided_ms.get();
+        let Some(t_exp) = held.offered.run.t_exp else {
+            return match verdict.outcome {
+                Outcome::Expired => Err(GivenFault::Rules("the run has no end")),
+                Outcome::Aborted | Outcome::Resolved => Ok(()),
+            };
+        };
+        let mut outages = self.outages.iter().map(|one| read_outage(one, held.log)).collect::<Result<Vec<_>, _>>()?;
+        outages.sort_unstable();
+        let end = expiry::end(t_exp, held.delta_ms, &outages);
+        if !end.outages.iter().copied().eq(verdict.outages.iter().map(|index| index.get())) {
+            return Err(GivenFault::Rules("the outages that it names are not those that move the end of the run"));
+        }
+        match (verdict.outcome, decided_ms > end.at_ms) {
+            (Outcome::Expired, true) | (Outcome::Aborted | Outcome::Resolved, false) => Ok(()),
+            (Outcome::Expired, false) => Err(GivenFault::Rules("it calls the run ended before its end")),
+            (Outcome::Aborted | Outcome::Resolved, true) => Err(GivenFault::Rules("it was decided after the end")),
+        }
+    }
+
+    fn judge_answer(&self, held: &Held<'_>) -> Result<(), GivenFault> {
+        let of = Answer::TAG;
+        let wrong = |fault| GivenFault::Statement { of, fault };
+        let Statement { common, body } = self.answer.payload_as::<Answer>().map_err(wrong)?;
+        let run = &held.offered.run;
+        if common.x.map(Digest::from) != Some(run.x) {
+            return Err(Broken::OtherRun { of }.into());
+        }
+        let key = (held.keys)(&run.ttp.key)
+            .ok_or_else(|| Broken::UnknownKey { side: "arbiter", key: run.ttp.key.to_string() })?;
+        self.answer.verify(&key).map_err(wrong)?;
+        if body.to != held.request.key_id() {
+            return Err(GivenFault::OtherAnswer("it is for another key"));
+        }
+        if Digest::from(body.req) != held.request.x() {
+            return Err(GivenFault::OtherAnswer("it names another request"));
+        }
+        if Digest::from(body.verdict) != self.verdict.digest() {
+            return Err(GivenFault::OtherAnswer("it names another verdict"));
+        }
+        // By this the responder shows that it was its own run that ended.
+        if held.c_r.is_some() && body.c_r.map(Digest::from) != held.c_r {
+            return Err(GivenFault::OtherAnswer("it names another commitment of the responder"));
+        }
+        let proven = proven(&self.answer_proof, of, held.log)?;
+        require_entry(&proven, of, Kind::Exchange(ExchangeKind::Answer), &self.answer.digest())
+    }
+}
+
+fn bad(of: &'static str, why: impl std::fmt::Display) -> GivenFault {
+    GivenFault::Proof { of, why: why.to_string() }
+}
+
+fn proven(proof: &str, of: &'static str, log: &VerifierKey) -> Result<Proven, GivenFault> {
+    let proof = TlogProof::parse(proof).and_then(|proof| proof.verify(std::slice::from_ref(log), &LogVerifier));
+    proof.map_err(|why: BadProof| bad(of, why))
+}
+
+fn require_entry(proven: &Proven, of: &'static str, kind: Kind, digest: &Digest) -> Result<(), GivenFault> {
+    let entry = &proven.entry;
+    if Kind::from_codes(entry.role, entry.kind) != Some(kind) || entry.digest != digest.0 {
+        return Err(bad(of, "it is of another entry"));
+    }
+    Ok(())
+}
+
+/// An outage, by its entry: the entry names the fact by its hash.
+fn read_outage((fact, proof): &(Vec<u8>, String), log: &VerifierKey) -> Result<Outage, GivenFault> {
+    let of = "outage";
+    let proven = proven(proof, of, log)?;
+    require_entry(&proven, of, Kind::Ops(OpsKind::Outage), &Digest::of(fact))?;
+    let fact = Fact::decode(fact).ok().and_then(|fact| OpsFact::from_fact(&fact).ok());
+    match fact {
+        Some(OpsFact::Outage { from_millis, to_millis }) => Ok(Outage {
+            from: Timestamp::from_millis(from_millis),
+            to: Timestamp::from_millis(to_millis),
+            index: proven.index,
+        }),
+        _ => Err(bad(of, "its fact does not read")),
+    }
+}
