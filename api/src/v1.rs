@@ -71,6 +71,7 @@ fn table() -> Vec<Row> {
         Row::get("/accountability/proofs", Anyone, accountability::list).also_plain(),
         Row::post("/accountability/proofs", Anyone, accountability::accuse).also_plain(),
         Row::get("/accountability/proofs/{sha256}", Anyone, accountability::file).also_plain(),
+        Row::get("/exchanges/keys/{key}", Party, exchange::key),
         Row::get("/exchanges/{x}", Party, exchange::show),
         Row::post("/exchanges/{x}/requests", Anyone, exchange::ask),
         Row::post("/exchanges/{x}/status", Party, exchange::status),

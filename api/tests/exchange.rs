@@ -6,9 +6,12 @@ use semper_ledger::entry::Entry;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_ttp::{
     asn1::pem,
-    b64u,
+    b64u::{self, B64u},
     ca::crl::Reason,
-    crypto::{LogVerifier, jose::Key},
+    crypto::{
+        LogVerifier,
+        jose::{Key, Thumbprint},
+    },
     digest::Digest,
     evidence::{ExchangeKind, Fact, Kind, OpsFact, OpsKind, Recorded},
     exchange::{asw_r::commitment_r, tag_of_verdict},
@@ -496,6 +499,26 @@ async fn a_run_is_shown_to_its_two_sides() {
     }
     assert_eq!(world.get(&stranger.login, &run.path("")).await.0, 404);
     assert_eq!(world.get(&stranger.login, "/v1/exchanges/no-such-run").await.0, 404);
+}
+
+/// What a side asks before it relies on the other's signature is judged as the arbiter judges it afterwards.
+#[tokio::test]
+async fn a_party_is_told_whether_anothers_key_commits_it() {
+    let (world, o, r) = arbiter().await;
+    let path = |key: Thumbprint| format!("/v1/exchanges/keys/{key}");
+    let (status, told) = world.get(&o.login, &path(name_of(&r.sign))).await;
+    assert_eq!((status, &told["party"]), (200, &json!(r.id)), "{told}");
+    assert_eq!(told["certificate"], json!(r.sign_certificate.digest().to_string()));
+    // One that logs in, one that nobody has, one that was revoked; and nobody without a certificate is told anything.
+    for (key, code) in [(name_of(&r.auth), "exchange.key"), (Thumbprint(B64u([7; 32])), "exchange.unknown_key")] {
+        let (status, refused) = world.get(&o.login, &path(key)).await;
+        assert_eq!((status, &refused["code"]), (422, &json!(code)), "{refused}");
+    }
+    assert_eq!(world.get(&o.login, "/v1/exchanges/keys/no-key").await.0, 404);
+    world.now.at(START.plus_secs(100));
+    world.revoke(&r.sign_certificate, Reason::KeyCompromise);
+    let (status, refused) = world.get(&o.login, &path(name_of(&r.sign))).await;
+    assert_eq!((status, &refused["code"]), (422, &json!("exchange.key")), "{refused}");
 }
 
 /// Abort and resolve at the same instant, again and again: one verdict, the same octets to both.

@@ -13,6 +13,7 @@ use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
 use http::StatusCode;
 use semper_ttp::b64u;
+use semper_ttp::crypto::jose::Thumbprint;
 use semper_ttp::digest::Digest;
 use semper_ttp::exchange::{Broken, ExchangeRefusal};
 use semper_ttp::statement::Body as _;
@@ -155,6 +156,16 @@ pub(super) async fn status(
     let service = app.service.clone();
     let status = body::blocking(move || service.status_of_run(&x, first.as_bytes(), &principal.certificate)).await??;
     Ok((StatusCode::OK, Json(json!({ "status": text(status) }))).into_response())
+}
+
+/// `GET /v1/exchanges/keys/{key}`: whose key it is, if it may commit that party now; for parties, who ask it before they rely on a
+/// statement by it. Neither names nor certificates are told: who knows the key has its certificate.
+pub(super) async fn key(State(app): State<Arc<App>>, Path(key): Path<String>) -> Result<Response, Problem> {
+    let key: Thumbprint = key.parse().map_err(|_| Problem::new(Code::HttpNotFound, "there is no such key"))?;
+    let service = app.service.clone();
+    let (party, certificate, at) = body::blocking(move || service.committing_key(key)).await??;
+    Ok(Json(json!({ "key": key, "party": party, "certificate": certificate, "good_at": at.to_string() }))
+        .into_response())
 }
 
 /// `GET /v1/exchanges/{x}`: what was decided, for the two sides.

@@ -11,7 +11,10 @@ use semper_ttp::{
     evidence::{CaKind, Fact, Kind, Recorded},
     exchange::Broken,
     id::PartyId,
-    statement::{Jws, exchange::Participant},
+    statement::{
+        Jws,
+        exchange::{Participant, Scheme},
+    },
     time::Timestamp,
     timestamp::TimestampFact,
     x509::Certificate,
@@ -141,6 +144,23 @@ impl<'s> Signers<'s> {
 }
 
 impl Service {
+    /// Whose key this is, by which certificate, and a moment at which it may commit its holder: what a side is told before it relies on
+    /// the other's signature, by the rules by which it is judged afterwards. Blocks.
+    ///
+    /// # Errors
+    /// [`ExchangeFault`]: there is no such key, or it is not good.
+    pub(crate) fn committing_key(&self, key: Thumbprint) -> Result<(PartyId, Digest, Timestamp), ExchangeFault> {
+        if !self.is_arbiter() {
+            return Err(ExchangeFault::NoArbiter);
+        }
+        let signers = Signers::of(self);
+        let known = signers.find(&key).ok_or_else(|| Broken::UnknownKey { side: "party", key: key.to_string() })?;
+        // Before it is looked up: what was revoked until then is found.
+        let now = self.now();
+        signers.require_good(&Participant { id: known.party, scheme: Scheme::Semper, key }, None)?;
+        Ok((known.party, known.certificate.digest(), now))
+    }
+
     /// Whether a certificate that was revoked at `revoked`, in whole seconds, was so at a moment: within that second its fact tells.
     fn was_revoked_by(
         &self,
