@@ -70,6 +70,11 @@ pub struct HttpMetrics {
 }
 
 impl HttpMetrics {
+    /// Counts that nobody reads, of a listener without a page of them.
+    pub(crate) fn unread() -> Self {
+        Self::new(&Registry::new())
+    }
+
     pub(super) fn new(registry: &Registry) -> Self {
         let opts = |name: &str, help: &str| Opts::new(name, help);
         let connections_ended = register(
