@@ -5,6 +5,7 @@
 mod anchor;
 mod backup;
 mod evidence;
+mod exchange;
 mod folder;
 mod keys;
 mod notary;
@@ -23,6 +24,10 @@ use clap::{Parser, Subcommand};
 #[cfg(test)]
 pub(crate) use evidence::Witnesses;
 pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_ending};
+pub(crate) use exchange::{
+    Exchange, ExchangeAccept, ExchangeAsk, ExchangeCommand, ExchangeListen, ExchangeOffer, ExchangeRun, ExchangeStatus,
+    ExchangeTake, Instead, OfSigner,
+};
 pub(crate) use folder::{Audit, AuditAll, AuditPart, Export, Fsck, Statements};
 pub(crate) use keys::{
     Keys, KeysCeremony, KeysCommand, KeysExport, KeysImport, KeysImportCa, KeysList, KeysRequest, KeysRevoke,
@@ -84,6 +89,7 @@ pub(crate) enum Command {
     Keys(Keys),
     Party(Party),
     Notary(Notary),
+    Exchange(Exchange),
     Witness(Witness),
     Monitor(Monitor),
     Bench(Bench),

@@ -14,6 +14,7 @@ pub(crate) mod audit;
 pub(crate) mod backup;
 pub(crate) mod bench;
 pub(crate) mod demo;
+pub(crate) mod exchange;
 pub(crate) mod export;
 pub(crate) mod fsck;
 pub(crate) mod init;

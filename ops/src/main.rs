@@ -35,6 +35,7 @@ fn main() -> Exit {
         Command::Restore(args) => commands::restore::run(args, cli.json),
         Command::Anchor(args) => commands::anchor::run(args, cli.json),
         Command::Notary(args) => commands::notary::run(args, cli.json),
+        Command::Exchange(args) => commands::exchange::run(args, cli.json),
         Command::Party(args) => commands::party::run(args, cli.json),
         Command::Keys(args) => commands::keys::run(args, cli.json),
         Command::Witness(args) => commands::witness::run(args, cli.json),

@@ -64,6 +64,14 @@ pub(crate) fn replace(path: &Path, bytes: &[u8]) -> io::Result<()> {
     write_with(path, OPEN, bytes, |part| fs::rename(part, path))
 }
 
+/// As [`replace`], for what is secret: nobody but the owner can read it.
+///
+/// # Errors
+/// As there.
+pub(crate) fn replace_closed(path: &Path, bytes: &[u8]) -> io::Result<()> {
+    write_with(path, 0o600, bytes, |part| fs::rename(part, path))
+}
+
 fn write_with(path: &Path, mode: u32, bytes: &[u8], put: impl FnOnce(&Path) -> io::Result<()>) -> io::Result<()> {
     static NUMBER: AtomicU64 = AtomicU64::new(0);
     let name = path.file_name().ok_or_else(|| io::Error::from(io::ErrorKind::InvalidInput))?;
@@ -132,6 +140,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("a.personal.json");
         write_new_closed(&path, b"{}").unwrap();
+        replace_closed(&path, b"{ }").unwrap();
         assert_eq!(fs::metadata(path).unwrap().permissions().mode() & 0o777, 0o600);
     }
 

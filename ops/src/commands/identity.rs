@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use semper_api::tls::ClientIdentity;
 use semper_ttp::asn1::oid;
-use semper_ttp::crypto::{Passphrase, SoftKey, open_pkcs12};
+use semper_ttp::crypto::{Passphrase, SoftKey, open_pkcs12, pkcs12_issuers};
 use semper_ttp::x509::Certificate;
 
 use super::running::Failed;
@@ -48,6 +48,28 @@ pub(super) fn signer(
 ) -> Result<(SoftKey, Certificate), Failed> {
     let (file, bytes, passphrase) = read(place, passphrase_file, person)?;
     opened(&file, &bytes, &passphrase)
+}
+
+/// That certificate and those above it but the root, DER, in their order.
+///
+/// # Errors
+/// As [`open`].
+pub(super) fn chain(place: &Path, passphrase_file: Option<&Path>, person: &str) -> Result<Vec<Vec<u8>>, Failed> {
+    let (file, bytes, passphrase) = read(place, passphrase_file, person)?;
+    let (_, certificate) = opened(&file, &bytes, &passphrase)?;
+    let issuers = pkcs12_issuers(&bytes, &passphrase).map_err(|fault| refused(&file, &fault))?;
+    let issuers = issuers.iter().map(|der| Certificate::from_der(der)).collect::<Result<Vec<_>, _>>();
+    let issuers = issuers.map_err(|fault| refused(&file, &fault))?;
+    let mut chain = vec![certificate];
+    // As many as there are at most, so that two that name each other end.
+    for _ in 0..issuers.len() {
+        let above = chain.last().and_then(|last| issuers.iter().find(|one| one.subject() == last.issuer()));
+        match above {
+            Some(above) if above.subject() != above.issuer() => chain.push(above.clone()),
+            _ => break,
+        }
+    }
+    Ok(chain.iter().map(|certificate| certificate.der().to_vec()).collect())
 }
 
 fn refused(file: &Path, why: &dyn std::fmt::Display) -> Failed {

@@ -1,0 +1,229 @@
+//! Fair exchange: two parties sign a contract among themselves, and ask the arbiter where one of them goes silent.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Subcommand};
+use semper_ttp::time::Timestamp;
+
+use super::folder::rfc3339;
+use super::keys::OfService;
+
+/// Sign a contract with another party: both get it, or neither does.
+///
+/// Four messages go between the two sides, as files or over HTTP; the arbiter is asked only where one of them goes silent. All that a side
+/// has of a run lies in a folder of its own; whoever was interrupted goes on with the same command. Never copy such a folder to go on in
+/// two places.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper exchange status --run 5d41402abc4b2a76.exchange")]
+pub(crate) struct Exchange {
+    #[command(subcommand)]
+    pub(crate) command: ExchangeCommand,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ExchangeCommand {
+    Offer(ExchangeOffer),
+    Accept(ExchangeAccept),
+    Take(ExchangeTake),
+    Ask(ExchangeAsk),
+    Status(ExchangeStatus),
+    Run(ExchangeRun),
+    Listen(ExchangeListen),
+}
+
+/// With which key somebody signs, whom it trusts, and which arbiter it asks. Kept in the run's folder, but for passphrases, which lie
+/// in files of their own.
+#[derive(Debug, Args)]
+pub(crate) struct OfSigner {
+    /// The .p12 of the certificate to sign with; its passphrase lies beside it.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) with: PathBuf,
+    /// The passphrase of that .p12.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) with_passphrase_file: Option<PathBuf>,
+    /// The folder of trust anchors: by the root.pem in it the other side and the arbiter are known, by ledger.vkey its log.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) trust: PathBuf,
+    /// How long to wait for each message of the other side before the arbiter is to be asked, seconds.
+    #[arg(long, value_name = "SECONDS", default_value_t = 259_200, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
+    pub(crate) patience_secs: u64,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// The folder of a run that was begun.
+#[derive(Debug, Args)]
+pub(crate) struct OfRun {
+    /// The run's folder.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: PathBuf,
+    #[command(flatten)]
+    pub(crate) instead: Instead,
+}
+
+/// What is taken instead of what the run's folder remembers.
+#[derive(Debug, Default, Args)]
+pub(crate) struct Instead {
+    /// The HTTPS listener of the arbiter, where it moved.
+    #[arg(long, value_name = "URL")]
+    pub(crate) url: Option<String>,
+    /// The .p12 to log in with, where it moved or another came.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) identity: Option<PathBuf>,
+    /// Its passphrase.
+    #[arg(long, value_name = "FILE", requires = "identity")]
+    pub(crate) identity_passphrase_file: Option<PathBuf>,
+    /// The .p12 to sign with, where it moved; it must be of the same key.
+    #[arg(long, value_name = "FILE")]
+    pub(crate) with: Option<PathBuf>,
+    /// Its passphrase.
+    #[arg(long, value_name = "FILE", requires = "with")]
+    pub(crate) with_passphrase_file: Option<PathBuf>,
+}
+
+/// Offer a contract: begins a run, and writes the first message.
+///
+/// Both sides and their arbiter are fixed by it. Until the other side has answered and you have taken that answer, nobody is bound.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper exchange offer deed.pdf --to buyer.pem --with me.p12 --trust trust --identity login.p12")]
+pub(crate) struct ExchangeOffer {
+    /// The contract.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// The certificate with which the other side signs, PEM, with that of its CA behind it; such as its party-legal.cer.pem.
+    #[arg(long, value_name = "CERTIFICATE")]
+    pub(crate) to: PathBuf,
+    /// The last moment at which the arbiter makes a contract of it, such as 2026-03-01T00:00:00Z. Without it there is no end, which is
+    /// fair in every case; an end must leave both sides the time that the arbiter's policy names.
+    #[arg(long, value_name = "TIME", value_parser = rfc3339)]
+    pub(crate) ends: Option<Timestamp>,
+    /// The media type of the contract.
+    #[arg(long, value_name = "TYPE", default_value = "application/octet-stream")]
+    pub(crate) media_type: String,
+    /// The new folder of the run; without it one in this folder that is called after the run.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) signer: OfSigner,
+}
+
+/// Accept an offer: shows what would be signed, and with --yes answers it.
+///
+/// Judges the offer, the other side's certificate and the arbiter first. Without --yes nothing is signed: the contract is written
+/// beside the message, to be read. Every offer is answered once: what was answered stands in the file exchange-runs beside the folders of
+/// runs, so keep the runs of a key in one place.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper exchange accept m1.json --yes --with me.p12 --trust trust --identity login.p12")]
+pub(crate) struct ExchangeAccept {
+    /// The message that came.
+    #[arg(value_name = "MESSAGE")]
+    pub(crate) message: PathBuf,
+    /// Sign.
+    #[arg(long)]
+    pub(crate) yes: bool,
+    /// Where the contract is written to be read, without --yes.
+    #[arg(long, value_name = "FILE", conflicts_with = "yes")]
+    pub(crate) contract_out: Option<PathBuf>,
+    /// The new folder of the run; without it one in this folder that is called after the run.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) signer: OfSigner,
+}
+
+/// Take a message of the other side, and write the next one.
+///
+/// Before an originator opens its commitment, it has the answer stamped and the responder's key looked up at the arbiter's service, so
+/// that a key that is revoked later keeps nobody from the contract. Ends with 1 if the message breaks a rule: then nothing has changed.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper exchange take m2.json --run 5d41402abc4b2a76.exchange")]
+pub(crate) struct ExchangeTake {
+    /// The message that came.
+    #[arg(value_name = "MESSAGE")]
+    pub(crate) message: PathBuf,
+    /// The run's folder; without it the one in this folder that is called after the message's run.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) instead: Instead,
+}
+
+/// Ask the arbiter, because the other side is silent: to take the offer back, or for the contract.
+///
+/// Which of the two follows from where the run stands: after the answer was opened nobody can take it back. Ends with 0 if there is now
+/// what was asked for, with 1 if the arbiter has decided otherwise. Asked again, the same request leaves.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper exchange ask --run 5d41402abc4b2a76.exchange")]
+pub(crate) struct ExchangeAsk {
+    /// Take the offer back, also before the other side is overdue. An originator's, until it has opened its commitment.
+    #[arg(long)]
+    pub(crate) abort: bool,
+    #[command(flatten)]
+    pub(crate) of: OfRun,
+}
+
+/// Say where a run stands, what is missing, and which command comes next.
+///
+/// Ends with 1 if the run is over without a contract.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper exchange status --run 5d41402abc4b2a76.exchange")]
+pub(crate) struct ExchangeStatus {
+    /// Ask the arbiter, too, what it has decided, which it signs.
+    #[arg(long)]
+    pub(crate) ask: bool,
+    #[command(flatten)]
+    pub(crate) of: OfRun,
+}
+
+/// Bring a run to its end over HTTP: sends, waits, takes, and asks the arbiter when the other side is overdue.
+///
+/// The other side listens (semper exchange listen). May be killed and started again at any moment.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper exchange run --run 5d41402abc4b2a76.exchange --peer http://127.0.0.1:8090")]
+pub(crate) struct ExchangeRun {
+    /// Where the other side listens.
+    #[arg(long, value_name = "URL")]
+    pub(crate) peer: String,
+    #[command(flatten)]
+    pub(crate) of: OfRun,
+}
+
+/// Listen for messages over HTTP, and ask the arbiter when the other side of a run is overdue.
+///
+/// Takes messages of the runs whose folders lie in --runs, and nothing else; with --accept-from also offers, which are kept to be
+/// accepted by a person, or with --yes are answered at once: whatever their text says is signed then. Messages are signed, and not
+/// secret on their way: put a proxy with TLS in front of it where others can listen.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper exchange listen --runs . --with me.p12 --trust trust --identity login.p12")]
+pub(crate) struct ExchangeListen {
+    /// The address. Others than this machine's own need --without-tls.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
+    pub(crate) bind: SocketAddr,
+    /// Listen on the network, though whoever is in between can read the contracts.
+    #[arg(long)]
+    pub(crate) without_tls: bool,
+    /// The folder in which the folders of runs lie.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) runs: PathBuf,
+    /// Take offers of this party, or of this key. May be given more than once.
+    #[arg(long, value_name = "PARTY|KEY", allow_hyphen_values = true)]
+    pub(crate) accept_from: Vec<String>,
+    /// Sign what they offer.
+    #[arg(long, requires = "accept_from")]
+    pub(crate) yes: bool,
+    #[command(flatten)]
+    pub(crate) signer: OfSigner,
+}

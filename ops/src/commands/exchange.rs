@@ -1,0 +1,45 @@
+//! `semper exchange`: a side of a fair exchange, on this machine.
+//!
+//! ```text
+//! folder.rs    a run's folder: the one document that is replaced whole, copies of what is in it, the lock; the register of runs
+//! settings.rs  with which files and at which service a run goes on
+//! service.rs   what is asked of the arbiter's service
+//! driver.rs    joins a party (`semper_ttp::client`), its folder and the service: nothing leaves before it is on the disk
+//! begin.rs     offer, accept          proceed.rs  take, ask, status
+//! run.rs       over HTTP, as the one who calls      listen.rs  as the one who is called
+//! transport.rs how messages travel by themselves
+//! words.rs     what is told, and which command comes next
+//! ```
+
+mod begin;
+mod driver;
+mod folder;
+mod listen;
+mod proceed;
+mod run;
+mod service;
+mod settings;
+mod transport;
+mod words;
+
+use super::running::Failed;
+use super::say;
+use crate::cli::{self, ExchangeCommand};
+use crate::exit::Exit;
+
+/// Runs one of them.
+pub(crate) fn run(args: cli::Exchange, json: bool) -> Exit {
+    let (name, done) = match args.command {
+        ExchangeCommand::Offer(args) => ("offer", begin::offer(&args, json)),
+        ExchangeCommand::Accept(args) => ("accept", begin::accept(&args, json)),
+        ExchangeCommand::Take(args) => ("take", proceed::take(&args, json)),
+        ExchangeCommand::Ask(args) => ("ask", proceed::ask(&args, json)),
+        ExchangeCommand::Status(args) => ("status", proceed::status(&args, json)),
+        ExchangeCommand::Run(args) => ("run", run::run(&args, json)),
+        ExchangeCommand::Listen(args) => ("listen", listen::listen(&args, json)),
+    };
+    done.unwrap_or_else(|Failed(exit, sentence)| {
+        say::trouble(json, format_args!("exchange {name}: {sentence}"));
+        exit
+    })
+}

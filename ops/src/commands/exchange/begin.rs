@@ -1,0 +1,211 @@
+//! A run begins: `semper exchange offer`, `semper exchange accept`.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use semper_ledger::disk;
+use semper_ttp::client::asw_r::Act;
+use semper_ttp::client::message::{CONTRACT_BYTES_MAX, MESSAGE_BYTES_MAX, Message};
+use semper_ttp::client::party::{Drawn, House, Offer, Party, Stays, Terms};
+use semper_ttp::client::peer::Holder;
+use semper_ttp::digest::Digest;
+use semper_ttp::statement::Body as _;
+use semper_ttp::statement::Millis;
+use semper_ttp::statement::exchange::asw_r::M1;
+use semper_ttp::statement::exchange::{Assurance, Line, Participant, Scheme};
+
+use super::driver::{Driver, failed, pen, require_same_time};
+use super::folder::{Folder, Known, Register, named_after, parent_of};
+use super::settings::Settings;
+use super::{service, words};
+use crate::cli;
+use crate::clock::now;
+use crate::commands::atomic;
+use crate::commands::pem_file::certificates_of;
+use crate::commands::remote::Remote;
+use crate::commands::running::Failed;
+use crate::commands::say;
+use crate::exit::Exit;
+
+pub(super) fn offer(args: &cli::ExchangeOffer, as_json: bool) -> Result<Exit, Failed> {
+    let text = read(&args.file, CONTRACT_BYTES_MAX)?;
+    let media = Line::new(&args.media_type).ok_or_else(|| Failed::usage(&"--media-type is one line of text"))?;
+    let settings = Settings::of(&args.signer)?;
+    let own = settings.chain()?;
+    let mut peer = certificates_of(&args.to)?;
+    if peer.len() == 1 {
+        // A bare certificate: its CA is ours, or it is none that leads to our root.
+        peer.extend(own.iter().skip(1).cloned());
+    }
+    let remote = settings.remote()?;
+    let (house, ttp) = service::house(&remote, &args.signer.trust)?;
+    let terms = Terms {
+        o: participant(&remote, "your", &own)?,
+        r: participant(&remote, "the other side's", &peer)?,
+        ttp,
+        text: text.clone(),
+        media,
+        t_exp: args.ends.map(Millis::from),
+        assurance: Assurance::NonQualified,
+    };
+    let drawn = Drawn { nonce: service::drawn()?, terms_salt: service::drawn()? };
+    let (key, _) = settings.signer()?;
+    let patience_ms = args.signer.patience_secs.saturating_mul(1_000);
+    let party = Party::offer(terms, &house, (&own, &peer), patience_ms, drawn, &pen(&key)?).map_err(failed)?;
+    let place = args.run.clone().unwrap_or_else(|| named_after(Path::new("."), &party.offered().run.x));
+    let folder = Folder::create(&place, &party, &settings, &text)?;
+    let driver = Driver { folder, party, settings };
+    send(&driver, "offered: the first message is ready", Act::SendOffer, as_json)
+}
+
+/// Whom a chain is of: its key as the register of parties has it, good now.
+fn participant(remote: &Remote, whose: &str, chain: &[Vec<u8>]) -> Result<Participant, Failed> {
+    let holder = Holder::read(chain).map_err(|fault| Failed::usage(&format!("{whose} certificate: {fault}")))?;
+    let key = holder.key.thumbprint();
+    let found = service::key_of(remote, key);
+    let (id, certificate) = found.map_err(|Failed(exit, why)| Failed(exit, format!("{whose} key: {why}")))?;
+    if certificate != holder.certificate.digest().to_string() {
+        let why = format!("{whose} key is bound to its party by another certificate than this one");
+        return Err(Failed(Exit::Falsified, why));
+    }
+    Ok(Participant { id, scheme: Scheme::Semper, key })
+}
+
+/// Puts a message where it can be sent from, and tells where the run stands.
+pub(super) fn send(driver: &Driver, done: &str, act: Act, as_json: bool) -> Result<Exit, Failed> {
+    let message = driver.message(act)?;
+    let file = message.map(|message| driver.folder.put_message(&message)).transpose()?;
+    words::told(driver, done, file.as_deref(), None, as_json);
+    Ok(words::exit(&driver.party))
+}
+
+/// A file of a bounded length.
+pub(super) fn read(path: &Path, bytes_max: usize) -> Result<Vec<u8>, Failed> {
+    let refused = |why: &dyn std::fmt::Display| Failed::usage(&format!("{}: {why}", path.display()));
+    match disk::read_at_most(path, bytes_max).map_err(|error| Failed::usage(&error))? {
+        None => Err(refused(&"there is no such file")),
+        Some(bytes) if bytes.len() > bytes_max => Err(refused(&format!("it is longer than {bytes_max} octets"))),
+        Some(bytes) => Ok(bytes),
+    }
+}
+
+/// Reads a message out of a file.
+pub(super) fn message(path: &Path) -> Result<Message, Failed> {
+    let bytes = read(path, MESSAGE_BYTES_MAX)?;
+    Message::parse(&bytes).map_err(|fault| Failed(Exit::Falsified, format!("{}: {fault}", path.display())))
+}
+
+pub(super) fn accept(args: &cli::ExchangeAccept, as_json: bool) -> Result<Exit, Failed> {
+    let message = message(&args.message)?;
+    let desk = Desk::of(&args.signer)?;
+    let offer = desk.read(&message)?;
+    let x = offer.offered.run.x;
+    if !args.yes {
+        let place = args.contract_out.clone();
+        let place = place.unwrap_or_else(|| PathBuf::from(format!("{}.contract", hex::encode(&x.0[..8]))));
+        let there = |error| Failed::usage(&format!("{}: {error}", place.display()));
+        atomic::write_new(&place, &offer.contract.text).map_err(there)?;
+        let (lines, document) = words::offer(&offer, &message.certificates, Some(&place));
+        let next = format!(
+            "to sign it, the same command with --yes: semper exchange accept {} --yes …",
+            args.message.display()
+        );
+        if as_json {
+            say::json(&serde_json::json!({ "offer": document, "signed": false, "next": next }));
+        } else {
+            lines.into_iter().for_each(say::out);
+            say::out(format!("NOT SIGNED: nothing was answered\n  next        {next}"));
+        }
+        return Ok(Exit::Ok);
+    }
+    let place = args.run.clone().unwrap_or_else(|| named_after(Path::new("."), &x));
+    let driver = desk.answer(&message, &offer, &place)?;
+    if !as_json {
+        words::offer(&offer, &message.certificates, None).0.into_iter().for_each(say::out);
+    }
+    send(&driver, "answered: the second message is ready", Act::SendAnswer, as_json)
+}
+
+/// A responder who may answer offers.
+pub(super) struct Desk {
+    settings: Settings,
+    own: Vec<Vec<u8>>,
+    remote: Remote,
+    house: House,
+    patience_ms: u64,
+}
+
+impl Desk {
+    pub(super) fn of(signer: &cli::OfSigner) -> Result<Self, Failed> {
+        let settings = Settings::of(signer)?;
+        let own = settings.chain()?;
+        let remote = settings.remote()?;
+        let (house, _) = service::house(&remote, &signer.trust)?;
+        Ok(Self { settings, own, remote, house, patience_ms: signer.patience_secs.saturating_mul(1_000) })
+    }
+
+    /// Reads and judges an offer; signs nothing.
+    pub(super) fn read(&self, message: &Message) -> Result<Offer, Failed> {
+        if message.statement.tag() != M1::TAG {
+            let tag = message.statement.tag().to_owned();
+            return Err(Failed::usage(&format!("it is no offer but {tag}: semper exchange take takes it")));
+        }
+        let offer = Party::read_offer(message, &self.own, &self.house, now()).map_err(failed)?;
+        let own = participant(&self.remote, "your", &self.own)?;
+        let run = &offer.offered.run;
+        if own.id != run.r.id {
+            let (named, found) = (run.r.id.to_string(), own.id.to_string());
+            return Err(failed(Stays::OtherParty { named, found }));
+        }
+        service::require_good(&self.remote, &run.o, &message.certificates)?;
+        Ok(offer)
+    }
+
+    /// Answers an offer that was read, once and for all: has it stamped, looks the other side's key up again, signs, and puts all of it
+    /// on the disk.
+    pub(super) fn answer(&self, message: &Message, offer: &Offer, place: &Path) -> Result<Driver, Failed> {
+        let run = &offer.offered.run;
+        let (x, c_o) = (run.x, Digest::from(offer.offered.offer.c_o));
+        let parent = parent_of(place);
+        // Held until the folder is there: two commands answer one offer once.
+        let mut register = Register::open(&parent)?;
+        match register.find(&x, &c_o) {
+            Some(Known::Answered(name)) => return Err(answered_before(&parent.join(name))),
+            Some(Known::Begun(name)) if parent.join(&name).exists() => {
+                // The command that made it was killed before it said so, and so before anything left.
+                let driver = Driver::open(&parent.join(&name), &cli::Instead::default())?;
+                if driver.x() != x {
+                    return Err(answered_before(&parent.join(name)));
+                }
+                register.answered(&x, &c_o, driver.folder.path())?;
+                return Ok(driver);
+            }
+            Some(Known::Begun(_)) | None => {}
+        }
+        if fs::symlink_metadata(place).is_ok() {
+            return Err(Failed::usage(&format!(
+                "{}: it is there already: name another folder with --run",
+                place.display()
+            )));
+        }
+        let stamped = service::stamp(&self.remote, message.statement.bytes())?;
+        service::require_good(&self.remote, &run.o, &message.certificates)?;
+        require_same_time(stamped.at, run.t_exp.is_some(), offer.delta_ms)?;
+        let (key, _) = self.settings.signer()?;
+        let chains = (&self.own[..], &message.certificates[..]);
+        let drawn = (service::drawn()?, stamped.token);
+        let party = Party::accept(offer, &self.house, chains, self.patience_ms, drawn, &pen(&key)?).map_err(failed)?;
+        register.begin(&x, &c_o, place)?;
+        let folder = Folder::create(place, &party, &self.settings, &offer.contract.text)?;
+        register.answered(&x, &c_o, place)?;
+        Ok(Driver { folder, party, settings: self.settings.clone() })
+    }
+}
+
+fn answered_before(place: &Path) -> Failed {
+    let place = place.display();
+    Failed::usage(&format!(
+        "this offer, or another one with its commitment, was answered before, and is never answered again; see semper exchange status \
+         --run {place}"
+    ))
+}

@@ -1,0 +1,158 @@
+//! Joins a party, its folder and the service. Each step has this order: decide and sign in memory, put the new state on the disk, and only
+//! then let anything leave. Whatever carries messages, files or HTTP, goes through here.
+
+use std::path::Path;
+
+use semper_ttp::b64u::B64u;
+use semper_ttp::client::asw_r::{Act, Message as Came};
+use semper_ttp::client::message::Message;
+use semper_ttp::client::party::{Party, Pen, Stays};
+use semper_ttp::client::verdict::Given;
+use semper_ttp::crypto::SoftKey;
+use semper_ttp::digest::Digest;
+use semper_ttp::statement::Salt;
+use semper_ttp::statement::exchange::Outcome;
+use semper_ttp::time::Timestamp;
+
+use super::folder::Folder;
+use super::service;
+use super::settings::Settings;
+use crate::cli;
+use crate::clock::now;
+use crate::commands::running::{Failed, random};
+use crate::exit::Exit;
+
+/// A side of a run on this machine.
+pub(super) struct Driver {
+    pub(super) folder: Folder,
+    pub(super) party: Party,
+    pub(super) settings: Settings,
+}
+
+/// Why a side stays where it is, as a command ends.
+pub(super) fn failed(stays: Stays) -> Failed {
+    let exit = match &stays {
+        Stays::Broken(_)
+        | Stays::AnsweredTwice
+        | Stays::OtherText
+        | Stays::Certificate { .. }
+        | Stays::OtherLog(_)
+        | Stays::OtherPolicy
+        | Stays::Given(_)
+        | Stays::Policy(_) => Exit::Falsified,
+        Stays::NotNow { .. }
+        | Stays::TooLate
+        | Stays::NoText
+        | Stays::TextTooLong
+        | Stays::OtherSigner { .. }
+        | Stays::OtherParty { .. }
+        | Stays::Key(_)
+        | Stays::Algorithm => Exit::Usage,
+        Stays::Lacks(_) | Stays::Statement(_) | Stays::Sign(_) => Exit::Fault,
+    };
+    Failed(exit, stays.to_string())
+}
+
+/// What a side signs with at this moment.
+pub(super) fn pen(key: &SoftKey) -> Result<Pen<'_>, Failed> {
+    Ok(Pen { key, salt: Salt(B64u(random()?)), now: now() })
+}
+
+/// Refuses clocks that differ by more than the rule δ leaves for that.
+pub(super) fn require_same_time(service: Timestamp, has_end: bool, delta_ms: u64) -> Result<(), Failed> {
+    let apart = service.millis().abs_diff(now().millis());
+    if has_end && apart > delta_ms / 2 {
+        let why =
+            format!("this machine's clock and the arbiter's are {} s apart, and the run has an end", apart / 1_000);
+        return Err(Failed::usage(&why));
+    }
+    Ok(())
+}
+
+impl Driver {
+    /// Goes on with the run in a folder.
+    pub(super) fn open(path: &Path, instead: &cli::Instead) -> Result<Self, Failed> {
+        let folder = Folder::open(path)?;
+        let settings = folder.settings()?.with(instead)?;
+        Ok(Self { party: folder.load()?, folder, settings })
+    }
+
+    pub(super) fn x(&self) -> Digest {
+        self.party.offered().run.x
+    }
+
+    /// Takes a message of the other side; the new state is on the disk on return.
+    pub(super) fn take(&mut self, message: &Message) -> Result<Option<Act>, Failed> {
+        if message.x() != self.x() || message.protocol != self.party.dossier().protocol {
+            return Err(Failed(Exit::Falsified, "the message belongs to another run".to_owned()));
+        }
+        let (came, is_known) = match self.party.expects(&message.statement) {
+            Err(Stays::AnsweredTwice) => {
+                let kept = self.folder.keep_evidence("m2", message.statement.bytes())?;
+                let why = Stays::AnsweredTwice;
+                return Err(Failed(Exit::Falsified, format!("{why}: it was kept as {}", kept.display())));
+            }
+            expected => expected.map_err(failed)?,
+        };
+        if is_known {
+            return Ok(self.party.again());
+        }
+        // Before its commitment is opened, the originator has what keeps a revocation from taking the contract from it.
+        let token = match came {
+            Came::Answer => Some(self.prove(message)?),
+            Came::Opening | Came::Closing => None,
+        };
+        let (key, _) = self.settings.signer()?;
+        let act = self.party.take(&message.statement, token, &pen(&key)?).map_err(failed)?;
+        self.folder.store(&self.party)?;
+        Ok(act)
+    }
+
+    fn prove(&self, message: &Message) -> Result<Vec<u8>, Failed> {
+        let remote = self.settings.remote()?;
+        let stamped = service::stamp(&remote, message.statement.bytes())?;
+        let run = &self.party.offered().run;
+        let side = self.party.side().other();
+        // By the chain that this side has of it, not by what came along.
+        let chain = self.party.dossier().certificates.of(side);
+        service::require_good(&remote, run.participant(side), &chain)?;
+        require_same_time(stamped.at, run.t_exp.is_some(), self.party.dossier().delta_ms)?;
+        Ok(stamped.token)
+    }
+
+    /// What was waited for is overdue, or its user wants no more of it: signs the request that follows, and puts it on the disk.
+    pub(super) fn overdue(&mut self) -> Result<Option<Act>, Failed> {
+        let (key, _) = self.settings.signer()?;
+        let act = self.party.overdue(&pen(&key)?).map_err(failed)?;
+        self.folder.store(&self.party)?;
+        Ok(act)
+    }
+
+    /// Asks the arbiter what was signed, and takes its answer if all of it holds.
+    pub(super) fn ask(&mut self) -> Result<Outcome, Failed> {
+        let request = self.party.request().ok_or_else(|| Failed::usage(&"there is nothing to be asked in this run"))?;
+        let answer = service::ask(&self.settings.remote()?, &self.x(), &request)?;
+        let taken = Given::parse(&answer).map_err(Stays::Given).and_then(|given| self.party.decided(&given, now()));
+        match taken {
+            Ok(outcome) => {
+                self.folder.store(&self.party)?;
+                Ok(outcome)
+            }
+            Err(stays) => {
+                let kept = self.folder.keep_evidence("answer", &answer)?;
+                let Failed(exit, why) = failed(stays);
+                Err(Failed(exit, format!("{why}; the arbiter's answer was kept as {}", kept.display())))
+            }
+        }
+    }
+
+    /// What an act sends to the other side.
+    pub(super) fn message(&self, act: Act) -> Result<Option<Message>, Failed> {
+        Ok(self.party.message(act, &self.folder.contract()?))
+    }
+
+    /// Whether what is waited for is overdue.
+    pub(super) fn is_overdue(&self) -> bool {
+        self.party.overdue_at().is_some_and(|at| now().millis() > at)
+    }
+}

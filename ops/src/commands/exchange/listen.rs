@@ -1,0 +1,257 @@
+//! `semper exchange listen`: takes messages over HTTP, as the one who is called, and asks the arbiter for runs whose other side is overdue.
+//! What is not of a run in its folder is refused, but for offers of those whom it was told to take offers of.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use semper_api::messages::{self, Recipient, Refused};
+use semper_ttp::client::asw_r::Act;
+use semper_ttp::client::dossier::Piece;
+use semper_ttp::client::message::Message;
+use semper_ttp::digest::Digest;
+use semper_ttp::statement::Body as _;
+use semper_ttp::statement::exchange::asw_r::M1;
+use serde_json::json;
+use tokio::sync::watch;
+
+use super::begin::Desk;
+use super::driver::Driver;
+use super::folder::{is_run, named_after};
+use super::words;
+use crate::cli;
+use crate::clock::now;
+use crate::commands::running::{Failed, address_of, all_the_cores, reserve, signals};
+use crate::commands::{atomic, say};
+use crate::exit::Exit;
+
+/// How often it is looked whether a run is overdue.
+const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How long a run rests whose arbiter could not be asked, milliseconds.
+const ASK_AGAIN_MS: u64 = 5_000;
+
+/// Offers that wait to be read by a person: more are refused, so that nobody fills the disk.
+const OFFERS_MAX: usize = 100;
+
+/// What is known of a run without opening its folder.
+struct Known {
+    place: PathBuf,
+    /// When somebody has to look after it again, milliseconds since 1970; `None` for a run that is over.
+    due_ms: Option<u64>,
+}
+
+struct Listener {
+    runs: PathBuf,
+    desk: Desk,
+    accept_from: Vec<String>,
+    yes: bool,
+    as_json: bool,
+    known: Mutex<BTreeMap<[u8; 32], Known>>,
+    /// One message is handled at a time: each may sign.
+    turn: Mutex<()>,
+}
+
+pub(super) fn listen(args: &cli::ExchangeListen, as_json: bool) -> Result<Exit, Failed> {
+    if !args.bind.ip().is_loopback() && !args.without_tls {
+        let why = "others on the network could read the contracts: listen at a loopback address, with a proxy with TLS in front of it, \
+                   or give --without-tls";
+        return Err(Failed::usage(&format!("{}: {why}", args.bind)));
+    }
+    let listener = Arc::new(Listener {
+        runs: args.runs.clone(),
+        desk: Desk::of(&args.signer)?,
+        accept_from: args.accept_from.clone(),
+        yes: args.yes,
+        as_json,
+        known: Mutex::default(),
+        turn: Mutex::default(),
+    });
+    listener.find_runs()?;
+    let runtime = all_the_cores().map_err(|error| Failed::fault(&error))?;
+    runtime.block_on(async {
+        let socket = reserve(args.bind)?.listen()?;
+        let address = address_of(&socket)?;
+        let (stop, stopped) = watch::channel(false);
+        let recipient: Arc<dyn Recipient> = listener.clone();
+        let served = tokio::spawn(messages::serve(socket, recipient, stopped.clone()));
+        let timers = tokio::spawn(look(listener.clone(), stopped));
+        // Before the line: whoever waits for it may send SIGTERM at once.
+        let signalled = signals();
+        match as_json {
+            true => say::json(&json!({ "listening": { "http": address } })),
+            false => say::out(format!("listening http={address}")),
+        }
+        signalled.await;
+        let _ = stop.send(true); // both are there, or gone already
+        let _ = served.await;
+        let _ = timers.await;
+        Ok::<_, Failed>(())
+    })?;
+    Ok(Exit::Ok)
+}
+
+async fn look(listener: Arc<Listener>, mut stopped: watch::Receiver<bool>) {
+    while !*stopped.borrow() {
+        let looking = listener.clone();
+        // A look that panics is a bug, and the next one comes all the same.
+        let _ = tokio::task::spawn_blocking(move || looking.look_after_runs()).await;
+        let _ = tokio::time::timeout(LOOK_EVERY, stopped.wait_for(|stop| *stop)).await;
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> std::sync::MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// When somebody has to look after a run again.
+fn due_of(driver: &Driver) -> Option<u64> {
+    match driver.party.again() {
+        Some(Act::AskAbort | Act::AskResolve) => Some(0),
+        _ => driver.party.overdue_at(),
+    }
+}
+
+impl Listener {
+    /// Which runs lie in its folder.
+    fn find_runs(&self) -> Result<(), Failed> {
+        let there = |error| Failed::usage(&format!("{}: {error}", self.runs.display()));
+        for entry in fs::read_dir(&self.runs).map_err(there)? {
+            let place = entry.map_err(there)?.path();
+            if !is_run(&place) {
+                continue;
+            }
+            match Driver::open(&place, &cli::Instead::default()) {
+                Ok(driver) => self.note(&driver),
+                // Somebody works on it, or it does not read: the others are looked after all the same.
+                Err(Failed(_, why)) => self.tell(&place, &format!("is passed over: {why}")),
+            }
+        }
+        Ok(())
+    }
+
+    fn note(&self, driver: &Driver) {
+        let place = driver.folder.path().to_owned();
+        lock(&self.known).insert(driver.x().0, Known { place, due_ms: due_of(driver) });
+    }
+
+    fn place_of(&self, x: &Digest) -> Option<PathBuf> {
+        let known = lock(&self.known).get(&x.0).map(|known| known.place.clone());
+        // One that was begun meanwhile.
+        known.or_else(|| Some(named_after(&self.runs, x)).filter(|place| is_run(place)))
+    }
+
+    fn tell(&self, place: &Path, what: &str) {
+        match self.as_json {
+            true => say::json(&json!({ "run": place, "event": what })),
+            false => say::out(format!("{}: {what}", place.display())),
+        }
+    }
+
+    /// Asks the arbiter for each run that is overdue, or whose request got no answer yet.
+    fn look_after_runs(&self) {
+        let due = |known: &Known| known.due_ms.is_some_and(|due| now().millis() > due);
+        let places: Vec<_> = lock(&self.known).values().filter(|known| due(known)).map(|k| k.place.clone()).collect();
+        for place in places {
+            let _turn = lock(&self.turn);
+            match self.look_after(&place) {
+                Ok(()) => {}
+                Err(Failed(_, why)) => {
+                    self.tell(&place, &why);
+                    let later = now().millis() + ASK_AGAIN_MS;
+                    lock(&self.known).values_mut().filter(|known| known.place == place).for_each(|known| {
+                        known.due_ms = Some(later);
+                    });
+                }
+            }
+        }
+    }
+
+    fn look_after(&self, place: &Path) -> Result<(), Failed> {
+        let mut driver = Driver::open(place, &cli::Instead::default())?;
+        if driver.is_overdue() {
+            driver.overdue()?;
+        }
+        if driver.party.request().is_some() {
+            driver.ask()?;
+            self.tell(place, &words::stands(&driver.party));
+        }
+        self.note(&driver);
+        Ok(())
+    }
+
+    /// A message of a run that is there.
+    fn go_on(&self, place: &Path, message: &Message) -> Result<Option<Message>, Failed> {
+        let mut driver = Driver::open(place, &cli::Instead::default())?;
+        // The very offer that was answered: the answer, exactly as it was.
+        let is_offer =
+            driver.party.dossier().statement(Piece::M1).is_some_and(|m1| m1.as_bytes() == message.statement.bytes());
+        let act = match is_offer {
+            true => driver.party.dossier().statement(Piece::M2).map(|_| Act::SendAnswer),
+            false => driver.take(message)?,
+        };
+        self.note(&driver);
+        self.tell(place, &format!("took {}; {}", message.statement.tag(), words::stands(&driver.party)));
+        act.map(|act| driver.message(act)).transpose().map(Option::flatten)
+    }
+
+    /// An offer of a run that is not there.
+    fn begin(&self, message: &Message) -> Result<Option<Message>, Failed> {
+        let m1 = message.statement.payload_as::<M1>().map_err(|fault| Failed(Exit::Falsified, fault.to_string()))?;
+        let from = [m1.body.o.id.to_string(), m1.body.o.key.to_string()];
+        if !self.accept_from.iter().any(|allowed| from.contains(allowed)) {
+            return Err(Failed(Exit::Undecided, String::new()));
+        }
+        // That it is by that key, and the key that party's, is judged here.
+        let offer = self.desk.read(message)?;
+        let x = offer.offered.run.x;
+        if !self.yes {
+            let place = self.runs.join(format!("offer-{}.json", hex::encode(&x.0[..8])));
+            self.require_room(&place)?;
+            let kept = atomic::write_new_closed(&place, &message.to_bytes());
+            kept.map_err(|error| Failed::fault(&format!("{}: {error}", place.display())))?;
+            self.tell(&place, "an offer came: semper exchange accept shows it");
+            return Ok(None);
+        }
+        let driver = self.desk.answer(message, &offer, &named_after(&self.runs, &x))?;
+        self.note(&driver);
+        self.tell(driver.folder.path(), &format!("answered an offer; {}", words::stands(&driver.party)));
+        driver.message(Act::SendAnswer)
+    }
+
+    fn require_room(&self, place: &Path) -> Result<(), Failed> {
+        let entries = fs::read_dir(&self.runs).map_err(|error| Failed::fault(&error))?;
+        let is_offer = |entry: &fs::DirEntry| entry.file_name().to_string_lossy().starts_with("offer-");
+        let waiting = entries.filter_map(Result::ok).filter(|entry| is_offer(entry)).count();
+        match waiting < OFFERS_MAX || place.exists() {
+            true => Ok(()),
+            false => Err(Failed(Exit::Busy, "too many offers wait to be read".to_owned())),
+        }
+    }
+}
+
+impl Recipient for Listener {
+    fn take(&self, message: &Message) -> Result<Option<Message>, Refused> {
+        let _turn = lock(&self.turn);
+        let taken = match self.place_of(&message.x()) {
+            Some(place) => self.go_on(&place, message),
+            None if message.statement.tag() == M1::TAG => self.begin(message),
+            None => return Err(Refused::Unknown),
+        };
+        taken.map_err(|Failed(exit, why)| {
+            if exit == Exit::Undecided {
+                return Refused::Unknown;
+            }
+            // What exactly is the matter is told here: it may name files of this machine.
+            self.tell(&self.runs, &format!("{} was not taken: {why}", message.statement.tag()));
+            match exit {
+                Exit::Falsified | Exit::Usage => {
+                    Refused::Wrong("it breaks a rule of its run, or does not fit where that stands".to_owned())
+                }
+                _ => Refused::Later("it cannot be taken now".to_owned()),
+            }
+        })
+    }
+}

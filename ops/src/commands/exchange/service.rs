@@ -1,0 +1,170 @@
+//! What is asked of the arbiter's service. Whatever it answers is compared with what was asked; what it says of itself counts as far as
+//! the trust anchors go.
+
+use std::path::Path;
+
+use semper_api::client::ClientError;
+use semper_ledger::note::VerifierKey;
+use semper_ttp::asn1::pem;
+use semper_ttp::b64u::{self, B64u32};
+use semper_ttp::client::dossier::Dossier;
+use semper_ttp::client::party::{House, Request};
+use semper_ttp::client::peer::Holder;
+use semper_ttp::crypto::jose::Thumbprint;
+use semper_ttp::crypto::{Entropy as _, OsEntropy};
+use semper_ttp::digest::{Digest, ImprintAlgorithm};
+use semper_ttp::id::PartyId;
+use semper_ttp::statement::exchange::verdict::Status;
+use semper_ttp::statement::exchange::{Arbiter, Line, Participant};
+use semper_ttp::statement::{Jws, Origin};
+use semper_ttp::time::Timestamp;
+use semper_ttp::timestamp::request::{Imprint, Request as StampRequest};
+use semper_ttp::timestamp::response::{self, Response};
+use semper_ttp::verify::TokenReading;
+use semper_ttp::x509::Certificate;
+use serde_json::{Value, json};
+
+use base64::Engine as _;
+use base64::prelude::BASE64_STANDARD;
+
+use crate::commands::pem_file::certificate_of;
+use crate::commands::remote::{Remote, json_of};
+use crate::commands::running::{Failed, random};
+use crate::commands::verify::files::read_trust;
+use crate::exit::Exit;
+
+/// A timestamp over a statement.
+pub(super) struct Stamped {
+    pub(super) token: Vec<u8>,
+    pub(super) at: Timestamp,
+}
+
+fn wrong(what: &str) -> Failed {
+    Failed::fault(&format!("the server's answer: {what}"))
+}
+
+/// What the service says of its arbiter, beside what this side trusts.
+pub(super) fn house(remote: &Remote, trust: &Path) -> Result<(House, Arbiter), Failed> {
+    let (anchors, _) = read_trust(trust).map_err(|fault| Failed::usage(&format!("--trust: {fault}")))?;
+    let root = certificate_of(&trust.join("root.pem"))?;
+    let service = json_of(remote.call(async |client| client.get_json("/.well-known/semper").await))?;
+    let about = &service["exchange"];
+    if about.is_null() {
+        return Err(Failed::usage(&"the service is no arbiter: [exchange] enabled is not set in its semper.toml"));
+    }
+    let certificate = about["certificate"].as_str().and_then(|text| pem::decode("CERTIFICATE", text));
+    let certificate = certificate.and_then(|mut blocks| (blocks.len() == 1).then(|| blocks.remove(0)));
+    let certificate = certificate.ok_or_else(|| wrong("it shows no certificate of its arbiter"))?;
+    let leaf = Certificate::from_der(&certificate).map_err(|fault| wrong(&fault.to_string()))?;
+    let mut chain = vec![certificate];
+    for authority in service["authorities"].as_array().into_iter().flatten() {
+        let Some(place) = authority["certificate"].as_str() else { continue };
+        let der = remote.call(async |client| client.get(place).await).map(Vec::from)?;
+        let issuer = Certificate::from_der(&der).ok();
+        if issuer.is_some_and(|issuer| issuer.subject() == leaf.issuer() && issuer.subject() != issuer.issuer()) {
+            chain.push(der);
+        }
+    }
+    let policy: B64u32 =
+        about["policy"].as_str().and_then(|text| text.parse().ok()).ok_or_else(|| wrong("no policy"))?;
+    let policy = Digest::from(policy);
+    let document = remote.call(async |client| client.get(&format!("/v1/policies/{policy}")).await).map(Vec::from)?;
+    if Digest::of(&document) != policy {
+        return Err(wrong("the policy is another one than it names"));
+    }
+    let line = |value: &Value| value.as_str().and_then(Line::new);
+    let arbiter = Arbiter {
+        id: service["ledger"]["origin"].as_str().and_then(Origin::new).ok_or_else(|| wrong("no origin"))?,
+        key: Holder::read(&chain).map_err(|fault| wrong(&fault.to_string()))?.key.thumbprint(),
+        url: line(&service["service"]["public_url"]).ok_or_else(|| wrong("no URL"))?,
+        log: line(&service["ledger"]["vkey"]).ok_or_else(|| wrong("no key of its ledger"))?,
+    };
+    let logs: Vec<VerifierKey> = anchors.log_keys().to_vec();
+    Ok((House { root: root.der().to_vec(), logs, arbiter: chain, policy: document }, arbiter))
+}
+
+/// Has octets stamped: proof of when they were there.
+pub(super) fn stamp(remote: &Remote, bytes: &[u8]) -> Result<Stamped, Failed> {
+    let imprint = Imprint::new(ImprintAlgorithm::Sha256, &Digest::of(bytes).0);
+    let imprint = imprint.ok_or_else(|| Failed::fault(&"a digest of another length"))?;
+    let request = StampRequest::new(imprint, None, Some(&random()?), true);
+    let answer = remote.call(async |client| client.timestamp("/tsa", request.encode()).await)?;
+    let token = match response::parse(&answer).map_err(|fault| wrong(&fault.to_string()))? {
+        Response::Granted(token) => token,
+        Response::Rejected { text, .. } => {
+            return Err(Failed(Exit::Busy, format!("the service stamps nothing now: {text}")));
+        }
+    };
+    let reading = TokenReading::of(&token).map_err(wrong)?;
+    let same = (reading.algorithm, &reading.imprint) == (request.imprint.algorithm, &request.imprint.digest);
+    if !same || reading.nonce != request.nonce {
+        return Err(wrong("the timestamp is of something else"));
+    }
+    Ok(Stamped { token, at: reading.gen_time })
+}
+
+/// Whose key it is, if it may commit its holder now, and by which certificate.
+pub(super) fn key_of(remote: &Remote, key: Thumbprint) -> Result<(PartyId, String), Failed> {
+    let path = format!("/v1/exchanges/keys/{key}");
+    let told = match remote.call(async |client| client.get_json(&path).await) {
+        // Known, and not good; or nobody's: what would be relied on is false.
+        Err(ClientError::Refused { status: 422, detail, .. }) => {
+            return Err(Failed(Exit::Falsified, format!("the arbiter would not rely on it: {detail}")));
+        }
+        answer => json_of(answer)?,
+    };
+    let party = told["party"].as_str().and_then(|party| party.parse().ok()).ok_or_else(|| wrong("no party"))?;
+    Ok((party, told["certificate"].as_str().unwrap_or_default().to_owned()))
+}
+
+/// Whether the key of a side is that party's, by this very certificate, and good now. Asked after its statement was stamped: what is
+/// good now was good then.
+pub(super) fn require_good(remote: &Remote, side: &Participant, chain: &[Vec<u8>]) -> Result<(), Failed> {
+    let (party, certificate) = key_of(remote, side.key)?;
+    let false_ = |why: &str| Err(Failed(Exit::Falsified, why.to_owned()));
+    if party != side.id {
+        return false_("the key of the other side is another party's than the run names");
+    }
+    match chain.first().is_some_and(|der| Digest::of(der).to_string() == certificate) {
+        true => Ok(()),
+        false => false_("the other side's key is bound to its party by another certificate than the one that came"),
+    }
+}
+
+/// Sends a request to the arbiter, again and again the same; gives its answer as it came.
+pub(super) fn ask(remote: &Remote, x: &Digest, request: &Request) -> Result<Vec<u8>, Failed> {
+    let tokens: Vec<_> = request.tokens.iter().map(|token| BASE64_STANDARD.encode(token)).collect();
+    let mut body = json!({ "m1": request.m1, "request": request.request, "tokens": tokens });
+    if let Some(m2) = &request.m2 {
+        body["m2"] = json!(m2);
+    }
+    let path = format!("/v1/exchanges/{}/requests", b64u::encode(&x.0));
+    let once = hex::encode(random()?);
+    let answer = remote.call(async |client| client.post_json(&path, &once, body.to_string().into_bytes()).await);
+    Ok(answer.map(Vec::from)?)
+}
+
+/// What the arbiter says of a run, signed by the key that the run names.
+pub(super) fn status(remote: &Remote, dossier: &Dossier, x: &Digest, m1: &Jws) -> Result<Status, Failed> {
+    let path = format!("/v1/exchanges/{}/status", b64u::encode(&x.0));
+    let body = json!({ "m1": String::from_utf8_lossy(m1.bytes()) }).to_string().into_bytes();
+    let once = hex::encode(random()?);
+    let answer = json_of(remote.call(async |client| client.post_json(&path, &once, body).await))?;
+    let chain: Vec<_> = dossier.certificates.arbiter.iter().map(|der| der.0.clone()).collect();
+    let holder = Holder::read(&chain).map_err(|fault| Failed::usage(&fault))?;
+    let false_ = |why: &dyn std::fmt::Display| Failed(Exit::Falsified, format!("the arbiter's status: {why}"));
+    let jws = Jws::parse(answer["status"].as_str().unwrap_or_default().as_bytes()).map_err(|fault| false_(&fault))?;
+    jws.verify(&holder.key).map_err(|fault| false_(&fault))?;
+    let statement = jws.payload_as::<Status>().map_err(|fault| false_(&fault))?;
+    match statement.common.x.map(Digest::from) == Some(*x) {
+        true => Ok(statement.body),
+        false => Err(false_(&"it is of another run")),
+    }
+}
+
+/// 32 random octets.
+pub(super) fn drawn() -> Result<[u8; 32], Failed> {
+    let mut octets = [0; 32];
+    OsEntropy.fill(&mut octets).map_err(|fault| Failed::fault(&fault))?;
+    Ok(octets)
+}
