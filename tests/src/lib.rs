@@ -12,6 +12,7 @@
 //! | [`stamp`] | a client that keeps every token and proof, and judges them offline |
 //! | [`strangers`] | programs of others, and how they are run |
 //! | [`notary`] | a server with a notary, its parties and its officer |
+//! | [`exchange`] | a side of an exchange that listens |
 //! | [`bouncy`] | BouncyCastle as a peer in data validation |
 //! | [`vault`] | where backups lie, and who can read them |
 //! | [`tls`] | a client's half of TLS, with and without a certificate |
@@ -26,6 +27,7 @@
 
 pub mod bouncy;
 pub mod dice;
+pub mod exchange;
 pub mod http;
 pub mod liar;
 pub mod monitor;
