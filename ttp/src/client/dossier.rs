@@ -105,6 +105,7 @@ impl Stand {
                 End::Replacement => "contract-by-verdict",
                 End::Aborted => "aborted",
                 End::Expired => "expired",
+                End::Void => "void",
             },
         }
     }

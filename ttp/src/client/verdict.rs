@@ -161,6 +161,8 @@ impl Given {
             Outcome::Aborted => ExchangeKind::Aborted,
             Outcome::Resolved => ExchangeKind::Resolved,
             Outcome::Expired => ExchangeKind::Expired,
+            Outcome::Released => ExchangeKind::Released,
+            Outcome::Void => ExchangeKind::Void,
         };
         require_entry(&proven, of, Kind::Exchange(kind), &self.verdict.digest())?;
         if proven.entry.tags.as_slice() != [tag_of_verdict(&held.offered.run.x)] {
@@ -180,11 +182,11 @@ impl Given {
 
     /// EXPIRED only after the end, anything else only before it, where the entries of outages have moved it.
     fn judge_time(&self, held: &Held<'_>, verdict: &Verdict) -> Result<(), GivenFault> {
-        let decided_ms = verdict.decided_ms.get();
+        let (decided_ms, is_expired) = (verdict.decided_ms.get(), verdict.outcome == Outcome::Expired);
         let Some(t_exp) = held.offered.run.t_exp else {
-            return match verdict.outcome {
-                Outcome::Expired => Err(GivenFault::Rules("the run has no end")),
-                Outcome::Aborted | Outcome::Resolved => Ok(()),
+            return match is_expired {
+                true => Err(GivenFault::Rules("the run has no end")),
+                false => Ok(()),
             };
         };
         let mut outages = self.outages.iter().map(|one| read_outage(one, held.log)).collect::<Result<Vec<_>, _>>()?;
@@ -193,10 +195,10 @@ impl Given {
         if !end.outages.iter().copied().eq(verdict.outages.iter().map(|index| index.get())) {
             return Err(GivenFault::Rules("the outages that it names are not those that move the end of the run"));
         }
-        match (verdict.outcome, decided_ms > end.at_ms) {
-            (Outcome::Expired, true) | (Outcome::Aborted | Outcome::Resolved, false) => Ok(()),
-            (Outcome::Expired, false) => Err(GivenFault::Rules("it calls the run ended before its end")),
-            (Outcome::Aborted | Outcome::Resolved, true) => Err(GivenFault::Rules("it was decided after the end")),
+        match (is_expired, decided_ms > end.at_ms) {
+            (true, true) | (false, false) => Ok(()),
+            (true, false) => Err(GivenFault::Rules("it calls the run ended before its end")),
+            (false, true) => Err(GivenFault::Rules("it was decided after the end")),
         }
     }
 

@@ -49,12 +49,8 @@ pub(super) fn ask(args: &cli::ExchangeAsk, as_json: bool) -> Result<Exit, Failed
     }
     let wants_abort = matches!(driver.party.dossier().stand, Stand::Originator(Originator::Aborting));
     let outcome = driver.ask()?;
-    let done = match outcome {
-        Outcome::Resolved => "the arbiter has decided: RESOLVED",
-        Outcome::Aborted => "the arbiter has decided: ABORTED",
-        Outcome::Expired => "the arbiter has decided: EXPIRED",
-    };
-    words::told(&driver, done, None, Some(("outcome", json!(outcome))), as_json);
+    let done = format!("the arbiter has decided: {}", outcome.name());
+    words::told(&driver, &done, None, Some(("outcome", json!(outcome))), as_json);
     let is_as_wanted = if wants_abort { outcome != Outcome::Resolved } else { outcome == Outcome::Resolved };
     Ok(if is_as_wanted { Exit::Ok } else { Exit::Falsified })
 }
@@ -118,6 +114,7 @@ fn ends(t_exp: Option<u64>) -> String {
 fn contradicts(driver: &Driver, outcome: Option<Outcome>) -> Result<(), Failed> {
     let expected = match driver.party.end() {
         Some(End::Replacement) => Outcome::Resolved,
+        Some(End::Void) => Outcome::Void,
         Some(End::Aborted) => Outcome::Aborted,
         Some(End::Expired) => Outcome::Expired,
         Some(End::Standard) | None => return Ok(()),

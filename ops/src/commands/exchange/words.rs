@@ -92,6 +92,7 @@ pub(super) fn stands(party: &Party) -> String {
             End::Replacement => "CONTRACT: by the arbiter's verdict".to_owned(),
             End::Aborted => "NO CONTRACT: the offer was taken back".to_owned(),
             End::Expired => "NO CONTRACT: the run's time was over before anybody asked".to_owned(),
+            End::Void => "NOTHING DELIVERED: the escrow did not hold the key".to_owned(),
         },
     }
 }

@@ -117,6 +117,7 @@ impl Stage {
             Outcome::Resolved => basis.extend(request.m2.clone()),
             Outcome::Aborted => basis.push(request.request.clone()),
             Outcome::Expired => {}
+            Outcome::Released | Outcome::Void => panic!("of a delivery"),
         }
         let mut verdict = Verdict {
             proto: Protocol::AswR,
@@ -137,6 +138,7 @@ impl Stage {
             Outcome::Aborted => ExchangeKind::Aborted,
             Outcome::Resolved => ExchangeKind::Resolved,
             Outcome::Expired => ExchangeKind::Expired,
+            Outcome::Released | Outcome::Void => panic!("of a delivery"),
         };
         Given {
             verdict_proof: proof(Kind::Exchange(kind), verdict.digest(), vec![tag_of_verdict(&x)]),
