@@ -1,17 +1,18 @@
 //! All that a side keeps of a run, as one document: whoever replaces it in one write on the disk has gone from one state to the next, or
 //! has not. Reaches disk: members are only added.
 //!
-//! Statements lie in it in exactly the octets that were signed or received, since they are sent again as they are. It holds the nonce, by
-//! which the run is opened or closed, until the run is over: it is a secret, and so is the document. `Debug` shows none of it.
+//! Statements lie in it in exactly the octets that were signed or received, since they are sent again as they are. It holds what
+//! the run is opened with, a nonce or a key, and so is a secret itself. `Debug` shows none of it.
 
 use std::collections::BTreeMap;
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::asw_r::{End, Originator, Responder};
+use super::automaton::{End, Originator, Responder};
 use crate::b64u::{self, B64u32};
 use crate::json;
+use crate::statement::exchange::cd_r::ContentKey;
 use crate::statement::exchange::{Protocol, Side};
 
 /// The longest document, octets: eight statements, five tokens, three chains and the proofs of two entries are below 300 KiB.
@@ -21,17 +22,17 @@ pub const DOSSIER_BYTES_MAX: usize = 1 << 20;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Piece {
-    /// The originator offers.
-    M1,
-    /// The responder answers.
-    M2,
-    /// The originator opens its commitment.
-    M3,
-    /// The responder opens its own.
-    M4,
+    /// What the originator offers, m1 or d1.
+    First,
+    /// The responder's answer, m2 or d2.
+    Second,
+    /// What the originator opens, m3 or d3.
+    Third,
+    /// With what the responder closes, m4 or d4.
+    Fourth,
     /// The originator takes its offer back.
     Abort,
-    /// This side asks for the contract.
+    /// This side asks for what was agreed.
     Resolve,
     /// What the arbiter decided.
     Verdict,
@@ -41,23 +42,61 @@ pub enum Piece {
 
 impl Piece {
     /// All of them, in the order of a run.
-    pub const ALL: [Self; 8] =
-        [Self::M1, Self::M2, Self::M3, Self::M4, Self::Abort, Self::Resolve, Self::Verdict, Self::Answer];
+    pub const ALL: [Self; 8] = [
+        Self::First,
+        Self::Second,
+        Self::Third,
+        Self::Fourth,
+        Self::Abort,
+        Self::Resolve,
+        Self::Verdict,
+        Self::Answer,
+    ];
 
     /// As files are called.
     #[must_use]
-    pub const fn name(self) -> &'static str {
-        match self {
-            Self::M1 => "m1",
-            Self::M2 => "m2",
-            Self::M3 => "m3",
-            Self::M4 => "m4",
-            Self::Abort => "abort",
-            Self::Resolve => "resolve",
-            Self::Verdict => "verdict",
-            Self::Answer => "answer",
+    pub const fn name(self, protocol: Protocol) -> &'static str {
+        match (self, protocol) {
+            (Self::First, Protocol::AswR) => "m1",
+            (Self::Second, Protocol::AswR) => "m2",
+            (Self::Third, Protocol::AswR) => "m3",
+            (Self::Fourth, Protocol::AswR) => "m4",
+            (Self::First, Protocol::CdR) => "d1",
+            (Self::Second, Protocol::CdR) => "d2",
+            (Self::Third, Protocol::CdR) => "d3",
+            (Self::Fourth, Protocol::CdR) => "d4",
+            (Self::Abort, _) => "abort",
+            (Self::Resolve, _) => "resolve",
+            (Self::Verdict, _) => "verdict",
+            (Self::Answer, _) => "answer",
         }
     }
+}
+
+/// What a side has that nobody else may have, or not yet.
+#[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Secret {
+    /// Of either side of a contract.
+    Contract {
+        /// What its commitment is opened with.
+        nonce: B64u32,
+        /// The salt of the contract's text.
+        terms_salt: B64u32,
+    },
+    /// Of the originator of a delivery.
+    Sealed {
+        /// The content's key.
+        k: ContentKey,
+        /// The private key by which that was put into escrow: with it the originator shows what the escrow holds.
+        ephemeral: ContentKey,
+    },
+    /// Of the recipient of a delivery.
+    Awaited {
+        /// The content's key, once it came.
+        #[serde(default, skip_serializing_if = "Option::is_none")]
+        k: Option<ContentKey>,
+    },
 }
 
 /// Which side this is, and where it stands.
@@ -101,8 +140,8 @@ impl Stand {
             Self::Responder(Responder::Answered) => "answered",
             Self::Originator(Originator::Resolving) | Self::Responder(Responder::Resolving) => "resolving",
             Self::Originator(Originator::Done(end)) | Self::Responder(Responder::Done(end)) => match end {
-                End::Standard => "contract",
-                End::Replacement => "contract-by-verdict",
+                End::Standard => "fulfilled",
+                End::Replacement => "fulfilled-by-verdict",
                 End::Aborted => "aborted",
                 End::Expired => "expired",
                 End::Void => "void",
@@ -130,7 +169,7 @@ impl TryFrom<String> for Octets {
     }
 }
 
-/// Certificates of the three, each first the own and then those above it, DER.
+/// Certificates of both sides and of the arbiter, each first the own and then those above it, DER.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Certificates {
@@ -140,6 +179,9 @@ pub struct Certificates {
     pub r: Vec<Octets>,
     /// The arbiter's.
     pub arbiter: Vec<Octets>,
+    /// Those of its key for escrows, in a delivery.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub escrow: Vec<Octets>,
 }
 
 impl Certificates {
@@ -184,10 +226,8 @@ pub struct Dossier {
     pub delta_ms: u64,
     /// How long the other side is waited for, milliseconds.
     pub patience_ms: u64,
-    /// What this side's commitment is opened with.
-    pub(super) nonce: B64u32,
-    /// The salt of the contract's text.
-    pub terms_salt: B64u32,
+    /// What this side alone has.
+    pub(super) secret: Secret,
     /// Every statement that was signed or received, exactly.
     pub(super) statements: BTreeMap<Piece, String>,
     /// Timestamps over statements of the other side, which prove when they were there.
@@ -201,7 +241,7 @@ pub struct Dossier {
 
 impl fmt::Debug for Dossier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let has: Vec<_> = self.statements.keys().map(|piece| piece.name()).collect();
+        let has: Vec<_> = self.statements.keys().map(|piece| piece.name(self.protocol)).collect();
         write!(f, "Dossier({}, {}, has {})", self.stand.side().name(), self.stand.name(), has.join(" "))
     }
 }

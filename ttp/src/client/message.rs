@@ -3,11 +3,13 @@
 //! ```text
 //! {"t":"exchange-message","v":1,"protocol":"asw-r","x":"<43 characters>","statement":"<JWS>",
 //!  "certificates":["<the sender's, DER in base64url>","<of its CA>",…],
-//!  "contract":{"salt":"<43 characters>","text":"<octets in base64url>"}}        with the first message alone
+//!  "contract":{"salt":"<43 characters>","text":"<octets in base64url>"}}        with the first message of a contract alone
+//!  "content":"<octets in base64url>"}                                           with the first message of a delivery alone
 //! ```
 //!
 //! It is an envelope and signed by nobody: what counts is the statement. The certificates are helpers, worth what their chain to a root
-//! makes of them, and the contract's text is worth what its hash in the first statement says. Schema: `schemas/exchange/message.json`.
+//! makes of them, and a contract's text or a delivery's sealed content is worth what its hash in the first statement says. Schema:
+//! `schemas/exchange/message.json`.
 
 use std::fmt;
 
@@ -16,13 +18,17 @@ use serde_json::Value;
 
 use crate::b64u::{self, B64u, B64u32};
 use crate::digest::Digest;
+use crate::exchange::cd_r::CONTENT_OVERHEAD;
 use crate::exchange::run::PARTY_STATEMENT_BYTES_MAX;
 use crate::json::{self, JsonFault};
 use crate::statement::exchange::Protocol;
 use crate::statement::{Jws, StatementFault};
 
-/// The longest text of a contract that is sent along, octets.
+/// The longest text of a contract, or message of a delivery, that is sent along, octets.
 pub const CONTRACT_BYTES_MAX: usize = 4 << 20;
+
+/// The longest sealed content of a delivery, octets.
+pub const CONTENT_BYTES_MAX: usize = CONTRACT_BYTES_MAX + CONTENT_OVERHEAD;
 
 /// The longest message, octets: such a text in base64url, and everything beside it.
 pub const MESSAGE_BYTES_MAX: usize = 6 << 20;
@@ -42,8 +48,26 @@ pub struct Message {
     pub statement: Jws,
     /// The sender's certificate and those above it, DER.
     pub certificates: Vec<Vec<u8>>,
-    /// What is to be signed; with the first message alone.
-    pub contract: Option<Contract>,
+    /// What the first message is about; with that one alone.
+    pub beside: Option<Beside>,
+}
+
+/// What the first statement names by a hash.
+#[derive(Clone, PartialEq, Eq)]
+pub enum Beside {
+    /// What is to be signed.
+    Contract(Contract),
+    /// What is delivered, sealed (C).
+    Content(Vec<u8>),
+}
+
+impl fmt::Debug for Beside {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Contract(contract) => contract.fmt(f),
+            Self::Content(content) => write!(f, "Content({} octets)", content.len()),
+        }
+    }
 }
 
 /// The text that the first statement names by [`crate::exchange::terms_hash`].
@@ -92,6 +116,8 @@ struct Written {
     certificates: Vec<String>,
     #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
     contract: Option<WrittenContract>,
+    #[serde(default, deserialize_with = "present", skip_serializing_if = "Option::is_none")]
+    content: Option<String>,
 }
 
 #[derive(Serialize, Deserialize)]
@@ -102,8 +128,8 @@ struct WrittenContract {
 }
 
 /// `null` is not the same as nothing.
-fn present<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<WrittenContract>, D::Error> {
-    WrittenContract::deserialize(deserializer).map(Some)
+fn present<'de, D: Deserializer<'de>, T: Deserialize<'de>>(deserializer: D) -> Result<Option<T>, D::Error> {
+    T::deserialize(deserializer).map(Some)
 }
 
 impl Message {
@@ -126,10 +152,16 @@ impl Message {
             x: self.x().into(),
             statement: String::from_utf8_lossy(self.statement.bytes()).into_owned(),
             certificates: self.certificates.iter().map(|der| b64u::encode(der)).collect(),
-            contract: self
-                .contract
-                .as_ref()
-                .map(|contract| WrittenContract { salt: B64u(contract.salt), text: b64u::encode(&contract.text) }),
+            contract: match &self.beside {
+                Some(Beside::Contract(Contract { salt, text })) => {
+                    Some(WrittenContract { salt: B64u(*salt), text: b64u::encode(text) })
+                }
+                Some(Beside::Content(_)) | None => None,
+            },
+            content: match &self.beside {
+                Some(Beside::Content(content)) => Some(b64u::encode(content)),
+                Some(Beside::Contract(_)) | None => None,
+            },
         };
         let mut bytes = serde_json::to_vec(&written).expect("texts and a number");
         bytes.push(b'\n');
@@ -147,7 +179,7 @@ impl Message {
         let members = json::read_object(bytes)?;
         let wrong = |what: &str| MessageFault::Member(what.to_owned());
         let told = |error: serde_json::Error| MessageFault::Member(error.to_string().chars().take(200).collect());
-        let Written { t, v, protocol, x, statement, certificates, contract } =
+        let Written { t, v, protocol, x, statement, certificates, contract, content } =
             serde_json::from_value(Value::Object(members)).map_err(told)?;
         if t != Self::TYPE || v != 1 {
             return Err(wrong("it is no exchange-message of version 1"));
@@ -164,17 +196,26 @@ impl Message {
             der.ok_or_else(|| wrong("a certificate is no base64url, or too long"))
         };
         let certificates = certificates.iter().map(certificate).collect::<Result<_, _>>()?;
-        let contract = contract.map(|WrittenContract { salt, text }| {
-            let text = b64u::decode(text.as_bytes()).filter(|text| text.len() <= CONTRACT_BYTES_MAX);
-            text.map(|text| Contract { salt: salt.0, text })
-                .ok_or_else(|| wrong("the contract's text is no base64url, or too long"))
-        });
-        let message = Self { protocol, statement, certificates, contract: contract.transpose()? };
+        let octets = |text: &str, bytes_max| b64u::decode(text.as_bytes()).filter(|octets| octets.len() <= bytes_max);
+        let beside = match (protocol, contract, content) {
+            (_, None, None) => None,
+            (Protocol::AswR, Some(WrittenContract { salt, text }), None) => {
+                let text = octets(&text, CONTRACT_BYTES_MAX);
+                let text = text.ok_or_else(|| wrong("the contract's text is no base64url, or too long"))?;
+                Some(Beside::Contract(Contract { salt: salt.0, text }))
+            }
+            (Protocol::CdR, None, Some(content)) => {
+                let content = octets(&content, CONTENT_BYTES_MAX);
+                Some(Beside::Content(content.ok_or_else(|| wrong("the content is no base64url, or too long"))?))
+            }
+            _ => return Err(wrong("a contract comes with a text, a delivery with a sealed content")),
+        };
+        let message = Self { protocol, statement, certificates, beside };
         if message.x() != Digest::from(x) {
             return Err(MessageFault::OtherRun);
         }
-        if message.contract.is_some() && message.statement.common().x.is_some() {
-            return Err(wrong("a contract's text comes with the first message alone"));
+        if message.beside.is_some() && message.statement.common().x.is_some() {
+            return Err(wrong("a text or a content comes with the first message alone"));
         }
         Ok(message)
     }
@@ -193,7 +234,7 @@ mod tests {
             protocol: Protocol::AswR,
             statement: script.offered.jws,
             certificates: vec![vec![0x30, 0], vec![0x30, 1]],
-            contract: Some(Contract { salt: [3; 32], text: b"I sell, you buy.".to_vec() }),
+            beside: Some(Beside::Contract(Contract { salt: [3; 32], text: b"I sell, you buy.".to_vec() })),
         }
     }
 
@@ -202,10 +243,20 @@ mod tests {
         let first = first();
         assert_eq!(Message::parse(&first.to_bytes()), Ok(first.clone()));
         let script = Script::new(None);
-        let third = Message { statement: script.m3.clone(), contract: None, ..first };
+        let third = Message { statement: script.m3.clone(), beside: None, ..first };
         assert_eq!(third.x(), script.x());
         assert_eq!(Message::parse(&third.to_bytes()), Ok(third));
-        assert!(!format!("{:?}", super::tests::first().contract).contains("sell"));
+        assert!(!format!("{:?}", super::tests::first().beside).contains("sell"));
+    }
+
+    #[test]
+    fn a_delivery_comes_with_its_content() {
+        let first = Message { protocol: Protocol::CdR, beside: Some(Beside::Content(vec![1; 70])), ..first() };
+        assert_eq!(Message::parse(&first.to_bytes()), Ok(first.clone()));
+        let refused = Message { protocol: Protocol::AswR, ..first.clone() };
+        assert!(Message::parse(&refused.to_bytes()).is_err());
+        let long = Message { beside: Some(Beside::Content(vec![1; CONTENT_BYTES_MAX + 1])), ..first };
+        assert!(Message::parse(&long.to_bytes()).is_err());
     }
 
     #[test]
@@ -226,6 +277,8 @@ mod tests {
         check("a certificate in other characters", &|d| d["certificates"] = json!(["MAA="]));
         check("a contract that is null", &|d| d["contract"] = Value::Null);
         check("a contract with more", &|d| d["contract"]["media"] = json!("text/plain"));
+        check("a contract and a content", &|d| d["content"] = json!("AAAA"));
+        check("a contract of a delivery", &|d| d["protocol"] = json!("cd-r"));
         check("a salt that is too short", &|d| d["contract"]["salt"] = json!("AAAA"));
         check("a contract with a later message", &|d| {
             let script = Script::new(None);

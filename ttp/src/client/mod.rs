@@ -1,18 +1,18 @@
 //! What an honest party does in a run: automata without clock, disk or socket, which the client program and the models both drive.
 //!
-//! An automaton knows nothing but where it stands. Statements come to it checked ([`crate::exchange::asw_r`]); what it wants done is
-//! carried out by whoever drives it, **after the new state is on disk**: so a client that was killed goes on where it stood, and
-//! [`asw_r::Originator::again`] tells what may not have left. Octets that were signed once are sent again as they are; nothing is signed
-//! anew, since a second statement in the place of the first could be held against its signer.
+//! An automaton knows nothing but where it stands. Statements come to it checked ([`crate::exchange::asw_r`], [`crate::exchange::cd_r`]);
+//! what it wants done is carried out by whoever drives it, **after the new state is on disk**: so a client that was killed goes on where it
+//! stood, and [`automaton::Originator::again`] tells what may not have left. Octets that were signed once are sent again as they are;
+//! nothing is signed anew, since a second statement in the place of the first could be held against its signer.
 //!
 //! Around the automata, and pure as they are: [`dossier`], all that a side keeps of a run, as one document; [`party`], which takes that
 //! document from one state to the next; [`message`], what travels between the sides; [`peer`] and [`verdict`], what the other side's
-//! certificate and the arbiter's answer are worth. A second protocol is a second automaton with its statements beside [`asw_r`], and a
-//! second name in the document's `protocol`.
+//! certificate and the arbiter's answer are worth. What is different in a contract and a delivery stands in [`course`].
 //!
 //! Out of scope: transport (`semper-api`), what a person is asked before it agrees, keys, the disk (`semper-ops`).
 
-pub mod asw_r;
+pub mod automaton;
+pub mod course;
 pub mod dossier;
 pub mod message;
 pub mod party;

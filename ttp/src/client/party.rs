@@ -2,32 +2,38 @@
 //! ([`Dossier`]), which its driver puts on the disk **before** anything that follows leaves.
 //!
 //! ```text
+//! begin.rs: a run begins, on either side
 //! driver: load ─▶ Party::open ─▶ take | overdue | decided ─▶ store the dossier ─▶ send what `act` says
 //! ```
 //!
 //! Nothing is signed twice: what is to be sent again is taken out of the document as it is.
 
+mod begin;
+
 use std::sync::Arc;
 
 use semper_ledger::note::VerifierKey;
 
+pub use begin::{Chains, Drawn, Offer, Parcel, Terms};
+
 use super::Timing;
-use super::asw_r::{Act, End, Happened, Message as Came, Originator, Responder};
-use super::dossier::{Certificates, Dossier, Octets, Piece, Proofs, Stand};
-use super::message::{Contract, Message};
+use super::automaton::{Act, End, Happened, Message as Came, Originator, Responder};
+use super::course::{Course, Expected};
+use super::dossier::{Dossier, Octets, Piece, Proofs, Secret, Stand};
+use super::message::{Beside, Contract, Message};
 use super::peer::{Holder, PeerFault};
 use super::verdict::{Given, GivenFault, Held};
-use crate::b64u::B64u;
 use crate::crypto::jose::{Algorithm, Key, KeyFault, Thumbprint};
-use crate::crypto::{SignError, Signer};
+use crate::crypto::jwe::{AgreementKey, AgreementPublic};
+use crate::crypto::{CryptoFault, EntropyFault, SignError, Signer};
 use crate::digest::Digest;
-use crate::exchange::asw_r::{Answered, Offered, commitment_o, commitment_r};
-use crate::exchange::policy::{ExchangePolicy, NotAPolicy};
-use crate::exchange::{Broken, terms_hash};
-use crate::statement::exchange::asw_r::{Abort, M1, M2, M3, M4, Resolve};
-use crate::statement::exchange::{Arbiter, Assurance, Line, Outcome, Participant, Protocol, Side};
-use crate::statement::{Body, Common, Jws, Millis, Salt, Statement, StatementFault, Unsigned};
+use crate::exchange::Broken;
+use crate::exchange::cd_r::{BadContent, Message as Delivered};
+use crate::exchange::policy::NotAPolicy;
+use crate::statement::exchange::{Arbiter, Outcome, Side};
+use crate::statement::{Body, Common, Jws, Salt, Statement, StatementFault, Unsigned};
 use crate::time::Timestamp;
+use crate::x509::Certificate;
 
 /// What a side signs with: its key, a fresh salt, the moment.
 #[derive(Clone, Copy, Debug)]
@@ -49,36 +55,10 @@ pub struct House {
     pub logs: Vec<VerifierKey>,
     /// The arbiter's certificate and those above it, DER.
     pub arbiter: Vec<Vec<u8>>,
+    /// The same of its key for escrows; empty where it takes no deliveries.
+    pub escrow: Vec<Vec<u8>>,
     /// The policy for exchanges, as it is served.
     pub policy: Vec<u8>,
-}
-
-/// What is offered.
-#[derive(Clone, Debug)]
-pub struct Terms {
-    /// This side.
-    pub o: Participant,
-    /// The other.
-    pub r: Participant,
-    /// Who decides.
-    pub ttp: Arbiter,
-    /// The contract's text.
-    pub text: Vec<u8>,
-    /// What kind of document it is.
-    pub media: Line,
-    /// Until when; `None` for no end.
-    pub t_exp: Option<Millis>,
-    /// What it is to be worth.
-    pub assurance: Assurance,
-}
-
-/// Random octets of a side.
-#[derive(Clone, Copy)]
-pub struct Drawn {
-    /// Behind its commitment.
-    pub nonce: [u8; 32],
-    /// In front of the contract's text; of a responder, what the originator drew.
-    pub terms_salt: [u8; 32],
 }
 
 /// Why a side does not go on.
@@ -103,14 +83,23 @@ pub enum Stays {
     /// The run's time is too near its end.
     #[error("it is too late: what is left of the time until the run's end is needed for asking the arbiter")]
     TooLate,
-    /// The offer's text is missing.
-    #[error("the offer comes without the contract's text")]
+    /// The offer's text, or the delivery's content, is missing.
+    #[error("the offer comes without the contract's text, or the delivery without its content")]
     NoText,
     /// The text is another than the offer names.
     #[error("the contract's text is not the one that the offer names by its hash: it, or its salt, was changed")]
     OtherText,
+    /// The escrow of a delivery says that it is for somebody else, or is none.
+    #[error("the delivery's escrow is none of this run: the arbiter could not open it, and would call the delivery void")]
+    Escrow,
+    /// The arbiter takes no deliveries.
+    #[error("the arbiter has no key for escrows, so nothing can be delivered by it")]
+    NoEscrow,
+    /// The key that came does not open what was promised: the originator's signatures convict it (PC-4).
+    #[error("the key came, and {0}: nothing was signed for it")]
+    BadContent(#[from] BadContent),
     /// The text is too long to be sent along.
-    #[error("the contract's text is longer than {} octets", super::message::CONTRACT_BYTES_MAX)]
+    #[error("what is offered is longer than {} octets", super::message::CONTRACT_BYTES_MAX)]
     TextTooLong,
     /// The key at hand is not this side's.
     #[error("the key at hand is {found}, and the run names {named} for this side")]
@@ -151,6 +140,12 @@ pub enum Stays {
     /// The arbiter's answer.
     #[error(transparent)]
     Given(#[from] GivenFault),
+    /// Something could not be sealed.
+    #[error(transparent)]
+    Crypto(#[from] CryptoFault),
+    /// There are no random octets.
+    #[error(transparent)]
+    Entropy(#[from] EntropyFault),
     /// A statement could not be made.
     #[error("the statement could not be made: {0}")]
     Statement(#[from] StatementFault),
@@ -169,9 +164,9 @@ pub enum Stays {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Request {
     /// The first statement.
-    pub m1: String,
-    /// The answer, where the contract is asked for.
-    pub m2: Option<String>,
+    pub first: String,
+    /// The answer, where what was agreed is asked for.
+    pub second: Option<String>,
     /// The request.
     pub request: String,
     /// Timestamps over statements.
@@ -182,8 +177,7 @@ pub struct Request {
 #[derive(Clone, Debug)]
 pub struct Party {
     dossier: Dossier,
-    offered: Offered,
-    answered: Option<Answered>,
+    course: Course,
     keys: Vec<Arc<Key>>,
 }
 
@@ -192,7 +186,7 @@ impl Pen<'_> {
         Ok(Key::from_spki_der(self.key.spki_der())?.thumbprint())
     }
 
-    fn sign<B: Body>(&self, x: Option<Digest>, body: B) -> Result<Jws, Stays> {
+    pub(super) fn sign<B: Body>(&self, x: Option<Digest>, body: B) -> Result<Jws, Stays> {
         let common = Common { salt: self.salt, iat: self.now.into(), x: x.map(Into::into), shown: None };
         let algorithm = Algorithm::of_signer(self.key.algorithm()).ok_or(Stays::Algorithm)?;
         let unsigned = Unsigned::new(&Statement { common, body }, algorithm, self.name()?)?;
@@ -201,29 +195,8 @@ impl Pen<'_> {
     }
 }
 
-impl House {
-    /// Whether a run's arbiter is the one that this side knows and trusts; gives its policy.
-    fn judge(&self, ttp: &Arbiter, policy: &Digest, now: Timestamp) -> Result<ExchangePolicy, Stays> {
-        Holder::judge_chain(&self.arbiter, ttp.key, &self.root, now)
-            .map_err(|fault| Stays::Certificate { of: "arbiter", fault })?;
-        let other = || Stays::OtherLog(ttp.log.as_str().to_owned());
-        let log = log_of(ttp).ok_or_else(other)?;
-        if !self.logs.contains(&log) || log.name() != ttp.id.as_str() {
-            return Err(other());
-        }
-        if Digest::of(&self.policy) != *policy {
-            return Err(Stays::OtherPolicy);
-        }
-        Ok(ExchangePolicy::parse(&self.policy)?)
-    }
-}
-
 fn log_of(ttp: &Arbiter) -> Option<VerifierKey> {
     VerifierKey::parse(ttp.log.as_str()).ok()
-}
-
-fn octets(chain: &[Vec<u8>]) -> Vec<Octets> {
-    chain.iter().cloned().map(Octets).collect()
 }
 
 fn text(jws: &Jws) -> String {
@@ -231,102 +204,6 @@ fn text(jws: &Jws) -> String {
 }
 
 impl Party {
-    /// Begins a run as the originator: signs the offer. Nothing has left yet. `own` and `peer` are the chains of both sides.
-    ///
-    /// # Errors
-    /// [`Stays`].
-    pub fn offer(
-        terms: Terms,
-        house: &House,
-        (own, peer): (&[Vec<u8>], &[Vec<u8>]),
-        patience_ms: u64,
-        drawn: Drawn,
-        pen: &Pen<'_>,
-    ) -> Result<Self, Stays> {
-        let Terms { o, r, ttp, text: contract, media, t_exp, assurance } = terms;
-        if contract.len() > super::message::CONTRACT_BYTES_MAX {
-            return Err(Stays::TextTooLong);
-        }
-        let policy = house.judge(&ttp, &Digest::of(&house.policy), pen.now)?;
-        let timing = Timing { t_exp: t_exp.map(Millis::get), delta_ms: policy.delta_ms, patience_ms };
-        // Nobody could answer it any more.
-        if !timing.may_answer(pen.now.millis()) {
-            return Err(Stays::TooLate);
-        }
-        for (of, chain, key) in [("originator", own, o.key), ("responder", peer, r.key)] {
-            Holder::judge(chain, key, &house.root, pen.now).map_err(|fault| Stays::Certificate { of, fault })?;
-        }
-        let m1 = M1 {
-            deal: None,
-            policy: Digest::of(&house.policy).into(),
-            o,
-            r,
-            ttp,
-            terms: terms_hash(&drawn.terms_salt, &contract).into(),
-            terms_media: media,
-            t_exp,
-            c_o: commitment_o(&drawn.nonce).into(),
-            assurance,
-        };
-        let jws = pen.sign(None, m1)?;
-        let certificates = Certificates { o: octets(own), r: octets(peer), arbiter: octets(&house.arbiter) };
-        let stand = Stand::Originator(Originator::Offered);
-        let mut dossier = begun(stand, &timing, drawn, certificates, pen.now);
-        dossier.statements.insert(Piece::M1, text(&jws));
-        Self::open(dossier)
-    }
-
-    /// Reads an offer that came to this party with this chain, and judges all of it but what the service alone knows: whether the
-    /// originator's key is that party's, and good. Signs nothing.
-    ///
-    /// # Errors
-    /// [`Stays`].
-    pub fn read_offer(message: &Message, own: &[Vec<u8>], house: &House, now: Timestamp) -> Result<Offer, Stays> {
-        let certificate = |of, fault| Stays::Certificate { of, fault };
-        let o = Holder::read(&message.certificates).map_err(|fault| certificate("originator", fault))?;
-        let keys = |name: &Thumbprint| Some(o.key.clone()).filter(|key| key.thumbprint() == *name);
-        let offered = Offered::read(message.statement.clone(), &keys)?;
-        let run = &offered.run;
-        Holder::judge(&message.certificates, run.o.key, &house.root, now)
-            .map_err(|fault| certificate("originator", fault))?;
-        Holder::judge(own, run.r.key, &house.root, now).map_err(|fault| certificate("responder", fault))?;
-        let policy = house.judge(&run.ttp, &run.policy, now)?;
-        let contract = message.contract.clone().ok_or(Stays::NoText)?;
-        if terms_hash(&contract.salt, &contract.text) != Digest(offered.offer.terms.0) {
-            return Err(Stays::OtherText);
-        }
-        Ok(Offer { delta_ms: policy.delta_ms, offered, contract })
-    }
-
-    /// Begins a run as the responder, for an offer whose run and whose commitment were never seen: signs the answer. `token` is a
-    /// timestamp over the offer.
-    ///
-    /// # Errors
-    /// [`Stays`].
-    pub fn accept(
-        offer: &Offer,
-        house: &House,
-        (own, peer): (&[Vec<u8>], &[Vec<u8>]),
-        patience_ms: u64,
-        (nonce, token): ([u8; 32], Vec<u8>),
-        pen: &Pen<'_>,
-    ) -> Result<Self, Stays> {
-        let Offer { offered, contract, delta_ms } = offer;
-        let timing = Timing { t_exp: offered.run.t_exp, delta_ms: *delta_ms, patience_ms };
-        let (stand, _) = Responder::begin(pen.now.millis(), &timing).ok_or(Stays::TooLate)?;
-        require_signer(pen, offered.run.r.key)?;
-        let x = offered.run.x;
-        let m2 = M2 { m1: offered.jws.digest().into(), c_r: commitment_r(&x, &nonce).into() };
-        let jws = pen.sign(Some(x), m2)?;
-        let certificates = Certificates { o: octets(peer), r: octets(own), arbiter: octets(&house.arbiter) };
-        let drawn = Drawn { nonce, terms_salt: contract.salt };
-        let mut dossier = begun(Stand::Responder(stand), &timing, drawn, certificates, pen.now);
-        dossier.statements.insert(Piece::M1, text(&offered.jws));
-        dossier.statements.insert(Piece::M2, text(&jws));
-        dossier.tokens.insert(Piece::M1, Octets(token));
-        Self::open(dossier)
-    }
-
     /// Goes on with what lies on the disk.
     ///
     /// # Errors
@@ -343,12 +220,17 @@ impl Party {
             let read = |text: &str| Jws::parse(text.as_bytes());
             dossier.statement(piece).map(read).transpose().map_err(Stays::from)
         };
-        let offered = Offered::read(read(Piece::M1)?.ok_or(Stays::Lacks("m1"))?, &find)?;
-        let answered = read(Piece::M2)?.map(|m2| offered.answered(m2, &find)).transpose()?;
-        for piece in needed(dossier.stand) {
-            dossier.statement(*piece).ok_or(Stays::Lacks(piece.name()))?;
+        let mut course = Course::begin(read(Piece::First)?.ok_or(Stays::Lacks("its first statement"))?, &find)?;
+        if let Some(second) = read(Piece::Second)? {
+            course = course.with(second, &find)?;
         }
-        Ok(Self { dossier, offered, answered, keys })
+        for piece in needed(dossier.stand) {
+            dossier.statement(*piece).ok_or(Stays::Lacks(piece.name(dossier.protocol)))?;
+        }
+        if !course.has(dossier.stand.side(), &dossier.secret) || course.run().protocol != dossier.protocol {
+            return Err(Stays::Lacks("its secret"));
+        }
+        Ok(Self { dossier, course, keys })
     }
 
     /// All that is kept.
@@ -357,10 +239,10 @@ impl Party {
         &self.dossier
     }
 
-    /// The offer, as both sides have it.
+    /// The run's statements so far.
     #[must_use]
-    pub const fn offered(&self) -> &Offered {
-        &self.offered
+    pub const fn course(&self) -> &Course {
+        &self.course
     }
 
     /// Which side this is.
@@ -382,11 +264,20 @@ impl Party {
 
     fn timing(&self) -> Timing {
         let Dossier { delta_ms, patience_ms, .. } = self.dossier;
-        Timing { t_exp: self.offered.run.t_exp, delta_ms, patience_ms }
+        Timing { t_exp: self.course.run().t_exp, delta_ms, patience_ms }
     }
 
     fn key(&self, name: &Thumbprint) -> Option<Arc<Key>> {
         self.keys.iter().find(|key| key.thumbprint() == *name).cloned()
+    }
+
+    fn find(&self, jws: &Jws) -> Result<Expected, Stays> {
+        let keys = |name: &Thumbprint| self.key(name);
+        self.course.expects(self.side(), jws, &keys)?.ok_or_else(|| Stays::NotNow {
+            found: jws.tag().to_owned(),
+            side: self.side().name(),
+            stand: self.dossier.stand.name(),
+        })
     }
 
     /// Which statement of the other side this is, and whether it was taken before. Changes nothing.
@@ -394,54 +285,37 @@ impl Party {
     /// # Errors
     /// [`Stays`].
     pub fn expects(&self, jws: &Jws) -> Result<(Came, bool), Stays> {
-        let keys = |name: &Thumbprint| self.key(name);
-        let not_now = || Stays::NotNow {
-            found: jws.tag().to_owned(),
-            side: self.side().name(),
-            stand: self.dossier.stand.name(),
-        };
-        let answered = || self.answered.as_ref().ok_or_else(not_now);
-        let (came, piece) = match (self.side(), jws.tag()) {
-            (Side::Originator, M2::TAG) => {
-                let found = self.offered.answered(jws.clone(), &keys)?;
-                if self.answered.as_ref().is_some_and(|before| before.c_r != found.c_r) {
-                    return Err(Stays::AnsweredTwice);
-                }
-                (Came::Answer, Piece::M2)
-            }
-            (Side::Originator, M4::TAG) => {
-                self.offered.opened_by_r(answered()?, jws, &keys)?;
-                (Came::Closing, Piece::M4)
-            }
-            (Side::Responder, M3::TAG) => {
-                self.offered.opened_by_o(answered()?, jws, &keys)?;
-                (Came::Opening, Piece::M3)
-            }
-            _ => return Err(not_now()),
-        };
+        let Expected { came, piece, .. } = self.find(jws)?;
         Ok((came, self.dossier.statement(piece).is_some()))
     }
 
-    /// Takes a statement of the other side, `token` being a timestamp over an answer; gives what is to be done once the dossier is on
-    /// the disk. One that was taken before changes nothing, and what followed from it is to be sent again.
+    /// Takes a statement of the other side, `token` being a timestamp over an answer, and `content` what came with the first statement of
+    /// a delivery; gives what is to be done once the dossier is on the disk. One that was taken before changes nothing, and what followed
+    /// from it is to be sent again.
     ///
     /// # Errors
     /// [`Stays`]: nothing has changed.
-    pub fn take(&mut self, jws: &Jws, token: Option<Vec<u8>>, pen: &Pen<'_>) -> Result<Option<Act>, Stays> {
-        let (came, is_known) = self.expects(jws)?;
-        if is_known {
+    pub fn take(
+        &mut self,
+        jws: &Jws,
+        token: Option<Vec<u8>>,
+        content: &[u8],
+        pen: &Pen<'_>,
+    ) -> Result<Option<Act>, Stays> {
+        let Expected { came, piece, key } = self.find(jws)?;
+        if self.dossier.statement(piece).is_some() {
             return Ok(self.again());
         }
         let mut next = self.clone();
-        let piece = match came {
-            Came::Answer => {
-                let keys = |name: &Thumbprint| self.key(name);
-                next.answered = Some(self.offered.answered(jws.clone(), &keys)?);
-                Piece::M2
-            }
-            Came::Opening => Piece::M3,
-            Came::Closing => Piece::M4,
-        };
+        if piece == Piece::Second {
+            let keys = |name: &Thumbprint| self.key(name);
+            next.course = next.course.with(jws.clone(), &keys)?;
+        }
+        if let (Some(key), Course::Delivery { posted, .. }) = (key, &self.course) {
+            // No receipt for what is not the message that was promised.
+            posted.open(content, &key)?;
+            next.dossier.secret = Secret::Awaited { k: Some((&key).into()) };
+        }
         next.dossier.statements.insert(piece, text(jws));
         next.dossier.tokens.extend(token.map(|token| (piece, Octets(token))));
         let act = next.happened(Happened::Message(came), pen)?;
@@ -468,15 +342,12 @@ impl Party {
         let request = self.request_piece().and_then(|piece| self.dossier.statement(piece));
         let request = Jws::parse(request.ok_or(Stays::Lacks("a request"))?.as_bytes())?;
         let keys = |name: &Thumbprint| self.key(name);
-        let log = log_of(&self.offered.run.ttp).ok_or(Stays::Lacks("a log"))?;
-        let c_r = match self.side() {
-            Side::Originator => None,
-            Side::Responder => self.answered.as_ref().map(|answered| answered.c_r),
-        };
+        let log = log_of(&self.course.run().ttp).ok_or(Stays::Lacks("a log"))?;
         let held = Held {
-            offered: &self.offered,
+            course: &self.course,
+            side: self.side(),
             request: &request,
-            c_r,
+            opening: self.opening(),
             delta_ms: self.dossier.delta_ms,
             keys: &keys,
             log: &log,
@@ -489,9 +360,30 @@ impl Party {
         let outages = given.outages.iter().map(|(fact, proof)| (Octets(fact.clone()), proof.clone())).collect();
         dossier.proofs =
             Some(Proofs { verdict: given.verdict_proof.clone(), answer: given.answer_proof.clone(), outages });
+        if let (Secret::Awaited { k }, Outcome::Released) = (&mut dossier.secret, outcome) {
+            k.clone_from(&given.k);
+        }
         next.go(Happened::Verdict(outcome), now);
         *self = next;
         Ok(outcome)
+    }
+
+    /// What shows what the escrow of a delivery holds: the originator's ephemeral key and the arbiter's public one.
+    fn opening(&self) -> Option<(AgreementKey, AgreementPublic)> {
+        let Secret::Sealed { ephemeral, .. } = &self.dossier.secret else { return None };
+        let certificate = Certificate::from_der(&self.dossier.certificates.escrow.first()?.0).ok()?;
+        let arbiter = AgreementPublic::from_spki_der(&certificate.spki_der())?;
+        Some((AgreementKey::from_bits(ephemeral.secret().expose()).ok()?, arbiter))
+    }
+
+    /// What was delivered to this side, once its key came; `content` is what came with the first statement.
+    #[must_use]
+    pub fn delivered(&self, content: &[u8]) -> Option<Result<Delivered, BadContent>> {
+        let (Course::Delivery { posted, .. }, Secret::Awaited { k: Some(k) }) = (&self.course, &self.dossier.secret)
+        else {
+            return None;
+        };
+        Some(posted.open(content, &k.secret()))
     }
 
     /// What may not have left before a crash, or was lost on its way.
@@ -508,12 +400,12 @@ impl Party {
     pub fn request(&self) -> Option<Request> {
         let piece = self.request_piece()?;
         let statement = |piece| self.dossier.statement(piece).map(str::to_owned);
-        let m2 = if piece == Piece::Resolve { Some(statement(Piece::M2)?) } else { None };
+        let second = if piece == Piece::Resolve { Some(statement(Piece::Second)?) } else { None };
         let tokens = self.dossier.tokens.iter();
         // A timestamp over what is not sent proves nothing to anybody.
-        let tokens = tokens.filter(|(of, _)| m2.is_some() || **of == Piece::M1).map(|(_, token)| token.0.clone());
-        let tokens = tokens.collect();
-        Some(Request { m1: statement(Piece::M1)?, m2, request: statement(piece)?, tokens })
+        let tokens = tokens.filter(|(of, _)| second.is_some() || **of == Piece::First);
+        let tokens = tokens.map(|(_, token)| token.0.clone()).collect();
+        Some(Request { first: statement(Piece::First)?, second, request: statement(piece)?, tokens })
     }
 
     fn request_piece(&self) -> Option<Piece> {
@@ -524,23 +416,26 @@ impl Party {
         }
     }
 
-    /// The message of an act, in the octets that were signed; `None` for what goes to the arbiter. The first one comes with the text.
+    /// The message of an act, in the octets that were signed; `None` for what goes to the arbiter. The first one comes with the contract's
+    /// text or the delivery's content, which is `beside`.
     #[must_use]
-    pub fn message(&self, act: Act, contract: &[u8]) -> Option<Message> {
+    pub fn message(&self, act: Act, beside: &[u8]) -> Option<Message> {
         let piece = match act {
-            Act::SendOffer => Piece::M1,
-            Act::SendAnswer => Piece::M2,
-            Act::SendOpening => Piece::M3,
-            Act::SendClosing => Piece::M4,
+            Act::SendOffer | Act::SendAnswer | Act::SendOpening | Act::SendClosing => piece_of(act),
             Act::AskAbort | Act::AskResolve => return None,
         };
         let statement = Jws::parse(self.dossier.statement(piece)?.as_bytes()).ok()?;
-        let contract = || Contract { salt: self.dossier.terms_salt.0, text: contract.to_vec() };
+        let beside = || match &self.dossier.secret {
+            Secret::Contract { terms_salt, .. } => {
+                Beside::Contract(Contract { salt: terms_salt.0, text: beside.to_vec() })
+            }
+            Secret::Sealed { .. } | Secret::Awaited { .. } => Beside::Content(beside.to_vec()),
+        };
         Some(Message {
             protocol: self.dossier.protocol,
             statement,
             certificates: self.dossier.certificates.of(self.side()),
-            contract: (piece == Piece::M1).then(contract),
+            beside: (piece == Piece::First).then(beside),
         })
     }
 
@@ -580,52 +475,14 @@ impl Party {
 
     /// Signs what an act sends, unless that was signed before.
     fn sign_for(&mut self, act: Act, pen: &Pen<'_>) -> Result<(), Stays> {
-        let (piece, x) = (piece_of(act), self.offered.run.x);
+        let piece = piece_of(act);
         if self.dossier.statement(piece).is_some() {
             return Ok(());
         }
-        require_signer(pen, self.offered.run.participant(self.side()).key)?;
-        let answered = self.answered.as_ref().ok_or(Stays::Lacks("m2"));
-        let nonce = B64u(self.dossier.nonce.0);
-        let jws = match act {
-            Act::SendOpening => pen.sign(Some(x), M3 { n_o: nonce, c_r: answered?.c_r.into() })?,
-            Act::SendClosing => pen.sign(Some(x), M4 { n_r: nonce, c_o: self.offered.offer.c_o })?,
-            Act::AskAbort => pen.sign(Some(x), Abort {})?,
-            Act::AskResolve => pen.sign(Some(x), Resolve { side: self.side(), m2: answered?.jws.digest().into() })?,
-            // Signed when the run began.
-            Act::SendOffer | Act::SendAnswer => return Err(Stays::Lacks(piece.name())),
-        };
+        require_signer(pen, self.course.run().participant(self.side()).key)?;
+        let jws = self.course.sign(act, self.side(), &self.dossier.secret, pen)?;
         self.dossier.statements.insert(piece, text(&jws));
         Ok(())
-    }
-}
-
-/// An offer that was read and judged, and not answered yet.
-#[derive(Clone, Debug)]
-pub struct Offer {
-    /// What it says.
-    pub offered: Offered,
-    /// What is to be signed.
-    pub contract: Contract,
-    /// δ of its policy, milliseconds.
-    pub delta_ms: u64,
-}
-
-fn begun(stand: Stand, timing: &Timing, drawn: Drawn, certificates: Certificates, now: Timestamp) -> Dossier {
-    Dossier {
-        t: Dossier::TYPE.to_owned(),
-        v: 1,
-        protocol: Protocol::AswR,
-        stand,
-        since_ms: now.millis(),
-        delta_ms: timing.delta_ms,
-        patience_ms: timing.patience_ms,
-        nonce: B64u(drawn.nonce),
-        terms_salt: B64u(drawn.terms_salt),
-        statements: std::collections::BTreeMap::new(),
-        tokens: std::collections::BTreeMap::new(),
-        certificates,
-        proofs: None,
     }
 }
 
@@ -636,26 +493,26 @@ fn require_signer(pen: &Pen<'_>, named: Thumbprint) -> Result<(), Stays> {
 
 const fn piece_of(act: Act) -> Piece {
     match act {
-        Act::SendOffer => Piece::M1,
-        Act::SendAnswer => Piece::M2,
-        Act::SendOpening => Piece::M3,
-        Act::SendClosing => Piece::M4,
+        Act::SendOffer => Piece::First,
+        Act::SendAnswer => Piece::Second,
+        Act::SendOpening => Piece::Third,
+        Act::SendClosing => Piece::Fourth,
         Act::AskAbort => Piece::Abort,
         Act::AskResolve => Piece::Resolve,
     }
 }
 
-/// What must be there in a state, besides m1.
+/// What must be there in a state, besides the first statement.
 const fn needed(stand: Stand) -> &'static [Piece] {
     match stand {
         Stand::Originator(Originator::Offered) => &[],
-        Stand::Originator(Originator::Opened) => &[Piece::M2, Piece::M3],
+        Stand::Originator(Originator::Opened) => &[Piece::Second, Piece::Third],
         Stand::Originator(Originator::Aborting) => &[Piece::Abort],
-        Stand::Originator(Originator::Resolving) => &[Piece::M2, Piece::M3, Piece::Resolve],
-        Stand::Responder(Responder::Answered) => &[Piece::M2],
-        Stand::Responder(Responder::Resolving) => &[Piece::M2, Piece::Resolve],
+        Stand::Originator(Originator::Resolving) => &[Piece::Second, Piece::Third, Piece::Resolve],
+        Stand::Responder(Responder::Answered) => &[Piece::Second],
+        Stand::Responder(Responder::Resolving) => &[Piece::Second, Piece::Resolve],
         Stand::Originator(Originator::Done(End::Standard)) | Stand::Responder(Responder::Done(End::Standard)) => {
-            &[Piece::M2, Piece::M3, Piece::M4]
+            &[Piece::Second, Piece::Third, Piece::Fourth]
         }
         Stand::Originator(Originator::Done(_)) | Stand::Responder(Responder::Done(_)) => {
             &[Piece::Verdict, Piece::Answer]

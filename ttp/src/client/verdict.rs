@@ -3,7 +3,8 @@
 //! 1. the verdict is of this run, and signed by the key that the first statement names;
 //! 2. its entry is in the log that the first statement names, and bears the tag (decision, x, 0) and no other;
 //! 3. it rests on what its outcome needs, and fits the end of the run, as far as entries of outages have moved that;
-//! 4. the answer is to this very request, names this verdict, and its entry is in the log, too.
+//! 4. the answer is to this very request, names this verdict, and its entry is in the log, too;
+//! 5. to the recipient of a delivery that was released, the content's key comes with it.
 //!
 //! What fails is kept by whoever asked: by the arbiter's own signature it may convict it.
 
@@ -13,18 +14,21 @@ use serde_json::Value;
 use semper_ledger::note::VerifierKey;
 use semper_ledger::receipt::tlog_proof::{BadProof, Proven, TlogProof};
 
+use super::course::Course;
 use crate::b64u;
 use crate::crypto::LogVerifier;
+use crate::crypto::jwe::{AgreementKey, AgreementPublic};
 use crate::digest::Digest;
 use crate::evidence::{ExchangeKind, Fact, Kind, OpsFact, OpsKind, Recorded as _};
-use crate::exchange::asw_r::Offered;
+use crate::exchange::cd_r::key_hash;
 use crate::exchange::expiry::{self, Outage};
-use crate::exchange::judge::{Evidence, Filed, Finding, judge};
+use crate::exchange::judge::{Evidence, Filed, Finding, delivery, judge};
 use crate::exchange::run::Keys;
 use crate::exchange::{Broken, tag_of_verdict};
 use crate::json::{self, JsonFault};
-use crate::statement::exchange::Outcome;
+use crate::statement::exchange::cd_r::ContentKey;
 use crate::statement::exchange::verdict::{Answer, Verdict};
+use crate::statement::exchange::{Outcome, Side};
 use crate::statement::{Body as _, Jws, Statement, StatementFault};
 use crate::time::Timestamp;
 
@@ -44,6 +48,8 @@ pub struct Given {
     pub answer_proof: String,
     /// Facts of outages that moved the end of the run, with the proofs of their entries.
     pub outages: Vec<(Vec<u8>, String)>,
+    /// The content's key, for the recipient of a delivery that was released.
+    pub k: Option<ContentKey>,
 }
 
 /// Why an answer ends nothing.
@@ -77,6 +83,9 @@ pub enum GivenFault {
     /// The verdict breaks the arbiter's own rules: its signature convicts it.
     #[error("the verdict breaks the arbiter's own rules ({0}): keep it, it convicts the arbiter")]
     Rules(&'static str),
+    /// The key of a delivery.
+    #[error("the delivery was released, and the key that the arbiter hands out is missing, or is not the one that was promised")]
+    Key,
     /// The answer is another one.
     #[error("the answer is not to this request: {0}")]
     OtherAnswer(&'static str),
@@ -89,6 +98,8 @@ struct Members {
     proofs: Vec<String>,
     #[serde(default)]
     outages: Vec<OutageMembers>,
+    #[serde(default)]
+    k: Option<ContentKey>,
 }
 
 #[derive(Deserialize)]
@@ -100,11 +111,13 @@ struct OutageMembers {
 /// What the verdict is held against.
 pub struct Held<'a> {
     /// The run.
-    pub offered: &'a Offered,
+    pub course: &'a Course,
+    /// Which side asked.
+    pub side: Side,
     /// The own request.
     pub request: &'a Jws,
-    /// The commitment of the own answer, where the responder asks.
-    pub c_r: Option<Digest>,
+    /// What the originator of a delivery shows against a verdict that calls its escrow rubbish: its ephemeral key, and the arbiter's.
+    pub opening: Option<(AgreementKey, AgreementPublic)>,
     /// δ of the run's policy, milliseconds.
     pub delta_ms: u64,
     /// The keys of both sides and of the arbiter.
@@ -123,7 +136,7 @@ impl Given {
             return Err(GivenFault::Lacks("an end"));
         }
         let members = json::read_object(bytes)?;
-        let Members { verdict, answer, proofs, outages } =
+        let Members { verdict, answer, proofs, outages, k } =
             serde_json::from_value(Value::Object(members)).map_err(|_| GivenFault::Lacks("a member"))?;
         let read = |text: &str, of| Jws::parse(text.as_bytes()).map_err(|fault| GivenFault::Statement { of, fault });
         let [verdict_proof, answer_proof] =
@@ -138,6 +151,7 @@ impl Given {
             answer: read(&answer, "answer")?,
             answer_proof,
             outages: outages.into_iter().map(outage).collect::<Result<_, GivenFault>>()?,
+            k,
         })
     }
 
@@ -149,6 +163,12 @@ impl Given {
         let verdict = self.judge_verdict(held)?;
         self.judge_time(held, &verdict)?;
         self.judge_answer(held)?;
+        if let (Course::Delivery { posted, .. }, Side::Responder, Outcome::Released) =
+            (held.course, held.side, verdict.outcome)
+        {
+            let is_good = |k: &ContentKey| key_hash(&k.secret()) == Digest::from(posted.delivery.hk);
+            self.k.as_ref().filter(|k| is_good(k)).ok_or(GivenFault::Key)?;
+        }
         Ok(verdict.outcome)
     }
 
@@ -165,17 +185,29 @@ impl Given {
             Outcome::Void => ExchangeKind::Void,
         };
         require_entry(&proven, of, Kind::Exchange(kind), &self.verdict.digest())?;
-        if proven.entry.tags.as_slice() != [tag_of_verdict(&held.offered.run.x)] {
+        if proven.entry.tags.as_slice() != [tag_of_verdict(&held.course.run().x)] {
             return Err(bad(of, "its entry lacks the tag of the run"));
         }
-        let filed = Filed { jws: self.verdict.clone(), is_logged: true };
-        let evidence = Evidence { first: held.offered.jws.clone(), statements: Vec::new(), verdicts: vec![filed] };
-        let judged = judge(&evidence, held.keys)?;
-        if let Some((_, broken)) = judged.rejected.into_iter().next() {
+        let filed = vec![Filed { jws: self.verdict.clone(), is_logged: true }];
+        let (first, statements) = (held.course.first().clone(), Vec::new());
+        let (rejected, findings) = match held.course {
+            Course::Contract { .. } => {
+                let judged = judge(&Evidence { first, statements, verdicts: filed }, held.keys)?;
+                (judged.rejected, judged.findings)
+            }
+            Course::Delivery { .. } => {
+                let opening = held.opening.as_ref().map(|(own, arbiter)| (own, arbiter));
+                let (content, key) = (None, None);
+                let evidence = delivery::Evidence { first, statements, verdicts: filed, content, key, opening };
+                let judged = delivery::judge(&evidence, held.keys)?;
+                (judged.rejected, judged.findings)
+            }
+        };
+        if let Some((_, broken)) = rejected.into_iter().next() {
             return Err(broken.into());
         }
-        match judged.findings.contains(&Finding::AgainstTheRules) {
-            true => Err(GivenFault::Rules("it does not rest on what its outcome needs")),
+        match findings.contains(&Finding::AgainstTheRules) {
+            true => Err(GivenFault::Rules("it does not follow from what it rests on")),
             false => Ok(body),
         }
     }
@@ -183,7 +215,7 @@ impl Given {
     /// EXPIRED only after the end, anything else only before it, where the entries of outages have moved it.
     fn judge_time(&self, held: &Held<'_>, verdict: &Verdict) -> Result<(), GivenFault> {
         let (decided_ms, is_expired) = (verdict.decided_ms.get(), verdict.outcome == Outcome::Expired);
-        let Some(t_exp) = held.offered.run.t_exp else {
+        let Some(t_exp) = held.course.run().t_exp else {
             return match is_expired {
                 true => Err(GivenFault::Rules("the run has no end")),
                 false => Ok(()),
@@ -206,7 +238,7 @@ impl Given {
         let of = Answer::TAG;
         let wrong = |fault| GivenFault::Statement { of, fault };
         let Statement { common, body } = self.answer.payload_as::<Answer>().map_err(wrong)?;
-        let run = &held.offered.run;
+        let run = held.course.run();
         if common.x.map(Digest::from) != Some(run.x) {
             return Err(Broken::OtherRun { of }.into());
         }
@@ -223,7 +255,8 @@ impl Given {
             return Err(GivenFault::OtherAnswer("it names another verdict"));
         }
         // By this the responder shows that it was its own run that ended.
-        if held.c_r.is_some() && body.c_r.map(Digest::from) != held.c_r {
+        let c_r = held.course.c_r().filter(|_| held.side == Side::Responder);
+        if c_r.is_some() && body.c_r.map(Digest::from) != c_r {
             return Err(GivenFault::OtherAnswer("it names another commitment of the responder"));
         }
         let proven = proven(&self.answer_proof, of, held.log)?;

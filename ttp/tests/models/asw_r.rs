@@ -1,6 +1,6 @@
 //! ASW-R in every order of events. `abuse_` is not claimed, and a test shows that it does not hold.
 
-use semper_ttp::client::asw_r::{Act, Message};
+use semper_ttp::client::automaton::{Act, Message};
 use semper_ttp::digest::Digest;
 use semper_ttp::exchange::{Decision, Demand};
 use semper_ttp::statement::exchange::{Outcome, Protocol, Side};

@@ -2,7 +2,7 @@
 //!
 //! Whether the content is what was promised, the arbiter cannot know, so it is no part of this: fairness is weak on that point.
 
-use semper_ttp::client::asw_r::{Act, Message};
+use semper_ttp::client::automaton::{Act, Message};
 use semper_ttp::exchange::{Decision, Demand};
 use semper_ttp::statement::exchange::{Outcome, Protocol, Side};
 

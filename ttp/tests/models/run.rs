@@ -18,7 +18,7 @@ use std::hash::Hash;
 
 use semper_ttp::b64u::B64u;
 use semper_ttp::client::Timing;
-use semper_ttp::client::asw_r::{Act, Happened, Message, Originator, Responder};
+use semper_ttp::client::automaton::{Act, Happened, Message, Originator, Responder};
 use semper_ttp::crypto::jose::Thumbprint;
 use semper_ttp::digest::Digest;
 use semper_ttp::exchange::expiry::{Outage, end};
@@ -322,8 +322,8 @@ impl<S: Symbols> Run<S> {
     /// How a side ended, if it did: with what was agreed, or without.
     pub(crate) fn ended(world: &World<S>, side: Side) -> Option<bool> {
         match (side, world.o, world.r) {
-            (Side::Originator, Some(Originator::Done(end)), _) => Some(end.is_contract()),
-            (Side::Responder, _, Some(Responder::Done(end))) => Some(end.is_contract()),
+            (Side::Originator, Some(Originator::Done(end)), _) => Some(end.is_fulfilled()),
+            (Side::Responder, _, Some(Responder::Done(end))) => Some(end.is_fulfilled()),
             _ => None,
         }
     }

@@ -4,7 +4,7 @@ use std::fs;
 use std::path::{Path, PathBuf};
 
 use semper_ledger::disk;
-use semper_ttp::client::asw_r::Act;
+use semper_ttp::client::automaton::Act;
 use semper_ttp::client::message::{CONTRACT_BYTES_MAX, MESSAGE_BYTES_MAX, Message};
 use semper_ttp::client::party::{Drawn, House, Offer, Party, Stays, Terms};
 use semper_ttp::client::peer::Holder;

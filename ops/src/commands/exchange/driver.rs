@@ -4,7 +4,7 @@
 use std::path::Path;
 
 use semper_ttp::b64u::B64u;
-use semper_ttp::client::asw_r::{Act, Message as Came};
+use semper_ttp::client::automaton::{Act, Message as Came};
 use semper_ttp::client::message::Message;
 use semper_ttp::client::party::{Party, Pen, Stays};
 use semper_ttp::client::verdict::Given;

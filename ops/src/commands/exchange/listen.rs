@@ -8,7 +8,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use semper_api::messages::{self, Recipient, Refused};
-use semper_ttp::client::asw_r::Act;
+use semper_ttp::client::automaton::Act;
 use semper_ttp::client::dossier::Piece;
 use semper_ttp::client::message::Message;
 use semper_ttp::digest::Digest;

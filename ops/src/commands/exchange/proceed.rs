@@ -2,7 +2,7 @@
 
 use std::path::{Path, PathBuf};
 
-use semper_ttp::client::asw_r::{Act, End, Originator};
+use semper_ttp::client::automaton::{Act, End, Originator};
 use semper_ttp::client::dossier::Stand;
 use semper_ttp::statement::Body as _;
 use semper_ttp::statement::exchange::Outcome;

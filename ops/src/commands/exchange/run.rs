@@ -3,7 +3,7 @@
 
 use std::time::Duration;
 
-use semper_ttp::client::asw_r::{Act, End};
+use semper_ttp::client::automaton::{Act, End};
 use semper_ttp::client::message::Message;
 
 use super::driver::Driver;

@@ -4,7 +4,7 @@ use std::path::Path;
 
 use semper_ttp::asn1::oid;
 use semper_ttp::b64u;
-use semper_ttp::client::asw_r::{End, Originator, Responder};
+use semper_ttp::client::automaton::{End, Originator, Responder};
 use semper_ttp::client::dossier::Stand;
 use semper_ttp::client::party::{Offer, Party};
 use semper_ttp::client::peer::Holder;
@@ -32,7 +32,7 @@ pub(super) fn told(driver: &Driver, done: &str, send: Option<&Path>, more: Optio
             "protocol": party.dossier().protocol,
             "side": party.side().name(),
             "state": party.dossier().stand.name(),
-            "contract": party.end().map(End::is_contract),
+            "contract": party.end().map(End::is_fulfilled),
             "send": send,
             "overdue_at": party.overdue_at().map(time),
             "ends_at": run.t_exp.map(time),
@@ -56,7 +56,7 @@ pub(super) fn told(driver: &Driver, done: &str, send: Option<&Path>, more: Optio
 /// How a command ends that tells of a run: one that is over without a contract is a failure of it.
 pub(super) fn exit(party: &Party) -> Exit {
     match party.end() {
-        Some(end) if !end.is_contract() => Exit::Falsified,
+        Some(end) if !end.is_fulfilled() => Exit::Falsified,
         _ => Exit::Ok,
     }
 }

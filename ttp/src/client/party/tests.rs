@@ -4,16 +4,21 @@ use semper_ledger::merkle::{Hash, leaf_hash, root_of};
 use semper_ledger::note::Note;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 
+mod delivery;
+
 use super::*;
+use crate::b64u::B64u;
 use crate::ca::Authority;
 use crate::ca::certificate::Issuer;
 use crate::crypto::{SignatureAlgorithm, SoftKey};
 use crate::evidence::{Aggregate, Envelope, ExchangeKind, Kind, OpsFact, OpsKind, Recorded as _};
+use crate::exchange::asw_r::commitment_r;
+use crate::exchange::policy::ExchangePolicy;
 use crate::exchange::tag_of_verdict;
 use crate::id::PartyId;
-use crate::statement::Count;
-use crate::statement::Origin;
-use crate::statement::exchange::Scheme;
+use crate::statement::exchange::asw_r::{M2, M3};
+use crate::statement::exchange::{Assurance, Line, Participant, Protocol, Scheme};
+use crate::statement::{Count, Millis, Origin};
 use crate::statement::exchange::verdict::{Answer, Verdict};
 use crate::testing::{LOG, ORIGIN, PKI, issue, start, template};
 
@@ -49,6 +54,8 @@ struct Stage {
     o: Person,
     r: Person,
     t: Person,
+    /// The arbiter's key for escrows.
+    e: Person,
     house: House,
 }
 
@@ -62,14 +69,15 @@ fn now() -> Timestamp {
 
 impl Stage {
     fn new() -> Self {
-        let (o, r, t) = (Person::new(1), Person::new(2), Person::new(3));
+        let (o, r, t, e) = (Person::new(1), Person::new(2), Person::new(3), Person::new(4));
         let house = House {
             root: PKI.root.der().to_vec(),
             logs: vec![LOG.verifier_key().clone()],
             arbiter: t.chain.clone(),
+            escrow: e.chain.clone(),
             policy: ExchangePolicy::new(DELTA_MS, 5_000).to_bytes(),
         };
-        Self { o, r, t, house }
+        Self { o, r, t, e, house }
     }
 
     fn terms(&self, t_exp: Option<u64>) -> Terms {
@@ -110,35 +118,36 @@ impl Stage {
 
     /// What an arbiter would give to who asks.
     fn given(&self, asker: &Party, outcome: Outcome, change: impl FnOnce(&mut Verdict)) -> Given {
-        let x = asker.offered.run.x;
+        let x = asker.course.run().x;
         let request = asker.request().unwrap();
-        let mut basis = vec![request.m1.clone()];
+        let mut basis = vec![request.first.clone()];
         match outcome {
-            Outcome::Resolved => basis.extend(request.m2.clone()),
+            Outcome::Resolved => basis.extend(request.second.clone()),
             Outcome::Aborted => basis.push(request.request.clone()),
+            Outcome::Released | Outcome::Void => basis.extend(request.second.clone()),
             Outcome::Expired => {}
-            Outcome::Released | Outcome::Void => panic!("of a delivery"),
         }
         let mut verdict = Verdict {
-            proto: Protocol::AswR,
+            proto: asker.dossier.protocol,
             outcome,
             basis,
             decided_ms: now().into(),
-            policy: asker.offered.offer.policy,
+            policy: asker.course.run().policy.into(),
             outages: Vec::new(),
             assurance: Assurance::NonQualified,
         };
         change(&mut verdict);
         let verdict = self.t.pen(now()).sign(Some(x), verdict).unwrap();
         let jws = Jws::parse(request.request.as_bytes()).unwrap();
-        let c_r = (asker.side() == Side::Responder).then(|| asker.answered.as_ref().unwrap().c_r.into());
+        let c_r = asker.course.c_r().filter(|_| asker.side() == Side::Responder).map(Into::into);
         let answer = Answer { to: jws.key_id(), req: jws.x().into(), c_r, verdict: verdict.digest().into() };
         let answer = self.t.pen(now()).sign(Some(x), answer).unwrap();
         let kind = match outcome {
             Outcome::Aborted => ExchangeKind::Aborted,
             Outcome::Resolved => ExchangeKind::Resolved,
             Outcome::Expired => ExchangeKind::Expired,
-            Outcome::Released | Outcome::Void => panic!("of a delivery"),
+            Outcome::Released => ExchangeKind::Released,
+            Outcome::Void => ExchangeKind::Void,
         };
         Given {
             verdict_proof: proof(Kind::Exchange(kind), verdict.digest(), vec![tag_of_verdict(&x)]),
@@ -146,6 +155,7 @@ impl Stage {
             verdict,
             answer,
             outages: Vec::new(),
+            k: None,
         }
     }
 }
@@ -185,19 +195,26 @@ fn four_messages_make_a_contract_for_both_whatever_was_killed_between() {
     (o, r) = (reopened(&o), reopened(&r));
     assert_eq!((o.again(), r.again()), (Some(Act::SendOffer), Some(Act::SendAnswer)));
     let m2 = sent(&r, Act::SendAnswer).statement;
-    let act = o.take(&m2, Some(b"token of m2".to_vec()), &stage.o.pen(now())).unwrap();
+    let act = o.take(&m2, Some(b"token of m2".to_vec()), b"", &stage.o.pen(now())).unwrap();
     assert_eq!(act, Some(Act::SendOpening));
     o = reopened(&o);
     let m3 = sent(&o, Act::SendOpening).statement;
     // The answer comes again: the same octets leave again, though the pen would write others.
-    let again = o.take(&m2, None, &stage.o.pen(now().plus_secs(5))).unwrap();
+    let again = o.take(&m2, None, b"", &stage.o.pen(now().plus_secs(5))).unwrap();
     assert_eq!((again, sent(&o, Act::SendOpening).statement), (Some(Act::SendOpening), m3.clone()));
-    assert_eq!(r.take(&m3, None, &stage.r.pen(now())).unwrap(), Some(Act::SendClosing));
+    assert_eq!(r.take(&m3, None, b"", &stage.r.pen(now())).unwrap(), Some(Act::SendClosing));
     r = reopened(&r);
     assert_eq!((r.end(), r.again()), (Some(End::Standard), Some(Act::SendClosing)));
     let m4 = sent(&r, Act::SendClosing).statement;
-    assert_eq!(o.take(&m4, None, &stage.o.pen(now())).unwrap(), None);
+    assert_eq!(o.take(&m4, None, b"", &stage.o.pen(now())).unwrap(), None);
     assert_eq!((reopened(&o).end(), o.again(), o.overdue_at()), (Some(End::Standard), None, None));
+}
+
+fn contract(message: &mut Message) -> &mut Contract {
+    match &mut message.beside {
+        Some(Beside::Contract(contract)) => contract,
+        other => panic!("no contract: {other:?}"),
+    }
 }
 
 #[test]
@@ -210,9 +227,9 @@ fn a_changed_offer_is_refused() {
         change(&mut message);
         stage.accept_at(&message, now()).unwrap_err()
     };
-    assert_eq!(refused(&|m| m.contract = None), Stays::NoText);
-    assert_eq!(refused(&|m| m.contract.as_mut().unwrap().text.push(b'!')), Stays::OtherText);
-    assert_eq!(refused(&|m| m.contract.as_mut().unwrap().salt[0] ^= 1), Stays::OtherText);
+    assert_eq!(refused(&|m| m.beside = None), Stays::NoText);
+    assert_eq!(refused(&|m| contract(m).text.push(b'!')), Stays::OtherText);
+    assert_eq!(refused(&|m| contract(m).salt[0] ^= 1), Stays::OtherText);
     let stranger = Person::new(9);
     let of_stranger = refused(&|m| m.certificates = stranger.chain.clone());
     assert!(matches!(of_stranger, Stays::Broken(Broken::UnknownKey { .. })), "{of_stranger}");
@@ -240,25 +257,25 @@ fn statements_that_come_to_the_wrong_side_or_say_something_else_change_nothing()
     let (m1, m2) = (sent(&o, Act::SendOffer).statement, sent(&r, Act::SendAnswer).statement);
     let before = (o.dossier().clone(), r.dossier().clone());
     for (party, jws) in [(&o, &m1), (&r, &m2), (&r, &m1)] {
-        let stays = party.clone().take(jws, None, &stage.o.pen(now())).unwrap_err();
+        let stays = party.clone().take(jws, None, b"", &stage.o.pen(now())).unwrap_err();
         assert!(matches!(stays, Stays::NotNow { .. }), "{stays}");
     }
     // By another key than the run names.
-    let stays = o.take(&m2, None, &stage.r.pen(now())).unwrap_err();
+    let stays = o.take(&m2, None, b"", &stage.r.pen(now())).unwrap_err();
     assert!(matches!(stays, Stays::OtherSigner { .. }), "{stays}");
     // m3 of another run, and one that opens nothing.
-    let x = o.offered.run.x;
-    let c_r = r.answered.as_ref().unwrap().c_r;
+    let x = o.course.run().x;
+    let c_r = r.course.c_r().unwrap();
     for (x, nonce) in [(Digest::of(b"other"), [1; 32]), (x, [7; 32])] {
         let m3 = stage.o.pen(now()).sign(Some(x), M3 { n_o: B64u(nonce), c_r: c_r.into() }).unwrap();
-        assert!(matches!(r.take(&m3, None, &stage.r.pen(now())).unwrap_err(), Stays::Broken(_)));
+        assert!(matches!(r.take(&m3, None, b"", &stage.r.pen(now())).unwrap_err(), Stays::Broken(_)));
     }
     assert_eq!((o.dossier(), r.dossier()), (&before.0, &before.1));
     // Two answers to one offer.
-    o.take(&m2, None, &stage.o.pen(now())).unwrap();
+    o.take(&m2, None, b"", &stage.o.pen(now())).unwrap();
     let second = M2 { m1: m1.digest().into(), c_r: commitment_r(&x, &[8; 32]).into() };
     let second = stage.r.pen(now()).sign(Some(x), second).unwrap();
-    assert_eq!(o.take(&second, None, &stage.o.pen(now())).unwrap_err(), Stays::AnsweredTwice);
+    assert_eq!(o.take(&second, None, b"", &stage.o.pen(now())).unwrap_err(), Stays::AnsweredTwice);
 }
 
 #[test]
@@ -268,10 +285,10 @@ fn after_an_abort_an_answer_gets_no_opening() {
     assert_eq!(o.overdue(&stage.o.pen(now())).unwrap(), Some(Act::AskAbort));
     o = reopened(&o);
     let request = o.request().unwrap();
-    assert!(request.m2.is_none() && request.tokens.is_empty());
+    assert!(request.second.is_none() && request.tokens.is_empty());
     let m2 = sent(&r, Act::SendAnswer).statement;
-    assert_eq!(o.take(&m2, None, &stage.o.pen(now())).unwrap(), None);
-    assert!(o.dossier().statement(Piece::M3).is_none());
+    assert_eq!(o.take(&m2, None, b"", &stage.o.pen(now())).unwrap(), None);
+    assert!(o.dossier().statement(Piece::Third).is_none());
     assert_eq!(o.request().unwrap(), request);
     let given = stage.given(&o, Outcome::Aborted, |_| ());
     assert_eq!(o.decided(&given, now()).unwrap(), Outcome::Aborted);
@@ -282,11 +299,11 @@ fn after_an_abort_an_answer_gets_no_opening() {
 fn after_an_opening_nobody_aborts() {
     let stage = Stage::new();
     let (mut o, r) = stage.answered();
-    o.take(&sent(&r, Act::SendAnswer).statement, Some(b"token".to_vec()), &stage.o.pen(now())).unwrap();
+    o.take(&sent(&r, Act::SendAnswer).statement, Some(b"token".to_vec()), b"", &stage.o.pen(now())).unwrap();
     assert_eq!(o.overdue(&stage.o.pen(now())).unwrap(), Some(Act::AskResolve));
     assert!(o.dossier().statement(Piece::Abort).is_none());
     let request = o.request().unwrap();
-    assert!(request.m2.is_some() && request.tokens == [b"token".to_vec()]);
+    assert!(request.second.is_some() && request.tokens == [b"token".to_vec()]);
     // Asked again after a crash: the same octets.
     assert_eq!(o.overdue(&stage.o.pen(now().plus_secs(1))).unwrap(), Some(Act::AskResolve));
     assert_eq!(reopened(&o).request().unwrap(), request);
@@ -301,7 +318,7 @@ fn what_does_not_hold_of_the_arbiters_answer_ends_nothing() {
     let (_, mut r) = stage.answered();
     r.overdue(&stage.r.pen(now())).unwrap();
     let good = stage.given(&r, Outcome::Resolved, |_| ());
-    let x = r.offered.run.x;
+    let x = r.course.run().x;
     let refused = |given: Given| {
         let mut asker = r.clone();
         let stays = asker.decided(&given, now()).unwrap_err();
@@ -414,8 +431,8 @@ fn nobody_begins_what_it_has_no_time_to_end() {
     // Rule 1: the answer is good, and too late to open for.
     let mut o = o;
     let late = now().plus_millis(DELTA_MS + 1);
-    let act = o.take(&sent(&r, Act::SendAnswer).statement, None, &stage.o.pen(late)).unwrap();
-    assert_eq!((act, o.dossier().statement(Piece::M3)), (Some(Act::AskAbort), None));
+    let act = o.take(&sent(&r, Act::SendAnswer).statement, None, b"", &stage.o.pen(late)).unwrap();
+    assert_eq!((act, o.dossier().statement(Piece::Third)), (Some(Act::AskAbort), None));
     // Rule 2.
     assert_eq!(r.overdue_at(), Some(now().millis() + PATIENCE_MS));
 }
@@ -441,5 +458,5 @@ fn what_lies_on_the_disk_is_held_against_itself_and_shown_to_nobody() {
     }
     let opened = |text: String| Party::open(Dossier::parse(text.as_bytes()).unwrap());
     assert_eq!(opened(text.replacen("\"offered\"", "\"opened\"", 1)).unwrap_err(), Stays::Lacks("m2"));
-    assert!(matches!(opened(text.replacen("\"m1\"", "\"m3\"", 1)), Err(Stays::Lacks("m1"))));
+    assert!(matches!(opened(text.replacen("\"first\"", "\"third\"", 1)), Err(Stays::Lacks("its first statement"))));
 }

@@ -1,13 +1,15 @@
-//! ASW-R: originator and responder.
+//! Originator and responder of a contract (ASW-R: m1 to m4) and of a delivery (CD-R: d1 to d4): the same four messages, the same two
+//! requests, and what they say is not asked here.
 //!
 //! ```text
 //! originator                                              responder
-//! Offered ─ m2 good, in time ─ m3 ─▶ Opened               Answered ─ m3 good ─ m4 ─▶ Done(Standard)
-//!    │                                │  └ m4 good ─▶ Done(Standard)   │
-//!    └ overdue, or too late ─ a1 ─▶ Aborting   overdue ─ rq ─▶ Resolving      overdue ─ rq ─▶ Resolving
+//! Offered ─ 2nd good, in time ─ 3rd ─▶ Opened             Answered ─ 3rd good ─ 4th ─▶ Done(Standard)
+//!    │                                  │  └ 4th good ─▶ Done(Standard) │
+//!    └ overdue, or too late ─ abort ─▶ Aborting  overdue ─ resolve ─▶ Resolving   overdue ─ resolve ─▶ Resolving
 //! ```
 //!
-//! Two rules that nothing here breaks: **after a1 never m3, after m3 never a1**. The responder has no abort: it simply does not answer.
+//! Two rules that nothing here breaks: **after an abort never the third message, after the third message never an abort**. The responder
+//! has no abort: it simply does not answer.
 
 use serde::{Deserialize, Serialize};
 
@@ -18,9 +20,9 @@ use crate::statement::exchange::Outcome;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
-    /// A contract, by all four messages.
+    /// A contract or a delivery, by all four messages.
     Standard,
-    /// A contract, by the arbiter's verdict.
+    /// A contract or a delivery, by the arbiter's verdict.
     Replacement,
     /// None: it was taken back.
     Aborted,
@@ -31,9 +33,9 @@ pub enum End {
 }
 
 impl End {
-    /// Whether there is a contract.
+    /// Whether there is what was wanted: a contract, a delivery.
     #[must_use]
-    pub const fn is_contract(self) -> bool {
+    pub const fn is_fulfilled(self) -> bool {
         matches!(self, Self::Standard | Self::Replacement)
     }
 }
@@ -52,7 +54,7 @@ impl From<Outcome> for End {
 /// What a side is told. Every statement was checked and is of its run.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Happened {
-    /// The other side's message for which this one waits came: m2 and then m4, or m3.
+    /// The other side's message for which this one waits came: the second and then the fourth, or the third.
     Message(Message),
     /// It has waited long enough, or its user wants no more of it.
     Overdue,
@@ -63,24 +65,24 @@ pub enum Happened {
 /// The messages between the parties.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Message {
-    /// m2.
+    /// The second, m2 or d2.
     Answer,
-    /// m3, for the answer that was given.
+    /// The third, for the answer that was given.
     Opening,
-    /// m4, for the answer that was taken.
+    /// The fourth, for the opening that was taken.
     Closing,
 }
 
 /// What is to be done, once the new state is on disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Act {
-    /// Send m1.
+    /// Send the first message.
     SendOffer,
-    /// Send m2.
+    /// Send the second.
     SendAnswer,
-    /// Send m3.
+    /// Send the third.
     SendOpening,
-    /// Send m4.
+    /// Send the fourth.
     SendClosing,
     /// Ask the arbiter to abort.
     AskAbort,
@@ -92,13 +94,13 @@ pub enum Act {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Originator {
-    /// m1 was sent.
+    /// The first message was sent.
     Offered,
-    /// m3 was sent.
+    /// The third was sent.
     Opened,
-    /// a1 was sent.
+    /// It asks the arbiter to abort.
     Aborting,
-    /// rq was sent.
+    /// It asks the arbiter to resolve.
     Resolving,
     /// The run is over.
     Done(End),
@@ -108,9 +110,9 @@ pub enum Originator {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Responder {
-    /// m2 was sent.
+    /// The second was sent.
     Answered,
-    /// rq was sent.
+    /// It asks the arbiter to resolve.
     Resolving,
     /// The run is over.
     Done(End),
@@ -130,7 +132,7 @@ impl Originator {
             (Self::Offered | Self::Opened | Self::Aborting | Self::Resolving, Verdict(outcome)) => {
                 (Self::Done(outcome.into()), None)
             }
-            // An answer after a1 gets no m3. What came before comes again.
+            // An answer after an abort is not opened. What came before comes again.
             (Self::Aborting | Self::Resolving, Overdue) => (self, self.again()),
             (unchanged, _) => (unchanged, None),
         }
