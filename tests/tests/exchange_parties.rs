@@ -7,11 +7,10 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use semper_tests::exchange::Listener;
+use semper_tests::exchange::{Listener, Stage, TEXT, go_on, sent, shown, state};
 use semper_tests::http::{Connection, Response};
-use semper_tests::notary::{Member, World, json};
+use semper_tests::notary::json;
 use semper_tests::process::{Finished, run, run_and_kill};
-use semper_tests::server::Server;
 use semper_ttp::asn1::pem;
 use semper_ttp::b64u;
 use semper_ttp::client::message::Message;
@@ -20,88 +19,6 @@ use semper_ttp::exchange::judge::{Evidence, Judgement, judge};
 use semper_ttp::statement::Jws;
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
-
-const TEXT: &str = "I sell, you buy.\n";
-
-/// A world with an arbiter, a seller and a buyer.
-struct Stage {
-    world: World,
-    seller: Member,
-    buyer: Member,
-}
-
-fn stage() -> Stage {
-    let world = World::with(&[("exchange.enabled", "true")]);
-    let (seller, buyer) = (world.registered("seller"), world.registered("buyer"));
-    Stage { world, seller, buyer }
-}
-
-impl Stage {
-    fn path(&self, name: &str) -> String {
-        self.world.path(name)
-    }
-
-    /// Runs `semper exchange` with what a signer names.
-    fn signer(&self, who: &Member, args: &[&str]) -> Finished {
-        run(&self.signer_args(who, args))
-    }
-
-    fn signer_args(&self, who: &Member, args: &[&str]) -> Vec<String> {
-        let mut line: Vec<String> = ["exchange"].iter().chain(args).map(|arg| (*arg).to_owned()).collect();
-        let (with, login) = (who.p12("party-legal"), who.p12("party-auth"));
-        for (option, value) in [
-            ("--with", with.display().to_string()),
-            ("--identity", login.display().to_string()),
-            ("--trust", self.world.trust()),
-            ("--url", url_of(&self.world.server)),
-        ] {
-            line.extend([option.to_owned(), value]);
-        }
-        line.push("--json".to_owned());
-        line
-    }
-
-    /// The seller offers in the folder `place`; gives the message.
-    fn offered(&self, place: &str) -> (String, PathBuf) {
-        let text = self.world.file("contract.txt", TEXT.as_bytes());
-        let to = self.buyer.p12("party-legal").with_extension("cer.pem").display().to_string();
-        let place = self.path(place);
-        let offer =
-            ["offer", &text, "--to", &to, "--media-type", "text/plain", "--run", &place, "--patience-secs", "86400"];
-        let done = self.signer(&self.seller, &offer);
-        (place, sent(&done))
-    }
-
-    /// The buyer answers in the folder `place`.
-    fn accepted(&self, message: &Path, place: &str) -> (String, PathBuf) {
-        let place = self.path(place);
-        let done = self.signer(&self.buyer, &["accept", shown(message), "--yes", "--run", &place]);
-        (place, sent(&done))
-    }
-}
-
-fn url_of(server: &Server) -> String {
-    format!("https://{}", server.https())
-}
-
-fn shown(path: &Path) -> &str {
-    path.to_str().expect("UTF-8")
-}
-
-/// Where the message lies that a command has made ready.
-fn sent(done: &Finished) -> PathBuf {
-    let told = json(done.expect(0));
-    told["send"].as_str().unwrap_or_else(|| panic!("nothing to send: {told}")).into()
-}
-
-/// A command of a run that goes on.
-fn go_on(args: &[&str], place: &str) -> Finished {
-    run(&[&["exchange"], args, &["--run", place, "--json"]].concat())
-}
-
-fn state(done: &Finished) -> Value {
-    json(done)["state"].clone()
-}
 
 fn statement(place: &str, name: &str) -> Jws {
     let path = Path::new(place).join(format!("{name}.jws"));
@@ -135,7 +52,7 @@ fn verdict(place: &str) -> Vec<u8> {
 
 #[test]
 fn a_whole_run_by_files() {
-    let stage = stage();
+    let stage = Stage::new();
     let (seller, m1) = stage.offered("seller.run");
     let mode = fs::metadata(Path::new(&seller).join("state.json")).expect("its state").permissions().mode();
     assert_eq!(mode & 0o777, 0o600);
@@ -159,10 +76,10 @@ fn a_whole_run_by_files() {
     let octets = fs::read(&m3).expect("m3");
     assert_eq!(fs::read(sent(&go_on(&["take", shown(&m2)], &seller))).expect("m3"), octets);
     let m4 = sent(&go_on(&["take", shown(&m3)], &buyer));
-    assert_eq!(state(go_on(&["take", shown(&m4)], &seller).expect(0)), "contract");
+    assert_eq!(state(go_on(&["take", shown(&m4)], &seller).expect(0)), "fulfilled");
     for place in [&seller, &buyer] {
         let told = json(go_on(&["status", "--ask"], place).expect(0));
-        assert_eq!((&told["contract"], &told["arbiter"]["outcome"]), (&json!(true), &Value::Null), "{told}");
+        assert_eq!((&told["fulfilled"], &told["arbiter"]["outcome"]), (&json!(true), &Value::Null), "{told}");
     }
     for place in [&seller, &buyer] {
         let judgement = judged(place, &["m2", "m3", "m4"]);
@@ -200,7 +117,7 @@ fn is_valid(message: &Value) {
 
 #[test]
 fn the_originator_resolves_and_the_responder_gets_the_same_octets() {
-    let stage = stage();
+    let stage = Stage::new();
     let (seller, m1) = stage.offered("seller.run");
     let (buyer, m2) = stage.accepted(&m1, "buyer.run");
     // Nobody is overdue, and all that could be asked is to take it back.
@@ -209,7 +126,7 @@ fn the_originator_resolves_and_the_responder_gets_the_same_octets() {
     // Opened: it cannot be taken back any more.
     assert!(go_on(&["ask", "--abort"], &seller).expect(64).stdout.contains("cannot be taken back"));
     let told = json(go_on(&["ask"], &seller).expect(0));
-    assert_eq!((&told["outcome"], &told["state"]), (&json!("RESOLVED"), &json!("contract-by-verdict")), "{told}");
+    assert_eq!((&told["outcome"], &told["state"]), (&json!("RESOLVED"), &json!("fulfilled-by-verdict")), "{told}");
     for name in ["verdict.jws", "verdict.jws.tlog-proof", "answer.jws", "answer.jws.tlog-proof", "resolve.jws"] {
         assert!(Path::new(&seller).join(name).is_file(), "{name}");
     }
@@ -226,7 +143,7 @@ fn the_originator_resolves_and_the_responder_gets_the_same_octets() {
 
 #[test]
 fn what_was_taken_back_is_no_contract_for_the_responder() {
-    let stage = stage();
+    let stage = Stage::new();
     let (seller, m1) = stage.offered("seller.run");
     let (buyer, m2) = stage.accepted(&m1, "buyer.run");
     assert_eq!(state(go_on(&["ask", "--abort"], &seller).expect(0)), "aborted");
@@ -235,7 +152,7 @@ fn what_was_taken_back_is_no_contract_for_the_responder() {
     assert_eq!((state(late.expect(1)), &json(&late)["send"]), (json!("aborted"), &Value::Null), "{late:?}");
     assert!(!Path::new(&seller).join("m3.jws").exists());
     let told = json(go_on(&["ask"], &buyer).expect(1));
-    assert_eq!((&told["outcome"], &told["contract"]), (&json!("ABORTED"), &json!(false)), "{told}");
+    assert_eq!((&told["outcome"], &told["fulfilled"]), (&json!("ABORTED"), &json!(false)), "{told}");
     assert_eq!(verdict(&seller), verdict(&buyer));
     go_on(&["status"], &buyer).expect(1);
 }
@@ -243,7 +160,7 @@ fn what_was_taken_back_is_no_contract_for_the_responder() {
 /// `asw_r_revoke_to_block`, as the client has it: what was stamped when the key was good stays good; what was not is not relied on.
 #[test]
 fn a_responder_who_revokes_its_key_keeps_nobody_from_the_contract() {
-    let stage = stage();
+    let stage = Stage::new();
     let (seller, m1) = stage.offered("seller.run");
     let (_, m2) = stage.accepted(&m1, "buyer.run");
     let (late, late_m1) = stage.offered("late.run");
@@ -251,7 +168,7 @@ fn a_responder_who_revokes_its_key_keeps_nobody_from_the_contract() {
     go_on(&["take", shown(&m2)], &seller).expect(0);
     let serial = hex::encode(stage.buyer.holder().certificate.serial());
     stage.world.officer(&["party", "revoke", "--serial", &serial, "--reason", "keyCompromise"]).expect(0);
-    assert_eq!(state(go_on(&["ask"], &seller).expect(0)), "contract-by-verdict");
+    assert_eq!(state(go_on(&["ask"], &seller).expect(0)), "fulfilled-by-verdict");
     // Not opened for an answer by a key that is good no more; the offer can be taken back.
     let refused = go_on(&["take", shown(&late_m2)], &late);
     assert!(refused.expect(1).stdout.contains("was revoked"), "{refused:?}");
@@ -261,7 +178,7 @@ fn a_responder_who_revokes_its_key_keeps_nobody_from_the_contract() {
 
 #[test]
 fn messages_that_somebody_has_changed_change_nothing() {
-    let stage = stage();
+    let stage = Stage::new();
     let (seller, m1) = stage.offered("seller.run");
     let change = |message: &Path, change: &dyn Fn(&mut Value)| {
         let mut document: Value = serde_json::from_slice(&fs::read(message).expect("a message")).expect("JSON");
@@ -325,7 +242,7 @@ fn killed_and_ended(args: &[String]) -> Finished {
 
 #[test]
 fn a_client_that_is_killed_goes_on() {
-    let stage = stage();
+    let stage = Stage::new();
     let (seller, m1) = stage.offered("seller.run");
     let buyer = stage.path("buyer.run");
     let words = |words: &[&str]| words.iter().map(|word| (*word).to_owned()).collect::<Vec<_>>();
@@ -346,7 +263,7 @@ fn a_client_that_is_killed_goes_on() {
     let m3 = sent(&goes_on(&["take", shown(&m2)], &seller));
     let m3_octets = fs::read(Path::new(&seller).join("m3.jws")).unwrap();
     let m4 = sent(&goes_on(&["take", shown(&m3)], &buyer));
-    assert_eq!(state(goes_on(&["take", shown(&m4)], &seller).expect(0)), "contract");
+    assert_eq!(state(goes_on(&["take", shown(&m4)], &seller).expect(0)), "fulfilled");
     // What had left once is what is there at the end.
     assert_eq!(fs::read(Path::new(&buyer).join("m2.jws")).unwrap(), m2_octets);
     assert_eq!(fs::read(Path::new(&seller).join("m3.jws")).unwrap(), m3_octets);
@@ -362,19 +279,9 @@ fn a_client_that_is_killed_goes_on() {
     let done = goes_on(&["ask"], &seller);
     // The last of the killed ones may have ended it.
     assert!(done.code == Some(0) || done.stdout.contains("the run is over"), "{done:?}");
-    assert_eq!(state(go_on(&["status"], &seller).expect(0)), "contract-by-verdict");
+    assert_eq!(state(go_on(&["status"], &seller).expect(0)), "fulfilled-by-verdict");
     go_on(&["ask"], &buyer).expect(0);
     assert_eq!(verdict(&seller), verdict(&buyer));
-}
-
-impl Stage {
-    /// The buyer listens in a folder of its own, and answers what the seller offers.
-    fn listening(&self, runs: &str, more: &[&str]) -> Listener {
-        let runs = self.path(runs);
-        fs::create_dir_all(&runs).expect("a folder");
-        let words = [&["listen", "--bind", "127.0.0.1:0", "--runs", &runs], more].concat();
-        Listener::start(&self.signer_args(&self.buyer, &words))
-    }
 }
 
 /// Sends a message with any HTTP client.
@@ -395,22 +302,22 @@ fn runs_in(folder: &str) -> Vec<String> {
 
 #[test]
 fn a_whole_run_over_http() {
-    let stage = stage();
+    let stage = Stage::new();
     let (seller, m1) = stage.offered("seller.run");
     let buyer = stage.listening("buyer", &["--accept-from", &stage.seller.id, "--yes"]);
     let done = go_on(&["run", "--peer", &buyer.url()], &seller);
-    assert_eq!(state(done.expect(0)), "contract");
+    assert_eq!(state(done.expect(0)), "fulfilled");
     let runs = runs_in(&stage.path("buyer"));
     let [place] = &runs[..] else { panic!("{runs:?}") };
     // The listening side has it, too, and the same statements.
     buyer.stop();
-    assert_eq!(state(go_on(&["status"], place).expect(0)), "contract");
+    assert_eq!(state(go_on(&["status"], place).expect(0)), "fulfilled");
     for name in ["m1", "m2", "m3", "m4"] {
         assert_eq!(statement(place, name), statement(&seller, name), "{name}");
     }
     assert_eq!(judged(place, &["m2", "m3", "m4"]), judged(&seller, &["m2", "m3", "m4"]));
     // What is over stays over.
-    assert_eq!(state(go_on(&["run", "--peer", "http://127.0.0.1:1"], &seller).expect(0)), "contract");
+    assert_eq!(state(go_on(&["run", "--peer", "http://127.0.0.1:1"], &seller).expect(0)), "fulfilled");
     let again = stage
         .signer(&stage.buyer, &["accept", shown(&m1), "--yes", "--run", &format!("{}/other", stage.path("buyer"))]);
     again.expect(64);
@@ -418,7 +325,7 @@ fn a_whole_run_over_http() {
 
 #[test]
 fn who_listens_takes_nothing_that_it_was_not_told_to_take() {
-    let stage = stage();
+    let stage = Stage::new();
     let (seller, m1) = stage.offered("seller.run");
     let send = |to: &Listener| {
         let posted = posted(to, &m1);
@@ -444,7 +351,7 @@ fn who_listens_takes_nothing_that_it_was_not_told_to_take() {
     let accepted = stage.signer(&stage.buyer, &["accept", shown(&offer), "--yes", "--run", &place]);
     accepted.expect(0);
     // And the one who calls goes on with what the one who listens now has.
-    assert_eq!(state(go_on(&["run", "--peer", &buyer.url()], &seller).expect(0)), "contract");
+    assert_eq!(state(go_on(&["run", "--peer", &buyer.url()], &seller).expect(0)), "fulfilled");
     assert_eq!(send(&buyer).0, 200, "the same offer gets the same answer");
 }
 
@@ -456,7 +363,7 @@ fn run_name(message: &Path) -> String {
 
 #[test]
 fn who_listens_asks_the_arbiter_when_nobody_opens() {
-    let stage = stage();
+    let stage = Stage::new();
     let (_, m1) = stage.offered("seller.run");
     let mut buyer = stage.listening("buyer", &["--accept-from", &stage.seller.id, "--yes", "--patience-secs", "1"]);
     assert_eq!(posted(&buyer, &m1).status, 200);
@@ -464,12 +371,12 @@ fn who_listens_asks_the_arbiter_when_nobody_opens() {
     buyer.stop();
     let runs = runs_in(&stage.path("buyer"));
     let [place] = &runs[..] else { panic!("{runs:?}") };
-    assert_eq!(state(go_on(&["status", "--ask"], place).expect(0)), "contract-by-verdict");
+    assert_eq!(state(go_on(&["status", "--ask"], place).expect(0)), "fulfilled-by-verdict");
 }
 
 #[test]
 fn who_calls_asks_the_arbiter_when_nobody_answers() {
-    let stage = stage();
+    let stage = Stage::new();
     let text = stage.world.file("contract.txt", TEXT.as_bytes());
     let to = stage.buyer.p12("party-legal").with_extension("cer.pem").display().to_string();
     let place = stage.path("seller.run");

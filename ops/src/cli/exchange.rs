@@ -1,4 +1,4 @@
-//! Fair exchange: two parties sign a contract among themselves, and ask the arbiter where one of them goes silent.
+//! Fair exchange: two parties sign a contract, or deliver for a receipt, among themselves, and ask the arbiter where one of them goes silent.
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
@@ -9,7 +9,7 @@ use semper_ttp::time::Timestamp;
 use super::folder::rfc3339;
 use super::keys::OfService;
 
-/// Sign a contract with another party: both get it, or neither does.
+/// Sign a contract with another party, or deliver something for a receipt: both get what was agreed, or neither does.
 ///
 /// Four messages go between the two sides, as files or over HTTP; the arbiter is asked only where one of them goes silent. All that a side
 /// has of a run lies in a folder of its own; whoever was interrupted goes on with the same command. Never copy such a folder to go on in
@@ -26,6 +26,7 @@ pub(crate) struct Exchange {
 #[derive(Debug, Subcommand)]
 pub(crate) enum ExchangeCommand {
     Offer(ExchangeOffer),
+    Deliver(ExchangeDeliver),
     Accept(ExchangeAccept),
     Take(ExchangeTake),
     Ask(ExchangeAsk),
@@ -112,9 +113,42 @@ pub(crate) struct ExchangeOffer {
     pub(crate) signer: OfSigner,
 }
 
-/// Accept an offer: shows what would be signed, and with --yes answers it.
+/// Deliver a file for a receipt: begins a run, and writes the first message.
 ///
-/// Judges the offer, the other side's certificate and the arbiter first. Without --yes nothing is signed: the contract is written
+/// The recipient gets the content sealed, and says that it will take the key; then it gets the key, and gives a receipt. The key lies in
+/// escrow at the arbiter, which never sees the content. Until the recipient has answered and you have taken that answer, it can be taken
+/// back.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper exchange deliver notice.pdf --about notice --to buyer.pem --with me.p12 --trust trust --identity login.p12")]
+pub(crate) struct ExchangeDeliver {
+    /// What is delivered.
+    #[arg(value_name = "FILE")]
+    pub(crate) file: PathBuf,
+    /// What the recipient is told of it before it takes it. The arbiter sees it, too, if it is asked.
+    #[arg(long, value_name = "TEXT", default_value = "message")]
+    pub(crate) about: String,
+    /// Let the recipient's program take it by itself. Without this a person is asked there.
+    #[arg(long)]
+    pub(crate) basic: bool,
+    /// The certificate with which the recipient signs, PEM, with that of its CA behind it; such as its party-legal.cer.pem.
+    #[arg(long, value_name = "CERTIFICATE")]
+    pub(crate) to: PathBuf,
+    /// The last moment at which the arbiter hands out key or receipt, such as 2026-03-01T00:00:00Z. Without it there is no end, which is
+    /// fair in every case; an end must leave both sides the time that the arbiter's policy names.
+    #[arg(long, value_name = "TIME", value_parser = rfc3339)]
+    pub(crate) ends: Option<Timestamp>,
+    /// The new folder of the run; without it one in this folder that is called after the run.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) signer: OfSigner,
+}
+
+/// Accept an offer or a delivery: shows what would be signed, and with --yes answers it.
+///
+/// Judges the offer, the other side's certificate and the arbiter first. Without --yes nothing is signed: a contract is written
 /// beside the message, to be read. Every offer is answered once: what was answered stands in the file exchange-runs beside the folders of
 /// runs, so keep the runs of a key in one place.
 #[derive(Debug, Args)]

@@ -5,7 +5,7 @@
 //! settings.rs  with which files and at which service a run goes on
 //! service.rs   what is asked of the arbiter's service
 //! driver.rs    joins a party (`semper_ttp::client`), its folder and the service: nothing leaves before it is on the disk
-//! begin.rs     offer, accept          proceed.rs  take, ask, status
+//! begin.rs     offer, deliver, accept proceed.rs  take, ask, status
 //! run.rs       over HTTP, as the one who calls      listen.rs  as the one who is called
 //! transport.rs how messages travel by themselves
 //! words.rs     what is told, and which command comes next
@@ -31,6 +31,7 @@ use crate::exit::Exit;
 pub(crate) fn run(args: cli::Exchange, json: bool) -> Exit {
     let (name, done) = match args.command {
         ExchangeCommand::Offer(args) => ("offer", begin::offer(&args, json)),
+        ExchangeCommand::Deliver(args) => ("deliver", begin::deliver(&args, json)),
         ExchangeCommand::Accept(args) => ("accept", begin::accept(&args, json)),
         ExchangeCommand::Take(args) => ("take", proceed::take(&args, json)),
         ExchangeCommand::Ask(args) => ("ask", proceed::ask(&args, json)),

@@ -42,16 +42,8 @@ pub enum Piece {
 
 impl Piece {
     /// All of them, in the order of a run.
-    pub const ALL: [Self; 8] = [
-        Self::First,
-        Self::Second,
-        Self::Third,
-        Self::Fourth,
-        Self::Abort,
-        Self::Resolve,
-        Self::Verdict,
-        Self::Answer,
-    ];
+    pub const ALL: [Self; 8] =
+        [Self::First, Self::Second, Self::Third, Self::Fourth, Self::Abort, Self::Resolve, Self::Verdict, Self::Answer];
 
     /// As files are called.
     #[must_use]

@@ -90,7 +90,9 @@ pub enum Stays {
     #[error("the contract's text is not the one that the offer names by its hash: it, or its salt, was changed")]
     OtherText,
     /// The escrow of a delivery says that it is for somebody else, or is none.
-    #[error("the delivery's escrow is none of this run: the arbiter could not open it, and would call the delivery void")]
+    #[error(
+        "the delivery's escrow is none of this run: the arbiter could not open it, and would call the delivery void"
+    )]
     Escrow,
     /// The arbiter takes no deliveries.
     #[error("the arbiter has no key for escrows, so nothing can be delivered by it")]

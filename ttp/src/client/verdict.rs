@@ -84,7 +84,9 @@ pub enum GivenFault {
     #[error("the verdict breaks the arbiter's own rules ({0}): keep it, it convicts the arbiter")]
     Rules(&'static str),
     /// The key of a delivery.
-    #[error("the delivery was released, and the key that the arbiter hands out is missing, or is not the one that was promised")]
+    #[error(
+        "the delivery was released, and the key that the arbiter hands out is missing, or is not the one that was promised"
+    )]
     Key,
     /// The answer is another one.
     #[error("the answer is not to this request: {0}")]

@@ -5,14 +5,15 @@ use std::path::{Path, PathBuf};
 
 use semper_ledger::disk;
 use semper_ttp::client::automaton::Act;
-use semper_ttp::client::message::{CONTRACT_BYTES_MAX, MESSAGE_BYTES_MAX, Message};
-use semper_ttp::client::party::{Drawn, House, Offer, Party, Stays, Terms};
+use semper_ttp::client::message::{Beside, CONTRACT_BYTES_MAX, MESSAGE_BYTES_MAX, Message};
+use semper_ttp::client::party::{Drawn, House, Offer, Parcel, Party, Stays, Terms};
 use semper_ttp::client::peer::Holder;
-use semper_ttp::digest::Digest;
+use semper_ttp::crypto::OsEntropy;
 use semper_ttp::statement::Body as _;
 use semper_ttp::statement::Millis;
 use semper_ttp::statement::exchange::asw_r::M1;
-use semper_ttp::statement::exchange::{Assurance, Line, Participant, Scheme};
+use semper_ttp::statement::exchange::cd_r::{D1, Mode};
+use semper_ttp::statement::exchange::{Arbiter, Assurance, Line, Participant, Scheme};
 
 use super::driver::{Driver, failed, pen, require_same_time};
 use super::folder::{Folder, Known, Register, named_after, parent_of};
@@ -30,18 +31,10 @@ use crate::exit::Exit;
 pub(super) fn offer(args: &cli::ExchangeOffer, as_json: bool) -> Result<Exit, Failed> {
     let text = read(&args.file, CONTRACT_BYTES_MAX)?;
     let media = Line::new(&args.media_type).ok_or_else(|| Failed::usage(&"--media-type is one line of text"))?;
-    let settings = Settings::of(&args.signer)?;
-    let own = settings.chain()?;
-    let mut peer = certificates_of(&args.to)?;
-    if peer.len() == 1 {
-        // A bare certificate: its CA is ours, or it is none that leads to our root.
-        peer.extend(own.iter().skip(1).cloned());
-    }
-    let remote = settings.remote()?;
-    let (house, ttp) = service::house(&remote, &args.signer.trust)?;
+    let Opening { settings, own, peer, house, ttp, o, r, patience_ms } = Opening::of(&args.to, &args.signer)?;
     let terms = Terms {
-        o: participant(&remote, "your", &own)?,
-        r: participant(&remote, "the other side's", &peer)?,
+        o,
+        r,
         ttp,
         text: text.clone(),
         media,
@@ -50,12 +43,65 @@ pub(super) fn offer(args: &cli::ExchangeOffer, as_json: bool) -> Result<Exit, Fa
     };
     let drawn = Drawn { nonce: service::drawn()?, terms_salt: service::drawn()? };
     let (key, _) = settings.signer()?;
-    let patience_ms = args.signer.patience_secs.saturating_mul(1_000);
     let party = Party::offer(terms, &house, (&own, &peer), patience_ms, drawn, &pen(&key)?).map_err(failed)?;
-    let place = args.run.clone().unwrap_or_else(|| named_after(Path::new("."), &party.offered().run.x));
-    let folder = Folder::create(&place, &party, &settings, &text)?;
+    let folder = Folder::create(&place_of(args.run.as_deref(), &party), &party, &settings, &text)?;
     let driver = Driver { folder, party, settings };
     send(&driver, "offered: the first message is ready", Act::SendOffer, as_json)
+}
+
+pub(super) fn deliver(args: &cli::ExchangeDeliver, as_json: bool) -> Result<Exit, Failed> {
+    let message = read(&args.file, CONTRACT_BYTES_MAX)?;
+    let about = Line::new(&args.about).ok_or_else(|| Failed::usage(&"--about is one line of text"))?;
+    let Opening { settings, own, peer, house, ttp, o, r, patience_ms } = Opening::of(&args.to, &args.signer)?;
+    let parcel = Parcel {
+        o,
+        r,
+        ttp: service::escrow_arbiter(&house, ttp)?,
+        message: message.clone(),
+        about,
+        mode: if args.basic { Mode::Basic } else { Mode::Consent },
+        t_exp: args.ends.map(Millis::from),
+        assurance: Assurance::NonQualified,
+    };
+    let (key, _) = settings.signer()?;
+    let begun = Party::deliver(parcel, &house, (&own, &peer), patience_ms, &OsEntropy, &pen(&key)?);
+    let (party, content) = begun.map_err(failed)?;
+    let folder = Folder::create(&place_of(args.run.as_deref(), &party), &party, &settings, &content)?;
+    folder.keep_message(&message)?;
+    let driver = Driver { folder, party, settings };
+    send(&driver, "sealed: the first message is ready", Act::SendOffer, as_json)
+}
+
+fn place_of(named: Option<&Path>, party: &Party) -> PathBuf {
+    named.map_or_else(|| named_after(Path::new("."), &party.course().run().x), Path::to_owned)
+}
+
+/// What an originator has before it signs: itself, the other side, the arbiter.
+struct Opening {
+    settings: Settings,
+    own: Vec<Vec<u8>>,
+    peer: Vec<Vec<u8>>,
+    house: House,
+    ttp: Arbiter,
+    o: Participant,
+    r: Participant,
+    patience_ms: u64,
+}
+
+impl Opening {
+    fn of(to: &Path, signer: &cli::OfSigner) -> Result<Self, Failed> {
+        let settings = Settings::of(signer)?;
+        let own = settings.chain()?;
+        let mut peer = certificates_of(to)?;
+        if peer.len() == 1 {
+            // A bare certificate: its CA is ours, or it is none that leads to our root.
+            peer.extend(own.iter().skip(1).cloned());
+        }
+        let remote = settings.remote()?;
+        let (house, ttp) = service::house(&remote, &signer.trust)?;
+        let (o, r) = (participant(&remote, "your", &own)?, participant(&remote, "the other side's", &peer)?);
+        Ok(Self { settings, own, peer, house, ttp, o, r, patience_ms: signer.patience_secs.saturating_mul(1_000) })
+    }
 }
 
 /// Whom a chain is of: its key as the register of parties has it, good now.
@@ -99,13 +145,20 @@ pub(super) fn accept(args: &cli::ExchangeAccept, as_json: bool) -> Result<Exit, 
     let message = message(&args.message)?;
     let desk = Desk::of(&args.signer)?;
     let offer = desk.read(&message)?;
-    let x = offer.offered.run.x;
+    let x = offer.run().x;
     if !args.yes {
-        let place = args.contract_out.clone();
-        let place = place.unwrap_or_else(|| PathBuf::from(format!("{}.contract", hex::encode(&x.0[..8]))));
-        let there = |error| Failed::usage(&format!("{}: {error}", place.display()));
-        atomic::write_new(&place, &offer.contract.text).map_err(there)?;
-        let (lines, document) = words::offer(&offer, &message.certificates, Some(&place));
+        let place = match &offer.beside {
+            Beside::Contract(contract) => {
+                let place = args.contract_out.clone();
+                let place = place.unwrap_or_else(|| PathBuf::from(format!("{}.contract", hex::encode(&x.0[..8]))));
+                let there = |error| Failed::usage(&format!("{}: {error}", place.display()));
+                atomic::write_new(&place, &contract.text).map_err(there)?;
+                Some(place)
+            }
+            // Nobody can read it yet.
+            Beside::Content(_) => None,
+        };
+        let (lines, document) = words::offer(&offer, &message.certificates, place.as_deref());
         let next = format!(
             "to sign it, the same command with --yes: semper exchange accept {} --yes …",
             args.message.display()
@@ -124,6 +177,11 @@ pub(super) fn accept(args: &cli::ExchangeAccept, as_json: bool) -> Result<Exit, 
         words::offer(&offer, &message.certificates, None).0.into_iter().for_each(say::out);
     }
     send(&driver, "answered: the second message is ready", Act::SendAnswer, as_json)
+}
+
+/// Whether a message begins a run.
+pub(super) fn is_offer(message: &Message) -> bool {
+    [M1::TAG, D1::TAG].contains(&message.statement.tag())
 }
 
 /// A responder who may answer offers.
@@ -146,13 +204,13 @@ impl Desk {
 
     /// Reads and judges an offer; signs nothing.
     pub(super) fn read(&self, message: &Message) -> Result<Offer, Failed> {
-        if message.statement.tag() != M1::TAG {
+        if !is_offer(message) {
             let tag = message.statement.tag().to_owned();
             return Err(Failed::usage(&format!("it is no offer but {tag}: semper exchange take takes it")));
         }
         let offer = Party::read_offer(message, &self.own, &self.house, now()).map_err(failed)?;
         let own = participant(&self.remote, "your", &self.own)?;
-        let run = &offer.offered.run;
+        let run = offer.run();
         if own.id != run.r.id {
             let (named, found) = (run.r.id.to_string(), own.id.to_string());
             return Err(failed(Stays::OtherParty { named, found }));
@@ -164,12 +222,12 @@ impl Desk {
     /// Answers an offer that was read, once and for all: has it stamped, looks the other side's key up again, signs, and puts all of it
     /// on the disk.
     pub(super) fn answer(&self, message: &Message, offer: &Offer, place: &Path) -> Result<Driver, Failed> {
-        let run = &offer.offered.run;
-        let (x, c_o) = (run.x, Digest::from(offer.offered.offer.c_o));
+        let run = offer.run();
+        let (x, once) = (run.x, offer.course.once());
         let parent = parent_of(place);
         // Held until the folder is there: two commands answer one offer once.
         let mut register = Register::open(&parent)?;
-        match register.find(&x, &c_o) {
+        match register.find(&x, &once) {
             Some(Known::Answered(name)) => return Err(answered_before(&parent.join(name))),
             Some(Known::Begun(name)) if parent.join(&name).exists() => {
                 // The command that made it was killed before it said so, and so before anything left.
@@ -177,7 +235,7 @@ impl Desk {
                 if driver.x() != x {
                     return Err(answered_before(&parent.join(name)));
                 }
-                register.answered(&x, &c_o, driver.folder.path())?;
+                register.answered(&x, &once, driver.folder.path())?;
                 return Ok(driver);
             }
             Some(Known::Begun(_)) | None => {}
@@ -195,9 +253,13 @@ impl Desk {
         let chains = (&self.own[..], &message.certificates[..]);
         let drawn = (service::drawn()?, stamped.token);
         let party = Party::accept(offer, &self.house, chains, self.patience_ms, drawn, &pen(&key)?).map_err(failed)?;
-        register.begin(&x, &c_o, place)?;
-        let folder = Folder::create(place, &party, &self.settings, &offer.contract.text)?;
-        register.answered(&x, &c_o, place)?;
+        let beside = match &offer.beside {
+            Beside::Contract(contract) => &contract.text,
+            Beside::Content(content) => content,
+        };
+        register.begin(&x, &once, place)?;
+        let folder = Folder::create(place, &party, &self.settings, beside)?;
+        register.answered(&x, &once, place)?;
         Ok(Driver { folder, party, settings: self.settings.clone() })
     }
 }

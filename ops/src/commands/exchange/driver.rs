@@ -10,6 +10,7 @@ use semper_ttp::client::party::{Party, Pen, Stays};
 use semper_ttp::client::verdict::Given;
 use semper_ttp::crypto::SoftKey;
 use semper_ttp::digest::Digest;
+use semper_ttp::exchange::cd_r::BadContent;
 use semper_ttp::statement::Salt;
 use semper_ttp::statement::exchange::Outcome;
 use semper_ttp::time::Timestamp;
@@ -38,17 +39,25 @@ pub(super) fn failed(stays: Stays) -> Failed {
         | Stays::Certificate { .. }
         | Stays::OtherLog(_)
         | Stays::OtherPolicy
+        | Stays::Escrow
         | Stays::Given(_)
         | Stays::Policy(_) => Exit::Falsified,
+        Stays::BadContent(bad) if bad.is_cheating() => Exit::Falsified,
         Stays::NotNow { .. }
         | Stays::TooLate
         | Stays::NoText
+        | Stays::NoEscrow
         | Stays::TextTooLong
         | Stays::OtherSigner { .. }
         | Stays::OtherParty { .. }
         | Stays::Key(_)
         | Stays::Algorithm => Exit::Usage,
-        Stays::Lacks(_) | Stays::Statement(_) | Stays::Sign(_) => Exit::Fault,
+        Stays::BadContent(_)
+        | Stays::Lacks(_)
+        | Stays::Crypto(_)
+        | Stays::Entropy(_)
+        | Stays::Statement(_)
+        | Stays::Sign(_) => Exit::Fault,
     };
     Failed(exit, stays.to_string())
 }
@@ -78,7 +87,7 @@ impl Driver {
     }
 
     pub(super) fn x(&self) -> Digest {
-        self.party.offered().run.x
+        self.party.course().run().x
     }
 
     /// Takes a message of the other side; the new state is on the disk on return.
@@ -103,15 +112,28 @@ impl Driver {
             Came::Opening | Came::Closing => None,
         };
         let (key, _) = self.settings.signer()?;
-        let act = self.party.take(&message.statement, token, &pen(&key)?).map_err(failed)?;
-        self.folder.store(&self.party)?;
-        Ok(act)
+        let beside = self.folder.beside(&self.party)?;
+        match self.party.take(&message.statement, token, &beside, &pen(&key)?) {
+            Err(Stays::BadContent(bad)) if bad.is_cheating() => {
+                let kept = self.folder.keep_evidence("d3", message.statement.bytes())?;
+                let why = Stays::BadContent(bad);
+                Err(Failed(
+                    Exit::Falsified,
+                    format!("{why}; it convicts its sender, and was kept as {}", kept.display()),
+                ))
+            }
+            taken => {
+                let act = taken.map_err(failed)?;
+                self.folder.store(&self.party)?;
+                Ok(act)
+            }
+        }
     }
 
     fn prove(&self, message: &Message) -> Result<Vec<u8>, Failed> {
         let remote = self.settings.remote()?;
         let stamped = service::stamp(&remote, message.statement.bytes())?;
-        let run = &self.party.offered().run;
+        let run = self.party.course().run();
         let side = self.party.side().other();
         // By the chain that this side has of it, not by what came along.
         let chain = self.party.dossier().certificates.of(side);
@@ -131,7 +153,7 @@ impl Driver {
     /// Asks the arbiter what was signed, and takes its answer if all of it holds.
     pub(super) fn ask(&mut self) -> Result<Outcome, Failed> {
         let request = self.party.request().ok_or_else(|| Failed::usage(&"there is nothing to be asked in this run"))?;
-        let answer = service::ask(&self.settings.remote()?, &self.x(), &request)?;
+        let answer = service::ask(&self.settings.remote()?, self.party.course().run(), &request)?;
         let taken = Given::parse(&answer).map_err(Stays::Given).and_then(|given| self.party.decided(&given, now()));
         match taken {
             Ok(outcome) => {
@@ -148,7 +170,12 @@ impl Driver {
 
     /// What an act sends to the other side.
     pub(super) fn message(&self, act: Act) -> Result<Option<Message>, Failed> {
-        Ok(self.party.message(act, &self.folder.contract()?))
+        Ok(self.party.message(act, &self.folder.beside(&self.party)?))
+    }
+
+    /// Why what was delivered is not what was promised, where the key for it came from the arbiter.
+    pub(super) fn bad_content(&self) -> Result<Option<BadContent>, Failed> {
+        Ok(self.party.delivered(&self.folder.beside(&self.party)?).and_then(Result::err))
     }
 
     /// Whether what is waited for is overdue.

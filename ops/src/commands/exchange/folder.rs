@@ -6,11 +6,12 @@
 //!   state.json      0600            all there is of the run; replaced whole, synced, before anything leaves
 //!   settings.json                   with which files and at which service it goes on
 //!   contract                        the contract's text
+//!   content, message                of a delivery: as it travels, sealed; what is in it, once that is known here
 //!   lock                            held by the one command that works on the run
-//!   m1.jws … verdict.jws, answer.jws                 copies of what is in state.json, for whoever judges
+//!   m1.jws or d1.jws … verdict.jws, answer.jws       copies of what is in state.json, for whoever judges
 //!   verdict.jws.tlog-proof, answer.jws.tlog-proof, outage-1.fact, outage-1.fact.tlog-proof …
 //!   m1.jws.tst, m2.jws.tst          when statements of the other side were there
-//!   o.pem, r.pem, arbiter.pem       whose keys these are
+//!   o.pem, r.pem, arbiter.pem, escrow.pem            whose keys these are
 //!   send-m1.json …                  messages for the other side
 //! ```
 //!
@@ -24,10 +25,11 @@ use std::path::{Path, PathBuf};
 use semper_ledger::disk;
 use semper_ttp::asn1::pem;
 use semper_ttp::b64u;
-use semper_ttp::client::dossier::{DOSSIER_BYTES_MAX, Dossier, Piece};
-use semper_ttp::client::message::{CONTRACT_BYTES_MAX, Message};
+use semper_ttp::client::dossier::{Certificates, DOSSIER_BYTES_MAX, Dossier, Piece};
+use semper_ttp::client::message::{CONTENT_BYTES_MAX, Message};
 use semper_ttp::client::party::Party;
 use semper_ttp::digest::Digest;
+use semper_ttp::statement::exchange::{Protocol, Side};
 
 use super::settings::Settings;
 use crate::commands::atomic;
@@ -36,7 +38,11 @@ use crate::exit::Exit;
 
 const STATE: &str = "state.json";
 const SETTINGS: &str = "settings.json";
+/// What goes with the first message.
 const CONTRACT: &str = "contract";
+const CONTENT: &str = "content";
+/// What was delivered.
+const MESSAGE: &str = "message";
 const LOCK: &str = "lock";
 const REGISTER: &str = "exchange-runs";
 /// How folders of runs end, and what stands behind that while they are made.
@@ -63,6 +69,13 @@ pub(super) fn named_after(parent: &Path, x: &Digest) -> PathBuf {
     parent.join(format!("{}.{ENDING}", hex::encode(&x.0[..8])))
 }
 
+const fn beside_of(party: &Party) -> &'static str {
+    match party.dossier().protocol {
+        Protocol::AswR => CONTRACT,
+        Protocol::CdR => CONTENT,
+    }
+}
+
 /// Whether there is a run in this folder. One that is still being made, or was when its command was killed, is none.
 pub(super) fn is_run(path: &Path) -> bool {
     !path.to_string_lossy().ends_with(BEING_MADE) && path.join(STATE).is_file()
@@ -75,7 +88,7 @@ pub(super) fn parent_of(path: &Path) -> PathBuf {
 
 impl Folder {
     /// A new one, with everything in it before it has this name.
-    pub(super) fn create(path: &Path, party: &Party, settings: &Settings, contract: &[u8]) -> Result<Self, Failed> {
+    pub(super) fn create(path: &Path, party: &Party, settings: &Settings, beside: &[u8]) -> Result<Self, Failed> {
         let io = |error: std::io::Error| failed(path, &error);
         if fs::symlink_metadata(path).is_ok() {
             return Err(failed(path, &"it is there already: name another folder with --run"));
@@ -91,7 +104,7 @@ impl Folder {
         }
         crate::data::make_folder(&part, 0o700).map_err(|error| Failed::usage(&error))?;
         let folder = Self::lock(&part)?;
-        atomic::write_new(&part.join(CONTRACT), contract).map_err(io)?;
+        atomic::write_new(&part.join(beside_of(party)), beside).map_err(io)?;
         let text = serde_json::to_vec_pretty(settings).map_err(|error| Failed::fault(&error))?;
         atomic::write_new(&part.join(SETTINGS), &text).map_err(io)?;
         folder.store(party)?;
@@ -133,7 +146,7 @@ impl Folder {
         let dossier = Dossier::parse(&bytes).map_err(|fault| failed(&path, &fault))?;
         let party = Party::open(dossier).map_err(|stays| failed(&path, &stays))?;
         // Copies that a crash has kept from being written.
-        self.copy(party.dossier())?;
+        self.copy(&party)?;
         Ok(party)
     }
 
@@ -142,8 +155,19 @@ impl Folder {
         serde_json::from_slice(&bytes).map_err(|error| failed(&self.path.join(SETTINGS), &error))
     }
 
-    pub(super) fn contract(&self) -> Result<Vec<u8>, Failed> {
-        self.read(CONTRACT, CONTRACT_BYTES_MAX)
+    /// What goes with the first message: the contract's text, or the sealed content of a delivery.
+    pub(super) fn beside(&self, party: &Party) -> Result<Vec<u8>, Failed> {
+        self.read(beside_of(party), CONTENT_BYTES_MAX)
+    }
+
+    /// Where what was delivered lies, once it does.
+    pub(super) fn delivered(&self) -> Option<PathBuf> {
+        Some(self.path.join(MESSAGE)).filter(|path| path.is_file())
+    }
+
+    /// Keeps what an originator delivers.
+    pub(super) fn keep_message(&self, message: &[u8]) -> Result<(), Failed> {
+        self.write(MESSAGE, message)
     }
 
     fn read(&self, name: &str, bytes_max: usize) -> Result<Vec<u8>, Failed> {
@@ -161,22 +185,32 @@ impl Folder {
         let bytes = party.dossier().to_bytes();
         atomic::replace_closed(&path, &bytes)
             .map_err(|error| Failed::fault(&format!("{}: {error}", path.display())))?;
-        self.copy(party.dossier())
+        self.copy(party)
     }
 
     /// Files for people and judges; what is right is in the state.
-    fn copy(&self, dossier: &Dossier) -> Result<(), Failed> {
+    fn copy(&self, party: &Party) -> Result<(), Failed> {
+        let dossier = party.dossier();
         for piece in Piece::ALL {
             let Some(statement) = dossier.statement(piece) else { continue };
-            self.write(&format!("{}.jws", piece.name()), statement.as_bytes())?;
+            self.write(&format!("{}.jws", piece.name(dossier.protocol)), statement.as_bytes())?;
             if let Some(token) = dossier.token(piece) {
-                self.write(&format!("{}.jws.tst", piece.name()), token)?;
+                self.write(&format!("{}.jws.tst", piece.name(dossier.protocol)), token)?;
             }
         }
-        let chains = [("o", &dossier.certificates.o), ("r", &dossier.certificates.r)];
-        for (name, chain) in chains.into_iter().chain([("arbiter", &dossier.certificates.arbiter)]) {
+        let Certificates { o, r, arbiter, escrow } = &dossier.certificates;
+        for (name, chain) in [("o", o), ("r", r), ("arbiter", arbiter), ("escrow", escrow)] {
+            if chain.is_empty() {
+                continue;
+            }
             let text: String = chain.iter().map(|der| pem::encode("CERTIFICATE", &der.0)).collect();
             self.write(&format!("{name}.pem"), text.as_bytes())?;
+        }
+        if party.side() == Side::Responder
+            && dossier.protocol == Protocol::CdR
+            && let Some(Ok(message)) = party.delivered(&self.beside(party)?)
+        {
+            self.write(MESSAGE, message.text())?;
         }
         let Some(proofs) = &dossier.proofs else { return Ok(()) };
         self.write("verdict.jws.tlog-proof", proofs.verdict.as_bytes())?;

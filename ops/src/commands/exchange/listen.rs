@@ -9,15 +9,16 @@ use std::time::Duration;
 
 use semper_api::messages::{self, Recipient, Refused};
 use semper_ttp::client::automaton::Act;
+use semper_ttp::client::course::Course;
 use semper_ttp::client::dossier::Piece;
 use semper_ttp::client::message::Message;
 use semper_ttp::digest::Digest;
-use semper_ttp::statement::Body as _;
-use semper_ttp::statement::exchange::asw_r::M1;
+use semper_ttp::exchange::run::Run;
+use semper_ttp::statement::exchange::cd_r::Mode;
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::begin::Desk;
+use super::begin::{Desk, is_offer};
 use super::driver::Driver;
 use super::folder::{is_run, named_after};
 use super::words;
@@ -177,6 +178,9 @@ impl Listener {
         if driver.party.request().is_some() {
             driver.ask()?;
             self.tell(place, &words::stands(&driver.party));
+            if let Some(bad) = driver.bad_content()? {
+                self.tell(place, &format!("{bad}: keep the folder, it convicts the originator"));
+            }
         }
         self.note(&driver);
         Ok(())
@@ -186,10 +190,13 @@ impl Listener {
     fn go_on(&self, place: &Path, message: &Message) -> Result<Option<Message>, Failed> {
         let mut driver = Driver::open(place, &cli::Instead::default())?;
         // The very offer that was answered: the answer, exactly as it was.
-        let is_offer =
-            driver.party.dossier().statement(Piece::M1).is_some_and(|m1| m1.as_bytes() == message.statement.bytes());
+        let is_offer = driver
+            .party
+            .dossier()
+            .statement(Piece::First)
+            .is_some_and(|first| first.as_bytes() == message.statement.bytes());
         let act = match is_offer {
-            true => driver.party.dossier().statement(Piece::M2).map(|_| Act::SendAnswer),
+            true => driver.party.dossier().statement(Piece::Second).map(|_| Act::SendAnswer),
             false => driver.take(message)?,
         };
         self.note(&driver);
@@ -199,15 +206,18 @@ impl Listener {
 
     /// An offer of a run that is not there.
     fn begin(&self, message: &Message) -> Result<Option<Message>, Failed> {
-        let m1 = message.statement.payload_as::<M1>().map_err(|fault| Failed(Exit::Falsified, fault.to_string()))?;
-        let from = [m1.body.o.id.to_string(), m1.body.o.key.to_string()];
+        let claimed = Run::claimed(&message.statement).map_err(|fault| Failed(Exit::Falsified, fault.to_string()))?;
+        let from = [claimed.o.id.to_string(), claimed.o.key.to_string()];
         if !self.accept_from.iter().any(|allowed| from.contains(allowed)) {
             return Err(Failed(Exit::Undecided, String::new()));
         }
         // That it is by that key, and the key that party's, is judged here.
         let offer = self.desk.read(message)?;
-        let x = offer.offered.run.x;
-        if !self.yes {
+        let x = offer.run().x;
+        // Its sender wants a person to be asked.
+        let asks_a_person =
+            matches!(&offer.course, Course::Delivery { posted, .. } if posted.delivery.mode == Mode::Consent);
+        if !self.yes || asks_a_person {
             let place = self.runs.join(format!("offer-{}.json", hex::encode(&x.0[..8])));
             self.require_room(&place)?;
             let kept = atomic::write_new_closed(&place, &message.to_bytes());
@@ -237,7 +247,7 @@ impl Recipient for Listener {
         let _turn = lock(&self.turn);
         let taken = match self.place_of(&message.x()) {
             Some(place) => self.go_on(&place, message),
-            None if message.statement.tag() == M1::TAG => self.begin(message),
+            None if is_offer(message) => self.begin(message),
             None => return Err(Refused::Unknown),
         };
         taken.map_err(|Failed(exit, why)| {

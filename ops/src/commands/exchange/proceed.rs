@@ -4,12 +4,10 @@ use std::path::{Path, PathBuf};
 
 use semper_ttp::client::automaton::{Act, End, Originator};
 use semper_ttp::client::dossier::Stand;
-use semper_ttp::statement::Body as _;
-use semper_ttp::statement::exchange::Outcome;
-use semper_ttp::statement::exchange::asw_r::M1;
+use semper_ttp::statement::exchange::{Outcome, Protocol};
 use serde_json::{Value, json};
 
-use super::begin::{message, send};
+use super::begin::{is_offer, message, send};
 use super::driver::Driver;
 use super::folder::named_after;
 use super::{service, words};
@@ -20,14 +18,14 @@ use crate::exit::Exit;
 
 pub(super) fn take(args: &cli::ExchangeTake, as_json: bool) -> Result<Exit, Failed> {
     let message = message(&args.message)?;
-    if message.statement.tag() == M1::TAG {
+    if is_offer(&message) {
         return Err(Failed::usage(&"it is an offer: semper exchange accept shows and answers it"));
     }
     let place: PathBuf = args.run.clone().unwrap_or_else(|| named_after(Path::new("."), &message.x()));
     let mut driver = Driver::open(&place, &args.instead)?;
     let act = driver.take(&message)?;
     let done = match act {
-        Some(Act::SendOpening) => "taken: your signature is opened by the third message, which is ready",
+        Some(Act::SendOpening) => words::opening(&driver.party),
         Some(Act::SendClosing) => "taken: the fourth message is ready",
         Some(Act::AskAbort) => "taken, and too late to go on with: the arbiter is to be asked to take the offer back",
         _ => "taken",
@@ -51,8 +49,17 @@ pub(super) fn ask(args: &cli::ExchangeAsk, as_json: bool) -> Result<Exit, Failed
     let outcome = driver.ask()?;
     let done = format!("the arbiter has decided: {}", outcome.name());
     words::told(&driver, &done, None, Some(("outcome", json!(outcome))), as_json);
-    let is_as_wanted = if wants_abort { outcome != Outcome::Resolved } else { outcome == Outcome::Resolved };
-    Ok(if is_as_wanted { Exit::Ok } else { Exit::Falsified })
+    if let Some(bad) = driver.bad_content()? {
+        let place = driver.folder.path().display();
+        return Err(Failed(
+            Exit::Falsified,
+            format!(
+                "{bad}: the originator sent something else than it promised; keep {place}, it convicts the originator"
+            ),
+        ));
+    }
+    let is_fulfilled = End::from(outcome).is_fulfilled();
+    Ok(if is_fulfilled != wants_abort { Exit::Ok } else { Exit::Falsified })
 }
 
 /// What a person may want of the arbiter where the run stands.
@@ -65,11 +72,11 @@ fn may_ask(driver: &Driver, abort: bool) -> Result<(), Failed> {
              {place}"
         ))),
         Stand::Originator(Originator::Opened | Originator::Resolving) if abort => Err(Failed::usage(&format!(
-            "you have opened your signature, so the offer cannot be taken back any more: semper exchange ask --run {place} gets the \
-             contract"
+            "you have sent the third message, so the offer cannot be taken back any more: semper exchange ask --run {place} gets what was \
+             agreed"
         ))),
         Stand::Responder(_) if abort => Err(Failed::usage(
-            &"only the originator takes its offer back; a responder who has answered asks for the contract, without --abort",
+            &"only the originator takes its offer back; a responder who has answered asks for what was agreed, without --abort",
         )),
         _ => Ok(()),
     }
@@ -82,8 +89,9 @@ pub(super) fn status(args: &cli::ExchangeStatus, as_json: bool) -> Result<Exit, 
     let file = message.map(|message| driver.folder.put_message(&message)).transpose()?;
     let mut more: Option<(&str, Value)> = None;
     if args.ask {
-        let (run, m1) = (&driver.party.offered().run, &driver.party.offered().jws);
-        let status = service::status(&driver.settings.remote()?, driver.party.dossier(), &run.x, m1)?;
+        let course = driver.party.course();
+        let remote = driver.settings.remote()?;
+        let status = service::status(&remote, driver.party.dossier(), &course.run().x, course.first())?;
         contradicts(&driver, status.outcome)?;
         let (size, at) = (status.size.get(), words::time(status.at_ms.get()));
         if !as_json {
@@ -96,7 +104,7 @@ pub(super) fn status(args: &cli::ExchangeStatus, as_json: bool) -> Result<Exit, 
         more = Some(("arbiter", json!({ "outcome": status.outcome, "size": size, "at": at })));
     }
     if !as_json {
-        let run = &driver.party.offered().run;
+        let run = driver.party.course().run();
         let side = driver.party.side();
         let peer = run.participant(side.other());
         say::out(format!("you are the {}; the {} is the party {}", side.name(), words::other(side), peer.id));
@@ -113,7 +121,10 @@ fn ends(t_exp: Option<u64>) -> String {
 /// A run that is over by a verdict has that verdict at the arbiter's, too.
 fn contradicts(driver: &Driver, outcome: Option<Outcome>) -> Result<(), Failed> {
     let expected = match driver.party.end() {
-        Some(End::Replacement) => Outcome::Resolved,
+        Some(End::Replacement) => match driver.party.dossier().protocol {
+            Protocol::AswR => Outcome::Resolved,
+            Protocol::CdR => Outcome::Released,
+        },
         Some(End::Void) => Outcome::Void,
         Some(End::Aborted) => Outcome::Aborted,
         Some(End::Expired) => Outcome::Expired,

@@ -7,13 +7,15 @@ use semper_api::client::ClientError;
 use semper_ledger::note::VerifierKey;
 use semper_ttp::asn1::pem;
 use semper_ttp::b64u::{self, B64u32};
-use semper_ttp::client::dossier::Dossier;
-use semper_ttp::client::party::{House, Request};
+use semper_ttp::client::dossier::{Dossier, Piece};
+use semper_ttp::client::party::{House, Request, Stays};
 use semper_ttp::client::peer::Holder;
 use semper_ttp::crypto::jose::Thumbprint;
 use semper_ttp::crypto::{Entropy as _, OsEntropy};
 use semper_ttp::digest::{Digest, ImprintAlgorithm};
+use semper_ttp::exchange::run::Run;
 use semper_ttp::id::PartyId;
+use semper_ttp::statement::exchange::cd_r::EscrowArbiter;
 use semper_ttp::statement::exchange::verdict::Status;
 use semper_ttp::statement::exchange::{Arbiter, Line, Participant};
 use semper_ttp::statement::{Jws, Origin};
@@ -52,19 +54,10 @@ pub(super) fn house(remote: &Remote, trust: &Path) -> Result<(House, Arbiter), F
     if about.is_null() {
         return Err(Failed::usage(&"the service is no arbiter: [exchange] enabled is not set in its semper.toml"));
     }
-    let certificate = about["certificate"].as_str().and_then(|text| pem::decode("CERTIFICATE", text));
-    let certificate = certificate.and_then(|mut blocks| (blocks.len() == 1).then(|| blocks.remove(0)));
-    let certificate = certificate.ok_or_else(|| wrong("it shows no certificate of its arbiter"))?;
-    let leaf = Certificate::from_der(&certificate).map_err(|fault| wrong(&fault.to_string()))?;
-    let mut chain = vec![certificate];
-    for authority in service["authorities"].as_array().into_iter().flatten() {
-        let Some(place) = authority["certificate"].as_str() else { continue };
-        let der = remote.call(async |client| client.get(place).await).map(Vec::from)?;
-        let issuer = Certificate::from_der(&der).ok();
-        if issuer.is_some_and(|issuer| issuer.subject() == leaf.issuer() && issuer.subject() != issuer.issuer()) {
-            chain.push(der);
-        }
-    }
+    let authorities = service["authorities"].as_array().map(Vec::as_slice).unwrap_or_default();
+    let chain = chain_of(remote, &about["certificate"], authorities)?
+        .ok_or_else(|| wrong("it shows no certificate of its arbiter"))?;
+    let escrow = chain_of(remote, &about["escrow"]["certificate"], authorities)?.unwrap_or_default();
     let policy: B64u32 =
         about["policy"].as_str().and_then(|text| text.parse().ok()).ok_or_else(|| wrong("no policy"))?;
     let policy = Digest::from(policy);
@@ -80,7 +73,33 @@ pub(super) fn house(remote: &Remote, trust: &Path) -> Result<(House, Arbiter), F
         log: line(&service["ledger"]["vkey"]).ok_or_else(|| wrong("no key of its ledger"))?,
     };
     let logs: Vec<VerifierKey> = anchors.log_keys().to_vec();
-    Ok((House { root: root.der().to_vec(), logs, arbiter: chain, policy: document }, arbiter))
+    Ok((House { root: root.der().to_vec(), logs, arbiter: chain, escrow, policy: document }, arbiter))
+}
+
+/// The certificate that the service shows in PEM, and those above it but the root.
+fn chain_of(remote: &Remote, shown: &Value, authorities: &[Value]) -> Result<Option<Vec<Vec<u8>>>, Failed> {
+    let blocks = shown.as_str().and_then(|text| pem::decode("CERTIFICATE", text));
+    let Some(certificate) = blocks.and_then(|mut blocks| (blocks.len() == 1).then(|| blocks.remove(0))) else {
+        return Ok(None);
+    };
+    let leaf = Certificate::from_der(&certificate).map_err(|fault| wrong(&fault.to_string()))?;
+    let mut chain = vec![certificate];
+    for authority in authorities {
+        let Some(place) = authority["certificate"].as_str() else { continue };
+        let der = remote.call(async |client| client.get(place).await).map(Vec::from)?;
+        let issuer = Certificate::from_der(&der).ok();
+        if issuer.is_some_and(|issuer| issuer.subject() == leaf.issuer() && issuer.subject() != issuer.issuer()) {
+            chain.push(der);
+        }
+    }
+    Ok(Some(chain))
+}
+
+/// The same arbiter as one that opens escrows.
+pub(super) fn escrow_arbiter(house: &House, arbiter: Arbiter) -> Result<EscrowArbiter, Failed> {
+    let Arbiter { id, key, url, log } = arbiter;
+    let holder = Holder::read(&house.escrow).map_err(|_| Failed::usage(&Stays::NoEscrow))?;
+    Ok(EscrowArbiter { id, key, escrow_key: holder.key.thumbprint(), url, log })
 }
 
 /// Has octets stamped: proof of when they were there.
@@ -132,11 +151,13 @@ pub(super) fn require_good(remote: &Remote, side: &Participant, chain: &[Vec<u8>
 }
 
 /// Sends a request to the arbiter, again and again the same; gives its answer as it came.
-pub(super) fn ask(remote: &Remote, x: &Digest, request: &Request) -> Result<Vec<u8>, Failed> {
+pub(super) fn ask(remote: &Remote, run: &Run, request: &Request) -> Result<Vec<u8>, Failed> {
+    let (x, protocol) = (&run.x, run.protocol);
     let tokens: Vec<_> = request.tokens.iter().map(|token| BASE64_STANDARD.encode(token)).collect();
-    let mut body = json!({ "m1": request.m1, "request": request.request, "tokens": tokens });
-    if let Some(m2) = &request.m2 {
-        body["m2"] = json!(m2);
+    let mut body = json!({ "request": request.request, "tokens": tokens });
+    body[Piece::First.name(protocol)] = json!(request.first);
+    if let Some(second) = &request.second {
+        body[Piece::Second.name(protocol)] = json!(second);
     }
     let path = format!("/v1/exchanges/{}/requests", b64u::encode(&x.0));
     let once = hex::encode(random()?);
@@ -145,9 +166,10 @@ pub(super) fn ask(remote: &Remote, x: &Digest, request: &Request) -> Result<Vec<
 }
 
 /// What the arbiter says of a run, signed by the key that the run names.
-pub(super) fn status(remote: &Remote, dossier: &Dossier, x: &Digest, m1: &Jws) -> Result<Status, Failed> {
+pub(super) fn status(remote: &Remote, dossier: &Dossier, x: &Digest, first: &Jws) -> Result<Status, Failed> {
     let path = format!("/v1/exchanges/{}/status", b64u::encode(&x.0));
-    let body = json!({ "m1": String::from_utf8_lossy(m1.bytes()) }).to_string().into_bytes();
+    let name = Piece::First.name(dossier.protocol);
+    let body = json!({ name: String::from_utf8_lossy(first.bytes()) }).to_string().into_bytes();
     let once = hex::encode(random()?);
     let answer = json_of(remote.call(async |client| client.post_json(&path, &once, body).await))?;
     let chain: Vec<_> = dossier.certificates.arbiter.iter().map(|der| der.0.clone()).collect();

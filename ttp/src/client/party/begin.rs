@@ -2,12 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use super::super::Timing;
 use super::super::automaton::{Originator, Responder};
 use super::super::course::Course;
 use super::super::dossier::{Certificates, Dossier, Octets, Piece, Secret, Stand};
 use super::super::message::{Beside, CONTRACT_BYTES_MAX, Message};
 use super::super::peer::Holder;
-use super::super::Timing;
 use super::{House, Party, Pen, Stays, log_of, require_signer, text};
 use crate::b64u::B64u;
 use crate::crypto::jose::Thumbprint;
@@ -237,8 +237,7 @@ impl Party {
         let escrow = jwe::seal(&k, &arbiter, &d1.o.key.0.0, context.as_bytes(), &ephemeral, entropy)?;
         d1.esc = EscrowText::new(&escrow).ok_or(Stays::NoEscrow)?;
         let jws = pen.sign(None, d1)?;
-        let secret =
-            Secret::Sealed { k: (&k).into(), ephemeral: (&SecretKey::new(ephemeral.to_bits()?)).into() };
+        let secret = Secret::Sealed { k: (&k).into(), ephemeral: (&SecretKey::new(ephemeral.to_bits()?)).into() };
         let stand = Stand::Originator(Originator::Offered);
         let mut dossier = begun(stand, &timing, secret, house.certificates(own, peer, true), pen.now);
         dossier.statements.insert(Piece::First, text(&jws));

@@ -17,9 +17,9 @@ use crate::exchange::policy::ExchangePolicy;
 use crate::exchange::tag_of_verdict;
 use crate::id::PartyId;
 use crate::statement::exchange::asw_r::{M2, M3};
+use crate::statement::exchange::verdict::{Answer, Verdict};
 use crate::statement::exchange::{Assurance, Line, Participant, Protocol, Scheme};
 use crate::statement::{Count, Millis, Origin};
-use crate::statement::exchange::verdict::{Answer, Verdict};
 use crate::testing::{LOG, ORIGIN, PKI, issue, start, template};
 
 struct Person {

@@ -82,9 +82,7 @@ fn what_is_not_whole_is_not_answered() {
     let stage = Stage::new();
     let (o, content) = deliver(&stage, None).unwrap();
     let good = o.message(Act::SendOffer, &content).unwrap();
-    let refused = |beside: Option<Beside>| {
-        stage.accept_at(&Message { beside, ..good.clone() }, now()).unwrap_err()
-    };
+    let refused = |beside: Option<Beside>| stage.accept_at(&Message { beside, ..good.clone() }, now()).unwrap_err();
     assert_eq!(refused(None), Stays::NoText);
     assert_eq!(refused(Some(Beside::Contract(Contract { salt: [0; 32], text: Vec::new() }))), Stays::NoText);
     let mut changed = content.clone();
