@@ -131,6 +131,13 @@ fn the_originator_resolves_and_the_responder_gets_the_same_octets() {
         assert!(Path::new(&seller).join(name).is_file(), "{name}");
     }
     assert_eq!(json(go_on(&["status", "--ask"], &seller).expect(0))["arbiter"]["outcome"], "RESOLVED");
+    // A stranger judges the folder: the verdict, and that this is the text.
+    let (file, text) = (format!("{seller}/verdict.jws"), format!("{seller}/contract"));
+    let salt = fs::read_to_string(Path::new(&seller).join("contract.salt")).expect("the salt");
+    let verify = ["verify", &file, "--document", &text, "--salt", &salt, "--trust", &stage.world.trust()];
+    run(&verify).expect(0);
+    let other = stage.world.file("other.txt", b"I sell, you buy for more.\n");
+    run(&["verify", &file, "--document", &other, "--salt", &salt, "--trust", &stage.world.trust()]).expect(1);
     // The responder, who has heard nothing, asks as well.
     assert!(go_on(&["ask", "--abort"], &buyer).expect(64).stdout.contains("only the originator"));
     go_on(&["ask"], &buyer).expect(0);

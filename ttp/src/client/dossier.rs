@@ -279,6 +279,15 @@ impl Dossier {
         self.statements.get(&piece).map(String::as_str)
     }
 
+    /// The salt of a contract's text, by which a judge knows the text.
+    #[must_use]
+    pub const fn terms_salt(&self) -> Option<[u8; 32]> {
+        match &self.secret {
+            Secret::Contract { terms_salt, .. } => Some(terms_salt.0),
+            Secret::Sealed { .. } | Secret::Awaited { .. } => None,
+        }
+    }
+
     /// The timestamp over a statement.
     #[must_use]
     pub fn token(&self, piece: Piece) -> Option<&[u8]> {

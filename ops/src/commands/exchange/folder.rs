@@ -5,7 +5,7 @@
 //! 5d41402abc4b2a76.exchange/        0700
 //!   state.json      0600            all there is of the run; replaced whole, synced, before anything leaves
 //!   settings.json                   with which files and at which service it goes on
-//!   contract                        the contract's text
+//!   contract, contract.salt         the contract's text, and what stands in front of it in its hash
 //!   content, message                of a delivery: as it travels, sealed; what is in it, once that is known here
 //!   lock                            held by the one command that works on the run
 //!   m1.jws or d1.jws … verdict.jws, answer.jws       copies of what is in state.json, for whoever judges
@@ -41,6 +41,7 @@ const SETTINGS: &str = "settings.json";
 /// What goes with the first message.
 const CONTRACT: &str = "contract";
 const CONTENT: &str = "content";
+const CONTRACT_SALT: &str = "contract.salt";
 /// What was delivered.
 const MESSAGE: &str = "message";
 const LOCK: &str = "lock";
@@ -211,6 +212,9 @@ impl Folder {
             && let Some(Ok(message)) = party.delivered(&self.beside(party)?)
         {
             self.write(MESSAGE, message.text())?;
+        }
+        if let Some(salt) = dossier.terms_salt() {
+            self.write(CONTRACT_SALT, b64u::encode(&salt).as_bytes())?;
         }
         let Some(proofs) = &dossier.proofs else { return Ok(()) };
         self.write("verdict.jws.tlog-proof", proofs.verdict.as_bytes())?;
