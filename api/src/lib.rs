@@ -15,6 +15,7 @@ mod gzip;
 pub mod hsm;
 mod ledger;
 pub mod log_source;
+pub mod mailbox;
 pub mod messages;
 pub mod metrics;
 pub mod monitor;

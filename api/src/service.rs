@@ -273,6 +273,8 @@ pub struct Service {
     desks: Desks,
     /// The arbiter's.
     presence: Presence,
+    /// Messages for parties that are not there.
+    mailbox: Option<Mailbox>,
     /// Runs that the arbiter decides, by the party that asks.
     runs_quota: Windows<PartyId>,
     pub(crate) notary: Option<Notary>,
@@ -355,9 +357,11 @@ impl Service {
             ..
         } = parts;
         let (notary_keys, notary) = notary.map(|NotaryParts { act, dvcs, settings }| ([act, dvcs], settings)).unzip();
-        let (arbiter_keys, runs_per_minute) = match exchange {
-            Some(ExchangeParts { keys, runs_per_party_per_minute }) => (keys, runs_per_party_per_minute),
-            None => (Vec::new(), 0),
+        let (arbiter_keys, runs_per_minute, mailbox) = match exchange {
+            Some(ExchangeParts { keys, runs_per_party_per_minute, mailbox }) => {
+                (keys, runs_per_party_per_minute, mailbox)
+            }
+            None => (Vec::new(), 0, None),
         };
         let role_keys = notary_keys.into_iter().flatten().chain(arbiter_keys);
         let responders = Responders::new(&authorities, responders, subject);
@@ -409,6 +413,7 @@ impl Service {
             notices: notices.map(NoticeKey::from),
             desks: Desks::new(role_keys),
             presence: Presence::default(),
+            mailbox,
             runs_quota: Windows::new(runs_per_minute, PARTIES_COUNTED_MAX),
             notary: notary.map(Notary::from),
             vault: key_wrap.map(Vault::from),

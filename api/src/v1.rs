@@ -10,6 +10,7 @@ mod body;
 mod certificates;
 mod exchange;
 mod keys;
+mod mailbox;
 mod notary;
 mod openapi;
 mod parties;
@@ -71,6 +72,10 @@ fn table() -> Vec<Row> {
         Row::get("/accountability/proofs", Anyone, accountability::list).also_plain(),
         Row::post("/accountability/proofs", Anyone, accountability::accuse).also_plain(),
         Row::get("/accountability/proofs/{sha256}", Anyone, accountability::file).also_plain(),
+        Row::post("/mailboxes/{party}", Party, mailbox::leave),
+        Row::get("/mailbox", Party, mailbox::list),
+        Row::get("/mailbox/{id}", Party, mailbox::show),
+        Row::post("/mailbox/{id}/taken", Party, mailbox::taken),
         Row::get("/exchanges/keys/{key}", Party, exchange::key),
         Row::get("/exchanges/{x}", Party, exchange::show),
         Row::post("/exchanges/{x}/requests", Anyone, exchange::ask),

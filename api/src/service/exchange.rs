@@ -46,6 +46,7 @@ use self::{
     keys::Signers,
 };
 use super::{Service, ServiceFault, act::ATTEMPTS_MAX, draft};
+use crate::mailbox::Mailbox;
 
 /// What an arbiter rests on.
 pub struct ExchangeParts {
@@ -53,6 +54,8 @@ pub struct ExchangeParts {
     pub keys: Vec<(KeyId, Arc<dyn Signer>)>,
     /// Runs of one party that are decided in a minute.
     pub runs_per_party_per_minute: u32,
+    /// Where messages wait for parties that are not there; `None` for nowhere.
+    pub mailbox: Option<Mailbox>,
 }
 
 /// The arbiter as parties name it.
@@ -167,6 +170,14 @@ impl From<SignError> for ExchangeFault {
 const FIRST: &str = "the first statement";
 
 const NOT_READY: ExchangeFault = ExchangeFault::NotReady("the arbiter takes no requests now");
+
+impl Service {
+    /// Where messages wait for parties that are not there; `None` for nowhere.
+    #[must_use]
+    pub fn mailbox(&self) -> Option<&Mailbox> {
+        self.mailbox.as_ref()
+    }
+}
 
 impl Service {
     /// Whether this service is an arbiter.

@@ -7,8 +7,9 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
 use semper_ledger::sequencer::Idempotency;
-use semper_ttp::{ca::dual_control::DualControlRefusal, digest::Digest};
-use serde::de::DeserializeOwned;
+use semper_ttp::{ca::dual_control::DualControlRefusal, client::message::MESSAGE_BYTES_MAX, digest::Digest};
+use serde::{Deserialize, de::DeserializeOwned};
+use tokio::sync::Semaphore;
 
 use super::{Code, problem::Problem, route::Admission};
 use crate::{
@@ -60,6 +61,29 @@ impl FromRequest<Arc<App>> for ProofBody {
         of_type_by(request, app, "application/json", read).await.map(Self)
     }
 }
+
+/// Messages that are read at once: each may be of six mebibytes.
+static MESSAGES: Semaphore = Semaphore::const_new(16);
+
+/// A message of an exchange.
+pub(super) struct MessageBody(pub(super) Bytes);
+
+impl FromRequest<Arc<App>> for MessageBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let _turn =
+            MESSAGES.try_acquire().map_err(|_| Problem::new(Code::ServerBusy, "too many messages come at once"))?;
+        let limits = crate::router::BodyLimits { body_bytes_max: MESSAGE_BYTES_MAX, ..app.limits };
+        let read = async |request| crate::body::read(&limits, request).await;
+        of_type_by(request, app, "application/json", read).await.map(Self)
+    }
+}
+
+/// A body that says nothing: `{}`.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Nothing {}
 
 /// A statement as received: a JWS in compact form.
 pub(super) struct StatementBody(pub(super) Bytes);

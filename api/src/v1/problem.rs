@@ -184,6 +184,10 @@ codes! {
     ExchangeArbiterRevoked = "exchange.arbiter_revoked" GONE "The arbiter's key that the run names was revoked",
     /// What was decided is not here any more.
     ExchangeErased = "exchange.erased" GONE "What was decided is not here any more",
+    /// No room for a message.
+    MailboxFull = "mailbox.full" TOO_MANY_REQUESTS "There is no room for the message",
+    /// Somebody else signed it.
+    MailboxNotYours = "mailbox.not_yours" FORBIDDEN "The message is signed by somebody else",
     /// The request of an act cannot be accepted.
     NotaryRequest = "notary.request" UNPROCESSABLE_ENTITY "The request of an act cannot be accepted",
     /// There is no such act, or it has ended.
@@ -521,6 +525,8 @@ const PAGES: &[(&str, &str)] = pages![
     "keys.ceremony",
     "keys.not_rotated",
     "keys.not_taken",
+    "mailbox.full",
+    "mailbox.not_yours",
     "notary.already_signed",
     "notary.checks_lacking",
     "notary.full",

@@ -21,7 +21,10 @@ use std::{
 use semper_api::{
     Authorities, AuthorityKey, DvcsSettings, Endpoint, ExchangeParts, NotaryParts, NotarySettings, NoticeParts,
     Policies, RegistrationParts, ResponderKey, Service, ServiceParts, Statements, TimeSource, ToIssue,
-    metrics::Metrics, notices::Networks, quota::Quota,
+    mailbox::{Mailbox, MailboxParts},
+    metrics::Metrics,
+    notices::Networks,
+    quota::Quota,
 };
 use semper_ledger::{
     anchor::memory::MemoryAnchor,
@@ -122,6 +125,8 @@ pub(crate) struct Disk {
     arbiter: Vec<Arc<SoftKey>>,
     /// Opens its escrows.
     escrow: Arc<SoftKey>,
+    /// Messages that wait.
+    mail: tempfile::TempDir,
     /// Wraps the keys of documents.
     key_wrap: Arc<dyn KeyWrap>,
 }
@@ -138,6 +143,7 @@ impl Disk {
             notary,
             arbiter: vec![key(SignatureAlgorithm::EcdsaP256Sha256)],
             escrow: key(SignatureAlgorithm::EcdsaP256Sha256),
+            mail: tempfile::tempdir().unwrap(),
             key_wrap: wrapping_key(),
         };
         create(&disk.store, &disk.anchor, disk.log_keys().identity()).unwrap();
@@ -471,9 +477,15 @@ fn parts(
                 .map(|(id, key)| -> (KeyId, Arc<dyn Signer>) { (id, key.clone()) })
                 .collect(),
             runs_per_party_per_minute: RUNS_PER_MINUTE,
+            mailbox: Some(mailbox(disk)),
         }),
         key_wrap: Some(disk.key_wrap.clone()),
     }
+}
+
+fn mailbox(disk: &Disk) -> Mailbox {
+    let (folder, keep_ms) = (disk.mail.path().to_owned(), 1_000 * u64::from(DAY_SECS));
+    Mailbox::open(MailboxParts { folder, bytes_max: 1 << 20, keep_ms }).unwrap()
 }
 
 fn wrapping_key() -> Arc<dyn KeyWrap> {

@@ -206,7 +206,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         statements,
         notices: notices::parts(loaded.notices, &config),
         key_wrap: loaded.key_wrap,
-        exchange: exchange::parts(loaded.arbiter, &config),
+        exchange: exchange::parts(loaded.arbiter, &config, &folder)?,
         notary: notary::parts(loaded.notary, &config, &loaded.identity.public_url)?,
     })
     .map_err(|error| Failed::fault(&error))?;

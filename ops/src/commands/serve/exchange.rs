@@ -4,6 +4,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
+use semper_api::mailbox::{Mailbox, MailboxParts};
 use semper_api::{ExchangeParts, Service};
 
 use crate::commands::running::Failed;
@@ -13,6 +14,12 @@ use crate::data::{DataFolder, NamedKey, replace_file};
 /// The file of the data folder that says when the arbiter last took requests, milliseconds since 1970.
 const ALIVE: &str = "arbiter-alive";
 
+/// The folder of the data folder in which messages wait.
+const MAIL: &str = "mail";
+
+/// Every how many looks it is looked for messages that nobody has fetched.
+const PURGED_EVERY: u32 = 120;
+
 /// How often it is looked whether requests can be taken: so long the door may stay shut after a fault.
 const INTERVAL: Duration = Duration::from_secs(5);
 
@@ -20,9 +27,23 @@ const INTERVAL: Duration = Duration::from_secs(5);
 const KEPT_EVERY: u32 = 6;
 
 /// What an arbiter rests on; `None` where the settings want none.
-pub(super) fn parts(keys: Vec<NamedKey>, config: &Config) -> Option<ExchangeParts> {
-    let runs_per_party_per_minute = config.exchange.runs_per_party_per_minute;
-    (config.exchange.enabled && !keys.is_empty()).then_some(ExchangeParts { keys, runs_per_party_per_minute })
+///
+/// # Errors
+/// The folder of messages.
+pub(super) fn parts(
+    keys: Vec<NamedKey>,
+    config: &Config,
+    folder: &DataFolder,
+) -> Result<Option<ExchangeParts>, Failed> {
+    let settings = &config.exchange;
+    if !settings.enabled || keys.is_empty() {
+        return Ok(None);
+    }
+    let (bytes_max, keep_ms) = (settings.mailbox_bytes(), settings.mailbox_keep_ms());
+    let open = || Mailbox::open(MailboxParts { folder: folder.path(MAIL), bytes_max, keep_ms });
+    let mailbox = (bytes_max > 0).then(open).transpose().map_err(|fault| Failed::fault(&fault))?;
+    let runs_per_party_per_minute = settings.runs_per_party_per_minute;
+    Ok(Some(ExchangeParts { keys, runs_per_party_per_minute, mailbox }))
 }
 
 /// Tells the service when an earlier process was last there, before this one appends anything.
@@ -51,8 +72,15 @@ pub(super) async fn begin(service: &Arc<Service>, data: &Path) {
 
 async fn look(service: &Arc<Service>, path: &Path, looks: &mut u32) {
     let (asked, path) = (service.clone(), path.to_owned());
-    let is_kept = looks.is_multiple_of(KEPT_EVERY);
+    let (is_kept, is_purged) = (looks.is_multiple_of(KEPT_EVERY), looks.is_multiple_of(PURGED_EVERY));
     let looked = tokio::task::spawn_blocking(move || {
+        if let Some(mailbox) = asked.mailbox().filter(|_| is_purged) {
+            match mailbox.purge(crate::clock::now()) {
+                Ok(0) => {}
+                Ok(messages) => tracing::info!(messages, "messages that nobody fetched were forgotten"),
+                Err(fault) => tracing::warn!(%fault, "old messages were not forgotten"),
+            }
+        }
         let alive = asked.arbiter_is_alive().map_err(|fault| fault.to_string())?;
         match alive.filter(|_| is_kept) {
             Some(millis) => {
