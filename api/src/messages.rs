@@ -194,7 +194,7 @@ mod tests {
             protocol: Protocol::AswR,
             statement: unsigned.finish(&signature).unwrap(),
             certificates: vec![vec![0x30, 0]],
-            contract: None,
+            beside: None,
         }
     }
 

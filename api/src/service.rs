@@ -99,6 +99,7 @@ use self::{
     token::{FIRST_USE_STEP, FirstUse},
     vault::Vault,
 };
+use crate::mailbox::Mailbox;
 use crate::{
     authorities::Authorities,
     backup::Checkpoints,

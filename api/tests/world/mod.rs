@@ -126,7 +126,7 @@ pub(crate) struct Disk {
     /// Opens its escrows.
     escrow: Arc<SoftKey>,
     /// Messages that wait.
-    mail: tempfile::TempDir,
+    mail: Arc<tempfile::TempDir>,
     /// Wraps the keys of documents.
     key_wrap: Arc<dyn KeyWrap>,
 }
@@ -143,7 +143,7 @@ impl Disk {
             notary,
             arbiter: vec![key(SignatureAlgorithm::EcdsaP256Sha256)],
             escrow: key(SignatureAlgorithm::EcdsaP256Sha256),
-            mail: tempfile::tempdir().unwrap(),
+            mail: Arc::new(tempfile::tempdir().unwrap()),
             key_wrap: wrapping_key(),
         };
         create(&disk.store, &disk.anchor, disk.log_keys().identity()).unwrap();
@@ -194,7 +194,7 @@ impl Disk {
 
     /// As if the file of the key that wraps others had been lost, and another one made.
     pub(crate) fn with_another_wrapping_key(&self) -> Self {
-        let Self { store, anchor, keys, notary, arbiter, escrow, .. } = self;
+        let Self { store, anchor, keys, notary, arbiter, escrow, mail, .. } = self;
         let (store, anchor) = (store.clone(), anchor.clone());
         Self {
             store,
@@ -203,6 +203,7 @@ impl Disk {
             notary: notary.clone(),
             arbiter: arbiter.clone(),
             escrow: escrow.clone(),
+            mail: mail.clone(),
             key_wrap: wrapping_key(),
         }
     }
