@@ -159,3 +159,35 @@ fn a_delivery_over_http_asks_a_person_unless_it_need_not() {
     assert_eq!(state(go_on(&["run", "--peer", &buyer.url()], &asked).expect(0)), "fulfilled");
     assert_eq!(read(&place, "message"), NEWS);
 }
+
+#[test]
+fn two_who_are_never_there_at_the_same_time_use_mailboxes() {
+    let stage = Stage::new();
+    let (seller, _) = delivered(&stage, "seller.run", &[]);
+    let fetch = |who: &semper_tests::notary::Member, into: &str| -> Vec<String> {
+        let (login, into) = (who.p12("party-auth").display().to_string(), stage.path(into));
+        let url = format!("https://{}", stage.world.server.https());
+        let done = run(&["exchange", "fetch", "--into", &into, "--identity", &login, "--url", &url, "--json"]);
+        let told = json(done.expect(0));
+        let files = told["messages"].as_array().expect("messages").iter();
+        files.map(|one| one["file"].as_str().expect("a file").to_owned()).collect()
+    };
+    go_on(&["send"], &seller).expect(0);
+    // Left twice, it is one message, for the buyer alone.
+    go_on(&["send"], &seller).expect(0);
+    assert_eq!(fetch(&stage.seller, "nothing"), [] as [String; 0]);
+    let mail = fetch(&stage.buyer, "mail");
+    let [d1] = &mail[..] else { panic!("{mail:?}") };
+    assert_eq!(fetch(&stage.buyer, "mail"), [] as [String; 0], "it was forgotten at the service");
+    let (buyer, _) = stage.accepted(Path::new(d1), "buyer.run");
+    go_on(&["send"], &buyer).expect(0);
+    // The seller takes it by itself, leaves the key and waits for the receipt, which the buyer's program gives meanwhile.
+    std::thread::scope(|scope| {
+        let other = scope.spawn(|| go_on(&["run", "--mailbox"], &buyer));
+        assert_eq!(state(go_on(&["run", "--mailbox"], &seller).expect(0)), "fulfilled");
+        assert_eq!(state(other.join().expect("an end").expect(0)), "fulfilled");
+    });
+    assert_eq!(read(&buyer, "message"), NEWS);
+    assert_eq!(fetch(&stage.seller, "rest"), [] as [String; 0]);
+    assert!(go_on(&["send"], &seller).expect(64).stdout.contains("no message to send"));
+}

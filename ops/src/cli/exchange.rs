@@ -31,6 +31,8 @@ pub(crate) enum ExchangeCommand {
     Take(ExchangeTake),
     Ask(ExchangeAsk),
     Status(ExchangeStatus),
+    Send(ExchangeSend),
+    Fetch(ExchangeFetch),
     Run(ExchangeRun),
     Listen(ExchangeListen),
 }
@@ -218,17 +220,45 @@ pub(crate) struct ExchangeStatus {
     pub(crate) of: OfRun,
 }
 
+/// Leave the message of a run that is to be sent in the other side's mailbox at the arbiter's service.
+///
+/// The other side fetches it there (semper exchange fetch). The operator of the service could read a contract's text, not what is
+/// delivered.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper exchange send --run 5d41402abc4b2a76.exchange")]
+pub(crate) struct ExchangeSend {
+    #[command(flatten)]
+    pub(crate) of: OfRun,
+}
+
+/// Fetch the messages that wait in your mailbox at the arbiter's service, as files.
+///
+/// Each is forgotten there once its file is on the disk; what to do with it, semper exchange accept or take, is said beside it.
+#[derive(Debug, Args)]
+#[command(after_help = "Example:\n  semper exchange fetch --into mail --identity login.p12")]
+pub(crate) struct ExchangeFetch {
+    /// The folder for the files; made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) into: PathBuf,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
 /// Bring a run to its end over HTTP: sends, waits, takes, and asks the arbiter when the other side is overdue.
 ///
-/// The other side listens (semper exchange listen). May be killed and started again at any moment.
+/// The other side listens (semper exchange listen), or both leave their messages at the arbiter's service (--mailbox), so that they need
+/// not be there at the same time. May be killed and started again at any moment.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   semper exchange run --run 5d41402abc4b2a76.exchange --peer http://127.0.0.1:8090")]
 pub(crate) struct ExchangeRun {
     /// Where the other side listens.
-    #[arg(long, value_name = "URL")]
-    pub(crate) peer: String,
+    #[arg(long, value_name = "URL", required_unless_present = "mailbox", conflicts_with = "mailbox")]
+    pub(crate) peer: Option<String>,
+    /// By mailboxes at the arbiter's service.
+    #[arg(long)]
+    pub(crate) mailbox: bool,
     #[command(flatten)]
     pub(crate) of: OfRun,
 }

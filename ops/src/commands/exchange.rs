@@ -7,6 +7,7 @@
 //! driver.rs    joins a party (`semper_ttp::client`), its folder and the service: nothing leaves before it is on the disk
 //! begin.rs     offer, deliver, accept proceed.rs  take, ask, status
 //! run.rs       over HTTP, as the one who calls      listen.rs  as the one who is called
+//! mail.rs      by mailboxes at the service: send, fetch
 //! transport.rs how messages travel by themselves
 //! words.rs     what is told, and which command comes next
 //! ```
@@ -15,6 +16,7 @@ mod begin;
 mod driver;
 mod folder;
 mod listen;
+mod mail;
 mod proceed;
 mod run;
 mod service;
@@ -36,6 +38,8 @@ pub(crate) fn run(args: cli::Exchange, json: bool) -> Exit {
         ExchangeCommand::Take(args) => ("take", proceed::take(&args, json)),
         ExchangeCommand::Ask(args) => ("ask", proceed::ask(&args, json)),
         ExchangeCommand::Status(args) => ("status", proceed::status(&args, json)),
+        ExchangeCommand::Send(args) => ("send", mail::send(&args, json)),
+        ExchangeCommand::Fetch(args) => ("fetch", mail::fetch(&args, json)),
         ExchangeCommand::Run(args) => ("run", run::run(&args, json)),
         ExchangeCommand::Listen(args) => ("listen", listen::listen(&args, json)),
     };

@@ -1,4 +1,4 @@
-//! `semper exchange run`: brings a run to its end over HTTP, as the one who calls. The automaton says what is to be done; this loop does it,
+//! `semper exchange run`: brings a run to its end over HTTP, as the one who calls, or by mailboxes. The automaton says what is to be done; this loop does it,
 //! waits, and never gives up before the arbiter was asked.
 
 use std::time::Duration;
@@ -7,7 +7,7 @@ use semper_ttp::client::automaton::{Act, End};
 use semper_ttp::client::message::Message;
 
 use super::driver::Driver;
-use super::transport::{Listening, Transport};
+use super::transport::{Listening, Mailbox, Transport};
 use super::words;
 use crate::cli;
 use crate::clock::now;
@@ -41,7 +41,14 @@ fn is_passing(failed: &Failed) -> bool {
 
 pub(super) fn run(args: &cli::ExchangeRun, as_json: bool) -> Result<Exit, Failed> {
     let mut driver = Driver::open(&args.of.run, &args.of.instead)?;
-    let peer = Listening::at(&args.peer)?;
+    let run = driver.party.course().run();
+    let peer: Box<dyn Transport> = match &args.peer {
+        Some(url) => Box::new(Listening::at(url)?),
+        None => {
+            let other = run.participant(driver.party.side().other()).id;
+            Box::new(Mailbox::of(driver.settings.remote()?, other, run.x))
+        }
+    };
     let tell = |line: &str| {
         if !as_json {
             say::out(line);
@@ -50,7 +57,7 @@ pub(super) fn run(args: &cli::ExchangeRun, as_json: bool) -> Result<Exit, Failed
     let mut pause = Pause(PAUSE_FIRST);
     while let Some(act) = driver.party.again() {
         let before = driver.party.dossier().stand;
-        match turn(&mut driver, &peer, act, &tell) {
+        match turn(&mut driver, &*peer, act, &tell) {
             Ok(true) => break,
             Ok(false) => {}
             Err(failed) if is_passing(&failed) => tell(&format!("  not yet: {}", failed.1)),
@@ -92,7 +99,11 @@ fn turn(driver: &mut Driver, peer: &dyn Transport, act: Act, tell: &dyn Fn(&str)
     let Some(message) = driver.message(act)? else { return Ok(false) };
     match peer.deliver(&message) {
         Ok(None) => Ok(driver.party.end() == Some(End::Standard)),
-        Ok(Some(next)) => take(driver, &next, tell).map(|()| false),
+        Ok(Some(next)) => {
+            take(driver, &next, tell)?;
+            peer.done()?;
+            Ok(false)
+        }
         // Whatever the other side refuses, it may think better of; and if not, the arbiter is asked when it is overdue.
         Err(Failed(_, why)) => {
             tell(&format!("  the other side: {why}"));

@@ -8,6 +8,7 @@ use semper_ledger::note::VerifierKey;
 use semper_ttp::asn1::pem;
 use semper_ttp::b64u::{self, B64u32};
 use semper_ttp::client::dossier::{Dossier, Piece};
+use semper_ttp::client::message::MESSAGE_BYTES_MAX;
 use semper_ttp::client::party::{House, Request, Stays};
 use semper_ttp::client::peer::Holder;
 use semper_ttp::crypto::jose::Thumbprint;
@@ -182,6 +183,44 @@ pub(super) fn status(remote: &Remote, dossier: &Dossier, x: &Digest, first: &Jws
         true => Ok(statement.body),
         false => Err(false_(&"it is of another run")),
     }
+}
+
+/// A message that waits in this party's mailbox.
+pub(super) struct Waiting {
+    pub(super) id: String,
+    pub(super) from: PartyId,
+}
+
+/// Leaves a message for a party.
+pub(super) fn leave(remote: &Remote, to: PartyId, message: Vec<u8>) -> Result<(), Failed> {
+    let (path, once) = (format!("/v1/mailboxes/{to}"), hex::encode(random()?));
+    remote.call(async |client| client.post_json(&path, &once, message).await)?;
+    Ok(())
+}
+
+/// What waits for this party, oldest first.
+pub(super) fn waiting(remote: &Remote) -> Result<Vec<Waiting>, Failed> {
+    let told = json_of(remote.call(async |client| client.get_json("/v1/mailbox").await))?;
+    let messages = told["messages"].as_array().ok_or_else(|| wrong("no messages"))?;
+    let read = |one: &Value| {
+        let id = one["id"].as_str().filter(|id| id.parse::<Digest>().is_ok())?.to_owned();
+        Some(Waiting { id, from: one["from"].as_str()?.parse().ok()? })
+    };
+    messages.iter().map(|one| read(one).ok_or_else(|| wrong("a message without name or sender"))).collect()
+}
+
+/// A message that waits.
+pub(super) fn fetch(remote: &Remote, id: &str) -> Result<Vec<u8>, Failed> {
+    let path = format!("/v1/mailbox/{id}");
+    let message = remote.call(async |client| client.clone().with_answer_bytes(MESSAGE_BYTES_MAX).get(&path).await)?;
+    Ok(Vec::from(message))
+}
+
+/// Says that a message is here, so that it need not wait any more.
+pub(super) fn forget(remote: &Remote, id: &str) -> Result<(), Failed> {
+    let (path, once) = (format!("/v1/mailbox/{id}/taken"), hex::encode(random()?));
+    remote.call(async |client| client.post_json(&path, &once, b"{}".to_vec()).await)?;
+    Ok(())
 }
 
 /// 32 random octets.

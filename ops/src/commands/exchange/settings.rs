@@ -75,6 +75,11 @@ impl Settings {
     }
 }
 
+/// The arbiter's service, as the party that logs in with this.
+pub(super) fn login(of: &cli::OfService) -> Result<Remote, Failed> {
+    as_holder(&of.url, (&of.identity, of.identity_passphrase_file.as_deref()), LOGIN)
+}
+
 fn absolute(path: &Path) -> Result<PathBuf, Failed> {
     std::path::absolute(path).map_err(|error| Failed::usage(&format!("{}: {error}", path.display())))
 }
