@@ -7,6 +7,7 @@ use semper_ttp::{
     client::message::{Beside, CONTRACT_BYTES_MAX, Contract, Message},
     digest::Digest,
     statement::{Jws, exchange::Protocol},
+    x509::Certificate,
 };
 use serde_json::{Value, json};
 use world::{
@@ -23,6 +24,10 @@ async fn parties() -> (World, [Member; 3]) {
     (world, parties)
 }
 
+fn login(member: &Member) -> &Certificate {
+    member.login.certificate.as_deref().expect("a party logs in")
+}
+
 fn message(statement: &Jws, text: Option<&[u8]>) -> Vec<u8> {
     let beside = text.map(|text| Beside::Contract(Contract { salt: [1; 32], text: text.to_vec() }));
     let certificates = vec![vec![0x30, 0]];
@@ -30,21 +35,21 @@ fn message(statement: &Jws, text: Option<&[u8]>) -> Vec<u8> {
 }
 
 async fn leave(world: &World, from: &Member, to: &Member, bytes: &[u8]) -> Answer {
-    let asked = Asked::secure("POST", &format!("/v1/mailboxes/{}", to.id)).by(&from.login.certificate);
+    let asked = Asked::secure("POST", &format!("/v1/mailboxes/{}", to.id)).by(login(from));
     ask(&world.service, asked.with("content-type", "application/json").octets(bytes.to_vec())).await
 }
 
 async fn waiting(world: &World, of: &Member) -> Vec<Value> {
-    let answer = ask(&world.service, Asked::secure("GET", "/v1/mailbox").by(&of.login.certificate)).await;
+    let answer = ask(&world.service, Asked::secure("GET", "/v1/mailbox").by(login(of))).await;
     json(&answer, StatusCode::OK)["messages"].as_array().unwrap().clone()
 }
 
 async fn read(world: &World, of: &Member, id: &str) -> Answer {
-    ask(&world.service, Asked::secure("GET", &format!("/v1/mailbox/{id}")).by(&of.login.certificate)).await
+    ask(&world.service, Asked::secure("GET", &format!("/v1/mailbox/{id}")).by(login(of))).await
 }
 
 async fn taken(world: &World, of: &Member, id: &str) -> Value {
-    let asked = Asked::secure("POST", &format!("/v1/mailbox/{id}/taken")).by(&of.login.certificate);
+    let asked = Asked::secure("POST", &format!("/v1/mailbox/{id}/taken")).by(login(of));
     let answer = ask(&world.service, asked.with("content-type", "application/json").octets(b"{}".to_vec())).await;
     json(&answer, StatusCode::OK)["forgotten"].clone()
 }
@@ -90,7 +95,7 @@ async fn what_is_no_message_of_its_sender_is_not_kept() {
     assert_eq!(refused(&stranger, &r, &good, 403).await, "mailbox.not_yours");
     assert_eq!(refused(&o, &r, &good[..good.len() / 2], 400).await, "http.malformed");
     assert_eq!(refused(&o, &r, &[b' '; 7 << 20], 413).await, "http.too_large");
-    let nobody = Asked::secure("POST", "/v1/mailboxes/AAECAwQFBgcICQoLDA0ODw").by(&o.login.certificate);
+    let nobody = Asked::secure("POST", "/v1/mailboxes/AAECAwQFBgcICQoLDA0ODw").by(login(&o));
     let nobody = ask(&world.service, nobody.with("content-type", "application/json").octets(good.clone())).await;
     assert_eq!(nobody.status, 404);
     let unknown = Asked::secure("POST", &format!("/v1/mailboxes/{}", r.id));
