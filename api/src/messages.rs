@@ -223,7 +223,7 @@ mod tests {
             Err(Refused::Wrong("it lies".to_owned())),
             Err(Refused::Later("busy".to_owned())),
         ];
-        let (client, ..) = listening(answers).await;
+        let (client, _came, _stop) = listening(answers).await;
         let refused = |status, code: &str, detail: &str| {
             Err(ClientError::Refused { status, code: code.to_owned(), detail: detail.to_owned() })
         };

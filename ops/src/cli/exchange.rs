@@ -123,7 +123,7 @@ pub(crate) struct ExchangeOffer {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper exchange deliver notice.pdf --about notice --to buyer.pem --with me.p12 --trust trust --identity login.p12")]
+  semper exchange deliver notice.pdf --to buyer.pem --with me.p12 --trust trust --identity login.p12")]
 pub(crate) struct ExchangeDeliver {
     /// What is delivered.
     #[arg(value_name = "FILE")]
