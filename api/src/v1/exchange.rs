@@ -201,6 +201,7 @@ impl Problem {
                 Broken::Opening { of: ResolveO::TAG } => Code::ExchangeOpening,
                 // The last three nobody tells the arbiter.
                 Broken::Statement { .. }
+                | Broken::Terms { .. }
                 | Broken::Opening { .. }
                 | Broken::OtherCommitment { .. }
                 | Broken::NotLogged => Code::ExchangeStatement,

@@ -20,10 +20,10 @@ use crate::evidence::{ExchangeKind, Fact, Kind as EntryKind, OpsFact, OpsKind, R
 use crate::exchange::expiry::Outage;
 use crate::exchange::policy::ExchangePolicy;
 use crate::exchange::run::Run;
-use crate::exchange::tag_of_verdict;
-use crate::statement::exchange::Outcome;
+use crate::exchange::{kind_of_verdict, tag_of_verdict};
 use crate::statement::exchange::asw_r::M1;
 use crate::statement::exchange::cd_r::D1;
+use crate::statement::exchange::inline::I1;
 use crate::statement::exchange::verdict::{Answer, Receipt, Status, Verdict};
 use crate::statement::{Body, Jws, Statement, StatementFault};
 use crate::time::Timestamp;
@@ -106,13 +106,7 @@ impl Told {
     pub(super) fn is_recorded_by(&self, entry: &Entry) -> bool {
         let (kind, tag) = match &self.said {
             Said::Verdict(verdict) => {
-                let kind = match verdict.outcome {
-                    Outcome::Aborted => ExchangeKind::Aborted,
-                    Outcome::Resolved => ExchangeKind::Resolved,
-                    Outcome::Expired => ExchangeKind::Expired,
-                    Outcome::Released => ExchangeKind::Released,
-                    Outcome::Void => ExchangeKind::Void,
-                };
+                let kind = kind_of_verdict(verdict.proto, verdict.outcome);
                 (kind, Some(tag_of_verdict(&self.x)))
             }
             Said::Answer(_) => (ExchangeKind::Answer, None),
@@ -211,7 +205,7 @@ impl<'p> Exhibits<'p> {
 
     fn statement(&mut self, bytes: &[u8]) -> Result<(), Doubt> {
         let jws = Jws::parse(bytes).or_else(|fault| unfounded(format!("a statement does not read: {fault}")))?;
-        if [M1::TAG, D1::TAG].contains(&jws.tag()) {
+        if [M1::TAG, D1::TAG, I1::TAG].contains(&jws.tag()) {
             let first = Run::claimed(&jws);
             let first = first.or_else(|fault| unfounded(format!("a first statement does not read: {fault}")))?;
             self.firsts.insert(jws.x(), first);

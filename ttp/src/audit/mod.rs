@@ -533,7 +533,14 @@ const fn has_artefact(kind: Kind) -> bool {
             | ExchangeKind::Anomaly
             | ExchangeKind::Released
             | ExchangeKind::Void
-            | ExchangeKind::KeyDeposited,
+            | ExchangeKind::KeyDeposited
+            | ExchangeKind::Registered
+            | ExchangeKind::Submitted
+            | ExchangeKind::SubmissionRefused
+            | ExchangeKind::Waived
+            | ExchangeKind::InlineReleased
+            | ExchangeKind::Returned
+            | ExchangeKind::ItemCollected,
         )
         | Kind::Account(_)
         | Kind::Archive(ArchiveKind::Erased)
@@ -542,7 +549,7 @@ const fn has_artefact(kind: Kind) -> bool {
         Kind::Payment(_) => false,
         Kind::Ledger(LedgerKind::AnchorRemade)
         | Kind::Notary(NotaryKind::ActAssigned)
-        | Kind::Exchange(ExchangeKind::KeyCollected)
+        | Kind::Exchange(ExchangeKind::KeyCollected | ExchangeKind::ItemsErased)
         | Kind::Ca(
             CaKind::CertificateRevoked
             | CaKind::IssueRefused

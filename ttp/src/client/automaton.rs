@@ -45,7 +45,8 @@ impl From<Outcome> for End {
         match outcome {
             Outcome::Resolved | Outcome::Released => Self::Replacement,
             Outcome::Aborted => Self::Aborted,
-            Outcome::Expired => Self::Expired,
+            // Of the inline exchange, which has no automaton here: there is nothing any more, either way.
+            Outcome::Expired | Outcome::Returned => Self::Expired,
             Outcome::Void => Self::Void,
         }
     }

@@ -189,6 +189,22 @@ codes! {
         KeyDeposited = 7 "key-deposited",
         /// The recipient was given the key.
         KeyCollected = 8 "key-collected",
+        /// Both sides agreed on an inline exchange; the entry's digest is that of what the arbiter signed about it.
+        Registered = 9 "registered",
+        /// A side of one deposited its item (nrs); so is its entry's digest.
+        Submitted = 10 "submitted",
+        /// A deposit was not taken; so is its entry's digest.
+        SubmissionRefused = 11 "submission-refused",
+        /// A side takes both items as they are; the entry's digest is that of its statement.
+        Waived = 12 "waived",
+        /// Both items are there for the other side; the entry's digest is that of the verdict, and its tag follows from the run.
+        InlineReleased = 13 "inline-released",
+        /// Each side gets back what it deposited; so is its entry's digest.
+        Returned = 14 "returned",
+        /// A side was given what is due to it, for the first time; the entry's digest is that of its request.
+        ItemCollected = 15 "item-collected",
+        /// What was deposited was erased.
+        ItemsErased = 16 "items-erased",
     }
 }
 
@@ -464,6 +480,14 @@ mod tests {
                 "5.6 exchange.void",
                 "5.7 exchange.key-deposited",
                 "5.8 exchange.key-collected",
+                "5.9 exchange.registered",
+                "5.10 exchange.submitted",
+                "5.11 exchange.submission-refused",
+                "5.12 exchange.waived",
+                "5.13 exchange.inline-released",
+                "5.14 exchange.returned",
+                "5.15 exchange.item-collected",
+                "5.16 exchange.items-erased",
                 "6.0 archive.erased",
                 "8.0 payment.hold",
                 "8.1 payment.declined",

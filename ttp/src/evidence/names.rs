@@ -29,6 +29,8 @@
 //!  22 rail asked    key 32 ‖ x 32                  a call that a payment rail is asked
 //!  23 rail answered key 32 ‖ x 32                  it was answered: what is among the asked alone is under way
 //!  24 misbehaviour  at ms u64 ‖ SHA-256 of the file 32  a proof that was accepted
+//!  25 inline         x 32                          both sides have agreed on an inline exchange
+//!  26 inline closed  x 32                          it was decided, and nothing that was deposited is left
 //! ```
 
 mod journal;
@@ -49,6 +51,7 @@ use crate::ca::{CaFact, CaId, ListId};
 use crate::crypto::jose::Thumbprint;
 use crate::digest::Digest;
 use crate::exchange::ExchangeFact;
+use crate::exchange::inline::InlineFact;
 use crate::id::{PartyId, RegistrationId};
 use crate::notary::JournalFact;
 use crate::party::PartyFact;
@@ -85,6 +88,12 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
             | ExchangeKind::Released
             | ExchangeKind::Void,
         ) => ExchangeFact::from_fact(fact).map_or(Vec::new(), |exchange| of_exchange(&exchange)),
+        Kind::Exchange(
+            ExchangeKind::Registered
+            | ExchangeKind::InlineReleased
+            | ExchangeKind::Returned
+            | ExchangeKind::ItemsErased,
+        ) => InlineFact::from_fact(fact).map_or(Vec::new(), |inline| of_inline(&inline)),
         Kind::Payment(
             PaymentKind::Frozen
             | PaymentKind::Thawed
@@ -102,7 +111,14 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
         | Kind::Ops(_)
         | Kind::Timestamp(_)
         | Kind::Exchange(
-            ExchangeKind::Answer | ExchangeKind::Anomaly | ExchangeKind::KeyDeposited | ExchangeKind::KeyCollected,
+            ExchangeKind::Answer
+            | ExchangeKind::Anomaly
+            | ExchangeKind::KeyDeposited
+            | ExchangeKind::KeyCollected
+            | ExchangeKind::Submitted
+            | ExchangeKind::SubmissionRefused
+            | ExchangeKind::Waived
+            | ExchangeKind::ItemCollected,
         )
         | Kind::Archive(_)
         | Kind::Party(
@@ -207,8 +223,30 @@ fn of_outage(fact: &OpsFact) -> Vec<Vec<u8>> {
 
 fn of_exchange(fact: &ExchangeFact) -> Vec<Vec<u8>> {
     let ExchangeFact::Decided(decision) = fact else { return Vec::new() };
-    let of = |key| [&exchanges_of(key)[..], &decision.at.millis().to_be_bytes(), decision.x.as_bytes()].concat();
-    vec![of(decision.o), of(decision.r)]
+    of_decision(decision.x, decision.at, [decision.o, decision.r])
+}
+
+fn of_decision(x: Digest, at: Timestamp, sides: [Thumbprint; 2]) -> Vec<Vec<u8>> {
+    sides.map(|key| [&exchanges_of(key)[..], &at.millis().to_be_bytes(), x.as_bytes()].concat()).into()
+}
+
+fn of_inline(fact: &InlineFact) -> Vec<Vec<u8>> {
+    match fact {
+        InlineFact::Registered { agreement, .. } => {
+            vec![[&INLINE_REGISTERED[..], agreement.x.as_bytes()].concat()]
+        }
+        InlineFact::Decided(decision) => {
+            let mut names = of_decision(decision.x, decision.at, [decision.o, decision.r]);
+            // Where nothing was deposited, nothing is left to do.
+            names.extend((decision.deposits == 0).then(|| inline_closed(&decision.x)));
+            names
+        }
+        InlineFact::Erased { x, .. } => vec![inline_closed(x)],
+        InlineFact::Submitted { .. }
+        | InlineFact::SubmissionRefused { .. }
+        | InlineFact::Waived { .. }
+        | InlineFact::Collected { .. } => Vec::new(),
+    }
 }
 
 fn of_payment(fact: &PaymentFact) -> Vec<Vec<u8>> {
@@ -232,6 +270,22 @@ const BULK_ORDERED: u8 = 17;
 const BULK_DONE: u8 = 18;
 const OUTAGE: u8 = 20;
 const EXCHANGE: u8 = 21;
+
+/// What the names of all inline exchanges begin with. Those whose `x` is not among the closed ones wait for something: a deposit, an end,
+/// the erasure of what was deposited.
+pub const INLINE_REGISTERED: [u8; 1] = [25];
+
+/// The name of an inline exchange of which nothing is kept any more.
+#[must_use]
+pub fn inline_closed(x: &Digest) -> Vec<u8> {
+    [&[26][..], x.as_bytes()].concat()
+}
+
+/// Reads the name of an inline exchange.
+#[must_use]
+pub fn read_inline_registered(name: &[u8]) -> Option<Digest> {
+    Some(Digest(name.strip_prefix(&INLINE_REGISTERED)?.try_into().ok()?))
+}
 
 /// What the names of all calls begin with that payment rails are asked. Those whose key is not among the answered ones are under way.
 pub const RAIL_ASKED: [u8; 1] = [22];
@@ -512,6 +566,35 @@ mod tests {
             policy_hash: Digest::default(),
             event_digest: Digest::default(),
         })
+    }
+
+    #[test]
+    fn an_inline_exchange_is_open_until_nothing_of_it_is_left() {
+        use crate::exchange::expiry::End;
+        use crate::exchange::inline::InlineDecision;
+        use crate::statement::exchange::{Assurance, Outcome};
+        let (x, at) = (Digest([3; 32]), Timestamp::from_millis(5));
+        let [o, r] = [1, 2].map(|octet| Thumbprint(crate::b64u::B64u([octet; 32])));
+        let names_of = |fact: InlineFact| of(&stored(fact));
+        let decided = |deposits| {
+            names_of(InlineFact::Decided(Box::new(InlineDecision {
+                x,
+                at,
+                outcome: Outcome::Returned,
+                policy: Digest([4; 32]),
+                assurance: Assurance::NonQualified,
+                end: End { at_ms: 4, outages: vec![] },
+                o,
+                r,
+                by: None,
+                deposits,
+            })))
+        };
+        assert_eq!(names_of(InlineFact::Erased { x, at }), [inline_closed(&x)]);
+        assert!(decided(1).iter().all(|name| read_exchange(name) == Some((5, x))));
+        assert_eq!((decided(1).len(), decided(0).last()), (2, Some(&inline_closed(&x))));
+        assert_eq!(read_inline_registered(&[&INLINE_REGISTERED[..], x.as_bytes()].concat()), Some(x));
+        assert_eq!(read_inline_registered(&inline_closed(&x)), None);
     }
 
     #[test]

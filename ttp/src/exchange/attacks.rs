@@ -21,7 +21,7 @@ use crate::statement::exchange::{Assurance, Outcome, Protocol, Side};
 use crate::statement::{Body as _, Jws, Millis};
 
 /// Whether an attack gets through: never by the rule, always by its weakened copy.
-fn bites(by_the_rule: bool, weakened: bool) {
+pub(super) fn bites(by_the_rule: bool, weakened: bool) {
     assert!(!by_the_rule, "the attack gets through");
     assert!(weakened, "the attack does not get through a rule that was weakened for it, so this test shows nothing");
 }
@@ -315,7 +315,7 @@ fn an_arbiter_that_breaks_its_rules_is_convicted_by_its_own_verdict() {
             Outcome::Expired => vec![&script.offered.jws],
             Outcome::Resolved => vec![&script.offered.jws, &script.answered.jws],
             Outcome::Aborted => vec![&script.offered.jws, &script.abort],
-            Outcome::Released | Outcome::Void => unreachable!("not of a contract"),
+            Outcome::Released | Outcome::Void | Outcome::Returned => unreachable!("not of a contract"),
         };
         judge(&evidence(script, &[], vec![logged(verdict(script, outcome, &basis))]), &keys).unwrap().findings
     };

@@ -61,6 +61,14 @@ pub enum Broken {
         /// The key that signed.
         key: String,
     },
+    /// What it says of the run contradicts itself, the run or its policy.
+    #[error("the statement {of}: {why}")]
+    Terms {
+        /// Its type tag.
+        of: &'static str,
+        /// What does.
+        why: &'static str,
+    },
     /// A nonce that is not the one committed to.
     #[error("the statement {of} does not open the commitment")]
     Opening {
@@ -81,7 +89,7 @@ impl Broken {
     pub const fn code(&self) -> &'static str {
         match self {
             Self::Statement { fault: StatementFault::Signature, .. } => "exchange.signature",
-            Self::Statement { .. } => "exchange.statement",
+            Self::Statement { .. } | Self::Terms { .. } => "exchange.statement",
             Self::UnknownKey { .. } => "exchange.unknown_key",
             Self::OtherRun { .. } => "exchange.other_run",
             Self::OtherCopy { .. } => "exchange.other_copy",

@@ -13,20 +13,17 @@ use zeroize::Zeroizing;
 
 use crate::crypto::jose::Thumbprint;
 use crate::crypto::jwe::{AgreementKey, AgreementPublic, Escrow};
-use crate::crypto::{CryptoFault, Entropy, GCM_NONCE_BYTES, GCM_TAG_BYTES, SecretKey, gcm_open, gcm_seal};
+use crate::crypto::{CryptoFault, Entropy, SecretKey};
 use crate::digest::Digest;
 use crate::statement::exchange::Side;
 use crate::statement::exchange::cd_r::{AbortDelivery, D1, D2, D3, D4, ResolveO, ResolveR};
 use crate::statement::{Body as _, Jws};
 
 use super::run::{Asked, Keys, Run};
-use super::{Broken, Demand};
-
-/// The first octet of a sealed content.
-const CONTENT_VERSION: u8 = 1;
+use super::{Broken, Demand, content};
 
 /// Octets by which a sealed content is longer than its message.
-pub const CONTENT_OVERHEAD: usize = 1 + GCM_NONCE_BYTES + SALT_BYTES + GCM_TAG_BYTES;
+pub const CONTENT_OVERHEAD: usize = content::OVERHEAD + SALT_BYTES;
 
 /// Octets of the salt in front of a message: without it, a short one could be guessed from its hash before there is a receipt.
 const SALT_BYTES: usize = 32;
@@ -69,16 +66,7 @@ pub fn seal_content(
     message: &[u8],
     entropy: &dyn Entropy,
 ) -> Result<Vec<u8>, CryptoFault> {
-    let mut iv = [0; GCM_NONCE_BYTES];
-    entropy.fill(&mut iv).map_err(|_| CryptoFault { action: "drawing a nonce" })?;
-    let mut content = Vec::with_capacity(message.len() + CONTENT_OVERHEAD);
-    content.push(CONTENT_VERSION);
-    content.extend_from_slice(&iv);
-    content.extend_from_slice(salt);
-    content.extend_from_slice(message);
-    let tag = gcm_seal(key.expose(), &iv, &associated(n), &mut content[1 + GCM_NONCE_BYTES..])?;
-    content.extend_from_slice(&tag);
-    Ok(content)
+    content::seal(key, &associated(n), &[salt, message], entropy)
 }
 
 fn associated(n: &[u8; 32]) -> Vec<u8> {
@@ -264,15 +252,8 @@ impl Posted {
         if key_hash(key) != Digest(self.delivery.hk.0) {
             return Err(BadContent::OtherKey);
         }
-        let inner = content.len().checked_sub(CONTENT_OVERHEAD).ok_or(BadContent::Sealed)?;
-        let (head, rest) = content.split_at(1 + GCM_NONCE_BYTES);
-        let (sealed, tag) = rest.split_at(SALT_BYTES + inner);
-        let (Some((&CONTENT_VERSION, iv)), Ok(tag)) = (head.split_first(), tag.try_into()) else {
-            return Err(BadContent::Sealed);
-        };
-        let iv = iv.try_into().map_err(|_| BadContent::Sealed)?;
-        let mut plain = Zeroizing::new(sealed.to_vec());
-        if !gcm_open(key.expose(), iv, &associated(&self.delivery.n.0), &mut plain, tag) {
+        let plain = content::open(key, &associated(&self.delivery.n.0), content).ok_or(BadContent::Sealed)?;
+        if plain.len() < SALT_BYTES {
             return Err(BadContent::Sealed);
         }
         let promised = Digest::of(&[b"semper/cd-r/1/msg\0", &plain[..]].concat());

@@ -8,6 +8,7 @@ use crate::statement::exchange::{Assurance, Outcome, Protocol, Side};
 use crate::time::Timestamp;
 
 use super::expiry::End;
+use super::kind_of_verdict;
 
 /// A fact of role 5.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -134,10 +135,15 @@ fn read_moved(r: &mut Reader<'_>) -> Result<KeyMoved, FactError> {
 }
 
 fn write_end(end: Option<&End>, w: &mut Writer) {
-    let Some(End { at_ms, outages }) = end else {
-        w.null();
-        return;
-    };
+    match end {
+        Some(end) => write_some_end(end, w),
+        None => {
+            w.null();
+        }
+    }
+}
+
+pub(super) fn write_some_end(End { at_ms, outages }: &End, w: &mut Writer) {
     w.array(2).uint(*at_ms).array(outages.len());
     for index in outages {
         w.uint(*index);
@@ -145,16 +151,17 @@ fn write_end(end: Option<&End>, w: &mut Writer) {
 }
 
 fn read_end(r: &mut Reader<'_>) -> Result<Option<End>, cbor::Error> {
-    if r.null() {
-        return Ok(None);
-    }
+    if r.null() { Ok(None) } else { read_some_end(r).map(Some) }
+}
+
+pub(super) fn read_some_end(r: &mut Reader<'_>) -> Result<End, cbor::Error> {
     r.array(2)?;
     let at_ms = r.uint()?;
     let mut outages = Vec::new();
     for _ in 0..r.array_len()? {
         outages.push(r.uint()?);
     }
-    Ok(Some(End { at_ms, outages }))
+    Ok(End { at_ms, outages })
 }
 
 impl Recorded for ExchangeFact {
@@ -162,13 +169,7 @@ impl Recorded for ExchangeFact {
 
     fn kind(&self) -> Kind {
         Kind::Exchange(match self {
-            Self::Decided(decision) => match decision.outcome {
-                Outcome::Aborted => ExchangeKind::Aborted,
-                Outcome::Resolved => ExchangeKind::Resolved,
-                Outcome::Expired => ExchangeKind::Expired,
-                Outcome::Released => ExchangeKind::Released,
-                Outcome::Void => ExchangeKind::Void,
-            },
+            Self::Decided(decision) => kind_of_verdict(decision.protocol, decision.outcome),
             Self::KeyDeposited(_) => ExchangeKind::KeyDeposited,
             Self::KeyCollected(_) => ExchangeKind::KeyCollected,
             Self::Answered { .. } => ExchangeKind::Answer,
@@ -210,6 +211,14 @@ impl Recorded for ExchangeFact {
             ExchangeKind::Expired => Outcome::Expired,
             ExchangeKind::Released => Outcome::Released,
             ExchangeKind::Void => Outcome::Void,
+            ExchangeKind::Registered
+            | ExchangeKind::Submitted
+            | ExchangeKind::SubmissionRefused
+            | ExchangeKind::Waived
+            | ExchangeKind::InlineReleased
+            | ExchangeKind::Returned
+            | ExchangeKind::ItemCollected
+            | ExchangeKind::ItemsErased => return Err(FactError::OtherKind { found: kind }),
             ExchangeKind::KeyDeposited => return Ok(Self::KeyDeposited(read_moved(r)?)),
             ExchangeKind::KeyCollected => return Ok(Self::KeyCollected(read_moved(r)?)),
             ExchangeKind::Answer => {
@@ -237,7 +246,7 @@ impl Recorded for ExchangeFact {
         Ok(Self::Decided(Box::new(Decision {
             x: Digest(r.fixed()?),
             at: read_time(r)?,
-            protocol: r.code(Protocol::from_code)?,
+            protocol: r.code(|code| Protocol::from_code(code).filter(|known| *known != Protocol::Inline))?,
             outcome,
             policy: Digest(r.fixed()?),
             assurance: r.code(Assurance::from_code)?,

@@ -13,7 +13,10 @@
 //! decides it, or the end of its time does, and whoever asks later gets the same octets. The verdict's entry bears the tag
 //! (decision, x, 0), so that a second one would contradict it in public.
 //!
-//! In scope: what each message must hold ([`run`], [`asw_r`], [`cd_r`]), when a run ends ([`expiry`]), the decision, the rules by which anybody judges
+//! Where both items are to pass through the arbiter, [`inline`] has its own states beside these, for runs of the same kind: one name, one
+//! end, one verdict.
+//!
+//! In scope: what each message must hold ([`run`], [`asw_r`], [`cd_r`], [`inline`]), what is exchanged ([`item`]), when a run ends ([`expiry`]), the decision, the rules by which anybody judges
 //! the statements of a run afterwards ([`judge`]). Out of scope: whose keys they are and whether they are good, which the shell looks up
 //! and passes in; what parties do, which is in [`crate::client`].
 
@@ -23,10 +26,13 @@ pub mod asw_r;
 mod attacks;
 mod broken;
 pub mod cd_r;
+mod content;
 mod decide;
 mod event;
 pub mod expiry;
 mod fact;
+pub mod inline;
+pub mod item;
 pub mod judge;
 pub mod policy;
 mod refusal;
@@ -44,9 +50,11 @@ pub use state::{ANOMALIES_MAX, ANSWERS_MAX, ExchangeState, Given};
 use semper_ledger::entry::{Tag, TagSpace};
 
 use crate::digest::Digest;
-use crate::evidence::Aggregate;
+use crate::evidence::{Aggregate, ExchangeKind};
 use crate::role::{Decided, Role};
 use crate::statement::exchange::cd_r::D1;
+use crate::statement::exchange::inline::I1;
+use crate::statement::exchange::{Outcome, Protocol};
 use crate::statement::{Body as _, Jws};
 use crate::time::Timestamp;
 
@@ -68,6 +76,20 @@ pub fn tag_of_verdict(x: &Digest) -> Tag {
     Tag::new(TagSpace::Decision, x.as_bytes(), 0)
 }
 
+/// The kind of a verdict's entry.
+#[must_use]
+pub const fn kind_of_verdict(protocol: Protocol, outcome: Outcome) -> ExchangeKind {
+    match (protocol, outcome) {
+        (_, Outcome::Aborted) => ExchangeKind::Aborted,
+        (_, Outcome::Resolved) => ExchangeKind::Resolved,
+        (_, Outcome::Expired) => ExchangeKind::Expired,
+        (Protocol::Inline, Outcome::Released) => ExchangeKind::InlineReleased,
+        (Protocol::AswR | Protocol::CdR, Outcome::Released) => ExchangeKind::Released,
+        (_, Outcome::Void) => ExchangeKind::Void,
+        (_, Outcome::Returned) => ExchangeKind::Returned,
+    }
+}
+
 /// Reads the first statement of a run, whichever protocol it begins.
 ///
 /// # Errors
@@ -75,6 +97,7 @@ pub fn tag_of_verdict(x: &Digest) -> Tag {
 pub fn run_of(jws: Jws, keys: run::Keys<'_>) -> Result<run::Run, Broken> {
     match jws.tag() {
         D1::TAG => cd_r::Posted::read(jws, keys).map(|posted| posted.run),
+        I1::TAG => inline::Proposed::read(jws, keys).map(|proposed| proposed.run),
         _ => asw_r::Offered::read(jws, keys).map(|offered| offered.run),
     }
 }

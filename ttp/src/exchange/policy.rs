@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::json;
+use crate::statement::exchange::item::RuleName;
 
 /// What the document says.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -18,6 +19,19 @@ pub struct ExchangePolicy {
     pub answers_max: u64,
     /// How much later than the moment it states an entry may be, milliseconds.
     pub mmd_ms: u64,
+    /// How items are exchanged through the arbiter; where it is left out, they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub inline: Option<InlinePolicy>,
+}
+
+/// How items are exchanged through the arbiter.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct InlinePolicy {
+    /// For how long items can be collected after the decision, unless the parties agree on less, milliseconds.
+    pub retention_ms: u64,
+    /// Rules that descriptions of items may name.
+    pub predicates: Vec<RuleName>,
 }
 
 /// Not such a document.
@@ -33,7 +47,7 @@ impl ExchangePolicy {
     #[must_use]
     pub fn new(delta_ms: u64, mmd_ms: u64) -> Self {
         let answers_max = super::ANSWERS_MAX as u64;
-        Self { t: Self::TYPE.to_owned(), v: 1, delta_ms, answers_max, mmd_ms }
+        Self { t: Self::TYPE.to_owned(), v: 1, delta_ms, answers_max, mmd_ms, inline: None }
     }
 
     /// The document.
@@ -63,9 +77,14 @@ mod tests {
     fn it_is_read_as_it_was_written() {
         let policy = ExchangePolicy::new(86_400_000, 5_000);
         assert_eq!(ExchangePolicy::parse(&policy.to_bytes()), Ok(policy.clone()));
-        for other in [ExchangePolicy { v: 2, ..policy.clone() }, ExchangePolicy { t: String::new(), ..policy }] {
+        for other in [ExchangePolicy { v: 2, ..policy.clone() }, ExchangePolicy { t: String::new(), ..policy.clone() }]
+        {
             assert_eq!(ExchangePolicy::parse(&other.to_bytes()), Err(NotAPolicy));
         }
+        let predicates = RuleName::new("json-object/1").into_iter().collect();
+        let inline = ExchangePolicy { inline: Some(InlinePolicy { retention_ms: 7, predicates }), ..policy.clone() };
+        assert_eq!(ExchangePolicy::parse(&inline.to_bytes()), Ok(inline));
+        assert!(!String::from_utf8(policy.to_bytes()).unwrap().contains("inline"), "as before");
         assert_eq!(ExchangePolicy::parse(b"{\"t\":\"exchange-policy\",\"v\":1}"), Err(NotAPolicy));
     }
 }

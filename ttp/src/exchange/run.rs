@@ -6,6 +6,7 @@ use crate::crypto::jose::{Key, Thumbprint};
 use crate::digest::Digest;
 use crate::statement::exchange::asw_r::M1;
 use crate::statement::exchange::cd_r::D1;
+use crate::statement::exchange::inline::I1;
 use crate::statement::exchange::{Arbiter, Assurance, Participant, Protocol, Side};
 use crate::statement::{Body, Jws, Statement, StatementFault};
 
@@ -57,6 +58,7 @@ impl Run {
     pub fn claimed(jws: &Jws) -> Result<Self, StatementFault> {
         match jws.tag() {
             D1::TAG => jws.payload_as().map(|first| Self::of_delivery(jws.x(), &first.body)),
+            I1::TAG => jws.payload_as().map(|first| Self::of_inline(jws.x(), &first.body)),
             _ => jws.payload_as().map(|first| Self::of_contract(jws.x(), &first.body)),
         }
     }
@@ -84,6 +86,19 @@ impl Run {
             policy: Digest(delivery.policy.0),
             assurance: delivery.assurance,
             t_exp: delivery.t_exp.map(Into::into),
+        }
+    }
+
+    pub(super) fn of_inline(x: Digest, proposal: &I1) -> Self {
+        Self {
+            x,
+            protocol: Protocol::Inline,
+            o: proposal.o,
+            r: proposal.r,
+            ttp: proposal.ttp.arbiter(),
+            policy: Digest(proposal.policy.0),
+            assurance: proposal.assurance,
+            t_exp: Some(proposal.t_exp.into()),
         }
     }
 

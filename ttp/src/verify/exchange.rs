@@ -21,16 +21,18 @@ use super::{Check, Outcome, Trust, Verdict};
 use crate::crypto::jose::{Key, Thumbprint};
 use crate::crypto::{Purpose, verify_chain};
 use crate::digest::Digest;
-use crate::evidence::{ExchangeKind, Kind};
+use crate::evidence::Kind;
 use crate::exchange::cd_r::message_hash;
-use crate::exchange::judge::{Evidence, Filed, Finding, Judgement, delivery, judge};
+use crate::exchange::judge::{Evidence, Filed, Finding, Judgement, delivery, inline, judge};
 use crate::exchange::run::{Keys, Run};
-use crate::exchange::{Broken, run_of, tag_of_verdict, terms_hash};
+use crate::exchange::{Broken, kind_of_verdict, run_of, tag_of_verdict, terms_hash};
 use crate::statement::exchange::asw_r::M1;
 use crate::statement::exchange::cd_r::D1;
+use crate::statement::exchange::inline::{Deposit, I1, Nrs};
+use crate::statement::exchange::item::{Fairness, ItemDescriptor};
 use crate::statement::exchange::verdict::{Answer, Verdict as Stated};
 use crate::statement::exchange::{Outcome as Decided, Protocol};
-use crate::statement::{Jws, Statement};
+use crate::statement::{Body as _, Jws, Statement};
 use crate::time::Timestamp;
 use crate::x509::Certificate;
 
@@ -218,7 +220,8 @@ struct Read {
     stated: Stated,
     first: Jws,
     run: Run,
-    text: Promised,
+    /// `None` where things are exchanged.
+    text: Option<Promised>,
 }
 
 /// The text that a run is about.
@@ -251,19 +254,12 @@ pub fn verify_run(evidence: &RunEvidence<'_>, trust: &Trust) -> RunReport {
         }
     }
     let read = read.ok();
-    let kind = |outcome| match outcome {
-        Decided::Aborted => ExchangeKind::Aborted,
-        Decided::Resolved => ExchangeKind::Resolved,
-        Decided::Expired => ExchangeKind::Expired,
-        Decided::Released => ExchangeKind::Released,
-        Decided::Void => ExchangeKind::Void,
-    };
     let artefact = Artefact {
         noun: "verdict",
         time: "decided_ms",
         digest: read.as_ref().map_or_else(|| Digest::of(evidence.verdict), |read| read.jws.digest()),
         made: read.as_ref().map(|read| Timestamp::from_millis(read.stated.decided_ms.get())),
-        kind: read.as_ref().map(|read| Kind::Exchange(kind(read.stated.outcome))),
+        kind: read.as_ref().map(|read| Kind::Exchange(kind_of_verdict(read.stated.proto, read.stated.outcome))),
         tags: read.as_ref().map(|read| vec![tag_of_verdict(&read.x)]),
     };
     // Of several ledgers that are trusted, the verdict stands in that of the service which the run names.
@@ -294,12 +290,13 @@ fn read(bytes: &[u8]) -> Result<Read, String> {
     let text = match run.protocol {
         Protocol::AswR => {
             let M1 { terms, terms_media, .. } = first.payload_as().map_err(of_first)?.body;
-            Promised { hash: Digest(terms.0), hashed: terms_hash, kind: terms_media.as_str().to_owned() }
+            Some(Promised { hash: Digest(terms.0), hashed: terms_hash, kind: terms_media.as_str().to_owned() })
         }
         Protocol::CdR => {
             let D1 { hm, subject, .. } = first.payload_as().map_err(of_first)?.body;
-            Promised { hash: Digest(hm.0), hashed: message_hash, kind: subject.class.as_str().to_owned() }
+            Some(Promised { hash: Digest(hm.0), hashed: message_hash, kind: subject.class.as_str().to_owned() })
         }
+        Protocol::Inline => None,
     };
     // Whoever turned its signature around has the verdict all the same, which the ledger knows in its normal form.
     Ok(Read { jws: jws.normal(), x, stated, first, run, text })
@@ -352,7 +349,8 @@ fn of_run(evidence: &RunEvidence<'_>, read: &Read, trust: &Trust, checks: &mut L
     // Whether it is logged is a check of its own.
     let filed = Filed { jws: jws.clone(), is_logged: true };
     // A key that was not given makes nobody's statement bad.
-    let rests_on_both = matches!(stated.outcome, Decided::Resolved | Decided::Released | Decided::Void);
+    let rests_on_both = matches!(stated.outcome, Decided::Resolved | Decided::Released | Decided::Void)
+        || run.protocol == Protocol::Inline;
     let needed: &[usize] = if rests_on_both || !statements.is_empty() { &[0, 1, 2] } else { &[0, 1] };
     let judged = match without(needed) {
         Some(why) => Err(Outcome::NotChecked(why)),
@@ -414,9 +412,10 @@ fn of_run(evidence: &RunEvidence<'_>, read: &Read, trust: &Trust, checks: &mut L
         (None, _, true) => checks.put(RunCheck::Statements, Outcome::Ok),
         (None, _, false) => checks.skip(RunCheck::Statements, "the run could not be judged"),
     }
-    match evidence.text {
-        None => checks.skip(RunCheck::Text, "no text was given"),
-        Some((salt, text)) => {
+    match (evidence.text, promised) {
+        (None, _) => checks.skip(RunCheck::Text, "no text was given"),
+        (Some(_), None) => checks.skip(RunCheck::Text, "items were to be exchanged, and no text"),
+        (Some((salt, text)), Some(promised)) => {
             let is_it = (promised.hashed)(salt, text) == promised.hash;
             let other = || "the document, with this salt, is another text than the parties named".to_owned();
             checks.record(RunCheck::Text, is_it.then_some(()).ok_or_else(other));
@@ -473,6 +472,13 @@ impl Judged {
                 let standard_ms = contract.filter(|contract| contract.standard).map(|contract| contract.at_ms);
                 Self { standard_ms, stands: contract.is_some(), findings, rejected }
             }
+            Protocol::Inline => {
+                let (receipts, statements) = statements.into_iter().partition(|jws| jws.tag() == Nrs::TAG);
+                let (items, rules) = ([None, None], &[][..]);
+                let evidence = inline::Evidence { first, statements, receipts, verdicts, items, rules };
+                let inline::Judgement { released, findings, rejected, .. } = inline::judge(&evidence, keys)?;
+                Self { standard_ms: None, stands: released.is_some(), findings, rejected }
+            }
             Protocol::CdR => {
                 let evidence =
                     delivery::Evidence { first, statements, verdicts, content: None, key: None, opening: None };
@@ -484,10 +490,38 @@ impl Judged {
     }
 }
 
+/// Who has what: the verdict embeds the deposits, which name the items.
+fn says_of_items(read: &Read, _: Option<u64>, [o, r]: &[String; 2]) -> String {
+    let Read { stated, first, .. } = read;
+    let decided_at = moment(Timestamp::from_millis(stated.decided_ms.get()));
+    if stated.outcome != Decided::Released {
+        return format!(
+            "The exchange of {o} with {r} did not come about, as the arbiter decided on {decided_at}: nobody gets the other's item."
+        );
+    }
+    let deposits =
+        stated.basis.iter().filter_map(|text| Jws::parse(text.as_bytes()).ok()?.payload_as::<Deposit>().ok());
+    let mut items = deposits.map(|deposit| format!("{} ({})", deposit.body.item_sha256, deposit.body.media.as_str()));
+    let (of_o, of_r) = (items.next().unwrap_or_default(), items.next().unwrap_or_default());
+    let told = first.payload_as::<I1>().ok().map(|first| (first.body.fairness, first.body.o_item, first.body.r_item));
+    let worth = match told {
+        Some((Fairness::Weak, ItemDescriptor { kind: one, .. }, ItemDescriptor { kind: other, .. })) => format!(
+            " What was let go only stands for what was to be exchanged ({} for {}), and both knew that.",
+            one.name(),
+            other.name()
+        ),
+        _ => String::new(),
+    };
+    format!(
+        "{o} and {r} exchanged two items: since {decided_at} the arbiter has {of_r} for {o}, and {of_o} for {r}, fetched or not.{worth}"
+    )
+}
+
 fn says_of_delivery(read: &Read, standard: Option<u64>, [o, r]: &[String; 2]) -> String {
     let Read { stated, text, .. } = read;
     let decided_at = moment(Timestamp::from_millis(stated.decided_ms.get()));
-    let message = format!("The message ({}) is what hashes to {}", text.kind, text.hash);
+    let message = text.as_ref().map(|text| format!("The message ({}) is what hashes to {}", text.kind, text.hash));
+    let message = message.unwrap_or_default();
     match (stated.outcome, standard) {
         (Decided::Released, _) => format!(
             "{o} delivered a message to {r}: since {decided_at} the arbiter has its key for {r}, read or not. {message}."
@@ -505,7 +539,7 @@ fn says_of_delivery(read: &Read, standard: Option<u64>, [o, r]: &[String; 2]) ->
                 "{o} took back its delivery to {r}, and on {decided_at} the arbiter decided that it will release no key."
             )
         }
-        (Decided::Expired | Decided::Resolved, None) => format!(
+        (Decided::Expired | Decided::Resolved | Decided::Returned, None) => format!(
             "The delivery of {o} to {r} had ended before anybody asked, and on {decided_at} the arbiter decided that it will release no key."
         ),
     }
@@ -514,7 +548,8 @@ fn says_of_delivery(read: &Read, standard: Option<u64>, [o, r]: &[String; 2]) ->
 fn says_of_contract(read: &Read, standard: Option<u64>, [o, r]: &[String; 2]) -> String {
     let Read { stated, text, .. } = read;
     let decided_at = Timestamp::from_millis(stated.decided_ms.get());
-    let text = format!("The text is what {} hashes to, {}", text.kind, text.hash);
+    let text = text.as_ref().map(|text| format!("The text is what {} hashes to, {}", text.kind, text.hash));
+    let text = text.unwrap_or_default();
     match (stated.outcome, standard) {
         (Decided::Resolved, _) => {
             format!("{o} and {r} have a contract with each other since {}. {text}.", moment(decided_at))
@@ -530,7 +565,7 @@ fn says_of_contract(read: &Read, standard: Option<u64>, [o, r]: &[String; 2]) ->
                 moment(decided_at)
             )
         }
-        (Decided::Expired | Decided::Released | Decided::Void, None) => {
+        (Decided::Expired | Decided::Released | Decided::Void | Decided::Returned, None) => {
             format!(
                 "The offer of {o} to {r} had ended before anybody asked, and on {} the arbiter decided that it will make no contract of it.",
                 moment(decided_at)
@@ -544,7 +579,11 @@ fn summary(read: &Read, judgement: Option<&Judged>, names: &[String; 2]) -> RunS
     let decided_at = Timestamp::from_millis(stated.decided_ms.get());
     let standard = judgement.and_then(|judgement| judgement.standard_ms);
     let is_contract = run.protocol == Protocol::AswR;
-    let says = if is_contract { says_of_contract } else { says_of_delivery }(read, standard, names);
+    let says = match run.protocol {
+        Protocol::AswR => says_of_contract,
+        Protocol::CdR => says_of_delivery,
+        Protocol::Inline => says_of_items,
+    }(read, standard, names);
     let [o, r] = names;
     let mut further = Vec::new();
     if is_contract && stated.outcome != Decided::Resolved && standard.is_none() {
@@ -579,7 +618,7 @@ fn summary(read: &Read, judgement: Option<&Judged>, names: &[String; 2]) -> RunS
         outcome: stated.outcome,
         decided_at,
         contract: is_contract && stands,
-        receipt: !is_contract && stands,
+        receipt: run.protocol == Protocol::CdR && stands,
         says,
         further,
     }

@@ -78,7 +78,8 @@ impl Checked {
         let rests_on = match outcome {
             Outcome::Aborted => Some(&self.asked.jws),
             Outcome::Resolved | Outcome::Released | Outcome::Void => self.second(),
-            Outcome::Expired => None,
+            // RETURNED is of inline exchanges, which do not come this way.
+            Outcome::Expired | Outcome::Returned => None,
         };
         std::iter::once(self.first()).chain(rests_on).collect()
     }

@@ -6,8 +6,8 @@ use crate::crypto::Signer as _;
 use crate::crypto::jose::{Algorithm, Thumbprint};
 use crate::evidence::{Aggregate, Envelope, ExchangeKind, Kind as EntryKind, OpsFact, OpsKind, Recorded as _};
 use crate::exchange::policy::ExchangePolicy;
-use crate::exchange::tag_of_verdict;
 use crate::exchange::testing::{self as play, IAT, PEOPLE, Person, Script, arbiter};
+use crate::exchange::{kind_of_verdict, tag_of_verdict};
 use crate::statement::exchange::asw_r::M1;
 use crate::statement::exchange::verdict::{Answer, Receipt, Status, Verdict as Decided};
 use crate::statement::exchange::{Arbiter, Assurance, Outcome, Protocol};
@@ -79,7 +79,7 @@ impl T {
             Outcome::Aborted => &[&script.offered.jws, &script.abort],
             Outcome::Resolved => &[&script.offered.jws, &script.answered.jws],
             Outcome::Expired => &[&script.offered.jws],
-            Outcome::Released | Outcome::Void => unreachable!("not of a contract"),
+            Outcome::Released | Outcome::Void | Outcome::Returned => unreachable!("not of a contract"),
         };
         self.verdict_on(script, outcome, basis, at_ms, outages)
     }
@@ -129,13 +129,8 @@ impl T {
     }
 
     pub(super) fn record_verdict(&mut self, jws: &Jws, time_ms: u64) -> u64 {
-        let kind = match jws.payload_as::<Decided>().unwrap().body.outcome {
-            Outcome::Aborted => ExchangeKind::Aborted,
-            Outcome::Resolved => ExchangeKind::Resolved,
-            Outcome::Expired => ExchangeKind::Expired,
-            Outcome::Released => ExchangeKind::Released,
-            Outcome::Void => ExchangeKind::Void,
-        };
+        let Decided { proto, outcome, .. } = jws.payload_as::<Decided>().unwrap().body;
+        let kind = kind_of_verdict(proto, outcome);
         let x = Digest(jws.common().x.unwrap().0);
         self.record(EntryKind::Exchange(kind), time_ms, jws.digest(), Some(tag_of_verdict(&x)))
     }

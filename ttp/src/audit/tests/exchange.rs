@@ -158,7 +158,7 @@ impl Court {
                     let rests = match decision.outcome {
                         Decided::Aborted => Some(*request),
                         Decided::Expired => None,
-                        Decided::Resolved | Decided::Released | Decided::Void => *second,
+                        Decided::Resolved | Decided::Released | Decided::Void | Decided::Returned => *second,
                     };
                     let outages = decision.end.iter().flat_map(|end| &end.outages);
                     let mut verdict = Verdict {

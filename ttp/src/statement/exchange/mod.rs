@@ -6,6 +6,8 @@
 
 pub mod asw_r;
 pub mod cd_r;
+pub mod inline;
+pub mod item;
 #[cfg(test)]
 mod tests;
 pub mod verdict;
@@ -110,6 +112,8 @@ codes! {
         AswR = 1 "asw-r",
         /// Certified delivery.
         CdR = 2 "cd-r",
+        /// Both items through the arbiter.
+        Inline = 3 "inline",
     }
 }
 
@@ -124,10 +128,12 @@ codes! {
         Resolved = 1 "RESOLVED",
         /// Nobody asked in time.
         Expired = 2 "EXPIRED",
-        /// The key of a delivery was there for its recipient from this moment on.
+        /// The key of a delivery was there for its recipient from this moment on, or both items of an inline exchange for the other side.
         Released = 3 "RELEASED",
         /// The escrow of a delivery did not hold its key: nobody is bound.
         Void = 4 "VOID",
+        /// An inline exchange did not come about: each side gets back what it deposited.
+        Returned = 5 "RETURNED",
     }
 }
 

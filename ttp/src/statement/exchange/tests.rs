@@ -7,6 +7,10 @@ use super::asw_r::{Abort, M1, M2, M3, M4, Resolve};
 use super::cd_r::{
     AbortDelivery, ContentKey, D1, D2, D3, D4, EscrowArbiter, EscrowText, Mode, ResolveO, ResolveR, Reveal, Subject,
 };
+use super::inline::{
+    Cancel, Collect, Deposit, DepositFault, DepositMode, I1, I2, Nrs, Refused, Registered, SealedItem, Waive,
+};
+use super::item::{Fairness, ItemDescriptor, ItemKind, MatchResult, Recovery, RuleName};
 use super::verdict::{Answer, Receipt, Status, Verdict};
 use super::*;
 use crate::b64u::{B64u, B64u32};
@@ -106,6 +110,83 @@ fn delivery() -> D1 {
     }
 }
 
+fn inline_offer() -> [I1; 2] {
+    let M1 { deal, policy, o, r, t_exp, .. } = offer();
+    let whole = |kind, recovery| ItemDescriptor {
+        kind,
+        sha256: Some(octets(0x31)),
+        len: Count::new(93),
+        media: Line::new("application/pdf"),
+        amount: crate::money::Currency::new("EUR").and_then(|euro| crate::money::Amount::new(1250, euro)),
+        predicate: RuleName::new("json-object/1"),
+        verifier: Some(Thumbprint(octets(0x32))),
+        recovery,
+    };
+    let bare = |kind| ItemDescriptor {
+        sha256: None,
+        len: None,
+        media: None,
+        amount: None,
+        predicate: None,
+        verifier: None,
+        ..whole(kind, Recovery::None)
+    };
+    let full = I1 {
+        deal,
+        policy,
+        o,
+        r,
+        ttp: delivery().ttp,
+        o_item: whole(ItemKind::Credential, Recovery::Revocable),
+        r_item: whole(ItemKind::Bytes, Recovery::Generatable),
+        mode: DepositMode::Sealed,
+        fairness: Fairness::Strong,
+        t_dep: t_exp.unwrap(),
+        t_exp: millis(1_772_456_400_000),
+        retention_ms: Count::new(86_400_000),
+        assurance: Assurance::Advanced,
+    };
+    let least = I1 {
+        deal: None,
+        o_item: bare(ItemKind::Bytes),
+        r_item: bare(ItemKind::Physical),
+        mode: DepositMode::Content,
+        fairness: Fairness::Weak,
+        retention_ms: None,
+        assurance: Assurance::NonQualified,
+        ..full.clone()
+    };
+    [full, least]
+}
+
+fn inline_samples() -> Vec<Sample> {
+    let at_ms = millis(1_772_366_400_261);
+    let [offer, bare] = inline_offer();
+    let (c_sha256, hk, esc) = (octets(0x34), octets(0x35), EscrowText::new("a.b.c.d.e").unwrap());
+    let deposit = Deposit {
+        side: Side::Responder,
+        item_sha256: octets(0x33),
+        size: Count::new(26).unwrap(),
+        media: Line::new("text/plain").unwrap(),
+        result: MatchResult::NeedsHuman,
+        sealed: Some(SealedItem { c_sha256, c_len: Count::new(55).unwrap(), hk, esc }),
+    };
+    let open = Deposit { side: Side::Originator, result: MatchResult::Match, sealed: None, ..deposit.clone() };
+    let basis = vec!["a.b.c".to_owned(), "d.e.f".to_owned()];
+    let refused = Refused { side: Side::Originator, req: octets(8), reason: DepositFault::Mismatch, at_ms };
+    vec![
+        sample(schema!("inline.m1"), offer, bare),
+        same(schema!("inline.m2"), I2 { m1: octets(5) }),
+        sample(schema!("inline.deposit"), deposit, open),
+        same(schema!("inline.cancel"), Cancel {}),
+        same(schema!("inline.waive"), Waive { o_item: octets(0x36), r_item: octets(0x33) }),
+        same(schema!("inline.collect"), Collect {}),
+        same(schema!("inline.registered"), Registered { basis, at_ms }),
+        same(schema!("inline.nrs"), Nrs { deposit: "a.b.c".to_owned(), result: MatchResult::Match, at_ms }),
+        same(schema!("inline.refused"), refused),
+    ]
+}
+
 fn samples() -> Vec<Sample> {
     let verdict = Verdict {
         proto: Protocol::AswR,
@@ -124,7 +205,7 @@ fn samples() -> Vec<Sample> {
     let subject = Subject { sha256: None, ..delivery().subject };
     let bare = D1 { deal: None, t_exp: None, pay: None, subject, mode: Mode::Basic, ..delivery() };
     let k = ContentKey::from(&crate::crypto::SecretKey::new([7; 32].into()));
-    vec![
+    let mut samples = vec![
         sample(schema!("cd-r.d1"), delivery(), bare),
         same(schema!("cd-r.d2"), D2 {}),
         same(schema!("cd-r.d3"), D3 { k: k.clone() }),
@@ -142,7 +223,9 @@ fn samples() -> Vec<Sample> {
         sample(schema!("answer"), answer, Answer { c_r: None, ..answer }),
         sample(schema!("exchange.status"), status, Status { outcome: None, verdict: None, ..status }),
         same(schema!("receipt"), receipt),
-    ]
+    ];
+    samples.extend(inline_samples());
+    samples
 }
 
 #[test]
@@ -159,8 +242,9 @@ fn the_schemas_have_the_members_and_words_of_the_code() {
         let mut required: Vec<_> = schema["required"].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
         required.sort_unstable();
         assert_eq!(names(&least), required, "{tag}");
-        let nested = [("o", "participant"), ("ttp", "arbiter"), ("subject", "subject")];
-        for (member, definition) in nested.into_iter().filter(|(member, _)| full[member].is_object()) {
+        let nested = [("o", "participant"), ("ttp", "arbiter"), ("subject", "subject"), ("sealed", "sealed")];
+        let items = [("o_item", "item"), ("r_item", "item")];
+        for (member, definition) in nested.into_iter().chain(items).filter(|(member, _)| full[member].is_object()) {
             assert_eq!(names(&full[member]), names(&schema["$defs"][definition]["properties"]), "{tag}");
         }
         let words = |name: &str, words: Vec<&str>| {
@@ -170,12 +254,28 @@ fn the_schemas_have_the_members_and_words_of_the_code() {
         words("protocol", Protocol::ALL.iter().map(|protocol| protocol.name()).collect());
         words("outcome", Outcome::ALL.iter().map(|outcome| outcome.name()).collect());
         words("assurance", Assurance::ALL.iter().map(|assurance| assurance.name()).collect());
+        words("result", MatchResult::ALL.iter().map(|result| result.name()).collect());
+        if tag == I1::TAG {
+            let word = |of: &Value| of["enum"].clone();
+            let item = &schema["$defs"]["item"]["properties"];
+            assert_eq!(word(&item["kind"]), json!(ItemKind::ALL));
+            assert_eq!(word(&item["recovery"]), json!(Recovery::ALL));
+            assert_eq!(word(&schema["properties"]["fairness"]), json!(Fairness::ALL));
+        }
+        if tag == Refused::TAG {
+            assert_eq!(schema["properties"]["reason"]["enum"], json!(DepositFault::ALL));
+        }
     }
     // The words of statements are those of facts and of people.
     let written = |value: Value| value.as_str().unwrap().to_owned();
     assert!(Protocol::ALL.iter().all(|known| written(json!(known)) == known.name()));
     assert!(Outcome::ALL.iter().all(|known| written(json!(known)) == known.name()));
     assert!(Assurance::ALL.iter().all(|known| written(json!(known)) == known.name()));
+    assert!(ItemKind::ALL.iter().all(|known| written(json!(known)) == known.name()));
+    assert!(Recovery::ALL.iter().all(|known| written(json!(known)) == known.name()));
+    assert!(Fairness::ALL.iter().all(|known| written(json!(known)) == known.name()));
+    assert!(MatchResult::ALL.iter().all(|known| written(json!(known)) == known.name()));
+    assert!(DepositFault::ALL.iter().all(|known| written(json!(known)) == known.name()));
 }
 
 #[test]

@@ -10,6 +10,7 @@ use super::*;
 use crate::ca::Authority;
 use crate::ca::certificate::Issuer;
 use crate::crypto::Signer as _;
+use crate::evidence::ExchangeKind;
 use crate::exchange::testing::{self as play, IAT, PEOPLE, Person, Script, arbiter, twin};
 use crate::statement::exchange::{Arbiter, Assurance, Protocol};
 use crate::statement::{Millis, Origin};

@@ -1,0 +1,20 @@
+//! Folds facts into the state of an inline exchange.
+
+use super::state::index;
+use super::{Held, InlineFact, InlineState};
+
+pub(super) fn apply(state: &mut InlineState, fact: &InlineFact) {
+    let step = state.steps;
+    state.steps += 1;
+    match fact {
+        InlineFact::Registered { at, agreement } => state.agreement = Some((*at, (**agreement).clone())),
+        InlineFact::Submitted { moved, result, .. } => {
+            state.deposits[index(moved.side)] = Some(Held { moved: *moved, result: *result, step });
+        }
+        InlineFact::SubmissionRefused { moved, .. } => state.refused.push((moved.side, moved.request, step)),
+        InlineFact::Waived { side, request, .. } => state.waived[index(*side)] = Some((*request, step)),
+        InlineFact::Decided(decision) => state.decision = Some((step, (**decision).clone())),
+        InlineFact::Collected { moved, .. } => state.collected[index(moved.side)] = true,
+        InlineFact::Erased { .. } => state.is_erased = true,
+    }
+}
