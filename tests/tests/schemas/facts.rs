@@ -11,7 +11,11 @@ use semper_ttp::{
     crypto::jose::Thumbprint,
     digest::{Digest, ImprintAlgorithm},
     evidence::{Aggregate, Envelope, Fact, Formats, Genesis, KeyId, KeyPurpose, LedgerFact, OpsFact, Recorded},
-    exchange::{Decision, Exchange, ExchangeFact, KeyMoved, expiry::End},
+    exchange::{
+        Decision, Exchange, ExchangeFact, KeyMoved,
+        expiry::End,
+        inline::{Agreement, Inline, InlineDecision, InlineFact, Moved as ItemMoved},
+    },
     id::{ActId, PartyId, RegistrationId},
     money::{Amount, Currency},
     notary::{ActType, Checks, Journal, JournalFact, OfficerCheck, Reason as ActReason, RecordedAct, Service},
@@ -23,7 +27,11 @@ use semper_ttp::{
     },
     policy::person::{Officer, Person},
     registration::{RefusalReason, RefusedBy, RegistrationFact, RequestedKey},
-    statement::exchange::{Assurance, Outcome as ExchangeOutcome, Protocol, Side},
+    statement::exchange::{
+        Assurance, Outcome as ExchangeOutcome, Protocol, Side,
+        inline::{DepositFault, DepositMode},
+        item::MatchResult,
+    },
     time::Timestamp,
     timestamp::{ClockVerdict, TimestampFact, TokenSerial},
 };
@@ -175,6 +183,7 @@ pub(super) fn facts() -> Vec<Fact> {
     exchange_facts(&mut facts);
     payment_facts(&mut facts);
     account_facts(&mut facts);
+    inline_facts(&mut facts);
     facts
 }
 
@@ -228,6 +237,57 @@ fn exchange_facts(facts: &mut Vec<Fact>) {
     }
     let outage = OpsFact::Outage { from_millis: TIME_MS - 600_000, to_millis: TIME_MS };
     stored(outage, Aggregate::service(), facts);
+}
+
+fn inline_facts(facts: &mut Vec<Fact>) {
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let key = |text: &str| Thumbprint(digest(text).into());
+    let (at, x, item) = (Timestamp::from_millis(TIME_MS), digest("payload of inline/m1"), digest("an item"));
+    let (request, other) = (digest("payload of a request"), digest("payload of another request"));
+    let (policy, o, r) = (digest("policy"), key("originator"), key("responder"));
+    let moved = |side, request| ItemMoved { side, request, item };
+    let agreement = Agreement {
+        x,
+        request,
+        policy,
+        assurance: Assurance::NonQualified,
+        mode: DepositMode::Sealed,
+        o,
+        r,
+        t_dep: TIME_MS + 600_000,
+        t_exp: TIME_MS + 1_200_000,
+        retention_ms: 86_400_000,
+    };
+    let decided = |outcome, assurance, end, by, deposits| {
+        InlineFact::Decided(Box::new(InlineDecision { x, at, outcome, policy, assurance, end, o, r, by, deposits }))
+    };
+    let [kept, missed] =
+        [(TIME_MS + 600_000, vec![]), (TIME_MS - 1, vec![7, 900])].map(|(at_ms, outages)| End { at_ms, outages });
+    let by = Some((Side::Responder, request));
+    for fact in [
+        InlineFact::Registered { at, agreement: Box::new(agreement) },
+        InlineFact::Submitted { x, at, moved: moved(Side::Responder, request), size: 26, result: MatchResult::Match },
+        InlineFact::Submitted {
+            x,
+            at,
+            moved: moved(Side::Originator, other),
+            size: 26,
+            result: MatchResult::NeedsHuman,
+        },
+        InlineFact::SubmissionRefused {
+            x,
+            at,
+            moved: moved(Side::Originator, request),
+            reason: DepositFault::Mismatch,
+        },
+        InlineFact::Waived { x, at, side: Side::Responder, request },
+        decided(ExchangeOutcome::Released, Assurance::NonQualified, kept, by, 2),
+        decided(ExchangeOutcome::Returned, Assurance::Advanced, missed, None, 1),
+        InlineFact::Collected { x, at, moved: moved(Side::Originator, request) },
+        InlineFact::Erased { x, at },
+    ] {
+        stored(fact, Inline::aggregate(&x), facts);
+    }
 }
 
 fn payment_facts(facts: &mut Vec<Fact>) {

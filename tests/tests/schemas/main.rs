@@ -37,7 +37,11 @@ use semper_ttp::{
         rail::{DeclineCode, RailClass, RailOp},
     },
     registration::RefusalReason,
-    statement::exchange::{Assurance, Protocol, Side},
+    statement::exchange::{
+        Assurance, Protocol, Side,
+        inline::{DepositFault, DepositMode},
+        item::MatchResult,
+    },
     timestamp::{ClockVerdict, Refusal},
 };
 use serde_json::{Value, json};
@@ -383,6 +387,12 @@ fn the_numbers_in_the_cddl_are_those_of_the_code() {
     assert_eq!(choices(&fact, "protocol"), named(protocols.collect()));
     let assurances = Assurance::ALL.iter().map(|assurance| (assurance.name(), assurance.code()));
     assert_eq!(choices(&fact, "assurance"), named(assurances.collect()));
+    let modes = [("content", DepositMode::Content.code()), ("sealed", DepositMode::Sealed.code())];
+    assert_eq!(choices(&fact, "deposit-mode"), named(modes.to_vec()));
+    let results = MatchResult::ALL.iter().map(|result| (result.name().replace('_', "-").to_lowercase(), result.code()));
+    assert_eq!(choices(&fact, "match-result"), results.collect());
+    let faults = DepositFault::ALL.iter().map(|fault| (fault.name(), fault.code()));
+    assert_eq!(choices(&fact, "deposit-fault"), named(faults.collect()));
     let classes = RailClass::ALL.iter().map(|class| (class.name(), class.code()));
     assert_eq!(choices(&fact, "rail-class"), named(classes.collect()));
     let ops = RailOp::ALL.iter().map(|op| (op.name(), op.code()));

@@ -3,8 +3,8 @@
 //! | kind | what convicts |
 //! |---|---|
 //! | equivocation | two verdicts of one run with different payloads; a status "none as of size n" and a verdict whose entry is before n; a status with another outcome than the verdict; an answer or a status that names another verdict |
-//! | omission | a verdict or an answer, and every entry of the time in which the ledger had promised it |
-//! | broken rule | a verdict that does not follow from what it embeds; an answer to a key that has no part in the run |
+//! | omission | a verdict, an answer or the receipt of a deposit, and every entry of the time in which the ledger had promised it |
+//! | broken rule | a verdict that does not follow from what it embeds; an answer to a key that has no part in the run; RETURNED, and receipts of deposits for which it had to release, or not to follow a cancel |
 //! | time | a verdict after the end of its run, or EXPIRED before it; one that was decided during an outage; a request that was answered before it was received; an entry outside of the time that was promised |
 //! | no answer | the receipt of a request, and a status after its time that tells of no decision; or a witness's cosignature after that time: open, until the arbiter shows its answer |
 //!
@@ -28,10 +28,12 @@ use crate::exchange::Broken;
 use crate::exchange::asw_r::Offered;
 use crate::exchange::cd_r::Posted;
 use crate::exchange::expiry::{Outage, end};
+use crate::exchange::inline::ground::{Ungrounded, ground, is_refuted, receipt};
 use crate::statement::Body as _;
-use crate::statement::exchange::Outcome;
 use crate::statement::exchange::cd_r::D1;
+use crate::statement::exchange::inline::I1;
 use crate::statement::exchange::verdict::{Answer, Receipt, Status, Verdict};
+use crate::statement::exchange::{Outcome, Protocol};
 use crate::statement::{Jws, StatementFault};
 use crate::time::Timestamp;
 
@@ -175,7 +177,7 @@ impl Hearing<'_, '_> {
     }
 
     fn omission(&self, told: &Told) -> Found {
-        if !matches!(told.said, Said::Verdict(_) | Said::Answer(_)) {
+        if !matches!(told.said, Said::Verdict(_) | Said::Answer(_) | Said::Nrs(_)) {
             return unfounded(format!("a {} gets no entry", told.name()));
         }
         self.is_the_arbiters(told)?;
@@ -220,7 +222,9 @@ impl Hearing<'_, '_> {
                     short(&told.x)
                 ))
             }
-            Said::Status(_) | Said::Receipt(_) => unfounded(format!("a {} rests on nothing", told.name())),
+            Said::Status(_) | Said::Receipt(_) | Said::Nrs(_) => {
+                unfounded(format!("a {} rests on nothing", told.name()))
+            }
         }
     }
 
@@ -239,6 +243,9 @@ impl Hearing<'_, '_> {
         }
         let keys = |name: &Thumbprint| self.shown.key_of(name);
         self.shown.run_of(self.court, told)?;
+        if first.tag() == I1::TAG {
+            return self.inline_does_not_follow(told, verdict, &basis);
+        }
         let read = match first.tag() {
             D1::TAG => Posted::read(first.clone(), &keys).map(|posted| {
                 let kept = match (verdict.outcome, rest) {
@@ -281,8 +288,33 @@ impl Hearing<'_, '_> {
         unfounded("the verdict follows from what it embeds")
     }
 
+    /// The same of an inline exchange: what it embeds, and what the arbiter has signed about deposits besides.
+    fn inline_does_not_follow(&self, told: &Told, verdict: &Verdict, basis: &[Jws]) -> Found {
+        let keys = |name: &Thumbprint| self.shown.key_of(name);
+        let ground = match ground(&told.x, verdict.outcome, basis, &keys) {
+            Ok(ground) => ground,
+            Err(Ungrounded::Broken(fault)) => return broken(fault),
+            Err(Ungrounded::Rule(why)) => return Ok(why.to_owned()),
+        };
+        let run = &ground.proposed.run;
+        if verdict.proto != run.protocol {
+            return Ok("it names other rules than its run does".to_owned());
+        }
+        if Digest(verdict.policy.0) != run.policy || verdict.assurance != run.assurance {
+            return Ok("it names another policy, or another worth, than its run does".to_owned());
+        }
+        let is_of_run = |other: &&Told| other.x == told.x && matches!(other.said, Said::Nrs(_));
+        let receipts = self.shown.told.iter().filter(is_of_run);
+        let receipts: Vec<_> =
+            receipts.filter_map(|nrs| receipt(&nrs.jws, &told.x, &told.jws.key_id(), &keys).ok()).collect();
+        match is_refuted(&ground, verdict, &receipts, &keys) {
+            true => Ok("it had taken the deposits by which it was to decide otherwise, as it says itself".to_owned()),
+            false => unfounded("the verdict follows from what it embeds"),
+        }
+    }
+
     fn out_of_time(&self, told: &Told) -> Found {
-        if !matches!(told.said, Said::Verdict(_) | Said::Answer(_)) {
+        if !matches!(told.said, Said::Verdict(_) | Said::Answer(_) | Said::Nrs(_)) {
             return unfounded(format!("the {} convicts by nothing that it says of time", told.name()));
         }
         self.is_the_arbiters(told)?;
@@ -338,8 +370,11 @@ impl Hearing<'_, '_> {
         let convicts = |end: &str| {
             Ok(format!("{} decided the run {} as {}, and {end}", self.arbiter(), short(&told.x), decision(verdict)))
         };
-        let is_expired = verdict.outcome == Outcome::Expired;
-        let Some(t_exp) = first.t_exp else {
+        let (is_expired, t_exp) = match first.protocol {
+            Protocol::Inline => self.end_of_inline(told, verdict)?,
+            Protocol::AswR | Protocol::CdR => (verdict.outcome == Outcome::Expired, first.t_exp),
+        };
+        let Some(t_exp) = t_exp else {
             return if is_expired { convicts("the run has no end") } else { unfounded("the run has no end") };
         };
         let decided = verdict.decided_ms.get();
@@ -371,6 +406,21 @@ impl Hearing<'_, '_> {
         }
     }
 
+    /// Whether a verdict about an inline exchange says that an end has passed, and which of the two it was to keep to.
+    fn end_of_inline(&self, told: &Told, verdict: &Verdict) -> Result<(bool, Option<u64>), Doubt> {
+        let basis: Option<Vec<Jws>> = verdict.basis.iter().map(|text| Jws::parse(text.as_bytes()).ok()).collect();
+        let keys = |name: &Thumbprint| self.shown.key_of(name);
+        let ground = ground(&told.x, verdict.outcome, &basis.unwrap_or_default(), &keys);
+        let ground = ground.or_else(|why| match why {
+            Ungrounded::Broken(Broken::UnknownKey { side, key }) => {
+                Err(Doubt::Open(format!("the key {key} of the {side} is not shown")))
+            }
+            // That is another proof.
+            why => unfounded(format!("by which end it was to be decided is not known: {why}")),
+        })?;
+        Ok((ground.is_by_deadline(verdict.outcome), Some(ground.end_ms())))
+    }
+
     /// A request that was answered before it was received. Only what came of this very request counts: the run may have been decided
     /// before, on another one. A request that has its answer gets that again, and no receipt.
     fn before_it_came(&self, one: &Told, other: &Told) -> Option<Found> {
@@ -382,7 +432,7 @@ impl Hearing<'_, '_> {
         let is_about = match &told.said {
             Said::Answer(answer) => answer.req == receipt.req,
             Said::Verdict(verdict) => rests_on(verdict, receipt),
-            Said::Status(_) | Said::Receipt(_) => return None,
+            Said::Status(_) | Said::Receipt(_) | Said::Nrs(_) => return None,
         };
         Some(self.is_the_arbiters(came).and_then(|()| self.is_the_arbiters(told)).and_then(|()| {
             if !is_about || told.at_ms >= receipt.received_ms.get() {

@@ -23,7 +23,7 @@ use crate::exchange::run::Run;
 use crate::exchange::{kind_of_verdict, tag_of_verdict};
 use crate::statement::exchange::asw_r::M1;
 use crate::statement::exchange::cd_r::D1;
-use crate::statement::exchange::inline::I1;
+use crate::statement::exchange::inline::{I1, Nrs};
 use crate::statement::exchange::verdict::{Answer, Receipt, Status, Verdict};
 use crate::statement::{Body, Jws, Statement, StatementFault};
 use crate::time::Timestamp;
@@ -35,6 +35,8 @@ pub(super) enum Said {
     Answer(Answer),
     Status(Status),
     Receipt(Receipt),
+    /// That it has a deposit.
+    Nrs(Nrs),
 }
 
 /// Who signed a statement, as far as keys are shown. Found once: a file may pair each statement with each.
@@ -63,6 +65,7 @@ impl Told {
             Answer::TAG => jws.payload_as().map(|Statement { common, body }| (common, Said::Answer(body))),
             Status::TAG => jws.payload_as().map(|Statement { common, body }| (common, Said::Status(body))),
             Receipt::TAG => jws.payload_as().map(|Statement { common, body }| (common, Said::Receipt(body))),
+            Nrs::TAG => jws.payload_as().map(|Statement { common, body }| (common, Said::Nrs(body))),
             other => return unfounded(format!("a statement {other} is no exhibit against an arbiter")),
         }
         .or_else(of)?;
@@ -71,6 +74,7 @@ impl Told {
             Said::Answer(_) => common.iat.get(),
             Said::Status(status) => status.at_ms.get(),
             Said::Receipt(receipt) => receipt.received_ms.get(),
+            Said::Nrs(nrs) => nrs.at_ms.get(),
         };
         let x = common.x.map(|x| Digest(x.0)).unwrap_or_default();
         Ok(Self { jws: jws.normal(), x, at_ms, said, signed: Signed::KeyNotShown })
@@ -83,6 +87,7 @@ impl Told {
             Said::Answer(_) => "answer",
             Said::Status(_) => "status",
             Said::Receipt(_) => "receipt of a request",
+            Said::Nrs(_) => "receipt of a deposit",
         }
     }
 
@@ -98,7 +103,7 @@ impl Told {
         match &self.said {
             Said::Answer(answer) => Some(Digest(answer.verdict.0)),
             Said::Status(status) => status.verdict.map(|verdict| Digest(verdict.0)),
-            Said::Verdict(_) | Said::Receipt(_) => None,
+            Said::Verdict(_) | Said::Receipt(_) | Said::Nrs(_) => None,
         }
     }
 
@@ -110,6 +115,7 @@ impl Told {
                 (kind, Some(tag_of_verdict(&self.x)))
             }
             Said::Answer(_) => (ExchangeKind::Answer, None),
+            Said::Nrs(_) => (ExchangeKind::Submitted, None),
             Said::Status(_) | Said::Receipt(_) => return false,
         };
         EntryKind::from_codes(entry.role, entry.kind) == Some(EntryKind::Exchange(kind))

@@ -23,6 +23,7 @@ use crate::x509::encode;
 mod arbiter;
 mod exchange;
 mod honest;
+mod inline;
 mod released;
 
 /// A log of up to 256 entries that signs whatever it likes.

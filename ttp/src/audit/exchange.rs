@@ -32,8 +32,8 @@ pub(super) struct AuditedExchanges {
     outages: Vec<Outage>,
     /// When it last decided or answered.
     last_acted: Timestamp,
-    /// Policies for exchanges that are or were in force, and their δ.
-    policies: BTreeMap<Digest, u64>,
+    /// Policies for exchanges that are or were in force.
+    policies: BTreeMap<Digest, ExchangePolicy>,
 }
 
 #[derive(Debug, Default)]
@@ -48,9 +48,24 @@ struct Folded {
 impl AuditedExchanges {
     /// A policy for exchanges came into force.
     pub(super) fn policy(&mut self, document: &[u8]) -> bool {
-        let read = ExchangePolicy::parse(document);
-        self.policies.extend(read.as_ref().ok().map(|policy| (Digest::of(document), policy.delta_ms)));
-        read.is_ok()
+        let Ok(policy) = ExchangePolicy::parse(document) else { return false };
+        self.policies.insert(Digest::of(document), policy);
+        true
+    }
+
+    /// A policy that is or was in force.
+    pub(super) fn policy_of(&self, hash: &Digest) -> Option<&ExchangePolicy> {
+        self.policies.get(hash)
+    }
+
+    /// The outages that were told so far.
+    pub(super) fn outages(&self) -> &[Outage] {
+        &self.outages
+    }
+
+    /// The arbiter decided something.
+    pub(super) fn acted(&mut self, at: Timestamp) {
+        self.last_acted = self.last_acted.max(at);
     }
 
     /// The arbiter was away, as it says: false if it has decided meanwhile.
@@ -76,7 +91,7 @@ impl Auditor {
         if stated.at() != fact.now {
             case.differs("it states another moment than the one at which it was decided");
         }
-        self.exchanges.last_acted = self.exchanges.last_acted.max(stated.at());
+        self.exchanges.acted(stated.at());
         let run = self.exchanges.runs.entry(x).or_default();
         let request = match decided_again(run, &stated) {
             Ok(request) => request,
@@ -273,9 +288,9 @@ impl AuditedExchanges {
         if (o.key, r.key, *policy, *assurance) != (decision.o, decision.r, decision.policy, decision.assurance) {
             return Err("the run's first statement names other keys, another policy or another worth than its fact");
         }
-        let delta = self.policies.get(&decision.policy).ok_or("its policy was never in force")?;
+        let policy = self.policy_of(&decision.policy).ok_or("its policy was never in force")?;
         // What is told later moved nothing yet.
-        let expected = t_exp.map(|t_exp| end(t_exp, *delta, &self.outages));
+        let expected = t_exp.map(|t_exp| end(t_exp, policy.delta_ms, &self.outages));
         if expected == decision.end { Ok(()) } else { Err("its run ends at another moment than its fact says") }
     }
 }

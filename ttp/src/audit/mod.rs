@@ -18,6 +18,7 @@
 //! | CRL | everything revoked is named, and nothing else; decided again from the state folded so far, built, compared to the octet; the signature |
 //! | certificate | the fact is made again from it; profile, path, tag |
 //! | run of an exchange | decided again from what its facts tell; its end, moved by the outages that were told; verdict and answer hold what their facts say and what the outcome needs; their signatures; the tag |
+//! | exchange through the arbiter | decided again from what its facts tell, with the ends of the run as above; what was signed about it embeds what the facts in front of it tell of; what came beside a deposit is believed |
 //! | money of an exchange | decided again from what its facts tell; the book kept once more, and its invariants; the rail's evidence is the artefact |
 //! | a new anchor | its fact is made again, and it stands where it says |
 //! | policy | its document, in the history of its name; what comes after it is judged by it: profiles, trusted roles |
@@ -40,6 +41,7 @@ mod certificates;
 mod dual_control;
 mod exchange;
 mod imported;
+mod inline;
 mod keys;
 mod marks;
 mod notary;
@@ -173,6 +175,7 @@ pub struct Auditor {
     parties: BTreeMap<Aggregate, PartyState>,
     journal: notary::AuditedJournal,
     exchanges: exchange::AuditedExchanges,
+    inline: inline::AuditedInline,
     payments: payment::AuditedPayments,
     /// The names of all revocations, which are in the order of lists.
     revoked: BTreeSet<Vec<u8>>,
@@ -272,6 +275,7 @@ impl Auditor {
             parties: BTreeMap::new(),
             journal: notary::AuditedJournal::default(),
             exchanges: exchange::AuditedExchanges::default(),
+            inline: inline::AuditedInline::default(),
             payments: payment::AuditedPayments::default(),
             revoked: BTreeSet::new(),
             revoked_at: BTreeMap::new(),
@@ -435,6 +439,7 @@ impl Auditor {
             Kind::Ca(CaKind::AuthorityImported) => self.judge_predecessor(&given, case),
             Kind::Ca(CaKind::CertificateImported) => self.judge_import(&given, ledger, case),
             Kind::Notary(_) => self.judge_journal(&given, case),
+            Kind::Exchange(kind) if kind.is_inline() => self.judge_inline(&given, case),
             Kind::Exchange(_) => self.judge_exchange(&given, case),
             Kind::Payment(_) => self.judge_payment(&given, case),
             Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),

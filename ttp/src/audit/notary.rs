@@ -386,7 +386,12 @@ pub(super) const fn signed_by(kind: Kind) -> Option<KeyPurpose> {
             | ExchangeKind::Expired
             | ExchangeKind::Released
             | ExchangeKind::Void
-            | ExchangeKind::Answer,
+            | ExchangeKind::Answer
+            | ExchangeKind::Registered
+            | ExchangeKind::Submitted
+            | ExchangeKind::SubmissionRefused
+            | ExchangeKind::InlineReleased
+            | ExchangeKind::Returned,
         ) => Some(KeyPurpose::ArbiterVerdict),
         _ => None,
     }

@@ -208,6 +208,24 @@ codes! {
     }
 }
 
+impl ExchangeKind {
+    /// Whether it is of an exchange through the arbiter.
+    #[must_use]
+    pub const fn is_inline(self) -> bool {
+        matches!(
+            self,
+            Self::Registered
+                | Self::Submitted
+                | Self::SubmissionRefused
+                | Self::Waived
+                | Self::InlineReleased
+                | Self::Returned
+                | Self::ItemCollected
+                | Self::ItemsErased
+        )
+    }
+}
+
 codes! {
     /// Kinds of role 6.
     ArchiveKind {

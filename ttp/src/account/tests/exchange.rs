@@ -13,7 +13,7 @@ use crate::statement::exchange::verdict::Verdict as Decided;
 use crate::statement::exchange::{Arbiter, Outcome, Side};
 use crate::statement::{Jws, Origin};
 
-fn files(parts: &[&[Item]]) -> Vec<Item> {
+pub(super) fn files(parts: &[&[Item]]) -> Vec<Item> {
     parts.concat()
 }
 
@@ -30,7 +30,7 @@ fn found(kind: Kind, items: &[Item]) -> Vec<Proof> {
 
 /// The files convict, offline and over the file; nothing of the proof can be missing.
 #[track_caller]
-fn convicts(kind: Kind, items: &[Item], words: &str) -> Proof {
+pub(super) fn convicts(kind: Kind, items: &[Item], words: &str) -> Proof {
     let found = found(kind, items);
     let proof = found.first().unwrap_or_else(|| panic!("no proof of {}: {}", kind.name(), verdict(kind, items).1));
     let reason = proven(proof);
@@ -52,7 +52,7 @@ fn verdict(kind: Kind, items: &[Item]) -> (Verdict, String) {
 
 /// Nothing in the files convicts, in no way.
 #[track_caller]
-fn acquits(kind: Kind, items: &[Item], expected: Verdict, words: &str) {
+pub(super) fn acquits(kind: Kind, items: &[Item], expected: Verdict, words: &str) {
     assert_eq!(found(kind, items), [], "{kind:?}");
     let (verdict, reason) = verdict(kind, items);
     assert_eq!(verdict, expected, "{reason}");

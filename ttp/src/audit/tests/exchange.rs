@@ -25,15 +25,15 @@ use crate::testing::PKI;
 use crate::time::Timestamp;
 use crate::timestamp::ClockVerdict;
 
-const VERDICT: KeyId = KeyId::new(KeyPurpose::ArbiterVerdict, 1);
-const DELTA_MS: u64 = 60_000;
+pub(super) const VERDICT: KeyId = KeyId::new(KeyPurpose::ArbiterVerdict, 1);
+pub(super) const DELTA_MS: u64 = 60_000;
 
 /// An arbiter with its ledger.
-struct Court {
-    world: World,
+pub(super) struct Court {
+    pub(super) world: World,
     states: BTreeMap<Digest, ExchangeState>,
-    now: Timestamp,
-    outages: Vec<Outage>,
+    pub(super) now: Timestamp,
+    pub(super) outages: Vec<Outage>,
 }
 
 /// What a side sends.
@@ -93,6 +93,11 @@ fn leave(run: &Delivery) -> Request<'_> {
 
 impl Court {
     fn new() -> Self {
+        Self::of(&policy())
+    }
+
+    /// One with this policy for exchanges.
+    pub(super) fn of(policy: &[u8]) -> Self {
         let ca_key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
         let root = Issuer::new(Authority::Root, &PKI.root, PKI.root_key.algorithm()).unwrap();
         let ca = testing::issue(&testing::template("issuing-ca", "Party", &ca_key, 10), &root, &PKI.root_key);
@@ -110,16 +115,16 @@ impl Court {
         {
             world.certify_by(issuer, profile, certificate, None, now);
         }
-        world.policy(&PolicyName::Exchange, &policy(), 0, now);
+        world.policy(&PolicyName::Exchange, policy, 0, now);
         Self { world, states: BTreeMap::new(), now, outages: Vec::new() }
     }
 
-    fn pass(&mut self, secs: u64) -> Timestamp {
+    pub(super) fn pass(&mut self, secs: u64) -> Timestamp {
         self.now = self.now.plus_secs(secs);
         self.now
     }
 
-    fn away(&mut self, from: Timestamp) {
+    pub(super) fn away(&mut self, from: Timestamp) {
         let index = self.world.lines.len() as u64;
         let (from_millis, to_millis) = (from.millis(), self.now.millis());
         self.world.diary(OpsFact::Outage { from_millis, to_millis }, self.now);
@@ -205,7 +210,7 @@ impl Court {
         }
     }
 
-    fn differences(&self) -> Vec<String> {
+    pub(super) fn differences(&self) -> Vec<String> {
         self.world.audit().differences.into_iter().map(|found| found.what).collect()
     }
 }

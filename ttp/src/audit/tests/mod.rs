@@ -6,6 +6,7 @@ mod certificates;
 mod exchange;
 mod frame;
 mod imported;
+mod inline;
 mod notary;
 mod officer;
 mod party;

@@ -160,13 +160,18 @@ impl Script {
 
     /// A verdict of the arbiter.
     pub(crate) fn verdict(&self, outcome: Outcome, at_ms: u64, basis: &[&Jws]) -> Jws {
+        self.verdict_after(&[], outcome, at_ms, basis)
+    }
+
+    /// The same where outages have moved the end.
+    pub(crate) fn verdict_after(&self, outages: &[u64], outcome: Outcome, at_ms: u64, basis: &[&Jws]) -> Jws {
         let body = Verdict {
             proto: Protocol::Inline,
             outcome,
             basis: basis.iter().map(|jws| text(jws)).collect(),
             decided_ms: millis(at_ms),
             policy: self.proposed.proposal.policy,
-            outages: vec![],
+            outages: outages.iter().filter_map(|index| Count::new(*index)).collect(),
             assurance: self.proposed.proposal.assurance,
         };
         PEOPLE.t.sign_at(millis(at_ms), Some(self.x()), body)
