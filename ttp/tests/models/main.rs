@@ -4,4 +4,5 @@
 
 mod asw_r;
 mod cd_r;
+mod inline;
 mod run;

@@ -114,9 +114,10 @@ fn a_receipt_of_a_deposit_that_is_not_recorded() {
     let script = Script::of(terms());
     let nrs = script.nrs(Originator, Match, T0 + 3);
     let mut t = T::new();
-    t.later(T0 + 3);
-    t.later(T0 + 3 + MMD + 1);
     let known = t.known();
+    t.later(T0 + 3);
+    t.later(T0 + 3 + MMD);
+    t.later(T0 + 4 + MMD);
     let first = statement(&script.proposed.jws);
     let items = files(&[&context(), &known, &[statement(&nrs), first.clone(), t.whole()], &t.entries([])]);
     convicts(Kind::Omission, &items, "receipt of a deposit");
