@@ -244,9 +244,10 @@ fn judge_registered(
         return Err("it is signed by another key than its run names");
     }
     if retention_ms > inline.retention_ms
+        || *t_exp > at.millis().saturating_add(inline.open_max_ms)
         || fairness(&proposal.o_item, &proposal.r_item, &inline.predicates) != proposal.fairness
     {
-        return Err("it does not keep to its policy: its worth, or how long items are kept");
+        return Err("it does not keep to its policy: its worth, or how long items are held");
     }
     Ok(proposal)
 }

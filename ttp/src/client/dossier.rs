@@ -45,22 +45,42 @@ impl Piece {
     pub const ALL: [Self; 8] =
         [Self::First, Self::Second, Self::Third, Self::Fourth, Self::Abort, Self::Resolve, Self::Verdict, Self::Answer];
 
-    /// As files are called.
+    /// As files, and members of a request, are called.
     #[must_use]
-    pub const fn name(self, protocol: Protocol) -> &'static str {
-        match (self, protocol) {
-            (Self::First, Protocol::AswR) => "m1",
-            (Self::Second, Protocol::AswR) => "m2",
-            (Self::Third, Protocol::AswR) => "m3",
-            (Self::Fourth, Protocol::AswR) => "m4",
-            (Self::First, Protocol::CdR) => "d1",
-            (Self::Second, Protocol::CdR) => "d2",
-            (Self::Third, Protocol::CdR) => "d3",
-            (Self::Fourth, Protocol::CdR) => "d4",
+    pub const fn name(self, goal: Goal) -> &'static str {
+        match (self, goal) {
+            (Self::First, Goal::Contract) => "m1",
+            (Self::Second, Goal::Contract) => "m2",
+            (Self::Third, Goal::Contract) => "m3",
+            (Self::Fourth, Goal::Contract) => "m4",
+            (Self::First, Goal::Delivery) => "d1",
+            (Self::Second, Goal::Delivery) => "d2",
+            (Self::Third, Goal::Delivery) => "d3",
+            (Self::Fourth, Goal::Delivery) => "d4",
             (Self::Abort, _) => "abort",
             (Self::Resolve, _) => "resolve",
             (Self::Verdict, _) => "verdict",
             (Self::Answer, _) => "answer",
+        }
+    }
+}
+
+/// What a run of four messages is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Goal {
+    /// A contract, ASW-R.
+    Contract,
+    /// A delivery for a receipt, CD-R.
+    Delivery,
+}
+
+impl Goal {
+    /// Its rules.
+    #[must_use]
+    pub const fn protocol(self) -> Protocol {
+        match self {
+            Self::Contract => Protocol::AswR,
+            Self::Delivery => Protocol::CdR,
         }
     }
 }
@@ -89,6 +109,17 @@ pub enum Secret {
         #[serde(default, skip_serializing_if = "Option::is_none")]
         k: Option<ContentKey>,
     },
+}
+
+impl Secret {
+    /// For which kind of run it is one.
+    #[must_use]
+    pub const fn goal(&self) -> Goal {
+        match self {
+            Self::Contract { .. } => Goal::Contract,
+            Self::Sealed { .. } | Self::Awaited { .. } => Goal::Delivery,
+        }
+    }
 }
 
 /// Which side this is, and where it stands.
@@ -233,7 +264,7 @@ pub struct Dossier {
 
 impl fmt::Debug for Dossier {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let has: Vec<_> = self.statements.keys().map(|piece| piece.name(self.protocol)).collect();
+        let has: Vec<_> = self.statements.keys().map(|piece| piece.name(self.goal())).collect();
         write!(f, "Dossier({}, {}, has {})", self.stand.side().name(), self.stand.name(), has.join(" "))
     }
 }
@@ -271,6 +302,12 @@ impl Dossier {
             true => Ok(read),
             false => Err(NotADossier("it is of another type or version".to_owned())),
         }
+    }
+
+    /// What the run is for.
+    #[must_use]
+    pub const fn goal(&self) -> Goal {
+        self.secret.goal()
     }
 
     /// A statement, exactly as it was signed or received.

@@ -227,7 +227,7 @@ impl Party {
             course = course.with(second, &find)?;
         }
         for piece in needed(dossier.stand) {
-            dossier.statement(*piece).ok_or(Stays::Lacks(piece.name(dossier.protocol)))?;
+            dossier.statement(*piece).ok_or(Stays::Lacks(piece.name(dossier.goal())))?;
         }
         if !course.has(dossier.stand.side(), &dossier.secret) || course.run().protocol != dossier.protocol {
             return Err(Stays::Lacks("its secret"));

@@ -30,6 +30,8 @@ pub struct ExchangePolicy {
 pub struct InlinePolicy {
     /// For how long items can be collected after the decision, unless the parties agree on less, milliseconds.
     pub retention_ms: u64,
+    /// How far ahead an exchange may end when it is registered, milliseconds: so long at most an item lies with the arbiter undecided.
+    pub open_max_ms: u64,
     /// Rules that descriptions of items may name.
     pub predicates: Vec<RuleName>,
 }
@@ -82,7 +84,10 @@ mod tests {
             assert_eq!(ExchangePolicy::parse(&other.to_bytes()), Err(NotAPolicy));
         }
         let predicates = RuleName::new("json-object/1").into_iter().collect();
-        let inline = ExchangePolicy { inline: Some(InlinePolicy { retention_ms: 7, predicates }), ..policy.clone() };
+        let inline = ExchangePolicy {
+            inline: Some(InlinePolicy { retention_ms: 7, open_max_ms: 8, predicates }),
+            ..policy.clone()
+        };
         assert_eq!(ExchangePolicy::parse(&inline.to_bytes()), Ok(inline));
         assert!(!String::from_utf8(policy.to_bytes()).unwrap().contains("inline"), "as before");
         assert_eq!(ExchangePolicy::parse(b"{\"t\":\"exchange-policy\",\"v\":1}"), Err(NotAPolicy));

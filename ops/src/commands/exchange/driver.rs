@@ -153,7 +153,7 @@ impl Driver {
     /// Asks the arbiter what was signed, and takes its answer if all of it holds.
     pub(super) fn ask(&mut self) -> Result<Outcome, Failed> {
         let request = self.party.request().ok_or_else(|| Failed::usage(&"there is nothing to be asked in this run"))?;
-        let answer = service::ask(&self.settings.remote()?, self.party.course().run(), &request)?;
+        let answer = service::ask(&self.settings.remote()?, &self.x(), self.party.dossier().goal(), &request)?;
         let taken = Given::parse(&answer).map_err(Stays::Given).and_then(|given| self.party.decided(&given, now()));
         match taken {
             Ok(outcome) => {

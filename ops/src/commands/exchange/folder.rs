@@ -25,11 +25,11 @@ use std::path::{Path, PathBuf};
 use semper_ledger::disk;
 use semper_ttp::asn1::pem;
 use semper_ttp::b64u;
-use semper_ttp::client::dossier::{Certificates, DOSSIER_BYTES_MAX, Dossier, Piece};
+use semper_ttp::client::dossier::{Certificates, DOSSIER_BYTES_MAX, Dossier, Goal, Piece};
 use semper_ttp::client::message::{CONTENT_BYTES_MAX, Message};
 use semper_ttp::client::party::Party;
 use semper_ttp::digest::Digest;
-use semper_ttp::statement::exchange::{Protocol, Side};
+use semper_ttp::statement::exchange::Side;
 
 use super::settings::Settings;
 use crate::commands::atomic;
@@ -71,9 +71,9 @@ pub(super) fn named_after(parent: &Path, x: &Digest) -> PathBuf {
 }
 
 const fn beside_of(party: &Party) -> &'static str {
-    match party.dossier().protocol {
-        Protocol::AswR => CONTRACT,
-        Protocol::CdR => CONTENT,
+    match party.dossier().goal() {
+        Goal::Contract => CONTRACT,
+        Goal::Delivery => CONTENT,
     }
 }
 
@@ -194,9 +194,9 @@ impl Folder {
         let dossier = party.dossier();
         for piece in Piece::ALL {
             let Some(statement) = dossier.statement(piece) else { continue };
-            self.write(&format!("{}.jws", piece.name(dossier.protocol)), statement.as_bytes())?;
+            self.write(&format!("{}.jws", piece.name(dossier.goal())), statement.as_bytes())?;
             if let Some(token) = dossier.token(piece) {
-                self.write(&format!("{}.jws.tst", piece.name(dossier.protocol)), token)?;
+                self.write(&format!("{}.jws.tst", piece.name(dossier.goal())), token)?;
             }
         }
         let Certificates { o, r, arbiter, escrow } = &dossier.certificates;
@@ -208,7 +208,7 @@ impl Folder {
             self.write(&format!("{name}.pem"), text.as_bytes())?;
         }
         if party.side() == Side::Responder
-            && dossier.protocol == Protocol::CdR
+            && dossier.goal() == Goal::Delivery
             && let Some(Ok(message)) = party.delivered(&self.beside(party)?)
         {
             self.write(MESSAGE, message.text())?;

@@ -3,8 +3,8 @@
 use std::path::{Path, PathBuf};
 
 use semper_ttp::client::automaton::{Act, End, Originator};
-use semper_ttp::client::dossier::Stand;
-use semper_ttp::statement::exchange::{Outcome, Protocol};
+use semper_ttp::client::dossier::{Goal, Stand};
+use semper_ttp::statement::exchange::Outcome;
 use serde_json::{Value, json};
 
 use super::begin::{is_offer, message, send};
@@ -121,9 +121,9 @@ fn ends(t_exp: Option<u64>) -> String {
 /// A run that is over by a verdict has that verdict at the arbiter's, too.
 fn contradicts(driver: &Driver, outcome: Option<Outcome>) -> Result<(), Failed> {
     let expected = match driver.party.end() {
-        Some(End::Replacement) => match driver.party.dossier().protocol {
-            Protocol::AswR => Outcome::Resolved,
-            Protocol::CdR => Outcome::Released,
+        Some(End::Replacement) => match driver.party.dossier().goal() {
+            Goal::Contract => Outcome::Resolved,
+            Goal::Delivery => Outcome::Released,
         },
         Some(End::Void) => Outcome::Void,
         Some(End::Aborted) => Outcome::Aborted,

@@ -7,14 +7,13 @@ use semper_api::client::ClientError;
 use semper_ledger::note::VerifierKey;
 use semper_ttp::asn1::pem;
 use semper_ttp::b64u::{self, B64u32};
-use semper_ttp::client::dossier::{Dossier, Piece};
+use semper_ttp::client::dossier::{Dossier, Goal, Piece};
 use semper_ttp::client::message::MESSAGE_BYTES_MAX;
 use semper_ttp::client::party::{House, Request, Stays};
 use semper_ttp::client::peer::Holder;
 use semper_ttp::crypto::jose::Thumbprint;
 use semper_ttp::crypto::{Entropy as _, OsEntropy};
 use semper_ttp::digest::{Digest, ImprintAlgorithm};
-use semper_ttp::exchange::run::Run;
 use semper_ttp::id::PartyId;
 use semper_ttp::statement::exchange::cd_r::EscrowArbiter;
 use semper_ttp::statement::exchange::verdict::Status;
@@ -152,13 +151,12 @@ pub(super) fn require_good(remote: &Remote, side: &Participant, chain: &[Vec<u8>
 }
 
 /// Sends a request to the arbiter, again and again the same; gives its answer as it came.
-pub(super) fn ask(remote: &Remote, run: &Run, request: &Request) -> Result<Vec<u8>, Failed> {
-    let (x, protocol) = (&run.x, run.protocol);
+pub(super) fn ask(remote: &Remote, x: &Digest, goal: Goal, request: &Request) -> Result<Vec<u8>, Failed> {
     let tokens: Vec<_> = request.tokens.iter().map(|token| BASE64_STANDARD.encode(token)).collect();
     let mut body = json!({ "request": request.request, "tokens": tokens });
-    body[Piece::First.name(protocol)] = json!(request.first);
+    body[Piece::First.name(goal)] = json!(request.first);
     if let Some(second) = &request.second {
-        body[Piece::Second.name(protocol)] = json!(second);
+        body[Piece::Second.name(goal)] = json!(second);
     }
     let path = format!("/v1/exchanges/{}/requests", b64u::encode(&x.0));
     let once = hex::encode(random()?);
@@ -169,7 +167,7 @@ pub(super) fn ask(remote: &Remote, run: &Run, request: &Request) -> Result<Vec<u
 /// What the arbiter says of a run, signed by the key that the run names.
 pub(super) fn status(remote: &Remote, dossier: &Dossier, x: &Digest, first: &Jws) -> Result<Status, Failed> {
     let path = format!("/v1/exchanges/{}/status", b64u::encode(&x.0));
-    let name = Piece::First.name(dossier.protocol);
+    let name = Piece::First.name(dossier.goal());
     let body = json!({ name: String::from_utf8_lossy(first.bytes()) }).to_string().into_bytes();
     let once = hex::encode(random()?);
     let answer = json_of(remote.call(async |client| client.post_json(&path, &once, body).await))?;

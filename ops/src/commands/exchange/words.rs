@@ -6,12 +6,12 @@ use semper_ttp::asn1::oid;
 use semper_ttp::b64u;
 use semper_ttp::client::automaton::{End, Originator, Responder};
 use semper_ttp::client::course::Course;
-use semper_ttp::client::dossier::{Piece, Stand};
+use semper_ttp::client::dossier::{Goal, Piece, Stand};
 use semper_ttp::client::message::Beside;
 use semper_ttp::client::party::{Offer, Party};
 use semper_ttp::client::peer::Holder;
 use semper_ttp::digest::Digest;
-use semper_ttp::statement::exchange::{Protocol, Side};
+use semper_ttp::statement::exchange::Side;
 use semper_ttp::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -73,9 +73,9 @@ pub(super) fn time(millis: u64) -> String {
 
 /// What the third message does, for whoever has it to send.
 pub(super) const fn opening(party: &Party) -> &'static str {
-    match party.dossier().protocol {
-        Protocol::AswR => "taken: your signature is opened by the third message, which is ready",
-        Protocol::CdR => "taken: the third message, which is ready, has the key",
+    match party.dossier().goal() {
+        Goal::Contract => "taken: your signature is opened by the third message, which is ready",
+        Goal::Delivery => "taken: the third message, which is ready, has the key",
     }
 }
 
@@ -83,9 +83,9 @@ pub(super) const fn opening(party: &Party) -> &'static str {
 pub(super) fn stands(party: &Party) -> String {
     let until = party.overdue_at().map(|at| format!("; the other side is waited for until {}", time(at)));
     let until = until.unwrap_or_default();
-    match party.dossier().protocol {
-        Protocol::AswR => contract_stands(party.dossier().stand, &until),
-        Protocol::CdR => delivery_stands(party.dossier().stand, &until),
+    match party.dossier().goal() {
+        Goal::Contract => contract_stands(party.dossier().stand, &until),
+        Goal::Delivery => delivery_stands(party.dossier().stand, &until),
     }
 }
 
@@ -159,7 +159,7 @@ fn next(party: &Party, place: &Path, send: Option<&Path>) -> Option<String> {
     let run = place.display();
     let take = |what: &str| format!("semper exchange take {what} --run {run}");
     let ask = format!("semper exchange ask --run {run}");
-    let message = |piece: Piece| format!("{}.json", piece.name(party.dossier().protocol));
+    let message = |piece: Piece| format!("{}.json", piece.name(party.dossier().goal()));
     let before = if send.is_some() { "send that file, and when the answer comes: " } else { "when its answer comes: " };
     Some(match party.dossier().stand {
         Stand::Originator(Originator::Offered) => {

@@ -75,11 +75,11 @@ fn a_return_that_its_own_receipts_refute() {
     let refuted = "had taken the deposits by which it was to decide otherwise";
     convicts(Kind::BrokenRule, &shown(&late, &[of_o.clone(), of_r.clone()]), refuted);
     let human = script.nrs(Responder, NeedsHuman, T0 + 3);
-    for receipts in [&[][..], &[of_o.clone()], &[of_o.clone(), human]] {
+    for receipts in [&[][..], std::slice::from_ref(&of_o), &[of_o.clone(), human]] {
         acquits(Kind::BrokenRule, &shown(&late, receipts), Verdict::Unfounded, "");
     }
     let cancelled = script.verdict(Outcome::Returned, T0 + 5, &[i1, i2, &script.cancels[1]]);
-    convicts(Kind::BrokenRule, &shown(&cancelled, &[of_o.clone()]), refuted);
+    convicts(Kind::BrokenRule, &shown(&cancelled, std::slice::from_ref(&of_o)), refuted);
     acquits(Kind::BrokenRule, &shown(&cancelled, &[of_r]), Verdict::Unfounded, "");
     let after = script.nrs(Originator, Match, T0 + 6);
     acquits(Kind::BrokenRule, &shown(&cancelled, &[after]), Verdict::Unfounded, "");

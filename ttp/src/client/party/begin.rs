@@ -321,10 +321,7 @@ fn begun(stand: Stand, timing: &Timing, secret: Secret, certificates: Certificat
     Dossier {
         t: Dossier::TYPE.to_owned(),
         v: 1,
-        protocol: match secret {
-            Secret::Contract { .. } => Protocol::AswR,
-            Secret::Sealed { .. } | Secret::Awaited { .. } => Protocol::CdR,
-        },
+        protocol: secret.goal().protocol(),
         stand,
         since_ms: now.millis(),
         delta_ms: timing.delta_ms,

@@ -24,6 +24,8 @@ use DepositMode::{Content, Sealed};
 use MatchResult::{Match, Mismatch, NeedsHuman};
 use Side::{Originator, Responder};
 
+const NOW: Timestamp = Timestamp::from_millis(IAT);
+
 /// Whether a verdict on this basis keeps the rules.
 fn rests(script: &Script, outcome: Outcome, basis: &[&Jws]) -> bool {
     let basis: Vec<Jws> = basis.iter().map(|jws| (*jws).clone()).collect();
@@ -93,7 +95,7 @@ fn effective_both_sides_deposit_and_each_has_the_other_item() {
     for mode in [Content, Sealed] {
         for first in SIDES {
             let script = Script::new(mode);
-            script.proposed.require_policy(&policy()).unwrap();
+            script.proposed.require_policy(&policy(), NOW).unwrap();
             let mut state = registered(&script);
             assert_eq!(happens(&script, &mut state, deposits(&script, first), IAT + 1), Ok(Phase::Half(first)));
             let second = deposits(&script, first.other());
@@ -287,10 +289,10 @@ fn inline_cancel_after_the_other_deposited() {
     assert_eq!(happens(&script, &mut state, event, IAT + 4), Ok(Phase::Released));
     // An arbiter that leaves the deposit out of its verdict is refuted by its own receipt for it.
     let verdict = script.verdict(Outcome::Returned, IAT + 2, &[i1, i2, cancel]);
-    assert!(judged(&script, &[], &[verdict.clone()]).findings.is_empty());
+    assert!(judged(&script, &[], std::slice::from_ref(&verdict)).findings.is_empty());
     for (nrs_ms, is_refuted) in [(IAT + 1, true), (IAT + 3, false)] {
         let nrs = script.nrs(Originator, Match, nrs_ms);
-        let judgement = judged(&script, &[nrs], &[verdict.clone()]);
+        let judgement = judged(&script, &[nrs], std::slice::from_ref(&verdict));
         assert_eq!(judgement.findings.contains(&Finding::AgainstTheRules), is_refuted);
         assert_eq!(judgement.held, [Some(Digest::of(ITEMS[0])), None]);
     }
@@ -303,11 +305,11 @@ fn accountable_returned_though_both_were_in() {
     let late = script.verdict(Outcome::Returned, T_EXP + 1, &[i1, i2]);
     let nrs = SIDES.map(|side| script.nrs(side, Match, IAT + 5));
     bites(
-        judged(&script, &nrs, &[late.clone()]).findings.is_empty(),
-        judged(&script, &[], &[late.clone()]).findings.is_empty(),
+        judged(&script, &nrs, std::slice::from_ref(&late)).findings.is_empty(),
+        judged(&script, &[], std::slice::from_ref(&late)).findings.is_empty(),
     );
     // One of them, or one that only people could judge, does not refute it.
-    assert!(judged(&script, &nrs[..1], &[late.clone()]).findings.is_empty());
+    assert!(judged(&script, &nrs[..1], std::slice::from_ref(&late)).findings.is_empty());
     let human = [nrs[0].clone(), script.nrs(Responder, NeedsHuman, IAT + 5)];
     assert!(judged(&script, &human, &[late]).findings.is_empty());
     // With both in the basis, and both named by their hashes, it refutes itself.
@@ -470,7 +472,7 @@ fn accountable_released_though_it_is_not_what_was_described() {
 fn inline_terms_that_contradict_themselves() {
     let read = |proposal: I1| Proposed::read(PEOPLE.o.sign(None, proposal), &keys);
     let good = proposal(Content);
-    assert!(read(good.clone()).is_ok_and(|proposed| proposed.require_policy(&policy()).is_ok()));
+    assert!(read(good.clone()).is_ok_and(|proposed| proposed.require_policy(&policy(), NOW).is_ok()));
     let ttp = crate::statement::exchange::cd_r::EscrowArbiter { escrow_key: good.ttp.key, ..good.ttp.clone() };
     let bad = [
         I1 { t_dep: millis(T_EXP + 1), ..good.clone() },
@@ -486,9 +488,10 @@ fn inline_terms_that_contradict_themselves() {
         I1 { o_item: goods(), ..good.clone() },
         I1 { fairness: Fairness::Weak, ..good.clone() },
         I1 { retention_ms: Count::new(policy().retention_ms + 1), ..good.clone() },
+        I1 { t_exp: millis(IAT + policy().open_max_ms + 1), ..good.clone() },
     ] {
         let proposed = read(proposal.clone()).unwrap();
-        bites(proposed.require_policy(&policy()).is_ok(), proposed.run == Run::claimed(&proposed.jws).unwrap());
+        bites(proposed.require_policy(&policy(), NOW).is_ok(), proposed.run == Run::claimed(&proposed.jws).unwrap());
     }
     let shorter = read(I1 { retention_ms: Count::new(5), ..good.clone() }).unwrap();
     let agreed = shorter.agreed(PEOPLE.r.sign(Some(shorter.run.x), I2 { m1: shorter.jws.digest().into() }), &keys);

@@ -15,6 +15,8 @@ use crate::statement::exchange::inline::{
 use crate::statement::exchange::item::{ItemDescriptor, MatchResult, RuleName};
 use crate::statement::{Body, Jws, StatementFault};
 
+use crate::time::Timestamp;
+
 use super::sealed::{escrow_context, key_hash, open_item};
 use super::{Agreement, Moved};
 
@@ -92,11 +94,14 @@ impl Proposed {
     ///
     /// # Errors
     /// [`Broken::Terms`].
-    pub fn require_policy(&self, policy: &InlinePolicy) -> Result<(), Broken> {
+    pub fn require_policy(&self, policy: &InlinePolicy, now: Timestamp) -> Result<(), Broken> {
         let broken = |why| Err(Broken::Terms { of: I1::TAG, why });
-        let I1 { o_item, r_item, fairness: told, retention_ms, .. } = &self.proposal;
+        let I1 { o_item, r_item, fairness: told, retention_ms, t_exp, .. } = &self.proposal;
         if fairness(o_item, r_item, &policy.predicates) != *told {
             return broken("the two descriptions make it worth something else than it tells");
+        }
+        if t_exp.get() > now.millis().saturating_add(policy.open_max_ms) {
+            return broken("it ends later than the policy lets an exchange be open");
         }
         if retention_ms.is_some_and(|asked| asked.get() > policy.retention_ms) {
             return broken("it wants items kept for longer than the policy has it");

@@ -28,12 +28,13 @@ pub(crate) const T_DEP: u64 = IAT + 100;
 pub(crate) const T_EXP: u64 = IAT + 200;
 pub(crate) const DELTA: u64 = 10;
 pub(crate) const RETENTION: u64 = 1_000;
+pub(crate) const OPEN_MAX: u64 = 2_000_000;
 
 pub(crate) const SIDES: [Side; 2] = [Side::Originator, Side::Responder];
 
 pub(crate) fn policy() -> InlinePolicy {
     let predicates = ["json-object/1", "utf8-text/1"].into_iter().filter_map(RuleName::new).collect();
-    InlinePolicy { retention_ms: RETENTION, predicates }
+    InlinePolicy { retention_ms: RETENTION, open_max_ms: OPEN_MAX, predicates }
 }
 
 pub(crate) fn millis(millis: u64) -> Millis {

@@ -235,8 +235,14 @@ fn a_request_that_is_repeated_changes_nothing() {
             assert_eq!(Inline::decide(&state, &again, time(NOW)), Ok((vec![], vec![])), "{event:?}");
         }
     }
+    // What a side has been given it is given again.
+    for collecting in [collect(Originator), collect(Responder)] {
+        assert!(Inline::decide(&state, &lost(&collecting), time(NOW)).is_err());
+        step::<Inline>(&mut state, &clocked(collecting.clone(), &[]), time(NOW)).unwrap();
+        assert_eq!(Inline::decide(&state, &lost(&collecting), time(NOW)), Ok((vec![], vec![])));
+    }
     assert_eq!(state.refusal_of(Originator, &request(2)), Some(1));
-    assert_eq!((state.phase(), state.refused.len(), state.steps), (Phase::Released, 1, 7));
+    assert_eq!((state.phase(), state.refused.len(), state.steps), (Phase::Released, 1, 9));
 }
 
 #[test]
@@ -298,7 +304,7 @@ fn a_timer_is_set_for_the_next_end() {
     let [good, human] = [deposit(Originator, 2, Ok(Match)), deposit(Responder, 3, Ok(NeedsHuman))];
     assert_eq!(InlineState::default().wakes_after(&ends), None);
     assert_eq!(wakes(&[]), Some(T_DEP));
-    assert_eq!(wakes(&[good.clone()]), Some(T_DEP));
+    assert_eq!(wakes(std::slice::from_ref(&good)), Some(T_DEP));
     assert_eq!(wakes(&[good.clone(), human]), Some(T_EXP));
     assert_eq!(wakes(&[good, deposit(Responder, 3, Ok(Match))]), Some(NOW + RETENTION));
     assert_eq!(wakes(&[cancel(Originator)]), None);

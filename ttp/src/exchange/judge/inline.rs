@@ -129,10 +129,10 @@ pub fn judge(evidence: &Evidence<'_>, keys: Keys<'_>) -> Result<Judgement, Broke
             Ok(ground) => {
                 judgement.is_agreed = true;
                 judgement.findings.extend(is_out_of_time(&ground, &verdict).then_some(Finding::OutOfTime));
-                let is_wrong = is_refuted(&ground, &verdict, &receipts, keys) || {
-                    judgement.items = looked_at(&ground, &evidence.items, evidence.rules);
-                    judgement.items.contains(&Some(Ok(MatchResult::Mismatch))) && verdict.outcome == Outcome::Released
-                };
+                judgement.items = looked_at(&ground, &evidence.items, evidence.rules);
+                let is_something_else = judgement.items.contains(&Some(Ok(MatchResult::Mismatch)));
+                let is_wrong = is_refuted(&ground, &verdict, &receipts, keys)
+                    || (is_something_else && verdict.outcome == Outcome::Released);
                 judgement.findings.extend(is_wrong.then_some(Finding::AgainstTheRules));
                 judgement.released = judgement.released.or_else(|| released(&ground, &verdict));
             }

@@ -169,3 +169,60 @@ fn what_makes_no_contract() {
     judged(Decided::Expired, ExchangeKind::Expired, &[m1], IAT + 1_000, &[], &[RunCheck::Time]);
     judged(Decided::Aborted, ExchangeKind::Aborted, &[m1], IAT + 5, &[], &[RunCheck::Basis]);
 }
+
+/// Who has what of the other, by a verdict about an exchange through the arbiter.
+#[test]
+fn an_exchange_of_two_items_by_a_verdict() {
+    use crate::exchange::inline::testing::{ITEMS, Script, T_DEP, goods, honest, proposal};
+    use crate::statement::exchange::cd_r::EscrowArbiter;
+    use crate::statement::exchange::inline::DepositMode;
+    use crate::statement::exchange::item::MatchResult;
+    use crate::statement::exchange::{Outcome, Side};
+    let base = proposal(DepositMode::Content);
+    let base = I1 { ttp: EscrowArbiter { id: Origin::new(ORIGIN).unwrap(), ..base.ttp.clone() }, ..base };
+    let (script, certificates) = (Script::of(base.clone()), certificates());
+    let judged = |script: &Script, verdict: &Jws, statements: &[Jws], failed: &[RunCheck], open: &[RunCheck]| {
+        let outcome = verdict.payload_as::<Stated>().unwrap().body.outcome;
+        let kind = kind_of_verdict(Protocol::Inline, outcome);
+        let proof = proof(verdict, kind, &script.x(), verdict.common().iat.get() + 2);
+        let statements: Vec<_> = statements.iter().map(|jws| jws.bytes().to_vec()).collect();
+        let evidence = RunEvidence {
+            verdict: verdict.bytes(),
+            certificates: &certificates,
+            statements: &statements,
+            answer: None,
+            text: open.contains(&RunCheck::Text).then_some(TEXT),
+            proof: Some(proof.as_bytes()),
+        };
+        let expected = match (failed, open) {
+            ([], []) => Verdict::Verified,
+            ([], _) => Verdict::Undecided,
+            _ => Verdict::Refuted,
+        };
+        check(&evidence, expected, failed, open).run.unwrap()
+    };
+    let released = script.verdict(Outcome::Released, IAT + 5, &script.basis());
+    let nrs = [Side::Originator, Side::Responder].map(|side| script.nrs(side, MatchResult::Match, IAT + 3));
+    let run = judged(&script, &released, &nrs, &[], &[]);
+    assert!(!run.contract && !run.receipt && run.further.is_empty(), "{run:?}");
+    let for_ada = run.says.find(&Digest::of(ITEMS[1]).to_string()).unwrap();
+    let for_bob = run.says.find(&Digest::of(ITEMS[0]).to_string()).unwrap();
+    assert!(for_ada < for_bob && run.says.contains("exchanged two items"), "{}", run.says);
+    judged(&script, &released, &[], &[], &[RunCheck::Text]);
+    // Nothing was released, on time and by the rules; what the arbiter says of the deposits refutes that.
+    let [i1, i2, o, _] = script.basis()[..] else { unreachable!() };
+    let returned = script.verdict(Outcome::Returned, T_DEP + 1, &[i1, i2, o]);
+    let run = judged(&script, &returned, &[], &[], &[]);
+    assert!(run.says.contains("nobody gets the other's item"), "{}", run.says);
+    let run = judged(&script, &returned, &nrs, &[RunCheck::Basis], &[]);
+    assert!(run.further.iter().any(|line| line.contains("broken its rules")), "{run:?}");
+    let alone = script.verdict(Outcome::Released, IAT + 5, &[i1, i2, o]);
+    judged(&script, &alone, &[], &[RunCheck::Basis], &[]);
+    let late = script.verdict(Outcome::Released, T_DEP + 1, &script.basis());
+    judged(&script, &late, &[], &[RunCheck::Time], &[]);
+    // A weak one says so.
+    let weak = Script::of(honest(I1 { o_item: goods(), ..base }));
+    let basis = [&weak.basis()[..], &weak.waivers.each_ref()].concat();
+    let run = judged(&weak, &weak.verdict(Outcome::Released, IAT + 5, &basis), &[], &[], &[]);
+    assert!(run.says.contains("only stands for what was to be exchanged (physical for bytes)"), "{}", run.says);
+}

@@ -73,8 +73,11 @@ fn is_known(state: &InlineState, event: &InlineEvent) -> bool {
             waived.is_some_and(|(known, _)| known == *request) || state.decision.is_some()
         }
         InlineEvent::Cancel { .. } => state.decision.is_some(),
-        // Whether there is still something to hand out or to erase, only a clock tells.
-        InlineEvent::Collect { .. } | InlineEvent::Wake => false,
+        InlineEvent::Collect { side, .. } => {
+            state.collected[super::state::index(*side)] && state.due_to(*side).is_some()
+        }
+        // Whether there is anything to end or to erase, only a clock tells.
+        InlineEvent::Wake => false,
     }
 }
 
