@@ -185,6 +185,8 @@ impl Given {
             Outcome::Expired => ExchangeKind::Expired,
             Outcome::Released => ExchangeKind::Released,
             Outcome::Void => ExchangeKind::Void,
+            // Of runs through the arbiter alone.
+            Outcome::Returned => ExchangeKind::Returned,
         };
         require_entry(&proven, of, Kind::Exchange(kind), &self.verdict.digest())?;
         if proven.entry.tags.as_slice() != [tag_of_verdict(&held.course.run().x)] {

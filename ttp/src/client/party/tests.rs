@@ -125,7 +125,7 @@ impl Stage {
             Outcome::Resolved => basis.extend(request.second.clone()),
             Outcome::Aborted => basis.push(request.request.clone()),
             Outcome::Released | Outcome::Void => basis.extend(request.second.clone()),
-            Outcome::Expired => {}
+            Outcome::Expired | Outcome::Returned => {}
         }
         let mut verdict = Verdict {
             proto: asker.dossier.protocol,
@@ -148,6 +148,7 @@ impl Stage {
             Outcome::Expired => ExchangeKind::Expired,
             Outcome::Released => ExchangeKind::Released,
             Outcome::Void => ExchangeKind::Void,
+            Outcome::Returned => ExchangeKind::Returned,
         };
         Given {
             verdict_proof: proof(Kind::Exchange(kind), verdict.digest(), vec![tag_of_verdict(&x)]),
