@@ -501,7 +501,8 @@ fn says_of_items(read: &Read, _: Option<u64>, [o, r]: &[String; 2]) -> String {
     }
     let deposits =
         stated.basis.iter().filter_map(|text| Jws::parse(text.as_bytes()).ok()?.payload_as::<Deposit>().ok());
-    let mut items = deposits.map(|deposit| format!("{} ({})", deposit.body.item_sha256, deposit.body.media.as_str()));
+    let mut items =
+        deposits.map(|deposit| format!("{} ({})", Digest(deposit.body.item_sha256.0), deposit.body.media.as_str()));
     let (of_o, of_r) = (items.next().unwrap_or_default(), items.next().unwrap_or_default());
     let told = first.payload_as::<I1>().ok().map(|first| (first.body.fairness, first.body.o_item, first.body.r_item));
     let worth = match told {
