@@ -131,11 +131,13 @@ fn event_of(state: &PaymentState, stated: &PaymentFact) -> Option<PaymentEvent> 
         Change::PaidOut { amount, evidence } => {
             Some(PaymentEvent::PayOut { amount: amount_of(*amount)?, evidence: *evidence })
         }
-        Change::Expired { call: Some((op, seq)), .. } => {
-            let told = Told::Declined(crate::payment::rail::DeclineCode::Expired);
+        Change::Expired { call: Some((op, seq)), told, evidence, .. } => {
+            let told = Told::Ended { amount: amount_of(*told)?, evidence: *evidence };
             Some(PaymentEvent::Outcome { key: rail_key(&stated.x, *op, *seq), told })
         }
-        Change::Expired { call: None, evidence, .. } => Some(PaymentEvent::Expire { evidence: (*evidence)? }),
+        Change::Expired { call: None, told, evidence, .. } => {
+            Some(PaymentEvent::Expire { amount: amount_of(*told)?, evidence: *evidence })
+        }
         Change::Frozen { case, needed_until } => {
             Some(PaymentEvent::Freeze { case: *case, needed_until: *needed_until })
         }

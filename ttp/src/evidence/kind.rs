@@ -250,7 +250,7 @@ codes! {
         Refund = 4 "refund",
         /// The payer's bank took money back; so is its entry's digest.
         Chargeback = 5 "chargeback",
-        /// The rail let a hold end; so is its entry's digest, where the rail said so unasked.
+        /// The rail let a hold end; so is its entry's digest.
         Expired = 6 "expired",
         /// A hold is to be asked for.
         HoldRequested = 7 "hold-requested",

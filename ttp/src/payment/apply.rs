@@ -1,5 +1,7 @@
 //! Folds facts into the state of a run's money. It cannot fail: a fact that does not fit the stage changes no stage, and the audit says so.
 
+use crate::digest::Digest;
+
 use super::rail::RailOp;
 use super::{
     Answered, Call, Change, Frozen, Money, Moved, PaymentFact, PaymentState, Place, Purpose, Stage, Suspended,
@@ -63,7 +65,8 @@ pub(super) fn apply(state: &mut PaymentState, fact: &PaymentFact) {
                 settled(money)
             });
         }
-        Change::Expired { call, amount, .. } => {
+        Change::Expired { call, amount, told, place, evidence } => {
+            suspend_difference(state, *amount, *told, *place, *evidence);
             if let Some((op, seq)) = call {
                 answered(state, *op, *seq, false, None);
             }
@@ -108,7 +111,21 @@ fn answered(state: &mut PaymentState, op: RailOp, seq: u32, is_done: bool, carri
     state.orders.extend(carried_out.map(|call| call.order.id));
 }
 
-fn charged_back(state: &mut PaymentState, amount: u64, ends_hold: bool, item: crate::digest::Digest) {
+/// What the rail kept of a hold that ended, or gave back beyond it: nobody knows yet whose that is.
+fn suspend_difference(state: &mut PaymentState, held: u64, told: u64, place: Place, item: Digest) {
+    if told == held {
+        return;
+    }
+    let moved = match (place, told < held) {
+        (Place::Auth, _) => Moved::Not,
+        (Place::Funded | Place::Escrowed, true) => Moved::In,
+        (Place::Funded | Place::Escrowed, false) => Moved::Out,
+    };
+    let (amount, is_contradiction) = (told.abs_diff(held), true);
+    state.suspense.push(Suspended { item, moved, amount, is_contradiction, bearer: None });
+}
+
+fn charged_back(state: &mut PaymentState, amount: u64, ends_hold: bool, item: Digest) {
     if !ends_hold {
         let (moved, is_contradiction) = (Moved::Out, false);
         state.suspense.push(Suspended { item, moved, amount, is_contradiction, bearer: None });

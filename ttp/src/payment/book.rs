@@ -8,6 +8,7 @@
 //! capture FUNDED, escrowed           escrow/<x>                 payable/<payee>, fees
 //! capture AUTH                       rail/<r>/clearing          payable/<payee>, fees               memo down
 //! release, expiry                    escrow/<x>                 rail/<r>/clearing
+//! expiry of less than was held       escrow/<x>                 rail/<r>/clearing, suspense/<r>; of more the other way round
 //! refund, payout                     payable/<payee>            rail/<r>/clearing
 //! chargeback of what is held         escrow/<x>                 rail/<r>/clearing
 //! chargeback otherwise               suspense/<r>               rail/<r>/clearing
@@ -161,7 +162,14 @@ pub fn entries(terms: &Terms, fact: &PaymentFact) -> Vec<Entry> {
             let ended = if *place == Place::Auth { memo(-i128::from(*amount)) } else { None };
             vec![ended, taken]
         }
-        Change::Released { amount, place, .. } | Change::Expired { amount, place, .. } => vec![back(*place, *amount)],
+        Change::Released { amount, place, .. } => vec![back(*place, *amount)],
+        Change::Expired { amount, place: Place::Auth, .. } => vec![back(Place::Auth, *amount)],
+        // Of what the rail kept it must still say why; of what it gave back beyond, too.
+        Change::Expired { amount, told, .. } => vec![lines(vec![
+            (escrow(), -i128::from(*amount)),
+            (clearing(), (*told).into()),
+            (suspense(), i128::from(*amount) - i128::from(*told)),
+        ])],
         Change::Refunded { amount, .. } | Change::PaidOut { amount, .. } => {
             vec![moves(payable(), clearing(), *amount)]
         }
@@ -415,7 +423,7 @@ mod tests {
         let cleared = |moved, bearer| Change::Cleared { item: E, moved, amount, bearer, by: ClearedBy::Order(order) };
         let captured = |place| Change::Captured { seq, amount, place, evidence: None };
         let released = |place| Change::Released { op: RailOp::Release, seq, amount, place, evidence };
-        let expired = |place| Change::Expired { call: None, amount, place, evidence: None };
+        let expired = |place, told| Change::Expired { call: None, amount, told, place, evidence };
         let contradicted =
             |moved| Change::Contradicted { op: RailOp::Hold, seq, told: amount, amount, moved, evidence };
         for (class, change, expected) in [
@@ -428,8 +436,12 @@ mod tests {
             (RailClass::Funded, released(Funded), "escrow-1000 clearing+1000"),
             (RailClass::Auth, released(Escrowed), "escrow-1000 clearing+1000"),
             (RailClass::Auth, released(Auth), "auth-1000"),
-            (RailClass::Funded, expired(Funded), "escrow-1000 clearing+1000"),
-            (RailClass::Auth, expired(Auth), "auth-1000"),
+            (RailClass::Funded, expired(Funded, 1000), "escrow-1000 clearing+1000"),
+            (RailClass::Funded, expired(Funded, 600), "escrow-1000 clearing+600 suspense+400"),
+            (RailClass::Funded, expired(Funded, 1001), "escrow-1000 clearing+1001 suspense-1"),
+            (RailClass::Funded, expired(Funded, 0), "escrow-1000 suspense+1000"),
+            (RailClass::Auth, expired(Auth, 1000), "auth-1000"),
+            (RailClass::Auth, expired(Auth, 600), "auth-1000"),
             (RailClass::Auth, Change::Refunded { seq, amount, evidence }, "payable-1000 clearing+1000"),
             (RailClass::Auth, Change::PaidOut { amount, evidence }, "payable-1000 clearing+1000"),
             (

@@ -8,8 +8,8 @@
 //!
 //! {"type":"payment.outcome","timestamp":"<RFC 3339>","data":{"x":…,"key":…,"result":"done","amount":{…},"expires_at":null,"evidence":…}}
 //! {"type":"payment.outcome",…,"data":{"x":…,"key":…,"result":"declined","code":"funds"}}
-//! {"type":"payment.expired",…,"data":{"x":…,"evidence":…}}
-//! {"type":"payment.charged-back" | "payment.paid-out",…,"data":{"x":…,"amount":{…},"evidence":…}}
+//! {"type":"payment.outcome",…,"data":{"x":…,"key":…,"result":"ended","amount":{…},"evidence":…}}
+//! {"type":"payment.expired" | "payment.charged-back" | "payment.paid-out",…,"data":{"x":…,"amount":{…},"evidence":…}}
 //! {"type":"payment.made-good",…,"data":{"x":…,"item":…,"evidence":…}}
 //! ```
 //!
@@ -191,13 +191,7 @@ struct Envelope {
 enum Outcome {
     Done { x: B64u32, key: B64u32, amount: Amount, expires_at: Option<String>, evidence: String },
     Declined { x: B64u32, key: B64u32, code: String },
-}
-
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-struct Ended {
-    x: B64u32,
-    evidence: String,
+    Ended { x: B64u32, key: B64u32, amount: Amount, evidence: String },
 }
 
 #[derive(Deserialize)]
@@ -226,9 +220,9 @@ fn read(body: &[u8]) -> Result<Read, CallbackFault> {
     match envelope.r#type.as_str() {
         "payment.outcome" => outcome(form(envelope.data)?),
         "payment.expired" => {
-            let Ended { x, evidence } = form(envelope.data)?;
+            let MovedBack { x, amount, evidence } = form(envelope.data)?;
             let evidence = read_evidence(&evidence)?;
-            Ok((Digest(x.0), PaymentEvent::Expire { evidence: evidence.sha256() }, Some(evidence)))
+            Ok((Digest(x.0), PaymentEvent::Expire { amount, evidence: evidence.sha256() }, Some(evidence)))
         }
         "payment.charged-back" => {
             let MovedBack { x, amount, evidence } = form(envelope.data)?;
@@ -266,6 +260,11 @@ fn outcome(outcome: Outcome) -> Result<Read, CallbackFault> {
             let code = known.ok_or_else(|| CallbackFault::Form("its code is none of ours".to_owned()))?;
             let told = Told::Declined(*code);
             Ok((Digest(x.0), PaymentEvent::Outcome { key: Digest(key.0), told }, None))
+        }
+        Outcome::Ended { x, key, amount, evidence } => {
+            let evidence = read_evidence(&evidence)?;
+            let told = Told::Ended { amount, evidence: evidence.sha256() };
+            Ok((Digest(x.0), PaymentEvent::Outcome { key: Digest(key.0), told }, Some(evidence)))
         }
     }
 }

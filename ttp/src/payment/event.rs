@@ -76,6 +76,8 @@ pub enum PaymentEvent {
     },
     /// The rail let the hold end.
     Expire {
+        /// How much went back.
+        amount: Amount,
         /// What it signed.
         evidence: Digest,
     },
@@ -174,6 +176,13 @@ pub enum Told {
     },
     /// It will not be done.
     Declined(DeclineCode),
+    /// It will not be done, since the hold had ended.
+    Ended {
+        /// How much went back.
+        amount: Amount,
+        /// SHA-256 of what the rail signed.
+        evidence: Digest,
+    },
     /// Nobody can tell yet.
     Unknown,
 }
@@ -185,6 +194,7 @@ impl From<&RailAnswer> for Told {
                 Self::Done { amount: done.amount, expires_at: done.expires_at, evidence: done.evidence.sha256() }
             }
             RailAnswer::Declined(code) => Self::Declined(*code),
+            RailAnswer::Ended(ended) => Self::Ended { amount: ended.amount, evidence: ended.evidence.sha256() },
             RailAnswer::Unknown => Self::Unknown,
         }
     }

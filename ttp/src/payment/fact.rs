@@ -94,16 +94,18 @@ pub enum Change {
         /// What the rail signed.
         evidence: Digest,
     },
-    /// The hold ended by itself. `[op, seq] / null, amount, place, evidence / null`.
+    /// The hold ended by itself. `[op, seq] / null, amount, told, place, evidence`.
     Expired {
         /// The call that was declined for it, where that told us.
         call: Option<(RailOp, u32)>,
         /// How much was held.
         amount: u64,
+        /// How much the rail says that it gave back: what it is less or more stands in suspense.
+        told: u64,
         /// Where.
         place: Place,
-        /// What the rail signed, where it told us unasked.
-        evidence: Option<Digest>,
+        /// What the rail signed.
+        evidence: Digest,
     },
     /// A bank's hold became money that the service has. `seq, amount, evidence`.
     Escrowed {
@@ -207,9 +209,10 @@ impl PaymentFact {
             | Change::ChargedBack { evidence, .. }
             | Change::Escrowed { evidence, .. }
             | Change::PaidOut { evidence, .. }
+            | Change::Expired { evidence, .. }
             | Change::Contradicted { evidence, .. }
             | Change::Cleared { by: ClearedBy::Rail(evidence), .. } => Some(*evidence),
-            Change::Captured { evidence, .. } | Change::Expired { evidence, .. } => *evidence,
+            Change::Captured { evidence, .. } => *evidence,
             Change::HoldRequested { .. }
             | Change::Requested { .. }
             | Change::Declined { .. }
@@ -337,12 +340,12 @@ impl Recorded for PaymentFact {
             Change::ChargedBack { amount, ends_hold, evidence } => {
                 w.uint(*amount).bool(*ends_hold).digest(Some(evidence))
             }
-            Change::Expired { call, amount, place, evidence } => {
+            Change::Expired { call, amount, told, place, evidence } => {
                 match call {
                     Some((op, seq)) => w.array(2).call(*op, *seq),
                     None => w.null(),
                 };
-                w.uint(*amount).uint(place.code()).digest(evidence.as_ref())
+                w.uint(*amount).uint(*told).uint(place.code()).digest(Some(evidence))
             }
             Change::Frozen { case, needed_until } => w.digest(Some(case)).uint(needed_until.millis()),
             Change::Thawed { case } => w.digest(Some(case)),
@@ -402,8 +405,8 @@ impl Recorded for PaymentFact {
                     r.array(2)?;
                     Some(read_call(r)?)
                 };
-                let (amount, place) = (read_minor(r)?, r.code(Place::from_code)?);
-                Change::Expired { call, amount, place, evidence: read_digest(r)? }
+                let (amount, told, place) = (read_minor(r)?, read_minor(r)?, r.code(Place::from_code)?);
+                Change::Expired { call, amount, told, place, evidence: Digest(r.fixed()?) }
             }
             PaymentKind::Frozen => Change::Frozen { case: Digest(r.fixed()?), needed_until: read_time(r)? },
             PaymentKind::Thawed => Change::Thawed { case: Digest(r.fixed()?) },
@@ -439,8 +442,8 @@ const fn items_of(kind: PaymentKind) -> usize {
         | PaymentKind::EscrowRequested => 6,
         PaymentKind::Hold | PaymentKind::Frozen | PaymentKind::Payout => 2,
         PaymentKind::Declined | PaymentKind::Refund | PaymentKind::Escrowed | PaymentKind::Chargeback => 3,
-        PaymentKind::Capture | PaymentKind::Expired => 4,
-        PaymentKind::Release => 5,
+        PaymentKind::Capture => 4,
+        PaymentKind::Release | PaymentKind::Expired => 5,
         PaymentKind::Contradicted => 6,
         PaymentKind::Thawed => 1,
         PaymentKind::Cleared => 8,

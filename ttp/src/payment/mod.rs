@@ -24,7 +24,7 @@
 //!
 //! What a rail says is believed where it fits. A late repetition says nothing new; a declined call that is done after all is recorded and
 //! its amount stands in **suspense** until the rail takes it back or a verdict says who bears it, and so does what a rail did more or less
-//! than it was asked; until then nothing else moves. What comes
+//! than it was asked, or gave back more or less than was held when a hold ended by itself; until then nothing else moves. What comes
 //! too early, because callbacks overtake each other, is refused so that the rail sends it again.
 //!
 //! The [`book`] follows from the facts alone, by one function, so that whoever has them can prove every balance.

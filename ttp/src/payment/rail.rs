@@ -9,10 +9,11 @@
 //! The contract of a rail:
 //!
 //! 1. It does what a key asks at most once, however often it is asked; another demand under a known key is declined.
-//! 2. `Done` and `Declined` are final. `Unknown` says nothing: not that it was done, not that it was not.
+//! 2. `Done`, `Declined` and `Ended` are final. `Unknown` says nothing: not that it was done, not that it was not.
 //! 3. `status` asks for nothing to be done. Of a key that the rail never saw it gives `Unknown`: the first call may still be under way, so
 //!    the way out is the same call again, which contract 1 makes harmless.
-//! 4. Evidence is octets that the rail signs and anybody can check with its key. We keep them as they are and understand nothing of them.
+//! 4. **Every report names its amount**, also that of a hold that ended by itself: nobody else knows how much of it was still there.
+//! 5. Evidence is octets that the rail signs and anybody can check with its key. We keep them as they are and understand nothing of them.
 //!
 //! The trait is synchronous: the shell calls a rail on a thread that may block.
 
@@ -94,7 +95,7 @@ codes! {
         Refused = 0 "refused",
         /// The payer has not enough.
         Funds = 1 "funds",
-        /// The hold has ended.
+        /// The hold has ended. That alone ends none in the book: a rail that lets one end says [`RailAnswer::Ended`].
         Expired = 2 "expired",
         /// The rail cannot do that.
         Unsupported = 3 "unsupported",
@@ -149,6 +150,8 @@ pub enum RailAnswer {
     Done(Done),
     /// It will not be done under this key.
     Declined(DeclineCode),
+    /// It will not be done under this key, since the hold had ended by itself.
+    Ended(Ended),
     /// Nobody can tell yet.
     Unknown,
 }
@@ -161,6 +164,15 @@ pub struct Done {
     /// Of a hold: when it ends by itself, if it does.
     pub expires_at: Option<Timestamp>,
     /// What the rail signed about it.
+    pub evidence: Evidence,
+}
+
+/// The end of a hold by itself, whether the rail tells it unasked or to whoever still wanted something of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Ended {
+    /// How much went back.
+    pub amount: Amount,
+    /// What the rail signed about it: the same, however often it tells.
     pub evidence: Evidence,
 }
 

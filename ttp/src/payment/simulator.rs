@@ -24,7 +24,7 @@ use crate::digest::Digest;
 use crate::money::{Amount, Currency};
 use crate::time::Timestamp;
 
-use super::rail::{DeclineCode, Done, Evidence, PaymentRail, RailAnswer, RailClass, RailId, RailOp};
+use super::rail::{DeclineCode, Done, Ended, Evidence, PaymentRail, RailAnswer, RailClass, RailId, RailOp};
 
 /// How long this rail's bank holds money: 120 hours, as GOV.UK Pay's does (govuk-pay/pay-tech-docs#363).
 pub const AUTH_MILLIS: u64 = 120 * 3_600_000;
@@ -150,7 +150,8 @@ struct Held {
     amount: Amount,
     rest: u64,
     expires_at: Option<Timestamp>,
-    is_expired: bool,
+    /// It ended by itself: what is told of that, always the same.
+    ended: Option<Ended>,
 }
 
 #[derive(Clone, Debug)]
@@ -182,7 +183,7 @@ impl Simulator {
     pub fn advance_to(&self, now: Timestamp) {
         let mut inner = self.inner();
         loop {
-            let ends = inner.holds.iter().filter(|(_, held)| !held.is_expired && held.rest > 0);
+            let ends = inner.holds.iter().filter(|(_, held)| held.ended.is_none() && held.rest > 0);
             let ends = ends.filter_map(|(key, held)| Some((held.expires_at?, 0, *key)));
             let due = inner.due.iter().map(|(at, key)| (*at, 1, *key));
             let next = ends.chain(due).filter(|(at, ..)| *at <= now).min();
@@ -238,7 +239,7 @@ impl Simulator {
     #[must_use]
     pub fn held_for(&self, x: &Digest) -> u64 {
         let inner = self.inner();
-        inner.holds.values().filter(|held| held.x == *x && !held.is_expired).map(|held| held.rest).sum()
+        inner.holds.values().filter(|held| held.x == *x && held.ended.is_none()).map(|held| held.rest).sum()
     }
 
     /// Its statement of accounts.
@@ -322,7 +323,7 @@ impl Simulator {
     ) -> RailAnswer {
         let amount = match inner.possible(op, on, amount) {
             Ok(amount) => amount,
-            Err(code) => return RailAnswer::Declined(code),
+            Err(no) => return no,
         };
         // What cannot be signed is not done, and nobody knows whether it will be.
         let Some(evidence) = self.sign(inner, op.name(), x, key, amount) else { return RailAnswer::Unknown };
@@ -334,7 +335,7 @@ impl Simulator {
                 if let Some(Trick::Expire { after_millis }) = trick {
                     expires_at = Some(now.plus_millis(after_millis));
                 }
-                let held = Held { x: *x, amount, rest: amount.minor(), expires_at, is_expired: false };
+                let held = Held { x: *x, amount, rest: amount.minor(), expires_at, ended: None };
                 inner.holds.insert(*key, held);
                 if self.class == RailClass::Funded { minor } else { 0 }
             }
@@ -363,13 +364,17 @@ impl Simulator {
 
     fn expire(&self, inner: &mut Inner, key: Digest) {
         let Some(held) = inner.holds.get_mut(&key) else { return };
-        held.is_expired = true;
-        let (x, rest, currency) = (held.x, std::mem::take(&mut held.rest), held.amount.currency());
+        // What cannot be told does not happen again and again.
+        held.expires_at = None;
+        let (x, rest, currency) = (held.x, held.rest, held.amount.currency());
         let amount = Amount::new(rest, currency).unwrap_or_else(|| Amount::zero(currency));
+        let Some(evidence) = self.sign(inner, "expired", &x, &key, amount) else { return };
+        if let Some(held) = inner.holds.get_mut(&key) {
+            (held.rest, held.ended) = (0, Some(Ended { amount, evidence: evidence.clone() }));
+        }
         let moved = if self.class == RailClass::Funded { -i128::from(rest) } else { 0 };
         inner.moves("expired", &x, moved, currency);
-        let Some(evidence) = self.sign(inner, "expired", &x, &key, amount) else { return };
-        let data = json!({ "x": B64u32::from(x), "evidence": octets(&evidence) });
+        let data = json!({ "x": B64u32::from(x), "amount": amount, "evidence": octets(&evidence) });
         self.tell(inner, "payment.expired", data, 1);
     }
 
@@ -403,6 +408,9 @@ impl Simulator {
         let data = match answer {
             RailAnswer::Unknown => return,
             RailAnswer::Declined(code) => json!({ "x": x, "key": key, "result": "declined", "code": code.name() }),
+            RailAnswer::Ended(Ended { amount, evidence }) => {
+                json!({ "x": x, "key": key, "result": "ended", "amount": amount, "evidence": octets(evidence) })
+            }
             RailAnswer::Done(Done { amount, expires_at, evidence }) => json!({
                 "x": x,
                 "key": key,
@@ -439,27 +447,26 @@ impl Inner {
         hold.or_else(|| self.captures.get(on).map(|taken| taken.x))
     }
 
-    /// With how much a call can be done.
-    fn possible(&self, op: RailOp, on: Option<&Digest>, amount: Option<Amount>) -> Result<Amount, DeclineCode> {
-        let refused = DeclineCode::Refused;
+    /// With how much a call can be done, or how it is answered if it cannot.
+    fn possible(&self, op: RailOp, on: Option<&Digest>, amount: Option<Amount>) -> Result<Amount, RailAnswer> {
+        let refused = RailAnswer::Declined(DeclineCode::Refused);
         let within = |most: u64, currency: Currency| {
-            let amount = amount.ok_or(refused)?;
-            let fits = amount.currency() == currency && !amount.is_zero() && amount.minor() <= most;
-            if fits { Ok(amount) } else { Err(refused) }
+            let fits = |amount: &Amount| amount.currency() == currency && !amount.is_zero() && amount.minor() <= most;
+            amount.filter(fits).ok_or(refused.clone())
         };
         let held = || {
-            let held = on.and_then(|on| self.holds.get(on)).ok_or(refused)?;
-            if held.is_expired { Err(DeclineCode::Expired) } else { Ok(held) }
+            let held = on.and_then(|on| self.holds.get(on)).ok_or(refused.clone())?;
+            held.ended.clone().map_or(Ok(held), |ended| Err(RailAnswer::Ended(ended)))
         };
         match op {
-            RailOp::Hold => amount.filter(|amount| !amount.is_zero()).ok_or(refused),
+            RailOp::Hold => amount.filter(|amount| !amount.is_zero()).ok_or(refused.clone()),
             RailOp::Capture => held().and_then(|held| within(held.rest, held.amount.currency())),
             RailOp::Release => {
                 let held = held()?;
-                Amount::new(held.rest, held.amount.currency()).filter(|rest| !rest.is_zero()).ok_or(refused)
+                Amount::new(held.rest, held.amount.currency()).filter(|rest| !rest.is_zero()).ok_or(refused.clone())
             }
             RailOp::Refund => {
-                let taken = on.and_then(|on| self.captures.get(on)).ok_or(refused)?;
+                let taken = on.and_then(|on| self.captures.get(on)).ok_or(refused.clone())?;
                 within(taken.rest, taken.amount.currency())
             }
         }
@@ -509,6 +516,7 @@ impl PaymentRail for Simulator {
     fn evidence(&self, key: &Digest) -> Option<Evidence> {
         match &self.inner().calls.get(key)?.answer {
             RailAnswer::Done(done) => Some(done.evidence.clone()),
+            RailAnswer::Ended(ended) => Some(ended.evidence.clone()),
             RailAnswer::Declined(_) | RailAnswer::Unknown => None,
         }
     }

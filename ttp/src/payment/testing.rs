@@ -97,6 +97,12 @@ pub(crate) fn declined(op: RailOp, seq: u32, code: DeclineCode) -> PaymentEvent 
     PaymentEvent::Outcome { key: rail_key(&X, op, seq), told: Told::Declined(code) }
 }
 
+/// The pending call finds that the hold has ended.
+pub(crate) fn ended(op: RailOp, seq: u32, minor: u64) -> PaymentEvent {
+    let key = rail_key(&X, op, seq);
+    PaymentEvent::Outcome { key, told: Told::Ended { amount: eur(minor), evidence: evidence_of(&key) } }
+}
+
 pub(crate) fn unknown(op: RailOp, seq: u32) -> PaymentEvent {
     PaymentEvent::Outcome { key: rail_key(&X, op, seq), told: Told::Unknown }
 }

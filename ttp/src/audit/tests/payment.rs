@@ -4,8 +4,8 @@ use super::*;
 use crate::digest::Digest;
 use crate::payment::rail::{DeclineCode, RailClass, RailOp, rail_key};
 use crate::payment::testing::{
-    CASE, HELD, NOW, X, by_exchange, by_verdict, capture, clocked, declined, done, eur, freeze, held_for_a_minute,
-    hold, refund, release,
+    CASE, HELD, NOW, X, by_exchange, by_verdict, capture, clocked, declined, done, ended, eur, freeze,
+    held_for_a_minute, hold, refund, release,
 };
 use crate::payment::{Bearer, Change, Payment, PaymentEvent, PaymentFact, PaymentState, Place};
 use crate::role::step;
@@ -79,11 +79,12 @@ fn an_honest_history_is_decided_again() {
         hold(RailClass::Auth),
         done(RailOp::Hold, 0, HELD),
         release(by_exchange(2)),
-        declined(RailOp::Release, 0, DeclineCode::Expired),
+        ended(RailOp::Release, 0, 600),
     ];
-    let ended =
-        vec![hold(RailClass::Auth), done(RailOp::Hold, 0, HELD), PaymentEvent::Expire { evidence: Digest::of(BANK) }];
-    for events in [sale(), auth, expired, ended] {
+    let (amount, evidence) = (eur(600), Digest::of(BANK));
+    let ended_unasked =
+        |class| vec![hold(class), done(RailOp::Hold, 0, HELD), PaymentEvent::Expire { amount, evidence }];
+    for events in [sale(), auth, expired, ended_unasked(RailClass::Auth), ended_unasked(RailClass::Funded)] {
         let report = world(history(events)).audit();
         assert_eq!(report.differences, []);
         assert!(!report.has_losses());

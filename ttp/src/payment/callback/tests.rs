@@ -55,7 +55,16 @@ fn each_kind_is_read() {
             json!({ "x": X, "key": KEY, "result": "done", "amount": written, "expires_at": "2026-03-01T12:01:00Z", "evidence": signed }),
             outcome(Told::Done { amount, expires_at, evidence }),
         ),
-        ("payment.expired", json!({ "x": X, "evidence": signed }), PaymentEvent::Expire { evidence }),
+        (
+            "payment.outcome",
+            json!({ "x": X, "key": KEY, "result": "ended", "amount": written, "evidence": signed }),
+            outcome(Told::Ended { amount, evidence }),
+        ),
+        (
+            "payment.expired",
+            json!({ "x": X, "amount": written, "evidence": signed }),
+            PaymentEvent::Expire { amount, evidence },
+        ),
         (
             "payment.charged-back",
             json!({ "x": X, "amount": written, "evidence": signed }),

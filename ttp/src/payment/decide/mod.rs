@@ -35,7 +35,7 @@ pub(super) fn decide(state: &PaymentState, event: &Clocked, now: Timestamp) -> O
         PaymentEvent::Thaw { case } => thaw::thaw(state, *case, now),
         PaymentEvent::Clear { item, bearer, order } => clear::clear(state, *item, *bearer, *order, now),
         PaymentEvent::Outcome { key, told } => outcome::outcome(state, key, told, now),
-        PaymentEvent::Expire { evidence } => expire::expire(state, *evidence, now),
+        PaymentEvent::Expire { amount, evidence } => expire::expire(state, *amount, *evidence, now),
         PaymentEvent::ChargeBack { amount, evidence } => charge_back::charge_back(state, *amount, *evidence, now),
         PaymentEvent::PayOut { amount, evidence } => pay_out::pay_out(state, *amount, *evidence, now),
         PaymentEvent::MakeGood { item, evidence } => make_good::make_good(state, *item, *evidence, now),

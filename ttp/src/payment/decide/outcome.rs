@@ -2,8 +2,9 @@
 
 use super::super::rail::{DeclineCode, RailClass, RailOp, rail_key};
 use super::super::{Call, Change, Money, Moved, PaymentEffect, PaymentRefusal, PaymentState, Place, Purpose, Told};
-use super::{Facts, Outcome, conversion_of, has_room, nothing, release_of};
+use super::{Facts, Outcome, conversion_of, expire, has_room, nothing, release_of};
 use crate::digest::Digest;
+use crate::money::Amount;
 use crate::time::Timestamp;
 
 pub(super) fn outcome(state: &PaymentState, key: &Digest, told: &Told, now: Timestamp) -> Outcome {
@@ -13,6 +14,7 @@ pub(super) fn outcome(state: &PaymentState, key: &Digest, told: &Told, now: Time
         return match told {
             Told::Unknown => Ok((Vec::new(), vec![PaymentEffect::Poll(Box::new(money.rail_call(call)))])),
             Told::Declined(code) => declined(state, money, call, *code, now),
+            Told::Ended { amount, evidence } => ended(state, money, call, (*amount, *evidence), now),
             Told::Done { amount, .. } if amount.currency() != money.terms.amount.currency() => {
                 Err(PaymentRefusal::OtherCurrency)
             }
@@ -26,8 +28,8 @@ pub(super) fn outcome(state: &PaymentState, key: &Digest, told: &Told, now: Time
     let answered = answered.ok_or(PaymentRefusal::UnknownKey)?;
     match (answered.is_done, told) {
         // It says what was said.
-        (_, Told::Unknown) | (true, Told::Done { .. }) | (false, Told::Declined(_)) => nothing(),
-        (true, Told::Declined(_)) => Err(PaymentRefusal::TakenBack),
+        (_, Told::Unknown) | (true, Told::Done { .. }) | (false, Told::Declined(_) | Told::Ended { .. }) => nothing(),
+        (true, Told::Declined(_) | Told::Ended { .. }) => Err(PaymentRefusal::TakenBack),
         (false, Told::Done { evidence, .. }) if state.evidence.contains(evidence) => nothing(),
         (false, Told::Done { amount, evidence, .. }) => {
             if amount.currency() != money.terms.amount.currency() {
@@ -101,17 +103,20 @@ fn done(
 
 fn declined(state: &PaymentState, money: &Money, call: &Call, code: DeclineCode, now: Timestamp) -> Outcome {
     let Call { purpose, op, seq, .. } = *call;
-    let facts = Facts::of(money, now);
-    let of_hold = matches!(purpose, Purpose::Capture | Purpose::Release | Purpose::Escrow);
-    // What the service has itself does not end by itself.
-    if code == DeclineCode::Expired && of_hold && money.place != Place::Escrowed {
-        let (amount, place) = (money.rest(), money.place);
-        let change = Change::Expired { call: Some((op, seq)), amount, place, evidence: None };
-        return facts.with(change, PaymentEffect::Record).done();
-    }
-    let facts = facts.with(Change::Declined { op, seq, code }, PaymentEffect::Record);
+    let facts = Facts::of(money, now).with(Change::Declined { op, seq, code }, PaymentEffect::Record);
     // Held again, and meanwhile a case may have begun.
     if purpose == Purpose::Capture { converted_after(state, money, seq, facts) } else { facts.done() }
+}
+
+/// What was asked of a hold is declined since that has ended. What the service has itself does not end by itself, and neither does what was
+/// never held: of that, it is declined and nothing more.
+fn ended(state: &PaymentState, money: &Money, call: &Call, told: (Amount, Digest), now: Timestamp) -> Outcome {
+    let of_hold = matches!(call.purpose, Purpose::Capture | Purpose::Release | Purpose::Escrow);
+    if of_hold && money.place != Place::Escrowed {
+        expire::ended(money, Some((call.op, call.seq)), told.0, told.1, now)
+    } else {
+        declined(state, money, call, DeclineCode::Expired, now)
+    }
 }
 
 /// A hold that a case outlives is turned into escrow as soon as it is there.

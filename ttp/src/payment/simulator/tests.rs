@@ -36,6 +36,7 @@ fn short(answer: &RailAnswer) -> &'static str {
     match answer {
         RailAnswer::Done(_) => "done",
         RailAnswer::Declined(code) => code.name(),
+        RailAnswer::Ended(_) => "ended",
         RailAnswer::Unknown => "unknown",
     }
 }
@@ -130,7 +131,9 @@ fn each_trick_of_a_script() {
     let rail = scripted(Hold, Trick::Expire { after_millis: 60_000 });
     assert_eq!(short(&call(Hold, 0, 1000).make(&rail)), "done");
     rail.advance_to(NOW.plus_secs(60));
-    assert_eq!((short(&capture.make(&rail)), rail.held_for(&X)), ("expired", 0));
+    let answer = capture.make(&rail);
+    assert!(matches!(&answer, RailAnswer::Ended(Ended { amount, .. }) if *amount == eur(1000)), "{answer:?}");
+    assert_eq!((rail.status(&capture.key), rail.held_for(&X)), (answer, 0));
 
     let rail = scripted(Capture, Trick::DeclineThenDone);
     assert_eq!(
@@ -146,7 +149,7 @@ fn a_banks_hold_ends_by_itself_and_money_in_hand_does_not() {
         let RailAnswer::Done(held) = call(Hold, 0, 1000).make(&rail) else { panic!() };
         assert_eq!(held.expires_at, expired.then(|| NOW.plus_millis(AUTH_MILLIS)));
         rail.advance_to(NOW.plus_millis(AUTH_MILLIS));
-        assert_eq!(short(&call(Release, 0, 1000).make(&rail)), if expired { "expired" } else { "done" });
+        assert_eq!(short(&call(Release, 0, 1000).make(&rail)), if expired { "ended" } else { "done" });
     }
 }
 

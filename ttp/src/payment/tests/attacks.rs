@@ -208,6 +208,44 @@ fn pay_hold_outlived_by_case() {
     bites(attack(true), attack(false));
 }
 
+/// A rail declines a capture, does it all the same, and lets the hold end: it gives back the rest alone, and a book that asks no amount takes
+/// the whole for given back.
+#[test]
+fn pay_end_of_less_than_was_held() {
+    let rail = rail(RailClass::Funded);
+    rail.script(RailOp::Hold, Trick::Expire { after_millis: 60_000 });
+    rail.script(RailOp::Capture, Trick::DeclineThenDone);
+    let (mut state, mut book) = (PaymentState::default(), Book::default());
+    let mut facts = carry_out(&rail, &mut state, hold(RailClass::Funded));
+    facts.extend(take(&mut state, capture(400, by_exchange(2))).unwrap());
+    let call = state.pending().unwrap();
+    let told = Told::from(&call.make(&rail));
+    facts.extend(take(&mut state, PaymentEvent::Outcome { key: call.key, told }).unwrap());
+    drop(rail.take_notices());
+    rail.advance_to(NOW.plus_secs(60));
+    let notice = rail.take_notices().pop().unwrap();
+    let signature = sign(&secret(), &notice.id, NOW, &notice.body).unwrap();
+    let timestamp = NOW.secs().to_string();
+    let received = Received { id: &notice.id, timestamp: &timestamp, signature: &signature, body: &notice.body };
+    let event = verify(&received, &[secret()], 300, &Seen::default(), NOW).unwrap().event;
+    assert!(matches!(event, PaymentEvent::Expire { amount, .. } if amount == eur(600)), "{event:?}");
+    let ended = take(&mut state, event).unwrap();
+    let mut blind = book.clone();
+    facts.extend(ended.clone());
+    facts.iter().for_each(|fact| assert_eq!(book.post(fact), []));
+    let is_off = |book: &Book| book.kept_by(rail.id(), EUR()) != rail.kept(EUR());
+    // Without the amount that the rail tells.
+    for mut fact in facts {
+        if let Change::Expired { amount, told, .. } = &mut fact.change {
+            *told = *amount;
+        }
+        blind.post(&fact);
+    }
+    bites(is_off(&book), is_off(&blind));
+    let item = state.suspense.last().unwrap();
+    assert_eq!((item.amount, item.moved, Some(item.item)), (400, Moved::In, ended[0].evidence()));
+}
+
 /// A rail declines a capture and does it all the same, so that the next attempt would be the second.
 #[test]
 fn pay_declined_and_done() {

@@ -17,6 +17,10 @@ fn charge_back(minor: u64, evidence: Digest) -> PaymentEvent {
     PaymentEvent::ChargeBack { amount: eur(minor), evidence }
 }
 
+fn expired(minor: u64, evidence: Digest) -> PaymentEvent {
+    PaymentEvent::Expire { amount: eur(minor), evidence }
+}
+
 fn clear(order: Order) -> PaymentEvent {
     PaymentEvent::Clear { item: CHARGED, bearer: Bearer::Payee, order }
 }
@@ -64,7 +68,8 @@ fn states() -> Vec<(&'static str, PaymentState)> {
         ("cleared", with(Auth, [charged(), vec![clear(by_verdict(9, CASE))]].concat())),
         ("released", with(Auth, vec![release(by_exchange(2)), done(RailOp::Release, 0, HELD)])),
         ("released-funded", with(Funded, vec![release(by_exchange(2)), done(RailOp::Release, 0, HELD)])),
-        ("expired", with(Auth, vec![PaymentEvent::Expire { evidence: LATE }])),
+        ("expired", with(Auth, vec![expired(HELD, LATE)])),
+        ("expired-less", with(Funded, vec![expired(600, LATE)])),
     ]
 }
 
@@ -77,6 +82,10 @@ fn answer(state: &PaymentState, told: impl Fn(u64) -> Told) -> PaymentEvent {
 
 fn told_done(minor: u64) -> Told {
     Told::Done { amount: eur(minor), expires_at: None, evidence: Digest([42; 32]) }
+}
+
+fn told_ended(minor: u64) -> Told {
+    Told::Ended { amount: eur(minor), evidence: Digest([47; 32]) }
 }
 
 type Make = Box<dyn Fn(&PaymentState) -> PaymentEvent>;
@@ -108,9 +117,12 @@ fn events() -> Vec<(&'static str, Make)> {
         ("done with less", Box::new(|state| answer(state, |minor| told_done(minor - 1)))),
         ("declined", Box::new(|state| answer(state, |_| Told::Declined(DeclineCode::Refused)))),
         ("declined, expired", Box::new(|state| answer(state, |_| Told::Declined(DeclineCode::Expired)))),
+        ("ended", Box::new(|state| answer(state, |_| told_ended(HELD)))),
+        ("ended with less", Box::new(|state| answer(state, |_| told_ended(0)))),
         ("unknown", Box::new(|state| answer(state, |_| Told::Unknown))),
         ("another key", fixed(done(RailOp::Capture, 15, HELD))),
-        ("expired", fixed(PaymentEvent::Expire { evidence: Digest([44; 32]) })),
+        ("expired", fixed(expired(HELD, Digest([44; 32])))),
+        ("expired with less", fixed(expired(0, Digest([44; 32])))),
         ("charged back", fixed(charge_back(HELD, Digest([45; 32])))),
         ("charged back in part", fixed(charge_back(100, Digest([45; 32])))),
         ("charged back again", fixed(charge_back(100, CHARGED))),
@@ -355,6 +367,41 @@ fn another_amount_stands_in_suspense() {
         assert_eq!(book.balance(&Account::Suspense(rail.clone()), EUR()), kept - i128::from(HELD));
         assert_eq!(take(&mut state, refund(1, by_exchange(3))), Err(PaymentRefusal::InSuspense));
     }
+}
+
+/// A rail that lets a hold end gives back less than was held, or more: the hold is over, the book says what the rail says, and the difference
+/// stands in suspense until somebody says whose it is.
+#[test]
+fn an_end_with_another_amount_stands_in_suspense() {
+    use super::super::book::{Account, Book};
+    let rail = terms(Auth).rail;
+    for (class, told, moved, kept) in [
+        (Funded, HELD, None, 0),
+        (Funded, 600, Some((Moved::In, 400)), 400),
+        (Funded, 0, Some((Moved::In, HELD)), 1000),
+        (Funded, HELD + 1, Some((Moved::Out, 1)), -1),
+        (Auth, HELD, None, 0),
+        (Auth, 600, Some((Moved::Not, 400)), 0),
+    ] {
+        let ends = [vec![expired(told, LATE)], vec![release(by_exchange(2)), ended(RailOp::Release, 0, told)]];
+        for events in ends {
+            let mut state = after([hold(class), done(RailOp::Hold, 0, HELD)]);
+            let evidence = evidence_of(&rail_key(&X, RailOp::Hold, 0));
+            let mut facts = vec![requested(class), fact(Change::Held { expires_at: None, evidence })];
+            facts.extend(events.into_iter().flat_map(|event| take(&mut state, event).unwrap()));
+            let mut book = Book::default();
+            assert!(facts.iter().all(|fact| book.post(fact).is_empty()));
+            assert_eq!(state.stage.name(), "EXPIRED");
+            let found = state.suspense.first().map(|item| (item.moved, item.amount));
+            assert_eq!((found, book.kept_by(&rail, EUR())), (moved, kept), "{class:?} {told}");
+            assert_eq!(book.balance(&Account::Suspense(rail.clone()), EUR()), kept);
+            assert_eq!(state.is_contradicted(), moved.is_some());
+        }
+    }
+    let mut state = after([hold(Funded), done(RailOp::Hold, 0, HELD)]);
+    let francs = crate::money::Amount::new(HELD, crate::money::Currency::new("CHF").unwrap()).unwrap();
+    let other = PaymentEvent::Expire { amount: francs, evidence: LATE };
+    assert_eq!(take(&mut state, other), Err(PaymentRefusal::OtherCurrency));
 }
 
 #[test]
