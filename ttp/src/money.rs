@@ -274,6 +274,57 @@ impl Shares {
     }
 }
 
+/// A payment rail's name in the settings: 1 to 16 characters of `a-z`, `0-9` and `-`. It names a system, never a person.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+pub struct RailId(String);
+
+impl RailId {
+    /// The most characters that it has.
+    pub const CHARS_MAX: usize = 16;
+
+    /// `None` for anything else.
+    #[must_use]
+    pub fn new(text: &str) -> Option<Self> {
+        let listed = |c: u8| c.is_ascii_lowercase() || c.is_ascii_digit() || c == b'-';
+        ((1..=Self::CHARS_MAX).contains(&text.len()) && text.bytes().all(listed)).then(|| Self(text.to_owned()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for RailId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+impl FromStr for RailId {
+    type Err = &'static str;
+
+    fn from_str(text: &str) -> Result<Self, &'static str> {
+        Self::new(text).ok_or("a rail's name has 1 to 16 characters of a-z, 0-9 and -")
+    }
+}
+
+impl From<RailId> for String {
+    fn from(rail: RailId) -> Self {
+        rail.0
+    }
+}
+
+impl TryFrom<String> for RailId {
+    type Error = &'static str;
+
+    fn try_from(text: String) -> Result<Self, &'static str> {
+        text.parse()
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use std::collections::BTreeSet;
