@@ -32,6 +32,11 @@ use crate::exchange::inline::ground::{Ungrounded, ground, is_refuted, receipt};
 use crate::statement::Body as _;
 use crate::statement::exchange::cd_r::D1;
 use crate::statement::exchange::inline::I1;
+use crate::exchange::judge::paid::{Fault, followed};
+use crate::exchange::paid::Opened;
+use crate::exchange::run::Keys;
+use crate::statement::exchange::pg::GoodsOrder;
+use crate::statement::exchange::pr::PaymentOffer;
 use crate::statement::exchange::verdict::{Answer, Receipt, Status, Verdict};
 use crate::statement::exchange::{Outcome, Protocol};
 use crate::statement::{Jws, StatementFault};
@@ -246,6 +251,9 @@ impl Hearing<'_, '_> {
         if first.tag() == I1::TAG {
             return self.inline_does_not_follow(told, verdict, &basis);
         }
+        if [GoodsOrder::TAG, PaymentOffer::TAG].contains(&first.tag()) {
+            return does_not_follow_of_payment(first, verdict, &keys);
+        }
         let read = match first.tag() {
             D1::TAG => Posted::read(first.clone(), &keys).map(|posted| {
                 let kept = match (verdict.outcome, rest) {
@@ -367,6 +375,9 @@ impl Hearing<'_, '_> {
     /// EXPIRED only after the end, anything else only before it; the end is where the outages have moved it that the verdict names.
     fn against_the_end(&self, told: &Told, verdict: &Verdict) -> Found {
         let first = self.shown.run_of(self.court, told)?;
+        if matches!(first.protocol, Protocol::Pg | Protocol::Pr) {
+            return self.before_its_moment(told, verdict);
+        }
         let convicts = |end: &str| {
             Ok(format!("{} decided the run {} as {}, and {end}", self.arbiter(), short(&told.x), decision(verdict)))
         };
@@ -419,6 +430,26 @@ impl Hearing<'_, '_> {
             why => unfounded(format!("by which end it was to be decided is not known: {why}")),
         })?;
         Ok((ground.is_by_deadline(verdict.outcome), Some(ground.end_ms())))
+    }
+
+    /// A payment is decided as late as a case about it lasts, and never before the moment on which its decision rests.
+    fn before_its_moment(&self, told: &Told, verdict: &Verdict) -> Found {
+        let first = verdict.basis.first().and_then(|first| Jws::parse(first.as_bytes()).ok());
+        let Some(first) = first.filter(|first| first.x() == told.x) else {
+            return unfounded("it embeds no first statement of its run, which is another fault");
+        };
+        let keys = |name: &Thumbprint| self.shown.key_of(name);
+        match Opened::read(first, &keys).map(|opened| followed(&opened, verdict, &keys)) {
+            Ok(Err(Fault::Time(why))) => Ok(format!(
+                "{} decided the run {} as {}, when {why}",
+                self.arbiter(),
+                short(&told.x),
+                decision(verdict)
+            )),
+            Ok(Ok(_) | Err(Fault::Rule(_) | Fault::Statement(_))) | Err(_) => {
+                unfounded("it does not come before the moment on which it rests")
+            }
+        }
     }
 
     /// A request that was answered before it was received. Only what came of this very request counts: the run may have been decided
@@ -499,6 +530,22 @@ impl Hearing<'_, '_> {
 fn rests_on(verdict: &Verdict, receipt: &Receipt) -> bool {
     let embedded = verdict.basis.get(1).and_then(|text| Jws::parse(text.as_bytes()).ok());
     verdict.outcome == Outcome::Aborted && embedded.is_some_and(|request| request.x() == Digest(receipt.req.0))
+}
+
+/// The same of a payment.
+fn does_not_follow_of_payment(first: &Jws, verdict: &Verdict, keys: Keys<'_>) -> Found {
+    let opened = match Opened::read(first.clone(), keys) {
+        Ok(opened) => opened,
+        Err(fault) => return broken(fault),
+    };
+    if verdict.proto != opened.run.protocol || verdict.assurance != opened.run.assurance {
+        return Ok("it names other rules, or another worth, than its run does".to_owned());
+    }
+    match followed(&opened, verdict, keys) {
+        Err(Fault::Statement(fault)) => broken(fault),
+        Err(Fault::Rule(why)) => Ok(why.to_owned()),
+        Ok(_) | Err(Fault::Time(_)) => unfounded("the verdict follows from what it embeds"),
+    }
 }
 
 /// What a statement breaks convicts whoever took it for good, unless what is missing here, or what a newer program may know, would mend it.

@@ -24,6 +24,8 @@ use crate::exchange::{kind_of_verdict, tag_of_verdict};
 use crate::statement::exchange::asw_r::M1;
 use crate::statement::exchange::cd_r::D1;
 use crate::statement::exchange::inline::{I1, Nrs};
+use crate::statement::exchange::pg::GoodsOrder;
+use crate::statement::exchange::pr::PaymentOffer;
 use crate::statement::exchange::verdict::{Answer, Receipt, Status, Verdict};
 use crate::statement::{Body, Jws, Statement, StatementFault};
 use crate::time::Timestamp;
@@ -211,7 +213,7 @@ impl<'p> Exhibits<'p> {
 
     fn statement(&mut self, bytes: &[u8]) -> Result<(), Doubt> {
         let jws = Jws::parse(bytes).or_else(|fault| unfounded(format!("a statement does not read: {fault}")))?;
-        if [M1::TAG, D1::TAG, I1::TAG].contains(&jws.tag()) {
+        if [M1::TAG, D1::TAG, I1::TAG, GoodsOrder::TAG, PaymentOffer::TAG].contains(&jws.tag()) {
             let first = Run::claimed(&jws);
             let first = first.or_else(|fault| unfounded(format!("a first statement does not read: {fault}")))?;
             self.firsts.insert(jws.x(), first);

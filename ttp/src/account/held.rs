@@ -12,6 +12,8 @@ use crate::digest::Digest;
 use crate::statement::exchange::asw_r::M1;
 use crate::statement::exchange::cd_r::D1;
 use crate::statement::exchange::inline::I1;
+use crate::statement::exchange::pg::GoodsOrder;
+use crate::statement::exchange::pr::PaymentOffer;
 use crate::statement::{Body as _, Jws};
 
 /// Everything that is at hand about an arbiter: its verdicts, answers, statuses and receipts; first statements of runs; keys or certificates
@@ -66,7 +68,7 @@ impl Held<'_> {
     fn told(&self) -> Vec<Told> {
         let read = |(at, item): (usize, &Item)| {
             let Item::Statement(bytes) = item else { return None };
-            let jws = Jws::parse(bytes).ok().filter(|jws| ![M1::TAG, D1::TAG, I1::TAG].contains(&jws.tag()))?;
+            let jws = Jws::parse(bytes).ok().filter(|jws| ![M1::TAG, D1::TAG, I1::TAG, GoodsOrder::TAG, PaymentOffer::TAG].contains(&jws.tag()))?;
             Some(Told { at, x: jws.common().x.map(|x| Digest(x.0)), key: jws.key_id() })
         };
         self.items.iter().enumerate().filter_map(read).collect()

@@ -545,7 +545,10 @@ const fn has_artefact(kind: Kind) -> bool {
             | ExchangeKind::Waived
             | ExchangeKind::InlineReleased
             | ExchangeKind::Returned
-            | ExchangeKind::ItemCollected,
+            | ExchangeKind::ItemCollected
+            | ExchangeKind::PaidOpened
+            | ExchangeKind::PaidShown
+            | ExchangeKind::PaidDecided,
         )
         | Kind::Account(_)
         | Kind::Archive(ArchiveKind::Erased)
@@ -554,7 +557,9 @@ const fn has_artefact(kind: Kind) -> bool {
         Kind::Payment(_) => false,
         Kind::Ledger(LedgerKind::AnchorRemade)
         | Kind::Notary(NotaryKind::ActAssigned)
-        | Kind::Exchange(ExchangeKind::KeyCollected | ExchangeKind::ItemsErased)
+        | Kind::Exchange(
+            ExchangeKind::KeyCollected | ExchangeKind::ItemsErased | ExchangeKind::PaidMoney | ExchangeKind::PaidFrozen | ExchangeKind::PaidThawed,
+        )
         | Kind::Ca(
             CaKind::CertificateRevoked
             | CaKind::IssueRefused

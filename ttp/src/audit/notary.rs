@@ -391,7 +391,8 @@ pub(super) const fn signed_by(kind: Kind) -> Option<KeyPurpose> {
             | ExchangeKind::Submitted
             | ExchangeKind::SubmissionRefused
             | ExchangeKind::InlineReleased
-            | ExchangeKind::Returned,
+            | ExchangeKind::Returned
+            | ExchangeKind::PaidDecided,
         ) => Some(KeyPurpose::ArbiterVerdict),
         _ => None,
     }

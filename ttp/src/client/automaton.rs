@@ -45,9 +45,9 @@ impl From<Outcome> for End {
         match outcome {
             Outcome::Resolved | Outcome::Released => Self::Replacement,
             Outcome::Aborted => Self::Aborted,
-            // Of the inline exchange, which has no automaton here: there is nothing any more, either way.
-            Outcome::Expired | Outcome::Returned => Self::Expired,
-            Outcome::Void => Self::Void,
+            Outcome::Expired => Self::Expired,
+            // The last two are of runs that have no automaton here.
+            Outcome::Void | Outcome::Returned | Outcome::Captured => Self::Void,
         }
     }
 }

@@ -203,8 +203,20 @@ codes! {
         Returned = 14 "returned",
         /// A side was given what is due to it, for the first time; the entry's digest is that of its request.
         ItemCollected = 15 "item-collected",
-        /// What was deposited was erased.
-        ItemsErased = 16 "items-erased",
+        /// A run in which money goes one way was begun; the entry's digest is that of its first statement.
+        PaidOpened = 16 "paid-opened",
+        /// A statement of such a run was shown; the entry's digest is that of it.
+        PaidShown = 17 "paid-shown",
+        /// What became of its money was told.
+        PaidMoney = 18 "paid-money",
+        /// A case stopped it.
+        PaidFrozen = 19 "paid-frozen",
+        /// It no longer does.
+        PaidThawed = 20 "paid-thawed",
+        /// Such a run was decided; the entry's digest is that of the verdict, and its tag follows from the run.
+        PaidDecided = 21 "paid-decided",
+        /// What was deposited in an inline exchange was erased.
+        ItemsErased = 22 "items-erased",
     }
 }
 
@@ -505,7 +517,13 @@ mod tests {
                 "5.13 exchange.inline-released",
                 "5.14 exchange.returned",
                 "5.15 exchange.item-collected",
-                "5.16 exchange.items-erased",
+                "5.16 exchange.paid-opened",
+                "5.17 exchange.paid-shown",
+                "5.18 exchange.paid-money",
+                "5.19 exchange.paid-frozen",
+                "5.20 exchange.paid-thawed",
+                "5.21 exchange.paid-decided",
+                "5.22 exchange.items-erased",
                 "6.0 archive.erased",
                 "8.0 payment.hold",
                 "8.1 payment.declined",

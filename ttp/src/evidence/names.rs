@@ -31,13 +31,19 @@
 //!  24 misbehaviour  at ms u64 ‖ SHA-256 of the file 32  a proof that was accepted
 //!  25 inline         x 32                          both sides have agreed on an inline exchange
 //!  26 inline closed  x 32                          it was decided, and nothing that was deposited is left
+//!  32 paid by       thumbprint 32 ‖ at ms u64 ‖ x 32    a paid run that was begun, for each of its sides
+//!  33 paid run      x 32
+//!  34 paid decided  x 32
 //! ```
 
 mod journal;
+mod paid;
 
 pub use journal::{
     act, asked_by, journal_from, numbered_from, personal, read_act, read_journal, read_numbered, subject, to_sign,
 };
+
+pub use paid::{DECIDED_PAID_RUNS, PAID_RUNS, paid_of, read_paid, read_paid_run};
 
 use super::{
     AccountKind, Aggregate, CaKind, ExchangeKind, Fact, Kind, OpsFact, OpsKind, PartyKind, PaymentKind, Recorded,
@@ -52,6 +58,7 @@ use crate::crypto::jose::Thumbprint;
 use crate::digest::Digest;
 use crate::exchange::ExchangeFact;
 use crate::exchange::inline::InlineFact;
+use crate::exchange::paid::PaidFact;
 use crate::id::{PartyId, RegistrationId};
 use crate::notary::JournalFact;
 use crate::party::PartyFact;
@@ -94,6 +101,9 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
             | ExchangeKind::Returned
             | ExchangeKind::ItemsErased,
         ) => InlineFact::from_fact(fact).map_or(Vec::new(), |inline| of_inline(&inline)),
+        Kind::Exchange(ExchangeKind::PaidOpened | ExchangeKind::PaidDecided) => {
+            PaidFact::from_fact(fact).map_or(Vec::new(), |paid| paid::of_paid(&paid))
+        }
         Kind::Payment(
             PaymentKind::Frozen
             | PaymentKind::Thawed
@@ -118,7 +128,11 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
             | ExchangeKind::Submitted
             | ExchangeKind::SubmissionRefused
             | ExchangeKind::Waived
-            | ExchangeKind::ItemCollected,
+            | ExchangeKind::ItemCollected
+            | ExchangeKind::PaidShown
+            | ExchangeKind::PaidMoney
+            | ExchangeKind::PaidFrozen
+            | ExchangeKind::PaidThawed,
         )
         | Kind::Archive(_)
         | Kind::Party(

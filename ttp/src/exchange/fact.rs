@@ -114,18 +114,18 @@ impl ExchangeFact {
     }
 }
 
-fn write_digest(digest: Option<&Digest>, w: &mut Writer) {
+pub(super) fn write_digest(digest: Option<&Digest>, w: &mut Writer) {
     match digest {
         Some(digest) => w.bytes(digest.as_bytes()),
         None => w.null(),
     };
 }
 
-fn read_digest(r: &mut Reader<'_>) -> Result<Option<Digest>, cbor::Error> {
+pub(super) fn read_digest(r: &mut Reader<'_>) -> Result<Option<Digest>, cbor::Error> {
     if r.null() { Ok(None) } else { Ok(Some(Digest(r.fixed()?))) }
 }
 
-fn read_key(r: &mut Reader<'_>) -> Result<Thumbprint, cbor::Error> {
+pub(super) fn read_key(r: &mut Reader<'_>) -> Result<Thumbprint, cbor::Error> {
     Ok(Thumbprint(crate::b64u::B64u(r.fixed()?)))
 }
 
@@ -134,7 +134,7 @@ fn read_moved(r: &mut Reader<'_>) -> Result<KeyMoved, FactError> {
     Ok(KeyMoved { x: Digest(r.fixed()?), at: read_time(r)?, by: read_key(r)?, request: Digest(r.fixed()?) })
 }
 
-fn write_end(end: Option<&End>, w: &mut Writer) {
+pub(super) fn write_end(end: Option<&End>, w: &mut Writer) {
     match end {
         Some(end) => write_some_end(end, w),
         None => {
@@ -150,7 +150,7 @@ pub(super) fn write_some_end(End { at_ms, outages }: &End, w: &mut Writer) {
     }
 }
 
-fn read_end(r: &mut Reader<'_>) -> Result<Option<End>, cbor::Error> {
+pub(super) fn read_end(r: &mut Reader<'_>) -> Result<Option<End>, cbor::Error> {
     if r.null() { Ok(None) } else { read_some_end(r).map(Some) }
 }
 
@@ -221,6 +221,12 @@ impl Recorded for ExchangeFact {
             | ExchangeKind::ItemsErased => return Err(FactError::OtherKind { found: kind }),
             ExchangeKind::KeyDeposited => return Ok(Self::KeyDeposited(read_moved(r)?)),
             ExchangeKind::KeyCollected => return Ok(Self::KeyCollected(read_moved(r)?)),
+            ExchangeKind::PaidOpened
+            | ExchangeKind::PaidShown
+            | ExchangeKind::PaidMoney
+            | ExchangeKind::PaidFrozen
+            | ExchangeKind::PaidThawed
+            | ExchangeKind::PaidDecided => return Err(FactError::OtherKind { found: kind }),
             ExchangeKind::Answer => {
                 r.array(5)?;
                 return Ok(Self::Answered {

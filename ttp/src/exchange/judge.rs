@@ -15,6 +15,7 @@
 
 pub mod delivery;
 pub mod inline;
+pub mod paid;
 
 use std::collections::BTreeSet;
 
@@ -216,7 +217,7 @@ impl<'e> Sorted<'e> {
 }
 
 /// Reads a verdict that the arbiter of this run has signed and logged.
-fn counted(run: &Run, filed: &Filed, keys: Keys<'_>) -> Result<Verdict, Broken> {
+pub(super) fn counted(run: &Run, filed: &Filed, keys: Keys<'_>) -> Result<Verdict, Broken> {
     let jws = &filed.jws;
     let of = Verdict::TAG;
     let Statement { common, body } = jws.payload_as::<Verdict>().map_err(|fault| Broken::Statement { of, fault })?;
@@ -233,7 +234,7 @@ fn counted(run: &Run, filed: &Filed, keys: Keys<'_>) -> Result<Verdict, Broken> 
 }
 
 /// The statements that a verdict embeds; `None` if one of them is none.
-fn basis_of(verdict: &Verdict) -> Option<Vec<Jws>> {
+pub(super) fn basis_of(verdict: &Verdict) -> Option<Vec<Jws>> {
     verdict.basis.iter().map(|text| Jws::parse(text.as_bytes()).ok()).collect()
 }
 
@@ -259,7 +260,7 @@ fn is_in_time(run: &Run, verdict: &Verdict) -> bool {
     let is_after = verdict.decided_ms.get() > t_exp;
     match verdict.outcome {
         Outcome::Expired => is_after,
-        Outcome::Aborted | Outcome::Resolved | Outcome::Released | Outcome::Void | Outcome::Returned => {
+        Outcome::Aborted | Outcome::Resolved | Outcome::Released | Outcome::Void | Outcome::Returned | Outcome::Captured => {
             !is_after || !verdict.outages.is_empty()
         }
     }

@@ -34,6 +34,7 @@ mod fact;
 pub mod inline;
 pub mod item;
 pub mod judge;
+pub mod paid;
 pub mod policy;
 mod refusal;
 pub mod run;
@@ -54,6 +55,8 @@ use crate::evidence::{Aggregate, ExchangeKind};
 use crate::role::{Decided, Role};
 use crate::statement::exchange::cd_r::D1;
 use crate::statement::exchange::inline::I1;
+use crate::statement::exchange::pg::GoodsOrder;
+use crate::statement::exchange::pr::PaymentOffer;
 use crate::statement::exchange::{Outcome, Protocol};
 use crate::statement::{Body as _, Jws};
 use crate::time::Timestamp;
@@ -80,6 +83,8 @@ pub fn tag_of_verdict(x: &Digest) -> Tag {
 #[must_use]
 pub const fn kind_of_verdict(protocol: Protocol, outcome: Outcome) -> ExchangeKind {
     match (protocol, outcome) {
+        // What is bought and paid is nobody's business but theirs: the entry does not tell either.
+        (Protocol::Pg | Protocol::Pr, _) | (_, Outcome::Captured) => ExchangeKind::PaidDecided,
         (_, Outcome::Aborted) => ExchangeKind::Aborted,
         (_, Outcome::Resolved) => ExchangeKind::Resolved,
         (_, Outcome::Expired) => ExchangeKind::Expired,
@@ -98,6 +103,7 @@ pub fn run_of(jws: Jws, keys: run::Keys<'_>) -> Result<run::Run, Broken> {
     match jws.tag() {
         D1::TAG => cd_r::Posted::read(jws, keys).map(|posted| posted.run),
         I1::TAG => inline::Proposed::read(jws, keys).map(|proposed| proposed.run),
+        GoodsOrder::TAG | PaymentOffer::TAG => paid::Opened::read(jws, keys).map(|opened| opened.run),
         _ => asw_r::Offered::read(jws, keys).map(|offered| offered.run),
     }
 }

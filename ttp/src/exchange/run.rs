@@ -7,6 +7,8 @@ use crate::digest::Digest;
 use crate::statement::exchange::asw_r::M1;
 use crate::statement::exchange::cd_r::D1;
 use crate::statement::exchange::inline::I1;
+use crate::statement::exchange::pg::GoodsOrder;
+use crate::statement::exchange::pr::PaymentOffer;
 use crate::statement::exchange::{Arbiter, Assurance, Participant, Protocol, Side};
 use crate::statement::{Body, Jws, Statement, StatementFault};
 
@@ -59,6 +61,8 @@ impl Run {
         match jws.tag() {
             D1::TAG => jws.payload_as().map(|first| Self::of_delivery(jws.x(), &first.body)),
             I1::TAG => jws.payload_as().map(|first| Self::of_inline(jws.x(), &first.body)),
+            GoodsOrder::TAG => jws.payload_as().map(|first| Self::of_order(jws.x(), &first.body)),
+            PaymentOffer::TAG => jws.payload_as().map(|first| Self::of_payment(jws.x(), &first.body)),
             _ => jws.payload_as().map(|first| Self::of_contract(jws.x(), &first.body)),
         }
     }
@@ -99,6 +103,32 @@ impl Run {
             policy: Digest(proposal.policy.0),
             assurance: proposal.assurance,
             t_exp: Some(proposal.t_exp.into()),
+        }
+    }
+
+    pub(super) fn of_order(x: Digest, order: &GoodsOrder) -> Self {
+        Self {
+            x,
+            protocol: Protocol::Pg,
+            o: order.buyer,
+            r: order.seller,
+            ttp: order.ttp.clone(),
+            policy: Digest(order.policy.0),
+            assurance: order.assurance,
+            t_exp: Some(order.t_exp.get()),
+        }
+    }
+
+    pub(super) fn of_payment(x: Digest, offer: &PaymentOffer) -> Self {
+        Self {
+            x,
+            protocol: Protocol::Pr,
+            o: offer.payer,
+            r: offer.payee,
+            ttp: offer.ttp.clone(),
+            policy: Digest(offer.policy.0),
+            assurance: offer.assurance,
+            t_exp: Some(offer.t_exp.get()),
         }
     }
 
@@ -149,7 +179,7 @@ impl Run {
         if run.o.key == run.r.key || run.o.id == run.r.id || run.ttp.key == run.o.key || run.ttp.key == run.r.key {
             return Err(Broken::OneParty);
         }
-        verify(jws, &run, Side::Originator, tag, keys)?;
+        verify(jws, &run.o.key, Side::Originator.name(), tag, keys)?;
         Ok((run, body))
     }
 
@@ -158,23 +188,36 @@ impl Run {
     /// # Errors
     /// [`Broken`].
     pub(super) fn follows<B: Body>(&self, jws: &Jws, side: Side, keys: Keys<'_>) -> Result<B, Broken> {
+        self.follows_by(jws, &self.participant(side).key, side.name(), keys)
+    }
+
+    /// The same of a third person that the first statement names, such as a carrier.
+    ///
+    /// # Errors
+    /// [`Broken`].
+    pub(super) fn follows_by<B: Body>(
+        &self,
+        jws: &Jws,
+        by: &Thumbprint,
+        who: &'static str,
+        keys: Keys<'_>,
+    ) -> Result<B, Broken> {
         let tag = B::TAG;
         Self::require_length(jws, tag)?;
         let Statement { common, body } = jws.payload_as::<B>().map_err(|fault| Broken::Statement { of: tag, fault })?;
         if common.x.map(|x| Digest(x.0)) != Some(self.x) {
             return Err(Broken::OtherRun { of: tag });
         }
-        if self.participant(side).key != jws.key_id() {
+        if *by != jws.key_id() {
             return Err(Broken::NotAllowed { of: tag, key: jws.key_id().to_string() });
         }
-        verify(jws, self, side, tag, keys)?;
+        verify(jws, by, who, tag, keys)?;
         Ok(body)
     }
 }
 
-fn verify(jws: &Jws, run: &Run, side: Side, of: &'static str, keys: Keys<'_>) -> Result<(), Broken> {
-    let name = run.participant(side).key;
-    let key = keys(&name).ok_or_else(|| Broken::UnknownKey { side: side.name(), key: name.to_string() })?;
+fn verify(jws: &Jws, name: &Thumbprint, who: &'static str, of: &'static str, keys: Keys<'_>) -> Result<(), Broken> {
+    let key = keys(name).ok_or_else(|| Broken::UnknownKey { side: who, key: name.to_string() })?;
     jws.verify(&key).map_err(|fault| Broken::Statement { of, fault })
 }
 

@@ -25,7 +25,7 @@ pub(crate) struct Person {
 }
 
 impl Person {
-    fn new(algorithm: SignatureAlgorithm) -> Self {
+    pub(crate) fn new(algorithm: SignatureAlgorithm) -> Self {
         let key = SoftKey::generate(algorithm).unwrap();
         let public = Arc::new(Key::from_spki_der(key.spki_der()).unwrap());
         Self { key, public }

@@ -23,13 +23,16 @@ use crate::crypto::{Purpose, verify_chain};
 use crate::digest::Digest;
 use crate::evidence::Kind;
 use crate::exchange::cd_r::message_hash;
-use crate::exchange::judge::{Evidence, Filed, Finding, Judgement, delivery, inline, judge};
+use crate::exchange::judge::{Evidence, Filed, Finding, Judgement, delivery, inline, judge, paid};
+use crate::exchange::paid::Opened;
 use crate::exchange::run::{Keys, Run};
 use crate::exchange::{Broken, kind_of_verdict, run_of, tag_of_verdict, terms_hash};
 use crate::statement::exchange::asw_r::M1;
 use crate::statement::exchange::cd_r::D1;
 use crate::statement::exchange::inline::{Deposit, I1, Nrs};
 use crate::statement::exchange::item::{Fairness, ItemDescriptor};
+use crate::statement::exchange::pg::GoodsOrder;
+use crate::statement::exchange::pr::PaymentOffer;
 use crate::statement::exchange::verdict::{Answer, Verdict as Stated};
 use crate::statement::exchange::{Outcome as Decided, Protocol};
 use crate::statement::{Body as _, Jws, Statement};
@@ -259,7 +262,7 @@ pub fn verify_run(evidence: &RunEvidence<'_>, trust: &Trust) -> RunReport {
         time: "decided_ms",
         digest: read.as_ref().map_or_else(|| Digest::of(evidence.verdict), |read| read.jws.digest()),
         made: read.as_ref().map(|read| Timestamp::from_millis(read.stated.decided_ms.get())),
-        kind: read.as_ref().map(|read| Kind::Exchange(kind_of_verdict(read.stated.proto, read.stated.outcome))),
+        kind: read.as_ref().map(|read| Kind::Exchange(kind_of_verdict(read.run.protocol, read.stated.outcome))),
         tags: read.as_ref().map(|read| vec![tag_of_verdict(&read.x)]),
     };
     // Of several ledgers that are trusted, the verdict stands in that of the service which the run names.
@@ -297,6 +300,14 @@ fn read(bytes: &[u8]) -> Result<Read, String> {
             Some(Promised { hash: Digest(hm.0), hashed: message_hash, kind: subject.class.as_str().to_owned() })
         }
         Protocol::Inline => None,
+        Protocol::Pg => {
+            let GoodsOrder { terms, terms_media, .. } = first.payload_as().map_err(of_first)?.body;
+            Some(Promised { hash: Digest(terms.0), hashed: terms_hash, kind: terms_media.as_str().to_owned() })
+        }
+        Protocol::Pr => {
+            let PaymentOffer { receipt, receipt_media, .. } = first.payload_as().map_err(of_first)?.body;
+            Some(Promised { hash: Digest(receipt.0), hashed: terms_hash, kind: receipt_media.as_str().to_owned() })
+        }
     };
     // Whoever turned its signature around has the verdict all the same, which the ledger knows in its normal form.
     Ok(Read { jws: jws.normal(), x, stated, first, run, text })
@@ -349,8 +360,9 @@ fn of_run(evidence: &RunEvidence<'_>, read: &Read, trust: &Trust, checks: &mut L
     // Whether it is logged is a check of its own.
     let filed = Filed { jws: jws.clone(), is_logged: true };
     // A key that was not given makes nobody's statement bad.
-    let rests_on_both = matches!(stated.outcome, Decided::Resolved | Decided::Released | Decided::Void)
-        || run.protocol == Protocol::Inline;
+    let decided_on_both =
+        matches!(stated.outcome, Decided::Resolved | Decided::Released | Decided::Void | Decided::Captured);
+    let rests_on_both = decided_on_both || run.protocol == Protocol::Inline;
     let needed: &[usize] = if rests_on_both || !statements.is_empty() { &[0, 1, 2] } else { &[0, 1] };
     let judged = match without(needed) {
         Some(why) => Err(Outcome::NotChecked(why)),
@@ -486,6 +498,12 @@ impl Judged {
                 let standard_ms = receipt.filter(|receipt| receipt.standard).map(|receipt| receipt.at_ms);
                 Self { standard_ms, stands: receipt.is_some(), findings, rejected }
             }
+            Protocol::Pg | Protocol::Pr => {
+                let paid::Judgement { receipt, findings, rejected, .. } =
+                    paid::judge(&paid::Evidence { first, statements, verdicts }, keys)?;
+                // By themselves the parties prove no payment.
+                Self { standard_ms: None, stands: receipt, findings, rejected }
+            }
         })
     }
 }
@@ -540,8 +558,41 @@ fn says_of_delivery(read: &Read, standard: Option<u64>, [o, r]: &[String; 2]) ->
                 "{o} took back its delivery to {r}, and on {decided_at} the arbiter decided that it will release no key."
             )
         }
-        (Decided::Expired | Decided::Resolved | Decided::Returned, None) => format!(
+        (Decided::Expired | Decided::Resolved | Decided::Returned | Decided::Captured, None) => format!(
             "The delivery of {o} to {r} had ended before anybody asked, and on {decided_at} the arbiter decided that it will release no key."
+        ),
+    }
+}
+
+/// How much, whose it is, and what it was for.
+fn says_of_payment(read: &Read, _: Option<u64>, [payer, payee]: &[String; 2]) -> String {
+    let Read { stated, text, run, first, .. } = read;
+    let decided_at = moment(Timestamp::from_millis(stated.decided_ms.get()));
+    let is_receipt = run.protocol == Protocol::Pr;
+    let amount =
+        Opened::claimed(first).map_or_else(|_| "The money".to_owned(), |opened| opened.terms.amount.to_string());
+    let text = match is_receipt {
+        true => format!("The receipt is the text that hashes to {} ({})", text.hash, text.kind),
+        false => format!("What was ordered is the text that hashes to {} ({})", text.hash, text.kind),
+    };
+    match (stated.outcome, is_receipt) {
+        (Decided::Captured, true) => {
+            format!(
+                "{payer} has paid {amount} to {payee}, as the arbiter found on {decided_at}, and has its receipt. {text}."
+            )
+        }
+        (Decided::Captured, false) => format!(
+            "{amount} of {payer} are {payee}'s for what was ordered: so the arbiter decided on {decided_at}, by what was shown to it. {text}."
+        ),
+        (Decided::Released, _) => {
+            format!("{amount} that were held for {payee} go back to {payer}, since {decided_at}. {text}.")
+        }
+        (Decided::Void, _) => format!(
+            "Of the payment of {amount} by {payer} to {payee} nothing came, and nobody is bound, since {decided_at}."
+        ),
+        (Decided::Expired | Decided::Aborted | Decided::Resolved, _) => format!(
+            "The payment of {amount} by {payer} to {payee} had ended before the money was held, and on {decided_at} the arbiter decided that \
+             nobody is bound."
         ),
     }
 }
@@ -566,7 +617,7 @@ fn says_of_contract(read: &Read, standard: Option<u64>, [o, r]: &[String; 2]) ->
                 moment(decided_at)
             )
         }
-        (Decided::Expired | Decided::Released | Decided::Void | Decided::Returned, None) => {
+        (Decided::Expired | Decided::Released | Decided::Void | Decided::Returned | Decided::Captured, None) => {
             format!(
                 "The offer of {o} to {r} had ended before anybody asked, and on {} the arbiter decided that it will make no contract of it.",
                 moment(decided_at)
@@ -584,7 +635,9 @@ fn summary(read: &Read, judgement: Option<&Judged>, names: &[String; 2]) -> RunS
         Protocol::AswR => says_of_contract,
         Protocol::CdR => says_of_delivery,
         Protocol::Inline => says_of_items,
-    }(read, standard, names);
+        Protocol::Pg | Protocol::Pr => says_of_payment,
+    };
+    let says = says(read, standard, names);
     let [o, r] = names;
     let mut further = Vec::new();
     if is_contract && stated.outcome != Decided::Resolved && standard.is_none() {
@@ -592,6 +645,9 @@ fn summary(read: &Read, judgement: Option<&Judged>, names: &[String; 2]) -> RunS
             "If both have signed all four messages there is a contract all the same: this verdict does not undo it."
                 .to_owned(),
         );
+    }
+    if run.protocol == Protocol::Pg && stated.outcome == Decided::Captured {
+        further.push("Whether the rail has moved the money since then, the ledger's entries about it tell.".to_owned());
     }
     if !stated.outages.is_empty() {
         further.push(

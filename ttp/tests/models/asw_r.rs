@@ -112,7 +112,7 @@ impl Symbols for Sent {
             Outcome::Resolved => NONCES
                 .iter()
                 .any(|nonce| decision.c_r == Some(Digest([*nonce; 32])) && world.sent.contains(&Self::M2(*nonce))),
-            Outcome::Expired | Outcome::Released | Outcome::Void | Outcome::Returned => false,
+            Outcome::Expired | Outcome::Released | Outcome::Void | Outcome::Returned | Outcome::Captured => false,
         }
     }
 }

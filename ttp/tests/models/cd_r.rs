@@ -131,7 +131,7 @@ impl Symbols for Sent {
             (Outcome::Released, Side::Responder) => is_signed(Self::GOOD) && is_signed(Self::D2),
             (Outcome::Released, Side::Originator) => is_signed(Self::Leave) && is_signed(Self::D2),
             (Outcome::Void, _) => !is_signed(Self::GOOD) && is_signed(Self::D2),
-            (Outcome::Resolved | Outcome::Expired | Outcome::Returned, _) => false,
+            (Outcome::Resolved | Outcome::Expired | Outcome::Returned | Outcome::Captured, _) => false,
         }
     }
 }

@@ -78,8 +78,8 @@ impl Checked {
         let rests_on = match outcome {
             Outcome::Aborted => Some(&self.asked.jws),
             Outcome::Resolved | Outcome::Released | Outcome::Void => self.second(),
-            // RETURNED is of inline exchanges, which do not come this way.
-            Outcome::Expired | Outcome::Returned => None,
+            // RETURNED and CAPTURED are of other runs, which do not come this way.
+            Outcome::Expired | Outcome::Returned | Outcome::Captured => None,
         };
         std::iter::once(self.first()).chain(rests_on).collect()
     }

@@ -169,7 +169,7 @@ impl Sorted {
 }
 
 /// The rules that the arbiter keeps, on the statements that the verdict embeds (PoM-4).
-fn rests_on_its_basis(posted: &Posted, verdict: &Verdict, keys: Keys<'_>) -> bool {
+pub(in super::super) fn rests_on_its_basis(posted: &Posted, verdict: &Verdict, keys: Keys<'_>) -> bool {
     let Some(basis) = basis_of(verdict) else { return false };
     let first = basis.first().and_then(|d1| Posted::read(d1.clone(), keys).ok());
     let Some(first) = first.filter(|embedded| embedded.run.x == posted.run.x) else { return false };

@@ -8,6 +8,8 @@ pub mod asw_r;
 pub mod cd_r;
 pub mod inline;
 pub mod item;
+pub mod pg;
+pub mod pr;
 #[cfg(test)]
 mod tests;
 pub mod verdict;
@@ -18,6 +20,7 @@ use super::Origin;
 use crate::crypto::jose::Thumbprint;
 use crate::evidence::codes;
 use crate::id::PartyId;
+use crate::money::BPS_WHOLE;
 
 /// A side of an exchange, as the first statement names it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -91,6 +94,39 @@ impl TryFrom<String> for Line {
     }
 }
 
+/// A share in basis points: at most the whole, [`BPS_WHOLE`].
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(try_from = "u16", into = "u16")]
+pub struct FeeBps(u16);
+
+impl FeeBps {
+    /// `None` for more than the whole.
+    #[must_use]
+    pub const fn new(bps: u16) -> Option<Self> {
+        if bps <= BPS_WHOLE { Some(Self(bps)) } else { None }
+    }
+
+    /// The number.
+    #[must_use]
+    pub const fn get(self) -> u16 {
+        self.0
+    }
+}
+
+impl From<FeeBps> for u16 {
+    fn from(fee: FeeBps) -> Self {
+        fee.0
+    }
+}
+
+impl TryFrom<u16> for FeeBps {
+    type Error = &'static str;
+
+    fn try_from(bps: u16) -> Result<Self, &'static str> {
+        Self::new(bps).ok_or("a fee is at most 10000 basis points")
+    }
+}
+
 codes! {
     /// How much a statement is to be worth, as the parties have agreed. Nothing of this service is qualified; the words are eIDAS'.
     #[derive(Serialize, Deserialize)]
@@ -114,6 +150,10 @@ codes! {
         CdR = 2 "cd-r",
         /// Both items through the arbiter.
         Inline = 3 "inline",
+        /// Payment for goods.
+        Pg = 4 "pg",
+        /// Payment for a receipt.
+        Pr = 5 "pr",
     }
 }
 
@@ -128,12 +168,15 @@ codes! {
         Resolved = 1 "RESOLVED",
         /// Nobody asked in time.
         Expired = 2 "EXPIRED",
-        /// The key of a delivery was there for its recipient from this moment on, or both items of an inline exchange for the other side.
+        /// The key of a delivery was there for its recipient from this moment on, or both items of an inline exchange for the other side. Of
+        /// a payment: what was held goes back to the payer.
         Released = 3 "RELEASED",
-        /// The escrow of a delivery did not hold its key: nobody is bound.
+        /// The escrow of a delivery did not hold its key, or a payment did not come about: nobody is bound.
         Void = 4 "VOID",
         /// An inline exchange did not come about: each side gets back what it deposited.
         Returned = 5 "RETURNED",
+        /// What was held is the payee's. Of a payment for a receipt: it has been captured.
+        Captured = 6 "CAPTURED",
     }
 }
 

@@ -11,10 +11,13 @@ use super::inline::{
     Cancel, Collect, Deposit, DepositFault, DepositMode, I1, I2, Nrs, Refused, Registered, SealedItem, Waive,
 };
 use super::item::{Fairness, ItemDescriptor, ItemKind, MatchResult, Recovery, RuleName};
+use super::pg::{Accept, Cancel, Goods, GoodsOrder, HandedOver, Received, Rejected, Shipped};
+use super::pr::{PaymentOffer, PaymentReceipt};
 use super::verdict::{Answer, Receipt, Status, Verdict};
 use super::*;
 use crate::b64u::{B64u, B64u32};
 use crate::digest::Digest;
+use crate::money::{Amount, Currency, RailId};
 
 const fn octets(octet: u8) -> B64u32 {
     B64u([octet; 32])
@@ -187,6 +190,48 @@ fn inline_samples() -> Vec<Sample> {
     ]
 }
 
+fn order() -> GoodsOrder {
+    let M1 { deal, policy, o, r, ttp, terms, terms_media, assurance, .. } = offer();
+    GoodsOrder {
+        deal,
+        policy,
+        buyer: o,
+        seller: r,
+        carrier: Some(participant(3, 0x15)),
+        ttp,
+        terms,
+        terms_media,
+        goods: Goods::Physical {},
+        amount: Amount::new(125_000, Currency::new("EUR").unwrap()).unwrap(),
+        fee_bps: FeeBps::new(250).unwrap(),
+        rail: RailId::new("simulator").unwrap(),
+        t_hold: millis(1_772_452_800_000),
+        t_ship: Some(millis(1_772_712_000_000)),
+        t_accept: Some(Count::new(1_209_600_000).unwrap()),
+        t_exp: millis(1_773_576_000_000),
+        assurance,
+    }
+}
+
+fn payment() -> PaymentOffer {
+    let GoodsOrder { deal, policy, buyer, seller, ttp, amount, fee_bps, rail, t_hold, assurance, .. } = order();
+    let (receipt, receipt_media) = (octets(3), Line::new("text/plain").unwrap());
+    PaymentOffer {
+        deal,
+        policy,
+        payer: buyer,
+        payee: seller,
+        ttp,
+        receipt,
+        receipt_media,
+        amount,
+        fee_bps,
+        rail,
+        t_exp: t_hold,
+        assurance,
+    }
+}
+
 fn samples() -> Vec<Sample> {
     let verdict = Verdict {
         proto: Protocol::AswR,
@@ -204,6 +249,8 @@ fn samples() -> Vec<Sample> {
     let receipt = Receipt { req: octets(8), received_ms: at_ms, answer_by_ms: millis(1_772_366_460_261) };
     let subject = Subject { sha256: None, ..delivery().subject };
     let bare = D1 { deal: None, t_exp: None, pay: None, subject, mode: Mode::Basic, ..delivery() };
+    let goods = Goods::Digital { hm: Some(octets(0x23)) };
+    let digital = GoodsOrder { deal: None, carrier: None, goods, t_ship: None, t_accept: None, ..order() };
     let k = ContentKey::from(&crate::crypto::SecretKey::new([7; 32].into()));
     let mut samples = vec![
         sample(schema!("cd-r.d1"), delivery(), bare),
@@ -223,6 +270,15 @@ fn samples() -> Vec<Sample> {
         sample(schema!("answer"), answer, Answer { c_r: None, ..answer }),
         sample(schema!("exchange.status"), status, Status { outcome: None, verdict: None, ..status }),
         same(schema!("receipt"), receipt),
+        sample(schema!("pg.order"), order(), digital),
+        same(schema!("pg.accept"), Accept { order: octets(5) }),
+        same(schema!("pg.shipped"), Shipped {}),
+        same(schema!("pg.handed-over"), HandedOver {}),
+        same(schema!("pg.received"), Received {}),
+        same(schema!("pg.rejected"), Rejected {}),
+        same(schema!("pg.cancel"), Cancel {}),
+        sample(schema!("pr.offer"), payment(), PaymentOffer { deal: None, ..payment() }),
+        same(schema!("pr.receipt"), PaymentReceipt { offer: octets(5), receipt: octets(3) }),
     ];
     samples.extend(inline_samples());
     samples
@@ -242,9 +298,18 @@ fn the_schemas_have_the_members_and_words_of_the_code() {
         let mut required: Vec<_> = schema["required"].as_array().unwrap().iter().map(|n| n.as_str().unwrap()).collect();
         required.sort_unstable();
         assert_eq!(names(&least), required, "{tag}");
-        let nested = [("o", "participant"), ("ttp", "arbiter"), ("subject", "subject"), ("sealed", "sealed")];
-        let items = [("o_item", "item"), ("r_item", "item")];
-        for (member, definition) in nested.into_iter().chain(items).filter(|(member, _)| full[member].is_object()) {
+        let nested = [
+            ("o", "participant"),
+            ("buyer", "participant"),
+            ("payer", "participant"),
+            ("ttp", "arbiter"),
+            ("subject", "subject"),
+            ("sealed", "sealed"),
+            ("amount", "amount"),
+            ("o_item", "item"),
+            ("r_item", "item"),
+        ];
+        for (member, definition) in nested.into_iter().filter(|(member, _)| full[member].is_object()) {
             assert_eq!(names(&full[member]), names(&schema["$defs"][definition]["properties"]), "{tag}");
         }
         let words = |name: &str, words: Vec<&str>| {
@@ -321,4 +386,27 @@ fn members_have_one_spelling() {
     assert!(refused(&|m1| m1["assurance"] = json!("qualified")));
     assert!(refused(&|m1| m1["t_exp"] = json!(1.5)));
     assert!(refused(&|m1| drop(m1.as_object_mut().unwrap().remove("deal"))), "null is written");
+}
+
+#[test]
+fn orders_have_one_spelling() {
+    let refused = |change: &dyn Fn(&mut Value)| {
+        let mut value: Value = serde_json::to_value(order()).unwrap();
+        change(&mut value);
+        // A statement is read and compared with what was written, as here.
+        let read = serde_json::from_value::<GoodsOrder>(value.clone());
+        !read.is_ok_and(|read| serde_json::to_value(&read).unwrap() == value)
+    };
+    assert!(!refused(&|_| ()));
+    assert!(!refused(&|order| order["goods"] = json!({"kind": "digital", "hm": null})));
+    assert!(refused(&|order| order["goods"] = json!({"kind": "digital"})), "null is written");
+    assert!(refused(&|order| order["goods"] = json!({"kind": "physical", "hm": null})));
+    assert!(refused(&|order| order["goods"] = json!({"kind": "service"})));
+    assert!(refused(&|order| order["goods"] = json!("physical")));
+    assert!(refused(&|order| order["fee_bps"] = json!(10_001)));
+    assert!(refused(&|order| order["fee_bps"] = json!("250")));
+    assert!(refused(&|order| order["rail"] = json!("Simulator")));
+    assert!(refused(&|order| order["amount"]["amount"] = json!(125_000)));
+    assert!(refused(&|order| order["t_exp"] = Value::Null), "an order always ends");
+    assert!(refused(&|order| order["t_hold"] = Value::Null));
 }
