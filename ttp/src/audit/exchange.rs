@@ -68,6 +68,21 @@ impl AuditedExchanges {
         self.last_acted = self.last_acted.max(at);
     }
 
+    /// δ of a policy that is or was in force.
+    pub(super) fn delta_ms(&self, policy: &Digest) -> Option<u64> {
+        self.policies.get(policy).copied()
+    }
+
+    /// The absences that were told so far.
+    pub(super) fn outages(&self) -> &[Outage] {
+        &self.outages
+    }
+
+    /// The arbiter decided, or took a statement.
+    pub(super) fn acted(&mut self, at: Timestamp) {
+        self.last_acted = self.last_acted.max(at);
+    }
+
     /// The arbiter was away, as it says: false if it has decided meanwhile.
     pub(super) fn outage(&mut self, (from_millis, to_millis): (u64, u64), index: u64) -> bool {
         let (from, to) = (Timestamp::from_millis(from_millis), Timestamp::from_millis(to_millis));

@@ -46,6 +46,7 @@ mod keys;
 mod marks;
 mod notary;
 mod officer;
+mod paid;
 mod party;
 mod payment;
 mod policy;
@@ -176,6 +177,7 @@ pub struct Auditor {
     journal: notary::AuditedJournal,
     exchanges: exchange::AuditedExchanges,
     inline: inline::AuditedInline,
+    paid: paid::AuditedPaid,
     payments: payment::AuditedPayments,
     /// The names of all revocations, which are in the order of lists.
     revoked: BTreeSet<Vec<u8>>,
@@ -276,6 +278,7 @@ impl Auditor {
             journal: notary::AuditedJournal::default(),
             exchanges: exchange::AuditedExchanges::default(),
             inline: inline::AuditedInline::default(),
+            paid: paid::AuditedPaid::default(),
             payments: payment::AuditedPayments::default(),
             revoked: BTreeSet::new(),
             revoked_at: BTreeMap::new(),
@@ -440,6 +443,14 @@ impl Auditor {
             Kind::Ca(CaKind::CertificateImported) => self.judge_import(&given, ledger, case),
             Kind::Notary(_) => self.judge_journal(&given, case),
             Kind::Exchange(kind) if kind.is_inline() => self.judge_inline(&given, case),
+            Kind::Exchange(
+                ExchangeKind::PaidOpened
+                | ExchangeKind::PaidShown
+                | ExchangeKind::PaidMoney
+                | ExchangeKind::PaidFrozen
+                | ExchangeKind::PaidThawed
+                | ExchangeKind::PaidDecided,
+            ) => self.judge_paid(&given, case),
             Kind::Exchange(_) => self.judge_exchange(&given, case),
             Kind::Payment(_) => self.judge_payment(&given, case),
             Kind::Archive(ArchiveKind::Erased) => Outcome::Not(Reason::Unknown),

@@ -31,7 +31,7 @@ pub(super) const DELTA_MS: u64 = 60_000;
 /// An arbiter with its ledger.
 pub(super) struct Court {
     pub(super) world: World,
-    states: BTreeMap<Digest, ExchangeState>,
+    pub(super) states: BTreeMap<Digest, ExchangeState>,
     pub(super) now: Timestamp,
     pub(super) outages: Vec<Outage>,
 }
@@ -55,7 +55,7 @@ struct Lie {
 
 const HONEST: Lie = Lie { verdict: |_| (), answer: |_| (), fact: |_| () };
 
-fn policy() -> Vec<u8> {
+pub(super) fn policy() -> Vec<u8> {
     ExchangePolicy::new(DELTA_MS, 5_000).to_bytes()
 }
 
@@ -92,7 +92,7 @@ fn leave(run: &Delivery) -> Request<'_> {
 }
 
 impl Court {
-    fn new() -> Self {
+    pub(super) fn new() -> Self {
         Self::of(&policy())
     }
 

@@ -9,6 +9,7 @@ mod imported;
 mod inline;
 mod notary;
 mod officer;
+mod paid;
 mod party;
 mod payment;
 mod policy;
