@@ -15,6 +15,7 @@ use semper_ttp::{
         Decision, Exchange, ExchangeFact, KeyMoved,
         expiry::End,
         inline::{Agreement, Inline, InlineDecision, InlineFact, Moved as ItemMoved},
+        paid::{Cause, Paid, PaidDecision, PaidFact, Shown, Terms as PaidTerms, Thing, Told},
     },
     id::{ActId, PartyId, RegistrationId},
     money::{Amount, Currency},
@@ -184,6 +185,7 @@ pub(super) fn facts() -> Vec<Fact> {
     payment_facts(&mut facts);
     account_facts(&mut facts);
     inline_facts(&mut facts);
+    paid_facts(&mut facts);
     facts
 }
 
@@ -340,6 +342,64 @@ fn payment_facts(facts: &mut Vec<Fact>) {
         cleared(Bearer::Rail, ClearedBy::Rail(evidence)),
     ] {
         stored(PaymentFact { x, at, change }, Payment::aggregate(&x), facts);
+    }
+}
+
+fn paid_facts(facts: &mut Vec<Fact>) {
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let (at, x, case) = (Timestamp::from_millis(TIME_MS), digest("payload of an order"), digest("case"));
+    let key = |text: &str| Thumbprint(B64u(digest(text).0));
+    let (payer, payee) = (key("key of the payer"), key("key of the payee"));
+    let physical = PaidTerms {
+        x,
+        protocol: Protocol::Pg,
+        thing: Thing::Physical,
+        policy: digest("policy for exchanges"),
+        assurance: Assurance::NonQualified,
+        payer: ([5; 16].into(), payer),
+        payee: ([6; 16].into(), payee),
+        amount: Amount::new(125_000, Currency::new("EUR").unwrap()).unwrap(),
+        fee_bps: 250,
+        rail: RailId::new("simulator").unwrap(),
+        t_hold: TIME_MS + 86_400_000,
+        t_ship: Some(TIME_MS + 345_600_000),
+        t_accept: Some(1_209_600_000),
+        t_exp: TIME_MS + 1_209_600_000,
+    };
+    let receipt =
+        PaidTerms { protocol: Protocol::Pr, thing: Thing::Receipt, t_ship: None, t_accept: None, ..physical.clone() };
+    let shown = |what, text: &str, by, delivery, counts| {
+        let statement = digest(text);
+        PaidFact::Shown { x, at, what, statement, by, delivery, counts }
+    };
+    let decided = |outcome, cause, end, basis| {
+        PaidFact::Decided(Box::new(PaidDecision {
+            x,
+            at,
+            protocol: Protocol::Pg,
+            outcome,
+            cause,
+            policy: digest("policy for exchanges"),
+            assurance: Assurance::NonQualified,
+            end,
+            payer,
+            payee,
+            basis,
+        }))
+    };
+    let moved = End { at_ms: TIME_MS - 1, outages: vec![12] };
+    for fact in [
+        PaidFact::Opened { at, terms: Box::new(physical) },
+        PaidFact::Opened { at, terms: Box::new(receipt) },
+        shown(Shown::Accepted, "payload of an acceptance", payee, None, true),
+        shown(Shown::Delivered, "payload of a receipt", payer, Some(digest("payload of a delivery")), false),
+        PaidFact::Told { x, at, what: Told::Held, source: digest("fact about money") },
+        PaidFact::Frozen { x, at, case },
+        PaidFact::Thawed { x, at, case },
+        decided(ExchangeOutcome::Captured, Cause::Shown, None, vec![1, 4]),
+        decided(ExchangeOutcome::Released, Cause::Time, Some(moved), vec![]),
+    ] {
+        stored(fact, Paid::aggregate(&x), facts);
     }
 }
 

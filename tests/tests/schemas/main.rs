@@ -30,6 +30,7 @@ use semper_ttp::{
     crypto::{LogSigner, LogVerifier, SoftKey},
     digest::ImprintAlgorithm,
     evidence::{ArchiveKind, CaKind, Fact, KeyPurpose, Kind, LedgerKind, OpsKind, RoleCode, TimestampKind},
+    exchange::paid::{Cause, Shown, Thing, Told},
     notary::{ActType, OfficerCheck, Reason as ActReason, dvcs},
     party::{ReinstatementReason, SuspensionReason, UnbindReason},
     payment::{
@@ -385,6 +386,14 @@ fn the_numbers_in_the_cddl_are_those_of_the_code() {
     assert_eq!(choices(&fact, "exchange-side"), named(sides.to_vec()));
     let protocols = Protocol::ALL.iter().map(|protocol| (protocol.name(), protocol.code()));
     assert_eq!(choices(&fact, "protocol"), named(protocols.collect()));
+    let things = Thing::ALL.iter().map(|thing| (thing.name(), thing.code()));
+    assert_eq!(choices(&fact, "paid-thing"), named(things.collect()));
+    let shown = Shown::ALL.iter().map(|what| (what.name(), what.code()));
+    assert_eq!(choices(&fact, "paid-statement"), named(shown.collect()));
+    let told = Told::ALL.iter().map(|what| (what.name(), what.code()));
+    assert_eq!(choices(&fact, "paid-money"), named(told.collect()));
+    let causes = Cause::ALL.iter().map(|cause| (cause.name(), cause.code()));
+    assert_eq!(choices(&fact, "paid-cause"), named(causes.collect()));
     let assurances = Assurance::ALL.iter().map(|assurance| (assurance.name(), assurance.code()));
     assert_eq!(choices(&fact, "assurance"), named(assurances.collect()));
     let modes = [("content", DepositMode::Content.code()), ("sealed", DepositMode::Sealed.code())];
