@@ -31,7 +31,7 @@ use crate::statement::exchange::asw_r::M1;
 use crate::statement::exchange::cd_r::D1;
 use crate::statement::exchange::inline::{Deposit, I1, Nrs};
 use crate::statement::exchange::item::{Fairness, ItemDescriptor};
-use crate::statement::exchange::pg::GoodsOrder;
+use crate::statement::exchange::pg::{GoodsOrder, HandedOver};
 use crate::statement::exchange::pr::PaymentOffer;
 use crate::statement::exchange::verdict::{Answer, Verdict as Stated};
 use crate::statement::exchange::{Outcome as Decided, Protocol};
@@ -362,9 +362,15 @@ fn of_run(evidence: &RunEvidence<'_>, read: &Read, trust: &Trust, checks: &mut L
     // A key that was not given makes nobody's statement bad.
     let decided_on_both =
         matches!(stated.outcome, Decided::Resolved | Decided::Released | Decided::Void | Decided::Captured);
-    let rests_on_both = decided_on_both || run.protocol == Protocol::Inline;
+    // Of an order that came to nothing, the seller's acceptance.
+    let is_answered = matches!(run.protocol, Protocol::Pg | Protocol::Pr) && stated.basis.len() > 1;
+    let rests_on_both = decided_on_both || is_answered || run.protocol == Protocol::Inline;
     let needed: &[usize] = if rests_on_both || !statements.is_empty() { &[0, 1, 2] } else { &[0, 1] };
-    let judged = match without(needed) {
+    // A carrier's word counts by the key that the order names for it.
+    let is_handed_over = |text: &String| Jws::parse(text.as_bytes()).is_ok_and(|jws| jws.tag() == HandedOver::TAG);
+    let carrier = Opened::claimed(first).ok().and_then(|opened| opened.carrier);
+    let carrier = carrier.filter(|_| stated.basis.iter().any(is_handed_over));
+    let judged = match without(needed).or_else(|| missing("carrier", &carrier?)) {
         Some(why) => Err(Outcome::NotChecked(why)),
         None => Judged::of(run.protocol, first.clone(), statements, filed, &keys)
             .map_err(|broken: Broken| Outcome::Failed(broken.to_string())),

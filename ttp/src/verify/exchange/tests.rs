@@ -226,3 +226,52 @@ fn an_exchange_of_two_items_by_a_verdict() {
     let run = judged(&weak, &weak.verdict(Outcome::Released, IAT + 5, &basis), &[], &[], &[]);
     assert!(run.says.contains("only stands for what was to be exchanged (physical for bytes)"), "{}", run.says);
 }
+
+#[test]
+fn payments_by_a_verdict() {
+    use crate::exchange::paid::Thing;
+    use crate::exchange::paid::testing::{CARRIER, Script as Sale, T_HOLD, T_SHIP, order, payment, verdict as decided};
+    use crate::statement::exchange::pg::GoodsOrder;
+    use crate::statement::exchange::pr::PaymentOffer;
+    let ttp = Arbiter { id: Origin::new(ORIGIN).unwrap(), ..arbiter() };
+    let sale = Sale::of(PEOPLE.r.sign(None, GoodsOrder { ttp: ttp.clone(), ..order(Thing::Physical) }));
+    let bought = Sale::of(PEOPLE.r.sign(None, PaymentOffer { ttp, ..payment() }));
+    let carrier = certificate(&CARRIER, "party-legal", "Carl");
+    let certificates: Vec<_> = certificates().into_iter().chain([carrier]).collect();
+    let judged = |protocol, first: &Sale, outcome, rest: &[&Jws], at, expected, failed: &[RunCheck]| {
+        let basis: Vec<_> = [&first.opened.jws].into_iter().chain(rest.iter().copied()).collect();
+        let jws = decided(protocol, first.x(), outcome, &basis, at);
+        let proof = proof(&jws, ExchangeKind::PaidDecided, &first.x(), at + 2);
+        let text: &[u8] = if protocol == Protocol::Pg { b"One bicycle, blue." } else { b"Paid for March." };
+        let evidence = RunEvidence {
+            verdict: jws.bytes(),
+            certificates: &certificates,
+            statements: &[],
+            answer: None,
+            text: Some((&[3; 32], text)),
+            proof: Some(proof.as_bytes()),
+        };
+        let report = check(&evidence, expected, failed, &[]);
+        // Without the carrier's key nobody's word is bad.
+        let without = &certificates[..certificates.len() - 1];
+        if expected == Verdict::Verified && rest.contains(&&first.handed_over) {
+            let open = [RunCheck::Basis, RunCheck::Time];
+            check(&RunEvidence { certificates: without, ..evidence }, Verdict::Undecided, &[], &open);
+        }
+        report.run.unwrap()
+    };
+    let (pg, pr, good) = (Protocol::Pg, Protocol::Pr, Verdict::Verified);
+    let (accept, received) = (&sale.accept, &sale.received);
+    let run = judged(pg, &sale, Decided::Captured, &[accept, received], IAT + 5, good, &[]);
+    assert!(!run.receipt && !run.contract && run.says.starts_with("10.00 EUR of Bob (the party "), "{}", run.says);
+    judged(pg, &sale, Decided::Captured, &[accept, &sale.handed_over], IAT + 5, good, &[]);
+    judged(pg, &sale, Decided::Released, &[accept], T_SHIP + 1, good, &[]);
+    judged(pg, &sale, Decided::Expired, &[accept], T_HOLD + 1, good, &[]);
+    judged(pg, &sale, Decided::Released, &[accept], T_SHIP, Verdict::Refuted, &[RunCheck::Time]);
+    judged(pg, &sale, Decided::Captured, &[accept], IAT + 5, Verdict::Refuted, &[RunCheck::Basis]);
+    let run = judged(pr, &bought, Decided::Captured, &[&bought.receipt], IAT + 5, good, &[]);
+    assert!(run.receipt && run.says.contains("has paid 10.00 EUR to Ada (the party "), "{}", run.says);
+    let run = judged(pr, &bought, Decided::Void, &[&bought.receipt], IAT + 5, good, &[]);
+    assert!(!run.receipt && run.says.contains("nobody is bound"), "{}", run.says);
+    judged(pr, &bought, Decided::Captured, &[], IAT + 5, Verdict::Refuted, &[RunCheck::Basis]);
+}
