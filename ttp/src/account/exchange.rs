@@ -29,12 +29,12 @@ use crate::exchange::asw_r::Offered;
 use crate::exchange::cd_r::Posted;
 use crate::exchange::expiry::{Outage, end};
 use crate::exchange::inline::ground::{Ungrounded, ground, is_refuted, receipt};
-use crate::statement::Body as _;
-use crate::statement::exchange::cd_r::D1;
-use crate::statement::exchange::inline::I1;
 use crate::exchange::judge::paid::{Fault, followed};
 use crate::exchange::paid::Opened;
 use crate::exchange::run::Keys;
+use crate::statement::Body as _;
+use crate::statement::exchange::cd_r::D1;
+use crate::statement::exchange::inline::I1;
 use crate::statement::exchange::pg::GoodsOrder;
 use crate::statement::exchange::pr::PaymentOffer;
 use crate::statement::exchange::verdict::{Answer, Receipt, Status, Verdict};
@@ -383,7 +383,10 @@ impl Hearing<'_, '_> {
         };
         let (is_expired, t_exp) = match first.protocol {
             Protocol::Inline => self.end_of_inline(told, verdict)?,
-            Protocol::AswR | Protocol::CdR => (verdict.outcome == Outcome::Expired, first.t_exp),
+            // The last two were told above.
+            Protocol::AswR | Protocol::CdR | Protocol::Pg | Protocol::Pr => {
+                (verdict.outcome == Outcome::Expired, first.t_exp)
+            }
         };
         let Some(t_exp) = t_exp else {
             return if is_expired { convicts("the run has no end") } else { unfounded("the run has no end") };

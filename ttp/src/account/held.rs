@@ -68,7 +68,9 @@ impl Held<'_> {
     fn told(&self) -> Vec<Told> {
         let read = |(at, item): (usize, &Item)| {
             let Item::Statement(bytes) = item else { return None };
-            let jws = Jws::parse(bytes).ok().filter(|jws| ![M1::TAG, D1::TAG, I1::TAG, GoodsOrder::TAG, PaymentOffer::TAG].contains(&jws.tag()))?;
+            let jws = Jws::parse(bytes)
+                .ok()
+                .filter(|jws| ![M1::TAG, D1::TAG, I1::TAG, GoodsOrder::TAG, PaymentOffer::TAG].contains(&jws.tag()))?;
             Some(Told { at, x: jws.common().x.map(|x| Digest(x.0)), key: jws.key_id() })
         };
         self.items.iter().enumerate().filter_map(read).collect()

@@ -70,17 +70,7 @@ impl AuditedExchanges {
 
     /// δ of a policy that is or was in force.
     pub(super) fn delta_ms(&self, policy: &Digest) -> Option<u64> {
-        self.policies.get(policy).copied()
-    }
-
-    /// The absences that were told so far.
-    pub(super) fn outages(&self) -> &[Outage] {
-        &self.outages
-    }
-
-    /// The arbiter decided, or took a statement.
-    pub(super) fn acted(&mut self, at: Timestamp) {
-        self.last_acted = self.last_acted.max(at);
+        self.policy_of(policy).map(|policy| policy.delta_ms)
     }
 
     /// The arbiter was away, as it says: false if it has decided meanwhile.

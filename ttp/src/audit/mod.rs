@@ -569,7 +569,11 @@ const fn has_artefact(kind: Kind) -> bool {
         Kind::Ledger(LedgerKind::AnchorRemade)
         | Kind::Notary(NotaryKind::ActAssigned)
         | Kind::Exchange(
-            ExchangeKind::KeyCollected | ExchangeKind::ItemsErased | ExchangeKind::PaidMoney | ExchangeKind::PaidFrozen | ExchangeKind::PaidThawed,
+            ExchangeKind::KeyCollected
+            | ExchangeKind::ItemsErased
+            | ExchangeKind::PaidMoney
+            | ExchangeKind::PaidFrozen
+            | ExchangeKind::PaidThawed,
         )
         | Kind::Ca(
             CaKind::CertificateRevoked

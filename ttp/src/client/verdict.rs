@@ -185,8 +185,9 @@ impl Given {
             Outcome::Expired => ExchangeKind::Expired,
             Outcome::Released => ExchangeKind::Released,
             Outcome::Void => ExchangeKind::Void,
-            // Of runs through the arbiter alone.
+            // The last two are of other runs.
             Outcome::Returned => ExchangeKind::Returned,
+            Outcome::Captured => ExchangeKind::PaidDecided,
         };
         require_entry(&proven, of, Kind::Exchange(kind), &self.verdict.digest())?;
         if proven.entry.tags.as_slice() != [tag_of_verdict(&held.course.run().x)] {

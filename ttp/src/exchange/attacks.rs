@@ -315,7 +315,9 @@ fn an_arbiter_that_breaks_its_rules_is_convicted_by_its_own_verdict() {
             Outcome::Expired => vec![&script.offered.jws],
             Outcome::Resolved => vec![&script.offered.jws, &script.answered.jws],
             Outcome::Aborted => vec![&script.offered.jws, &script.abort],
-            Outcome::Released | Outcome::Void | Outcome::Returned | Outcome::Captured => unreachable!("not of a contract"),
+            Outcome::Released | Outcome::Void | Outcome::Returned | Outcome::Captured => {
+                unreachable!("not of a contract")
+            }
         };
         judge(&evidence(script, &[], vec![logged(verdict(script, outcome, &basis))]), &keys).unwrap().findings
     };

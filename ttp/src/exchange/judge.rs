@@ -260,9 +260,12 @@ fn is_in_time(run: &Run, verdict: &Verdict) -> bool {
     let is_after = verdict.decided_ms.get() > t_exp;
     match verdict.outcome {
         Outcome::Expired => is_after,
-        Outcome::Aborted | Outcome::Resolved | Outcome::Released | Outcome::Void | Outcome::Returned | Outcome::Captured => {
-            !is_after || !verdict.outages.is_empty()
-        }
+        Outcome::Aborted
+        | Outcome::Resolved
+        | Outcome::Released
+        | Outcome::Void
+        | Outcome::Returned
+        | Outcome::Captured => !is_after || !verdict.outages.is_empty(),
     }
 }
 

@@ -577,10 +577,9 @@ fn says_of_payment(read: &Read, _: Option<u64>, [payer, payee]: &[String; 2]) ->
     let is_receipt = run.protocol == Protocol::Pr;
     let amount =
         Opened::claimed(first).map_or_else(|_| "The money".to_owned(), |opened| opened.terms.amount.to_string());
-    let text = match is_receipt {
-        true => format!("The receipt is the text that hashes to {} ({})", text.hash, text.kind),
-        false => format!("What was ordered is the text that hashes to {} ({})", text.hash, text.kind),
-    };
+    let what = if is_receipt { "The receipt is" } else { "What was ordered is" };
+    let text = text.as_ref().map(|text| format!("{what} the text that hashes to {} ({})", text.hash, text.kind));
+    let text = text.unwrap_or_default();
     match (stated.outcome, is_receipt) {
         (Decided::Captured, true) => {
             format!(
@@ -596,7 +595,7 @@ fn says_of_payment(read: &Read, _: Option<u64>, [payer, payee]: &[String; 2]) ->
         (Decided::Void, _) => format!(
             "Of the payment of {amount} by {payer} to {payee} nothing came, and nobody is bound, since {decided_at}."
         ),
-        (Decided::Expired | Decided::Aborted | Decided::Resolved, _) => format!(
+        (Decided::Expired | Decided::Aborted | Decided::Resolved | Decided::Returned, _) => format!(
             "The payment of {amount} by {payer} to {payee} had ended before the money was held, and on {decided_at} the arbiter decided that \
              nobody is bound."
         ),

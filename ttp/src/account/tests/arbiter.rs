@@ -79,7 +79,9 @@ impl T {
             Outcome::Aborted => &[&script.offered.jws, &script.abort],
             Outcome::Resolved => &[&script.offered.jws, &script.answered.jws],
             Outcome::Expired => &[&script.offered.jws],
-            Outcome::Released | Outcome::Void | Outcome::Returned | Outcome::Captured => unreachable!("not of a contract"),
+            Outcome::Released | Outcome::Void | Outcome::Returned | Outcome::Captured => {
+                unreachable!("not of a contract")
+            }
         };
         self.verdict_on(script, outcome, basis, at_ms, outages)
     }

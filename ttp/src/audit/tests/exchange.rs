@@ -163,7 +163,11 @@ impl Court {
                     let rests = match decision.outcome {
                         Decided::Aborted => Some(*request),
                         Decided::Expired => None,
-                        Decided::Resolved | Decided::Released | Decided::Void | Decided::Returned | Decided::Captured => *second,
+                        Decided::Resolved
+                        | Decided::Released
+                        | Decided::Void
+                        | Decided::Returned
+                        | Decided::Captured => *second,
                     };
                     let outages = decision.end.iter().flat_map(|end| &end.outages);
                     let mut verdict = Verdict {

@@ -125,7 +125,7 @@ impl Stage {
             Outcome::Resolved => basis.extend(request.second.clone()),
             Outcome::Aborted => basis.push(request.request.clone()),
             Outcome::Released | Outcome::Void => basis.extend(request.second.clone()),
-            Outcome::Expired | Outcome::Returned => {}
+            Outcome::Expired | Outcome::Returned | Outcome::Captured => {}
         }
         let mut verdict = Verdict {
             proto: asker.dossier.protocol,
@@ -149,6 +149,7 @@ impl Stage {
             Outcome::Released => ExchangeKind::Released,
             Outcome::Void => ExchangeKind::Void,
             Outcome::Returned => ExchangeKind::Returned,
+            Outcome::Captured => ExchangeKind::PaidDecided,
         };
         Given {
             verdict_proof: proof(Kind::Exchange(kind), verdict.digest(), vec![tag_of_verdict(&x)]),

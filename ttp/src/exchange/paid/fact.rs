@@ -304,7 +304,15 @@ impl Recorded for PaidFact {
             | ExchangeKind::Released
             | ExchangeKind::Void
             | ExchangeKind::KeyDeposited
-            | ExchangeKind::KeyCollected => return Err(none),
+            | ExchangeKind::KeyCollected
+            | ExchangeKind::Registered
+            | ExchangeKind::Submitted
+            | ExchangeKind::SubmissionRefused
+            | ExchangeKind::Waived
+            | ExchangeKind::InlineReleased
+            | ExchangeKind::Returned
+            | ExchangeKind::ItemCollected
+            | ExchangeKind::ItemsErased => return Err(none),
         })
     }
 }

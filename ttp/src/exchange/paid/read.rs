@@ -230,7 +230,9 @@ impl Opened {
         let what = match verdict.outcome {
             Outcome::Released => Shown::Released,
             Outcome::Aborted | Outcome::Void | Outcome::Expired => Shown::Returned,
-            Outcome::Resolved | Outcome::Captured => return Err(contradicts(of, "no delivery ends like that")),
+            Outcome::Resolved | Outcome::Returned | Outcome::Captured => {
+                return Err(contradicts(of, "no delivery ends like that"));
+            }
         };
         Ok(show(what, jws, Some(posted.run.x)))
     }

@@ -11,7 +11,7 @@ use super::inline::{
     Cancel, Collect, Deposit, DepositFault, DepositMode, I1, I2, Nrs, Refused, Registered, SealedItem, Waive,
 };
 use super::item::{Fairness, ItemDescriptor, ItemKind, MatchResult, Recovery, RuleName};
-use super::pg::{Accept, Cancel, Goods, GoodsOrder, HandedOver, Received, Rejected, Shipped};
+use super::pg::{Accept, Cancel as CancelOrder, Goods, GoodsOrder, HandedOver, Received, Rejected, Shipped};
 use super::pr::{PaymentOffer, PaymentReceipt};
 use super::verdict::{Answer, Receipt, Status, Verdict};
 use super::*;
@@ -276,7 +276,7 @@ fn samples() -> Vec<Sample> {
         same(schema!("pg.handed-over"), HandedOver {}),
         same(schema!("pg.received"), Received {}),
         same(schema!("pg.rejected"), Rejected {}),
-        same(schema!("pg.cancel"), Cancel {}),
+        same(schema!("pg.cancel"), CancelOrder {}),
         sample(schema!("pr.offer"), payment(), PaymentOffer { deal: None, ..payment() }),
         same(schema!("pr.receipt"), PaymentReceipt { offer: octets(5), receipt: octets(3) }),
     ];
