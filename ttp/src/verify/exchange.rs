@@ -680,7 +680,7 @@ fn summary(read: &Read, judgement: Option<&Judged>, names: &[String; 2]) -> RunS
         outcome: stated.outcome,
         decided_at,
         contract: is_contract && stands,
-        receipt: run.protocol == Protocol::CdR && stands,
+        receipt: matches!(run.protocol, Protocol::CdR | Protocol::Pr) && stands,
         says,
         further,
     }

@@ -122,8 +122,9 @@ fn a_receipt_of_a_deposit_that_is_not_recorded() {
     let items = files(&[&context(), &known, &[statement(&nrs), first.clone(), t.whole()], &t.entries([])]);
     convicts(Kind::Omission, &items, "receipt of a deposit");
     let mut honest = T::new();
-    honest.record(EntryKind::Exchange(ExchangeKind::Submitted), T0 + 4, nrs.digest(), None);
+    let known = honest.known();
+    let index = honest.record(EntryKind::Exchange(ExchangeKind::Submitted), T0 + 4, nrs.digest(), None);
     honest.later(T0 + 3 + MMD + 1);
-    let items = files(&[&context(), &[statement(&nrs), first, honest.whole()], &honest.entries([1])]);
+    let items = files(&[&context(), &known, &[statement(&nrs), first, honest.whole()], &honest.entries([index])]);
     acquits(Kind::Omission, &items, Verdict::Unfounded, "");
 }

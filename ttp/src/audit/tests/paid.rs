@@ -66,11 +66,6 @@ impl<'s> Hearing<'s> {
 
     /// Decides, and records all of it.
     fn go(&mut self, court: &mut Court, go: Go, lie: &Lie) {
-        if court.states.is_empty() {
-            court.states.insert(Digest::default(), Default::default());
-            let first_use = OpsFact::KeyFirstUse { key: VERDICT };
-            court.world.record(first_use, Aggregate::of_key(VERDICT), 1, &[], court.now, None);
-        }
         let event = event_of(self.script, &mut self.course, go);
         let outages = court.outages.clone();
         let clocked = Clocked { event, delta_ms: DELTA_MS, outages, clock: ClockVerdict::Synced };
@@ -78,6 +73,12 @@ impl<'s> Hearing<'s> {
         let (facts, _) = step::<Paid>(&mut self.state, &clocked, court.now).unwrap();
         let x = self.script.x();
         for (seq, mut fact) in (before..).zip(facts) {
+            // In front of what it first signs.
+            if matches!(fact, PaidFact::Decided(_)) && court.states.is_empty() {
+                court.states.insert(Digest::default(), Default::default());
+                let first_use = OpsFact::KeyFirstUse { key: VERDICT };
+                court.world.record(first_use, Aggregate::of_key(VERDICT), 1, &[], court.now, None);
+            }
             (lie.fact)(&mut fact);
             let mut artefact = match &fact {
                 PaidFact::Opened { .. } => Some(self.script.opened.jws.bytes().to_vec()),
