@@ -276,6 +276,7 @@ fn inline_facts(facts: &mut Vec<Fact>) {
             size: 26,
             result: MatchResult::NeedsHuman,
         },
+        InlineFact::Kept { x, at, side: Side::Responder, size: 55 },
         InlineFact::SubmissionRefused {
             x,
             at,

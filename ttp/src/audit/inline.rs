@@ -23,6 +23,7 @@ use crate::statement::exchange::{Outcome as Decided, Protocol, Side};
 use crate::statement::{Body, Jws};
 use crate::time::Timestamp;
 use crate::timestamp::ClockVerdict;
+use crate::vault::{CONTENT_BYTES_MAX, key_of, sealed_bytes};
 
 /// An inline exchange as folded so far.
 #[derive(Debug, Default)]
@@ -59,7 +60,7 @@ impl Auditor {
         if let Err(why) = decided_again(run, &stated, &self.exchanges) {
             case.differs(why);
         }
-        let request = request_of(&stated).unwrap_or(fact.event_digest);
+        let request = request_of(&run.state, &stated).unwrap_or(fact.event_digest);
         let again = made_again(fact, stated.clone(), Inline::aggregate(&x), run.state.steps, request);
         if let Some(what) = difference_of(fact, &again) {
             case.differs(what);
@@ -72,6 +73,12 @@ impl Auditor {
             Ok(artefact) => artefact,
             Err(outcome) => return outcome,
         };
+        if let InlineFact::Kept { size, .. } = stated {
+            if !is_sealed_of(artefact, size) {
+                case.differs("what is kept is not sealed, or not as much as was deposited");
+            }
+            return Outcome::Same;
+        }
         let Ok(jws) = Jws::parse(artefact) else { return case.ends("its artefact is no statement") };
         if jws.common().x != Some(x.into()) {
             case.differs("its artefact is of another run");
@@ -91,8 +98,14 @@ impl Auditor {
     }
 }
 
+/// Whether these are so many octets, sealed.
+fn is_sealed_of(artefact: &[u8], size: u64) -> bool {
+    let size = usize::try_from(size).ok().filter(|size| *size <= CONTENT_BYTES_MAX);
+    key_of(artefact).is_some() && size.is_some_and(|size| artefact.len() == sealed_bytes(size))
+}
+
 /// The statement by which a fact came about, where it was one.
-fn request_of(stated: &InlineFact) -> Option<Digest> {
+fn request_of(state: &InlineState, stated: &InlineFact) -> Option<Digest> {
     match stated {
         InlineFact::Registered { agreement, .. } => Some(agreement.request),
         InlineFact::Submitted { moved, .. }
@@ -100,6 +113,7 @@ fn request_of(stated: &InlineFact) -> Option<Digest> {
         | InlineFact::Collected { moved, .. } => Some(moved.request),
         InlineFact::Waived { request, .. } => Some(*request),
         InlineFact::Decided(decision) => decision.by.map(|(_, request)| request),
+        InlineFact::Kept { side, .. } => state.deposit(*side).map(|held| held.moved.request),
         InlineFact::Erased { .. } => None,
     }
 }
@@ -143,6 +157,8 @@ fn event_of(state: &InlineState, stated: &InlineFact) -> Option<InlineEvent> {
         InlineFact::SubmissionRefused { moved, reason, .. } => {
             InlineEvent::Deposit { moved: *moved, size: 0, found: Err(*reason) }
         }
+        // It stands behind its deposit, and nowhere else.
+        InlineFact::Kept { .. } => return None,
         InlineFact::Waived { side, request, .. } => {
             let [o, r] = SIDES.map(|side| state.deposit(side).map(|held| held.moved.item));
             InlineEvent::Waive { side: *side, request: *request, items: [o?, r?] }
@@ -205,7 +221,8 @@ fn held(run: &mut FoldedInline, stated: &InlineFact, jws: &Jws, told: &AuditedEx
             jws.payload_as::<Collect>().map_err(|_| "its artefact is no request to collect")?;
             says(jws.x() == moved.request && is_by(jws, moved.side), "its request is of another side")
         }
-        InlineFact::Registered { .. } | InlineFact::Erased { .. } => Ok(()), // judged above; without artefact
+        // Judged above; no statements; without artefact.
+        InlineFact::Registered { .. } | InlineFact::Kept { .. } | InlineFact::Erased { .. } => Ok(()),
     }
 }
 

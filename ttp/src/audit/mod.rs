@@ -554,6 +554,7 @@ const fn has_artefact(kind: Kind) -> bool {
             | ExchangeKind::Submitted
             | ExchangeKind::SubmissionRefused
             | ExchangeKind::Waived
+            | ExchangeKind::ItemKept
             | ExchangeKind::InlineReleased
             | ExchangeKind::Returned
             | ExchangeKind::ItemCollected

@@ -217,6 +217,8 @@ codes! {
         PaidDecided = 21 "paid-decided",
         /// What was deposited in an inline exchange was erased.
         ItemsErased = 22 "items-erased",
+        /// What a side deposited is kept; the entry's digest is that of its octets, sealed.
+        ItemKept = 23 "item-kept",
     }
 }
 
@@ -234,6 +236,7 @@ impl ExchangeKind {
                 | Self::Returned
                 | Self::ItemCollected
                 | Self::ItemsErased
+                | Self::ItemKept
         )
     }
 }
@@ -524,6 +527,7 @@ mod tests {
                 "5.20 exchange.paid-thawed",
                 "5.21 exchange.paid-decided",
                 "5.22 exchange.items-erased",
+                "5.23 exchange.item-kept",
                 "6.0 archive.erased",
                 "8.0 payment.hold",
                 "8.1 payment.declined",

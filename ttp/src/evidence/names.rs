@@ -128,6 +128,7 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
             | ExchangeKind::Submitted
             | ExchangeKind::SubmissionRefused
             | ExchangeKind::Waived
+            | ExchangeKind::ItemKept
             | ExchangeKind::ItemCollected
             | ExchangeKind::PaidShown
             | ExchangeKind::PaidMoney
@@ -257,6 +258,7 @@ fn of_inline(fact: &InlineFact) -> Vec<Vec<u8>> {
         }
         InlineFact::Erased { x, .. } => vec![inline_closed(x)],
         InlineFact::Submitted { .. }
+        | InlineFact::Kept { .. }
         | InlineFact::SubmissionRefused { .. }
         | InlineFact::Waived { .. }
         | InlineFact::Collected { .. } => Vec::new(),

@@ -218,7 +218,8 @@ impl Recorded for ExchangeFact {
             | ExchangeKind::InlineReleased
             | ExchangeKind::Returned
             | ExchangeKind::ItemCollected
-            | ExchangeKind::ItemsErased => return Err(FactError::OtherKind { found: kind }),
+            | ExchangeKind::ItemsErased
+            | ExchangeKind::ItemKept => return Err(FactError::OtherKind { found: kind }),
             ExchangeKind::KeyDeposited => return Ok(Self::KeyDeposited(read_moved(r)?)),
             ExchangeKind::KeyCollected => return Ok(Self::KeyCollected(read_moved(r)?)),
             ExchangeKind::PaidOpened

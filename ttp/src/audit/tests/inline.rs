@@ -2,6 +2,7 @@
 
 use super::exchange::{Court, DELTA_MS, VERDICT};
 use super::*;
+use crate::crypto::OsEntropy;
 use crate::evidence::{Envelope, ExchangeKind, OpsFact, Recorded as _};
 use crate::exchange::inline::testing::{SIDES, Script, at, goods, honest, millis, policy as inline_policy, proposal};
 use crate::exchange::inline::{Clocked, Ends, Inline, InlineEvent, InlineFact, InlineState};
@@ -15,6 +16,7 @@ use crate::statement::exchange::item::MatchResult;
 use crate::statement::exchange::{Outcome as Decided, Side};
 use crate::time::Timestamp;
 use crate::timestamp::ClockVerdict;
+use crate::vault::{DataKey, Object, seal};
 use MatchResult::{Match, NeedsHuman};
 use Side::{Originator, Responder};
 
@@ -33,6 +35,13 @@ struct Desk {
     lie: fn(&mut InlineFact),
     /// What it leaves out of its verdict, or says otherwise.
     forged: fn(&Script, Jws) -> Jws,
+    /// What it keeps of so many octets.
+    sealed: fn(usize) -> Vec<u8>,
+}
+
+fn sealed(size: usize) -> Vec<u8> {
+    let key = DataKey::generate(&OsEntropy).unwrap();
+    seal(&vec![7; size], &key, Object { id: [1; 32], version: 1 }, &OsEntropy).unwrap()
 }
 
 /// Until 600 and 1200 s from now on.
@@ -46,7 +55,8 @@ impl Desk {
     fn new() -> Self {
         let court = Court::of(&policy());
         let script = script(court.now, false);
-        Self { court, script, state: InlineState::default(), was_used: false, lie: |_| (), forged: |_, jws| jws }
+        let (lie, forged): (fn(&mut InlineFact), fn(&Script, Jws) -> Jws) = (|_| (), |_, jws| jws);
+        Self { court, script, state: InlineState::default(), was_used: false, lie, forged, sealed }
     }
 
     fn next(&mut self, is_of_goods: bool) {
@@ -97,7 +107,10 @@ impl Desk {
         let (facts, _) = step::<Inline>(&mut self.state, &event, now).unwrap();
         for (seq, mut fact) in (before..).zip(facts) {
             (self.lie)(&mut fact);
-            let artefact = self.artefact(&fact).map(|jws| jws.bytes().to_vec());
+            let artefact = match &fact {
+                InlineFact::Kept { size, .. } => Some((self.sealed)(usize::try_from(*size).unwrap())),
+                fact => self.artefact(fact).map(|jws| jws.bytes().to_vec()),
+            };
             let tags = matches!(fact, InlineFact::Decided(_)).then(|| tag_of_verdict(&self.script.x()));
             let event_digest = match &event.event {
                 InlineEvent::Register(agreement) => agreement.request,
@@ -139,7 +152,7 @@ impl Desk {
                 (self.forged)(&self.script, signed)
             }
             InlineFact::Collected { moved, .. } => collects[at(moved.side)].clone(),
-            InlineFact::Erased { .. } => return None,
+            InlineFact::Kept { .. } | InlineFact::Erased { .. } => return None,
         })
     }
 
@@ -206,11 +219,13 @@ fn an_honest_arbiter_of_exchanges_is_decided_again_and_nothing_differs() {
     assert_eq!(report.differences, []);
     let same = |kind| report.kinds[&Some(Kind::Exchange(kind))].same;
     use ExchangeKind::{
-        InlineReleased, ItemCollected, ItemsErased, Registered, Returned, SubmissionRefused, Submitted, Waived,
+        InlineReleased, ItemCollected, ItemKept, ItemsErased, Registered, Returned, SubmissionRefused, Submitted,
+        Waived,
     };
     for (kind, count) in [
         (Registered, 8),
         (Submitted, 10),
+        (ItemKept, 10),
         (SubmissionRefused, 1),
         (Waived, 3),
         (InlineReleased, 3),
@@ -283,6 +298,19 @@ fn a_fact_that_could_not_have_come_about_differs() {
         },
         "its receipt says something else than its fact",
     );
+}
+
+#[test]
+fn what_is_kept_is_sealed_and_whole() {
+    let of = |sealed: fn(usize) -> Vec<u8>| {
+        let mut desk = Desk { sealed, ..Desk::new() };
+        desk.release();
+        desk.court.differences()
+    };
+    assert_eq!(of(sealed), [""; 0]);
+    let needs = ["what is kept is not sealed, or not as much as was deposited"; 2];
+    assert_eq!(of(|size| vec![7; size]), needs);
+    assert_eq!(of(|size| sealed(size - 1)), needs);
 }
 
 #[test]

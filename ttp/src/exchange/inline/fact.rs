@@ -37,6 +37,17 @@ pub enum InlineFact {
         /// What the comparison with the description gave: never MISMATCH.
         result: MatchResult,
     },
+    /// What came beside it is kept, and follows it; the artefact is the octets, sealed under a key of their own. Body `[x, at ms, side, size]`.
+    Kept {
+        /// The run.
+        x: Digest,
+        /// When.
+        at: Timestamp,
+        /// Whose deposit it is.
+        side: Side,
+        /// How many octets they are, unsealed: the item, or its ciphertext as it came.
+        size: u64,
+    },
     /// A deposit was not taken; the artefact is `inline/refused`. Body `[x, at ms, side, request, item, reason]`.
     SubmissionRefused {
         /// The run.
@@ -149,6 +160,7 @@ impl InlineFact {
             Self::Registered { agreement, .. } => agreement.x,
             Self::Decided(decision) => decision.x,
             Self::Submitted { x, .. }
+            | Self::Kept { x, .. }
             | Self::SubmissionRefused { x, .. }
             | Self::Waived { x, .. }
             | Self::Collected { x, .. }
@@ -163,6 +175,7 @@ impl InlineFact {
             Self::Decided(decision) => decision.at,
             Self::Registered { at, .. }
             | Self::Submitted { at, .. }
+            | Self::Kept { at, .. }
             | Self::SubmissionRefused { at, .. }
             | Self::Waived { at, .. }
             | Self::Collected { at, .. }
@@ -207,6 +220,7 @@ impl Recorded for InlineFact {
         Kind::Exchange(match self {
             Self::Registered { .. } => ExchangeKind::Registered,
             Self::Submitted { .. } => ExchangeKind::Submitted,
+            Self::Kept { .. } => ExchangeKind::ItemKept,
             Self::SubmissionRefused { .. } => ExchangeKind::SubmissionRefused,
             Self::Waived { .. } => ExchangeKind::Waived,
             Self::Decided(decision) => kind_of_verdict(Protocol::Inline, decision.outcome),
@@ -231,6 +245,10 @@ impl Recorded for InlineFact {
                 head(7);
                 moved.write(w);
                 w.uint(*size).uint(result.code());
+            }
+            Self::Kept { side, size, .. } => {
+                head(4);
+                w.uint(side.code()).uint(*size);
             }
             Self::SubmissionRefused { moved, reason, .. } => {
                 head(6);
@@ -266,7 +284,7 @@ impl Recorded for InlineFact {
             ExchangeKind::Registered => 11,
             ExchangeKind::Submitted => 7,
             ExchangeKind::SubmissionRefused => 6,
-            ExchangeKind::Waived => 4,
+            ExchangeKind::Waived | ExchangeKind::ItemKept => 4,
             ExchangeKind::InlineReleased | ExchangeKind::Returned => 9,
             ExchangeKind::ItemCollected => 5,
             ExchangeKind::ItemsErased => 2,
@@ -295,6 +313,7 @@ impl Recorded for InlineFact {
                 let taken = |code| MatchResult::from_code(code).filter(|result| *result != MatchResult::Mismatch);
                 Self::Submitted { x, at, moved, size: r.uint()?, result: r.code(taken)? }
             }
+            ExchangeKind::ItemKept => Self::Kept { x, at, side: r.code(Side::from_code)?, size: r.uint()? },
             ExchangeKind::SubmissionRefused => {
                 Self::SubmissionRefused { x, at, moved: Moved::read(r)?, reason: r.code(DepositFault::from_code)? }
             }

@@ -47,7 +47,7 @@ pub use event::{Clocked, Ends, InlineEvent};
 pub use fact::{Agreement, InlineDecision, InlineFact, Moved};
 pub use message::{Agreed, Beside, Deposited, Proposed, STATEMENT_BYTES_MAX, Signed};
 pub use refusal::InlineRefusal;
-pub use state::{Held, InlineState, Phase, REFUSALS_MAX};
+pub use state::{Held, InlineState, Kept, Phase, REFUSALS_MAX};
 
 use super::Exchange;
 use crate::digest::Digest;
@@ -72,7 +72,9 @@ impl Inline {
 pub enum InlineEffect {
     /// Sign `inline/registered`, and wake at the end.
     SignRegistered,
-    /// Keep the item, sealed for the arbiter itself, and sign `inline/nrs`.
+    /// Sign `inline/nrs`.
+    SignSubmitted,
+    /// Keep what came beside the deposit, sealed under a key of its own.
     KeepItem,
     /// Throw the item away, and sign `inline/refused`.
     SignRefused,

@@ -41,6 +41,17 @@ pub struct Held {
     pub result: MatchResult,
     /// The step that says so.
     pub step: u64,
+    /// Where its octets are; the same decision keeps them.
+    pub kept: Option<Kept>,
+}
+
+/// Octets that are kept, sealed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub struct Kept {
+    /// The step whose artefact they are.
+    pub step: u64,
+    /// How many they are, unsealed.
+    pub size: u64,
 }
 
 /// How far an inline exchange has come. The names are those of the specification, but for [`Phase::Both`].

@@ -110,25 +110,31 @@ fn refused(before: &[InlineEvent], event: InlineEvent, expected: InlineRefusal) 
 /// The table of exchange-and-disputes §6, whole.
 #[test]
 fn it_is_released_when_both_are_in_and_returned_otherwise() {
-    use ExchangeKind::{InlineReleased, Returned, SubmissionRefused, Submitted, Waived};
+    use ExchangeKind::{InlineReleased, ItemKept, Returned, SubmissionRefused, Submitted, Waived};
     for side in SIDES {
         let other = side.other();
         let (good, human) = (deposit(side, 2, Ok(Match)), deposit(side, 2, Ok(NeedsHuman)));
         let [half, half_human] = [[good.clone()], [human.clone()]];
-        check(&[], good.clone(), NOW, &[Submitted], Phase::Half(side));
+        check(&[], good.clone(), NOW, &[Submitted, ItemKept], Phase::Half(side));
         check(&[], deposit(side, 2, Err(Refused)), NOW, &[SubmissionRefused], Phase::Agreed);
         check(&[], deposit(side, 2, Ok(MatchResult::Mismatch)), NOW, &[SubmissionRefused], Phase::Agreed);
-        check(&half, deposit(other, 3, Ok(Match)), NOW, &[Submitted, InlineReleased], Phase::Released);
+        check(&half, deposit(other, 3, Ok(Match)), NOW, &[Submitted, ItemKept, InlineReleased], Phase::Released);
         check(&half, deposit(other, 3, Err(DepositFault::Escrow)), NOW, &[SubmissionRefused], Phase::Half(side));
-        check(&half, deposit(other, 3, Ok(NeedsHuman)), NOW, &[Submitted], Phase::Both);
-        check(&half_human, deposit(other, 3, Ok(Match)), NOW, &[Submitted], Phase::Both);
+        check(&half, deposit(other, 3, Ok(NeedsHuman)), NOW, &[Submitted, ItemKept], Phase::Both);
+        check(&half_human, deposit(other, 3, Ok(Match)), NOW, &[Submitted, ItemKept], Phase::Both);
         let both = [human.clone(), deposit(other, 3, Ok(Match))];
         check(&both, waive(side), NOW, &[Waived], Phase::Both);
         check(&both, waive(other), NOW, &[Waived], Phase::Both);
         let [o, r, one] = [both[0].clone(), both[1].clone(), waive(other)];
         check(&[o, r, one], waive(side), NOW, &[Waived, InlineReleased], Phase::Released);
         // A refused deposit may be replaced.
-        check(&[deposit(side, 2, Err(Refused))], deposit(side, 3, Ok(Match)), NOW, &[Submitted], Phase::Half(side));
+        check(
+            &[deposit(side, 2, Err(Refused))],
+            deposit(side, 3, Ok(Match)),
+            NOW,
+            &[Submitted, ItemKept],
+            Phase::Half(side),
+        );
         check(&[], cancel(side), NOW, &[Returned], Phase::Returned);
         check(&half, cancel(side), NOW, &[Returned], Phase::Returned);
         refused(&half, cancel(other), InlineRefusal::OtherDeposited);
@@ -145,11 +151,11 @@ fn it_is_released_when_both_are_in_and_returned_otherwise() {
 /// A passed deadline is passed, whatever event shows it, and whether or not a timer fired.
 #[test]
 fn any_event_after_an_end_finds_it_returned() {
-    use ExchangeKind::{InlineReleased, Registered, Returned, Submitted, Waived};
+    use ExchangeKind::{InlineReleased, ItemKept, Registered, Returned, Submitted, Waived};
     let half = [deposit(Originator, 2, Ok(Match))];
     let both = [deposit(Originator, 2, Ok(NeedsHuman)), deposit(Responder, 3, Ok(Match))];
     let second = deposit(Responder, 3, Ok(Match));
-    check(&half, second.clone(), T_DEP, &[Submitted, InlineReleased], Phase::Released);
+    check(&half, second.clone(), T_DEP, &[Submitted, ItemKept, InlineReleased], Phase::Released);
     for event in [InlineEvent::Wake, register(), second, cancel(Originator), collect(Originator), waive(Responder)] {
         check(&half, event.clone(), T_DEP + 1, &[Returned], Phase::Returned);
         check(&[], event, T_DEP + 1, &[Returned], Phase::Returned);
@@ -251,7 +257,13 @@ fn refusals_are_bounded_for_each_side() {
     assert_eq!(many.len(), REFUSALS_MAX);
     refused(&many, deposit(Originator, 60, Err(Refused)), InlineRefusal::TooManyRefused);
     // Of what is good one more is taken, and the other side has its own.
-    check(&many, deposit(Originator, 60, Ok(Match)), NOW, &[ExchangeKind::Submitted], Phase::Half(Originator));
+    check(
+        &many,
+        deposit(Originator, 60, Ok(Match)),
+        NOW,
+        &[ExchangeKind::Submitted, ExchangeKind::ItemKept],
+        Phase::Half(Originator),
+    );
     check(&many, deposit(Responder, 60, Err(Refused)), NOW, &[ExchangeKind::SubmissionRefused], Phase::Agreed);
 }
 
@@ -323,6 +335,7 @@ fn facts_are_read_as_they_are_written() {
     for fact in [
         InlineFact::Registered { at, agreement: Box::new(agreement()) },
         InlineFact::Submitted { x, at, moved, size: 9, result: NeedsHuman },
+        InlineFact::Kept { x, at, side: moved.side, size: 9 },
         InlineFact::SubmissionRefused { x, at, moved, reason: DepositFault::Sealed },
         InlineFact::Waived { x, at, side: Originator, request: request(3) },
         decided(Outcome::Released, Some((Responder, request(2))), vec![7, 9], 2),

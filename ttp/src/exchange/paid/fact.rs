@@ -312,7 +312,8 @@ impl Recorded for PaidFact {
             | ExchangeKind::InlineReleased
             | ExchangeKind::Returned
             | ExchangeKind::ItemCollected
-            | ExchangeKind::ItemsErased => return Err(none),
+            | ExchangeKind::ItemsErased
+            | ExchangeKind::ItemKept => return Err(none),
         })
     }
 }

@@ -1,10 +1,11 @@
 //! A side deposits: the second good deposit releases, if a machine could tell that both are what was described.
 
 use super::{Done, decided};
+use crate::exchange::inline::sealed::OVERHEAD;
 use crate::exchange::inline::state::REFUSALS_MAX;
 use crate::exchange::inline::{Agreement, Ends, InlineEffect, InlineFact, InlineRefusal, InlineState, Moved};
 use crate::statement::exchange::Outcome;
-use crate::statement::exchange::inline::DepositFault;
+use crate::statement::exchange::inline::{DepositFault, DepositMode};
 use crate::statement::exchange::item::MatchResult;
 use crate::time::Timestamp;
 
@@ -36,7 +37,12 @@ pub(super) fn deposit(
         }
     };
     let fact = InlineFact::Submitted { x, at: now, moved: *moved, size, result };
-    let mut done = vec![(fact, InlineEffect::KeepItem)];
+    let size = match agreement.mode {
+        DepositMode::Content => size,
+        DepositMode::Sealed => size.saturating_add(OVERHEAD as u64),
+    };
+    let kept = InlineFact::Kept { x, at: now, side: moved.side, size };
+    let mut done = vec![(fact, InlineEffect::SignSubmitted), (kept, InlineEffect::KeepItem)];
     let other = state.deposit(moved.side.other());
     if other.is_some_and(|other| (result, other.result) == (MatchResult::Match, MatchResult::Match)) {
         done.push(decided(agreement, Outcome::Released, &ends.deposit, (Some((moved.side, moved.request)), 2), now));
