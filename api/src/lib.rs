@@ -37,9 +37,9 @@ pub mod witnesses;
 pub use authorities::{Authorities, AuthorityKey, LIST_OF_ALL_SECS};
 pub use service::{
     ActFault, CeremonyFault, CredentialFault, DvcsSettings, Endpoint, ExchangeFault, ExchangeParts, Imported,
-    IssuedCertificate, KeyParts, KeyStanding, KeyStore, KeyStoreFault, KnownApplication, KnownCertificate, KnownIssue,
-    KnownKey, KnownList, KnownParty, Listener, NotaryFault, NotaryParts, NotarySettings, NoticeParts, OCSP_LIFE_SECS,
-    PartyFault, Policies, PolicyInForce, Preview, RegistrationFault, RegistrationParts, ResponderKey, RevokeFault,
-    Rotated, RotationCause, RotationFault, SealFault, Sealed, Service, ServiceParts, Statements, TimeSource, ToIssue,
-    ToRevoke, draft,
+    IssuedCertificate, ItemSettings, KeyParts, KeyStanding, KeyStore, KeyStoreFault, KnownApplication,
+    KnownCertificate, KnownIssue, KnownKey, KnownList, KnownParty, Listener, NotaryFault, NotaryParts, NotarySettings,
+    NoticeParts, OCSP_LIFE_SECS, PartyFault, Policies, PolicyInForce, Preview, RegistrationFault, RegistrationParts,
+    ResponderKey, RevokeFault, Rotated, RotationCause, RotationFault, SealFault, Sealed, Service, ServiceParts,
+    Statements, TimeSource, ToIssue, ToRevoke, draft,
 };

@@ -63,7 +63,7 @@ use tokio::sync::Notify;
 
 pub(crate) use self::{
     accountability::{AccountFault, RecordedProof},
-    exchange::Sent,
+    exchange::{InlineAnswer, InlineView, Item, Sent},
     notary::{Came, JournalQuery, OfficersWord, Opened, line as journal_line},
     ocsp::{Answer as OcspAnswer, Answered as OcspAnswered},
     registration::Register,
@@ -74,7 +74,7 @@ pub use self::{
     ceremony::CeremonyFault,
     credential::{CredentialFault, IssuedCertificate, ToIssue, ToRevoke},
     dual_control::RevokeFault,
-    exchange::{Decided, ExchangeFault, ExchangeParts},
+    exchange::{Decided, ExchangeFault, ExchangeParts, ItemSettings},
     keys::{KeyParts, KeyStanding, KeyStore, KeyStoreFault, KnownKey, Listener, Rotated, RotationCause, RotationFault},
     known::{KnownCertificate, KnownIssue, KnownList},
     notary::{DvcsSettings, KnownAct, NotaryFault, NotaryParts, NotarySettings},
@@ -90,7 +90,7 @@ use self::{
     act::{Turns, folded},
     compromised::CompromisedKeys,
     desk::Desks,
-    exchange::Presence,
+    exchange::{Due, ItemRoom, Presence},
     keys::Keyring,
     lost::LostRevocations,
     notary::Notary,
@@ -276,6 +276,10 @@ pub struct Service {
     presence: Presence,
     /// Messages for parties that are not there.
     mailbox: Option<Mailbox>,
+    /// Where items come and go that are exchanged through the arbiter.
+    items: Option<ItemRoom>,
+    /// When such exchanges are to be looked at.
+    inline_due: Due,
     /// Runs that the arbiter decides, by the party that asks.
     runs_quota: Windows<PartyId>,
     pub(crate) notary: Option<Notary>,
@@ -358,11 +362,11 @@ impl Service {
             ..
         } = parts;
         let (notary_keys, notary) = notary.map(|NotaryParts { act, dvcs, settings }| ([act, dvcs], settings)).unzip();
-        let (arbiter_keys, runs_per_minute, mailbox) = match exchange {
-            Some(ExchangeParts { keys, runs_per_party_per_minute, mailbox }) => {
-                (keys, runs_per_party_per_minute, mailbox)
+        let (arbiter_keys, runs_per_minute, mailbox, items) = match exchange {
+            Some(ExchangeParts { keys, runs_per_party_per_minute, mailbox, items }) => {
+                (keys, runs_per_party_per_minute, mailbox, items)
             }
-            None => (Vec::new(), 0, None),
+            None => (Vec::new(), 0, None, None),
         };
         let role_keys = notary_keys.into_iter().flatten().chain(arbiter_keys);
         let responders = Responders::new(&authorities, responders, subject);
@@ -415,6 +419,8 @@ impl Service {
             desks: Desks::new(role_keys),
             presence: Presence::default(),
             mailbox,
+            items: items.map(ItemRoom::from),
+            inline_due: Due::default(),
             runs_quota: Windows::new(runs_per_minute, PARTIES_COUNTED_MAX),
             notary: notary.map(Notary::from),
             vault: key_wrap.map(Vault::from),

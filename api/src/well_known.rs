@@ -84,6 +84,15 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
                     "asw-r": { "fairness": "strong" },
                     // Whether the content is what was promised, the arbiter never sees.
                     "cd-r": { "fairness": "strong", "of_content": "weak" },
+                    // What it is worth follows from the two descriptions, and stands in the proposal.
+                    "inline": arbiter.inline.map(|(inline, item_bytes_max)| json!({
+                        "path": "/v1/exchanges",
+                        "modes": ["content", "sealed"],
+                        "item_bytes_max": item_bytes_max,
+                        "retention_ms": inline.retention_ms,
+                        "open_max_ms": inline.open_max_ms,
+                        "predicates": inline.predicates,
+                    })),
                 },
                 "policy": arbiter.policy,
                 "delta_ms": arbiter.delta_ms,

@@ -357,6 +357,8 @@ impl V1 {
             ("/v1/exchanges/AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE", terms.bytes().escape_ascii());
         let (first, asked_of) = (json!({ "m1": statement.to_string() }), statement.to_string());
         let to_abort = json!({ "m1": asked_of, "request": asked_of });
+        let agreed = json!({ "i1": asked_of, "i2": asked_of });
+        let (deposited, stated) = (json!({ "deposit": asked_of, "item": "AAEC" }), json!({ "statement": asked_of }));
         let accused = json!({ "t": "pom", "v": 1, "kind": "split-view", "against": "log.example", "items": [] });
         let message = json!({
             "t": "exchange-message", "v": 1, "protocol": "asw-r", "x": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE",
@@ -368,6 +370,9 @@ impl V1 {
             (&self.party, mailbox, json, message.to_string().into_bytes()),
             (&self.party, mail, json, b"{}".to_vec()),
             (&self.stranger, "/v1/accountability/proofs".to_owned(), json, accused.to_string().into_bytes()),
+            (&self.stranger, "/v1/exchanges".to_owned(), json, agreed.to_string().into_bytes()),
+            (&self.party, format!("{run}/deposits"), json, deposited.to_string().into_bytes()),
+            (&self.stranger, format!("{run}/statements"), json, stated.to_string().into_bytes()),
             (&self.stranger, format!("{run}/requests"), json, to_abort.to_string().into_bytes()),
             (&self.party, format!("{run}/status"), json, first.to_string().into_bytes()),
             (&self.party, "/v1/notary/acts".to_owned(), json, asked.to_string().into_bytes()),
@@ -500,7 +505,7 @@ fn json_that_is_none_is_refused_everywhere() {
         assert_eq!(alone("PUT", media_type, &good), "http.method", "{path}");
         assert_eq!(problem(&announced(world.connect(who), &path, media_type), &path), "http.too_large");
         let known_by_itself =
-            ["/exchanges/", "/accountability/proofs", "/mailbox"].iter().any(|part| path.contains(part));
+            ["/exchanges", "/accountability/proofs", "/mailbox"].iter().any(|part| path.contains(part));
         if path.ends_with("/preview") || known_by_itself {
             continue; // It changes nothing, or is known by itself, so that repetitions are all the same.
         }

@@ -9,6 +9,7 @@
 
 mod alive;
 mod check;
+mod inline;
 mod keys;
 mod sign;
 
@@ -24,22 +25,27 @@ use semper_ttp::{
     b64u::B64u32,
     crypto::{SignError, Signer, jose::Thumbprint},
     digest::Digest,
-    evidence::{KeyId, KeyPurpose, Recorded as _, names},
+    evidence::{Fact, KeyId, KeyPurpose, Kind, Recorded as _, names},
     exchange::{
         Ask, Broken, Clocked, Decision, Exchange, ExchangeEffect, ExchangeFact, ExchangeRefusal, ExchangeState,
         expiry::{self, End, Outage},
+        inline::{Inline, InlineRefusal},
+        policy::InlinePolicy,
         run_of, tag_of_verdict,
     },
     role::{Role, Snapshot},
     statement::{
         StatementFault,
-        exchange::{Outcome, cd_r::ContentKey},
+        exchange::{Outcome, Protocol, cd_r::ContentKey},
     },
     time::Timestamp,
     x509::Certificate,
 };
 
 pub(super) use self::alive::Presence;
+pub(super) use self::inline::Due;
+pub use self::inline::ItemSettings;
+pub(crate) use self::inline::{InlineAnswer, InlineView, Item, ItemRoom};
 use self::{
     alive::Inside,
     check::{Checked, read},
@@ -56,6 +62,8 @@ pub struct ExchangeParts {
     pub runs_per_party_per_minute: u32,
     /// Where messages wait for parties that are not there; `None` for nowhere.
     pub mailbox: Option<Mailbox>,
+    /// Items that are exchanged through the arbiter; `None` for none.
+    pub items: Option<ItemSettings>,
 }
 
 /// The arbiter as parties name it.
@@ -66,6 +74,8 @@ pub(crate) struct KnownArbiter {
     /// The policy for exchanges that is in force.
     pub(crate) policy: B64u32,
     pub(crate) delta_ms: u64,
+    /// By what items are exchanged through it, and how long one may be.
+    pub(crate) inline: Option<(InlinePolicy, usize)>,
     /// The key to which what is delivered is escrowed.
     pub(crate) escrow: Option<KnownEscrow>,
 }
@@ -125,6 +135,12 @@ pub enum ExchangeFault {
     /// The rules of the decision.
     #[error(transparent)]
     Refused(#[from] ExchangeRefusal),
+    /// Those of an exchange through the arbiter.
+    #[error(transparent)]
+    Inline(#[from] InlineRefusal),
+    /// Nothing is exchanged through this arbiter.
+    #[error("nothing is exchanged through this arbiter")]
+    NoInline,
     /// This service is no arbiter.
     #[error("this service is no arbiter")]
     NoArbiter,
@@ -177,9 +193,7 @@ impl Service {
     pub fn mailbox(&self) -> Option<&Mailbox> {
         self.mailbox.as_ref()
     }
-}
 
-impl Service {
     /// Whether this service is an arbiter.
     pub(crate) fn is_arbiter(&self) -> bool {
         self.desks.current(KeyPurpose::ArbiterVerdict).is_some()
@@ -191,15 +205,17 @@ impl Service {
         if !matches!(self.revoked_since(&key.digest), Ok(None)) {
             return None;
         }
-        let (policy, delta_ms) = self.policies.exchange()?;
+        let (digest, policy) = self.policies.exchange()?;
+        let (delta_ms, inline) = (policy.delta_ms, policy.inline.clone());
         let escrow = self.desks.certified(KeyPurpose::ArbiterEscrow);
         let escrow = escrow.filter(|escrow| matches!(self.revoked_since(&escrow.digest), Ok(None)));
         Some(KnownArbiter {
             key: key.key,
             thumbprint: key.thumbprint,
             certificate: key.certificate.der().to_vec(),
-            policy: policy.into(),
+            policy: digest.into(),
             delta_ms,
+            inline: inline.zip(self.item_room()).map(|(inline, room)| (inline, room.bytes_max)),
             escrow: escrow.map(|escrow| KnownEscrow {
                 key: escrow.key,
                 thumbprint: escrow.thumbprint,
@@ -363,16 +379,27 @@ impl Service {
             self.ledger.append(commit).map_err(ServiceFault::from)?;
         }
         let size = self.reader().size();
-        let state = self.state_of::<Exchange>(&aggregate)?.state;
-        let decided = match &state.decision {
+        let decision = match run.protocol {
+            Protocol::Inline => self.state_of::<Inline>(&aggregate)?.state.decision.map(|(step, d)| (step, d.outcome)),
+            _ => self.state_of::<Exchange>(&aggregate)?.state.decision.map(|(step, d)| (step, d.outcome)),
+        };
+        let decided = match decision {
             None if self.reader().find_tag(&tag_of_verdict(x))?.is_some() => return Err(ExchangeFault::Erased),
             None => None,
-            Some((step, decision)) => {
-                let verdict = self.reader().artefact_of_step(&aggregate.0, *step)?.ok_or(ExchangeFault::Erased)?;
-                Some((decision.outcome, Digest::of(&verdict)))
+            Some((step, outcome)) => {
+                let verdict = self.reader().artefact_of_step(&aggregate.0, step)?.ok_or(ExchangeFault::Erased)?;
+                Some((outcome, Digest::of(&verdict)))
             }
         };
         self.sign_status(&key, x, now, size, decided)
+    }
+
+    /// Whether a run passes through the arbiter, by the first that is known of it; `None` for one of which nothing is known.
+    fn is_inline(&self, x: &Digest) -> Result<Option<bool>, ServiceFault> {
+        let Some(index) = self.reader().step_index(&Exchange::aggregate(x).0, 0)? else { return Ok(None) };
+        let fact = self.reader().fact(index)?.unwrap_or_default();
+        let fact = Fact::decode(&fact).map_err(|fault| ServiceFault::Facts(fault.to_string()))?;
+        Ok(Some(matches!(fact.kind, Kind::Exchange(kind) if kind.is_inline())))
     }
 
     /// What was decided about a run, with the verdict and its entry, for a side of it; `None` for a run that is none, or somebody else's.
@@ -382,6 +409,9 @@ impl Service {
     /// [`ExchangeFault`].
     pub(crate) fn decided_run(&self, x: &Digest, by: &Certificate) -> Result<Option<DecidedRun>, ExchangeFault> {
         let aggregate = Exchange::aggregate(x);
+        if self.is_inline(x)? != Some(false) {
+            return Ok(None);
+        }
         let state = self.state_of::<Exchange>(&aggregate)?.state;
         let Some((step, decision)) = state.decision else { return Ok(None) };
         if self.require_side(&[decision.o, decision.r], by)?.is_none() {
@@ -405,8 +435,13 @@ impl Service {
 
     /// The end of a run, moved by the arbiter's absences as far as the ledger tells of them.
     fn end_of(&self, t_exp: u64, delta_ms: u64) -> Result<End, ServiceFault> {
+        Ok(expiry::end(t_exp, delta_ms, &self.outages_since(t_exp.saturating_sub(delta_ms))?))
+    }
+
+    /// The arbiter's absences that ended at this moment or later, in the order in which they began.
+    fn outages_since(&self, from_ms: u64) -> Result<Vec<Outage>, ServiceFault> {
         let mut outages = Vec::new();
-        let from = names::outages_from(t_exp.saturating_sub(delta_ms));
+        let from = names::outages_from(from_ms);
         self.reader().names_from::<ServiceFault>(&from[..1], &from, |name, index| {
             let found = names::read_outage(name);
             outages.extend(found.map(|(from, to)| Outage {
@@ -417,7 +452,7 @@ impl Service {
             Ok(ControlFlow::Continue(()))
         })?;
         outages.sort_unstable();
-        Ok(expiry::end(t_exp, delta_ms, &outages))
+        Ok(outages)
     }
 
     fn commit_of_run(

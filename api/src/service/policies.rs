@@ -136,11 +136,11 @@ impl Policies {
         &self.validation
     }
 
-    /// By what the arbiter decides: the policy's digest, and its δ in milliseconds.
+    /// By what the arbiter decides, with the digest of the document.
     #[must_use]
-    pub fn exchange(&self) -> Option<(Digest, u64)> {
+    pub fn exchange(&self) -> Option<(Digest, &ExchangePolicy)> {
         let digest = self.documents.get(&PolicyName::Exchange).map(Policy::digest)?;
-        self.exchange.as_ref().map(|policy| (digest, policy.delta_ms))
+        self.exchange.as_ref().map(|policy| (digest, policy))
     }
 
     /// Who holds which trusted role.

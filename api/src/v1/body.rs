@@ -45,6 +45,19 @@ impl FromRequest<Arc<App>> for DocumentBody {
     }
 }
 
+/// The same of an item that is deposited.
+pub(super) struct ItemBody(pub(super) Bytes, pub(super) Held);
+
+impl FromRequest<Arc<App>> for ItemBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let room = app.service.item_room().map(|room| &room.json);
+        let read = async |request| crate::body::read_document(&app.limits, room, request).await;
+        of_type_by(request, app, "application/json", read).await.map(|(bytes, held)| Self(bytes, held))
+    }
+}
+
 /// The longest proof of misbehaviour that is taken over HTTP, octets: two verdicts of the greatest length with all their proofs, or the
 /// entries of a window at some thousand a second. The file itself may be longer ([`semper_ttp::account::POM_BYTES_MAX`]).
 pub(super) const PROOF_BYTES_MAX: usize = 1 << 20;

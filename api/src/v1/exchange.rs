@@ -3,6 +3,8 @@
 //! A request to decide needs no certificate in the TLS handshake: its own signature says who asks. Reading needs one, and shows a run to
 //! its two sides alone; to everybody else there is none.
 
+pub(super) mod inline;
+
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,6 +17,7 @@ use http::StatusCode;
 use semper_ttp::b64u;
 use semper_ttp::crypto::jose::Thumbprint;
 use semper_ttp::digest::Digest;
+use semper_ttp::exchange::inline::InlineRefusal;
 use semper_ttp::exchange::{Broken, ExchangeRefusal};
 use semper_ttp::statement::Body as _;
 use semper_ttp::statement::exchange::cd_r::ResolveO;
@@ -50,7 +53,7 @@ struct AskRequest {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct StatusRequest {
-    #[serde(rename = "m1", alias = "d1")]
+    #[serde(rename = "m1", alias = "d1", alias = "i1")]
     first: String,
 }
 
@@ -176,9 +179,19 @@ pub(super) async fn show(
 ) -> Result<Response, Problem> {
     let x = run_of(&x)?;
     let service = app.service.clone();
-    let known = body::blocking(move || service.decided_run(&x, &principal.certificate)).await??;
+    let known = body::blocking(move || {
+        let by = &principal.certificate;
+        Ok::<_, ExchangeFault>(match service.decided_run(&x, by)? {
+            Some(decided) => Ok(decided),
+            None => Err(service.exchange_of(&x, by)?),
+        })
+    });
     let none = || Problem::new(Code::HttpNotFound, "there is no such run");
-    let (decision, (index, verdict)) = known.ok_or_else(none)?;
+    let (decision, (index, verdict)) = match known.await?? {
+        Ok(decided) => decided,
+        Err(Some(exchange)) => return inline::shown(&app, &x, &exchange),
+        Err(None) => return Err(none()),
+    };
     let (proof, receipt) = proven(&app, index)?;
     Ok(Json(json!({
         "x": b64u::encode(x.as_bytes()),
@@ -199,9 +212,9 @@ impl Problem {
             ExchangeFault::Broken(broken) => match broken {
                 Broken::Statement { .. } if broken.code() == "exchange.signature" => Code::ExchangeSignature,
                 Broken::Opening { of: ResolveO::TAG } => Code::ExchangeOpening,
+                Broken::Terms { .. } => Code::ExchangeTerms,
                 // The last three nobody tells the arbiter.
                 Broken::Statement { .. }
-                | Broken::Terms { .. }
                 | Broken::Opening { .. }
                 | Broken::OtherCommitment { .. }
                 | Broken::NotLogged => Code::ExchangeStatement,
@@ -220,7 +233,18 @@ impl Problem {
             ExchangeFault::Refused(ExchangeRefusal::Clock { .. }) | ExchangeFault::NotReady(_) => {
                 Code::ServerUnavailable
             }
-            ExchangeFault::NoArbiter => Code::HttpNotFound,
+            ExchangeFault::NoArbiter | ExchangeFault::NoInline => Code::HttpNotFound,
+            ExchangeFault::Inline(refusal) => match refusal {
+                InlineRefusal::NotRegistered => Code::ExchangeNotRegistered,
+                InlineRefusal::AlreadyDeposited => Code::ExchangeAlreadyDeposited,
+                InlineRefusal::TooManyRefused => Code::ExchangeTooManyRefused,
+                InlineRefusal::OtherDeposited => Code::ExchangeOtherDeposited,
+                InlineRefusal::NothingToWaive => Code::ExchangeNothingToWaive,
+                InlineRefusal::OtherItems => Code::ExchangeOtherItems,
+                InlineRefusal::NotDecided => Code::ExchangeNotDecided,
+                InlineRefusal::NothingToCollect => Code::ExchangeNothingToCollect,
+                InlineRefusal::Clock { .. } => Code::ServerUnavailable,
+            },
             ExchangeFault::Erased => Code::ExchangeErased,
             ExchangeFault::ArbiterRevoked(_) => Code::ExchangeArbiterRevoked,
             ExchangeFault::Busy | ExchangeFault::TooMany(_) => Code::ServerBusy,

@@ -182,6 +182,24 @@ codes! {
     ExchangeOpening = "exchange.opening" UNPROCESSABLE_ENTITY "The key is not the one that the delivery promised",
     /// Its arbiter's key was revoked.
     ExchangeArbiterRevoked = "exchange.arbiter_revoked" GONE "The arbiter's key that the run names was revoked",
+    /// An exchange that nobody has shown the agreement of.
+    ExchangeNotRegistered = "exchange.not_registered" CONFLICT "The exchange is not registered",
+    /// A second deposit of one side.
+    ExchangeAlreadyDeposited = "exchange.already_deposited" CONFLICT "This side has deposited",
+    /// Too many deposits that were not taken.
+    ExchangeTooManyRefused = "exchange.too_many_refused" TOO_MANY_REQUESTS "Too many deposits of this side were refused",
+    /// A cancel after the other side's deposit.
+    ExchangeOtherDeposited = "exchange.other_deposited" CONFLICT "The other side has deposited",
+    /// A waiver before both have deposited.
+    ExchangeNothingToWaive = "exchange.nothing_to_waive" CONFLICT "There is nothing to waive yet",
+    /// A waiver of other items.
+    ExchangeOtherItems = "exchange.other_items" UNPROCESSABLE_ENTITY "The waiver names other items",
+    /// A request to collect before the decision.
+    ExchangeNotDecided = "exchange.not_decided" CONFLICT "Nothing was decided yet",
+    /// A request to collect where nothing is due.
+    ExchangeNothingToCollect = "exchange.nothing_to_collect" GONE "There is nothing to collect",
+    /// Terms that break the rules of the protocol or of the policy.
+    ExchangeTerms = "exchange.terms" UNPROCESSABLE_ENTITY "The terms break the policy",
     /// What was decided is not here any more.
     ExchangeErased = "exchange.erased" GONE "What was decided is not here any more",
     /// No room for a message.
@@ -499,21 +517,30 @@ const PAGES: &[(&str, &str)] = pages![
     "dvcs.unavailable",
     "dvcs.unknown_service",
     "dvcs.version",
+    "exchange.already_deposited",
     "exchange.arbiter_revoked",
     "exchange.erased",
     "exchange.escrow_key",
     "exchange.key",
     "exchange.not_allowed",
+    "exchange.not_decided",
+    "exchange.not_registered",
+    "exchange.nothing_to_collect",
+    "exchange.nothing_to_waive",
     "exchange.one_party",
     "exchange.opening",
     "exchange.other_arbiter",
     "exchange.other_copy",
+    "exchange.other_deposited",
+    "exchange.other_items",
     "exchange.other_run",
     "exchange.policy",
     "exchange.request",
     "exchange.signature",
     "exchange.statement",
+    "exchange.terms",
     "exchange.too_many_answers",
+    "exchange.too_many_refused",
     "exchange.unknown_key",
     "http.idempotency_key",
     "http.malformed",

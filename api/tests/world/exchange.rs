@@ -10,7 +10,6 @@ use semper_ttp::{
     digest::Digest,
     exchange::{
         asw_r::{commitment_o, commitment_r},
-        policy::ExchangePolicy,
         terms_hash,
     },
     statement::{
@@ -27,7 +26,7 @@ use serde_json::{Value, json};
 use super::{
     START,
     http::{Answer, Asked, ask},
-    office::{DELTA_MS, Member, ORIGIN, World, random},
+    office::{Member, ORIGIN, World, exchange_policy, random},
 };
 
 pub(crate) const N_R: [u8; 32] = [2; 32];
@@ -52,7 +51,7 @@ fn participant(member: &Member) -> Participant {
 pub(crate) fn offer(world: &World, o: &Member, r: &Member, t_exp: Option<u64>) -> M1 {
     M1 {
         deal: None,
-        policy: Digest::of(&ExchangePolicy::new(DELTA_MS, 5_000).to_bytes()).into(),
+        policy: Digest::of(&exchange_policy().to_bytes()).into(),
         o: participant(o),
         r: participant(r),
         ttp: Arbiter {

@@ -2,10 +2,12 @@
 
 #![allow(dead_code, reason = "each test uses its part")]
 
+pub(crate) mod audit;
 pub(crate) mod certified;
 pub(crate) mod delivery;
 pub(crate) mod exchange;
 pub(crate) mod http;
+pub(crate) mod inline;
 pub(crate) mod notary;
 pub(crate) mod office;
 pub(crate) mod openapi;
@@ -19,8 +21,8 @@ use std::{
 };
 
 use semper_api::{
-    Authorities, AuthorityKey, DvcsSettings, Endpoint, ExchangeParts, NotaryParts, NotarySettings, NoticeParts,
-    Policies, RegistrationParts, ResponderKey, Service, ServiceParts, Statements, TimeSource, ToIssue,
+    Authorities, AuthorityKey, DvcsSettings, Endpoint, ExchangeParts, ItemSettings, NotaryParts, NotarySettings,
+    NoticeParts, Policies, RegistrationParts, ResponderKey, Service, ServiceParts, Statements, TimeSource, ToIssue,
     mailbox::{Mailbox, MailboxParts},
     metrics::Metrics,
     notices::Networks,
@@ -479,6 +481,7 @@ fn parts(
                 .collect(),
             runs_per_party_per_minute: RUNS_PER_MINUTE,
             mailbox: Some(mailbox(disk)),
+            items: Some(ItemSettings { bytes_max: 1 << 20, in_flight_bytes: 4 << 20 }),
         }),
         key_wrap: Some(disk.key_wrap.clone()),
     }

@@ -33,10 +33,14 @@ use semper_ttp::{
     crypto::{Entropy, OsEntropy, Signer, SoftKey},
     digest::Digest,
     evidence::{Fact, Kind},
-    exchange::policy::ExchangePolicy,
+    exchange::{
+        item::BuiltIn,
+        policy::{ExchangePolicy, InlinePolicy},
+    },
     id::PartyId,
     policy::roles::{TrustedRole, TrustedRoles},
     registration::document::{ApplicationDocument, Contact, Offer, Wish, withdraw},
+    statement::exchange::item::RuleName,
     x509::Certificate,
 };
 use serde_json::{Value, json};
@@ -105,6 +109,14 @@ pub(crate) fn parts(place: &std::path::Path) -> RegistrationParts {
     }
 }
 
+/// By what the arbiter decides.
+pub(crate) fn exchange_policy() -> ExchangePolicy {
+    let predicates = BuiltIn::ALL.iter().filter_map(|rule| RuleName::new(rule.name())).collect();
+    let days = |days: u32| 1_000 * u64::from(days * DAY_SECS);
+    let inline = InlinePolicy { retention_ms: days(30), open_max_ms: days(90), predicates };
+    ExchangePolicy { inline: Some(inline), ..ExchangePolicy::new(DELTA_MS, 5_000) }
+}
+
 /// The terms, and these certificates' grants: an operator's, and officers' who decide, revoke and act as notaries.
 pub(crate) fn policies(staff: &[(&'static str, Certificate)]) -> Policies {
     let granted = staff.iter().flat_map(|(profile, certificate)| {
@@ -116,7 +128,7 @@ pub(crate) fn policies(staff: &[(&'static str, Certificate)]) -> Policies {
     });
     let mut policies = Policies::builtin();
     policies.set_terms(TERMS.into());
-    policies.set_exchange(ExchangePolicy::new(DELTA_MS, 5_000));
+    policies.set_exchange(exchange_policy());
     policies.set_roles(TrustedRoles::file(&granted.collect::<Vec<_>>()).into()).unwrap();
     policies
 }

@@ -1,5 +1,9 @@
 //! The section of the fair-exchange arbiter. What an operator needs to know stands in the sample `deploy/semper.toml`.
 
+use semper_api::ItemSettings;
+use semper_ttp::exchange::item::BuiltIn;
+use semper_ttp::exchange::policy::{ExchangePolicy, InlinePolicy};
+use semper_ttp::statement::exchange::item::RuleName;
 use serde::Deserialize;
 
 use super::Faults;
@@ -15,6 +19,10 @@ pub(crate) struct Exchange {
     pub(crate) runs_per_party_per_minute: u32,
     pub(crate) mailbox_mib: u32,
     pub(crate) mailbox_days: u16,
+    pub(crate) item_bytes_max: u64,
+    pub(crate) items_in_flight_bytes: u64,
+    pub(crate) item_days: u16,
+    pub(crate) open_days_max: u16,
 }
 
 impl Default for Exchange {
@@ -25,6 +33,10 @@ impl Default for Exchange {
             runs_per_party_per_minute: 600,
             mailbox_mib: 1_024,
             mailbox_days: 30,
+            item_bytes_max: 8 << 20,
+            items_in_flight_bytes: 64 << 20,
+            item_days: 30,
+            open_days_max: 90,
         }
     }
 }
@@ -34,6 +46,13 @@ impl Exchange {
         faults.within("exchange.delta_hours", self.delta_hours, 1, 24 * 30);
         faults.within("exchange.mailbox_mib", self.mailbox_mib, 0, 1 << 20);
         faults.within("exchange.mailbox_days", self.mailbox_days, 1, 366);
+        faults.within("exchange.item_bytes_max", self.item_bytes_max, 0, 256 << 20);
+        faults.within("exchange.items_in_flight_bytes", self.items_in_flight_bytes, 64 << 10, 4 << 30);
+        if self.items_in_flight_bytes < self.item_bytes_max {
+            faults.add("exchange.items_in_flight_bytes", "is less than exchange.item_bytes_max".into());
+        }
+        faults.within("exchange.item_days", self.item_days, 1, 3_650);
+        faults.within("exchange.open_days_max", self.open_days_max, 1, 3_650);
         faults.within("exchange.runs_per_party_per_minute", self.runs_per_party_per_minute, 1, 1_000_000);
     }
 
@@ -45,6 +64,23 @@ impl Exchange {
     /// How long a message is kept, milliseconds.
     pub(crate) fn mailbox_keep_ms(&self) -> u64 {
         u64::from(self.mailbox_days) * 24 * HOUR_MS
+    }
+
+    /// Items that are exchanged through the arbiter; `None` for none.
+    pub(crate) fn items(&self) -> Option<ItemSettings> {
+        let octets = |bytes: u64| usize::try_from(bytes).unwrap_or(usize::MAX);
+        let (bytes_max, in_flight_bytes) = (octets(self.item_bytes_max), octets(self.items_in_flight_bytes));
+        (bytes_max > 0).then_some(ItemSettings { bytes_max, in_flight_bytes })
+    }
+
+    /// By what the arbiter decides.
+    pub(crate) fn policy(&self, mmd_ms: u64) -> ExchangePolicy {
+        let inline = self.items().map(|_| InlinePolicy {
+            retention_ms: u64::from(self.item_days) * 24 * HOUR_MS,
+            open_max_ms: u64::from(self.open_days_max) * 24 * HOUR_MS,
+            predicates: BuiltIn::ALL.iter().filter_map(|rule| RuleName::new(rule.name())).collect(),
+        });
+        ExchangePolicy { inline, ..ExchangePolicy::new(self.delta_ms(), mmd_ms) }
     }
 
     /// δ, milliseconds.

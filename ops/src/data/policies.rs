@@ -20,7 +20,6 @@ use semper_ttp::asn1::pem;
 use semper_ttp::ca::Authority;
 use semper_ttp::ca::profile::{Profile, ProfileCode};
 use semper_ttp::digest::Digest;
-use semper_ttp::exchange::policy::ExchangePolicy;
 use semper_ttp::policy::roles::TrustedRole;
 use semper_ttp::time::Timestamp;
 use semper_ttp::validation::Rules;
@@ -75,7 +74,7 @@ impl DataFolder {
             policies.set_validation(self.validation()?);
         }
         if config.exchange.enabled {
-            policies.set_exchange(ExchangePolicy::new(config.exchange.delta_ms(), config.ledger.mmd_ms()));
+            policies.set_exchange(config.exchange.policy(config.ledger.mmd_ms()));
         }
         for path in self.profile_files()? {
             let profile = read_profile(&path, config, trial).map_err(|reason| refused(&path, reason))?;

@@ -143,6 +143,20 @@ impl<'s> Signers<'s> {
     }
 }
 
+impl Signers<'_> {
+    /// Whether a side's key is its own and was never revoked. That its certificate has ended is no matter: nobody is bound by it.
+    ///
+    /// # Errors
+    /// [`ExchangeFault::Key`].
+    pub(super) fn require_unrevoked(&self, side: &Participant) -> Result<(), ExchangeFault> {
+        let known = self.require_known(side)?;
+        match self.revoked(&known)? {
+            Some(at) => Err(ExchangeFault::Key(format!("the key {}: its certificate was revoked at {at}", side.key))),
+            None => Ok(()),
+        }
+    }
+}
+
 impl Service {
     /// Whose key this is, by which certificate, and a moment at which it may commit its holder: what a side is told before it relies on
     /// the other's signature, by the rules by which it is judged afterwards. Blocks.

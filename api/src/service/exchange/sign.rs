@@ -23,7 +23,7 @@ use super::{
 
 impl Service {
     /// A statement of the arbiter's about a run.
-    fn sign_of_run<B: Body>(
+    pub(super) fn sign_of_run<B: Body>(
         &self,
         key: &RoleKey,
         x: &Digest,

@@ -43,7 +43,7 @@ pub(super) fn parts(
     let open = || Mailbox::open(MailboxParts { folder: folder.path(MAIL), bytes_max, keep_ms });
     let mailbox = (bytes_max > 0).then(open).transpose().map_err(|fault| Failed::fault(&fault))?;
     let runs_per_party_per_minute = settings.runs_per_party_per_minute;
-    Ok(Some(ExchangeParts { keys, runs_per_party_per_minute, mailbox }))
+    Ok(Some(ExchangeParts { keys, runs_per_party_per_minute, mailbox, items: settings.items() }))
 }
 
 /// Tells the service when an earlier process was last there, before this one appends anything.
@@ -82,6 +82,11 @@ async fn look(service: &Arc<Service>, path: &Path, looks: &mut u32) {
             }
         }
         let alive = asked.arbiter_is_alive().map_err(|fault| fault.to_string())?;
+        match asked.look_at_exchanges() {
+            Ok(0) => {}
+            Ok(exchanges) => tracing::info!(exchanges, "exchanges were due"),
+            Err(fault) => tracing::error!(%fault, "exchanges that are due were not looked at"),
+        }
         match alive.filter(|_| is_kept) {
             Some(millis) => {
                 replace_file(&path, 0o644, format!("{millis}\n").as_bytes()).map_err(|error| error.to_string())

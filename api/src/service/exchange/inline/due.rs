@@ -1,0 +1,131 @@
+//! When exchanges through the arbiter are to be looked at: an end that passes returns what was deposited, and what nobody needs any more is
+//! erased. A deadline counts whether or not anybody looks; this only sees to it that nobody has to ask.
+//!
+//! What is due lies in memory, 40 octets for each exchange of which something is left, and is found again at the start by two names.
+
+use std::collections::{BTreeSet, HashMap};
+use std::ops::ControlFlow;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use semper_ttp::{
+    digest::Digest,
+    evidence::names,
+    exchange::inline::{Inline, InlineRefusal},
+};
+
+use super::{
+    super::super::{Service, ServiceFault},
+    super::keys::Signers,
+    Act, ExchangeFault,
+};
+
+/// How long an exchange waits that could not be looked at when it was due, milliseconds.
+const AGAIN_MS: u64 = 60_000;
+
+/// Exchanges that wait for something, by the last moment at which nothing is to be done.
+#[derive(Default)]
+pub(in super::super::super) struct Due(Mutex<Waiting>);
+
+#[derive(Default)]
+struct Waiting {
+    after: BTreeSet<(u64, Digest)>,
+    of: HashMap<Digest, u64>,
+    /// Whether those were found that were begun before this start.
+    is_complete: bool,
+}
+
+impl Due {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// After `after_ms` it is to be looked at; never again for `None`.
+    pub(super) fn put(&self, x: &Digest, after_ms: Option<u64>) {
+        let mut waiting = self.waiting();
+        let before = match after_ms {
+            Some(after) => waiting.of.insert(*x, after),
+            None => waiting.of.remove(x),
+        };
+        if let Some(before) = before {
+            waiting.after.remove(&(before, *x));
+        }
+        waiting.after.extend(after_ms.map(|after| (after, *x)));
+    }
+
+    /// The same of one that is found in the ledger, where no turn has said it already.
+    fn find(&self, x: &Digest, after_ms: u64) {
+        let mut waiting = self.waiting();
+        if !waiting.of.contains_key(x) {
+            waiting.of.insert(*x, after_ms);
+            waiting.after.insert((after_ms, *x));
+        }
+    }
+
+    /// The one that has been due for the longest time.
+    fn first(&self, now_ms: u64) -> Option<Digest> {
+        self.waiting().after.first().filter(|(after, _)| *after < now_ms).map(|(_, x)| *x)
+    }
+}
+
+impl Service {
+    /// Looks at the exchanges whose end has passed, or whose items are to be erased, and gives how many of them. Blocks.
+    ///
+    /// # Errors
+    /// The ledger cannot be read.
+    pub fn look_at_exchanges(&self) -> Result<usize, ServiceFault> {
+        if self.item_room().is_none() {
+            return Ok(0);
+        }
+        if !self.inline_due.waiting().is_complete {
+            self.find_open_exchanges()?;
+            self.inline_due.waiting().is_complete = true;
+        }
+        let mut looked = 0;
+        while let Some(x) = self.inline_due.first(self.now().millis()) {
+            match self.wake_exchange(&x) {
+                Ok(()) => looked += 1,
+                // Nothing is decided now; what is due stays it.
+                Err(
+                    ExchangeFault::NotReady(_)
+                    | ExchangeFault::Busy
+                    | ExchangeFault::Inline(InlineRefusal::Clock { .. }),
+                ) => break,
+                Err(fault) => {
+                    tracing::error!(%fault, "an exchange that is due could not be looked at");
+                    self.inline_due.put(&x, Some(self.now().millis().saturating_add(AGAIN_MS)));
+                }
+            }
+        }
+        Ok(looked)
+    }
+
+    fn wake_exchange(&self, x: &Digest) -> Result<(), ExchangeFault> {
+        let signers = Signers::of(self);
+        let run = self.registered_run(x, &signers)?;
+        self.inline_turn(&run, &Act::Wake, &signers).map(|_| ())
+    }
+
+    /// Those that were begun and of which something is left. What another turn has put meanwhile is newer.
+    fn find_open_exchanges(&self) -> Result<(), ServiceFault> {
+        // By the first octet of their names, so that never all closed ones are in memory at once.
+        for octet in 0..=u8::MAX {
+            let mut open = BTreeSet::new();
+            let begun = [names::INLINE_REGISTERED[0], octet];
+            self.reader().names_from::<ServiceFault>(&begun, &begun, |name, _| {
+                open.extend(names::read_inline_registered(name));
+                Ok(ControlFlow::Continue(()))
+            })?;
+            for x in open {
+                if self.reader().last_name(&names::inline_closed(&x))?.is_some() {
+                    continue;
+                }
+                let state = self.state_of::<Inline>(&Inline::aggregate(&x))?.state;
+                let Some((_, agreement)) = &state.agreement else { continue };
+                // Too early it does no harm: the look finds when it is due.
+                let after = state.erased_from().unwrap_or(agreement.t_dep);
+                self.inline_due.find(&x, after);
+            }
+        }
+        Ok(())
+    }
+}
