@@ -386,6 +386,12 @@ impl Kind {
         }
     }
 
+    /// Whether an entry of this kind tells that something was erased: whatever it names stands in the erasure journal.
+    #[must_use]
+    pub const fn is_erasure(self) -> bool {
+        matches!(self, Self::Archive(ArchiveKind::Erased) | Self::Exchange(ExchangeKind::ItemsErased))
+    }
+
     /// From an entry's `role` and `kind`; `None` if this build does not know the pair.
     #[must_use]
     pub fn from_codes(role: u64, kind: u64) -> Option<Self> {

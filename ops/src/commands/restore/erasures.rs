@@ -1,8 +1,8 @@
 //! What was erased stays erased: the erasure journal against the ledger that is restored.
 //!
 //! Entries hold only digests, so a backup that is older than an erasure brings the object back. The journal, which no backup
-//! holds, says which. It may not be older than the backup, and it may not lack a line: each entry `archive.erased` of the ledger
-//! is a line of it. (The archive itself is not there yet, and so nothing to take away either: this is its place.)
+//! holds, says which. It may not be older than the backup, and it may not lack a line: each entry of the ledger that tells of an
+//! erasure ([`Kind::is_erasure`]) is one of its lines, or several. (The archive itself is not there yet, and so nothing to take away either: this is its place.)
 //!
 //! A store that holds everything that was answered for also holds every line, and a journal that lies beside the anchor is the
 //! newest. Only where neither is so must somebody bring the journal, or say that there is none.
@@ -17,7 +17,7 @@ use semper_ledger::merkle::{TileId, tile_width};
 use semper_ledger::reader::Reader;
 use semper_ledger::store::Read;
 use semper_ledger::tile::bundle_entries;
-use semper_ttp::evidence::{ArchiveKind, Kind};
+use semper_ttp::evidence::Kind;
 
 use crate::cli;
 use crate::commands::running::Failed;
@@ -103,13 +103,11 @@ pub(super) fn compare<R: Read + ?Sized>(journal: &[Line], store: &R, size: u64) 
     }
 }
 
-/// Every entry `archive.erased` is a line, and every line is such an entry.
+/// Every entry that tells of an erasure is a line, one for each thing that was erased, and every line is of such an entry.
 ///
 /// # Errors
 /// A line is missing or stray; or the journal goes on behind a ledger that is to go on, too.
 pub(super) fn count(journal: &[Line], reader: &Reader, goes_on: bool) -> Result<(), Failed> {
-    let erased = Kind::Archive(ArchiveKind::Erased);
-    let (role, kind) = (erased.role().code(), erased.code());
     let size = reader.size();
     if let Some(line) = journal.iter().find(|line| goes_on && line.index >= size) {
         return Err(refused(format!(
@@ -122,7 +120,8 @@ pub(super) fn count(journal: &[Line], reader: &Reader, goes_on: bool) -> Result<
         let width = tile_width(size, TileId { level: 0, index: bundle }) as usize; // at most 256
         let bytes = reader.bundle(bundle, width).map_err(|fault| Failed::fault(&fault))?.unwrap_or_default();
         for (index, entry) in (bundle * 256..).zip(bundle_entries(&bytes).flatten()) {
-            let is_erasure = Entry::decode(entry).is_ok_and(|entry| (entry.role, entry.kind) == (role, kind));
+            let kind = Entry::decode(entry).ok().and_then(|entry| Kind::from_codes(entry.role, entry.kind));
+            let is_erasure = kind.is_some_and(Kind::is_erasure);
             let mut told = false;
             while lines.next_if_eq(&index).is_some() {
                 told = true;
