@@ -41,7 +41,7 @@ serve: build ## run a demonstration server (DATA=… chooses its folder)
 	@[ -e $(DATA) ] || $(SEMPER) init --data $(DATA) --demo
 	$(SEMPER) serve --data $(DATA)
 
-bench: build ## measure; AREA=tsa, ledger, trust, ca or notary for one area; writes target/bench.json
+bench: build ## measure; AREA=tsa, ledger, trust, ca, notary or exchange for one area; writes target/bench.json
 	$(SEMPER) bench $(if $(AREA),--area $(AREA)) --out target/bench.json
 
 models: build ## explore the models of the exchange protocols, and say how many states there are

@@ -10,6 +10,7 @@ mod append;
 mod ca;
 mod callers;
 mod check;
+mod exchange;
 mod figure;
 mod http;
 mod large;
@@ -26,6 +27,7 @@ mod tsa_load;
 
 pub(crate) use append::measure as append;
 pub(crate) use ca::measure as ca;
+pub(crate) use exchange::measure as exchange;
 pub(crate) use figure::{Figure, Goal, json, table};
 pub(crate) use large::measure as large;
 pub(crate) use machine::{Machine, flush_micros};

@@ -15,6 +15,7 @@ use semper_ttp::digest::Digest;
 use semper_ttp::verify::{Trust, Verdict};
 
 use self::load::{CONNECTIONS, Load, MEASURED, Sample, WARM_UP};
+pub(super) use self::party::registered;
 use self::template::Template;
 use super::http::{Answer, Client};
 use super::place::Server;
@@ -37,7 +38,7 @@ pub(crate) fn measure(place: &Place, progress: &Progress) -> Result<Vec<Figure>,
     std::fs::write(&settings, std::fs::read_to_string(&settings)? + more)?;
     let server = Server::start(&data)?;
     let https = server.https.ok_or_else(|| Failed("the server does not tell where it speaks TLS".to_owned()))?;
-    let party = party::registered(&data, https, &place.join("notary-party"))?;
+    let party = registered(&data, https, &place.join("notary-party"), &["party-auth"])?;
     let root = pem::decode("CERTIFICATE", &std::fs::read_to_string(data.join("trust/root.pem"))?).unwrap_or_default();
     let root = ClientTrust::from_der(root.first().map_or(&[][..], Vec::as_slice))?;
     let bench = Bench { server, https, party, root, trust: trust(&data)? };

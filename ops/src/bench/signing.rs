@@ -17,14 +17,17 @@ const SECONDS: u32 = 3;
 /// # Errors
 /// What `openssl` prints does not read.
 pub(crate) fn limit(progress: &Progress) -> Result<f64, Failed> {
-    let rate = p256_signs_per_second()?;
+    let rates = p256_per_second()?;
     progress.add(1);
-    Ok(rate.unwrap_or(f64::NAN))
+    Ok(rates.map_or(f64::NAN, |rates| rates.signatures))
 }
 
 /// A rate beside that limit.
 pub(crate) fn figure(area: &'static str, name: impl Into<String>, rounds: &Rounds, goal: Goal) -> Figure {
-    let limit_is = format!("openssl speed -multi {PROCESSES} ecdsap256, signs/s");
+    beside(area, name, rounds, goal, &format!("openssl speed -multi {PROCESSES} ecdsap256, signs/s"))
+}
+
+fn beside(area: &'static str, name: impl Into<String>, rounds: &Rounds, goal: Goal, limit_is: &str) -> Figure {
     if rounds.limit.median.is_nan() {
         Figure::alone(area, name, "/s", rounds.value, goal).against(format!("{limit_is} (there is no openssl here)"))
     } else {
@@ -32,8 +35,36 @@ pub(crate) fn figure(area: &'static str, name: impl Into<String>, rounds: &Round
     }
 }
 
-/// P-256 signatures a second, of [`PROCESSES`] processes; `None` where there is no `openssl`.
-fn p256_signs_per_second() -> Result<Option<f64>, Failed> {
+/// P-256 verifications a second as the limit of one round; NaN without an `openssl`.
+///
+/// # Errors
+/// What `openssl` prints does not read.
+pub(crate) fn verifications(progress: &Progress) -> Result<f64, Failed> {
+    let rates = p256_per_second()?;
+    progress.add(1);
+    Ok(rates.map_or(f64::NAN, |rates| rates.verifications))
+}
+
+/// A rate beside a third of that limit: of acts that verify three signatures each.
+pub(crate) fn verified_figure(area: &'static str, name: impl Into<String>, rounds: &Rounds, goal: Goal) -> Figure {
+    beside(
+        area,
+        name,
+        rounds,
+        goal,
+        &format!("openssl speed -multi {PROCESSES} ecdsap256, verifications/s, divided by 3"),
+    )
+}
+
+/// What `openssl` does in a second, of [`PROCESSES`] processes.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Rates {
+    signatures: f64,
+    verifications: f64,
+}
+
+/// With P-256; `None` where there is no `openssl`.
+fn p256_per_second() -> Result<Option<Rates>, Failed> {
     let (multi, seconds) = (PROCESSES.to_string(), SECONDS.to_string());
     let output = Command::new("openssl").args(["speed", "-multi", &multi, "-seconds", &seconds, "ecdsap256"]).output();
     match output {
@@ -47,9 +78,11 @@ fn p256_signs_per_second() -> Result<Option<f64>, Failed> {
 }
 
 /// The line ` 256 bits ecdsa (nistp256)  0.0000s  0.0001s  40000.0  15000.0`: seconds a sign and a verify, then rates.
-fn parse(text: &str) -> Option<f64> {
+fn parse(text: &str) -> Option<Rates> {
     let line = text.lines().find(|line| line.contains("ecdsa (nistp256)") && !line.starts_with('+'))?;
-    line.split_whitespace().rev().nth(1)?.parse().ok().filter(|rate: &f64| *rate > 0.0)
+    let mut words = line.split_whitespace().rev().map(|word| word.parse().ok().filter(|rate: &f64| *rate > 0.0));
+    let (verifications, signatures) = (words.next()??, words.next()??);
+    Some(Rates { signatures, verifications })
 }
 
 #[cfg(test)]
@@ -60,7 +93,7 @@ mod tests {
     fn what_openssl_prints() {
         let text = "version: 3.5.1\n                              sign    verify    sign/s verify/s\n \
                     256 bits ecdsa (nistp256)   0.0000s   0.0002s  43012.6   4427.2\n";
-        assert_eq!(parse(text), Some(43012.6));
+        assert_eq!(parse(text), Some(Rates { signatures: 43012.6, verifications: 4427.2 }));
         assert_eq!(parse("version: 3.5.1\n"), None);
     }
 }

@@ -23,6 +23,9 @@ pub(crate) struct Bench {
     /// Revoked certificates of the large service.
     #[arg(long, value_name = "N", default_value_t = 1_000_000)]
     pub(crate) revoked: u64,
+    /// Decided runs in the store of the large arbiter.
+    #[arg(long, value_name = "N", default_value_t = 1_000_000)]
+    pub(crate) exchanges: u64,
 }
 
 /// What can be measured alone.
@@ -33,6 +36,7 @@ pub(crate) enum BenchArea {
     Trust,
     Ca,
     Notary,
+    Exchange,
 }
 
 /// Show the main job from beginning to end, on a service of its own, and stop.

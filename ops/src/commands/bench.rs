@@ -25,7 +25,9 @@ fn measure(args: &cli::Bench, json: bool) -> Result<(), Failed> {
     let machine = Machine::read();
     let mut flushes = vec![bench::flush_micros(place.path())?];
     let mut figures = Vec::new();
-    for area in [BenchArea::Tsa, BenchArea::Ledger, BenchArea::Trust, BenchArea::Ca, BenchArea::Notary] {
+    for area in
+        [BenchArea::Tsa, BenchArea::Ledger, BenchArea::Trust, BenchArea::Ca, BenchArea::Notary, BenchArea::Exchange]
+    {
         if args.area.is_some_and(|only| only != area) {
             continue;
         }
@@ -40,6 +42,9 @@ fn measure(args: &cli::Bench, json: bool) -> Result<(), Failed> {
             BenchArea::Ca => {
                 with_progress(json, "measuring certificates", |progress| bench::ca(&place, args.revoked, progress))?
             }
+            BenchArea::Exchange => with_progress(json, "measuring exchanges", |progress| {
+                bench::exchange(&place, args.exchanges, progress)
+            })?,
             BenchArea::Notary => with_progress(json, "measuring acts", |progress| bench::notary(&place, progress))?,
         });
         flushes.push(bench::flush_micros(place.path())?);

@@ -24,10 +24,29 @@ mod settings;
 mod transport;
 mod words;
 
+use std::path::Path;
+
+use semper_api::tls::ClientIdentity;
+use semper_ttp::client::party::House;
+use semper_ttp::crypto::SoftKey;
+use semper_ttp::statement::exchange::Arbiter;
+
+use super::remote::Remote;
 use super::running::Failed;
 use super::say;
 use crate::cli::{self, ExchangeCommand};
 use crate::exit::Exit;
+
+/// What a service says of its arbiter, beside what somebody trusts; else what is wrong with it.
+pub(crate) fn arbiter_of(url: &str, login: &ClientIdentity, trust: &Path) -> Result<(House, Arbiter), String> {
+    let remote = Remote::with_identity(url, login).map_err(|error| error.to_string())?;
+    service::house(&remote, trust).map_err(|Failed(_, why)| why)
+}
+
+/// The key that signs in a folder of `semper party`, and the certificates that go with it; else what is wrong with it.
+pub(crate) fn signer_of(dir: &Path) -> Result<(SoftKey, Vec<Vec<u8>>), String> {
+    settings::signer_of(dir).map_err(|Failed(_, why)| why)
+}
 
 /// Runs one of them.
 pub(crate) fn run(args: cli::Exchange, json: bool) -> Exit {

@@ -11,18 +11,25 @@ use serde_json::Value;
 
 use super::Failed;
 
-/// Registers a party at the service of a data folder; gives the key by which it logs in. `dir` is for what it keeps.
+/// Registers a party at the service of a data folder, with a key for each profile; gives the one by which it logs in, which is the profile
+/// `party-auth`. `dir` is for what it keeps.
 ///
 /// # Errors
 /// What a command said.
-pub(super) fn registered(data: &Path, https: SocketAddr, dir: &Path) -> Result<ClientIdentity, Failed> {
+pub(in crate::bench) fn registered(
+    data: &Path,
+    https: SocketAddr,
+    dir: &Path,
+    profiles: &[&str],
+) -> Result<ClientIdentity, Failed> {
     let (url, place) = (format!("https://{https}"), dir.display().to_string());
     let (trust, officer) = (data.join("trust"), data.join("people/officer.p12"));
     let (trust, officer) = (trust.display().to_string(), officer.display().to_string());
     let stranger = |args: &[&str]| semper(&[&["party"], args, &["--url", &url, "--trust", &trust]].concat());
     let by_officer = |args: &[&str]| semper(&[&["party"], args, &["--url", &url, "--identity", &officer]].concat());
     let terms = stranger(&["terms"])?;
-    let mut apply = vec!["apply", "--dir", &place, "--profile", "party-auth", "--accept-terms", of(&terms, "sha256")?];
+    let mut apply = vec!["apply", "--dir", &place, "--accept-terms", of(&terms, "sha256")?];
+    profiles.iter().for_each(|profile| apply.extend(["--profile", profile]));
     for attribute in
         ["country=FR", "organization=Bench", "organization_identifier=NTRFR-123456789", "common_name=Bench"]
     {

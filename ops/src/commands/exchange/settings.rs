@@ -80,6 +80,15 @@ pub(super) fn login(of: &cli::OfService) -> Result<Remote, Failed> {
     as_holder(&of.url, (&of.identity, of.identity_passphrase_file.as_deref()), LOGIN)
 }
 
+/// The key that signs in a folder of `semper party`, and the certificates that go with it.
+///
+/// # Errors
+/// There is none, or it does not open.
+pub(super) fn signer_of(dir: &Path) -> Result<(SoftKey, Vec<Vec<u8>>), Failed> {
+    let (key, _) = identity::signer(dir, None, SIGNER)?;
+    Ok((key, identity::chain(dir, None, SIGNER)?))
+}
+
 fn absolute(path: &Path) -> Result<PathBuf, Failed> {
     std::path::absolute(path).map_err(|error| Failed::usage(&format!("{}: {error}", path.display())))
 }
