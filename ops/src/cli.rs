@@ -25,8 +25,8 @@ use clap::{Parser, Subcommand};
 pub(crate) use evidence::Witnesses;
 pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_ending};
 pub(crate) use exchange::{
-    Exchange, ExchangeAccept, ExchangeAsk, ExchangeCommand, ExchangeDeliver, ExchangeFetch, ExchangeListen,
-    ExchangeOffer, ExchangeRun, ExchangeSend, ExchangeStatus, ExchangeTake, Instead, OfSigner,
+    Exchange, ExchangeAccept, ExchangeAccuse, ExchangeAsk, ExchangeCommand, ExchangeDeliver, ExchangeFetch,
+    ExchangeListen, ExchangeOffer, ExchangeRun, ExchangeSend, ExchangeStatus, ExchangeTake, Instead, OfSigner,
 };
 pub(crate) use folder::{Audit, AuditAll, AuditPart, Export, Fsck, Statements};
 pub(crate) use keys::{

@@ -49,6 +49,10 @@ fn the_demonstration_ends_by_itself_and_can_be_repeated_by_hand() {
         "notary sign",
         "notary take",
         "notary record",
+        "exchange offer",
+        "exchange offer",
+        "exchange ask",
+        "exchange deliver",
         "kill",
         "verify",
         "openssl ts",
@@ -57,6 +61,9 @@ fn the_demonstration_ends_by_itself_and_can_be_repeated_by_hand() {
         "verify notary/sale.dvc",
         "openssl cms",
         "openssl ts",
+        "verify exchanges/silent-seller/verdict.jws",
+        "exchange accuse",
+        "verify proofs/",
         "fsck",
         "verify",
     ];
@@ -71,18 +78,26 @@ fn the_demonstration_ends_by_itself_and_can_be_repeated_by_hand() {
     let results = |step: usize| steps[step]["results"].to_string();
     assert!(results(2).contains("of the ledger") && results(2).contains("contract.txt.tlog-proof"), "{}", results(2));
     assert!(results(5).contains("the same, byte for byte"), "{}", results(5));
-    assert!(results(20).contains("VERIFIED AS A TEST, which proves nothing: contract.txt existed"), "{}", results(20));
-    assert!(results(21).contains("Verification: OK"), "{}", results(21));
-    for (step, due) in [(9, "good"), (11, "revoked"), (12, "was good"), (22, "was good")] {
+    for (step, due) in
+        [(19, "CONTRACT"), (20, "CONTRACT"), (21, "the same, byte for byte"), (22, "as it was delivered")]
+    {
         assert!(results(step).contains(due), "{}", results(step));
     }
-    assert!(results(23).contains("VERIFIED") && !results(23).contains("NOT VERIFIED"), "{}", results(23));
-    assert!(results(24).contains("VERIFIED") && !results(24).contains("NOT VERIFIED"), "{}", results(24));
-    assert!(results(27).contains("sound") && !results(27).contains("NOT"), "{}", results(27));
-    assert!(results(28).contains("NOT VERIFIED: ") && results(28).contains("(exit code 1)"), "{}", results(28));
+    assert!(results(24).contains("VERIFIED AS A TEST, which proves nothing: contract.txt existed"), "{}", results(24));
+    assert!(results(25).contains("Verification: OK"), "{}", results(25));
+    for (step, due) in [(9, "good"), (11, "revoked"), (12, "was good"), (26, "was good")] {
+        assert!(results(step).contains(due), "{}", results(step));
+    }
+    for step in [27, 28, 31] {
+        assert!(results(step).contains("VERIFIED") && !results(step).contains("NOT VERIFIED"), "{}", results(step));
+    }
+    assert!(results(32).contains("equivocation: proofs/"), "{}", results(32));
+    assert!(results(33).contains("PROVEN: ") && results(33).contains("twice"), "{}", results(33));
+    assert!(results(34).contains("sound") && !results(34).contains("NOT"), "{}", results(34));
+    assert!(results(35).contains("NOT VERIFIED: ") && results(35).contains("(exit code 1)"), "{}", results(35));
 
     // The commands can be repeated by hand, in the folder.
-    for (step, code) in [(20, 0), (21, 0), (22, 0), (23, 0), (24, 0), (25, 0), (26, 0), (27, 0), (28, 1)] {
+    for (step, code) in (24..35).map(|step| (step, 0)).chain([(35, 1)]) {
         let mut shell = Command::new("sh");
         shell.arg("-c").arg(first(&steps[step])).current_dir(&folder).stdin(Stdio::null());
         run_command(shell).expect(code);

@@ -35,6 +35,7 @@ pub(crate) enum ExchangeCommand {
     Fetch(ExchangeFetch),
     Run(ExchangeRun),
     Listen(ExchangeListen),
+    Accuse(ExchangeAccuse),
 }
 
 /// With which key somebody signs, whom it trusts, and which arbiter it asks. Kept in the run's folder, but for passphrases, which lie
@@ -290,4 +291,25 @@ pub(crate) struct ExchangeListen {
     pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) signer: OfSigner,
+}
+
+/// Look for what convicts the arbiter in what you hold of runs, and write each proof into a file.
+///
+/// Reads folders of runs and files: verdicts, answers, statuses and receipts, first statements, certificates, proofs of the ledger, policies.
+/// Two verdicts of one run, an answer that names another verdict, a verdict that breaks the rules or came out of time: each becomes a file
+/// that anybody judges with semper verify. Asks nobody. Ends with 1 if nothing of it convicts.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper exchange accuse 5d41402abc4b2a76.exchange verdict-of-the-buyer.jws --trust trust --out proofs")]
+pub(crate) struct ExchangeAccuse {
+    /// Folders of runs, and files.
+    #[arg(required = true, value_name = "PATH")]
+    pub(crate) paths: Vec<PathBuf>,
+    /// The folder of trust anchors: by root.pem in it certificates are known, by ledger.vkey the ledger.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) trust: PathBuf,
+    /// The folder for the proofs; made if it is not there.
+    #[arg(long, value_name = "DIR", default_value = ".")]
+    pub(crate) out: PathBuf,
 }

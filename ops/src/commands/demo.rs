@@ -7,6 +7,7 @@
 //!
 //! The folder is kept, so that every command that was shown can be repeated by hand.
 
+mod exchange;
 mod house;
 mod notary;
 mod party;

@@ -10,8 +10,10 @@
 //! mail.rs      by mailboxes at the service: send, fetch
 //! transport.rs how messages travel by themselves
 //! words.rs     what is told, and which command comes next
+//! accuse.rs    what convicts the arbiter, out of what a side holds
 //! ```
 
+mod accuse;
 mod begin;
 mod driver;
 mod folder;
@@ -61,6 +63,7 @@ pub(crate) fn run(args: cli::Exchange, json: bool) -> Exit {
         ExchangeCommand::Fetch(args) => ("fetch", mail::fetch(&args, json)),
         ExchangeCommand::Run(args) => ("run", run::run(&args, json)),
         ExchangeCommand::Listen(args) => ("listen", listen::listen(&args, json)),
+        ExchangeCommand::Accuse(args) => ("accuse", accuse::accuse(&args, json)),
     };
     done.unwrap_or_else(|Failed(exit, sentence)| {
         say::trouble(json, format_args!("exchange {name}: {sentence}"));

@@ -5,7 +5,7 @@
 //! | init, serve, stamp | a document is timestamped and logged |
 //! | kill -9, serve again, prove | what was released was durable; the receipt is rebuilt byte for byte |
 //! | verify, `openssl ts -verify`, with no server running | the evidence needs nobody's word, and no program of ours |
-//! | a party's steps, and those at the notary | [`super::party`], [`super::notary`] |
+//! | a party's steps, and those at notary and arbiter | [`super::party`], [`super::notary`], [`super::exchange`] |
 //! | fsck | the whole data folder is sound after the crash |
 //! | one byte changed, verify | a changed document is refused |
 
@@ -16,6 +16,7 @@ use std::path::{Path, PathBuf};
 use serde_json::Value;
 
 use super::Teller;
+use super::exchange::Exchange;
 use super::house::{House, Said, Server, Trouble};
 use super::notary::Notary;
 use super::party::Party;
@@ -63,11 +64,14 @@ impl<'a> Story<'a> {
         party.live(teller, &server)?;
         let notary = Notary::new(self.house, self.folder);
         notary.live(teller, server.https()?)?;
+        let exchange = Exchange::new(self.house, self.folder);
+        exchange.live(teller, server.https()?)?;
         self.stop(teller, server)?;
         self.verify(teller)?;
         self.stranger(teller)?;
         party.prove_offline(teller)?;
         notary.verify(teller)?;
+        exchange.verify(teller)?;
         self.fsck(teller)?;
         self.alter(teller)
     }
@@ -84,18 +88,22 @@ impl<'a> Story<'a> {
     fn found(&self, teller: &mut Teller) -> Result<(), Trouble> {
         teller.step("Make a new service: keys, certificates, an empty ledger, trust anchors.");
         self.semper(teller, &words(&["init", "--demo", "--data"], &[&self.data], &[]), 0)?;
-        self.be_a_notary(teller)?;
+        self.be_notary_and_arbiter(teller)?;
         teller.result(format!("trust anchors for everybody: {}", self.trust.display()));
         Ok(())
     }
 
-    /// The one setting that the story needs besides.
-    fn be_a_notary(&self, teller: &mut Teller) -> Result<(), Trouble> {
+    /// The two settings that the story needs besides.
+    fn be_notary_and_arbiter(&self, teller: &mut Teller) -> Result<(), Trouble> {
         let path = self.data.join("semper.toml");
-        teller.command(format!("printf '\\n[notary]\\nenabled = true\\n' >> {}", path.display()));
+        teller.command(format!(
+            "printf '\\n[notary]\\nenabled = true\\n\\n[exchange]\\nenabled = true\\n' >> {}",
+            path.display()
+        ));
         let path = self.folder.join(path);
         let text = fs::read_to_string(&path).map_err(Trouble::io(path.display()))?;
-        fs::write(&path, text + "\n[notary]\nenabled = true\n").map_err(Trouble::io(path.display()))
+        fs::write(&path, text + "\n[notary]\nenabled = true\n\n[exchange]\nenabled = true\n")
+            .map_err(Trouble::io(path.display()))
     }
 
     fn start(&self, teller: &mut Teller, title: &str) -> Result<Server, Trouble> {

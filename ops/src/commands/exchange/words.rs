@@ -34,6 +34,7 @@ pub(super) fn told(driver: &Driver, done: &str, send: Option<&Path>, more: Optio
             "protocol": party.dossier().protocol,
             "side": party.side().name(),
             "state": party.dossier().stand.name(),
+            "sentence": stands(party),
             "fulfilled": party.end().map(End::is_fulfilled),
             "send": send,
             "delivered": driver.folder.delivered(),
