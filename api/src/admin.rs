@@ -27,6 +27,7 @@ pub fn routes(service: Arc<Service>) -> Router {
 async fn metrics(State(service): State<Arc<Service>>) -> Response {
     service.show_ends();
     service.show_notary();
+    service.show_arbiter();
     let newest_ms = service.reader().newest().head().map(|head| head.time_ms);
     // Of a clock that was set back, the age is negative: that is what is to be seen.
     let age = newest_ms.map(|newest_ms| (service.time.now().millis() as f64 - newest_ms as f64) / 1_000.0);

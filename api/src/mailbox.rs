@@ -89,6 +89,13 @@ impl Mailbox {
         Ok(mailbox)
     }
 
+    /// Octets that are taken, and that are free.
+    #[must_use]
+    pub fn room(&self) -> (u64, u64) {
+        let taken = *self.octets.lock().unwrap_or_else(PoisonError::into_inner);
+        (taken, self.parts.bytes_max.saturating_sub(taken))
+    }
+
     /// Keeps a message for a party; durable on return. The same one again is the one that is there.
     ///
     /// # Errors

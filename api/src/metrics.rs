@@ -2,6 +2,7 @@
 //! `ops/deploy/metrics.txt`, those of a witness and a monitor `metrics-witness.txt` and `metrics-monitor.txt` beside it.
 
 mod clock;
+mod exchange;
 mod http;
 mod monitor;
 mod notary;
@@ -22,6 +23,7 @@ use semper_ttp::time::Timestamp;
 
 use crate::service::TimeSource;
 use clock::ClockMetrics;
+use exchange::ExchangeMetrics;
 pub use http::{ConnectionEnd, HttpMetrics};
 pub use monitor::MonitorMetrics;
 use notary::NotaryMetrics;
@@ -63,6 +65,7 @@ pub struct Metrics {
     notices: IntCounterVec,
     notices_pending: IntGauge,
     notary: NotaryMetrics,
+    exchange: ExchangeMetrics,
     clock: ClockMetrics,
     http: Arc<HttpMetrics>,
     tls: Arc<TlsMetrics>,
@@ -187,6 +190,7 @@ impl Metrics {
                 "Notices to holders that are due and were not told"
             ))),
             notary: NotaryMetrics::new(&registry),
+            exchange: ExchangeMetrics::new(&registry),
             clock: ClockMetrics::new(&registry),
             http: Arc::new(HttpMetrics::new(&registry)),
             tls: Arc::new(TlsMetrics::new(&registry)),
@@ -267,6 +271,11 @@ impl Metrics {
     /// Those of the notary.
     pub(crate) fn notary(&self) -> &NotaryMetrics {
         &self.notary
+    }
+
+    /// Those of the arbiter.
+    pub(crate) fn exchange(&self) -> &ExchangeMetrics {
+        &self.exchange
     }
 
     /// Those of the listeners.

@@ -94,6 +94,28 @@ impl Stage {
         (place, sent(&done))
     }
 
+    /// A message as somebody on its way has changed it.
+    ///
+    /// # Panics
+    /// It is none.
+    #[must_use]
+    pub fn changed(&self, message: &Path, change: &dyn Fn(&mut Value)) -> String {
+        let mut document: Value = serde_json::from_slice(&fs::read(message).expect("a message")).expect("JSON");
+        change(&mut document);
+        self.world.file("changed.json", document.to_string().as_bytes())
+    }
+
+    /// The buyer does not answer a message, says why, and begins no run.
+    ///
+    /// # Panics
+    /// It does, or says something else.
+    pub fn not_accepted(&self, file: &str, code: i32, why: &str) {
+        let run = self.path("buyer.run");
+        let done = self.signer(&self.buyer, &["accept", file, "--yes", "--run", &run]);
+        assert!(done.expect(code).stdout.contains(why), "{done:?}");
+        assert!(!Path::new(&run).exists());
+    }
+
     /// The buyer listens in a folder of its own, and answers what the seller offers.
     ///
     /// # Panics

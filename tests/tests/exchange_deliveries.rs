@@ -117,16 +117,8 @@ fn what_was_taken_back_is_not_delivered() {
 fn a_content_that_somebody_has_changed_is_not_answered() {
     let stage = Stage::new();
     let (_, d1) = delivered(&stage, "seller.run", &[]);
-    let change = |change: &dyn Fn(&mut Value)| {
-        let mut document: Value = serde_json::from_slice(&fs::read(&d1).expect("d1")).expect("JSON");
-        change(&mut document);
-        stage.world.file("changed.json", document.to_string().as_bytes())
-    };
-    let refused = |file: &str, code: i32, why: &str| {
-        let done = stage.signer(&stage.buyer, &["accept", file, "--yes", "--run", &stage.path("buyer.run")]);
-        assert!(done.expect(code).stdout.contains(why), "{done:?}");
-        assert!(!Path::new(&stage.path("buyer.run")).exists());
-    };
+    let change = |change: &dyn Fn(&mut Value)| stage.changed(&d1, change);
+    let refused = |file: &str, code: i32, why: &str| stage.not_accepted(file, code, why);
     let flipped = |document: &mut Value| {
         let mut content = b64u::decode(document["content"].as_str().unwrap().as_bytes()).unwrap();
         content[50] ^= 1;

@@ -187,16 +187,8 @@ fn a_responder_who_revokes_its_key_keeps_nobody_from_the_contract() {
 fn messages_that_somebody_has_changed_change_nothing() {
     let stage = Stage::new();
     let (seller, m1) = stage.offered("seller.run");
-    let change = |message: &Path, change: &dyn Fn(&mut Value)| {
-        let mut document: Value = serde_json::from_slice(&fs::read(message).expect("a message")).expect("JSON");
-        change(&mut document);
-        stage.world.file("changed.json", document.to_string().as_bytes())
-    };
-    let refused = |file: &str, code: i32, why: &str| {
-        let done = stage.signer(&stage.buyer, &["accept", file, "--yes", "--run", &stage.path("buyer.run")]);
-        assert!(done.expect(code).stdout.contains(why), "{done:?}");
-        assert!(!Path::new(&stage.path("buyer.run")).exists());
-    };
+    let change = |message: &Path, change: &dyn Fn(&mut Value)| stage.changed(message, change);
+    let refused = |file: &str, code: i32, why: &str| stage.not_accepted(file, code, why);
     let other_text = b64u::encode(b"I sell, you buy for more.\n");
     let with_text = |document: &mut Value| document["contract"]["text"] = json!(other_text);
     refused(&change(&m1, &with_text), 1, "not the one that the offer names");

@@ -316,6 +316,9 @@ impl Service {
             match self.ledger.append(commit) {
                 Ok(_) => {
                     self.presence.was_there(now.millis());
+                    if let (None, Some((_, decision))) = (&before.state.decision, &state.decision) {
+                        self.metrics.exchange().decided(decision.protocol, decision.outcome);
+                    }
                     return self.decided(&state, checked);
                 }
                 // Decided anew, on what the other one has left.

@@ -29,7 +29,7 @@ use super::principal::Principal;
 use super::problem::{Code, Problem};
 use crate::router::App;
 use crate::server::{Peer, RequestId};
-use crate::service::{Decided, ExchangeFault, Sent, ServiceFault};
+use crate::service::{Decided, ExchangeFault, Sent, Service, ServiceFault};
 
 /// Tokens that may come with a request: one for each statement.
 const TOKENS_MAX: usize = 3;
@@ -85,17 +85,21 @@ pub(super) async fn ask(
     let asked = body::blocking(move || {
         let service = &app.service;
         let asked = service.ask_arbiter(&x, &sent);
-        if let Err((fault, Some(asker))) = &asked
-            && let Some(code) = recorded(fault)
-        {
-            // Before the answer, as for every refusal of somebody who is known.
-            let call = Digest::of(&[&x.0[..], &sent.request].concat());
-            service.record_refused_call(*asker, call, Digest::of(code.name().as_bytes()));
+        if let Err((fault, asker)) = &asked {
+            note_refusal(service, fault, *asker, || Digest::of(&[&x.0[..], &sent.request].concat()));
         }
         let decided = asked.map_err(|(fault, _)| Problem::from(fault))?;
         shown(&app, &x, decided)
     });
     asked.await?
+}
+
+/// Counts a refusal, and records that of somebody who is known, before it is told.
+fn note_refusal(service: &Service, fault: &ExchangeFault, asker: Option<Digest>, call: impl FnOnce() -> Digest) {
+    service.metrics.exchange().refused(Problem::code_of(fault).name());
+    if let (Some(asker), Some(code)) = (asker, recorded(fault)) {
+        service.record_refused_call(asker, call(), Digest::of(code.name().as_bytes()));
+    }
 }
 
 /// The code of a refusal that is recorded: not of what may be asked again in a moment.

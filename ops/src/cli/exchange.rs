@@ -58,6 +58,23 @@ pub(crate) struct OfSigner {
     pub(crate) of: OfService,
 }
 
+/// What an originator says of a run that it begins.
+#[derive(Debug, Args)]
+pub(crate) struct OfOpening {
+    /// The certificate with which the other side signs, PEM, with that of its CA behind it; such as its party-legal.cer.pem.
+    #[arg(long, value_name = "CERTIFICATE")]
+    pub(crate) to: PathBuf,
+    /// The last moment at which the arbiter makes a contract of it, or hands out key or receipt, such as 2026-03-01T00:00:00Z. Without it
+    /// there is no end, which is fair in every case; an end must leave both sides the time that the arbiter's policy names.
+    #[arg(long, value_name = "TIME", value_parser = rfc3339)]
+    pub(crate) ends: Option<Timestamp>,
+    /// The new folder of the run; without it one in this folder that is called after the run.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) run: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) signer: OfSigner,
+}
+
 /// The folder of a run that was begun.
 #[derive(Debug, Args)]
 pub(crate) struct OfRun {
@@ -99,21 +116,11 @@ pub(crate) struct ExchangeOffer {
     /// The contract.
     #[arg(value_name = "FILE")]
     pub(crate) file: PathBuf,
-    /// The certificate with which the other side signs, PEM, with that of its CA behind it; such as its party-legal.cer.pem.
-    #[arg(long, value_name = "CERTIFICATE")]
-    pub(crate) to: PathBuf,
-    /// The last moment at which the arbiter makes a contract of it, such as 2026-03-01T00:00:00Z. Without it there is no end, which is
-    /// fair in every case; an end must leave both sides the time that the arbiter's policy names.
-    #[arg(long, value_name = "TIME", value_parser = rfc3339)]
-    pub(crate) ends: Option<Timestamp>,
     /// The media type of the contract.
     #[arg(long, value_name = "TYPE", default_value = "application/octet-stream")]
     pub(crate) media_type: String,
-    /// The new folder of the run; without it one in this folder that is called after the run.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) run: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) signer: OfSigner,
+    pub(crate) of: OfOpening,
 }
 
 /// Deliver a file for a receipt: begins a run, and writes the first message.
@@ -135,18 +142,8 @@ pub(crate) struct ExchangeDeliver {
     /// Let the recipient's program take it by itself. Without this a person is asked there.
     #[arg(long)]
     pub(crate) basic: bool,
-    /// The certificate with which the recipient signs, PEM, with that of its CA behind it; such as its party-legal.cer.pem.
-    #[arg(long, value_name = "CERTIFICATE")]
-    pub(crate) to: PathBuf,
-    /// The last moment at which the arbiter hands out key or receipt, such as 2026-03-01T00:00:00Z. Without it there is no end, which is
-    /// fair in every case; an end must leave both sides the time that the arbiter's policy names.
-    #[arg(long, value_name = "TIME", value_parser = rfc3339)]
-    pub(crate) ends: Option<Timestamp>,
-    /// The new folder of the run; without it one in this folder that is called after the run.
-    #[arg(long, value_name = "DIR")]
-    pub(crate) run: Option<PathBuf>,
     #[command(flatten)]
-    pub(crate) signer: OfSigner,
+    pub(crate) of: OfOpening,
 }
 
 /// Accept an offer or a delivery: shows what would be signed, and with --yes answers it.

@@ -56,6 +56,11 @@ impl Presence {
         self.last_ms.fetch_max(millis, Ordering::Relaxed);
     }
 
+    /// Whether requests are taken, as far as somebody has looked.
+    pub(super) fn is_open(&self) -> bool {
+        self.is_open.load(Ordering::Acquire)
+    }
+
     /// Requests are not taken any more.
     pub(super) fn close(&self) {
         self.is_open.store(false, Ordering::Release);

@@ -32,7 +32,7 @@ use semper_ttp::{
     statement::{
         Body as _, Jws, StatementFault,
         exchange::{
-            Side,
+            Protocol, Side,
             inline::{Cancel, Collect, Deposit, DepositFault, I1, I2, Registered, Waive},
             item::MatchResult,
         },
@@ -279,6 +279,9 @@ impl Service {
                 Ok(_) => {
                     self.presence.was_there(now.millis());
                     self.inline_due.put(&run.x(), state.wakes_after(&ends));
+                    if let (None, Some((_, decision))) = (&before.state.decision, &state.decision) {
+                        self.metrics.exchange().decided(Protocol::Inline, decision.outcome);
+                    }
                     return self.inline_answer(run, act, &state, true);
                 }
                 // Decided anew, on what the other one has left.

@@ -22,7 +22,7 @@ use semper_ttp::time::Timestamp;
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{proven, recorded, run_of, text};
+use super::{note_refusal, proven, run_of, text};
 use crate::body::Held;
 use crate::router::App;
 use crate::server::{Peer, RequestId};
@@ -146,10 +146,8 @@ fn told(
     answer: Result<InlineAnswer, (ExchangeFault, Option<Digest>)>,
     statement: &[u8],
 ) -> Result<InlineAnswer, Problem> {
-    if let Err((fault, Some(asker))) = &answer
-        && let Some(code) = recorded(fault)
-    {
-        app.service.record_refused_call(*asker, Digest::of(statement), Digest::of(code.name().as_bytes()));
+    if let Err((fault, asker)) = &answer {
+        note_refusal(&app.service, fault, *asker, || Digest::of(statement));
     }
     answer.map_err(|(fault, _)| Problem::from(fault))
 }

@@ -31,20 +31,20 @@ use crate::exit::Exit;
 pub(super) fn offer(args: &cli::ExchangeOffer, as_json: bool) -> Result<Exit, Failed> {
     let text = read(&args.file, CONTRACT_BYTES_MAX)?;
     let media = Line::new(&args.media_type).ok_or_else(|| Failed::usage(&"--media-type is one line of text"))?;
-    let Opening { settings, own, peer, house, ttp, o, r, patience_ms } = Opening::of(&args.to, &args.signer)?;
+    let Opening { settings, own, peer, house, ttp, o, r, patience_ms } = Opening::of(&args.of)?;
     let terms = Terms {
         o,
         r,
         ttp,
         text: text.clone(),
         media,
-        t_exp: args.ends.map(Millis::from),
+        t_exp: args.of.ends.map(Millis::from),
         assurance: Assurance::NonQualified,
     };
     let drawn = Drawn { nonce: service::drawn()?, terms_salt: service::drawn()? };
     let (key, _) = settings.signer()?;
     let party = Party::offer(terms, &house, (&own, &peer), patience_ms, drawn, &pen(&key)?).map_err(failed)?;
-    let folder = Folder::create(&place_of(args.run.as_deref(), &party), &party, &settings, &text)?;
+    let folder = Folder::create(&place_of(args.of.run.as_deref(), &party), &party, &settings, &text)?;
     let driver = Driver { folder, party, settings };
     send(&driver, "offered: the first message is ready", Act::SendOffer, as_json)
 }
@@ -52,7 +52,7 @@ pub(super) fn offer(args: &cli::ExchangeOffer, as_json: bool) -> Result<Exit, Fa
 pub(super) fn deliver(args: &cli::ExchangeDeliver, as_json: bool) -> Result<Exit, Failed> {
     let message = read(&args.file, CONTRACT_BYTES_MAX)?;
     let about = Line::new(&args.about).ok_or_else(|| Failed::usage(&"--about is one line of text"))?;
-    let Opening { settings, own, peer, house, ttp, o, r, patience_ms } = Opening::of(&args.to, &args.signer)?;
+    let Opening { settings, own, peer, house, ttp, o, r, patience_ms } = Opening::of(&args.of)?;
     let parcel = Parcel {
         o,
         r,
@@ -60,13 +60,13 @@ pub(super) fn deliver(args: &cli::ExchangeDeliver, as_json: bool) -> Result<Exit
         message: message.clone(),
         about,
         mode: if args.basic { Mode::Basic } else { Mode::Consent },
-        t_exp: args.ends.map(Millis::from),
+        t_exp: args.of.ends.map(Millis::from),
         assurance: Assurance::NonQualified,
     };
     let (key, _) = settings.signer()?;
     let begun = Party::deliver(parcel, &house, (&own, &peer), patience_ms, &OsEntropy, &pen(&key)?);
     let (party, content) = begun.map_err(failed)?;
-    let folder = Folder::create(&place_of(args.run.as_deref(), &party), &party, &settings, &content)?;
+    let folder = Folder::create(&place_of(args.of.run.as_deref(), &party), &party, &settings, &content)?;
     folder.keep_message(&message)?;
     let driver = Driver { folder, party, settings };
     send(&driver, "sealed: the first message is ready", Act::SendOffer, as_json)
@@ -89,7 +89,8 @@ struct Opening {
 }
 
 impl Opening {
-    fn of(to: &Path, signer: &cli::OfSigner) -> Result<Self, Failed> {
+    fn of(opening: &cli::OfOpening) -> Result<Self, Failed> {
+        let cli::OfOpening { to, signer, .. } = opening;
         let settings = Settings::of(signer)?;
         let own = settings.chain()?;
         let mut peer = certificates_of(to)?;

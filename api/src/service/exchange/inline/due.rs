@@ -61,6 +61,12 @@ impl Due {
         }
     }
 
+    /// How many wait, and for how long the first of them has been due, milliseconds.
+    fn waiting_since(&self, now_ms: u64) -> (usize, u64) {
+        let waiting = self.waiting();
+        (waiting.of.len(), waiting.after.first().map_or(0, |(after, _)| now_ms.saturating_sub(*after)))
+    }
+
     /// The one that has been due for the longest time.
     fn first(&self, now_ms: u64) -> Option<Digest> {
         self.waiting().after.first().filter(|(after, _)| *after < now_ms).map(|(_, x)| *x)
@@ -68,6 +74,18 @@ impl Due {
 }
 
 impl Service {
+    /// Shows whether the arbiter is open, what waits for it, and how much room messages have.
+    pub(crate) fn show_arbiter(&self) {
+        let metrics = self.metrics.exchange();
+        metrics.open(self.is_arbiter().then(|| self.presence.is_open()));
+        let (waiting, overdue_ms) = self.inline_due.waiting_since(self.now().millis());
+        metrics.waiting(waiting, overdue_ms);
+        if let Some(mailbox) = self.mailbox() {
+            let (taken, free) = mailbox.room();
+            metrics.mailbox(taken, free);
+        }
+    }
+
     /// Looks at the exchanges whose end has passed, or whose items are to be erased, and gives how many of them. Blocks.
     ///
     /// # Errors

@@ -1,0 +1,132 @@
+//! What an arbiter counts. Labels are protocols, outcomes and codes, of which there are few; never runs, parties or items.
+
+use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use semper_ttp::statement::exchange::{Outcome, Protocol};
+
+use super::register;
+
+/// How runs of each protocol that has a server end.
+const ENDS: [(Protocol, &[Outcome]); 3] = [
+    (Protocol::AswR, &[Outcome::Aborted, Outcome::Resolved, Outcome::Expired]),
+    (Protocol::CdR, &[Outcome::Aborted, Outcome::Released, Outcome::Void, Outcome::Expired]),
+    (Protocol::Inline, &[Outcome::Released, Outcome::Returned]),
+];
+
+/// Why nothing is decided, for no fault of who asks.
+const FAILED: [&str; 3] = ["server.busy", "server.fault", "server.unavailable"];
+
+/// Runs that were decided, what was refused, and what waits.
+#[derive(Debug)]
+pub(crate) struct ExchangeMetrics {
+    decisions: IntCounterVec,
+    refused: IntCounterVec,
+    open: Gauge,
+    waiting: IntGauge,
+    overdue: Gauge,
+    mailbox: IntGaugeVec,
+}
+
+impl ExchangeMetrics {
+    pub(super) fn new(registry: &Registry) -> Self {
+        let counters = |name: &str, help: &str, labels: &[&str]| {
+            register(registry, IntCounterVec::new(Opts::new(name, help), labels))
+        };
+        let gauge = |name: &str, help: &str| register(registry, Gauge::with_opts(Opts::new(name, help)));
+        let shown = Self {
+            decisions: counters(
+                "semper_exchange_decisions_total",
+                "Runs that the arbiter has decided, by protocol and outcome",
+                &["protocol", "outcome"],
+            ),
+            refused: counters("semper_exchange_refused_total", "What the arbiter did not take, by code", &["reason"]),
+            open: gauge("semper_exchange_open", "Whether the arbiter takes requests; NaN where there is none"),
+            waiting: register(
+                registry,
+                IntGauge::with_opts(Opts::new(
+                    "semper_exchange_waiting",
+                    "Exchanges through the arbiter of which something is left to do",
+                )),
+            ),
+            overdue: gauge(
+                "semper_exchange_overdue_seconds",
+                "For how long the exchange has been due that is due the longest; 0 without",
+            ),
+            mailbox: register(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new("semper_mailbox_bytes", "Room for messages of exchanges, taken and free"),
+                    &["state"],
+                ),
+            ),
+        };
+        // From zero on: the first of a kind is a rise that an alert sees.
+        for (protocol, outcomes) in ENDS {
+            for outcome in outcomes {
+                shown.decisions.with_label_values(&[protocol.name(), outcome.name()]).inc_by(0);
+            }
+        }
+        FAILED.iter().for_each(|reason| shown.refused.with_label_values(&[*reason]).inc_by(0));
+        shown.open(None);
+        shown.mailbox(0, 0);
+        shown
+    }
+
+    /// A run was decided, and that is durable.
+    pub(crate) fn decided(&self, protocol: Protocol, outcome: Outcome) {
+        self.decisions.with_label_values(&[protocol.name(), outcome.name()]).inc();
+    }
+
+    /// Something was not taken.
+    pub(crate) fn refused(&self, code: &str) {
+        self.refused.with_label_values(&[code]).inc();
+    }
+
+    /// Whether requests are taken; `None` where there is no arbiter.
+    pub(crate) fn open(&self, is_open: Option<bool>) {
+        self.open.set(is_open.map_or(f64::NAN, |is_open| f64::from(u8::from(is_open))));
+    }
+
+    /// How many exchanges wait, and for how long the first of them has been due.
+    pub(crate) fn waiting(&self, count: usize, overdue_ms: u64) {
+        self.waiting.set(i64::try_from(count).unwrap_or(i64::MAX));
+        self.overdue.set(overdue_ms as f64 / 1_000.0);
+    }
+
+    /// The room for messages.
+    pub(crate) fn mailbox(&self, taken: u64, free: u64) {
+        for (state, bytes) in [("taken", taken), ("free", free)] {
+            self.mailbox.with_label_values(&[state]).set(i64::try_from(bytes).unwrap_or(i64::MAX));
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::Metrics;
+    use super::*;
+
+    #[test]
+    fn what_happens_is_counted_and_what_did_not_is_zero() {
+        let metrics = Metrics::new("log.example/test");
+        let exchange = metrics.exchange();
+        exchange.decided(Protocol::Inline, Outcome::Returned);
+        exchange.refused("exchange.key");
+        exchange.waiting(3, 1_500);
+        exchange.mailbox(7, 93);
+        let text = metrics.render();
+        for line in [
+            "semper_exchange_decisions_total{outcome=\"RETURNED\",protocol=\"inline\"} 1",
+            "semper_exchange_decisions_total{outcome=\"RESOLVED\",protocol=\"asw-r\"} 0",
+            "semper_exchange_refused_total{reason=\"exchange.key\"} 1",
+            "semper_exchange_refused_total{reason=\"server.fault\"} 0",
+            "semper_exchange_open NaN",
+            "semper_exchange_waiting 3",
+            "semper_exchange_overdue_seconds 1.5",
+            "semper_mailbox_bytes{state=\"free\"} 93",
+        ] {
+            assert!(text.lines().any(|found| found == line), "{line}: {text}");
+        }
+        exchange.open(Some(true));
+        assert!(metrics.render().contains("\nsemper_exchange_open 1\n"));
+    }
+}
