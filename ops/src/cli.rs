@@ -26,7 +26,8 @@ pub(crate) use evidence::Witnesses;
 pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_ending};
 pub(crate) use exchange::{
     Exchange, ExchangeAccept, ExchangeAccuse, ExchangeAsk, ExchangeCommand, ExchangeDeliver, ExchangeFetch,
-    ExchangeListen, ExchangeOffer, ExchangeRun, ExchangeSend, ExchangeStatus, ExchangeTake, Instead, OfOpening, OfSigner,
+    ExchangeListen, ExchangeOffer, ExchangeRun, ExchangeSend, ExchangeStatus, ExchangeTake, Instead, OfOpening,
+    OfSigner,
 };
 pub(crate) use folder::{Audit, AuditAll, AuditPart, Export, Fsck, Statements};
 pub(crate) use keys::{

@@ -25,6 +25,7 @@
 //! The tests are in `tests/`, the programs of strangers in `strangers/`, the fuzz targets in `fuzz/` (a workspace of its
 //! own).
 
+pub mod arbiter;
 pub mod bouncy;
 pub mod dice;
 pub mod exchange;

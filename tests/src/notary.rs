@@ -43,9 +43,17 @@ impl Member {
     /// The file does not open.
     #[must_use]
     pub fn holder(&self) -> Holder {
-        let p12 = fs::read(self.p12("party-legal")).expect("a .p12");
-        let passphrase =
-            fs::read_to_string(self.p12("party-legal").with_extension("passphrase")).expect("its passphrase");
+        self.holder_of("party-legal")
+    }
+
+    /// One of its keys with the certificate, for programs of others.
+    ///
+    /// # Panics
+    /// The file does not open.
+    #[must_use]
+    pub fn holder_of(&self, name: &str) -> Holder {
+        let p12 = fs::read(self.p12(name)).expect("a .p12");
+        let passphrase = fs::read_to_string(self.p12(name).with_extension("passphrase")).expect("its passphrase");
         let parsed = Pkcs12::from_der(&p12).and_then(|p12| p12.parse2(passphrase.trim_end()));
         let parsed = parsed.expect("a .p12 that opens");
         let certificate = parsed.cert.expect("a certificate").to_der().expect("DER");

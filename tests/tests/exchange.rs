@@ -7,78 +7,26 @@ use std::sync::Arc;
 use openssl::base64::encode_block;
 use semper_ledger::entry::Entry;
 use semper_ledger::receipt::tlog_proof::TlogProof;
+use semper_tests::arbiter::{Party, arbiter, known, post, text};
 use semper_tests::http::{Connection, get};
-use semper_tests::notary::{Member, World};
+use semper_tests::notary::World;
 use semper_tests::process::run;
 use semper_tests::server::Server;
 use semper_tests::tls::TlsClient;
 use semper_ttp::account::{Item, Kind, Proof};
 use semper_ttp::asn1::pem;
-use semper_ttp::b64u::{self, B64u};
-use semper_ttp::crypto::jose::{Algorithm, Key, Thumbprint};
-use semper_ttp::crypto::{LogVerifier, Passphrase, Signer, SoftKey, open_key_pem};
+use semper_ttp::b64u;
+use semper_ttp::crypto::jose::Thumbprint;
+use semper_ttp::crypto::{LogVerifier, Passphrase, open_key_pem};
 use semper_ttp::digest::Digest;
 use semper_ttp::exchange::asw_r::{commitment_o, commitment_r};
 use semper_ttp::exchange::judge::{Evidence, Filed, judge};
 use semper_ttp::exchange::{tag_of_verdict, terms_hash};
+use semper_ttp::statement::Jws;
 use semper_ttp::statement::exchange::asw_r::{M1, M2, Resolve};
 use semper_ttp::statement::exchange::verdict::Verdict;
-use semper_ttp::statement::exchange::{Arbiter, Assurance, Line, Outcome, Participant, Scheme, Side};
-use semper_ttp::statement::{Body, Common, Jws, Millis, Origin, Salt, Statement, Unsigned};
+use semper_ttp::statement::exchange::{Assurance, Line, Outcome, Side};
 use serde_json::{Value, json};
-
-/// A side with the key that it signs with.
-struct Party {
-    id: String,
-    key: SoftKey,
-}
-
-impl Party {
-    fn new(member: &Member) -> Self {
-        let key = member.holder().key.private_key_to_pkcs8().expect("PKCS #8");
-        Self { id: member.id.clone(), key: SoftKey::from_pkcs8_der(&key).expect("a key") }
-    }
-
-    fn public(&self) -> Key {
-        Key::from_spki_der(self.key.spki_der()).expect("a public key")
-    }
-
-    fn participant(&self) -> Participant {
-        let key = self.public().thumbprint();
-        Participant { id: self.id.parse().expect("a party's name"), scheme: Scheme::Semper, key }
-    }
-
-    fn sign<B: Body>(&self, x: Option<Digest>, body: B) -> Jws {
-        let common =
-            Common { salt: Salt(B64u([5; 16])), iat: Millis::new(1).unwrap(), x: x.map(Into::into), shown: None };
-        let unsigned =
-            Unsigned::new(&Statement { common, body }, Algorithm::Es256, self.public().thumbprint()).unwrap();
-        let signature = self.key.sign_raw(unsigned.message()).unwrap();
-        unsigned.finish(&signature).unwrap()
-    }
-}
-
-/// What the service says of itself.
-fn known(server: &Server) -> Value {
-    serde_json::from_slice(&get(server.http(), "/.well-known/semper").body).expect("JSON")
-}
-
-fn arbiter(known: &Value) -> (Arbiter, Key) {
-    let certificate = known["exchange"]["certificate"].as_str().expect("the arbiter's certificate");
-    let der = pem::decode("CERTIFICATE", certificate).expect("PEM").remove(0);
-    let certificate = semper_ttp::x509::Certificate::from_der(&der).expect("a certificate");
-    let key = Key::from_spki_der(&certificate.spki_der()).expect("its key");
-    let line = |value: &Value| Line::new(value.as_str().expect("a text")).expect("a line");
-    let named: Thumbprint = known["exchange"]["thumbprint"].as_str().expect("its name").parse().expect("a thumbprint");
-    assert_eq!(named, key.thumbprint());
-    let arbiter = Arbiter {
-        id: Origin::new(known["ledger"]["origin"].as_str().expect("an origin")).expect("an origin"),
-        key: named,
-        url: line(&known["service"]["public_url"]),
-        log: line(&known["ledger"]["vkey"]),
-    };
-    (arbiter, key)
-}
 
 /// A run in which the responder has answered.
 fn begun(server: &Server, o: &Party, r: &Party) -> (Jws, Jws) {
@@ -102,10 +50,6 @@ fn begun(server: &Server, o: &Party, r: &Party) -> (Jws, Jws) {
     (m1, m2)
 }
 
-fn text(jws: &Jws) -> String {
-    String::from_utf8(jws.bytes().to_vec()).expect("ASCII")
-}
-
 fn resolve(by: &Party, side: Side, (m1, m2): (&Jws, &Jws)) -> Value {
     let request = by.sign(Some(m1.x()), Resolve { side, m2: m2.digest().into() });
     json!({ "m1": text(m1), "m2": text(m2), "request": text(&request) })
@@ -113,13 +57,7 @@ fn resolve(by: &Party, side: Side, (m1, m2): (&Jws, &Jws)) -> Value {
 
 /// Asks over TLS without any certificate.
 fn ask(server: &Server, x: &Digest, body: &Value) -> (u16, Value) {
-    let client = TlsClient::new(server.trust()).build();
-    let mut connection = Connection::open_tls(server.https(), &client).expect("a connection");
-    let path = format!("/v1/exchanges/{}/requests", b64u::encode(x.as_bytes()));
-    let body = body.to_string();
-    let answer = connection.request("POST", &path, &[("content-type", "application/json")], body.as_bytes());
-    let answer = answer.expect("an answer");
-    (answer.status, serde_json::from_slice(&answer.body).expect("JSON"))
+    post(server, &format!("/v1/exchanges/{}/requests", b64u::encode(x.as_bytes())), body)
 }
 
 /// What a court is shown: m1 and the verdict with its proof, judged with the keys of sides and arbiter.
@@ -244,6 +182,18 @@ fn a_verdict_and_what_convicts_its_arbiter_are_judged_offline() {
     };
     let (guilty, honest) = (proof(second.bytes().to_vec()), proof(of(&answer["answer"])));
     let files = [world.file("twice.pom.json", guilty.as_bytes()), world.file("once.pom.json", honest.as_bytes())];
+    // Whoever holds both, and the proof of one of them, needs nothing else to convict it.
+    let (other, proven) = (world.file("second.jws", second.bytes()), world.path("verdict.jws.tlog-proof"));
+    let accused = |held: &[&str]| {
+        let out = world.path("proofs");
+        run(&[&["exchange", "accuse"], held, &["--trust", &trust, "--out", &out, "--json"]].concat())
+    };
+    accused(&[&verdict, &proven, &world.path("answer.jws")]).expect(1);
+    let end = accused(&[&verdict, &proven, &other]);
+    let found: Value = serde_json::from_str(&end.expect(0).stdout).expect("JSON");
+    assert_eq!((&found["statements"], &found["proofs"][0]["kind"]), (&json!(2), &json!("equivocation")), "{found}");
+    let end = run(&["verify", found["proofs"][0]["file"].as_str().expect("a file"), "--trust", &trust]);
+    assert!(end.expect(0).stdout.contains("twice: RESOLVED of "), "{}", end.stdout);
     // The key is the arbiter's for whoever knows it.
     run(&["verify", &files[0], "--trust", &trust]).expect(2);
     fs::write(world.server.trust().join("arbiter.pem"), &arbiters).expect("an anchor");

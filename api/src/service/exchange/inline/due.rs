@@ -6,6 +6,7 @@
 use std::collections::{BTreeSet, HashMap};
 use std::ops::ControlFlow;
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use semper_ttp::{
     digest::Digest,
@@ -18,6 +19,9 @@ use super::{
     super::keys::Signers,
     Act, ExchangeFault,
 };
+
+/// For how long one look goes on: who looks has other things to look at, too.
+const LOOK_MAX: Duration = Duration::from_secs(4);
 
 /// How long an exchange waits that could not be looked at when it was due, milliseconds.
 const AGAIN_MS: u64 = 60_000;
@@ -98,8 +102,10 @@ impl Service {
             self.find_open_exchanges()?;
             self.inline_due.waiting().is_complete = true;
         }
-        let mut looked = 0;
-        while let Some(x) = self.inline_due.first(self.now().millis()) {
+        let (mut looked, begun) = (0, Instant::now());
+        while begun.elapsed() < LOOK_MAX
+            && let Some(x) = self.inline_due.first(self.now().millis())
+        {
             match self.wake_exchange(&x) {
                 Ok(()) => looked += 1,
                 // Nothing is decided now; what is due stays it.
