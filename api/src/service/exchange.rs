@@ -8,8 +8,8 @@
 //! answered is answered again, whatever became of keys, clock, disk.
 
 mod alive;
-mod check;
-mod keys;
+pub(super) mod check;
+pub(super) mod keys;
 mod sign;
 
 use std::ops::ControlFlow;
@@ -169,7 +169,7 @@ impl From<SignError> for ExchangeFault {
 /// What the first statement of a run is called where it may be of any protocol.
 const FIRST: &str = "the first statement";
 
-const NOT_READY: ExchangeFault = ExchangeFault::NotReady("the arbiter takes no requests now");
+pub(super) const NOT_READY: ExchangeFault = ExchangeFault::NotReady("the arbiter takes no requests now");
 
 impl Service {
     /// Where messages wait for parties that are not there; `None` for nowhere.
@@ -227,7 +227,7 @@ impl Service {
     }
 
     /// Passes the arbiter's door at this moment.
-    fn pass_door(&self, now: Timestamp) -> Result<Inside<'_>, ExchangeFault> {
+    pub(super) fn pass_door(&self, now: Timestamp) -> Result<Inside<'_>, ExchangeFault> {
         if !self.takes_requests() {
             self.presence.close();
         }
@@ -300,6 +300,9 @@ impl Service {
             match self.ledger.append(commit) {
                 Ok(_) => {
                     self.presence.was_there(now.millis());
+                    if let Some(paid) = checked.pays() {
+                        self.payment_is_due(&paid);
+                    }
                     return self.decided(&state, checked);
                 }
                 // Decided anew, on what the other one has left.

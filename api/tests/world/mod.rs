@@ -9,6 +9,7 @@ pub(crate) mod http;
 pub(crate) mod notary;
 pub(crate) mod office;
 pub(crate) mod openapi;
+pub(crate) mod payment;
 
 use std::{
     sync::{
@@ -20,7 +21,7 @@ use std::{
 
 use semper_api::{
     Authorities, AuthorityKey, DvcsSettings, Endpoint, ExchangeParts, NotaryParts, NotarySettings, NoticeParts,
-    Policies, RegistrationParts, ResponderKey, Service, ServiceParts, Statements, TimeSource, ToIssue,
+    Policies, RailParts, RegistrationParts, ResponderKey, Service, ServiceParts, Statements, TimeSource, ToIssue,
     mailbox::{Mailbox, MailboxParts},
     metrics::Metrics,
     notices::Networks,
@@ -48,7 +49,9 @@ use semper_ttp::{
     crypto::{Entropy, LogSigner, LogVerifier, OsEntropy, SecretKey, SignError, SignatureAlgorithm, Signer, SoftKey},
     digest::{Digest, ImprintAlgorithm},
     evidence::{KeyId, KeyPurpose},
+    money::RailId,
     notary::{ActType, dvcs::Accepted},
+    payment::{callback::Secret, rail::RailClass, simulator::Simulator},
     time::Timestamp,
     timestamp::ClockVerdict,
     vault::{KeyWrap, SoftKek},
@@ -127,6 +130,8 @@ pub(crate) struct Disk {
     escrow: Arc<SoftKey>,
     /// Messages that wait.
     mail: Arc<tempfile::TempDir>,
+    /// Holds money, outside, whatever becomes of the service.
+    pub(crate) rail: Arc<Simulator>,
     /// Wraps the keys of documents.
     key_wrap: Arc<dyn KeyWrap>,
 }
@@ -144,6 +149,13 @@ impl Disk {
             arbiter: vec![key(SignatureAlgorithm::EcdsaP256Sha256)],
             escrow: key(SignatureAlgorithm::EcdsaP256Sha256),
             mail: Arc::new(tempfile::tempdir().unwrap()),
+            rail: Arc::new(Simulator::new(
+                RailId::new("sim").unwrap(),
+                RailClass::Funded,
+                key(SignatureAlgorithm::Ed25519),
+                [0; 32],
+                0,
+            )),
             key_wrap: wrapping_key(),
         };
         create(&disk.store, &disk.anchor, disk.log_keys().identity()).unwrap();
@@ -194,7 +206,7 @@ impl Disk {
 
     /// As if the file of the key that wraps others had been lost, and another one made.
     pub(crate) fn with_another_wrapping_key(&self) -> Self {
-        let Self { store, anchor, keys, notary, arbiter, escrow, mail, .. } = self;
+        let Self { store, anchor, keys, notary, arbiter, escrow, mail, rail, .. } = self;
         let (store, anchor) = (store.clone(), anchor.clone());
         Self {
             store,
@@ -204,6 +216,7 @@ impl Disk {
             arbiter: arbiter.clone(),
             escrow: escrow.clone(),
             mail: mail.clone(),
+            rail: rail.clone(),
             key_wrap: wrapping_key(),
         }
     }
@@ -480,8 +493,14 @@ fn parts(
             runs_per_party_per_minute: RUNS_PER_MINUTE,
             mailbox: Some(mailbox(disk)),
         }),
+        rails: vec![RailParts { rail: disk.rail.clone(), secrets: vec![rail_secret()] }],
         key_wrap: Some(disk.key_wrap.clone()),
     }
+}
+
+/// With what the provider of the rail signs.
+pub(crate) fn rail_secret() -> Secret {
+    Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("24 octets")
 }
 
 fn mailbox(disk: &Disk) -> Mailbox {

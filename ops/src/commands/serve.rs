@@ -207,6 +207,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         notices: notices::parts(loaded.notices, &config),
         key_wrap: loaded.key_wrap,
         exchange: exchange::parts(loaded.arbiter, &config, &folder)?,
+        rails: Vec::new(),
         notary: notary::parts(loaded.notary, &config, &loaded.identity.public_url)?,
     })
     .map_err(|error| Failed::fault(&error))?;
