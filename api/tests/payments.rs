@@ -8,16 +8,22 @@ use semper_ttp::{
         rail::{DeclineCode, RailOp},
         simulator::Trick,
     },
-    statement::exchange::{
-        Outcome,
-        pg::{Cancel, HandedOver, Received, Rejected, Shipped},
-        pr::PaymentReceipt,
+    statement::{
+        Jws,
+        exchange::{
+            Outcome, Side,
+            cd_r::{D1, D4},
+            pg::{Cancel, HandedOver, Received, Rejected, Shipped},
+            pr::PaymentReceipt,
+            verdict::Verdict,
+        },
     },
 };
 use serde_json::{Value, json};
 use world::{
     START,
-    exchange::{ask_at, text},
+    delivery::Delivery,
+    exchange::{ask_at, sign, text},
     notary::open,
     office::{DELTA_MS, Member, World},
     payment::{FEE, PRICE, Sale, T_ACCEPT, T_EXP, T_HOLD, T_SHIP, balanced, pass_and_look},
@@ -358,4 +364,94 @@ async fn strangers_see_nothing_and_move_nothing() {
     let mine = Sale::goods(&world, buyer, seller, None, true, |order| order.carrier = Some(order.seller));
     let (status, _) = ask_at(&world, "/v1/payments", &json!({ "statement": text(&mine.first) })).await;
     assert_eq!(status, 422, "a side that is its own carrier");
+}
+
+/// Digital goods, with the delivery that is paid for by them.
+fn file<'w>(world: &World, [buyer, seller, _]: &'w [Member; 3]) -> (Sale<'w>, Delivery<'w>) {
+    let sale = Sale::goods(world, buyer, seller, None, false, |_| ());
+    let pay = sale.x();
+    let same = |_: &D1, key: &semper_ttp::crypto::SecretKey| key.clone();
+    let delivery = Delivery::with(world, (seller, buyer), Some(T_EXP - DELTA_MS), same, |d1| d1.pay = Some(pay.into()));
+    (sale, delivery)
+}
+
+/// The buyer has received, and both of its delivery's statements are shown.
+#[tokio::test]
+async fn digital_goods_are_paid_by_the_buyers_receipt() {
+    let (world, parties) = arbiter().await;
+    let (sale, delivery) = file(&world, &parties);
+    sale.open(&world).await;
+    sale.said(&world, &sale.accept()).await;
+    let hm = delivery.d1.payload_as::<D1>().unwrap().body.hm;
+    let d4 = sign(&parties[0].sign, Some(delivery.x()), D4 { hm });
+    let (status, problem) = sale.say(&world, &d4).await;
+    assert_eq!((status, &problem["code"]), (422, &json!("exchange.request")), "of which delivery?");
+    assert_eq!(stage(&sale.said(&world, &delivery.d1).await), ("HELD", "HELD"));
+    // One payment, one delivery.
+    let (_, other) = file(&world, &parties);
+    assert_eq!(sale.say(&world, &other.d1).await.0, 422, "it is for another payment");
+    let paid = sale.said(&world, &d4).await;
+    assert_eq!((stage(&paid), &paid["decided"]["outcome"]), (("DECIDED", "CAPTURED"), &json!("CAPTURED")));
+    assert_eq!(sale.judged(&world, &paid, &[delivery.d1.clone(), d4]), (Outcome::Captured, false));
+    assert_eq!(balanced(&world), (1, 0));
+}
+
+/// The buyer withholds its receipt: what this arbiter decides about the delivery pays, and nobody has to bring it.
+#[tokio::test]
+async fn digital_goods_are_paid_by_the_verdict_about_their_delivery() {
+    let (world, parties) = arbiter().await;
+    let (sale, delivery) = file(&world, &parties);
+    sale.open(&world).await;
+    sale.said(&world, &sale.accept()).await;
+    let (status, released) = delivery.ask(&world, &delivery.resolve(Side::Originator)).await;
+    assert_eq!((status, &released["outcome"]), (200, &json!("RELEASED")), "{released}");
+    world.service.look_at_payments();
+    let paid = sale.shown(&world).await;
+    assert_eq!((stage(&paid), &paid["decided"]["outcome"]), (("DECIDED", "CAPTURED"), &json!("CAPTURED")));
+    sale.judged(&world, &paid, &[]);
+    assert_eq!(balanced(&world), (1, 0));
+    // Somebody brings it all the same.
+    let verdict = Jws::parse(released["verdict"].as_str().unwrap().as_bytes()).unwrap();
+    assert_eq!(sale.said(&world, &verdict).await["decided"], paid["decided"]);
+    // Of another one, that came to nothing, the money goes back; and the service has crashed before it looked.
+    let (sale, delivery) = file(&world, &parties);
+    sale.open(&world).await;
+    sale.said(&world, &sale.accept()).await;
+    assert_eq!(delivery.ask(&world, &delivery.abort()).await.1["outcome"], "ABORTED");
+    let world = open(world.restart(false));
+    world.service.look_at_payments();
+    let back = sale.shown(&world).await;
+    assert_eq!((stage(&back), &back["decided"]["outcome"]), (("DECIDED", "RELEASED"), &json!("RELEASED")));
+    sale.judged(&world, &back, &[]);
+    assert_eq!(balanced(&world), (1, 1));
+}
+
+/// What was decided before the money was held counts as soon as it is; a verdict that nobody has made counts never.
+#[tokio::test]
+async fn a_verdict_counts_when_the_money_is_held_and_the_ledger_has_it() {
+    let (world, parties) = arbiter().await;
+    let (sale, delivery) = file(&world, &parties);
+    sale.open(&world).await;
+    let (status, released) = delivery.ask(&world, &delivery.resolve(Side::Originator)).await;
+    assert_eq!((status, &released["outcome"]), (200, &json!("RELEASED")));
+    world.service.look_at_payments();
+    assert_eq!(stage(&sale.shown(&world).await), ("ORDERED", "NONE"));
+    let paid = sale.said(&world, &sale.accept()).await;
+    assert_eq!((stage(&paid), &paid["decided"]["outcome"]), (("DECIDED", "CAPTURED"), &json!("CAPTURED")));
+    sale.judged(&world, &paid, &[]);
+    assert_eq!(balanced(&world), (1, 0));
+    // Signed by the arbiter's own key, and in no ledger.
+    let (other, delivery) = file(&world, &parties);
+    other.open(&world).await;
+    other.said(&world, &other.accept()).await;
+    let decided = Jws::parse(released["verdict"].as_str().unwrap().as_bytes()).unwrap();
+    let mut body = decided.payload_as::<Verdict>().unwrap().body;
+    body.basis = vec![text(&delivery.d1), text(&delivery.d2)];
+    let forged = sign(world.disk.arbiter_key(), Some(delivery.x()), body);
+    let (status, problem) = other.say(&world, &forged).await;
+    assert_eq!(status / 100, 4, "{problem}");
+    assert_eq!(stage(&other.shown(&world).await), ("HELD", "HELD"));
+    pass_and_look(&world, T_EXP + 1);
+    assert_eq!(other.shown(&world).await["decided"]["outcome"], "RELEASED");
+    assert_eq!(balanced(&world), (1, 1));
 }

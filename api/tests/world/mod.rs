@@ -10,6 +10,7 @@ pub(crate) mod notary;
 pub(crate) mod office;
 pub(crate) mod openapi;
 pub(crate) mod payment;
+pub(crate) mod provider;
 
 use std::{
     sync::{
@@ -51,7 +52,11 @@ use semper_ttp::{
     evidence::{KeyId, KeyPurpose},
     money::RailId,
     notary::{ActType, dvcs::Accepted},
-    payment::{callback::Secret, rail::RailClass, simulator::Simulator},
+    payment::{
+        callback::Secret,
+        rail::{PaymentRail, RailClass},
+        simulator::Simulator,
+    },
     time::Timestamp,
     timestamp::ClockVerdict,
     vault::{KeyWrap, SoftKek},
@@ -132,6 +137,8 @@ pub(crate) struct Disk {
     mail: Arc<tempfile::TempDir>,
     /// Holds money, outside, whatever becomes of the service.
     pub(crate) rail: Arc<Simulator>,
+    /// What stands in front of it, where the service does not ask it itself.
+    pub(crate) provider: Option<Arc<dyn PaymentRail>>,
     /// Wraps the keys of documents.
     key_wrap: Arc<dyn KeyWrap>,
 }
@@ -156,6 +163,7 @@ impl Disk {
                 [0; 32],
                 0,
             )),
+            provider: None,
             key_wrap: wrapping_key(),
         };
         create(&disk.store, &disk.anchor, disk.log_keys().identity()).unwrap();
@@ -217,6 +225,7 @@ impl Disk {
             escrow: escrow.clone(),
             mail: mail.clone(),
             rail: rail.clone(),
+            provider: None,
             key_wrap: wrapping_key(),
         }
     }
@@ -493,7 +502,10 @@ fn parts(
             runs_per_party_per_minute: RUNS_PER_MINUTE,
             mailbox: Some(mailbox(disk)),
         }),
-        rails: vec![RailParts { rail: disk.rail.clone(), secrets: vec![rail_secret()] }],
+        rails: vec![RailParts {
+            rail: disk.provider.clone().unwrap_or_else(|| disk.rail.clone()),
+            secrets: vec![rail_secret()],
+        }],
         key_wrap: Some(disk.key_wrap.clone()),
     }
 }

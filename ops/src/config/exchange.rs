@@ -1,5 +1,9 @@
 //! The section of the fair-exchange arbiter. What an operator needs to know stands in the sample `deploy/semper.toml`.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
+use semper_ttp::money::RailId;
 use serde::Deserialize;
 
 use super::Faults;
@@ -15,6 +19,68 @@ pub(crate) struct Exchange {
     pub(crate) runs_per_party_per_minute: u32,
     pub(crate) mailbox_mib: u32,
     pub(crate) mailbox_days: u16,
+    pub(crate) rail: Vec<Rail>,
+}
+
+/// `[[exchange.rail]]`: by what the arbiter holds and moves money.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rail {
+    pub(crate) name: String,
+    pub(crate) kind: RailKind,
+    pub(crate) class: Class,
+    pub(crate) url: Option<String>,
+    pub(crate) secret_file: Option<PathBuf>,
+    pub(crate) old_secret_file: Option<PathBuf>,
+}
+
+/// Who is behind a rail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RailKind {
+    /// Nobody.
+    Simulator,
+    /// An outside provider over HTTP.
+    Webhook,
+}
+
+/// Where a rail keeps the money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Class {
+    /// With the service.
+    Funded,
+    /// At a bank, which sets how long.
+    Auth,
+}
+
+impl Rail {
+    /// Whether the money sits with the service while it is held.
+    pub(crate) fn is_funded(&self) -> bool {
+        self.class == Class::Funded
+    }
+
+    fn verify(&self, faults: &mut Faults) {
+        let mut wrong = |why: &str| faults.add("exchange.rail", format!("{:?}: {why}", self.name));
+        if RailId::new(&self.name).is_none() {
+            wrong("a rail's name is 1 to 16 of a to z, 0 to 9 and -");
+        }
+        match (self.kind, &self.url, &self.secret_file, &self.old_secret_file) {
+            (RailKind::Simulator, None, None, None) => {}
+            (RailKind::Simulator, ..) => wrong("a simulator has neither url nor secret_file"),
+            (RailKind::Webhook, Some(url), Some(_), _) if is_safe(url) => {}
+            (RailKind::Webhook, Some(_), Some(_), _) => {
+                wrong("url is https://HOST[:PORT][/PATH]; without TLS only on this machine, http://127.0.0.1:PORT");
+            }
+            (RailKind::Webhook, ..) => wrong("a webhook needs url and secret_file"),
+        }
+    }
+}
+
+/// What a provider is asked may name people by their amounts: it does not travel in the clear.
+fn is_safe(url: &str) -> bool {
+    let local = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
+    url.starts_with("https://") || local.iter().any(|prefix| url.starts_with(prefix))
 }
 
 impl Default for Exchange {
@@ -25,6 +91,7 @@ impl Default for Exchange {
             runs_per_party_per_minute: 600,
             mailbox_mib: 1_024,
             mailbox_days: 30,
+            rail: Vec::new(),
         }
     }
 }
@@ -33,6 +100,11 @@ impl Exchange {
     pub(super) fn verify(&self, faults: &mut Faults) {
         faults.within("exchange.delta_hours", self.delta_hours, 1, 24 * 30);
         faults.within("exchange.mailbox_mib", self.mailbox_mib, 0, 1 << 20);
+        let names: BTreeSet<_> = self.rail.iter().map(|rail| &rail.name).collect();
+        if names.len() < self.rail.len() {
+            faults.add("exchange.rail", "two rails have the same name".to_owned());
+        }
+        self.rail.iter().for_each(|rail| rail.verify(faults));
         faults.within("exchange.mailbox_days", self.mailbox_days, 1, 366);
         faults.within("exchange.runs_per_party_per_minute", self.runs_per_party_per_minute, 1, 1_000_000);
     }

@@ -232,6 +232,9 @@ impl Service {
 
 /// Looks after payments in the background, until the service is gone. Needs a tokio runtime.
 pub fn payments_in_background(service: &Arc<Service>) {
+    if !service.has_rails() {
+        return;
+    }
     let service: Weak<Service> = Arc::downgrade(service);
     tokio::spawn(async move {
         let permits = Arc::new(Semaphore::new(AT_ONCE));
