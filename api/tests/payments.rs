@@ -23,11 +23,20 @@ use serde_json::{Value, json};
 use world::{
     START,
     delivery::Delivery,
-    exchange::{ask_at, sign, text},
+    exchange::{ask_at, known, sign, text},
     notary::open,
     office::{DELTA_MS, Member, World},
     payment::{FEE, PRICE, Sale, T_ACCEPT, T_EXP, T_HOLD, T_SHIP, balanced, pass_and_look},
 };
+
+/// What rails there are is said before anybody signs, and that no money is behind them.
+#[tokio::test]
+async fn rails_are_told_with_what_they_are() {
+    let (world, _) = arbiter().await;
+    let payments = known(&world).await["payments"].clone();
+    assert_eq!(payments["rails"], json!([{ "name": "sim", "class": "funded", "real_money": false }]));
+    assert_eq!(payments["protocols"]["pg"]["fairness"]["physical"], "weak");
+}
 
 /// A world with an arbiter, a rail and three parties: who pays, who is paid, who carries.
 async fn arbiter() -> (World, [Member; 3]) {

@@ -34,7 +34,10 @@ use semper_ttp::{
     },
     money::RailId,
     payment::callback::{CallbackFault, Secret, Seen},
-    payment::{PaymentRefusal, rail::PaymentRail},
+    payment::{
+        PaymentRefusal,
+        rail::{PaymentRail, RailClass},
+    },
     statement::{
         Body as _, Jws, StatementFault,
         exchange::{
@@ -68,6 +71,8 @@ pub struct RailParts {
     pub rail: Arc<dyn PaymentRail>,
     /// With what its provider signs callbacks, the old secret beside the new for a while; empty for a rail that sends none.
     pub secrets: Vec<Secret>,
+    /// True where no real money is behind it: parties are told.
+    pub is_simulated: bool,
 }
 
 /// All rails, and what is to be done for runs.
@@ -83,15 +88,17 @@ pub(super) struct Payments {
 struct Rail {
     rail: Arc<dyn PaymentRail>,
     secrets: Vec<Secret>,
+    is_simulated: bool,
     seen: Mutex<Seen>,
     permits: Semaphore,
 }
 
 impl From<Vec<RailParts>> for Payments {
     fn from(rails: Vec<RailParts>) -> Self {
-        let rail = |RailParts { rail, secrets }: RailParts| Rail {
+        let rail = |RailParts { rail, secrets, is_simulated }: RailParts| Rail {
             rail,
             secrets,
+            is_simulated,
             seen: Mutex::default(),
             permits: Semaphore::new(CALLS_AT_ONCE),
         };
@@ -282,6 +289,11 @@ impl Service {
     fn require_quota(&self, signer: &Participant) -> Result<(), ExchangeFault> {
         let taken = self.runs_quota.take(signer.id, Instant::now());
         taken.map_err(|over| ExchangeFault::TooMany(over.limit))
+    }
+
+    /// By what it holds and moves money: the name, where the money is meanwhile, and whether that is imaginary.
+    pub(crate) fn rails(&self) -> impl Iterator<Item = (&RailId, RailClass, bool)> {
+        self.payments.rails.iter().map(|rail| (rail.rail.id(), rail.rail.class(), rail.is_simulated))
     }
 
     /// Whether this service holds money for runs.

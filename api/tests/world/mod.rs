@@ -505,6 +505,7 @@ fn parts(
         rails: vec![RailParts {
             rail: disk.provider.clone().unwrap_or_else(|| disk.rail.clone()),
             secrets: vec![rail_secret()],
+            is_simulated: true,
         }],
         key_wrap: Some(disk.key_wrap.clone()),
     }

@@ -64,12 +64,11 @@ impl Service {
         if !self.begin_settling(x) {
             return;
         }
-        loop {
+        let mut guard = AtIt { service: self, x, is_over: false };
+        while !guard.is_over {
             let next = self.go_on(x);
             self.look_again(x, next);
-            if self.end_settling(x) {
-                return;
-            }
+            guard.is_over = self.end_settling(x);
         }
     }
 
@@ -94,8 +93,14 @@ impl Service {
             }
         }
         let now = self.now().millis();
-        let schedule = self.schedule();
-        schedule.0.iter().filter(|(_, waiting)| waiting.at_ms <= now).map(|(x, _)| *x).collect()
+        let mut schedule = self.schedule();
+        let due = schedule.0.iter_mut().filter(|(_, waiting)| waiting.at_ms <= now);
+        // Whoever looks at it says when it is due next; until then it is nobody else's.
+        due.map(|(x, waiting)| {
+            waiting.at_ms = now + UNKNOWN_MS_MAX;
+            *x
+        })
+        .collect()
     }
 
     /// What a rail was ever asked, as the ledger has it, oldest first. Blocks.
@@ -128,8 +133,13 @@ impl Service {
 
     /// Something has come that concerns a run.
     pub(in crate::service) fn payment_is_due(&self, x: &Digest) {
-        if self.has_rails() {
-            self.schedule().0.entry(*x).or_default().at_ms = 0;
+        if !self.has_rails() {
+            return;
+        }
+        self.schedule().0.entry(*x).or_default().at_ms = 0;
+        // Who is at it may have looked already, and would put it off.
+        if let Some(again) = self.settling().get_mut(x) {
+            *again = true;
         }
     }
 
@@ -227,6 +237,21 @@ impl Service {
             }
         };
         schedule.0.insert(*x, waiting);
+    }
+}
+
+/// Somebody looks after a run: also if that panics, somebody else can afterwards.
+struct AtIt<'s> {
+    service: &'s Service,
+    x: &'s Digest,
+    is_over: bool,
+}
+
+impl Drop for AtIt<'_> {
+    fn drop(&mut self) {
+        if !self.is_over {
+            self.service.settling().remove(self.x);
+        }
     }
 }
 

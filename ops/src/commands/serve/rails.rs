@@ -46,7 +46,7 @@ pub(super) fn rails(config: &Config, time: &Arc<dyn TimeSource>, runtime: &Handl
                 Arc::new(rail.map_err(|fault| wrong(&fault))?)
             }
         };
-        parts.push(RailParts { rail, secrets });
+        parts.push(RailParts { rail, secrets, is_simulated: settings.kind == RailKind::Simulator });
     }
     Ok((parts, all_simulated))
 }
