@@ -477,7 +477,7 @@ impl Client {
         Ok(Cosigned::Lines(text(body)?))
     }
 
-    fn request(&self, method: Method, path: &str) -> Result<http::request::Builder, ClientError> {
+    pub(crate) fn request(&self, method: Method, path: &str) -> Result<http::request::Builder, ClientError> {
         let path = format!("{}{path}", self.prefix);
         let fault = || ClientError::Url { url: format!("{}://{}{path}", self.scheme, self.server) };
         let uri = Uri::builder()
@@ -494,7 +494,7 @@ impl Client {
         judge(status, headers, body)
     }
 
-    async fn exchange(
+    pub(crate) async fn exchange(
         &self,
         request: http::Result<Request<Full<Bytes>>>,
     ) -> Result<(StatusCode, HeaderMap, Bytes), ClientError> {

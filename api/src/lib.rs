@@ -24,6 +24,7 @@ mod ocsp;
 pub mod pool;
 mod problem;
 pub mod quota;
+pub mod rails;
 pub mod router;
 pub mod server;
 pub mod service;
@@ -39,7 +40,7 @@ pub use service::{
     ActFault, CeremonyFault, CredentialFault, DvcsSettings, Endpoint, ExchangeFault, ExchangeParts, Imported,
     IssuedCertificate, ItemSettings, KeyParts, KeyStanding, KeyStore, KeyStoreFault, KnownApplication,
     KnownCertificate, KnownIssue, KnownKey, KnownList, KnownParty, Listener, NotaryFault, NotaryParts, NotarySettings,
-    NoticeParts, OCSP_LIFE_SECS, PartyFault, Policies, PolicyInForce, Preview, RegistrationFault, RegistrationParts,
-    ResponderKey, RevokeFault, Rotated, RotationCause, RotationFault, SealFault, Sealed, Service, ServiceParts,
-    Statements, TimeSource, ToIssue, ToRevoke, draft,
+    NoticeParts, OCSP_LIFE_SECS, PartyFault, PaymentFault, Policies, PolicyInForce, Preview, RailParts,
+    RegistrationFault, RegistrationParts, ResponderKey, RevokeFault, Rotated, RotationCause, RotationFault, SealFault,
+    Sealed, Service, ServiceParts, Statements, TimeSource, ToIssue, ToRevoke, draft, payments_in_background,
 };

@@ -27,6 +27,7 @@ mod notices;
 mod ocsp;
 mod offline;
 mod party;
+mod payment;
 mod person;
 mod policies;
 mod registration;
@@ -66,6 +67,7 @@ pub(crate) use self::{
     exchange::{InlineAnswer, InlineView, Item, Sent},
     notary::{Came, JournalQuery, OfficersWord, Opened, line as journal_line},
     ocsp::{Answer as OcspAnswer, Answered as OcspAnswered},
+    payment::{CALLBACK_TOLERANCE_SECS, KnownPayment, RecordedStatement, RefusedStatement, SentStatement, is_replayed},
     registration::Register,
 };
 pub use self::{
@@ -82,6 +84,7 @@ pub use self::{
     ocsp::{OCSP_LIFE_SECS, ResponderKey},
     offline::Imported,
     party::{KnownParty, PartyFault},
+    payment::{PaymentFault, RailParts, payments_in_background},
     policies::{Policies, PolicyInForce},
     registration::{KnownApplication, RegistrationFault, RegistrationParts},
     vault::{SealFault, Sealed},
@@ -96,6 +99,7 @@ use self::{
     notary::Notary,
     notices::NoticeKey,
     ocsp::Responders,
+    payment::Payments,
     token::{FIRST_USE_STEP, FirstUse},
     vault::Vault,
 };
@@ -206,6 +210,8 @@ pub struct ServiceParts {
     pub notary: Option<NotaryParts>,
     /// What the arbiter rests on; `None` for a service that is none.
     pub exchange: Option<ExchangeParts>,
+    /// By what the arbiter holds and moves money; none for one that does not.
+    pub rails: Vec<RailParts>,
     /// Wraps the keys of documents that are kept; `None` for a service that keeps none.
     pub key_wrap: Option<Arc<dyn KeyWrap>>,
 }
@@ -280,6 +286,8 @@ pub struct Service {
     items: Option<ItemRoom>,
     /// When such exchanges are to be looked at.
     inline_due: Due,
+    /// Money that is held for runs.
+    payments: Payments,
     /// Runs that the arbiter decides, by the party that asks.
     runs_quota: Windows<PartyId>,
     pub(crate) notary: Option<Notary>,
@@ -358,6 +366,7 @@ impl Service {
             notices,
             notary,
             exchange,
+            rails,
             key_wrap,
             ..
         } = parts;
@@ -421,6 +430,7 @@ impl Service {
             mailbox,
             items: items.map(ItemRoom::from),
             inline_due: Due::default(),
+            payments: Payments::from(rails),
             runs_quota: Windows::new(runs_per_minute, PARTIES_COUNTED_MAX),
             notary: notary.map(Notary::from),
             vault: key_wrap.map(Vault::from),

@@ -14,6 +14,7 @@ mod mailbox;
 mod notary;
 mod openapi;
 mod parties;
+mod payment;
 mod policies;
 mod principal;
 mod problem;
@@ -83,6 +84,10 @@ fn table() -> Vec<Row> {
         Row::post("/exchanges/{x}/statements", Anyone, exchange::inline::state),
         Row::post("/exchanges/{x}/requests", Anyone, exchange::ask),
         Row::post("/exchanges/{x}/status", Party, exchange::status),
+        Row::post("/payments", Anyone, payment::open),
+        Row::get("/payments/{x}", Party, payment::show),
+        Row::post("/payments/{x}/statements", Anyone, payment::say),
+        Row::post("/rails/{rail}/callbacks", Anyone, payment::callback),
         Row::get("/parties", Roles(READERS), parties::list),
         Row::get("/parties/{id}", PartyOr(READERS), parties::show),
         Row::post("/parties/{id}/suspend", Roles(&[RegistrationOfficer, RevocationOfficer]), parties::suspend),

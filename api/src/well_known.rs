@@ -108,6 +108,19 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
                 }),
             })
         }),
+        "payments": service.arbiter().filter(|_| service.has_rails()).map(|_| {
+            json!({
+                "path": "/v1/payments",
+                "protocols": {
+                    // What a hand brings the arbiter never sees.
+                    "pg": { "fairness": { "digital": "strong", "physical": "weak" } },
+                    "pr": { "fairness": "strong" },
+                },
+                "rails": service.rails().map(|(name, class, is_simulated)| {
+                    json!({ "name": name.as_str(), "class": class.name(), "real_money": !is_simulated })
+                }).collect::<Vec<_>>(),
+            })
+        }),
         "statements": { "practice": "/.well-known/semper/cps", "disclosure": "/.well-known/semper/pds" },
         "registration": {
             "path": "/v1/registrations",

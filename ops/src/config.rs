@@ -35,13 +35,13 @@ use serde::de::DeserializeOwned;
 
 pub(crate) use ca::Ca;
 pub(crate) use endpoints::{ENDPOINTS, endpoint_settings};
-pub(crate) use exchange::Exchange;
+pub(crate) use exchange::{Exchange, Rail, RailKind};
 pub(crate) use identity::{Identity, IdentityIncomplete};
 pub(crate) use keys::Keys;
 pub(crate) use listen::Listen;
 pub(crate) use notary::Notary;
 pub(crate) use notices::Notices;
-pub(crate) use secret::{Secret, SecretError};
+pub(crate) use secret::{Secret, SecretError, from_file as secret_in};
 pub(crate) use sections::{
     ClockSection, ClockSource, HashName, Init, Ledger, Limits, Log, LogFormat, Service, Shutdown, Storage, TEST_POLICY,
     Tsa,

@@ -447,6 +447,7 @@ fn service(
         notices: None,
         notary: None,
         exchange: None,
+        rails: Vec::new(),
         key_wrap: None,
         registration: RegistrationParts::default(),
     });

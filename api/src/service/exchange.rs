@@ -8,9 +8,9 @@
 //! answered is answered again, whatever became of keys, clock, disk.
 
 mod alive;
-mod check;
+pub(super) mod check;
 mod inline;
-mod keys;
+pub(super) mod keys;
 mod sign;
 
 use std::ops::ControlFlow;
@@ -185,7 +185,7 @@ impl From<SignError> for ExchangeFault {
 /// What the first statement of a run is called where it may be of any protocol.
 const FIRST: &str = "the first statement";
 
-const NOT_READY: ExchangeFault = ExchangeFault::NotReady("the arbiter takes no requests now");
+pub(super) const NOT_READY: ExchangeFault = ExchangeFault::NotReady("the arbiter takes no requests now");
 
 impl Service {
     /// Where messages wait for parties that are not there; `None` for nowhere.
@@ -243,7 +243,7 @@ impl Service {
     }
 
     /// Passes the arbiter's door at this moment.
-    fn pass_door(&self, now: Timestamp) -> Result<Inside<'_>, ExchangeFault> {
+    pub(super) fn pass_door(&self, now: Timestamp) -> Result<Inside<'_>, ExchangeFault> {
         if !self.takes_requests() {
             self.presence.close();
         }
@@ -318,6 +318,9 @@ impl Service {
                     self.presence.was_there(now.millis());
                     if let (None, Some((_, decision))) = (&before.state.decision, &state.decision) {
                         self.metrics.exchange().decided(decision.protocol, decision.outcome);
+                    }
+                    if let Some(paid) = checked.pays() {
+                        self.payment_is_due(&paid);
                     }
                     return self.decided(&state, checked);
                 }

@@ -7,7 +7,10 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::HeaderMap;
 use semper_ledger::sequencer::Idempotency;
-use semper_ttp::{ca::dual_control::DualControlRefusal, client::message::MESSAGE_BYTES_MAX, digest::Digest};
+use semper_ttp::{
+    ca::dual_control::DualControlRefusal, client::message::MESSAGE_BYTES_MAX, digest::Digest,
+    payment::callback::BODY_BYTES_MAX as CALLBACK_BYTES_MAX,
+};
 use serde::{Deserialize, de::DeserializeOwned};
 use tokio::sync::Semaphore;
 
@@ -70,6 +73,19 @@ impl FromRequest<Arc<App>> for ProofBody {
 
     async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
         let limits = crate::router::BodyLimits { body_bytes_max: PROOF_BYTES_MAX, ..app.limits };
+        let read = async |request| crate::body::read(&limits, request).await;
+        of_type_by(request, app, "application/json", read).await.map(Self)
+    }
+}
+
+/// What a provider of a rail tells, as it came: over these octets its signature is.
+pub(super) struct CallbackBody(pub(super) Bytes);
+
+impl FromRequest<Arc<App>> for CallbackBody {
+    type Rejection = Problem;
+
+    async fn from_request(request: Request, app: &Arc<App>) -> Result<Self, Problem> {
+        let limits = crate::router::BodyLimits { body_bytes_max: CALLBACK_BYTES_MAX, ..app.limits };
         let read = async |request| crate::body::read(&limits, request).await;
         of_type_by(request, app, "application/json", read).await.map(Self)
     }

@@ -58,7 +58,7 @@ struct StatusRequest {
 }
 
 /// The name of a run, in its one spelling.
-fn run_of(path: &str) -> Result<Digest, Problem> {
+pub(super) fn run_of(path: &str) -> Result<Digest, Problem> {
     let none = || Problem::new(Code::HttpNotFound, "there is no such run");
     let octets = b64u::decode(path.as_bytes()).and_then(|octets| Digest::from_slice(&octets));
     octets.ok_or_else(none)
@@ -103,7 +103,7 @@ fn note_refusal(service: &Service, fault: &ExchangeFault, asker: Option<Digest>,
 }
 
 /// The code of a refusal that is recorded: not of what may be asked again in a moment.
-fn recorded(fault: &ExchangeFault) -> Option<Code> {
+pub(super) fn recorded(fault: &ExchangeFault) -> Option<Code> {
     match Problem::code_of(fault) {
         Code::ServerBusy | Code::ServerUnavailable | Code::ServerFault | Code::HttpNotFound => None,
         code => Some(code),
@@ -139,12 +139,12 @@ fn shown(app: &App, x: &Digest, decided: Decided) -> Result<Response, Problem> {
 }
 
 /// A statement is ASCII.
-fn text(jws: Vec<u8>) -> String {
+pub(super) fn text(jws: Vec<u8>) -> String {
     String::from_utf8(jws).unwrap_or_default()
 }
 
 /// An entry's tlog-proof, and its COSE Receipt in base64url.
-fn proven(app: &App, index: u64) -> Result<(String, String), Problem> {
+pub(super) fn proven(app: &App, index: u64) -> Result<(String, String), Problem> {
     let reader = app.service.reader();
     let receipt = reader.receipt(index).map_err(|fault| Problem::fault(&fault))?;
     let receipt = receipt.ok_or_else(|| Problem::new(Code::ServerUnavailable, "its proof is not there yet"))?;

@@ -202,6 +202,24 @@ codes! {
     ExchangeTerms = "exchange.terms" UNPROCESSABLE_ENTITY "The terms break the policy",
     /// What was decided is not here any more.
     ExchangeErased = "exchange.erased" GONE "What was decided is not here any more",
+    /// The first statement names a rail that is not here.
+    PaidRail = "paid.rail" UNPROCESSABLE_ENTITY "The payment names an unknown rail",
+    /// The statement does not move the payment on now.
+    PaidNotAllowedNow = "paid.not_allowed_now" CONFLICT "The payment waits for something else",
+    /// Another delivery was shown for this payment.
+    PaidOtherDelivery = "paid.other_delivery" CONFLICT "Another delivery was shown for this payment",
+    /// Too many statements came after the decision.
+    PaidTooManyLate = "paid.too_many_late" TOO_MANY_REQUESTS "Too many statements came too late",
+    /// A callback that does not read.
+    CallbackForm = "callback.form" BAD_REQUEST "The callback cannot be read",
+    /// A callback of another time.
+    CallbackTime = "callback.time" FORBIDDEN "The callback is of another time",
+    /// A callback of somebody else.
+    CallbackSignature = "callback.signature" FORBIDDEN "The callback is not signed by the rail's provider",
+    /// A callback that overtook another one.
+    CallbackTooEarly = "callback.too_early" CONFLICT "The callback comes too early",
+    /// What a callback tells does not fit what is known.
+    CallbackRefused = "callback.refused" UNPROCESSABLE_ENTITY "What the callback tells does not fit the payment",
     /// No room for a message.
     MailboxFull = "mailbox.full" TOO_MANY_REQUESTS "There is no room for the message",
     /// Somebody else signed it.
@@ -480,6 +498,11 @@ const PAGES: &[(&str, &str)] = pages![
     "account.unfounded",
     "auth.forbidden",
     "auth.required",
+    "callback.form",
+    "callback.refused",
+    "callback.signature",
+    "callback.time",
+    "callback.too_early",
     "ca.already_revoked",
     "ca.clock",
     "ca.expired",
@@ -568,6 +591,10 @@ const PAGES: &[(&str, &str)] = pages![
     "notary.signers",
     "notary.stage",
     "notary.taken_by_other",
+    "paid.not_allowed_now",
+    "paid.other_delivery",
+    "paid.rail",
+    "paid.too_many_late",
     "party.not_registered",
     "party.not_suspended",
     "party.statement",

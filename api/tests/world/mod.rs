@@ -11,6 +11,8 @@ pub(crate) mod inline;
 pub(crate) mod notary;
 pub(crate) mod office;
 pub(crate) mod openapi;
+pub(crate) mod payment;
+pub(crate) mod provider;
 
 use std::{
     sync::{
@@ -22,7 +24,8 @@ use std::{
 
 use semper_api::{
     Authorities, AuthorityKey, DvcsSettings, Endpoint, ExchangeParts, ItemSettings, NotaryParts, NotarySettings,
-    NoticeParts, Policies, RegistrationParts, ResponderKey, Service, ServiceParts, Statements, TimeSource, ToIssue,
+    NoticeParts, Policies, RailParts, RegistrationParts, ResponderKey, Service, ServiceParts, Statements, TimeSource,
+    ToIssue,
     mailbox::{Mailbox, MailboxParts},
     metrics::Metrics,
     notices::Networks,
@@ -50,7 +53,13 @@ use semper_ttp::{
     crypto::{Entropy, LogSigner, LogVerifier, OsEntropy, SecretKey, SignError, SignatureAlgorithm, Signer, SoftKey},
     digest::{Digest, ImprintAlgorithm},
     evidence::{KeyId, KeyPurpose},
+    money::RailId,
     notary::{ActType, dvcs::Accepted},
+    payment::{
+        callback::Secret,
+        rail::{PaymentRail, RailClass},
+        simulator::Simulator,
+    },
     time::Timestamp,
     timestamp::ClockVerdict,
     vault::{KeyWrap, SoftKek},
@@ -129,6 +138,10 @@ pub(crate) struct Disk {
     escrow: Arc<SoftKey>,
     /// Messages that wait.
     mail: Arc<tempfile::TempDir>,
+    /// Holds money, outside, whatever becomes of the service.
+    pub(crate) rail: Arc<Simulator>,
+    /// What stands in front of it, where the service does not ask it itself.
+    pub(crate) provider: Option<Arc<dyn PaymentRail>>,
     /// Wraps the keys of documents.
     key_wrap: Arc<dyn KeyWrap>,
 }
@@ -146,6 +159,14 @@ impl Disk {
             arbiter: vec![key(SignatureAlgorithm::EcdsaP256Sha256)],
             escrow: key(SignatureAlgorithm::EcdsaP256Sha256),
             mail: Arc::new(tempfile::tempdir().unwrap()),
+            rail: Arc::new(Simulator::new(
+                RailId::new("sim").unwrap(),
+                RailClass::Funded,
+                key(SignatureAlgorithm::Ed25519),
+                [0; 32],
+                0,
+            )),
+            provider: None,
             key_wrap: wrapping_key(),
         };
         create(&disk.store, &disk.anchor, disk.log_keys().identity()).unwrap();
@@ -196,7 +217,7 @@ impl Disk {
 
     /// As if the file of the key that wraps others had been lost, and another one made.
     pub(crate) fn with_another_wrapping_key(&self) -> Self {
-        let Self { store, anchor, keys, notary, arbiter, escrow, mail, .. } = self;
+        let Self { store, anchor, keys, notary, arbiter, escrow, mail, rail, .. } = self;
         let (store, anchor) = (store.clone(), anchor.clone());
         Self {
             store,
@@ -206,6 +227,8 @@ impl Disk {
             arbiter: arbiter.clone(),
             escrow: escrow.clone(),
             mail: mail.clone(),
+            rail: rail.clone(),
+            provider: None,
             key_wrap: wrapping_key(),
         }
     }
@@ -483,8 +506,18 @@ fn parts(
             mailbox: Some(mailbox(disk)),
             items: Some(ItemSettings { bytes_max: 1 << 20, in_flight_bytes: 4 << 20 }),
         }),
+        rails: vec![RailParts {
+            rail: disk.provider.clone().unwrap_or_else(|| disk.rail.clone()),
+            secrets: vec![rail_secret()],
+            is_simulated: true,
+        }],
         key_wrap: Some(disk.key_wrap.clone()),
     }
+}
+
+/// With what the provider of the rail signs.
+pub(crate) fn rail_secret() -> Secret {
+    Secret::parse("whsec_MfKQ9r8GKYqrTwjUPD8ILPZIo2LaLaSw").expect("24 octets")
 }
 
 fn mailbox(disk: &Disk) -> Mailbox {

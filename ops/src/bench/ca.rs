@@ -119,6 +119,7 @@ fn service_in(data: &Path) -> Result<Arc<Service>, Failed> {
         notices: None,
         notary: None,
         exchange: None,
+        rails: Vec::new(),
         key_wrap: None,
     })?;
     service.record_policies()?;

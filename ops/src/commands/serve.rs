@@ -8,6 +8,7 @@ mod keystore;
 mod notary;
 mod notices;
 mod outside;
+mod rails;
 mod storage;
 
 use std::{
@@ -20,6 +21,7 @@ use std::{
 use semper_api::{
     Authorities, Endpoint, KeyParts, Listener, Service, ServiceParts, TimeSource, admin,
     metrics::Metrics,
+    payments_in_background,
     pool::Pool,
     quota::Quota,
     router::{self, App},
@@ -177,6 +179,8 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     };
     let witnesses = policy.map(|policy| outside::witnesses(policy, ledger.reader(), &config.witnesses, &folder));
     let witnesses = witnesses.transpose()?;
+    let runtime = all_the_cores().map_err(|error| Failed::fault(&error))?;
+    let (rails, simulated) = rails::rails(&config, &time, runtime.handle())?;
     let service = Service::new(ServiceParts {
         ledger,
         witnesses: witnesses.clone(),
@@ -207,10 +211,12 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
         notices: notices::parts(loaded.notices, &config),
         key_wrap: loaded.key_wrap,
         exchange: exchange::parts(loaded.arbiter, &config, &folder)?,
+        rails,
         notary: notary::parts(loaded.notary, &config, &loaded.identity.public_url)?,
     })
     .map_err(|error| Failed::fault(&error))?;
     exchange::recall(&service, &folder)?;
+    rails::recall(&simulated, &service)?;
     for (role, digest, why) in service.idle_grants() {
         doubts.push(format!("roles.toml: {} is granted to {digest}: {why}", role.name()));
     }
@@ -244,7 +250,6 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
             .spawn(move || record(&happened, |fact| append(&service, fact)))
     }
     .map_err(|error| Failed::fault(&error))?;
-    let runtime = all_the_cores().map_err(|error| Failed::fault(&error))?;
     let ready = |at: &Listening| say_listening(at, as_json);
     let reserved = Addresses { http, admin, https: https_address.zip(acceptor) };
     if let Some(witnesses) = witnesses {
@@ -312,6 +317,7 @@ async fn listen(
         if config.exchange.enabled {
             exchange::begin(&service, data).await;
             tracing::info!(path = "/v1/exchanges/", "the arbiter is open");
+            payments_in_background(&service);
         }
         notices::begin(&service, config, data)?;
     }

@@ -1,8 +1,12 @@
 //! The section of the fair-exchange arbiter. What an operator needs to know stands in the sample `deploy/semper.toml`.
 
+use std::collections::BTreeSet;
+use std::path::PathBuf;
+
 use semper_api::ItemSettings;
 use semper_ttp::exchange::item::BuiltIn;
 use semper_ttp::exchange::policy::{ExchangePolicy, InlinePolicy};
+use semper_ttp::money::RailId;
 use semper_ttp::statement::exchange::item::RuleName;
 use serde::Deserialize;
 
@@ -23,6 +27,68 @@ pub(crate) struct Exchange {
     pub(crate) items_in_flight_bytes: u64,
     pub(crate) item_days: u16,
     pub(crate) open_days_max: u16,
+    pub(crate) rail: Vec<Rail>,
+}
+
+/// `[[exchange.rail]]`: by what the arbiter holds and moves money.
+#[derive(Clone, Debug, PartialEq, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Rail {
+    pub(crate) name: String,
+    pub(crate) kind: RailKind,
+    pub(crate) class: Class,
+    pub(crate) url: Option<String>,
+    pub(crate) secret_file: Option<PathBuf>,
+    pub(crate) old_secret_file: Option<PathBuf>,
+}
+
+/// Who is behind a rail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum RailKind {
+    /// Nobody.
+    Simulator,
+    /// An outside provider over HTTP.
+    Webhook,
+}
+
+/// Where a rail keeps the money.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub(crate) enum Class {
+    /// With the service.
+    Funded,
+    /// At a bank, which sets how long.
+    Auth,
+}
+
+impl Rail {
+    /// Whether the money sits with the service while it is held.
+    pub(crate) fn is_funded(&self) -> bool {
+        self.class == Class::Funded
+    }
+
+    fn verify(&self, faults: &mut Faults) {
+        let mut wrong = |why: &str| faults.add("exchange.rail", format!("{:?}: {why}", self.name));
+        if RailId::new(&self.name).is_none() {
+            wrong("a rail's name is 1 to 16 of a to z, 0 to 9 and -");
+        }
+        match (self.kind, &self.url, &self.secret_file, &self.old_secret_file) {
+            (RailKind::Simulator, None, None, None) => {}
+            (RailKind::Simulator, ..) => wrong("a simulator has neither url nor secret_file"),
+            (RailKind::Webhook, Some(url), Some(_), _) if is_safe(url) => {}
+            (RailKind::Webhook, Some(_), Some(_), _) => {
+                wrong("url is https://HOST[:PORT][/PATH]; without TLS only on this machine, http://127.0.0.1:PORT");
+            }
+            (RailKind::Webhook, ..) => wrong("a webhook needs url and secret_file"),
+        }
+    }
+}
+
+/// What a provider is asked may name people by their amounts: it does not travel in the clear.
+fn is_safe(url: &str) -> bool {
+    let local = ["http://127.0.0.1:", "http://localhost:", "http://[::1]:"];
+    url.starts_with("https://") || local.iter().any(|prefix| url.starts_with(prefix))
 }
 
 impl Default for Exchange {
@@ -37,6 +103,7 @@ impl Default for Exchange {
             items_in_flight_bytes: 64 << 20,
             item_days: 30,
             open_days_max: 90,
+            rail: Vec::new(),
         }
     }
 }
@@ -45,6 +112,11 @@ impl Exchange {
     pub(super) fn verify(&self, faults: &mut Faults) {
         faults.within("exchange.delta_hours", self.delta_hours, 1, 24 * 30);
         faults.within("exchange.mailbox_mib", self.mailbox_mib, 0, 1 << 20);
+        let names: BTreeSet<_> = self.rail.iter().map(|rail| &rail.name).collect();
+        if names.len() < self.rail.len() {
+            faults.add("exchange.rail", "two rails have the same name".to_owned());
+        }
+        self.rail.iter().for_each(|rail| rail.verify(faults));
         faults.within("exchange.mailbox_days", self.mailbox_days, 1, 366);
         faults.within("exchange.item_bytes_max", self.item_bytes_max, 0, 256 << 20);
         faults.within("exchange.items_in_flight_bytes", self.items_in_flight_bytes, 64 << 10, 4 << 30);

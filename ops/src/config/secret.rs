@@ -103,7 +103,11 @@ pub(super) fn find(
 /// to a service's user by an access control list, whose mask shows in the bits of the group.
 const ANYBODY: u32 = 0o007;
 
-fn from_file(path: &Path) -> Result<Secret, SecretError> {
+/// A secret out of a file that not everybody may read.
+///
+/// # Errors
+/// [`SecretError`].
+pub(crate) fn from_file(path: &Path) -> Result<Secret, SecretError> {
     let unreadable = |error| SecretError::Unreadable { path: path.to_owned(), error };
     let mode = std::fs::metadata(path).map_err(unreadable)?.permissions().mode() & 0o7777;
     if mode & ANYBODY != 0 {

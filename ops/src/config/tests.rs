@@ -60,6 +60,28 @@ fn the_sample_states_every_default() {
     assert_eq!(sample.notary, notary);
 }
 
+/// A rail that nobody could ask, or that would be asked in the clear.
+#[test]
+fn rails_are_named_once_and_asked_over_tls() {
+    let check = |rails: &[&str], expected: &[&str]| {
+        let rails: String = rails.iter().map(|rail| format!("[[exchange.rail]]\n{rail}\n")).collect();
+        let faults = refused(&format!("{SMALLEST}\n[exchange]\nenabled = true\n{rails}"));
+        assert_eq!(faults, expected, "{rails}");
+    };
+    let sim = "name = \"sim\"\nkind = \"simulator\"\nclass = \"funded\"";
+    let bank = |url: &str| {
+        format!("name = \"bank\"\nkind = \"webhook\"\nclass = \"auth\"\nurl = \"{url}\"\nsecret_file = \"/s\"")
+    };
+    check(&[], &[]);
+    check(&[sim, &bank("https://bank.example/semper")], &[]);
+    check(&[&bank("http://127.0.0.1:8080")], &[]);
+    check(&[sim, sim], &["exchange.rail"]);
+    check(&[&bank("http://bank.example/")], &["exchange.rail"]);
+    check(&[&sim.replace("sim\"\nkind", "Sim ulator\"\nkind")], &["exchange.rail"]);
+    check(&[&format!("{sim}\nurl = \"https://bank.example\"")], &["exchange.rail"]);
+    check(&["name = \"bank\"\nkind = \"webhook\"\nclass = \"auth\""], &["exchange.rail"]);
+}
+
 /// The keys that a table takes, as serde names them when it refuses one.
 fn keys_of(section: Option<&str>) -> Vec<String> {
     let probe = "no-such-key";

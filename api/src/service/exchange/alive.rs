@@ -34,7 +34,7 @@ pub(crate) struct Presence {
 }
 
 /// Somebody decides. Held until what was decided is durable.
-pub(super) struct Inside<'p>(#[allow(dead_code, reason = "held for its end")] RwLockReadGuard<'p, ()>);
+pub(in crate::service) struct Inside<'p>(#[allow(dead_code, reason = "held for its end")] RwLockReadGuard<'p, ()>);
 
 impl Presence {
     /// Passes the door at this moment; `None` while it is shut.
@@ -52,7 +52,7 @@ impl Presence {
     }
 
     /// It has decided at this moment, so it was there.
-    pub(super) fn was_there(&self, millis: u64) {
+    pub(in crate::service) fn was_there(&self, millis: u64) {
         self.last_ms.fetch_max(millis, Ordering::Relaxed);
     }
 
@@ -62,7 +62,7 @@ impl Presence {
     }
 
     /// Requests are not taken any more.
-    pub(super) fn close(&self) {
+    pub(in crate::service) fn close(&self) {
         self.is_open.store(false, Ordering::Release);
     }
 }

@@ -73,6 +73,14 @@ impl Checked {
         }
     }
 
+    /// The payment that a delivery is paid by.
+    pub(super) fn pays(&self) -> Option<Digest> {
+        match &self.statements {
+            Statements::Delivery { posted, .. } => posted.delivery.pay.map(|pay| Digest(pay.0)),
+            Statements::Contract { .. } => None,
+        }
+    }
+
     /// What a verdict of this outcome rests on.
     pub(super) fn basis(&self, outcome: Outcome) -> Vec<&Jws> {
         let rests_on = match outcome {
@@ -96,7 +104,7 @@ impl Checked {
 }
 
 /// Reads a statement of a party.
-pub(super) fn read(bytes: &[u8], of: &'static str) -> Result<Jws, ExchangeFault> {
+pub(in crate::service) fn read(bytes: &[u8], of: &'static str) -> Result<Jws, ExchangeFault> {
     let broken = |fault| ExchangeFault::Broken(Broken::Statement { of, fault });
     if bytes.len() > PARTY_STATEMENT_BYTES_MAX {
         return Err(broken(StatementFault::TooLong));
@@ -170,7 +178,7 @@ impl Service {
     }
 
     /// The key that is to decide about a run, if the run is for this arbiter.
-    pub(super) fn arbiter_of(&self, run: &Run) -> Result<Arc<RoleKey>, Broken> {
+    pub(in crate::service) fn arbiter_of(&self, run: &Run) -> Result<Arc<RoleKey>, Broken> {
         let named = &run.ttp;
         let key = self.desks.named(KeyPurpose::ArbiterVerdict, &named.key);
         let key = key.filter(|_| named.id.as_str() == self.reader().identity().origin());

@@ -26,7 +26,7 @@ use super::{
 };
 
 /// A key of a party's.
-pub(super) struct Known {
+pub(in crate::service) struct Known {
     key: Arc<Key>,
     certificate: Certificate,
     party: PartyId,
@@ -35,29 +35,29 @@ pub(super) struct Known {
 }
 
 /// The keys of one request's signers, each looked up once.
-pub(super) struct Signers<'s> {
+pub(in crate::service) struct Signers<'s> {
     service: &'s Service,
     known: RefCell<BTreeMap<Thumbprint, Option<Rc<Known>>>>,
 }
 
 /// When statements were there, by tokens of our own.
-pub(super) struct Proven(BTreeMap<Digest, Timestamp>);
+pub(in crate::service) struct Proven(BTreeMap<Digest, Timestamp>);
 
 impl Proven {
     /// The earliest moment at which this statement is known to have been there, in the form at hand.
-    pub(super) fn earliest(&self, jws: &Jws) -> Option<Timestamp> {
+    pub(in crate::service) fn earliest(&self, jws: &Jws) -> Option<Timestamp> {
         // A token's fact has the hash of the imprint alone.
         self.0.get(&Digest::of(jws.digest().as_bytes())).copied()
     }
 }
 
 impl<'s> Signers<'s> {
-    pub(super) fn of(service: &'s Service) -> Self {
+    pub(in crate::service) fn of(service: &'s Service) -> Self {
         Self { service, known: RefCell::default() }
     }
 
     /// The public key of this name, if it is a party's.
-    pub(super) fn key(&self, name: &Thumbprint) -> Option<Arc<Key>> {
+    pub(in crate::service) fn key(&self, name: &Thumbprint) -> Option<Arc<Key>> {
         self.find(name).map(|known| known.key.clone())
     }
 
@@ -88,7 +88,7 @@ impl<'s> Signers<'s> {
     ///
     /// # Errors
     /// Nobody here, or not with this key.
-    pub(super) fn verify(&self, request: &Jws) -> Result<Digest, ExchangeFault> {
+    pub(in crate::service) fn verify(&self, request: &Jws) -> Result<Digest, ExchangeFault> {
         let name = request.key_id();
         let unknown = || Broken::UnknownKey { side: "asker", key: name.to_string() };
         let known = self.find(&name).ok_or_else(unknown)?;
@@ -100,7 +100,7 @@ impl<'s> Signers<'s> {
     ///
     /// # Errors
     /// [`ExchangeFault::Key`].
-    pub(super) fn require_known(&self, side: &Participant) -> Result<Rc<Known>, ExchangeFault> {
+    pub(in crate::service) fn require_known(&self, side: &Participant) -> Result<Rc<Known>, ExchangeFault> {
         let bad = |why: &str| ExchangeFault::Key(format!("the key {}: {why}", side.key));
         let known = self.find(&side.key).ok_or_else(|| bad("it is nobody's"))?;
         match known.party == side.id {
@@ -122,7 +122,11 @@ impl<'s> Signers<'s> {
     ///
     /// # Errors
     /// [`ExchangeFault::Key`].
-    pub(super) fn require_good(&self, side: &Participant, proven: Option<Timestamp>) -> Result<(), ExchangeFault> {
+    pub(in crate::service) fn require_good(
+        &self,
+        side: &Participant,
+        proven: Option<Timestamp>,
+    ) -> Result<(), ExchangeFault> {
         let known = self.require_known(side)?;
         let bad = |why: String| Err(ExchangeFault::Key(format!("the key {}: {why}", side.key)));
         if !known.certificate.commits() {
@@ -198,7 +202,7 @@ impl Service {
     }
 
     /// What tokens of our own prove. Each has an entry by its digest, so nothing of it has to be verified again.
-    pub(super) fn proven_times(&self, tokens: &[Vec<u8>]) -> Result<Proven, ExchangeFault> {
+    pub(in crate::service) fn proven_times(&self, tokens: &[Vec<u8>]) -> Result<Proven, ExchangeFault> {
         let mut proven = BTreeMap::new();
         for token in tokens {
             let Some(index) = self.reader().find_digest(Digest::of(token).as_bytes())? else {

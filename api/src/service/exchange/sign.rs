@@ -23,7 +23,7 @@ use super::{
 
 impl Service {
     /// A statement of the arbiter's about a run.
-    pub(super) fn sign_of_run<B: Body>(
+    pub(in crate::service) fn sign_of_run<B: Body>(
         &self,
         key: &RoleKey,
         x: &Digest,
