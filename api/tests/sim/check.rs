@@ -16,7 +16,7 @@ use semper_ttp::{
         Body as _, Jws,
         exchange::{
             Protocol, Side,
-            cd_r::D3,
+            cd_r::{ContentKey, D3},
             verdict::{Answer, Verdict},
         },
     },
@@ -163,7 +163,8 @@ fn fair(run: &Run<'_>, side: Side, world: &Judged) -> Result<(), Violation> {
             Some(Ok(_)) => Ok(()),
             Some(Err(_)) => {
                 let key = serde_json::from_slice::<Value>(&party.dossier().to_bytes()).expect("JSON");
-                let key: B64 = serde_json::from_value(key["secret"]["awaited"]["k"].clone()).expect("it has the key");
+                let key: ContentKey =
+                    serde_json::from_value(key["secret"]["awaited"]["k"].clone()).expect("it has the key");
                 let own = judged(run, honest.files(), own, Some((content, Some(key.secret()))));
                 match own.findings.contains(&Finding::SentOtherContent) {
                     true => Ok(()),
@@ -182,5 +183,3 @@ fn fair(run: &Run<'_>, side: Side, world: &Judged) -> Result<(), Violation> {
         (_, _, true) => unfair("cannot prove what it is said to have"),
     }
 }
-
-type B64 = semper_ttp::statement::exchange::cd_r::ContentKey;

@@ -148,3 +148,12 @@ fn a_rule_that_is_not_kept_is_found() {
         assert!(found.is_some(), "{rule:?} was broken in {RUNS} runs, and nothing was found");
     }
 }
+
+/// A seed that is told of a run that failed has that run again.
+#[test]
+fn a_seed_is_one_run() {
+    let twice = [1, 2].map(|_| all(1..41, Rule::All));
+    let [first, second] =
+        twice.each_ref().map(|reports| reports.iter().map(|(seed, report)| (seed, report.as_ref().ok())));
+    assert!(first.eq(second));
+}

@@ -4,8 +4,6 @@
 //! there within [`ASKING_MS`], which is less than δ, unless the arbiter is away; until then requests and answers may be lost. An honest
 //! program that was killed is started again before it would be late. These are the assumptions of exchange-and-disputes §5, and no others.
 
-use std::collections::BTreeMap;
-
 use semper_ttp::{
     b64u,
     client::{
@@ -125,8 +123,8 @@ pub(crate) struct Run<'s> {
     pub(crate) said: Vec<Jws>,
     /// What the arbiter was asked with, by anybody.
     pub(crate) requests: Vec<Jws>,
-    /// What it answered to the same octets.
-    answers: BTreeMap<String, Value>,
+    /// What it was asked and answered, in order: names and signatures are not of the seed, so nothing is drawn by their order.
+    answers: Vec<(Value, Value)>,
     pub(crate) verdict: Option<Jws>,
 }
 
@@ -166,7 +164,7 @@ impl<'s> Run<'s> {
             first: None,
             said: Vec::new(),
             requests: Vec::new(),
-            answers: BTreeMap::new(),
+            answers: Vec::new(),
             verdict: None,
         }
     }
@@ -381,8 +379,7 @@ impl<'s> Run<'s> {
                 self.ask_arbiter(&path, &body).await?;
             }
             _ if !self.answers.is_empty() => {
-                let body = self.answers.keys().nth(self.draw.place(self.answers.len())).expect("there is one").clone();
-                let body = serde_json::from_str(&body).expect("it was sent");
+                let (body, _) = self.answers[self.draw.place(self.answers.len())].clone();
                 self.ask_arbiter(&self.path(), &body).await?;
             }
             _ => {}
@@ -435,9 +432,12 @@ impl<'s> Run<'s> {
         if path == self.path() {
             self.verdict = Some(verdict);
             self.requests.push(request);
-            let before = self.answers.entry(body.to_string()).or_insert_with(|| answer.clone());
-            if before["answer"] != answer["answer"] {
-                return Err(Violation::of("accountable_", "another answer to the same octets"));
+            match self.answers.iter().find(|(before, _)| before == body) {
+                Some((_, before)) if before["answer"] != answer["answer"] => {
+                    return Err(Violation::of("accountable_", "another answer to the same octets"));
+                }
+                Some(_) => {}
+                None => self.answers.push((body.clone(), answer.clone())),
             }
         }
         Ok((status, answer))
