@@ -21,7 +21,7 @@ OWNER := $(CARGO_TARGET_DIR)/checkout
 # Where `make serve` keeps its demonstration data; keys and ledger live there until you delete it.
 DATA ?= $(CACHE)/demo-data
 
-.PHONY: help demo test build serve bench fuzz models lint setup-build setup-all
+.PHONY: help demo test build serve bench fuzz models sim lint setup-build setup-all
 
 help: ## this list
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/^([a-z-]+):.*## /\1\t/' | expand -t 12
@@ -46,6 +46,9 @@ bench: build ## measure; AREA=tsa, ledger, trust, ca, notary or exchange for one
 
 models: build ## explore the models of the exchange protocols, and say how many states there are
 	cargo test $(FLAGS) -p semper-ttp --test models -- --nocapture
+
+sim: build ## runs of exchanges over HTTP with corrupt sides and faults, SEMPER_SIM_RUNS (10,000) from SEMPER_SIM_SEED (1) on
+	SEMPER_SIM_RUNS=$${SEMPER_SIM_RUNS:-10000} cargo test $(FLAGS) -p semper-api --test sim -- --nocapture the_matrix
 
 fuzz: setup-build ## every fuzz target for FUZZ_SECONDS (60)
 	ops/fuzz.sh

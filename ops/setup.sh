@@ -3,7 +3,8 @@
 #
 #   ops/setup.sh build    what a build needs: a C++ compiler, libclang (bindgen for RocksDB), OpenSSL's headers, ccache
 #   ops/setup.sh test     the foreign programs that judge our output: openssl, GnuTLS's, a JDK, BouncyCastle, osslsigncode, age,
-#                         FUSE, faketime, SoftHSM, nginx, promtool, and a Python venv with tests/strangers/requirements.txt;
+#                         FUSE, faketime, SoftHSM, nginx, promtool, josekit (tests/strangers/josekit), and a Python venv with
+#                         tests/strangers/requirements.txt;
 #                         where there is a Python of 3.12 or newer, another one with tests/strangers/witness-requirements.txt
 #   ops/setup.sh all      both (the default)
 #
@@ -163,8 +164,8 @@ complete() {
 }
 
 venv_complete() {
-    complete "$venv" "$requirements" aiohttp asn1crypto cbor2 cryptography cryptography_vectors pkilint pyhanko \
-        pyhanko_certvalidator rfc3161_client rfc3161ng scitt_cose
+    complete "$venv" "$requirements" aiohttp asn1crypto cbor2 cryptography cryptography_vectors joserfc jwcrypto pkilint \
+        pyhanko pyhanko_certvalidator rfc3161_client rfc3161ng scitt_cose
 }
 
 witness_venv_complete() {
@@ -252,7 +253,28 @@ need_tool() {
     have_tool "$(basename "$2")" || fetch_tool "$@"
 }
 
+# josekit is a crate: a small program around it, with a lock of its own (its Cargo.toml says why it is no member of the workspace).
+josekit="$here/tests/strangers/josekit"
+josekit_pins() { cat "$josekit"/Cargo.{toml,lock} "$josekit/src/main.rs" | sha256sum; }
+josekit_complete() {
+    [ -x "$tools/semper-josekit" ] && [ "$(cat "$tools/semper-josekit.stamp" 2>/dev/null)" = "$(josekit_pins)" ]
+}
+make_josekit() {
+    say "building josekit's judge"
+    mkdir -p "$tools"
+    twice cargo build --release --locked --manifest-path "$josekit/Cargo.toml" --target-dir "$cache/josekit-target" ||
+        die "cargo could not build $josekit"
+    # At its place only when it is whole: a test may run the old one.
+    cp "$cache/josekit-target/release/semper-josekit" "$tools/semper-josekit.new"
+    mv "$tools/semper-josekit.new" "$tools/semper-josekit"
+    josekit_pins >"$tools/semper-josekit.stamp"
+}
+
 if [ "$what" != build ]; then
+    if ! josekit_complete; then
+        lock
+        josekit_complete || make_josekit
+    fi
     need_tool prometheus usr/bin/promtool --version
     need_tool nginx usr/sbin/nginx -v
 fi

@@ -23,6 +23,15 @@ pub(super) const fn signs_for_role(purpose: KeyPurpose) -> bool {
     matches!(purpose, KeyPurpose::NotaryAct | KeyPurpose::NotaryDvcs | KeyPurpose::ArbiterVerdict)
 }
 
+/// The purpose of the key that signs where one of this purpose is used. The arbiter's key for escrows signs nothing: it opens one for what
+/// the arbiter then decides, so its first use, too, stands in front of that.
+pub(super) const fn used_with(purpose: KeyPurpose) -> KeyPurpose {
+    match purpose {
+        KeyPurpose::ArbiterEscrow => KeyPurpose::ArbiterVerdict,
+        other => other,
+    }
+}
+
 /// A timestamping unit, as its certificate in the ledger makes it.
 #[derive(Debug)]
 pub(super) struct Unit {
@@ -86,23 +95,23 @@ impl Keys {
         self.announced.insert(key, (index, now));
     }
 
-    /// Something was signed by a key of a role of this purpose, at this moment: where a first use was told, at that very one.
+    /// Something was signed by a key of a role of this purpose, at this moment: where first uses were told, at that very one.
     ///
     /// # Errors
     /// The first use that was told in vain.
     pub(super) fn role_signs(&mut self, purpose: KeyPurpose, now: Timestamp) -> Result<(), String> {
-        let told = self.announced.iter().find(|(key, _)| key.purpose == purpose);
-        let Some((key, (index, at))) = told.map(|(key, told)| (*key, *told)) else { return Ok(()) };
-        self.announced.remove(&key);
-        if at == now {
-            return Ok(());
-        }
-        Err(format!("it was signed at {now}, and entry {index} in front of it tells the first use of {key} at {at}"))
+        let is_told = |key: &KeyId| used_with(key.purpose) == purpose;
+        let told = self.announced.iter().find(|(key, (_, at))| is_told(key) && *at != now);
+        let told = told.map(|(key, (index, at))| {
+            format!("it was signed at {now}, and entry {index} in front of it tells the first use of {key} at {at}")
+        });
+        self.announced.retain(|key, _| !is_told(key));
+        told.map_or(Ok(()), Err)
     }
 
     /// What stands in the ledger of a kind that is signed is lost: it may have been what a first use was told for.
     pub(super) fn role_may_have_signed(&mut self, purpose: KeyPurpose) {
-        self.announced.retain(|key, _| key.purpose != purpose);
+        self.announced.retain(|key, _| used_with(key.purpose) != purpose);
     }
 
     /// The key of a role with this certificate, by which the artefact of entry `index` is signed; `None` of one that is not known.

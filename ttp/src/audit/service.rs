@@ -2,7 +2,7 @@
 
 use semper_ledger::note::VerifierKey;
 
-use super::keys::signs_for_role;
+use super::keys::{signs_for_role, used_with};
 use super::{Auditor, Case, Given, Outcome, Reason, TokenBefore, difference_of, recorded};
 use crate::crypto::PublicKey;
 use crate::digest::Digest;
@@ -113,8 +113,8 @@ impl Auditor {
                 if !self.keys.first_used(key, case.index) {
                     case.differs("the key's first use was recorded before");
                 }
-                // Of the notary's it stands in front of what the key signs in that commit, for which see there.
-                if signs_for_role(key.purpose) {
+                // Of the notary's and the arbiter's it stands in front of what is signed in that commit, for which see there.
+                if signs_for_role(used_with(key.purpose)) {
                     self.keys.announced(key, case.index, fact.now);
                     return Outcome::Same;
                 }

@@ -262,6 +262,26 @@ fn an_honest_arbiter_is_decided_again_and_nothing_differs() {
     }
 }
 
+/// The key for escrows signs nothing: its first use stands in front of what is decided by what it opened.
+#[test]
+fn the_first_use_of_the_key_for_escrows_goes_with_a_decision() {
+    const ESCROW: KeyId = KeyId::new(KeyPurpose::ArbiterEscrow, 1);
+    let used = |waits_secs: u64, is_decided: bool| {
+        let mut court = Court::new();
+        let made = OpsFact::KeyMade { key: ESCROW, public_key: Digest::of(b"escrow") };
+        court.world.record(made, Aggregate::of_key(ESCROW), 0, b"settings", court.now, None);
+        let script = contract(None);
+        court.ask(&abort(&script), &HONEST);
+        court.world.record(OpsFact::KeyFirstUse { key: ESCROW }, Aggregate::of_key(ESCROW), 1, &[], court.now, None);
+        court.pass(waits_secs);
+        if is_decided {
+            court.ask(&take(&posted(None, true), true), &HONEST);
+        }
+        court.differences().len()
+    };
+    assert_eq!((used(0, true), used(1, true), used(0, false)), (0, 1, 1));
+}
+
 #[test]
 fn a_verdict_that_says_something_else_differs() {
     let says = ["its verdict says something else than its fact"];
