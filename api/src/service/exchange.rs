@@ -30,6 +30,7 @@ use semper_ttp::{
         Ask, Broken, Clocked, Decision, Exchange, ExchangeEffect, ExchangeFact, ExchangeRefusal, ExchangeState,
         expiry::{self, End, Outage},
         inline::{Inline, InlineRefusal},
+        paid::Paid,
         policy::InlinePolicy,
         run_of, tag_of_verdict,
     },
@@ -369,7 +370,10 @@ impl Service {
         let key = self.arbiter_of(&run)?;
         self.require_side(&[run.o.key, run.r.key], by)?
             .ok_or(Broken::NotAllowed { of: FIRST, key: by.digest().to_string() })?;
-        let aggregate = Exchange::aggregate(x);
+        let aggregate = match run.protocol {
+            Protocol::Pg | Protocol::Pr => Paid::aggregate(x),
+            Protocol::AswR | Protocol::CdR | Protocol::Inline => Exchange::aggregate(x),
+        };
         // No verdict leaves while this is signed, and the size is read first: a later one lies behind it.
         let _turn = self.turns.wait(&aggregate);
         let (now, clock) = self.time.check();
@@ -387,7 +391,12 @@ impl Service {
         let size = self.reader().size();
         let decision = match run.protocol {
             Protocol::Inline => self.state_of::<Inline>(&aggregate)?.state.decision.map(|(step, d)| (step, d.outcome)),
-            _ => self.state_of::<Exchange>(&aggregate)?.state.decision.map(|(step, d)| (step, d.outcome)),
+            Protocol::Pg | Protocol::Pr => {
+                self.state_of::<Paid>(&aggregate)?.state.decision.map(|(step, d)| (step, d.outcome))
+            }
+            Protocol::AswR | Protocol::CdR => {
+                self.state_of::<Exchange>(&aggregate)?.state.decision.map(|(step, d)| (step, d.outcome))
+            }
         };
         let decided = match decision {
             None if self.reader().find_tag(&tag_of_verdict(x))?.is_some() => return Err(ExchangeFault::Erased),

@@ -14,7 +14,7 @@ use std::path::Path;
 
 use semper_ttp::b64u::B64u;
 use semper_ttp::crypto::jose::{Algorithm, Key};
-use semper_ttp::crypto::{Entropy as _, OsEntropy, Signer as _};
+use semper_ttp::crypto::{Entropy as _, OsEntropy};
 use semper_ttp::evidence::{KeyId, KeyPurpose};
 use semper_ttp::statement::exchange::Outcome;
 use semper_ttp::statement::exchange::verdict::Verdict;
