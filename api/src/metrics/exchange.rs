@@ -5,11 +5,13 @@ use semper_ttp::statement::exchange::{Outcome, Protocol};
 
 use super::register;
 
-/// How runs of each protocol that has a server end.
-const ENDS: [(Protocol, &[Outcome]); 3] = [
+/// How runs of each protocol end.
+const ENDS: [(Protocol, &[Outcome]); 5] = [
     (Protocol::AswR, &[Outcome::Aborted, Outcome::Resolved, Outcome::Expired]),
     (Protocol::CdR, &[Outcome::Aborted, Outcome::Released, Outcome::Void, Outcome::Expired]),
     (Protocol::Inline, &[Outcome::Released, Outcome::Returned]),
+    (Protocol::Pg, &[Outcome::Captured, Outcome::Released, Outcome::Void, Outcome::Expired]),
+    (Protocol::Pr, &[Outcome::Captured, Outcome::Released, Outcome::Void, Outcome::Expired]),
 ];
 
 /// Why nothing is decided, for no fault of who asks.

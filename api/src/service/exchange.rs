@@ -454,7 +454,7 @@ impl Service {
     }
 
     /// The arbiter's absences that ended at this moment or later, in the order in which they began.
-    fn outages_since(&self, from_ms: u64) -> Result<Vec<Outage>, ServiceFault> {
+    pub(super) fn outages_since(&self, from_ms: u64) -> Result<Vec<Outage>, ServiceFault> {
         let mut outages = Vec::new();
         let from = names::outages_from(from_ms);
         self.reader().names_from::<ServiceFault>(&from[..1], &from, |name, index| {

@@ -1,6 +1,6 @@
 //! The two histories of a paid run: folded, decided, committed. Whoever calls these holds the turn of the run.
 
-use std::{ops::ControlFlow, sync::Arc};
+use std::sync::Arc;
 
 use semper_ledger::{
     entry::Tags,
@@ -8,7 +8,7 @@ use semper_ledger::{
 };
 use semper_ttp::{
     digest::Digest,
-    evidence::{Aggregate, Fact, Recorded as _, names},
+    evidence::{Aggregate, Fact, Recorded as _},
     exchange::{
         Broken,
         expiry::Outage,
@@ -102,6 +102,11 @@ impl Service {
             match self.ledger.append(commit) {
                 Ok(_) => {
                     self.presence.was_there(now.millis());
+                    for fact in &facts {
+                        if let PaidFact::Decided(decision) = fact {
+                            self.metrics.exchange().decided(decision.protocol, decision.outcome);
+                        }
+                    }
                     facts.iter().for_each(|fact| Paid::apply(&mut run.state, fact));
                     run.next_seq += facts.len() as u64;
                     run.opened_at = run.opened_at.or(Some(now));
@@ -195,19 +200,7 @@ impl Service {
     /// goods may be rejected, which begins after the run itself.
     pub(super) fn outages_for(&self, run: &RunHere, now: Timestamp) -> Result<Vec<Outage>, ServiceFault> {
         let first = run.opened.terms.t_hold.min(run.opened_at.unwrap_or(now).millis());
-        let from = names::outages_from(first.saturating_sub(run.delta_ms));
-        let mut outages = Vec::new();
-        self.reader().names_from::<ServiceFault>(&from[..1], &from, |name, index| {
-            let found = names::read_outage(name);
-            outages.extend(found.map(|(from, to)| Outage {
-                from: Timestamp::from_millis(from),
-                to: Timestamp::from_millis(to),
-                index,
-            }));
-            Ok(ControlFlow::Continue(()))
-        })?;
-        outages.sort_unstable();
-        Ok(outages)
+        self.outages_since(first.saturating_sub(run.delta_ms))
     }
 
     /// The facts about a run's money with their hashes, by which a run is told of them, and what they fold to.
