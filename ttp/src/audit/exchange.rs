@@ -76,6 +76,8 @@ impl AuditedExchanges {
     /// The arbiter was away, as it says: false if it has decided meanwhile.
     pub(super) fn outage(&mut self, (from_millis, to_millis): (u64, u64), index: u64) -> bool {
         let (from, to) = (Timestamp::from_millis(from_millis), Timestamp::from_millis(to_millis));
+        // Two within one millisecond have one name, by which the arbiter finds the later.
+        self.outages.retain(|told| (told.from, told.to) != (from, to));
         self.outages.push(Outage { from, to, index });
         self.last_acted <= from
     }

@@ -367,3 +367,14 @@ fn a_key_that_nobody_left_or_took_differs() {
     let taken = moved(ExchangeFact::KeyCollected, Side::Responder);
     assert!(taken.contains(&"no answer in front of it hands the key out".to_owned()), "{taken:?}");
 }
+
+/// An arbiter that starts twice within a millisecond tells of two absences by one name, and finds the later of them.
+#[test]
+fn of_two_absences_of_one_name_the_later_counts() {
+    let mut told = crate::audit::exchange::AuditedExchanges::default();
+    for index in [3, 9] {
+        assert!(told.outage((1_000, 2_000), index));
+    }
+    assert!(told.outage((1_000, 2_001), 12));
+    assert_eq!(told.outages().iter().map(|outage| outage.index).collect::<Vec<_>>(), [9, 12]);
+}
