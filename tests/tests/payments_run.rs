@@ -50,7 +50,7 @@ fn known(server: &Server) -> Value {
 
 fn arbiter(known: &Value) -> Arbiter {
     let certificate = known["exchange"]["certificate"].as_str().expect("the arbiter's certificate");
-    assert!(pem::decode("CERTIFICATE", certificate).is_ok());
+    assert!(pem::decode("CERTIFICATE", certificate).is_some());
     let line = |value: &Value| Line::new(value.as_str().expect("a text")).expect("a line");
     Arbiter {
         id: Origin::new(known["ledger"]["origin"].as_str().expect("an origin")).expect("an origin"),
