@@ -34,13 +34,18 @@
 //!  32 paid by       thumbprint 32 ‖ at ms u64 ‖ x 32    a paid run that was begun, for each of its sides
 //!  33 paid run      x 32
 //!  34 paid decided  x 32
+//!  35 delivery      part u8 ‖ x 32                 something is awaited of a registered delivery: 0 until it is consigned, 1 until it is collected
+//!  36 delivery closed  part u8 ‖ x 32              nothing more of that part
 //! ```
 
 mod exchange;
 mod journal;
 mod paid;
 
-pub use exchange::{INLINE_REGISTERED, exchanges_of, inline_closed, read_exchange, read_inline_registered};
+pub use exchange::{
+    INLINE_REGISTERED, OPEN_DELIVERIES, delivery_closed, exchanges_of, inline_closed, read_exchange,
+    read_inline_registered, read_open_delivery,
+};
 pub use journal::{
     act, asked_by, journal_from, numbered_from, personal, read_act, read_journal, read_numbered, subject, to_sign,
 };
@@ -59,6 +64,7 @@ use crate::ca::{CaFact, CaId, ListId};
 use crate::crypto::jose::Thumbprint;
 use crate::digest::Digest;
 use crate::exchange::ExchangeFact;
+use crate::exchange::erds::ErdsFact;
 use crate::exchange::inline::InlineFact;
 use crate::exchange::paid::PaidFact;
 use crate::id::{PartyId, RegistrationId};
@@ -103,6 +109,9 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
             | ExchangeKind::Returned
             | ExchangeKind::ItemsErased,
         ) => InlineFact::from_fact(fact).map_or(Vec::new(), |inline| exchange::of_inline(&inline)),
+        Kind::Exchange(ExchangeKind::DeliveryEvent | ExchangeKind::DeliverySubmitted) => {
+            ErdsFact::from_fact(fact).map_or(Vec::new(), |delivery| exchange::of_delivery(&delivery))
+        }
         Kind::Exchange(ExchangeKind::PaidOpened | ExchangeKind::PaidDecided) => {
             PaidFact::from_fact(fact).map_or(Vec::new(), |paid| paid::of_paid(&paid))
         }

@@ -14,6 +14,7 @@
 //!   word of whoever had the key.
 
 pub mod delivery;
+pub mod erds;
 pub mod inline;
 pub mod paid;
 

@@ -3,7 +3,9 @@
 use crate::crypto::jose::Thumbprint;
 use crate::digest::Digest;
 use crate::exchange::ExchangeFact;
+use crate::exchange::erds::ErdsFact;
 use crate::exchange::inline::InlineFact;
+use crate::statement::exchange::erds::ErdsEvent;
 use crate::time::Timestamp;
 
 pub(super) const EXCHANGE: u8 = 21;
@@ -51,6 +53,53 @@ pub fn inline_closed(x: &Digest) -> Vec<u8> {
 #[must_use]
 pub fn read_inline_registered(name: &[u8]) -> Option<Digest> {
     Some(Digest(name.strip_prefix(&INLINE_REGISTERED)?.try_into().ok()?))
+}
+
+/// What the names begin with of everything that is awaited of registered deliveries. Those whose part is not among the closed ones wait.
+pub const OPEN_DELIVERIES: [u8; 1] = [35];
+
+/// Until the key is there for the recipient, or will not be.
+const UNTIL_CONSIGNED: u8 = 0;
+/// Until the recipient has it, or retention is over. It may begin after the first part came to its end, and has an end of its own.
+const UNTIL_COLLECTED: u8 = 1;
+
+/// The name of a part of a registered delivery of which nothing is awaited any more, from what [`read_open_delivery`] gives.
+#[must_use]
+pub fn delivery_closed((part, x): (u8, Digest)) -> Vec<u8> {
+    [&[36, part][..], x.as_bytes()].concat()
+}
+
+fn open_delivery(part: u8, x: &Digest) -> Vec<u8> {
+    [&OPEN_DELIVERIES[..], &[part], x.as_bytes()].concat()
+}
+
+/// Reads the name of a part of a registered delivery that was begun: which, and of which.
+#[must_use]
+pub fn read_open_delivery(name: &[u8]) -> Option<(u8, Digest)> {
+    let (part, x) = name.strip_prefix(&OPEN_DELIVERIES)?.split_first()?;
+    Some((*part, Digest::from_slice(x)?))
+}
+
+pub(super) fn of_delivery(fact: &ErdsFact) -> Vec<Vec<u8>> {
+    let recording = match fact {
+        ErdsFact::Submitted { posting, .. } => return vec![open_delivery(UNTIL_CONSIGNED, &posting.x)],
+        ErdsFact::Recorded(recording) => recording,
+    };
+    let closed = |part| delivery_closed((part, recording.x));
+    match recording.event {
+        ErdsEvent::SubmissionRejection
+        | ErdsEvent::AcceptanceRejectionExpiry
+        | ErdsEvent::ContentConsignmentFailure => vec![closed(UNTIL_CONSIGNED)],
+        ErdsEvent::ContentConsignment => vec![closed(UNTIL_CONSIGNED), open_delivery(UNTIL_COLLECTED, &recording.x)],
+        ErdsEvent::ContentHandover => vec![closed(UNTIL_CONSIGNED), closed(UNTIL_COLLECTED)],
+        ErdsEvent::ContentHandoverFailure => vec![closed(UNTIL_COLLECTED)],
+        // After a refusal it is still awaited whether the key goes to the recipient all the same.
+        ErdsEvent::SubmissionAcceptance
+        | ErdsEvent::NotificationForAcceptance
+        | ErdsEvent::NotificationForAcceptanceFailure
+        | ErdsEvent::ConsignmentAcceptance
+        | ErdsEvent::ConsignmentRejection => Vec::new(),
+    }
 }
 
 /// What the names of runs begin with that were decided and in which this key is a side's, in the order in which they were.
@@ -116,6 +165,27 @@ mod tests {
         assert_eq!((decided(1).len(), decided(0).last()), (2, Some(&inline_closed(&x))));
         assert_eq!(read_inline_registered(&[&INLINE_REGISTERED[..], x.as_bytes()].concat()), Some(x));
         assert_eq!(read_inline_registered(&inline_closed(&x)), None);
+    }
+
+    #[test]
+    fn what_is_awaited_of_a_delivery_is_open_until_it_came_or_did_not() {
+        use crate::exchange::erds::Recording;
+        let x = Digest([3; 32]);
+        let names = |event| {
+            let (at, reason) = (Timestamp::from_millis(5), None);
+            let recording =
+                Recording { x, at, event, event_ms: 5, reason, statement: None, verdict: None, outages: vec![] };
+            of_delivery(&ErdsFact::Recorded(Box::new(recording))).iter().map(hex::encode).collect::<Vec<_>>()
+        };
+        let named = |kind: &str| format!("{kind}{}", "03".repeat(32));
+        assert_eq!(names(ErdsEvent::SubmissionRejection), [named("2400")]);
+        assert_eq!(names(ErdsEvent::ContentConsignment), [named("2400"), named("2301")]);
+        assert_eq!(names(ErdsEvent::ContentHandover), [named("2400"), named("2401")]);
+        assert_eq!(names(ErdsEvent::ContentHandoverFailure), [named("2401")]);
+        assert_eq!(names(ErdsEvent::ConsignmentRejection), [""; 0], "it may still be consigned");
+        assert_eq!(read_open_delivery(&open_delivery(1, &x)), Some((1, x)));
+        assert_eq!(read_open_delivery(&delivery_closed((1, x))), None);
+        assert_eq!(read_open_delivery(&OPEN_DELIVERIES), None);
     }
 
     #[test]
