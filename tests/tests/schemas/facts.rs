@@ -13,9 +13,11 @@ use semper_ttp::{
     evidence::{Aggregate, Envelope, Fact, Formats, Genesis, KeyId, KeyPurpose, LedgerFact, OpsFact, Recorded},
     exchange::{
         Decision, Exchange, ExchangeFact, KeyMoved,
+        erds::{ErdsFact, Posting, Recording, RegisteredDelivery},
         expiry::End,
         inline::{Agreement, Inline, InlineDecision, InlineFact, Moved as ItemMoved},
         paid::{Cause, Paid, PaidDecision, PaidFact, Shown, Terms as PaidTerms, Thing, Told},
+        policy::DeliveryPolicy,
     },
     id::{ActId, PartyId, RegistrationId},
     money::{Amount, Currency},
@@ -30,6 +32,7 @@ use semper_ttp::{
     registration::{RefusalReason, RefusedBy, RegistrationFact, RequestedKey},
     statement::exchange::{
         Assurance, Outcome as ExchangeOutcome, Protocol, Side,
+        erds::{ErdsEvent, ErdsReason},
         inline::{DepositFault, DepositMode},
         item::MatchResult,
     },
@@ -185,6 +188,7 @@ pub(super) fn facts() -> Vec<Fact> {
     payment_facts(&mut facts);
     account_facts(&mut facts);
     inline_facts(&mut facts);
+    delivery_facts(&mut facts);
     paid_facts(&mut facts);
     facts
 }
@@ -290,6 +294,76 @@ fn inline_facts(facts: &mut Vec<Fact>) {
         InlineFact::Erased { x, at },
     ] {
         stored(fact, Inline::aggregate(&x), facts);
+    }
+}
+
+fn delivery_facts(facts: &mut Vec<Fact>) {
+    let digest = |text: &str| Digest::of(text.as_bytes());
+    let key = |text: &str| Thumbprint(digest(text).into());
+    let (at, x, t_exp) = (Timestamp::from_millis(TIME_MS), digest("payload of cd-r/d1"), TIME_MS + 600_000);
+    let rules = DeliveryPolicy {
+        retention_ms: 86_400_000,
+        open_max_ms: 2_592_000_000,
+        notice_ms: 3_600_000,
+        late_counts: false,
+    };
+    let posting = Posting {
+        x,
+        request: digest("payload of cd-r/submit"),
+        policy: digest("policy"),
+        assurance: Assurance::NonQualified,
+        o: key("originator"),
+        r: key("recipient"),
+        t_exp: Some(t_exp),
+        notice: true,
+        rules,
+    };
+    let endless =
+        Posting { t_exp: None, notice: false, rules: DeliveryPolicy { late_counts: true, ..rules }, ..posting.clone() };
+    let submitted = |posting: Posting| ErdsFact::Submitted { at, posting: Box::new(posting) };
+    let recorded = |event, event_ms, reason, statement: Option<&str>, verdict: Option<&str>, outages| {
+        let [statement, verdict] = [statement, verdict].map(|of| of.map(digest));
+        ErdsFact::Recorded(Box::new(Recording { x, at, event, event_ms, reason, statement, verdict, outages }))
+    };
+    let (missed, verdict, claimed) = (TIME_MS - 1, Some("verdict"), TIME_MS - 60_000);
+    for fact in [
+        submitted(posting),
+        submitted(endless),
+        recorded(ErdsEvent::SubmissionAcceptance, TIME_MS, None, Some("payload of cd-r/submit"), None, vec![]),
+        recorded(
+            ErdsEvent::SubmissionRejection,
+            TIME_MS,
+            Some(ErdsReason::UnknownRecipient),
+            Some("payload of cd-r/submit"),
+            None,
+            vec![],
+        ),
+        recorded(ErdsEvent::NotificationForAcceptance, missed, None, None, None, vec![]),
+        recorded(ErdsEvent::NotificationForAcceptanceFailure, TIME_MS, Some(ErdsReason::NoAddress), None, None, vec![]),
+        recorded(ErdsEvent::ConsignmentAcceptance, claimed, None, Some("payload of cd-r/d2"), None, vec![]),
+        recorded(
+            ErdsEvent::ConsignmentAcceptance,
+            claimed,
+            Some(ErdsReason::AfterNegative),
+            Some("payload of cd-r/d2"),
+            None,
+            vec![],
+        ),
+        recorded(
+            ErdsEvent::ConsignmentRejection,
+            claimed,
+            Some(ErdsReason::NotWanted),
+            Some("payload of cd-r/refuse"),
+            None,
+            vec![],
+        ),
+        recorded(ErdsEvent::AcceptanceRejectionExpiry, missed, Some(ErdsReason::NoAnswer), None, None, vec![7, 900]),
+        recorded(ErdsEvent::ContentConsignment, TIME_MS, None, None, verdict, vec![]),
+        recorded(ErdsEvent::ContentConsignmentFailure, TIME_MS, Some(ErdsReason::Escrow), None, verdict, vec![]),
+        recorded(ErdsEvent::ContentHandover, TIME_MS, None, Some("payload of cd-r/resolve-r"), verdict, vec![]),
+        recorded(ErdsEvent::ContentHandoverFailure, missed, Some(ErdsReason::NotCollected), None, None, vec![]),
+    ] {
+        stored(fact, RegisteredDelivery::aggregate(&x), facts);
     }
 }
 

@@ -40,6 +40,7 @@ use semper_ttp::{
     registration::RefusalReason,
     statement::exchange::{
         Assurance, Protocol, Side,
+        erds::{ErdsEvent, ErdsReason},
         inline::{DepositFault, DepositMode},
         item::MatchResult,
     },
@@ -402,6 +403,10 @@ fn the_numbers_in_the_cddl_are_those_of_the_code() {
     assert_eq!(choices(&fact, "match-result"), results.collect());
     let faults = DepositFault::ALL.iter().map(|fault| (fault.name(), fault.code()));
     assert_eq!(choices(&fact, "deposit-fault"), named(faults.collect()));
+    let events = ErdsEvent::ALL.iter().map(|event| (event.name(), event.code()));
+    assert_eq!(choices(&fact, "erds-event"), named(events.collect()));
+    let reasons = ErdsReason::ALL.iter().map(|reason| (reason.name(), reason.code()));
+    assert_eq!(choices(&fact, "erds-reason"), named(reasons.collect()));
     let classes = RailClass::ALL.iter().map(|class| (class.name(), class.code()));
     assert_eq!(choices(&fact, "rail-class"), named(classes.collect()));
     let ops = RailOp::ALL.iter().map(|op| (op.name(), op.code()));

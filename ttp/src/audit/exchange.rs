@@ -41,6 +41,8 @@ struct Folded {
     state: ExchangeState,
     /// Digest of the verdict.
     verdict: Option<Digest>,
+    /// When the recipient of a delivery was given the key, and by which request.
+    collected: Option<(Timestamp, Digest)>,
     /// The answer in front of this entry: to whom, and to which request.
     answered: Option<(Thumbprint, Digest)>,
 }
@@ -56,6 +58,17 @@ impl AuditedExchanges {
     /// A policy that is or was in force.
     pub(super) fn policy_of(&self, hash: &Digest) -> Option<&ExchangePolicy> {
         self.policies.get(hash)
+    }
+
+    /// What was decided about a run so far, with the digest of the verdict.
+    pub(super) fn decision_of(&self, x: &Digest) -> Option<(&Decision, Digest)> {
+        let run = self.runs.get(x)?;
+        run.state.decision.as_ref().map(|(_, decision)| decision).zip(run.verdict)
+    }
+
+    /// When the key of a delivery was collected, and by which request.
+    pub(super) fn collected(&self, x: &Digest) -> Option<(Timestamp, Digest)> {
+        self.runs.get(x)?.collected
     }
 
     /// The outages that were told so far.
@@ -119,7 +132,10 @@ impl Auditor {
             }
             ExchangeFact::Answered { to, request, .. } => Some((*to, *request)),
             // More than one thing may follow an answer.
-            ExchangeFact::KeyCollected(_) => run.answered,
+            ExchangeFact::KeyCollected(moved) => {
+                run.collected = Some((moved.at, moved.request));
+                run.answered
+            }
             ExchangeFact::KeyDeposited(_) | ExchangeFact::Anomaly { .. } => None,
         };
         let verdict = run.verdict;

@@ -39,6 +39,7 @@ mod bulk;
 mod ca;
 mod certificates;
 mod dual_control;
+mod erds;
 mod exchange;
 mod imported;
 mod inline;
@@ -177,6 +178,7 @@ pub struct Auditor {
     journal: notary::AuditedJournal,
     exchanges: exchange::AuditedExchanges,
     inline: inline::AuditedInline,
+    deliveries: erds::AuditedDeliveries,
     paid: paid::AuditedPaid,
     payments: payment::AuditedPayments,
     /// The names of all revocations, which are in the order of lists.
@@ -278,6 +280,7 @@ impl Auditor {
             journal: notary::AuditedJournal::default(),
             exchanges: exchange::AuditedExchanges::default(),
             inline: inline::AuditedInline::default(),
+            deliveries: erds::AuditedDeliveries::default(),
             paid: paid::AuditedPaid::default(),
             payments: payment::AuditedPayments::default(),
             revoked: BTreeSet::new(),
@@ -443,6 +446,7 @@ impl Auditor {
             Kind::Ca(CaKind::CertificateImported) => self.judge_import(&given, ledger, case),
             Kind::Notary(_) => self.judge_journal(&given, case),
             Kind::Exchange(kind) if kind.is_inline() => self.judge_inline(&given, case),
+            Kind::Exchange(kind) if kind.is_delivery() => self.judge_delivery(&given, case),
             Kind::Exchange(
                 ExchangeKind::PaidOpened
                 | ExchangeKind::PaidShown
@@ -555,6 +559,8 @@ const fn has_artefact(kind: Kind) -> bool {
             | ExchangeKind::SubmissionRefused
             | ExchangeKind::Waived
             | ExchangeKind::ItemKept
+            | ExchangeKind::DeliveryEvent
+            | ExchangeKind::DeliverySubmitted
             | ExchangeKind::InlineReleased
             | ExchangeKind::Returned
             | ExchangeKind::ItemCollected

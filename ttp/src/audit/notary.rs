@@ -392,6 +392,7 @@ pub(super) const fn signed_by(kind: Kind) -> Option<KeyPurpose> {
             | ExchangeKind::SubmissionRefused
             | ExchangeKind::InlineReleased
             | ExchangeKind::Returned
+            | ExchangeKind::DeliveryEvent
             | ExchangeKind::PaidDecided,
         ) => Some(KeyPurpose::ArbiterVerdict),
         _ => None,

@@ -219,6 +219,10 @@ codes! {
         ItemsErased = 22 "items-erased",
         /// What a side deposited is kept; the entry's digest is that of its octets, sealed.
         ItemKept = 23 "item-kept",
+        /// Something happened to a registered delivery, or did not in time; the entry's digest is that of the evidence.
+        DeliveryEvent = 24 "delivery-event",
+        /// A delivery was submitted; the entry's digest is that of d1.
+        DeliverySubmitted = 25 "delivery-submitted",
     }
 }
 
@@ -238,6 +242,12 @@ impl ExchangeKind {
                 | Self::ItemsErased
                 | Self::ItemKept
         )
+    }
+
+    /// Whether a fact of this kind is one of the evidence of a registered delivery, which is another history than its run's.
+    #[must_use]
+    pub const fn is_delivery(self) -> bool {
+        matches!(self, Self::DeliveryEvent | Self::DeliverySubmitted)
     }
 }
 
@@ -534,6 +544,8 @@ mod tests {
                 "5.21 exchange.paid-decided",
                 "5.22 exchange.items-erased",
                 "5.23 exchange.item-kept",
+                "5.24 exchange.delivery-event",
+                "5.25 exchange.delivery-submitted",
                 "6.0 archive.erased",
                 "8.0 payment.hold",
                 "8.1 payment.declined",

@@ -34,11 +34,18 @@
 //!  32 paid by       thumbprint 32 ‖ at ms u64 ‖ x 32    a paid run that was begun, for each of its sides
 //!  33 paid run      x 32
 //!  34 paid decided  x 32
+//!  35 delivery      part u8 ‖ x 32                 something is awaited of a registered delivery: 0 until it is consigned, 1 until it is collected
+//!  36 delivery closed  part u8 ‖ x 32              nothing more of that part
 //! ```
 
+mod exchange;
 mod journal;
 mod paid;
 
+pub use exchange::{
+    INLINE_REGISTERED, OPEN_DELIVERIES, delivery_closed, exchanges_of, inline_closed, read_exchange,
+    read_inline_registered, read_open_delivery,
+};
 pub use journal::{
     act, asked_by, journal_from, numbered_from, personal, read_act, read_journal, read_numbered, subject, to_sign,
 };
@@ -57,6 +64,7 @@ use crate::ca::{CaFact, CaId, ListId};
 use crate::crypto::jose::Thumbprint;
 use crate::digest::Digest;
 use crate::exchange::ExchangeFact;
+use crate::exchange::erds::ErdsFact;
 use crate::exchange::inline::InlineFact;
 use crate::exchange::paid::PaidFact;
 use crate::id::{PartyId, RegistrationId};
@@ -94,13 +102,16 @@ pub fn of(fact: &Fact) -> Vec<Vec<u8>> {
             | ExchangeKind::Expired
             | ExchangeKind::Released
             | ExchangeKind::Void,
-        ) => ExchangeFact::from_fact(fact).map_or(Vec::new(), |exchange| of_exchange(&exchange)),
+        ) => ExchangeFact::from_fact(fact).map_or(Vec::new(), |exchange| exchange::of_exchange(&exchange)),
         Kind::Exchange(
             ExchangeKind::Registered
             | ExchangeKind::InlineReleased
             | ExchangeKind::Returned
             | ExchangeKind::ItemsErased,
-        ) => InlineFact::from_fact(fact).map_or(Vec::new(), |inline| of_inline(&inline)),
+        ) => InlineFact::from_fact(fact).map_or(Vec::new(), |inline| exchange::of_inline(&inline)),
+        Kind::Exchange(ExchangeKind::DeliveryEvent | ExchangeKind::DeliverySubmitted) => {
+            ErdsFact::from_fact(fact).map_or(Vec::new(), |delivery| exchange::of_delivery(&delivery))
+        }
         Kind::Exchange(ExchangeKind::PaidOpened | ExchangeKind::PaidDecided) => {
             PaidFact::from_fact(fact).map_or(Vec::new(), |paid| paid::of_paid(&paid))
         }
@@ -236,35 +247,6 @@ fn of_outage(fact: &OpsFact) -> Vec<Vec<u8>> {
     }
 }
 
-fn of_exchange(fact: &ExchangeFact) -> Vec<Vec<u8>> {
-    let ExchangeFact::Decided(decision) = fact else { return Vec::new() };
-    of_decision(decision.x, decision.at, [decision.o, decision.r])
-}
-
-fn of_decision(x: Digest, at: Timestamp, sides: [Thumbprint; 2]) -> Vec<Vec<u8>> {
-    sides.map(|key| [&exchanges_of(key)[..], &at.millis().to_be_bytes(), x.as_bytes()].concat()).into()
-}
-
-fn of_inline(fact: &InlineFact) -> Vec<Vec<u8>> {
-    match fact {
-        InlineFact::Registered { agreement, .. } => {
-            vec![[&INLINE_REGISTERED[..], agreement.x.as_bytes()].concat()]
-        }
-        InlineFact::Decided(decision) => {
-            let mut names = of_decision(decision.x, decision.at, [decision.o, decision.r]);
-            // Where nothing was deposited, nothing is left to do.
-            names.extend((decision.deposits == 0).then(|| inline_closed(&decision.x)));
-            names
-        }
-        InlineFact::Erased { x, .. } => vec![inline_closed(x)],
-        InlineFact::Submitted { .. }
-        | InlineFact::Kept { .. }
-        | InlineFact::SubmissionRefused { .. }
-        | InlineFact::Waived { .. }
-        | InlineFact::Collected { .. } => Vec::new(),
-    }
-}
-
 fn of_payment(fact: &PaymentFact) -> Vec<Vec<u8>> {
     let asked = fact.asks().map(|key| [&RAIL_ASKED[..], key.as_bytes(), fact.x.as_bytes()].concat());
     let answered = fact.answers().map(|key| [&rail_answered(&key)[..], fact.x.as_bytes()].concat());
@@ -285,23 +267,6 @@ const POLICY: u8 = 16;
 const BULK_ORDERED: u8 = 17;
 const BULK_DONE: u8 = 18;
 const OUTAGE: u8 = 20;
-const EXCHANGE: u8 = 21;
-
-/// What the names of all inline exchanges begin with. Those whose `x` is not among the closed ones wait for something: a deposit, an end,
-/// the erasure of what was deposited.
-pub const INLINE_REGISTERED: [u8; 1] = [25];
-
-/// The name of an inline exchange of which nothing is kept any more.
-#[must_use]
-pub fn inline_closed(x: &Digest) -> Vec<u8> {
-    [&[26][..], x.as_bytes()].concat()
-}
-
-/// Reads the name of an inline exchange.
-#[must_use]
-pub fn read_inline_registered(name: &[u8]) -> Option<Digest> {
-    Some(Digest(name.strip_prefix(&INLINE_REGISTERED)?.try_into().ok()?))
-}
 
 /// What the names of all calls begin with that payment rails are asked. Those whose key is not among the answered ones are under way.
 pub const RAIL_ASKED: [u8; 1] = [22];
@@ -489,20 +454,6 @@ pub fn read_outage(name: &[u8]) -> Option<(u64, u64)> {
     Some((u64::from_be_bytes(from.try_into().ok()?), u64::from_be_bytes(*to)))
 }
 
-/// What the names of runs begin with that were decided and in which this key is a side's, in the order in which they were.
-#[must_use]
-pub fn exchanges_of(key: Thumbprint) -> Vec<u8> {
-    [&[EXCHANGE][..], key.0.as_bytes()].concat()
-}
-
-/// Reads the name of a run that was decided: when, milliseconds since 1970, and `x`.
-#[must_use]
-pub fn read_exchange(name: &[u8]) -> Option<(u64, Digest)> {
-    let (_, rest) = name.strip_prefix(&[EXCHANGE])?.split_first_chunk::<32>()?;
-    let (at, x) = rest.split_first_chunk::<8>()?;
-    Some((u64::from_be_bytes(*at), Digest(x.try_into().ok()?)))
-}
-
 /// Reads the name of a proof of misbehaviour: when it was accepted, milliseconds since 1970, and the SHA-256 of its file.
 #[must_use]
 pub fn read_misbehaviour(name: &[u8]) -> Option<(u64, Digest)> {
@@ -585,62 +536,11 @@ mod tests {
     }
 
     #[test]
-    fn an_inline_exchange_is_open_until_nothing_of_it_is_left() {
-        use crate::exchange::expiry::End;
-        use crate::exchange::inline::InlineDecision;
-        use crate::statement::exchange::{Assurance, Outcome};
-        let (x, at) = (Digest([3; 32]), Timestamp::from_millis(5));
-        let [o, r] = [1, 2].map(|octet| Thumbprint(crate::b64u::B64u([octet; 32])));
-        let names_of = |fact: InlineFact| of(&stored(fact));
-        let decided = |deposits| {
-            names_of(InlineFact::Decided(Box::new(InlineDecision {
-                x,
-                at,
-                outcome: Outcome::Returned,
-                policy: Digest([4; 32]),
-                assurance: Assurance::NonQualified,
-                end: End { at_ms: 4, outages: vec![] },
-                o,
-                r,
-                by: None,
-                deposits,
-            })))
-        };
-        assert_eq!(names_of(InlineFact::Erased { x, at }), [inline_closed(&x)]);
-        assert!(decided(1).iter().all(|name| read_exchange(name) == Some((5, x))));
-        assert_eq!((decided(1).len(), decided(0).last()), (2, Some(&inline_closed(&x))));
-        assert_eq!(read_inline_registered(&[&INLINE_REGISTERED[..], x.as_bytes()].concat()), Some(x));
-        assert_eq!(read_inline_registered(&inline_closed(&x)), None);
-    }
-
-    #[test]
-    fn outages_and_runs_are_found() {
-        use crate::exchange::Decision;
-        use crate::statement::exchange::{Assurance, Outcome, Protocol, Side};
+    fn outages_are_found() {
         let outage = names_of(OpsFact::Outage { from_millis: 7, to_millis: 9 });
         assert_eq!(outage, [[&[20][..], &9_u64.to_be_bytes(), &7_u64.to_be_bytes()].concat()]);
         assert!(outage[0].starts_with(&outages_from(9)) && outage[0] > outages_from(8) && outage[0] < outages_from(10));
         assert_eq!(read_outage(&outage[0]), Some((7, 9)));
-        let [o, r] = [1, 2].map(|octet| Thumbprint(B64u([octet; 32])));
-        let decided = names_of(ExchangeFact::Decided(Box::new(Decision {
-            x: Digest([3; 32]),
-            at: Timestamp::from_millis(5),
-            protocol: Protocol::AswR,
-            outcome: Outcome::Aborted,
-            policy: Digest([4; 32]),
-            assurance: Assurance::NonQualified,
-            end: None,
-            o,
-            r,
-            side: Side::Originator,
-            request: Digest([6; 32]),
-            c_r: None,
-        })));
-        assert_eq!(decided.len(), 2);
-        for (name, key) in decided.iter().zip([o, r]) {
-            assert!(name.starts_with(&exchanges_of(key)) && name.len() == 73);
-            assert_eq!(read_exchange(name), Some((5, Digest([3; 32]))));
-        }
     }
 
     fn names_of(fact: impl Recorded) -> Vec<Vec<u8>> {

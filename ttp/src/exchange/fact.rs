@@ -219,7 +219,9 @@ impl Recorded for ExchangeFact {
             | ExchangeKind::Returned
             | ExchangeKind::ItemCollected
             | ExchangeKind::ItemsErased
-            | ExchangeKind::ItemKept => return Err(FactError::OtherKind { found: kind }),
+            | ExchangeKind::ItemKept
+            | ExchangeKind::DeliveryEvent
+            | ExchangeKind::DeliverySubmitted => return Err(FactError::OtherKind { found: kind }),
             ExchangeKind::KeyDeposited => return Ok(Self::KeyDeposited(read_moved(r)?)),
             ExchangeKind::KeyCollected => return Ok(Self::KeyCollected(read_moved(r)?)),
             ExchangeKind::PaidOpened

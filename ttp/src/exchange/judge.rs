@@ -1,5 +1,5 @@
 //! What the statements of a run prove, for whoever has them: a party, a court, a dispute (exchange-and-disputes §5, J1–J7). Here of a
-//! contract; of a delivery in [`delivery`], of an exchange through the arbiter in [`inline`].
+//! contract; of a delivery in [`delivery`], of the evidence of its steps in [`erds`], of an exchange through the arbiter in [`inline`].
 //!
 //! Nothing here depends on who shows a statement, nor on what the arbiter has in its store. A judge gives all that was filed, by either
 //! side, and gets one judgement; statements that prove nothing are named with the reason.
@@ -14,6 +14,7 @@
 //!   word of whoever had the key.
 
 pub mod delivery;
+pub mod erds;
 pub mod inline;
 pub mod paid;
 

@@ -14,7 +14,8 @@
 //! (decision, x, 0), so that a second one would contradict it in public.
 //!
 //! Where both items are to pass through the arbiter, [`inline`] has its own states beside these, for runs of the same kind: one name, one
-//! end, one verdict.
+//! end, one verdict. What becomes of a delivery that was submitted to the arbiter is recorded step by step by [`erds`], in a history of its
+//! own beside the run's.
 //!
 //! In scope: what each message must hold ([`run`], [`asw_r`], [`cd_r`], [`inline`]), what is exchanged ([`item`]), when a run ends ([`expiry`]), the decision, the rules by which anybody judges
 //! the statements of a run afterwards ([`judge`]). Out of scope: whose keys they are and whether they are good, which the shell looks up
@@ -28,6 +29,7 @@ mod broken;
 pub mod cd_r;
 mod content;
 mod decide;
+pub mod erds;
 mod event;
 pub mod expiry;
 mod fact;

@@ -22,6 +22,23 @@ pub struct ExchangePolicy {
     /// How items are exchanged through the arbiter; where it is left out, they are not.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub inline: Option<InlinePolicy>,
+    /// How certified deliveries are registered, with evidence of each step; where it is left out, they are not.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub delivery: Option<DeliveryPolicy>,
+}
+
+/// How certified deliveries are registered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct DeliveryPolicy {
+    /// For how long the recipient's collecting the key is awaited after RELEASED, milliseconds.
+    pub retention_ms: u64,
+    /// How far ahead a delivery may end when it is submitted, milliseconds.
+    pub open_max_ms: u64,
+    /// In how much time a notice is left that was asked for, milliseconds.
+    pub notice_ms: u64,
+    /// Whether a positive event counts that was recorded after the negative one of its stage. It is recorded in either case.
+    pub late_counts: bool,
 }
 
 /// How items are exchanged through the arbiter.
@@ -49,7 +66,7 @@ impl ExchangePolicy {
     #[must_use]
     pub fn new(delta_ms: u64, mmd_ms: u64) -> Self {
         let answers_max = super::ANSWERS_MAX as u64;
-        Self { t: Self::TYPE.to_owned(), v: 1, delta_ms, answers_max, mmd_ms, inline: None }
+        Self { t: Self::TYPE.to_owned(), v: 1, delta_ms, answers_max, mmd_ms, inline: None, delivery: None }
     }
 
     /// The document.
@@ -89,7 +106,11 @@ mod tests {
             ..policy.clone()
         };
         assert_eq!(ExchangePolicy::parse(&inline.to_bytes()), Ok(inline));
-        assert!(!String::from_utf8(policy.to_bytes()).unwrap().contains("inline"), "as before");
+        let rules = DeliveryPolicy { retention_ms: 7, open_max_ms: 8, notice_ms: 9, late_counts: true };
+        let registered = ExchangePolicy { delivery: Some(rules), ..policy.clone() };
+        assert_eq!(ExchangePolicy::parse(&registered.to_bytes()), Ok(registered));
+        let bare = String::from_utf8(policy.to_bytes()).unwrap();
+        assert!(!bare.contains("inline") && !bare.contains("delivery"), "as before");
         assert_eq!(ExchangePolicy::parse(b"{\"t\":\"exchange-policy\",\"v\":1}"), Err(NotAPolicy));
     }
 }

@@ -37,7 +37,7 @@ pub(super) struct Court {
 }
 
 /// What a side sends.
-struct Request<'r> {
+pub(super) struct Request<'r> {
     run: &'r Run,
     first: &'r Jws,
     second: Option<&'r Jws>,
@@ -47,13 +47,13 @@ struct Request<'r> {
 }
 
 /// What a corrupt arbiter changes in what it says.
-struct Lie {
+pub(super) struct Lie {
     verdict: fn(&mut Verdict),
     answer: fn(&mut Answer),
     fact: fn(&mut ExchangeFact),
 }
 
-const HONEST: Lie = Lie { verdict: |_| (), answer: |_| (), fact: |_| () };
+pub(super) const HONEST: Lie = Lie { verdict: |_| (), answer: |_| (), fact: |_| () };
 
 pub(super) fn policy() -> Vec<u8> {
     ExchangePolicy::new(DELTA_MS, 5_000).to_bytes()
@@ -80,7 +80,7 @@ fn resolve<'r>(script: &'r Script, request: &'r Jws, side: Side) -> Request<'r> 
     Request { second: Some(&script.answered.jws), request, side, demand, ..abort(script) }
 }
 
-fn take(run: &Delivery, opens: bool) -> Request<'_> {
+pub(super) fn take(run: &Delivery, opens: bool) -> Request<'_> {
     let Delivery { posted, agreed, resolve_r, .. } = run;
     let demand = Demand::Take { opens };
     let (side, second) = (Side::Responder, Some(&agreed.jws));
@@ -132,7 +132,7 @@ impl Court {
     }
 
     /// Decides, and records all of it.
-    fn ask(&mut self, asked: &Request<'_>, lie: &Lie) {
+    pub(super) fn ask(&mut self, asked: &Request<'_>, lie: &Lie) {
         let Request { run, first, second, request, side, demand } = asked;
         if self.states.is_empty() {
             let first_use = OpsFact::KeyFirstUse { key: VERDICT };

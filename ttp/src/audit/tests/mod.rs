@@ -3,6 +3,7 @@
 
 mod ca;
 mod certificates;
+mod erds;
 mod exchange;
 mod frame;
 mod imported;

@@ -155,7 +155,7 @@ mod tests {
             BULK_ORDERED,
             BULK_DONE,
             OUTAGE,
-            EXCHANGE,
+            exchange::EXCHANGE,
         ];
         let all = [&of_others[..], &[JOURNAL, ACT, SUBJECT, ASKED_BY, PERSONAL, TO_SIGN]].concat();
         assert_eq!(all.iter().collect::<std::collections::BTreeSet<_>>().len(), all.len());

@@ -313,7 +313,9 @@ impl Recorded for PaidFact {
             | ExchangeKind::Returned
             | ExchangeKind::ItemCollected
             | ExchangeKind::ItemsErased
-            | ExchangeKind::ItemKept => return Err(none),
+            | ExchangeKind::ItemKept
+            | ExchangeKind::DeliveryEvent
+            | ExchangeKind::DeliverySubmitted => return Err(none),
         })
     }
 }

@@ -6,6 +6,7 @@
 
 pub mod asw_r;
 pub mod cd_r;
+pub mod erds;
 pub mod inline;
 pub mod item;
 pub mod pg;

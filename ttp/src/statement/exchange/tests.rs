@@ -7,6 +7,10 @@ use super::asw_r::{Abort, M1, M2, M3, M4, Resolve};
 use super::cd_r::{
     AbortDelivery, ContentKey, D1, D2, D3, D4, EscrowArbiter, EscrowText, Mode, ResolveO, ResolveR, Reveal, Subject,
 };
+use super::erds::{
+    ErdsEvent, ErdsEvidence, ErdsReason, EventReason, EvidenceVersion, Issuer, Refuse, RefuseReason, Submit,
+    UserContent, evidence_id,
+};
 use super::inline::{
     Cancel, Collect, Deposit, DepositFault, DepositMode, I1, I2, Nrs, Refused, Registered, SealedItem, Waive,
 };
@@ -190,6 +194,44 @@ fn inline_samples() -> Vec<Sample> {
     ]
 }
 
+fn erds_samples() -> Vec<Sample> {
+    let D1 { o, r, ttp, c_sha256, c_len, hm, policy, assurance, .. } = delivery();
+    let event = ErdsEvent::AcceptanceRejectionExpiry;
+    let missed = ErdsEvidence {
+        version: EvidenceVersion::One,
+        id: evidence_id(&Digest([7; 32]), event).into(),
+        event,
+        event_ms: millis(1_772_452_800_000),
+        at_ms: millis(1_772_452_800_017),
+        issuer: Issuer { id: ttp.id, key: ttp.key },
+        sender: o,
+        recipient: r,
+        submitted_ms: millis(1_772_366_400_250),
+        content: UserContent { c_sha256, c_len, hm },
+        reasons: vec![EventReason::from(ErdsReason::NoAnswer)],
+        basis: vec![],
+        verdict: None,
+        outages: vec![Count::new(12).unwrap()],
+        policy,
+        assurance,
+    };
+    let event = ErdsEvent::ContentHandover;
+    let collected = ErdsEvidence {
+        id: evidence_id(&Digest([7; 32]), event).into(),
+        event,
+        reasons: vec![],
+        basis: vec!["a.b.c".to_owned()],
+        verdict: Some(octets(9)),
+        outages: vec![],
+        ..missed.clone()
+    };
+    vec![
+        same(schema!("cd-r.submit"), Submit { notice: true }),
+        sample(schema!("cd-r.refuse"), Refuse { reason: Some(RefuseReason::NotForMe) }, Refuse { reason: None }),
+        sample(schema!("erds.evidence"), missed, collected),
+    ]
+}
+
 fn order() -> GoodsOrder {
     let M1 { deal, policy, o, r, ttp, terms, terms_media, assurance, .. } = offer();
     GoodsOrder {
@@ -281,6 +323,7 @@ fn samples() -> Vec<Sample> {
         same(schema!("pr.receipt"), PaymentReceipt { offer: octets(5), receipt: octets(3) }),
     ];
     samples.extend(inline_samples());
+    samples.extend(erds_samples());
     samples
 }
 
@@ -308,6 +351,10 @@ fn the_schemas_have_the_members_and_words_of_the_code() {
             ("amount", "amount"),
             ("o_item", "item"),
             ("r_item", "item"),
+            ("sender", "participant"),
+            ("recipient", "participant"),
+            ("issuer", "issuer"),
+            ("content", "content"),
         ];
         for (member, definition) in nested.into_iter().filter(|(member, _)| full[member].is_object()) {
             assert_eq!(names(&full[member]), names(&schema["$defs"][definition]["properties"]), "{tag}");
@@ -326,6 +373,16 @@ fn the_schemas_have_the_members_and_words_of_the_code() {
             assert_eq!(word(&item["kind"]), json!(ItemKind::ALL));
             assert_eq!(word(&item["recovery"]), json!(Recovery::ALL));
             assert_eq!(word(&schema["properties"]["fairness"]), json!(Fairness::ALL));
+        }
+        if tag == ErdsEvidence::TAG {
+            assert_eq!(schema["$defs"]["event"]["enum"], json!(ErdsEvent::ALL));
+            let reason = &schema["$defs"]["reason"]["properties"];
+            assert_eq!(reason["uri"]["enum"], json!(ErdsReason::ALL));
+            assert_eq!(names(&full["reasons"][0]), names(reason));
+        }
+        if tag == Refuse::TAG {
+            let all = [RefuseReason::NotWanted, RefuseReason::NotForMe, RefuseReason::ContentMissing];
+            assert_eq!(schema["properties"]["reason"]["anyOf"][0]["enum"], json!(all));
         }
         if tag == Refused::TAG {
             assert_eq!(schema["properties"]["reason"]["enum"], json!(DepositFault::ALL));
