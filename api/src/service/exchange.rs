@@ -289,6 +289,10 @@ impl Service {
         tokens: &[Vec<u8>],
     ) -> Result<Decided, ExchangeFault> {
         let (asked, x) = (&checked.asked, checked.run().x);
+        // Before the turn: to look a party up may write to its history, which has a turn of its own.
+        for side in [&checked.run().o, &checked.run().r] {
+            let _ = signers.key(&side.key); // kept for below, where its lack is told
+        }
         let aggregate = Exchange::aggregate(&x);
         let _turn = self.turns.wait(&aggregate);
         for attempt in 0..ATTEMPTS_MAX {

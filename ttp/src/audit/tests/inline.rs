@@ -55,8 +55,8 @@ impl Desk {
     fn new() -> Self {
         let court = Court::of(&policy());
         let script = script(court.now, false);
-        let (lie, forged): (fn(&mut InlineFact), fn(&Script, Jws) -> Jws) = (|_| (), |_, jws| jws);
-        Self { court, script, state: InlineState::default(), was_used: false, lie, forged, sealed }
+        let state = InlineState::default();
+        Self { court, script, state, was_used: false, lie: |_| (), forged: |_, jws| jws, sealed }
     }
 
     fn next(&mut self, is_of_goods: bool) {

@@ -248,7 +248,7 @@ fn a_request_that_is_repeated_changes_nothing() {
         assert_eq!(Inline::decide(&state, &lost(&collecting), time(NOW)), Ok((vec![], vec![])));
     }
     assert_eq!(state.refusal_of(Originator, &request(2)), Some(1));
-    assert_eq!((state.phase(), state.refused.len(), state.steps), (Phase::Released, 1, 9));
+    assert_eq!((state.phase(), state.refused.len(), state.steps), (Phase::Released, 1, 11));
 }
 
 #[test]
