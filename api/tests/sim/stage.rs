@@ -2,14 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use semper_ledger::{entry::Tag, reader::Reader, sequencer::Clock as _};
+use semper_ledger::sequencer::Clock as _;
 use semper_ttp::{
     asn1::pem,
-    audit::{About, Auditor, Difference, Index, Row, Rules, Stored},
     client::party::House,
     crypto::{jose::Key, jwe::AgreementPublic},
     digest::Digest,
-    exchange::policy::ExchangePolicy,
     statement::exchange::{Side, asw_r::M1, cd_r::EscrowArbiter},
     time::Timestamp,
     x509::Certificate,
@@ -19,9 +17,10 @@ use serde_json::Value;
 use crate::{
     old::Old,
     world::{
+        audit::{audited, entry_of},
         exchange::{ask_at, known, offer},
         notary::{open, ready},
-        office::{DELTA_MS, Member, World},
+        office::{Member, World, exchange_policy},
     },
 };
 
@@ -76,7 +75,7 @@ impl Stage {
             logs: vec![world.service.reader().vkey().clone()],
             arbiter: chain(&named["exchange"]["certificate"]),
             escrow: chain(&named["exchange"]["escrow"]["certificate"]),
-            policy: ExchangePolicy::new(DELTA_MS, 5_000).to_bytes(),
+            policy: exchange_policy().to_bytes(),
         };
         let seen_ms = world.now.now_ms();
         let (register, verdicts) = (BTreeSet::new(), BTreeMap::new());
@@ -165,32 +164,8 @@ impl Stage {
 
     /// What an auditor finds wrong with the whole ledger, from an entry on.
     pub(crate) fn audited(&self, from: u64) -> Vec<(u64, String)> {
-        let reader = self.world().service.reader();
-        let rules = Rules { policy_hash: Digest::of(b"policy"), endpoints: Vec::new(), stop_millis_min: 0 };
-        let mut auditor = Auditor::new(rules);
-        for index in 0..reader.size() {
-            let (entry, fact, artefact) =
-                (reader.entry(index).unwrap(), reader.fact(index).unwrap(), reader.artefact(index).unwrap());
-            let [fact, artefact] = [&fact, &artefact].map(|row| row.as_deref().map_or(Stored::Absent, Stored::Kept));
-            let row = Row { index, entry: &entry.expect("an entry"), fact, artefact };
-            if let Some(check) = auditor.entry(&row, &Tags(reader)).filter(|check| !check.holds()) {
-                auditor.signature(&check, false);
-            }
-        }
-        let about = |difference: &Difference| match difference.about {
-            About::Entry { index, .. } => index,
-            About::State(_) | About::Key(_) | About::Ledger => u64::MAX,
-        };
-        let found = auditor.finish().differences;
-        let found = found.iter().map(|difference| (about(difference), difference.to_string()));
+        let found = audited(self.world()).into_iter();
+        let found = found.map(|difference| (entry_of(&difference).unwrap_or(u64::MAX), difference.to_string()));
         found.filter(|(at, _)| *at >= from).collect()
-    }
-}
-
-struct Tags<'r>(&'r Reader);
-
-impl Index for Tags<'_> {
-    fn other_with_tag(&self, tag: &Tag, index: u64) -> Option<u64> {
-        self.0.find_tag(tag).unwrap().filter(|other| *other != index)
     }
 }

@@ -1,9 +1,11 @@
 //! The audit of a world's ledger: every decision made again from what the ledger tells.
 
-use semper_ledger::entry::{Entry, Tag};
-use semper_ledger::reader::Reader;
+use semper_ledger::{
+    entry::{Entry, Tag},
+    reader::Reader,
+};
 use semper_ttp::{
-    audit::{About, Auditor, Index, Row, Rules, Stored},
+    audit::{About, Auditor, Difference, Index, Row, Rules, Stored},
     digest::Digest,
     evidence::RoleCode,
 };
@@ -18,12 +20,19 @@ impl Index for Tags<'_> {
     }
 }
 
-/// What differs about the entries of one role.
-pub(crate) fn differences(world: &World, role: RoleCode) -> Vec<String> {
+/// The entry that a difference is about; `None` where it is about something else.
+pub(crate) const fn entry_of(difference: &Difference) -> Option<u64> {
+    match difference.about {
+        About::Entry { index, .. } => Some(index),
+        About::State(_) | About::Key(_) | About::Ledger => None,
+    }
+}
+
+/// All that differs. A world has no genesis, and that does.
+pub(crate) fn audited(world: &World) -> Vec<Difference> {
     let reader = world.service.reader();
     let rules = Rules { policy_hash: Digest::of(b"policy"), endpoints: Vec::new(), stop_millis_min: 0 };
     let mut auditor = Auditor::new(rules);
-    let mut of_role = Vec::new();
     for index in 0..reader.size() {
         let entry = reader.entry(index).unwrap().unwrap();
         let (fact, artefact) = (reader.fact(index).unwrap(), reader.artefact(index).unwrap());
@@ -32,15 +41,16 @@ pub(crate) fn differences(world: &World, role: RoleCode) -> Vec<String> {
         if let Some(check) = check.filter(|check| !check.holds()) {
             auditor.signature(&check, false);
         }
-        of_role.push(Entry::decode(&entry).unwrap().role == role.code());
     }
-    let differences = auditor.finish().differences.into_iter();
-    let is_of_role = |about: &About| match about {
-        About::Entry { index, .. } => of_role[usize::try_from(*index).unwrap()],
-        _ => false,
+    auditor.finish().differences
+}
+
+/// What differs about the entries of one role.
+pub(crate) fn differences(world: &World, role: RoleCode) -> Vec<String> {
+    let is_of_role = |index: u64| {
+        let entry = world.service.reader().entry(index).unwrap().unwrap();
+        Entry::decode(&entry).unwrap().role == role.code()
     };
-    differences
-        .filter(|found| is_of_role(&found.about))
-        .map(|found| format!("{:?}: {}", found.about, found.what))
-        .collect()
+    let found = audited(world).into_iter().filter(|found| entry_of(found).is_some_and(is_of_role));
+    found.map(|found| found.to_string()).collect()
 }

@@ -298,7 +298,7 @@ pub(crate) struct ExchangeListen {
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
-  semper exchange accuse 5d41402abc4b2a76.exchange verdict-of-the-buyer.jws --trust trust --out proofs")]
+  semper exchange accuse 5d41402abc4b2a76.exchange --trust trust --out proofs")]
 pub(crate) struct ExchangeAccuse {
     /// Folders of runs, and files.
     #[arg(required = true, value_name = "PATH")]
