@@ -182,14 +182,14 @@ fn a_verdict_and_what_convicts_its_arbiter_are_judged_offline() {
     };
     let (guilty, honest) = (proof(second.bytes().to_vec()), proof(of(&answer["answer"])));
     let files = [world.file("twice.pom.json", guilty.as_bytes()), world.file("once.pom.json", honest.as_bytes())];
-    // Whoever holds both, and the proof of one of them, needs nothing else to convict it.
-    let (other, proven) = (world.file("second.jws", second.bytes()), world.path("verdict.jws.tlog-proof"));
+    // Whoever holds both, and knows whose key it is, needs nothing else to convict it.
+    let (other, certificate) = (world.file("second.jws", second.bytes()), world.path("arbiter.pem"));
     let accused = |held: &[&str]| {
         let out = world.path("proofs");
         run(&[&["exchange", "accuse"], held, &["--trust", &trust, "--out", &out, "--json"]].concat())
     };
-    accused(&[&verdict, &proven, &world.path("answer.jws")]).expect(1);
-    let end = accused(&[&verdict, &proven, &other]);
+    accused(&[&verdict, &certificate, &world.path("answer.jws")]).expect(1);
+    let end = accused(&[&verdict, &certificate, &other, &world.path("verdict.jws.tlog-proof")]);
     let found: Value = serde_json::from_str(&end.expect(0).stdout).expect("JSON");
     assert_eq!((&found["statements"], &found["proofs"][0]["kind"]), (&json!(2), &json!("equivocation")), "{found}");
     let end = run(&["verify", found["proofs"][0]["file"].as_str().expect("a file"), "--trust", &trust]);

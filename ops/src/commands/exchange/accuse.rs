@@ -9,9 +9,17 @@ use semper_ledger::disk;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_ttp::account::{Anchors, Held, Item, Kind, Proof};
 use semper_ttp::asn1::pem;
+use semper_ttp::crypto::jose::Key;
 use semper_ttp::digest::Digest;
 use semper_ttp::exchange::policy::ExchangePolicy;
-use semper_ttp::statement::{Jws, STATEMENT_BYTES_MAX};
+use semper_ttp::statement::exchange::asw_r::M1;
+use semper_ttp::statement::exchange::cd_r::D1;
+use semper_ttp::statement::exchange::inline::{I1, Nrs};
+use semper_ttp::statement::exchange::pg::GoodsOrder;
+use semper_ttp::statement::exchange::pr::PaymentOffer;
+use semper_ttp::statement::exchange::verdict::{Answer, Receipt, Status, Verdict};
+use semper_ttp::statement::{Body as _, Jws, STATEMENT_BYTES_MAX};
+use semper_ttp::x509::Certificate;
 use serde_json::json;
 
 use crate::cli;
@@ -36,7 +44,7 @@ pub(super) fn accuse(args: &cli::ExchangeAccuse, as_json: bool) -> Result<Exit, 
     let origin = trust.log_keys().first().map(|key| key.name().to_owned());
     let origin = origin.ok_or_else(|| Failed::usage(&"--trust: it holds no key of a ledger"))?;
     let anchors = Anchors { log_keys: trust.log_keys(), trust: Some(&trust) };
-    let found = Held { against: &origin, items: &held.items }.proofs(&anchors);
+    let found = Held { against: &origin, items: &held.exhibits() }.proofs(&anchors);
     let written = found.iter().map(|proof| write(&args.out, proof)).collect::<Result<Vec<_>, _>>()?;
     tell(&held, &origin, &found, &written, as_json);
     Ok(if found.is_empty() { Exit::Falsified } else { Exit::Ok })
@@ -122,6 +130,17 @@ impl Material {
         files.iter().try_for_each(|file| self.read_file(file))
     }
 
+    /// What is laid before the judge: entries, and absences that they tell of, only with the first entry of the log, without which nobody
+    /// knows what its entries mean.
+    fn exhibits(&self) -> Vec<Item> {
+        let is_genesis = |item: &Item| matches!(item, Item::Entry(proof) if proof.index == 0);
+        let has_genesis = self.items.iter().any(is_genesis);
+        let means_something = |item: &&Item| has_genesis || !matches!(item, Item::Entry(_) | Item::Fact(_));
+        let mut items: Vec<_> = self.items.iter().filter(means_something).cloned().collect();
+        items.sort_by_key(|item| !is_genesis(item));
+        items
+    }
+
     /// A file that is none of these things is passed over: beside evidence lies much else.
     fn read_file(&mut self, path: &Path) -> Result<(), Failed> {
         let bytes = disk::read_at_most(path, FILE_BYTES_MAX).map_err(|error| Failed::usage(&error))?;
@@ -142,7 +161,9 @@ impl Material {
         } else if let Some(blocks) = std::str::from_utf8(&bytes).ok().and_then(|text| pem::decode("CERTIFICATE", text))
         {
             for der in blocks {
-                if self.seen.insert(Digest::of(&der)) {
+                // One of a key that signs no statements is nobody's here.
+                let signs = Certificate::from_der(&der).is_ok_and(|of| Key::from_spki_der(&of.spki_der()).is_ok());
+                if signs && self.seen.insert(Digest::of(&der)) {
                     self.items.push(Item::Certificate(der));
                 }
             }
@@ -151,8 +172,21 @@ impl Material {
     }
 }
 
-/// A statement of a run.
+/// A statement of the arbiter's, or the first of a run: no other is an exhibit against it.
 fn statement(bytes: &[u8]) -> Option<Jws> {
+    const EXHIBITS: [&str; 10] = [
+        Verdict::TAG,
+        Answer::TAG,
+        Status::TAG,
+        Receipt::TAG,
+        Nrs::TAG,
+        M1::TAG,
+        D1::TAG,
+        I1::TAG,
+        GoodsOrder::TAG,
+        PaymentOffer::TAG,
+    ];
     let text = bytes.trim_ascii();
-    Jws::parse(text).ok().filter(|_| text.len() <= STATEMENT_BYTES_MAX)
+    let jws = Jws::parse(text).ok().filter(|_| text.len() <= STATEMENT_BYTES_MAX);
+    jws.filter(|jws| EXHIBITS.contains(&jws.tag()))
 }
