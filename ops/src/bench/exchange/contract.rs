@@ -69,8 +69,8 @@ fn signed(parties: &Parties) -> Result<[Duration; 2], Failed> {
 
     let begun = Instant::now();
     let terms = Terms {
-        o: o.participant.clone(),
-        r: r.participant.clone(),
+        o: o.participant,
+        r: r.participant,
         ttp: arbiter.clone(),
         text: TEXT.to_vec(),
         media: Line::new("text/plain").ok_or_else(|| Failed("a media type".to_owned()))?,

@@ -44,8 +44,8 @@ pub(super) fn resolve(parties: &Parties, host: SocketAddr) -> Result<Vec<u8>, Fa
     let offer = M1 {
         deal: None,
         policy: Digest::of(&house.policy).into(),
-        o: o.participant.clone(),
-        r: r.participant.clone(),
+        o: o.participant,
+        r: r.participant,
         ttp: arbiter.clone(),
         terms: Digest(random()?).into(),
         terms_media: Line::new("text/plain").ok_or_else(|| Failed("a media type".to_owned()))?,
