@@ -62,7 +62,7 @@ fn the_demonstration_ends_by_itself_and_can_be_repeated_by_hand() {
         "openssl cms",
         "openssl ts",
         "verify exchanges/silent-seller/verdict.jws",
-        "exchange accuse",
+        "cp exchanges/silent-seller/arbiter.pem",
         "verify proofs/",
         "fsck",
         "verify",

@@ -303,7 +303,7 @@ pub(crate) struct ExchangeAccuse {
     /// Folders of runs, and files.
     #[arg(required = true, value_name = "PATH")]
     pub(crate) paths: Vec<PathBuf>,
-    /// The folder of trust anchors: by root.pem in it certificates are known, by ledger.vkey the ledger.
+    /// The folder of trust anchors: by ledger.vkey in it the ledger is known, by arbiter.pem the arbiter's keys.
     #[arg(long, value_name = "DIR")]
     pub(crate) trust: PathBuf,
     /// The folder for the proofs; made if it is not there.

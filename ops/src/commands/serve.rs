@@ -216,7 +216,7 @@ fn serve(args: &cli::Serve, as_json: bool) -> Result<Exit, Failed> {
     })
     .map_err(|error| Failed::fault(&error))?;
     exchange::recall(&service, &folder)?;
-    rails::recall(&simulated, &service)?;
+    rails::recall(simulated, &service)?;
     for (role, digest, why) in service.idle_grants() {
         doubts.push(format!("roles.toml: {} is granted to {digest}: {why}", role.name()));
     }

@@ -311,22 +311,15 @@ impl DataFolder {
         Ok(Some(Https { identity, own: Some((id, own)) }))
     }
 
-    /// Keeps the certificate of a key that was made while the server runs. A unit's, its CA's and an arbiter's go to the verifiers' anchors,
-    /// too, and there first: a crash between the two leaves a key that is not found by its certificate, so that this is done again.
+    /// Keeps the certificate of a key that was made while the server runs. A unit's and its CA's go to the verifiers' anchors, too,
+    /// and there first: a crash between the two leaves a key that is not found by its certificate, so that this is done again.
     ///
     /// # Errors
     /// The disk; the anchors do not read.
     pub(crate) fn keep_certificate(&self, key: KeyId, der: &[u8]) -> Result<(), DataError> {
-        let anchors = match key.purpose {
-            KeyPurpose::TsuEc | KeyPurpose::TsuRsa | KeyPurpose::CaTsu => Some("tsa-chain.pem"),
-            // By it a lie of the arbiter's is known for its own.
-            KeyPurpose::ArbiterVerdict => Some("arbiter.pem"),
-            _ => None,
-        };
-        if let Some(name) = anchors {
-            let path = self.path("trust").join(name);
-            let there = if path.exists() { files::read(&path)? } else { Vec::new() };
-            let mut chain = String::from_utf8_lossy(&there).into_owned();
+        if matches!(key.purpose, KeyPurpose::TsuEc | KeyPurpose::TsuRsa | KeyPurpose::CaTsu) {
+            let path = self.path("trust").join("tsa-chain.pem");
+            let mut chain = String::from_utf8_lossy(&files::read(&path)?).into_owned();
             let added = pem::encode("CERTIFICATE", der);
             if !chain.contains(&added) {
                 chain.push_str(&added);

@@ -147,6 +147,10 @@ impl<'a> Exchange<'a> {
 
         teller.step("Somebody with the arbiter's key has decided the same run once more, for the other side. Who holds both convicts it.");
         self.plant(&verdict)?;
+        // Whose key it is the step before has shown, by the root: from now on it is known.
+        let (shown, anchor) = (format!("{SILENT}/arbiter.pem"), format!("{TRUST}/arbiter.pem"));
+        teller.command(format!("cp {shown} {anchor}"));
+        fs::write(self.folder.join(&anchor), self.read(&shown)?).map_err(Trouble::io(&anchor))?;
         let found = self.told(teller, &["exchange", "accuse", SILENT, PLANTED, "--trust", TRUST, "--out", "proofs"])?;
         let file = found["proofs"][0]["file"].as_str();
         let file = file.ok_or_else(|| Trouble::Wrong(format!("nothing was found: {found}")))?.to_owned();

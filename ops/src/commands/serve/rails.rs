@@ -62,11 +62,12 @@ fn secrets(settings: &Rail, wrong: &dyn Fn(&dyn std::fmt::Display) -> Failed) ->
     files.into_iter().flatten().map(|path| read(path)).collect()
 }
 
-/// Simulated rails are asked again what an earlier process has asked them.
+/// Simulated rails are asked again what an earlier process has asked them. They are the service's from then on, and end with it: the clock,
+/// which they know, is closed when nobody has it any more.
 ///
 /// # Errors
 /// The ledger.
-pub(super) fn recall(simulated: &[Arc<SimulatedRail>], service: &Service) -> Result<(), Failed> {
+pub(super) fn recall(simulated: Vec<Arc<SimulatedRail>>, service: &Service) -> Result<(), Failed> {
     for rail in simulated {
         rail.recall(&service.calls_of_rail(rail.id()).map_err(|fault| Failed::fault(&fault))?);
     }
