@@ -151,7 +151,8 @@ impl<'a> Exchange<'a> {
         let (shown, anchor) = (format!("{SILENT}/arbiter.pem"), format!("{TRUST}/arbiter.pem"));
         teller.command(format!("cp {shown} {anchor}"));
         fs::write(self.folder.join(&anchor), self.read(&shown)?).map_err(Trouble::io(&anchor))?;
-        let found = self.told(teller, &["exchange", "accuse", SILENT, PLANTED, "--trust", TRUST, "--out", "proofs"])?;
+        let accuse = ["exchange", "accuse", verdict.as_str(), PLANTED, &shown, "--trust", TRUST, "--out", "proofs"];
+        let found = self.told(teller, &accuse)?;
         let file = found["proofs"][0]["file"].as_str();
         let file = file.ok_or_else(|| Trouble::Wrong(format!("nothing was found: {found}")))?.to_owned();
         teller.result(format!("{}: {file}", found["proofs"][0]["kind"].as_str().unwrap_or_default()));
