@@ -63,7 +63,7 @@ fn the_demonstration_ends_by_itself_and_can_be_repeated_by_hand() {
         "openssl ts",
         "verify exchanges/silent-seller/verdict.jws",
         "cp exchanges/silent-seller/arbiter.pem",
-        "verify proofs/",
+        "verify",
         "fsck",
         "verify",
     ];
