@@ -21,8 +21,8 @@ use super::super::Failed;
 use super::super::http;
 use super::parties::{Parties, random};
 
-/// Of every so many answers one is kept.
-const SAMPLE_EVERY: usize = 200;
+/// Of every so many answers of a connection one is kept.
+const SAMPLE_EVERY: usize = 40;
 /// Answers are this long at most.
 const ANSWER_BYTES_MAX: usize = 32 << 10;
 

@@ -51,6 +51,7 @@ impl Parties {
     /// # Errors
     /// What a command said.
     pub(super) fn register(data: &Path, https: SocketAddr, dir: &Path) -> Result<Self, Failed> {
+        std::fs::create_dir_all(dir)?;
         let [o, r] = ["o", "r"].map(|name| Side::register(data, https, &dir.join(name)));
         let (o, r) = (o?, r?);
         let (house, arbiter) =
