@@ -22,6 +22,7 @@ mod first_use;
 mod keys;
 mod known;
 mod lost;
+mod memo;
 mod notary;
 mod notices;
 mod ocsp;
@@ -96,6 +97,7 @@ use self::{
     exchange::{Due, ItemRoom, Presence},
     keys::Keyring,
     lost::LostRevocations,
+    memo::Memo,
     notary::Notary,
     notices::NoticeKey,
     ocsp::Responders,
@@ -262,6 +264,8 @@ pub struct Service {
     pub(crate) register: Register,
     /// Those whose facts were lost.
     lost_revocations: LostRevocations,
+    /// What is asked again and again.
+    memo: Memo,
     /// Held by whoever closes units for a revocation.
     closing: Mutex<()>,
     /// Held in common from the decision of a revocation until it is durable, and alone for a moment before a list is made.
@@ -416,6 +420,7 @@ impl Service {
             test_policy,
             register: Register::new(registration, &policies),
             lost_revocations,
+            memo: Memo::default(),
             closing: Mutex::default(),
             deciding: RwLock::default(),
             keys_due: Notify::new(),

@@ -2,12 +2,13 @@
 
 mod world;
 
+use semper_api::{ToIssue, ToRevoke};
 use semper_ledger::entry::Entry;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_ttp::{
     asn1::pem,
     b64u::{self, B64u},
-    ca::crl::Reason,
+    ca::{Authority, CaId, crl::Reason},
     crypto::{
         LogVerifier,
         jose::{Key, Thumbprint},
@@ -32,7 +33,10 @@ use world::{
     exchange::{Run, ask_at, known, name_of, offer, pass_to, sign, text},
     notary::open,
     office::{DELTA_MS, Member, World},
+    wanted,
 };
+
+const ROOT: CaId = CaId::first(Authority::Root);
 
 /// A world with an arbiter and two parties.
 async fn arbiter() -> (World, Member, Member) {
@@ -519,6 +523,27 @@ async fn a_party_is_told_whether_anothers_key_commits_it() {
     world.revoke(&r.sign_certificate, Reason::KeyCompromise);
     let (status, refused) = world.get(&o.login, &path(name_of(&r.sign))).await;
     assert_eq!((status, &refused["code"]), (422, &json!("exchange.key")), "{refused}");
+}
+
+/// Nothing has happened to the arbiter's certificate itself, and what is remembered of it does not hide what happened to its CA's.
+#[tokio::test]
+async fn an_arbiter_of_a_revoked_ca_decides_nothing() {
+    let mut world = World::new();
+    let wanted = ToIssue { ca: ROOT, spki_der: world.pki.ca.spki_der(), ..wanted("issuing-ca") };
+    world.pki.ca = world.service.issue(&wanted).unwrap().certificate;
+    let world = open(world.restart(false));
+    let officer = world.staff("officer");
+    let (o, r) = (world.party(&officer).await, world.party(&officer).await);
+    for _ in 0..2 {
+        assert_ne!(known(&world).await["exchange"], Value::Null);
+        let run = Run::new(&world, &o, &r, None);
+        assert_eq!(run.ask(&world, &run.abort()).await.0, 200);
+    }
+    world.now.pass(10);
+    let (serial, officer) = (world.pki.ca.serial(), Digest::of(b"officer"));
+    let of_ca = ToRevoke { ca: ROOT, serial, reason: Reason::CaCompromise, officer, idempotency: None };
+    world.service.revoke(&of_ca).unwrap();
+    assert_eq!(known(&world).await["exchange"], Value::Null);
 }
 
 /// Abort and resolve at the same instant, again and again: one verdict, the same octets to both.

@@ -90,10 +90,14 @@ impl Service {
     /// # Errors
     /// The ledger.
     pub fn party_of_key(&self, thumbprint: Thumbprint) -> Result<Option<KnownParty>, ServiceFault> {
+        self.id_of_key(thumbprint)?.map_or(Ok(None), |party| self.find_party(party))
+    }
+
+    /// What the party is called that has, or had, the key of this name.
+    pub(super) fn id_of_key(&self, thumbprint: Thumbprint) -> Result<Option<PartyId>, ServiceFault> {
         // A key is certified once, so there is one party at most.
         let found = self.reader().last_name(&names::party_key(thumbprint))?;
-        let party = found.and_then(|(name, _)| names::read_party_key(&name)).map(|(_, party)| party);
-        party.map_or(Ok(None), |party| self.find_party(party))
+        Ok(found.and_then(|(name, _)| names::read_party_key(&name)).map(|(_, party)| party))
     }
 
     /// The names of parties in the order of their registrations' names, behind `after` (a name of the ledger's), at most `most`;

@@ -108,16 +108,28 @@ impl Service {
 
     /// When a certificate was revoked, or its CA, if either was.
     pub(crate) fn revoked_since(&self, certificate: &Digest) -> Result<Option<Timestamp>, ServiceFault> {
-        let Some(certificate) = self.logged_certificate(certificate)? else { return Ok(None) };
+        let digest = certificate;
+        if self.is_unrevoked(digest)? {
+            return Ok(None);
+        }
+        let Some(certificate) = self.logged_certificate(digest)? else { return Ok(None) };
+        let known = self.find_certificate(&certificate.serial())?;
+        let history = known.as_ref().map(|known| (known.ca, known.ca.certificate(&certificate.serial())));
+        let seen = history.map(|(ca, history)| Ok::<_, ServiceFault>((ca, self.seen(history)?))).transpose()?;
         match self.standing(&certificate)? {
             Err(NotGood::Revoked(at)) => Ok(Some(at)),
             Err(NotGood::OfRevokedCa) => {
-                let known = self.find_certificate(&certificate.serial())?;
                 let issuer = known.and_then(|known| self.authorities.get(known.ca)?.certificate.clone());
                 let known = issuer.map(|issuer| self.find_certificate(&issuer.serial())).transpose()?.flatten();
                 Ok(known.and_then(|known| Some(known.state.issued()?.revoked?.at)))
             }
-            Ok(_) | Err(_) => Ok(None),
+            Ok(_) | Err(NotGood::NotValidNow | NotGood::Suspended) => {
+                if let Some((ca, seen)) = seen {
+                    self.remember_unrevoked(*digest, ca, seen);
+                }
+                Ok(None)
+            }
+            Err(NotGood::Unknown | NotGood::NeverIssued) => Ok(None),
         }
     }
 

@@ -1,5 +1,7 @@
 //! A statement as received.
 
+use std::sync::OnceLock;
+
 use serde_json::Value;
 
 use super::payload::Content;
@@ -24,6 +26,18 @@ pub struct Jws {
     pub(super) payload: Vec<u8>,
     pub(super) signature: Vec<u8>,
     pub(super) content: Content,
+    pub(super) verified: Verified,
+}
+
+/// Set once the signature was seen to verify, by the one key of the header's name: it is not computed twice. Two statements of the same
+/// octets are equal, whatever somebody has done with them.
+#[derive(Clone, Debug, Default)]
+pub(super) struct Verified(OnceLock<()>);
+
+impl PartialEq for Verified {
+    fn eq(&self, _: &Self) -> bool {
+        true
+    }
 }
 
 impl Jws {
@@ -51,7 +65,16 @@ impl Jws {
         if typ != expected {
             return Err(StatementFault::Type { expected });
         }
-        Ok(Self { bytes: bytes.to_vec(), signing_input_bytes, algorithm, key_id, payload, signature, content })
+        Ok(Self {
+            bytes: bytes.to_vec(),
+            signing_input_bytes,
+            algorithm,
+            key_id,
+            payload,
+            signature,
+            content,
+            verified: Verified::default(),
+        })
     }
 
     /// The statement as a kind that the caller expects, with every member read.
@@ -71,8 +94,14 @@ impl Jws {
         if key.thumbprint() != self.key_id {
             return Err(StatementFault::OtherKey { claimed: self.key_id });
         }
-        let verified = key.verify(self.algorithm, self.signing_input(), &self.signature);
-        if verified { Ok(()) } else { Err(StatementFault::Signature) }
+        if self.verified.0.get().is_some() {
+            return Ok(());
+        }
+        if !key.verify(self.algorithm, self.signing_input(), &self.signature) {
+            return Err(StatementFault::Signature);
+        }
+        let _ = self.verified.0.set(()); // somebody else was faster, and found the same
+        Ok(())
     }
 
     /// The statement as it was received.

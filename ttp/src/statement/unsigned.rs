@@ -1,7 +1,7 @@
 //! A statement that is being made.
 
 use super::payload::Content;
-use super::{Body, Jws, STATEMENT_BYTES_MAX, Statement, StatementFault, media_type};
+use super::{Body, Jws, STATEMENT_BYTES_MAX, Statement, StatementFault, jws::Verified, media_type};
 use crate::b64u;
 use crate::crypto::jose::{Algorithm, Thumbprint};
 
@@ -59,6 +59,15 @@ impl Unsigned {
         algorithm.make_low_s(&mut signature);
         let signing_input_bytes = message.len();
         let bytes = [&message, &b"."[..], b64u::encode(&signature).as_bytes()].concat();
-        Ok(Jws { bytes, signing_input_bytes, algorithm, key_id, payload, signature, content })
+        Ok(Jws {
+            bytes,
+            signing_input_bytes,
+            algorithm,
+            key_id,
+            payload,
+            signature,
+            content,
+            verified: Verified::default(),
+        })
     }
 }

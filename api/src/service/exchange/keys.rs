@@ -21,15 +21,13 @@ use semper_ttp::{
 };
 
 use super::{
-    super::{Service, ServiceFault},
+    super::{Service, ServiceFault, memo::BoundKey},
     ExchangeFault,
 };
 
 /// A key of a party's.
 pub(in crate::service) struct Known {
-    key: Arc<Key>,
-    certificate: Certificate,
-    party: PartyId,
+    bound: Arc<BoundKey>,
     /// When its certificate was revoked, once that was asked.
     revoked: OnceCell<Option<Timestamp>>,
 }
@@ -58,7 +56,7 @@ impl<'s> Signers<'s> {
 
     /// The public key of this name, if it is a party's.
     pub(in crate::service) fn key(&self, name: &Thumbprint) -> Option<Arc<Key>> {
-        self.find(name).map(|known| known.key.clone())
+        self.find(name).map(|known| known.bound.key.clone())
     }
 
     fn find(&self, name: &Thumbprint) -> Option<Rc<Known>> {
@@ -70,18 +68,27 @@ impl<'s> Signers<'s> {
             tracing::error!(%fault, "a party's key could not be looked up");
             None
         });
-        let found = found.map(Rc::new);
+        let found = found.map(|bound| Rc::new(Known { bound, revoked: OnceCell::new() }));
         self.known.borrow_mut().insert(*name, found.clone());
         found
     }
 
-    fn look_up(&self, name: &Thumbprint) -> Result<Option<Known>, ServiceFault> {
-        let Some(party) = self.service.party_of_key(*name)? else { return Ok(None) };
+    fn look_up(&self, name: &Thumbprint) -> Result<Option<Arc<BoundKey>>, ServiceFault> {
+        let service = self.service;
+        if let Some(bound) = service.remembered_key(name)? {
+            return Ok(Some(bound));
+        }
+        let Some(party) = service.id_of_key(*name)? else { return Ok(None) };
+        let seen = service.seen(party.aggregate())?;
+        let Some(party) = service.find_party(party)? else { return Ok(None) };
         let bound = party.state.party().and_then(|state| state.keys.get(name).copied());
         let Some(bound) = bound else { return Ok(None) };
-        let Some(certificate) = self.service.logged_certificate(&bound.certificate)? else { return Ok(None) };
+        let Some(certificate) = service.logged_certificate(&bound.certificate)? else { return Ok(None) };
         let key = Key::from_spki_der(&certificate.spki_der()).ok().filter(|key| key.thumbprint() == *name);
-        Ok(key.map(|key| Known { key: Arc::new(key), certificate, party: party.id, revoked: OnceCell::new() }))
+        let Some(key) = key else { return Ok(None) };
+        let bound = Arc::new(BoundKey { key: Arc::new(key), certificate, party: party.id, seen });
+        service.remember_key(*name, &bound);
+        Ok(Some(bound))
     }
 
     /// Who signed a request, by the register of parties: gives the certificate's digest.
@@ -92,8 +99,8 @@ impl<'s> Signers<'s> {
         let name = request.key_id();
         let unknown = || Broken::UnknownKey { side: "asker", key: name.to_string() };
         let known = self.find(&name).ok_or_else(unknown)?;
-        request.verify(&known.key).map_err(|fault| Broken::Statement { of: "the request", fault })?;
-        Ok(known.certificate.digest())
+        request.verify(&known.bound.key).map_err(|fault| Broken::Statement { of: "the request", fault })?;
+        Ok(known.bound.certificate.digest())
     }
 
     /// The key of a side, if it is the key of the party that the run names.
@@ -103,7 +110,7 @@ impl<'s> Signers<'s> {
     pub(in crate::service) fn require_known(&self, side: &Participant) -> Result<Rc<Known>, ExchangeFault> {
         let bad = |why: &str| ExchangeFault::Key(format!("the key {}: {why}", side.key));
         let known = self.find(&side.key).ok_or_else(|| bad("it is nobody's"))?;
-        match known.party == side.id {
+        match known.bound.party == side.id {
             true => Ok(known),
             false => Err(bad("it is another party's than the run names")),
         }
@@ -113,7 +120,7 @@ impl<'s> Signers<'s> {
         if let Some(revoked) = known.revoked.get() {
             return Ok(*revoked);
         }
-        let revoked = self.service.revoked_since(&known.certificate.digest())?;
+        let revoked = self.service.revoked_since(&known.bound.certificate.digest())?;
         Ok(*known.revoked.get_or_init(|| revoked))
     }
 
@@ -129,17 +136,17 @@ impl<'s> Signers<'s> {
     ) -> Result<(), ExchangeFault> {
         let known = self.require_known(side)?;
         let bad = |why: String| Err(ExchangeFault::Key(format!("the key {}: {why}", side.key)));
-        if !known.certificate.commits() {
+        if !known.bound.certificate.commits() {
             return bad(
                 "its certificate does not permit it to sign what commits its holder (nonRepudiation)".to_owned()
             );
         }
         let at = proven.unwrap_or_else(|| self.service.now());
-        if !known.certificate.validity().contains(at) {
+        if !known.bound.certificate.validity().contains(at) {
             return bad(format!("its certificate is not valid at {at}"));
         }
         match self.revoked(&known)? {
-            Some(revoked) if self.service.was_revoked_by(&known.certificate, revoked, at)? => bad(format!(
+            Some(revoked) if self.service.was_revoked_by(&known.bound.certificate, revoked, at)? => bad(format!(
                 "its certificate was revoked at {revoked}, and nothing that came along proves that the statement was there before"
             )),
             _ => Ok(()),
@@ -175,8 +182,8 @@ impl Service {
         let known = signers.find(&key).ok_or_else(|| Broken::UnknownKey { side: "party", key: key.to_string() })?;
         // Before it is looked up: what was revoked until then is found.
         let now = self.now();
-        signers.require_good(&Participant { id: known.party, scheme: Scheme::Semper, key }, None)?;
-        Ok((known.party, known.certificate.digest(), now))
+        signers.require_good(&Participant { id: known.bound.party, scheme: Scheme::Semper, key }, None)?;
+        Ok((known.bound.party, known.bound.certificate.digest(), now))
     }
 
     /// Whether a certificate that was revoked at `revoked`, in whole seconds, was so at a moment: within that second its fact tells.
