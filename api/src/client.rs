@@ -218,6 +218,7 @@ pub struct Client {
     prefix: String,
     answer_limit: Duration,
     answer_bytes_max: usize,
+    prefers_later: bool,
 }
 
 impl Client {
@@ -275,7 +276,15 @@ impl Client {
             );
         let prefix = uri.path().trim_end_matches('/').to_owned();
         let answer_limit = Duration::from_secs(ANSWER_SECS);
-        Ok(Self { http, scheme, server, prefix, answer_limit, answer_bytes_max: ANSWER_BYTES_MAX })
+        Ok(Self {
+            http,
+            scheme,
+            server,
+            prefix,
+            answer_limit,
+            answer_bytes_max: ANSWER_BYTES_MAX,
+            prefers_later: false,
+        })
     }
 
     /// The same server, everything below `path`, which begins with a slash.
@@ -296,6 +305,13 @@ impl Client {
     #[must_use]
     pub fn with_answer_limit(mut self, limit: Duration) -> Self {
         self.answer_limit = limit;
+        self
+    }
+
+    /// Would rather have answers later than wait for them (RFC 7240 §4.1).
+    #[must_use]
+    pub fn preferring_later(mut self) -> Self {
+        self.prefers_later = true;
         self
     }
 
@@ -486,7 +502,8 @@ impl Client {
             .path_and_query(PathAndQuery::from_str(&path).map_err(|_| fault())?)
             .build()
             .map_err(|_| fault())?;
-        Ok(Request::builder().method(method).uri(uri))
+        let request = Request::builder().method(method).uri(uri);
+        Ok(if self.prefers_later { request.header("prefer", "respond-async") } else { request })
     }
 
     async fn send(&self, request: http::Result<Request<Full<Bytes>>>) -> Result<(HeaderMap, Bytes), ClientError> {

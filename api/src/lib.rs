@@ -23,6 +23,7 @@ pub mod notices;
 mod ocsp;
 pub mod pool;
 mod problem;
+pub mod promises;
 pub mod quota;
 pub mod rails;
 pub mod router;

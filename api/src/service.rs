@@ -65,7 +65,7 @@ use tokio::sync::Notify;
 
 pub(crate) use self::{
     accountability::{AccountFault, RecordedProof},
-    exchange::{InlineAnswer, InlineView, Item, Sent},
+    exchange::{Heard, InlineAnswer, InlineView, Item, Promised, Sent},
     notary::{Came, JournalQuery, OfficersWord, Opened, line as journal_line},
     ocsp::{Answer as OcspAnswer, Answered as OcspAnswered},
     payment::{CALLBACK_TOLERANCE_SECS, KnownPayment, RecordedStatement, RefusedStatement, SentStatement, is_replayed},
@@ -106,6 +106,7 @@ use self::{
     vault::Vault,
 };
 use crate::mailbox::Mailbox;
+use crate::promises::Promises;
 use crate::{
     authorities::Authorities,
     backup::Checkpoints,
@@ -286,6 +287,8 @@ pub struct Service {
     presence: Presence,
     /// Messages for parties that are not there.
     mailbox: Option<Mailbox>,
+    /// Requests that are answered later.
+    promises: Option<Promises>,
     /// Where items come and go that are exchanged through the arbiter.
     items: Option<ItemRoom>,
     /// When such exchanges are to be looked at.
@@ -312,6 +315,9 @@ pub enum ServiceFault {
     /// The clock may assert no time, so nothing is appended: an entry with a wrong time would bind all that follow.
     #[error("the clock is {}", .0.name())]
     Clock(ClockVerdict),
+    /// A file beside the ledger.
+    #[error(transparent)]
+    Disk(#[from] semper_ledger::disk::DiskFault),
     /// Stored facts do not fold.
     #[error("stored facts: {0}")]
     Facts(String),
@@ -375,11 +381,11 @@ impl Service {
             ..
         } = parts;
         let (notary_keys, notary) = notary.map(|NotaryParts { act, dvcs, settings }| ([act, dvcs], settings)).unzip();
-        let (arbiter_keys, runs_per_minute, mailbox, items) = match exchange {
-            Some(ExchangeParts { keys, runs_per_party_per_minute, mailbox, items }) => {
-                (keys, runs_per_party_per_minute, mailbox, items)
+        let (arbiter_keys, runs_per_minute, mailbox, items, promises) = match exchange {
+            Some(ExchangeParts { keys, runs_per_party_per_minute, mailbox, items, promises }) => {
+                (keys, runs_per_party_per_minute, mailbox, items, promises)
             }
-            None => (Vec::new(), 0, None, None),
+            None => (Vec::new(), 0, None, None, None),
         };
         let role_keys = notary_keys.into_iter().flatten().chain(arbiter_keys);
         let responders = Responders::new(&authorities, responders, subject);
@@ -433,6 +439,7 @@ impl Service {
             desks: Desks::new(role_keys),
             presence: Presence::default(),
             mailbox,
+            promises,
             items: items.map(ItemRoom::from),
             inline_due: Due::default(),
             payments: Payments::from(rails),

@@ -14,7 +14,7 @@ use semper_ttp::{
         jose::{Key, Thumbprint},
     },
     digest::Digest,
-    evidence::{ExchangeKind, Fact, Kind, OpsFact, OpsKind, Recorded},
+    evidence::{ExchangeKind, Fact, Kind, OpsFact, OpsKind, Recorded, RoleCode},
     exchange::{asw_r::commitment_r, tag_of_verdict},
     statement::{
         Jws,
@@ -30,6 +30,7 @@ use semper_ttp::{
 use serde_json::{Value, json};
 use world::{
     RUNS_PER_MINUTE, START,
+    audit::{audited, differences},
     exchange::{Run, ask_at, known, name_of, offer, pass_to, sign, text},
     notary::open,
     office::{DELTA_MS, Member, World},
@@ -470,6 +471,19 @@ async fn asw_r_revoke_to_block() {
     assert_eq!((status, &again["verdict"]), (200, &answer.1["verdict"]), "an answer of its own to another request");
     // Not final: the originator takes it back, as its own key is good.
     assert_eq!(run.ask(&world, &run.abort()).await.1["outcome"], "ABORTED");
+}
+
+/// What the arbiter's key signs first may be no entry: an honest one that was asked before it has decided anything differs in nothing.
+#[tokio::test]
+async fn a_status_may_be_the_first_that_is_signed() {
+    let (world, o, r) = arbiter().await;
+    let run = Run::new(&world, &o, &r, None);
+    assert_eq!(world.post(&o.login, &run.path("/status"), &json!({ "m1": text(&run.m1) })).await.0, 200);
+    let of_first_use = audited(&world).iter().map(ToString::to_string).find(|found| found.contains("first use"));
+    assert_eq!(of_first_use, None);
+    world.now.pass(10);
+    assert_eq!(run.ask(&world, &run.abort()).await.0, 200);
+    assert_eq!(differences(&world, RoleCode::Exchange), [""; 0]);
 }
 
 #[tokio::test]

@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use semper_tests::exchange::{Listener, Stage, TEXT, go_on, sent, shown, state};
 use semper_tests::http::{Connection, Response};
-use semper_tests::notary::json;
+use semper_tests::notary::{World, json};
 use semper_tests::process::{Finished, run, run_and_kill};
 use semper_ttp::asn1::pem;
 use semper_ttp::b64u;
@@ -17,6 +17,7 @@ use semper_ttp::client::message::Message;
 use semper_ttp::crypto::jose::{Key, Thumbprint};
 use semper_ttp::exchange::judge::{Evidence, Judgement, judge};
 use semper_ttp::statement::Jws;
+use semper_ttp::statement::exchange::verdict::Receipt;
 use semper_ttp::x509::Certificate;
 use serde_json::{Value, json};
 
@@ -146,6 +147,30 @@ fn the_originator_resolves_and_the_responder_gets_the_same_octets() {
         fs::read(Path::new(&seller).join("answer.jws")).unwrap(),
         fs::read(Path::new(&buyer).join("answer.jws")).unwrap()
     );
+}
+
+/// The receipt is there before the answer, and the answer after whatever happens to the arbiter.
+#[test]
+fn a_request_is_left_and_answered_though_the_arbiter_is_killed() {
+    let stage = Stage::new();
+    let (seller, m1) = stage.offered("seller.run");
+    let (_, m2) = stage.accepted(&m1, "buyer.run");
+    go_on(&["take", shown(&m2)], &seller).expect(0);
+    let told = json(go_on(&["ask", "--no-wait"], &seller).expect(2));
+    let receipt = told["promised"]["receipt"].as_str().expect("a file").to_owned();
+    let Stage { world: World { server, work, .. }, .. } = stage;
+    let server = server.kill9().serve();
+    let url = format!("https://{}", server.https());
+    let receipt = Jws::parse(&fs::read(&receipt).unwrap()).unwrap().payload_as::<Receipt>().unwrap();
+    assert_eq!(receipt.common.x, Some(statement(&seller, "m1").x().into()));
+    let told = json(go_on(&["status", "--ask", "--url", &url], &seller).expect(0));
+    assert_eq!(told["arbiter"]["outcome"], "RESOLVED", "it says nothing else before it has kept its word: {told}");
+    let told = json(go_on(&["ask", "--url", &url], &seller).expect(0));
+    assert_eq!((&told["outcome"], &told["state"]), (&json!("RESOLVED"), &json!("fulfilled-by-verdict")), "{told}");
+    let data = server.stop();
+    assert_eq!(fs::read_dir(data.path().join("requests")).unwrap().count(), 0, "nothing is owed any more");
+    data.audit().expect(0);
+    drop(work);
 }
 
 #[test]

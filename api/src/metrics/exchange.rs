@@ -46,7 +46,7 @@ impl ExchangeMetrics {
                 registry,
                 IntGauge::with_opts(Opts::new(
                     "semper_exchange_waiting",
-                    "Exchanges through the arbiter of which something is left to do",
+                    "Exchanges of which something is left to do for the arbiter",
                 )),
             ),
             overdue: gauge(

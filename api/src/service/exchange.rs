@@ -11,6 +11,7 @@ mod alive;
 pub(super) mod check;
 mod inline;
 pub(super) mod keys;
+mod later;
 mod sign;
 
 use std::ops::ControlFlow;
@@ -47,6 +48,7 @@ pub(super) use self::alive::Presence;
 pub(super) use self::inline::Due;
 pub use self::inline::ItemSettings;
 pub(crate) use self::inline::{InlineAnswer, InlineView, Item, ItemRoom};
+pub(crate) use self::later::Promised;
 use self::{
     alive::Inside,
     check::{Checked, read},
@@ -54,6 +56,7 @@ use self::{
 };
 use super::{Service, ServiceFault, act::ATTEMPTS_MAX, draft};
 use crate::mailbox::Mailbox;
+use crate::promises::Promises;
 
 /// What an arbiter rests on.
 pub struct ExchangeParts {
@@ -65,6 +68,8 @@ pub struct ExchangeParts {
     pub mailbox: Option<Mailbox>,
     /// Items that are exchanged through the arbiter; `None` for none.
     pub items: Option<ItemSettings>,
+    /// Requests that are answered later; `None` where each is answered at once.
+    pub promises: Option<Promises>,
 }
 
 /// The arbiter as parties name it.
@@ -113,6 +118,15 @@ pub struct Decided {
     pub outages: Vec<u64>,
     /// The key of what was delivered, for its recipient.
     pub content_key: Option<ContentKey>,
+}
+
+/// What comes of a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Heard {
+    /// It is answered.
+    Now(Decided),
+    /// It is answered later.
+    Later(Promised),
 }
 
 /// What was decided about a run, and the verdict with its entry.
@@ -225,11 +239,16 @@ impl Service {
         })
     }
 
-    /// Decides about a run, or says again what was decided. Blocks.
+    /// Decides about a run, or says again what was decided; takes the request for later where its sender `may_wait`. Blocks.
     ///
     /// # Errors
     /// [`ExchangeFault`], with the certificate of who asked where it is known: a refusal of somebody known is recorded.
-    pub(crate) fn ask_arbiter(&self, x: &Digest, sent: &Sent) -> Result<Decided, (ExchangeFault, Option<Digest>)> {
+    pub(crate) fn ask_arbiter(
+        &self,
+        x: &Digest,
+        sent: &Sent,
+        may_wait: bool,
+    ) -> Result<Heard, (ExchangeFault, Option<Digest>)> {
         let nobody = |fault: ExchangeFault| (fault, None);
         if !self.is_arbiter() {
             return Err(nobody(ExchangeFault::NoArbiter));
@@ -240,7 +259,11 @@ impl Service {
         // What was signed for another run is no act of its signer's in this one: anybody may have sent it here.
         let asker = (request.common().x == Some((*x).into())).then_some(asker);
         let checked = self.check(x, sent, request, &signers).map_err(|fault| (fault, asker))?;
-        self.decide_run(&checked, &signers, &sent.tokens).map_err(|fault| (fault, asker))
+        if may_wait && let Some(promised) = self.promise(&checked, &signers, sent).map_err(|fault| (fault, asker))? {
+            return Ok(Heard::Later(promised));
+        }
+        let decided = self.decide_run(&checked, &signers, Some(&sent.tokens));
+        decided.map(Heard::Now).map_err(|fault| (fault, asker))
     }
 
     /// Passes the arbiter's door at this moment.
@@ -281,26 +304,39 @@ impl Service {
         taken.map_err(|over| ExchangeFault::TooMany(over.limit))
     }
 
-    /// Folds, decides, signs, commits; anew where somebody else was faster.
+    /// Before a run's turn: to look a party up may write to its history, which has a turn of its own.
+    fn look_up_sides(&self, checked: &Checked, signers: &Signers<'_>) {
+        for side in [&checked.run().o, &checked.run().r] {
+            let _ = signers.key(&side.key); // kept for later, where its lack is told
+        }
+    }
+
+    /// Folds, decides, signs, commits; anew where somebody else was faster. Without `tokens` the keys were judged before.
     fn decide_run(
         &self,
         checked: &Checked,
         signers: &Signers<'_>,
-        tokens: &[Vec<u8>],
+        tokens: Option<&[Vec<u8>]>,
     ) -> Result<Decided, ExchangeFault> {
         let (asked, x) = (&checked.asked, checked.run().x);
-        // Before the turn: to look a party up may write to its history, which has a turn of its own.
-        for side in [&checked.run().o, &checked.run().r] {
-            let _ = signers.key(&side.key); // kept for below, where its lack is told
-        }
+        self.look_up_sides(checked, signers);
         let aggregate = Exchange::aggregate(&x);
-        let _turn = self.turns.wait(&aggregate);
+        let mut turn = self.turns.wait(&aggregate);
+        // What was promised is kept first: it counts on the room for answers that there was.
+        while self.owes_another(&x, &asked.jws.x()) {
+            drop(turn);
+            self.keep_promise(&x)?;
+            turn = self.turns.wait(&aggregate);
+        }
+        let _turn = turn;
         for attempt in 0..ATTEMPTS_MAX {
             let before: Snapshot<ExchangeState> = self.state_of::<Exchange>(&aggregate)?;
             if before.state.answer_to(&asked.jws.key_id(), &asked.jws.x()).is_some() {
                 return self.decided(&before.state, checked);
             }
-            if attempt == 0 {
+            if attempt == 0
+                && let Some(tokens) = tokens
+            {
                 self.require_good_keys(checked, before.state.decision.is_some(), signers, tokens)?;
             }
             // Decided, and what was decided is not here any more: it is never decided again.
@@ -378,6 +414,8 @@ impl Service {
             Protocol::Pg | Protocol::Pr => Paid::aggregate(x),
             Protocol::AswR | Protocol::CdR | Protocol::Inline => Exchange::aggregate(x),
         };
+        // It does not deny what it has promised.
+        self.keep_promise(x)?;
         // No verdict leaves while this is signed, and the size is read first: a later one lies behind it.
         let _turn = self.turns.wait(&aggregate);
         let (now, clock) = self.time.check();

@@ -13,7 +13,7 @@ use axum::response::{IntoResponse, Response};
 use axum::{Extension, Json};
 use base64::Engine as _;
 use base64::prelude::BASE64_STANDARD;
-use http::StatusCode;
+use http::{HeaderMap, HeaderName, StatusCode, header};
 use semper_ttp::b64u;
 use semper_ttp::crypto::jose::Thumbprint;
 use semper_ttp::digest::Digest;
@@ -29,10 +29,16 @@ use super::principal::Principal;
 use super::problem::{Code, Problem};
 use crate::router::App;
 use crate::server::{Peer, RequestId};
-use crate::service::{Decided, ExchangeFault, Sent, Service, ServiceFault};
+use crate::service::{Decided, ExchangeFault, Heard, Promised, Sent, Service, ServiceFault};
 
 /// Tokens that may come with a request: one for each statement.
 const TOKENS_MAX: usize = 3;
+
+/// The preference of whoever would rather have an answer later than wait for it (RFC 7240 §4.1).
+const RESPOND_ASYNC: &str = "respond-async";
+
+/// When whoever was promised an answer may look for it.
+const LOOK_AGAIN_SECS: u32 = 1;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -69,9 +75,11 @@ pub(super) async fn ask(
     State(app): State<Arc<App>>,
     Path(x): Path<String>,
     Extension((Peer(address), _)): Extension<(Peer, RequestId)>,
+    headers: HeaderMap,
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
     let x = run_of(&x)?;
+    let may_wait = prefers_later(&headers);
     let taken = app.service.quota.take(address, Instant::now());
     taken.map_err(|over| Problem::new(Code::ServerBusy, format!("{} requests a minute of one address", over.limit)))?;
     let AskRequest { first, second, request, tokens } = body::json(&bytes)?;
@@ -84,14 +92,36 @@ pub(super) async fn ask(
     let sent = Sent { first, second, request, tokens };
     let asked = body::blocking(move || {
         let service = &app.service;
-        let asked = service.ask_arbiter(&x, &sent);
+        let asked = service.ask_arbiter(&x, &sent, may_wait);
         if let Err((fault, asker)) = &asked {
             note_refusal(service, fault, *asker, || Digest::of(&[&x.0[..], &sent.request].concat()));
         }
-        let decided = asked.map_err(|(fault, _)| Problem::from(fault))?;
-        shown(&app, &x, decided)
+        match asked.map_err(|(fault, _)| Problem::from(fault))? {
+            Heard::Now(decided) => shown(&app, &x, decided),
+            Heard::Later(promised) => Ok(taken_for_later(&x, promised)),
+        }
     });
     asked.await?
+}
+
+/// Whether the sender says so.
+fn prefers_later(headers: &HeaderMap) -> bool {
+    let values = headers.get_all("prefer").iter().filter_map(|value| value.to_str().ok());
+    let mut preferences = values.flat_map(|value| value.split(','));
+    preferences.any(|one| one.split(';').next().is_some_and(|name| name.trim().eq_ignore_ascii_case(RESPOND_ASYNC)))
+}
+
+/// The arbiter has the request, and says so. Whoever asks again gets the answer, or this again.
+fn taken_for_later(x: &Digest, promised: Promised) -> Response {
+    let x = b64u::encode(x.as_bytes());
+    let place = format!("/v1/exchanges/{x}");
+    let shown = json!({ "x": x, "receipt": text(promised.receipt), "answer_by": promised.answer_by.to_string() });
+    let headers = [
+        (header::LOCATION, place),
+        (header::RETRY_AFTER, LOOK_AGAIN_SECS.to_string()),
+        (HeaderName::from_static("preference-applied"), RESPOND_ASYNC.to_owned()),
+    ];
+    (StatusCode::ACCEPTED, headers, Json(shown)).into_response()
 }
 
 /// Counts a refusal, and records that of somebody who is known, before it is told.

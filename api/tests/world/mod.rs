@@ -29,6 +29,7 @@ use semper_api::{
     mailbox::{Mailbox, MailboxParts},
     metrics::Metrics,
     notices::Networks,
+    promises::{Promises, PromisesParts},
     quota::Quota,
 };
 use semper_ledger::{
@@ -71,6 +72,8 @@ pub(crate) const START: Timestamp = Timestamp::from_millis(1_772_366_400_000);
 pub(crate) const DAY_SECS: u32 = 24 * 3600;
 /// Runs of one party that the arbiter decides in a minute.
 pub(crate) const RUNS_PER_MINUTE: u32 = 1_200;
+/// Within what time the arbiter answers a request that it answers later.
+pub(crate) const ANSWER_WITHIN_MS: u64 = 30_000;
 
 /// A clock that stands, unless it is told to go on.
 pub(crate) struct Now {
@@ -137,7 +140,7 @@ pub(crate) struct Disk {
     /// Opens its escrows.
     escrow: Arc<SoftKey>,
     /// Messages that wait.
-    mail: Arc<tempfile::TempDir>,
+    beside: Arc<tempfile::TempDir>,
     /// Holds money, outside, whatever becomes of the service.
     pub(crate) rail: Arc<Simulator>,
     /// What stands in front of it, where the service does not ask it itself.
@@ -158,7 +161,7 @@ impl Disk {
             notary,
             arbiter: vec![key(SignatureAlgorithm::EcdsaP256Sha256)],
             escrow: key(SignatureAlgorithm::EcdsaP256Sha256),
-            mail: Arc::new(tempfile::tempdir().unwrap()),
+            beside: Arc::new(tempfile::tempdir().unwrap()),
             rail: Arc::new(Simulator::new(
                 RailId::new("sim").unwrap(),
                 RailClass::Funded,
@@ -186,6 +189,11 @@ impl Disk {
     /// SubjectPublicKeyInfo of the arbiter's newest key.
     pub(crate) fn arbiter_spki(&self) -> Vec<u8> {
         self.arbiter.last().expect("it has one").spki_der().to_vec()
+    }
+
+    /// Where a request lies that is answered later.
+    pub(crate) fn request_of(&self, x: &Digest) -> std::path::PathBuf {
+        self.beside.path().join("requests").join(format!("{x}.json"))
     }
 
     /// SubjectPublicKeyInfo of the key that opens escrows.
@@ -217,7 +225,7 @@ impl Disk {
 
     /// As if the file of the key that wraps others had been lost, and another one made.
     pub(crate) fn with_another_wrapping_key(&self) -> Self {
-        let Self { store, anchor, keys, notary, arbiter, escrow, mail, rail, .. } = self;
+        let Self { store, anchor, keys, notary, arbiter, escrow, beside, rail, .. } = self;
         let (store, anchor) = (store.clone(), anchor.clone());
         Self {
             store,
@@ -226,7 +234,7 @@ impl Disk {
             notary: notary.clone(),
             arbiter: arbiter.clone(),
             escrow: escrow.clone(),
-            mail: mail.clone(),
+            beside: beside.clone(),
             rail: rail.clone(),
             provider: None,
             key_wrap: wrapping_key(),
@@ -505,6 +513,7 @@ fn parts(
             runs_per_party_per_minute: RUNS_PER_MINUTE,
             mailbox: Some(mailbox(disk)),
             items: Some(ItemSettings { bytes_max: 1 << 20, in_flight_bytes: 4 << 20 }),
+            promises: Some(promises(disk)),
         }),
         rails: vec![RailParts {
             rail: disk.provider.clone().unwrap_or_else(|| disk.rail.clone()),
@@ -521,8 +530,13 @@ pub(crate) fn rail_secret() -> Secret {
 }
 
 fn mailbox(disk: &Disk) -> Mailbox {
-    let (folder, keep_ms) = (disk.mail.path().to_owned(), 1_000 * u64::from(DAY_SECS));
+    let (folder, keep_ms) = (disk.beside.path().join("mail"), 1_000 * u64::from(DAY_SECS));
     Mailbox::open(MailboxParts { folder, bytes_max: 1 << 20, keep_ms }).unwrap()
+}
+
+fn promises(disk: &Disk) -> Promises {
+    let folder = disk.beside.path().join("requests");
+    Promises::open(PromisesParts { folder, waiting_max: 4, within_ms: ANSWER_WITHIN_MS }).unwrap()
 }
 
 fn wrapping_key() -> Arc<dyn KeyWrap> {

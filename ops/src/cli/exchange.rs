@@ -201,6 +201,10 @@ pub(crate) struct ExchangeAsk {
     /// Take the offer back, also before the other side is overdue. An originator's, until it has opened its commitment.
     #[arg(long)]
     pub(crate) abort: bool,
+    /// Leave the request, and take the arbiter's receipt: it says by when there is an answer, and convicts an arbiter that has none then.
+    /// Ends with 2; the next semper exchange ask fetches the answer.
+    #[arg(long)]
+    pub(crate) no_wait: bool,
     #[command(flatten)]
     pub(crate) of: OfRun,
 }

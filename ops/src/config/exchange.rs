@@ -27,6 +27,7 @@ pub(crate) struct Exchange {
     pub(crate) items_in_flight_bytes: u64,
     pub(crate) item_days: u16,
     pub(crate) open_days_max: u16,
+    pub(crate) answer_within_secs: u16,
     pub(crate) rail: Vec<Rail>,
 }
 
@@ -103,6 +104,7 @@ impl Default for Exchange {
             items_in_flight_bytes: 64 << 20,
             item_days: 30,
             open_days_max: 90,
+            answer_within_secs: 60,
             rail: Vec::new(),
         }
     }
@@ -125,6 +127,7 @@ impl Exchange {
         }
         faults.within("exchange.item_days", self.item_days, 1, 3_650);
         faults.within("exchange.open_days_max", self.open_days_max, 1, 3_650);
+        faults.within("exchange.answer_within_secs", self.answer_within_secs, 0, 3_600);
         faults.within("exchange.runs_per_party_per_minute", self.runs_per_party_per_minute, 1, 1_000_000);
     }
 
@@ -136,6 +139,11 @@ impl Exchange {
     /// How long a message is kept, milliseconds.
     pub(crate) fn mailbox_keep_ms(&self) -> u64 {
         u64::from(self.mailbox_days) * 24 * HOUR_MS
+    }
+
+    /// Within what time a request is answered that is answered later, milliseconds; 0 for none.
+    pub(crate) fn answer_within_ms(&self) -> u64 {
+        u64::from(self.answer_within_secs) * 1_000
     }
 
     /// Items that are exchanged through the arbiter; `None` for none.

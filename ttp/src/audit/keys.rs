@@ -67,7 +67,7 @@ pub(super) struct Keys {
     roles: BTreeMap<Digest, KeyId>,
     /// The arbiter's, by name, with their certificates.
     arbiter: BTreeMap<Thumbprint, (Digest, jose::Key)>,
-    /// First uses of these that were told, and nothing signed stands behind them yet: entry and moment.
+    /// First uses that were told, and what was signed then does not stand behind them yet: entry and moment.
     announced: BTreeMap<KeyId, (u64, Timestamp)>,
 }
 
@@ -90,9 +90,12 @@ impl Keys {
         first
     }
 
-    /// A key of a role is told to be used from now on, in front of what it signs.
+    /// A key of a role is told to be used from now on, in front of what it signs. The arbiter's may sign first what is no entry: a
+    /// status of a run, or a receipt.
     pub(super) fn announced(&mut self, key: KeyId, index: u64, now: Timestamp) {
-        self.announced.insert(key, (index, now));
+        if key.purpose != KeyPurpose::ArbiterVerdict {
+            self.announced.insert(key, (index, now));
+        }
     }
 
     /// Something was signed by a key of a role of this purpose, at this moment: where first uses were told, at that very one.

@@ -22,7 +22,7 @@ use super::course::{Course, Expected};
 use super::dossier::{Dossier, Octets, Piece, Proofs, Secret, Stand};
 use super::message::{Beside, Contract, Message};
 use super::peer::{Holder, PeerFault};
-use super::verdict::{Given, GivenFault, Held};
+use super::verdict::{Given, GivenFault, Held, Promised};
 use crate::crypto::jose::{Algorithm, Key, KeyFault, Thumbprint};
 use crate::crypto::jwe::{AgreementKey, AgreementPublic};
 use crate::crypto::{CryptoFault, EntropyFault, SignError, Signer};
@@ -336,16 +336,21 @@ impl Party {
         Ok(act)
     }
 
-    /// Takes the arbiter's answer to this side's request.
+    /// What the arbiter promises instead of an answer, where that is what came.
     ///
     /// # Errors
-    /// [`Stays`]: nothing of it counts, and nothing has changed.
-    pub fn decided(&mut self, given: &Given, now: Timestamp) -> Result<Outcome, Stays> {
+    /// [`Stays`]: it is no promise to this side's request.
+    pub fn promised(&self, bytes: &[u8]) -> Result<Option<Promised>, Stays> {
+        self.holding(|held| Promised::read(bytes, held))
+    }
+
+    /// What an answer of the arbiter's is held against.
+    fn holding<T>(&self, judge: impl FnOnce(&Held<'_>) -> Result<T, GivenFault>) -> Result<T, Stays> {
         let request = self.request_piece().and_then(|piece| self.dossier.statement(piece));
         let request = Jws::parse(request.ok_or(Stays::Lacks("a request"))?.as_bytes())?;
         let keys = |name: &Thumbprint| self.key(name);
         let log = log_of(&self.course.run().ttp).ok_or(Stays::Lacks("a log"))?;
-        let held = Held {
+        Ok(judge(&Held {
             course: &self.course,
             side: self.side(),
             request: &request,
@@ -353,8 +358,15 @@ impl Party {
             delta_ms: self.dossier.delta_ms,
             keys: &keys,
             log: &log,
-        };
-        let outcome = given.judge(&held)?;
+        })?)
+    }
+
+    /// Takes the arbiter's answer to this side's request.
+    ///
+    /// # Errors
+    /// [`Stays`]: nothing of it counts, and nothing has changed.
+    pub fn decided(&mut self, given: &Given, now: Timestamp) -> Result<Outcome, Stays> {
+        let outcome = self.holding(|held| given.judge(held))?;
         let mut next = self.clone();
         let dossier = &mut next.dossier;
         dossier.statements.insert(Piece::Verdict, text(&given.verdict));

@@ -8,6 +8,8 @@
 //!
 //! What fails is kept by whoever asked: by the arbiter's own signature it may convict it.
 
+use std::sync::Arc;
+
 use serde::Deserialize;
 use serde_json::Value;
 
@@ -17,6 +19,7 @@ use semper_ledger::receipt::tlog_proof::{BadProof, Proven, TlogProof};
 use super::course::Course;
 use crate::b64u;
 use crate::crypto::LogVerifier;
+use crate::crypto::jose::Key;
 use crate::crypto::jwe::{AgreementKey, AgreementPublic};
 use crate::digest::Digest;
 use crate::evidence::{ExchangeKind, Fact, Kind, OpsFact, OpsKind, Recorded as _};
@@ -27,7 +30,7 @@ use crate::exchange::run::Keys;
 use crate::exchange::{Broken, tag_of_verdict};
 use crate::json::{self, JsonFault};
 use crate::statement::exchange::cd_r::ContentKey;
-use crate::statement::exchange::verdict::{Answer, Verdict};
+use crate::statement::exchange::verdict::{Answer, Receipt, Verdict};
 use crate::statement::exchange::{Outcome, Side};
 use crate::statement::{Body as _, Jws, Statement, StatementFault};
 use crate::time::Timestamp;
@@ -126,6 +129,49 @@ pub struct Held<'a> {
     pub keys: Keys<'a>,
     /// The key of the log that the run names.
     pub log: &'a VerifierKey,
+}
+
+/// What the arbiter gives to a request that it answers later (202).
+#[derive(Clone, Debug, PartialEq)]
+pub struct Promised {
+    /// The arbiter's receipt. Kept, it is half of a proof against an arbiter that never answers (PoM-6).
+    pub receipt: Jws,
+    /// Until when the request is answered.
+    pub answer_by: Timestamp,
+}
+
+impl Promised {
+    /// Reads the JSON of a 202, and judges whose receipt it is; `None` for any other answer.
+    ///
+    /// # Errors
+    /// [`GivenFault`]: it promises nothing to this request.
+    pub fn read(bytes: &[u8], held: &Held<'_>) -> Result<Option<Self>, GivenFault> {
+        if bytes.len() > ANSWER_BYTES_MAX {
+            return Err(GivenFault::Lacks("an end"));
+        }
+        let members = json::read_object(bytes)?;
+        let Some(receipt) = members.get("receipt").filter(|_| !members.contains_key("verdict")) else {
+            return Ok(None);
+        };
+        let of = Receipt::TAG;
+        let wrong = |fault| GivenFault::Statement { of, fault };
+        let receipt = Jws::parse(receipt.as_str().unwrap_or_default().as_bytes()).map_err(wrong)?;
+        let Statement { common, body } = receipt.payload_as::<Receipt>().map_err(wrong)?;
+        if common.x.map(Digest::from) != Some(held.course.run().x) {
+            return Err(Broken::OtherRun { of }.into());
+        }
+        receipt.verify(&*arbiter_of(held)?).map_err(wrong)?;
+        if Digest::from(body.req) != held.request.x() {
+            return Err(GivenFault::OtherAnswer("the receipt names another request"));
+        }
+        Ok(Some(Self { receipt, answer_by: Timestamp::from_millis(body.answer_by_ms.get()) }))
+    }
+}
+
+/// The key that is to sign for the run.
+fn arbiter_of(held: &Held<'_>) -> Result<Arc<Key>, Broken> {
+    let named = held.course.run().ttp.key;
+    (held.keys)(&named).ok_or_else(|| Broken::UnknownKey { side: "arbiter", key: named.to_string() })
 }
 
 impl Given {
@@ -247,9 +293,7 @@ impl Given {
         if common.x.map(Digest::from) != Some(run.x) {
             return Err(Broken::OtherRun { of }.into());
         }
-        let key = (held.keys)(&run.ttp.key)
-            .ok_or_else(|| Broken::UnknownKey { side: "arbiter", key: run.ttp.key.to_string() })?;
-        self.answer.verify(&key).map_err(wrong)?;
+        self.answer.verify(&*arbiter_of(held)?).map_err(wrong)?;
         if body.to != held.request.key_id() {
             return Err(GivenFault::OtherAnswer("it is for another key"));
         }

@@ -1,12 +1,13 @@
 //! Joins a party, its folder and the service. Each step has this order: decide and sign in memory, put the new state on the disk, and only
 //! then let anything leave. Whatever carries messages, files or HTTP, goes through here.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use semper_ttp::b64u::B64u;
 use semper_ttp::client::automaton::{Act, Message as Came};
 use semper_ttp::client::message::Message;
-use semper_ttp::client::party::{Party, Pen, Stays};
+use semper_ttp::client::party::{Party, Pen, Request, Stays};
 use semper_ttp::client::verdict::Given;
 use semper_ttp::crypto::SoftKey;
 use semper_ttp::digest::Digest;
@@ -22,6 +23,9 @@ use crate::cli;
 use crate::clock::now;
 use crate::commands::running::{Failed, random};
 use crate::exit::Exit;
+
+/// When an answer that the arbiter has promised is looked for again.
+const LOOK_AGAIN: Duration = Duration::from_secs(1);
 
 /// A side of a run on this machine.
 pub(super) struct Driver {
@@ -153,18 +157,61 @@ impl Driver {
     /// Asks the arbiter what was signed, and takes its answer if all of it holds.
     pub(super) fn ask(&mut self) -> Result<Outcome, Failed> {
         let request = self.party.request().ok_or_else(|| Failed::usage(&"there is nothing to be asked in this run"))?;
-        let answer = service::ask(&self.settings.remote()?, &self.x(), self.party.dossier().goal(), &request)?;
-        let taken = Given::parse(&answer).map_err(Stays::Given).and_then(|given| self.party.decided(&given, now()));
+        let answer = self.answer_to(&request)?;
+        self.take_answer(&answer)
+    }
+
+    /// Asks without waiting: gives the receipt's file and the time by which there is an answer, unless there was one at once.
+    ///
+    /// # Errors
+    /// As [`Self::ask`].
+    pub(super) fn leave(&mut self) -> Result<Result<Outcome, (PathBuf, Timestamp)>, Failed> {
+        let request = self.party.request().ok_or_else(|| Failed::usage(&"there is nothing to be asked in this run"))?;
+        let goal = self.party.dossier().goal();
+        let answer = service::ask(&self.settings.remote()?, &self.x(), goal, &request, true)?;
+        match self.party.promised(&answer) {
+            Ok(Some(promised)) => Ok(Err((self.folder.keep_word("receipt", &promised.receipt)?, promised.answer_by))),
+            // What is no promise either is judged, and kept, as an answer.
+            Ok(None) | Err(_) => self.take_answer(&answer).map(Ok),
+        }
+    }
+
+    fn take_answer(&mut self, answer: &[u8]) -> Result<Outcome, Failed> {
+        let taken = Given::parse(answer).map_err(Stays::Given).and_then(|given| self.party.decided(&given, now()));
         match taken {
             Ok(outcome) => {
                 self.folder.store(&self.party)?;
                 Ok(outcome)
             }
             Err(stays) => {
-                let kept = self.folder.keep_evidence("answer", &answer)?;
+                let kept = self.folder.keep_evidence("answer", answer)?;
                 let Failed(exit, why) = failed(stays);
                 Err(Failed(exit, format!("{why}; the arbiter's answer was kept as {}", kept.display())))
             }
+        }
+    }
+
+    /// Asks until there is an answer, or the time is over within which the arbiter has promised one.
+    fn answer_to(&self, request: &Request) -> Result<Vec<u8>, Failed> {
+        let (remote, goal) = (self.settings.remote()?, self.party.dossier().goal());
+        loop {
+            let answer = service::ask(&remote, &self.x(), goal, request, false)?;
+            let promised = match self.party.promised(&answer) {
+                Ok(Some(promised)) => promised,
+                // What is no promise either is judged, and kept, as an answer.
+                Ok(None) | Err(_) => return Ok(answer),
+            };
+            let kept = self.folder.keep_word("receipt", &promised.receipt)?;
+            if now() > promised.answer_by {
+                let (by, kept) = (promised.answer_by, kept.display());
+                return Err(Failed(
+                    Exit::Busy,
+                    format!(
+                        "the arbiter has promised an answer by {by}, and has none; its receipt, kept as {kept}, convicts it together with what it says of the run after that time (semper exchange status, accuse)"
+                    ),
+                ));
+            }
+            std::thread::sleep(LOOK_AGAIN);
         }
     }
 

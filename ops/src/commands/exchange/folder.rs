@@ -13,6 +13,7 @@
 //!   m1.jws.tst, m2.jws.tst          when statements of the other side were there
 //!   o.pem, r.pem, arbiter.pem, escrow.pem            whose keys these are
 //!   send-m1.json …                  messages for the other side
+//!   receipt-0c9d….jws, status-5e7a….jws              what the arbiter has promised, and what it said of the run when it was asked
 //! ```
 //!
 //! What a crash leaves: the old state or the new one, and fewer copies than the state has, which the next command writes.
@@ -29,6 +30,7 @@ use semper_ttp::client::dossier::{Certificates, DOSSIER_BYTES_MAX, Dossier, Goal
 use semper_ttp::client::message::{CONTENT_BYTES_MAX, Message};
 use semper_ttp::client::party::Party;
 use semper_ttp::digest::Digest;
+use semper_ttp::statement::Jws;
 use semper_ttp::statement::exchange::Side;
 
 use super::settings::Settings;
@@ -243,6 +245,13 @@ impl Folder {
         let path = self.path.join(format!("refused-{what}-{}", &Digest::of(bytes).to_string()[..16]));
         atomic::write_new(&path, bytes).map_err(|error| failed(&path, &error))?;
         Ok(path)
+    }
+
+    /// Keeps what the arbiter has signed about the run beside its verdict: a receipt, a status. Gives its name.
+    pub(super) fn keep_word(&self, what: &str, word: &Jws) -> Result<PathBuf, Failed> {
+        let name = format!("{what}-{}.jws", &word.digest().to_string()[..16]);
+        self.write(&name, word.bytes())?;
+        Ok(self.path.join(name))
     }
 
     /// Writes a message for the other side; gives the file.

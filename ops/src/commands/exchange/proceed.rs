@@ -46,7 +46,19 @@ pub(super) fn ask(args: &cli::ExchangeAsk, as_json: bool) -> Result<Exit, Failed
         driver.overdue()?;
     }
     let wants_abort = matches!(driver.party.dossier().stand, Stand::Originator(Originator::Aborting));
-    let outcome = driver.ask()?;
+    let outcome = match args.no_wait {
+        false => driver.ask()?,
+        true => match driver.leave()? {
+            Ok(outcome) => outcome,
+            Err((receipt, by)) => {
+                let by = by.to_string();
+                let done = format!("the arbiter has the request, and answers it by {by}: {}", receipt.display());
+                let promised = json!({ "by": by, "receipt": receipt.to_string_lossy() });
+                words::told(&driver, &done, None, Some(("promised", promised)), as_json);
+                return Ok(Exit::Undecided);
+            }
+        },
+    };
     let done = format!("the arbiter has decided: {}", outcome.name());
     words::told(&driver, &done, None, Some(("outcome", json!(outcome))), as_json);
     if let Some(bad) = driver.bad_content()? {
@@ -91,7 +103,9 @@ pub(super) fn status(args: &cli::ExchangeStatus, as_json: bool) -> Result<Exit, 
     if args.ask {
         let course = driver.party.course();
         let remote = driver.settings.remote()?;
-        let status = service::status(&remote, driver.party.dossier(), &course.run().x, course.first())?;
+        let (status, signed) = service::status(&remote, driver.party.dossier(), &course.run().x, course.first())?;
+        // Against a verdict, or a promise, it convicts its signer.
+        driver.folder.keep_word("status", &signed)?;
         contradicts(&driver, status.outcome)?;
         let (size, at) = (status.size.get(), words::time(status.at_ms.get()));
         if !as_json {

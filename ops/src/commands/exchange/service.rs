@@ -150,8 +150,8 @@ pub(super) fn require_good(remote: &Remote, side: &Participant, chain: &[Vec<u8>
     }
 }
 
-/// Sends a request to the arbiter, again and again the same; gives its answer as it came.
-pub(super) fn ask(remote: &Remote, x: &Digest, goal: Goal, request: &Request) -> Result<Vec<u8>, Failed> {
+/// Sends a request to the arbiter, again and again the same; gives its answer as it came, which may be a receipt for `later`.
+pub(super) fn ask(remote: &Remote, x: &Digest, goal: Goal, request: &Request, later: bool) -> Result<Vec<u8>, Failed> {
     let tokens: Vec<_> = request.tokens.iter().map(|token| BASE64_STANDARD.encode(token)).collect();
     let mut body = json!({ "request": request.request, "tokens": tokens });
     body[Piece::First.name(goal)] = json!(request.first);
@@ -160,12 +160,15 @@ pub(super) fn ask(remote: &Remote, x: &Digest, goal: Goal, request: &Request) ->
     }
     let path = format!("/v1/exchanges/{}/requests", b64u::encode(&x.0));
     let once = hex::encode(random()?);
-    let answer = remote.call(async |client| client.post_json(&path, &once, body.to_string().into_bytes()).await);
+    let answer = remote.call(async |client| {
+        let client = if later { client.clone().preferring_later() } else { client.clone() };
+        client.post_json(&path, &once, body.to_string().into_bytes()).await
+    });
     Ok(answer.map(Vec::from)?)
 }
 
 /// What the arbiter says of a run, signed by the key that the run names.
-pub(super) fn status(remote: &Remote, dossier: &Dossier, x: &Digest, first: &Jws) -> Result<Status, Failed> {
+pub(super) fn status(remote: &Remote, dossier: &Dossier, x: &Digest, first: &Jws) -> Result<(Status, Jws), Failed> {
     let path = format!("/v1/exchanges/{}/status", b64u::encode(&x.0));
     let name = Piece::First.name(dossier.goal());
     let body = json!({ name: String::from_utf8_lossy(first.bytes()) }).to_string().into_bytes();
@@ -178,7 +181,7 @@ pub(super) fn status(remote: &Remote, dossier: &Dossier, x: &Digest, first: &Jws
     jws.verify(&holder.key).map_err(|fault| false_(&fault))?;
     let statement = jws.payload_as::<Status>().map_err(|fault| false_(&fault))?;
     match statement.common.x.map(Digest::from) == Some(*x) {
-        true => Ok(statement.body),
+        true => Ok((statement.body, jws)),
         false => Err(false_(&"it is of another run")),
     }
 }

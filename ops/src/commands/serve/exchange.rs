@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use semper_api::mailbox::{Mailbox, MailboxParts};
+use semper_api::promises::{Promises, PromisesParts};
 use semper_api::{ExchangeParts, Service};
 
 use crate::commands::running::Failed;
@@ -16,6 +17,12 @@ const ALIVE: &str = "arbiter-alive";
 
 /// The folder of the data folder in which messages wait.
 const MAIL: &str = "mail";
+
+/// The folder of the data folder in which requests wait that are answered later.
+const REQUESTS: &str = "requests";
+
+/// Runs of which a request may wait: a few seconds' work.
+const REQUESTS_MAX: usize = 1_024;
 
 /// Every how many looks it is looked for messages that nobody has fetched.
 const PURGED_EVERY: u32 = 120;
@@ -29,7 +36,7 @@ const KEPT_EVERY: u32 = 6;
 /// What an arbiter rests on; `None` where the settings want none.
 ///
 /// # Errors
-/// The folder of messages.
+/// The folders of messages and of requests.
 pub(super) fn parts(
     keys: Vec<NamedKey>,
     config: &Config,
@@ -42,8 +49,20 @@ pub(super) fn parts(
     let (bytes_max, keep_ms) = (settings.mailbox_bytes(), settings.mailbox_keep_ms());
     let open = || Mailbox::open(MailboxParts { folder: folder.path(MAIL), bytes_max, keep_ms });
     let mailbox = (bytes_max > 0).then(open).transpose().map_err(|fault| Failed::fault(&fault))?;
-    let runs_per_party_per_minute = settings.runs_per_party_per_minute;
-    Ok(Some(ExchangeParts { keys, runs_per_party_per_minute, mailbox, items: settings.items() }))
+    // Opened also where nothing is promised any more: what was promised before is kept.
+    let (within_ms, waiting_max) = match settings.answer_within_ms() {
+        0 => (0, 0),
+        within_ms => (within_ms, REQUESTS_MAX),
+    };
+    let promises = PromisesParts { folder: folder.path(REQUESTS), waiting_max, within_ms };
+    let promises = Promises::open(promises).map_err(|fault| Failed::fault(&fault))?;
+    Ok(Some(ExchangeParts {
+        keys,
+        runs_per_party_per_minute: settings.runs_per_party_per_minute,
+        mailbox,
+        items: settings.items(),
+        promises: Some(promises),
+    }))
 }
 
 /// Tells the service when an earlier process was last there, before this one appends anything.
@@ -64,10 +83,26 @@ pub(super) async fn begin(service: &Arc<Service>, data: &Path) {
         let mut interval = tokio::time::interval(INTERVAL);
         interval.tick().await;
         loop {
-            interval.tick().await;
-            look(&service, &path, &mut looks).await;
+            tokio::select! {
+                _ = interval.tick() => look(&service, &path, &mut looks).await,
+                () = made(&service) => keep_promises(&service).await,
+            }
         }
     });
+}
+
+/// Waits until the arbiter has promised somebody an answer.
+async fn made(service: &Service) {
+    match service.promises() {
+        Some(promises) => promises.made().await,
+        None => std::future::pending().await,
+    }
+}
+
+async fn keep_promises(service: &Arc<Service>) {
+    let asked = service.clone();
+    // A panic was printed.
+    let _ = tokio::task::spawn_blocking(move || asked.keep_promises()).await;
 }
 
 async fn look(service: &Arc<Service>, path: &Path, looks: &mut u32) {
@@ -82,6 +117,7 @@ async fn look(service: &Arc<Service>, path: &Path, looks: &mut u32) {
             }
         }
         let alive = asked.arbiter_is_alive().map_err(|fault| fault.to_string())?;
+        asked.keep_promises();
         match asked.look_at_exchanges() {
             Ok(0) => {}
             Ok(exchanges) => tracing::info!(exchanges, "exchanges were due"),

@@ -17,7 +17,7 @@ use crate::exchange::policy::ExchangePolicy;
 use crate::exchange::tag_of_verdict;
 use crate::id::PartyId;
 use crate::statement::exchange::asw_r::{M2, M3};
-use crate::statement::exchange::verdict::{Answer, Verdict};
+use crate::statement::exchange::verdict::{Answer, Receipt, Verdict};
 use crate::statement::exchange::{Assurance, Line, Participant, Protocol, Scheme};
 use crate::statement::{Count, Millis, Origin};
 use crate::testing::{LOG, ORIGIN, PKI, issue, start, template};
@@ -461,4 +461,35 @@ fn what_lies_on_the_disk_is_held_against_itself_and_shown_to_nobody() {
     let opened = |text: String| Party::open(Dossier::parse(text.as_bytes()).unwrap());
     assert_eq!(opened(text.replacen("\"offered\"", "\"opened\"", 1)).unwrap_err(), Stays::Lacks("m2"));
     assert!(matches!(opened(text.replacen("\"first\"", "\"third\"", 1)), Err(Stays::Lacks("its first statement"))));
+}
+
+/// 202: a receipt is worth something to whom it was given for, and ends nothing.
+#[test]
+fn a_promise_counts_for_its_request_alone() {
+    let stage = Stage::new();
+    let (mut o, mut r) = stage.answered();
+    o.overdue(&stage.o.pen(now().plus_secs(60))).unwrap();
+    r.overdue(&stage.r.pen(now().plus_secs(60))).unwrap();
+    let by = now().plus_secs(120);
+    let promise = |by_whom: &Person, x, asker: &Party| {
+        let req = Jws::parse(asker.request().unwrap().request.as_bytes()).unwrap().x().into();
+        let receipt = Receipt { req, received_ms: now().into(), answer_by_ms: by.into() };
+        let receipt = by_whom.pen(now()).sign(Some(x), receipt).unwrap();
+        serde_json::json!({ "x": "passed over", "receipt": text(&receipt) }).to_string().into_bytes()
+    };
+    let x = o.course.run().x;
+    let good = promise(&stage.t, x, &r);
+    let before = r.clone();
+    assert_eq!(r.promised(&good).unwrap().map(|promised| promised.answer_by), Some(by));
+    assert_eq!((r.request(), r.overdue_at()), (before.request(), before.overdue_at()), "nothing has ended");
+    for bad in [
+        promise(&stage.o, x, &r),
+        promise(&stage.t, Digest([9; 32]), &r),
+        promise(&stage.t, x, &o),
+        b"{\"receipt\":1}".to_vec(),
+        b"no JSON".to_vec(),
+    ] {
+        assert!(matches!(r.promised(&bad), Err(Stays::Given(_))), "{}", String::from_utf8_lossy(&bad));
+    }
+    assert_eq!(r.promised(b"{\"verdict\":1,\"receipt\":1}").unwrap(), None, "an answer is judged as one");
 }

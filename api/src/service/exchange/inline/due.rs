@@ -83,7 +83,8 @@ impl Service {
         let metrics = self.metrics.exchange();
         metrics.open(self.is_arbiter().then(|| self.presence.is_open()));
         let (waiting, overdue_ms) = self.inline_due.waiting_since(self.now().millis());
-        metrics.waiting(waiting, overdue_ms);
+        let (promised, late_ms) = self.promises().map_or((0, 0), |promises| promises.waiting_since(self.now()));
+        metrics.waiting(waiting + promised, overdue_ms.max(late_ms));
         if let Some(mailbox) = self.mailbox() {
             let (taken, free) = mailbox.room();
             metrics.mailbox(taken, free);

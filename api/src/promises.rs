@@ -1,0 +1,249 @@
+//! Requests that the arbiter has taken and answers later (exchange-and-disputes §5): each is durable before its receipt leaves, and is
+//! found again by the next start.
+//!
+//! ```text
+//! requests/<x>.json       one file for each run of which a request waits; gone once its answer is in the ledger
+//! ```
+//!
+//! What lies here is a promise that the arbiter has signed: whoever loses it before it is kept has handed out the first half of a proof
+//! against itself (PoM-6). It is in no backup, which would come too late for it. Bounded by a count: each is as long as three statements of
+//! a party at most. Times are given; no clock here.
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::PathBuf;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use semper_ledger::disk::{self, DiskFault};
+use semper_ttp::digest::Digest;
+use semper_ttp::exchange::run::PARTY_STATEMENT_BYTES_MAX;
+use semper_ttp::time::Timestamp;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Notify;
+
+/// A file at most: three statements of a party, a receipt of ours, and what stands around them.
+const FILE_BYTES_MAX: usize = 4 * PARTY_STATEMENT_BYTES_MAX;
+
+/// Where such requests are kept, and what is promised.
+#[derive(Clone, Debug)]
+pub struct PromisesParts {
+    /// The folder.
+    pub folder: PathBuf,
+    /// How many runs may wait at most.
+    pub waiting_max: usize,
+    /// How long after a request it is answered at the latest, milliseconds.
+    pub within_ms: u64,
+}
+
+/// A request that waits for its answer.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Promise {
+    /// The request, by its payload's hash.
+    pub(crate) request: Digest,
+    /// Until when it is answered.
+    pub(crate) answer_by: Timestamp,
+    /// What its sender has: the receipt, signed.
+    pub(crate) receipt: Vec<u8>,
+}
+
+/// What a side has sent, as far as the decision rests on it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct Kept {
+    /// The run's first statement.
+    pub(crate) first: String,
+    /// The answer to it, with a request to resolve.
+    pub(crate) second: Option<String>,
+    /// The request.
+    pub(crate) request: String,
+    /// Its payload's hash.
+    req: Digest,
+    receipt: String,
+    answer_by_ms: u64,
+}
+
+/// The promises of the arbiter.
+#[derive(Debug)]
+pub struct Promises {
+    parts: PromisesParts,
+    /// By run: of one run one request waits at a time. Held while a file comes or goes.
+    waiting: Mutex<BTreeMap<Digest, Promise>>,
+    /// Somebody was promised something.
+    made: Notify,
+}
+
+impl Promises {
+    /// Opens the folder, and makes it where it is not there. A file that does not read stays where it is, and is told in the log.
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub fn open(parts: PromisesParts) -> Result<Self, DiskFault> {
+        disk::make_folder(&parts.folder)?;
+        let listed = fs::read_dir(&parts.folder).map_err(disk::fault("list", &parts.folder))?;
+        let mut waiting = BTreeMap::new();
+        for entry in listed {
+            let path = entry.map_err(disk::fault("list", &parts.folder))?.path();
+            // Another name is what a crash has left of a file that was being written: nobody has its receipt.
+            let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")?.parse::<Digest>().ok());
+            let Some(x) = name else { continue };
+            match disk::read_at_most(&path, FILE_BYTES_MAX)?.map(|bytes| serde_json::from_slice::<Kept>(&bytes)) {
+                Some(Ok(kept)) => drop(waiting.insert(x, kept.promise())),
+                Some(Err(error)) => {
+                    tracing::error!(%error, path = %path.display(), "a request that was taken does not read")
+                }
+                None => {}
+            }
+        }
+        Ok(Self { parts, waiting: Mutex::new(waiting), made: Notify::new() })
+    }
+
+    /// Waits until somebody has been promised something since the last time; for one waiter.
+    pub async fn made(&self) {
+        self.made.notified().await;
+    }
+
+    /// How long after a request it is answered at the latest, milliseconds.
+    pub(crate) fn within_ms(&self) -> u64 {
+        self.parts.within_ms
+    }
+
+    /// Whether another run may wait.
+    pub(crate) fn has_room(&self) -> bool {
+        self.waiting().len() < self.parts.waiting_max
+    }
+
+    /// What was promised in a run, and is not answered yet.
+    pub(crate) fn of(&self, x: &Digest) -> Option<Promise> {
+        self.waiting().get(x).cloned()
+    }
+
+    /// The runs that wait.
+    pub(crate) fn runs(&self) -> Vec<Digest> {
+        self.waiting().keys().copied().collect()
+    }
+
+    /// How many wait, and for how long the first of them has been overdue, milliseconds.
+    pub(crate) fn waiting_since(&self, now: Timestamp) -> (usize, u64) {
+        let waiting = self.waiting();
+        let first = waiting.values().map(|promise| promise.answer_by.millis()).min();
+        (waiting.len(), first.map_or(0, |by| now.millis().saturating_sub(by)))
+    }
+
+    /// Keeps a request; durable on return. `false` where there is no room any more: then nothing was promised.
+    ///
+    /// # Errors
+    /// [`DiskFault`]: nothing was promised.
+    pub(crate) fn keep(&self, x: &Digest, kept: &Kept) -> Result<bool, DiskFault> {
+        let mut waiting = self.waiting();
+        if waiting.len() >= self.parts.waiting_max {
+            return Ok(false);
+        }
+        let bytes = serde_json::to_vec(kept).map_err(std::io::Error::other);
+        disk::replace(&self.path(x), &bytes.map_err(disk::fault("write", &self.path(x)))?)?;
+        waiting.insert(*x, kept.promise());
+        drop(waiting);
+        self.made.notify_one();
+        Ok(true)
+    }
+
+    /// What was sent in a run that waits.
+    ///
+    /// # Errors
+    /// [`DiskFault`].
+    pub(crate) fn read(&self, x: &Digest) -> Result<Option<Kept>, DiskFault> {
+        if self.of(x).is_none() {
+            return Ok(None);
+        }
+        let path = self.path(x);
+        let bytes = disk::read_at_most(&path, FILE_BYTES_MAX)?;
+        let kept = bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose();
+        kept.map_err(|error| disk::fault("read", &path)(error.into()))
+    }
+
+    /// It was answered, and that is durable.
+    ///
+    /// # Errors
+    /// [`DiskFault`]: it is answered once more, with the same octets.
+    pub(crate) fn is_kept(&self, x: &Digest) -> Result<(), DiskFault> {
+        let mut waiting = self.waiting();
+        let path = self.path(x);
+        match fs::remove_file(&path) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(disk::fault("remove", &path)(error)),
+            _ => {
+                waiting.remove(x);
+                Ok(())
+            }
+        }
+    }
+
+    fn path(&self, x: &Digest) -> PathBuf {
+        self.parts.folder.join(format!("{x}.json"))
+    }
+
+    fn waiting(&self) -> MutexGuard<'_, BTreeMap<Digest, Promise>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Kept {
+    pub(crate) fn of(sent: [&[u8]; 2], second: Option<&[u8]>, promise: &Promise) -> Self {
+        let text = |jws: &[u8]| String::from_utf8_lossy(jws).into_owned(); // a statement is ASCII
+        Self {
+            first: text(sent[0]),
+            second: second.map(text),
+            request: text(sent[1]),
+            req: promise.request,
+            receipt: text(&promise.receipt),
+            answer_by_ms: promise.answer_by.millis(),
+        }
+    }
+
+    fn promise(&self) -> Promise {
+        Promise {
+            request: self.req,
+            answer_by: Timestamp::from_millis(self.answer_by_ms),
+            receipt: self.receipt.clone().into_bytes(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn promise(of: u8, by_ms: u64) -> Promise {
+        Promise {
+            request: Digest([of; 32]),
+            answer_by: Timestamp::from_millis(by_ms),
+            receipt: format!("receipt-{of}").into_bytes(),
+        }
+    }
+
+    fn kept(of: u8, by_ms: u64) -> Kept {
+        Kept::of([b"first", b"request"], Some(b"second"), &promise(of, by_ms))
+    }
+
+    #[test]
+    fn a_promise_outlives_its_process_until_it_is_kept() {
+        let folder = tempfile::tempdir().unwrap();
+        let parts = PromisesParts { folder: folder.path().join("requests"), waiting_max: 2, within_ms: 60_000 };
+        let (one, other, third) = (Digest([1; 32]), Digest([2; 32]), Digest([3; 32]));
+        let promises = Promises::open(parts.clone()).unwrap();
+        assert!(promises.keep(&one, &kept(1, 2_000)).unwrap());
+        assert!(promises.keep(&other, &kept(2, 1_000)).unwrap());
+        assert!(!promises.has_room() && !promises.keep(&third, &kept(3, 1)).unwrap());
+        // What a crash leaves of one that was being written, and what somebody has put there.
+        fs::write(parts.folder.join(format!("{third}.json.part")), b"{").unwrap();
+        fs::write(parts.folder.join(format!("{third}.json")), b"{").unwrap();
+        let promises = Promises::open(parts.clone()).unwrap();
+        assert_eq!(promises.runs(), [one, other]);
+        assert_eq!((promises.of(&one), promises.of(&third)), (Some(promise(1, 2_000)), None));
+        assert_eq!(promises.read(&one).unwrap(), Some(kept(1, 2_000)));
+        assert_eq!(promises.waiting_since(Timestamp::from_millis(1_500)), (2, 500));
+        promises.is_kept(&other).unwrap();
+        promises.is_kept(&other).unwrap();
+        assert_eq!((promises.has_room(), promises.read(&other).unwrap()), (true, None));
+        assert_eq!(promises.waiting_since(Timestamp::from_millis(1_500)), (1, 0));
+        assert_eq!(Promises::open(parts).unwrap().runs(), [one]);
+    }
+}
