@@ -17,6 +17,7 @@ mod credential;
 mod crl;
 mod desk;
 mod dual_control;
+mod due;
 mod exchange;
 mod first_use;
 mod keys;
@@ -94,7 +95,8 @@ use self::{
     act::{Turns, folded},
     compromised::CompromisedKeys,
     desk::Desks,
-    exchange::{Due, ItemRoom, Presence},
+    due::Due,
+    exchange::{ItemRoom, Presence},
     keys::Keyring,
     lost::LostRevocations,
     memo::Memo,

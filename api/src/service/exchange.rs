@@ -45,7 +45,6 @@ use semper_ttp::{
 };
 
 pub(super) use self::alive::Presence;
-pub(super) use self::inline::Due;
 pub use self::inline::ItemSettings;
 pub(crate) use self::inline::{InlineAnswer, InlineView, Item, ItemRoom};
 pub(crate) use self::later::Promised;

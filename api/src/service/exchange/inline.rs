@@ -41,7 +41,6 @@ use semper_ttp::{
 };
 
 pub(crate) use self::answer::{InlineAnswer, InlineView, Item};
-pub(in super::super) use self::due::Due;
 use self::items::SealedItem;
 use super::super::{Service, ServiceFault, act::ATTEMPTS_MAX, desk::RoleKey};
 use super::{ExchangeFault, check::read, keys::Signers};

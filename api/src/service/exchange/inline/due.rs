@@ -1,11 +1,10 @@
 //! When exchanges through the arbiter are to be looked at: an end that passes returns what was deposited, and what nobody needs any more is
 //! erased. A deadline counts whether or not anybody looks; this only sees to it that nobody has to ask.
 //!
-//! What is due lies in memory, 40 octets for each exchange of which something is left, and is found again at the start by two names.
+//! What is due lies in memory, each exchange of which something is left, and is found again at the start by two names.
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use semper_ttp::{
@@ -25,57 +24,6 @@ const LOOK_MAX: Duration = Duration::from_secs(4);
 
 /// How long an exchange waits that could not be looked at when it was due, milliseconds.
 const AGAIN_MS: u64 = 60_000;
-
-/// Exchanges that wait for something, by the last moment at which nothing is to be done.
-#[derive(Default)]
-pub(in super::super::super) struct Due(Mutex<Waiting>);
-
-#[derive(Default)]
-struct Waiting {
-    after: BTreeSet<(u64, Digest)>,
-    of: HashMap<Digest, u64>,
-    /// Whether those were found that were begun before this start.
-    is_complete: bool,
-}
-
-impl Due {
-    fn waiting(&self) -> MutexGuard<'_, Waiting> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// After `after_ms` it is to be looked at; never again for `None`.
-    pub(super) fn put(&self, x: &Digest, after_ms: Option<u64>) {
-        let mut waiting = self.waiting();
-        let before = match after_ms {
-            Some(after) => waiting.of.insert(*x, after),
-            None => waiting.of.remove(x),
-        };
-        if let Some(before) = before {
-            waiting.after.remove(&(before, *x));
-        }
-        waiting.after.extend(after_ms.map(|after| (after, *x)));
-    }
-
-    /// The same of one that is found in the ledger, where no turn has said it already.
-    fn find(&self, x: &Digest, after_ms: u64) {
-        let mut waiting = self.waiting();
-        if !waiting.of.contains_key(x) {
-            waiting.of.insert(*x, after_ms);
-            waiting.after.insert((after_ms, *x));
-        }
-    }
-
-    /// How many wait, and for how long the first of them has been due, milliseconds.
-    fn waiting_since(&self, now_ms: u64) -> (usize, u64) {
-        let waiting = self.waiting();
-        (waiting.of.len(), waiting.after.first().map_or(0, |(after, _)| now_ms.saturating_sub(*after)))
-    }
-
-    /// The one that has been due for the longest time.
-    fn first(&self, now_ms: u64) -> Option<Digest> {
-        self.waiting().after.first().filter(|(after, _)| *after < now_ms).map(|(_, x)| *x)
-    }
-}
 
 impl Service {
     /// Shows whether the arbiter is open, what waits for it, and how much room messages have.
@@ -99,9 +47,9 @@ impl Service {
         if self.item_room().is_none() {
             return Ok(0);
         }
-        if !self.inline_due.waiting().is_complete {
+        if !self.inline_due.is_complete() {
             self.find_open_exchanges()?;
-            self.inline_due.waiting().is_complete = true;
+            self.inline_due.completed();
         }
         let (mut looked, begun) = (0, Instant::now());
         while begun.elapsed() < LOOK_MAX
