@@ -540,8 +540,8 @@ impl Service {
                 }
                 (ExchangeEffect::KeepAnomaly, _) => checked.second().map(|second| second.bytes().to_vec()),
                 (ExchangeEffect::SealKey, _) => Some(self.seal_key(checked)?),
-                // It leaves with the answer, when this is durable.
-                (ExchangeEffect::HandKey, _) => None,
+                // The key leaves with the answer, when this is durable.
+                (ExchangeEffect::HandKey, _) => Some(checked.asked.jws.bytes().to_vec()),
                 (effect, fact) => unreachable!("{effect:?} of {fact:?}"),
             };
             let mut envelope = self.envelope(aggregate, seq, now, &[]).map_err(ServiceFault::from)?;

@@ -17,7 +17,7 @@ use crate::exchange::{
 };
 use crate::role::Role as _;
 use crate::statement::exchange::asw_r::{Abort, M2};
-use crate::statement::exchange::cd_r::{AbortDelivery, D2};
+use crate::statement::exchange::cd_r::{AbortDelivery, D2, ResolveR};
 use crate::statement::exchange::verdict::{Answer, Verdict};
 use crate::statement::exchange::{Outcome as Decided, Protocol, Side};
 use crate::statement::{Body, Jws, Statement};
@@ -139,9 +139,6 @@ impl Auditor {
             ExchangeFact::KeyDeposited(_) | ExchangeFact::Anomaly { .. } => None,
         };
         let verdict = run.verdict;
-        if matches!(stated, ExchangeFact::KeyCollected(_)) {
-            return Outcome::Same; // nothing of it is kept but the fact
-        }
         let artefact = match given.artefact() {
             Ok(artefact) => artefact,
             Err(outcome) => return outcome,
@@ -167,7 +164,15 @@ impl Auditor {
                     verdict: verdict.unwrap_or_default().into(),
                 },
             ),
-            ExchangeFact::KeyDeposited(_) | ExchangeFact::KeyCollected(_) => Ok(()), // judged above
+            ExchangeFact::KeyDeposited(_) => Ok(()), // judged above
+            // Its signature is for whoever judges the delivery.
+            ExchangeFact::KeyCollected(moved) => {
+                let is_it = jws.x() == moved.request && jws.key_id() == moved.by;
+                return match jws.payload_as::<ResolveR>() {
+                    Ok(_) if is_it => Outcome::Same,
+                    _ => case.ends("its artefact is not the request by which the key was collected"),
+                };
+            }
             ExchangeFact::Anomaly { c_r, .. } => {
                 return match jws.payload_as::<M2>() {
                     Ok(statement) if statement.body.c_r == (*c_r).into() => Outcome::Same,

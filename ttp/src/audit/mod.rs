@@ -564,6 +564,7 @@ const fn has_artefact(kind: Kind) -> bool {
             | ExchangeKind::InlineReleased
             | ExchangeKind::Returned
             | ExchangeKind::ItemCollected
+            | ExchangeKind::KeyCollected
             | ExchangeKind::PaidOpened
             | ExchangeKind::PaidShown
             | ExchangeKind::PaidDecided,
@@ -576,11 +577,7 @@ const fn has_artefact(kind: Kind) -> bool {
         Kind::Ledger(LedgerKind::AnchorRemade)
         | Kind::Notary(NotaryKind::ActAssigned)
         | Kind::Exchange(
-            ExchangeKind::KeyCollected
-            | ExchangeKind::ItemsErased
-            | ExchangeKind::PaidMoney
-            | ExchangeKind::PaidFrozen
-            | ExchangeKind::PaidThawed,
+            ExchangeKind::ItemsErased | ExchangeKind::PaidMoney | ExchangeKind::PaidFrozen | ExchangeKind::PaidThawed,
         )
         | Kind::Ca(
             CaKind::CertificateRevoked

@@ -44,7 +44,8 @@ pub enum ExchangeFact {
     },
     /// The originator of a delivery left its key; the artefact is the key, sealed for the arbiter itself. Body `[x, at ms, by, request]`.
     KeyDeposited(KeyMoved),
-    /// The recipient of a delivery was given the key, with the answer in front of this. Body as that of a deposit; no artefact.
+    /// The recipient of a delivery was given the key, with the answer in front of this; the artefact is its request. Body as that of a
+    /// deposit.
     KeyCollected(KeyMoved),
 }
 

@@ -128,7 +128,7 @@ pub enum ExchangeEffect {
     KeepAnomaly,
     /// Seal the key that was left, so that only the arbiter opens it.
     SealKey,
-    /// Hand the key out with the answer.
+    /// Hand the key out with the answer. The request is the artefact: it shows who has the key.
     HandKey,
 }
 

@@ -51,9 +51,10 @@ pub(super) struct Lie {
     verdict: fn(&mut Verdict),
     answer: fn(&mut Answer),
     fact: fn(&mut ExchangeFact),
+    kept: fn(&mut Vec<u8>),
 }
 
-pub(super) const HONEST: Lie = Lie { verdict: |_| (), answer: |_| (), fact: |_| () };
+pub(super) const HONEST: Lie = Lie { verdict: |_| (), answer: |_| (), fact: |_| (), kept: |_| () };
 
 pub(super) fn policy() -> Vec<u8> {
     ExchangePolicy::new(DELTA_MS, 5_000).to_bytes()
@@ -199,7 +200,11 @@ impl Court {
                 ExchangeFact::KeyDeposited(_) => {
                     Some(posted(None, true).posted.delivery.esc.as_str().as_bytes().to_vec())
                 }
-                ExchangeFact::KeyCollected(_) => None,
+                ExchangeFact::KeyCollected(_) => {
+                    let mut kept = request.bytes().to_vec();
+                    (lie.kept)(&mut kept);
+                    Some(kept)
+                }
             };
             let tags = matches!(fact, ExchangeFact::Decided(_)).then(|| tag_of_verdict(&run.x));
             let envelope = Envelope {
@@ -350,7 +355,7 @@ fn a_key_that_nobody_left_or_took_differs() {
         let run = &script.offered.run;
         let moved = KeyMoved { x: run.x, at: court.now, by: run.participant(by).key, request: request.x() };
         let fact = kind(moved);
-        let artefact = matches!(fact, ExchangeFact::KeyDeposited(_)).then(|| b"no JWE".to_vec());
+        let artefact = Some(b"no JWE".to_vec());
         let envelope = Envelope {
             aggregate: Exchange::aggregate(&run.x),
             seq: court.states[&run.x].steps,
@@ -366,6 +371,22 @@ fn a_key_that_nobody_left_or_took_differs() {
     assert!(left.contains(&"nobody left a key with the request that decided".to_owned()), "{left:?}");
     let taken = moved(ExchangeFact::KeyCollected, Side::Responder);
     assert!(taken.contains(&"no answer in front of it hands the key out".to_owned()), "{taken:?}");
+}
+
+/// Who says that it has handed a key out shows the request for it.
+#[test]
+fn a_key_that_was_taken_by_another_request_differs() {
+    let of = |kept: fn(&mut Vec<u8>)| {
+        let mut court = Court::new();
+        court.ask(&take(&posted(None, true), true), &Lie { kept, ..HONEST });
+        court.differences()
+    };
+    assert_eq!(of(|_| ()), [""; 0]);
+    let other = ["its artefact is not the request by which the key was collected"];
+    assert_eq!(of(|kept| *kept = posted(None, true).agreed.jws.bytes().to_vec()), other);
+    let found = of(|kept| *kept = posted(Some(GEN_TIME), true).resolve_r.bytes().to_vec());
+    assert_eq!(found, ["its artefact is of another run", other[0]]);
+    assert_eq!(of(|kept| kept.clear()), ["its artefact is no statement"]);
 }
 
 /// An arbiter that starts twice within a millisecond tells of two absences by one name, and finds the later of them.
