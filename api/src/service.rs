@@ -15,6 +15,7 @@ mod ceremony;
 mod compromised;
 mod credential;
 mod crl;
+mod delivery;
 mod desk;
 mod dual_control;
 mod due;
@@ -66,6 +67,7 @@ use tokio::sync::Notify;
 
 pub(crate) use self::{
     accountability::{AccountFault, RecordedProof},
+    delivery::{DeliveryView, SentDelivery, ShownDelivery},
     exchange::{Heard, InlineAnswer, InlineView, Item, Promised, Sent},
     notary::{Came, JournalQuery, OfficersWord, Opened, line as journal_line},
     ocsp::{Answer as OcspAnswer, Answered as OcspAnswered},
@@ -295,6 +297,8 @@ pub struct Service {
     items: Option<ItemRoom>,
     /// When such exchanges are to be looked at.
     inline_due: Due,
+    /// When registered deliveries are.
+    delivery_due: Due,
     /// Money that is held for runs.
     payments: Payments,
     /// Runs that the arbiter decides, by the party that asks.
@@ -332,6 +336,9 @@ pub enum ServiceFault {
     /// The access log.
     #[error("the access log: {0}")]
     Access(String),
+    /// A message could not be left.
+    #[error("the mailbox: {0}")]
+    Mailbox(semper_ledger::disk::DiskFault),
     /// An OCSP responder could not be set up.
     #[error("OCSP: {0}")]
     Responder(String),
@@ -444,6 +451,7 @@ impl Service {
             promises,
             items: items.map(ItemRoom::from),
             inline_due: Due::default(),
+            delivery_due: Due::default(),
             payments: Payments::from(rails),
             runs_quota: Windows::new(runs_per_minute, PARTIES_COUNTED_MAX),
             notary: notary.map(Notary::from),

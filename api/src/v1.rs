@@ -8,6 +8,7 @@
 mod accountability;
 mod body;
 mod certificates;
+mod delivery;
 mod exchange;
 mod keys;
 mod mailbox;
@@ -84,6 +85,9 @@ fn table() -> Vec<Row> {
         Row::post("/exchanges/{x}/statements", Anyone, exchange::inline::state),
         Row::post("/exchanges/{x}/requests", Anyone, exchange::ask),
         Row::post("/exchanges/{x}/status", Party, exchange::status),
+        Row::post("/deliveries", Anyone, delivery::submit),
+        Row::get("/deliveries/{x}/evidence", Party, delivery::evidence),
+        Row::post("/deliveries/{x}/statements", Anyone, delivery::say),
         Row::post("/payments", Anyone, payment::open),
         Row::get("/payments/{x}", Party, payment::show),
         Row::post("/payments/{x}/statements", Anyone, payment::say),

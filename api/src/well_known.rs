@@ -83,7 +83,19 @@ pub(crate) async fn semper(State(app): State<Arc<App>>) -> Response {
                 "protocols": {
                     "asw-r": { "fairness": "strong" },
                     // Whether the content is what was promised, the arbiter never sees.
-                    "cd-r": { "fairness": "strong", "of_content": "weak" },
+                    "cd-r": {
+                        "fairness": "strong",
+                        "of_content": "weak",
+                        // Who submits a delivery gets evidence of each step of it.
+                        "registered": arbiter.delivery.map(|delivery| json!({
+                            "path": "/v1/deliveries",
+                            "notices": service.mailbox().is_some(),
+                            "retention_ms": delivery.retention_ms,
+                            "open_max_ms": delivery.open_max_ms,
+                            "notice_ms": delivery.notice_ms,
+                            "late_counts": delivery.late_counts,
+                        })),
+                    },
                     // What it is worth follows from the two descriptions, and stands in the proposal.
                     "inline": arbiter.inline.map(|(inline, item_bytes_max)| json!({
                         "path": "/v1/exchanges",

@@ -361,6 +361,8 @@ impl V1 {
         let (deposited, stated) = (json!({ "deposit": asked_of, "item": "AAEC" }), json!({ "statement": asked_of }));
         let said = json!({ "statement": asked_of });
         let payment = run.replace("exchanges", "payments");
+        let (delivery, submitted) =
+            (run.replace("exchanges", "deliveries"), json!({ "d1": asked_of, "submit": asked_of }));
         let accused = json!({ "t": "pom", "v": 1, "kind": "split-view", "against": "log.example", "items": [] });
         let message = json!({
             "t": "exchange-message", "v": 1, "protocol": "asw-r", "x": "AQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQEBAQE",
@@ -375,6 +377,8 @@ impl V1 {
             (&self.stranger, "/v1/exchanges".to_owned(), json, agreed.to_string().into_bytes()),
             (&self.party, format!("{run}/deposits"), json, deposited.to_string().into_bytes()),
             (&self.stranger, format!("{run}/statements"), json, stated.to_string().into_bytes()),
+            (&self.stranger, "/v1/deliveries".to_owned(), json, submitted.to_string().into_bytes()),
+            (&self.stranger, format!("{delivery}/statements"), json, said.to_string().into_bytes()),
             (&self.stranger, "/v1/payments".to_owned(), json, said.to_string().into_bytes()),
             (&self.stranger, format!("{payment}/statements"), json, said.to_string().into_bytes()),
             (&self.stranger, "/v1/rails/sim/callbacks".to_owned(), json, b"{}".to_vec()),
@@ -511,9 +515,10 @@ fn json_that_is_none_is_refused_everywhere() {
         assert_eq!(alone("POST", "text/plain", &good), "http.media_type", "{path}");
         assert_eq!(alone("PUT", media_type, &good), "http.method", "{path}");
         assert_eq!(problem(&announced(world.connect(who), &path, media_type), &path), "http.too_large");
-        let known_by_itself = ["/exchanges", "/payments", "/rails/", "/accountability/proofs", "/mailbox"]
-            .iter()
-            .any(|part| path.contains(part));
+        let known_by_itself =
+            ["/exchanges", "/deliveries", "/payments", "/rails/", "/accountability/proofs", "/mailbox"]
+                .iter()
+                .any(|part| path.contains(part));
         if path.ends_with("/preview") || known_by_itself {
             continue; // It changes nothing, or is known by itself, so that repetitions are all the same.
         }

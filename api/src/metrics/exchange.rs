@@ -46,12 +46,12 @@ impl ExchangeMetrics {
                 registry,
                 IntGauge::with_opts(Opts::new(
                     "semper_exchange_waiting",
-                    "Exchanges of which something is left to do for the arbiter",
+                    "Exchanges through the arbiter, registered deliveries and promised answers of which something is left to do",
                 )),
             ),
             overdue: gauge(
                 "semper_exchange_overdue_seconds",
-                "For how long the exchange has been due that is due the longest; 0 without",
+                "For how long the exchange or delivery has been due that is due the longest; 0 without",
             ),
             mailbox: register(
                 registry,

@@ -29,10 +29,11 @@ use semper_ttp::{
     evidence::{Fact, KeyId, KeyPurpose, Kind, Recorded as _, names},
     exchange::{
         Ask, Broken, Clocked, Decision, Exchange, ExchangeEffect, ExchangeFact, ExchangeRefusal, ExchangeState,
+        erds::ErdsRefusal,
         expiry::{self, End, Outage},
         inline::{Inline, InlineRefusal},
         paid::Paid,
-        policy::InlinePolicy,
+        policy::{DeliveryPolicy, InlinePolicy},
         run_of, tag_of_verdict,
     },
     role::{Role, Snapshot},
@@ -81,6 +82,8 @@ pub(crate) struct KnownArbiter {
     pub(crate) delta_ms: u64,
     /// By what items are exchanged through it, and how long one may be.
     pub(crate) inline: Option<(InlinePolicy, usize)>,
+    /// By what deliveries are registered.
+    pub(crate) delivery: Option<DeliveryPolicy>,
     /// The key to which what is delivered is escrowed.
     pub(crate) escrow: Option<KnownEscrow>,
 }
@@ -152,6 +155,9 @@ pub enum ExchangeFault {
     /// Those of an exchange through the arbiter.
     #[error(transparent)]
     Inline(#[from] InlineRefusal),
+    /// Those of the evidence of a registered delivery.
+    #[error(transparent)]
+    Delivery(#[from] ErdsRefusal),
     /// Nothing is exchanged through this arbiter.
     #[error("nothing is exchanged through this arbiter")]
     NoInline,
@@ -230,6 +236,7 @@ impl Service {
             policy: digest.into(),
             delta_ms,
             inline: inline.zip(self.item_room()).map(|(inline, room)| (inline, room.bytes_max)),
+            delivery: policy.delivery,
             escrow: escrow.map(|escrow| KnownEscrow {
                 key: escrow.key,
                 thumbprint: escrow.thumbprint,
@@ -362,6 +369,9 @@ impl Service {
                     if let Some(paid) = checked.pays() {
                         self.payment_is_due(&paid);
                     }
+                    if checked.run().protocol == Protocol::CdR {
+                        self.delivery_is_due(&x);
+                    }
                     return self.decided(&state, checked);
                 }
                 // Decided anew, on what the other one has left.
@@ -479,7 +489,7 @@ impl Service {
     }
 
     /// Whether one of these keys is of the party that shows a certificate: it may show another than it signs with.
-    fn require_side(&self, keys: &[Thumbprint], by: &Certificate) -> Result<Option<()>, ServiceFault> {
+    pub(super) fn require_side(&self, keys: &[Thumbprint], by: &Certificate) -> Result<Option<()>, ServiceFault> {
         let Some(party) = self.party_of_certificate(by)? else { return Ok(None) };
         for key in keys {
             if self.party_of_key(*key)?.is_some_and(|side| side.id == party.id) {

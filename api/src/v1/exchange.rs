@@ -125,7 +125,12 @@ fn taken_for_later(x: &Digest, promised: Promised) -> Response {
 }
 
 /// Counts a refusal, and records that of somebody who is known, before it is told.
-fn note_refusal(service: &Service, fault: &ExchangeFault, asker: Option<Digest>, call: impl FnOnce() -> Digest) {
+pub(super) fn note_refusal(
+    service: &Service,
+    fault: &ExchangeFault,
+    asker: Option<Digest>,
+    call: impl FnOnce() -> Digest,
+) {
     service.metrics.exchange().refused(Problem::code_of(fault).name());
     if let (Some(asker), Some(code)) = (asker, recorded(fault)) {
         service.record_refused_call(asker, call(), Digest::of(code.name().as_bytes()));
@@ -279,6 +284,7 @@ impl Problem {
                 InlineRefusal::NothingToCollect => Code::ExchangeNothingToCollect,
                 InlineRefusal::Clock { .. } => Code::ServerUnavailable,
             },
+            ExchangeFault::Delivery(refusal) => super::delivery::code_of(refusal),
             ExchangeFault::Erased => Code::ExchangeErased,
             ExchangeFault::ArbiterRevoked(_) => Code::ExchangeArbiterRevoked,
             ExchangeFault::Busy | ExchangeFault::TooMany(_) => Code::ServerBusy,

@@ -34,17 +34,23 @@ use crate::service::{
 /// Tokens that may come with a statement: one for it is enough.
 const TOKENS_MAX: usize = 2;
 
+/// A statement, with what proves when it was there.
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
-struct StatementRequest {
-    statement: String,
-    /// Timestamps of this service over it, in base64: they prove when it was there.
+pub(super) struct StatementRequest {
+    pub(super) statement: String,
+    /// Timestamps of this service over it, in base64.
     #[serde(default)]
-    tokens: Vec<String>,
+    pub(super) tokens: Vec<String>,
 }
 
 fn sent(bytes: &[u8]) -> Result<SentStatement, Problem> {
     let StatementRequest { statement, tokens } = body::json(bytes)?;
+    sent_of(statement, &tokens)
+}
+
+/// A statement with its tokens, decoded.
+pub(super) fn sent_of(statement: String, tokens: &[String]) -> Result<SentStatement, Problem> {
     if tokens.len() > TOKENS_MAX {
         return Err(Problem::new(Code::ExchangeRequest, format!("at most {TOKENS_MAX} tokens")));
     }
@@ -79,7 +85,7 @@ pub(super) async fn say(
     said.await?
 }
 
-fn taken(app: &App, address: std::net::IpAddr) -> Result<(), Problem> {
+pub(super) fn taken(app: &App, address: std::net::IpAddr) -> Result<(), Problem> {
     let taken = app.service.quota.take(address, Instant::now());
     taken.map_err(|over| Problem::new(Code::ServerBusy, format!("{} requests a minute of one address", over.limit)))
 }

@@ -202,6 +202,14 @@ codes! {
     ExchangeTerms = "exchange.terms" UNPROCESSABLE_ENTITY "The terms break the policy",
     /// What was decided is not here any more.
     ExchangeErased = "exchange.erased" GONE "What was decided is not here any more",
+    /// A statement about a delivery that nobody has submitted.
+    DeliveryNotSubmitted = "delivery.not_submitted" CONFLICT "The delivery was not submitted",
+    /// A statement about a delivery that was not taken.
+    DeliveryNotTaken = "delivery.not_taken" CONFLICT "The delivery was not taken",
+    /// A refusal behind d2.
+    DeliveryAccepted = "delivery.accepted" CONFLICT "The recipient has taken the delivery",
+    /// A refusal of what has come to nothing.
+    DeliveryNothingToRefuse = "delivery.nothing_to_refuse" CONFLICT "There is nothing left to refuse",
     /// The first statement names a rail that is not here.
     PaidRail = "paid.rail" UNPROCESSABLE_ENTITY "The payment names an unknown rail",
     /// The statement does not move the payment on now.
@@ -513,6 +521,10 @@ const PAGES: &[(&str, &str)] = pages![
     "ca.reason",
     "ca.root",
     "ca.serial_taken",
+    "delivery.accepted",
+    "delivery.not_submitted",
+    "delivery.not_taken",
+    "delivery.nothing_to_refuse",
     "dvcs.critical_extension",
     "dvcs.data_choice",
     "dvcs.empty",

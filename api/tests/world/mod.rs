@@ -13,6 +13,7 @@ pub(crate) mod office;
 pub(crate) mod openapi;
 pub(crate) mod payment;
 pub(crate) mod provider;
+pub(crate) mod registered;
 
 use std::{
     sync::{
@@ -179,6 +180,11 @@ impl Disk {
     fn log_keys(&self) -> LogKeys {
         let [note, receipt] = self.keys.each_ref().map(|key| Arc::new(LogSigner::new(key.clone()).unwrap()));
         LogKeys::new(NoteSigner::new("log.example/test", note).unwrap(), receipt, "http://log.example")
+    }
+
+    /// Where messages wait.
+    pub(crate) fn mail_folder(&self) -> &std::path::Path {
+        self.mail.path()
     }
 
     /// The arbiter's newest key, for tests of an arbiter that is corrupt.

@@ -35,7 +35,7 @@ use semper_ttp::{
     evidence::{Fact, Kind},
     exchange::{
         item::BuiltIn,
-        policy::{ExchangePolicy, InlinePolicy},
+        policy::{DeliveryPolicy, ExchangePolicy, InlinePolicy},
     },
     id::PartyId,
     policy::roles::{TrustedRole, TrustedRoles},
@@ -114,7 +114,9 @@ pub(crate) fn exchange_policy() -> ExchangePolicy {
     let predicates = BuiltIn::ALL.iter().filter_map(|rule| RuleName::new(rule.name())).collect();
     let days = |days: u32| 1_000 * u64::from(days * DAY_SECS);
     let inline = InlinePolicy { retention_ms: days(30), open_max_ms: days(90), predicates };
-    ExchangePolicy { inline: Some(inline), ..ExchangePolicy::new(DELTA_MS, 5_000) }
+    let delivery =
+        DeliveryPolicy { retention_ms: days(30), open_max_ms: days(90), notice_ms: 10 * DELTA_MS, late_counts: false };
+    ExchangePolicy { inline: Some(inline), delivery: Some(delivery), ..ExchangePolicy::new(DELTA_MS, 5_000) }
 }
 
 /// The terms, and these certificates' grants: an operator's, and officers' who decide, revoke and act as notaries.

@@ -5,14 +5,15 @@ use std::path::PathBuf;
 
 use semper_api::ItemSettings;
 use semper_ttp::exchange::item::BuiltIn;
-use semper_ttp::exchange::policy::{ExchangePolicy, InlinePolicy};
+use semper_ttp::exchange::policy::{DeliveryPolicy, ExchangePolicy, InlinePolicy};
 use semper_ttp::money::RailId;
 use semper_ttp::statement::exchange::item::RuleName;
 use serde::Deserialize;
 
 use super::Faults;
 
-const HOUR_MS: u64 = 3_600_000;
+const MINUTE_MS: u64 = 60_000;
+const HOUR_MS: u64 = 60 * MINUTE_MS;
 
 /// `[exchange]`: whether this service is an arbiter, and by what policy it decides.
 #[derive(Clone, Debug, PartialEq, Deserialize)]
@@ -28,6 +29,9 @@ pub(crate) struct Exchange {
     pub(crate) item_days: u16,
     pub(crate) open_days_max: u16,
     pub(crate) answer_within_secs: u16,
+    pub(crate) delivery_days: u16,
+    pub(crate) delivery_notice_minutes: u16,
+    pub(crate) delivery_late_counts: bool,
     pub(crate) rail: Vec<Rail>,
 }
 
@@ -105,6 +109,9 @@ impl Default for Exchange {
             item_days: 30,
             open_days_max: 90,
             answer_within_secs: 60,
+            delivery_days: 30,
+            delivery_notice_minutes: 60,
+            delivery_late_counts: false,
             rail: Vec::new(),
         }
     }
@@ -128,6 +135,8 @@ impl Exchange {
         faults.within("exchange.item_days", self.item_days, 1, 3_650);
         faults.within("exchange.open_days_max", self.open_days_max, 1, 3_650);
         faults.within("exchange.answer_within_secs", self.answer_within_secs, 0, 3_600);
+        faults.within("exchange.delivery_days", self.delivery_days, 0, 3_650);
+        faults.within("exchange.delivery_notice_minutes", self.delivery_notice_minutes, 1, 30 * 24 * 60);
         faults.within("exchange.runs_per_party_per_minute", self.runs_per_party_per_minute, 1, 1_000_000);
     }
 
@@ -160,7 +169,13 @@ impl Exchange {
             open_max_ms: u64::from(self.open_days_max) * 24 * HOUR_MS,
             predicates: BuiltIn::ALL.iter().filter_map(|rule| RuleName::new(rule.name())).collect(),
         });
-        ExchangePolicy { inline, ..ExchangePolicy::new(self.delta_ms(), mmd_ms) }
+        let delivery = (self.delivery_days > 0).then(|| DeliveryPolicy {
+            retention_ms: u64::from(self.delivery_days) * 24 * HOUR_MS,
+            open_max_ms: u64::from(self.open_days_max) * 24 * HOUR_MS,
+            notice_ms: u64::from(self.delivery_notice_minutes) * MINUTE_MS,
+            late_counts: self.delivery_late_counts,
+        });
+        ExchangePolicy { inline, delivery, ..ExchangePolicy::new(self.delta_ms(), mmd_ms) }
     }
 
     /// δ, milliseconds.

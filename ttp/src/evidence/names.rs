@@ -43,7 +43,7 @@ mod journal;
 mod paid;
 
 pub use exchange::{
-    INLINE_REGISTERED, OPEN_DELIVERIES, delivery_closed, exchanges_of, inline_closed, read_exchange,
+    DELIVERY_PARTS, INLINE_REGISTERED, OPEN_DELIVERIES, delivery_closed, exchanges_of, inline_closed, read_exchange,
     read_inline_registered, read_open_delivery,
 };
 pub use journal::{

@@ -1,6 +1,7 @@
 //! `semper exchange send`, `fetch`: messages by way of mailboxes at the arbiter's service.
 
 use semper_ttp::client::message::Message;
+use semper_ttp::statement::exchange::erds::ErdsEvidence;
 use serde_json::json;
 
 use super::begin::is_offer;
@@ -45,6 +46,18 @@ pub(super) fn fetch(args: &cli::ExchangeFetch, as_json: bool) -> Result<Exit, Fa
         atomic::write_new_closed(&file, &bytes)
             .map_err(|error| Failed::fault(&format!("{}: {error}", file.display())))?;
         service::forget(&remote, &mail.id)?;
+        if let Ok(told) = message.statement.payload_as::<ErdsEvidence>() {
+            // Of the service, as it says: its sender follows with d1, and whoever doubts it reads it.
+            let sender = told.body.sender.id;
+            match as_json {
+                true => fetched.push(json!({ "file": file, "statement": tag, "from": sender, "next": null })),
+                false => say::out(format!(
+                    "{tag}: the party {sender} has submitted a delivery to you\n  file        {}",
+                    file.display()
+                )),
+            }
+            continue;
+        }
         let then = if is_offer(&message) { "accept" } else { "take" };
         let next = format!("semper exchange {then} {}", file.display());
         match as_json {

@@ -123,6 +123,11 @@ async fn look(service: &Arc<Service>, path: &Path, looks: &mut u32) {
             Ok(exchanges) => tracing::info!(exchanges, "exchanges were due"),
             Err(fault) => tracing::error!(%fault, "exchanges that are due were not looked at"),
         }
+        match asked.look_at_deliveries() {
+            Ok(0) => {}
+            Ok(deliveries) => tracing::debug!(deliveries, "deliveries were due"),
+            Err(fault) => tracing::error!(%fault, "deliveries that are due were not looked at"),
+        }
         match alive.filter(|_| is_kept) {
             Some(millis) => {
                 replace_file(&path, 0o644, format!("{millis}\n").as_bytes()).map_err(|error| error.to_string())

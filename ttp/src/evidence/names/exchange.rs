@@ -63,6 +63,9 @@ const UNTIL_CONSIGNED: u8 = 0;
 /// Until the recipient has it, or retention is over. It may begin after the first part came to its end, and has an end of its own.
 const UNTIL_COLLECTED: u8 = 1;
 
+/// The parts of a registered delivery: the octet behind that with which their names begin.
+pub const DELIVERY_PARTS: [u8; 2] = [UNTIL_CONSIGNED, UNTIL_COLLECTED];
+
 /// The name of a part of a registered delivery of which nothing is awaited any more, from what [`read_open_delivery`] gives.
 #[must_use]
 pub fn delivery_closed((part, x): (u8, Digest)) -> Vec<u8> {

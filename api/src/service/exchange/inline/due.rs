@@ -30,9 +30,13 @@ impl Service {
     pub(crate) fn show_arbiter(&self) {
         let metrics = self.metrics.exchange();
         metrics.open(self.is_arbiter().then(|| self.presence.is_open()));
-        let (waiting, overdue_ms) = self.inline_due.waiting_since(self.now().millis());
-        let (promised, late_ms) = self.promises().map_or((0, 0), |promises| promises.waiting_since(self.now()));
-        metrics.waiting(waiting + promised, overdue_ms.max(late_ms));
+        let now = self.now();
+        let [exchanges, deliveries] =
+            [&self.inline_due, &self.delivery_due].map(|due| due.waiting_since(now.millis()));
+        let promised = self.promises().map_or((0, 0), |promises| promises.waiting_since(now));
+        let all = [exchanges, deliveries, promised];
+        let overdue_ms = all.iter().map(|(_, overdue_ms)| *overdue_ms).max();
+        metrics.waiting(all.iter().map(|(count, _)| count).sum(), overdue_ms.unwrap_or_default());
         if let Some(mailbox) = self.mailbox() {
             let (taken, free) = mailbox.room();
             metrics.mailbox(taken, free);
