@@ -1,4 +1,4 @@
-//! `semper verify`: a timestamp, a data validation certificate, a notarial act, an arbiter's verdict, the signatures of a document, or a
+//! `semper verify`: a timestamp, a data validation certificate, a notarial act, an arbiter's verdict, evidence of a registered delivery, the signatures of a document, or a
 //! proof of misbehaviour, judged offline and told so that a clerk can read it aloud.
 //!
 //! All judging is `semper_ttp`'s ([`semper_ttp::verify`], [`semper_ttp::validation`], [`semper_ttp::account`]); this file reads the
@@ -6,6 +6,7 @@
 
 mod act;
 mod dvc;
+mod evidence;
 mod exchange;
 pub(super) mod files;
 mod material;
@@ -50,6 +51,7 @@ pub(crate) fn run(args: Verify, json: bool) -> Exit {
     if let Some(claim) = act::claim(&args) {
         return match statement_tag(&claim).as_deref() {
             Some(exchange::VERDICT) => exchange::run(&args, &claim, json),
+            Some(evidence::EVIDENCE) => evidence::run(&args, &claim, json),
             _ => act::run(&args, &claim, json),
         };
     }

@@ -22,6 +22,7 @@
 
 pub mod act;
 pub mod dvc;
+pub mod erds;
 pub mod exchange;
 mod normal;
 mod reading;

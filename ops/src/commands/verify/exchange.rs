@@ -46,7 +46,7 @@ pub(super) fn run(args: &Verify, verdict: &[u8], json: bool) -> Exit {
 }
 
 /// The one that was named, else `X.jws.tlog-proof` or `X.tlog-proof` for `X.jws`.
-fn proof_path(args: &Verify) -> PathBuf {
+pub(super) fn proof_path(args: &Verify) -> PathBuf {
     let usual = || {
         let whole = with_ending(&args.file, "tlog-proof");
         if whole.exists() { whole } else { beside(&args.file, "jws", "tlog-proof") }
@@ -55,7 +55,7 @@ fn proof_path(args: &Verify) -> PathBuf {
 }
 
 /// A file that lies beside the verdict.
-fn companion(args: &Verify, name: &str) -> PathBuf {
+pub(super) fn companion(args: &Verify, name: &str) -> PathBuf {
     args.file.with_file_name(name)
 }
 
@@ -94,7 +94,7 @@ fn judge(args: &Verify, verdict: &[u8]) -> Result<(RunReport, Promise), NoJudgem
     Ok((verify_run(&evidence, &trust), promise))
 }
 
-fn certificates_of(path: &Path) -> Result<Vec<Certificate>, NoJudgement> {
+pub(super) fn certificates_of(path: &Path) -> Result<Vec<Certificate>, NoJudgement> {
     let found = material::certificates(path)?;
     let strict = found.iter().map(|certificate| Certificate::from_der(certificate.der()));
     strict.collect::<Result<_, _>>().map_err(|fault| unusable(path, fault))
