@@ -35,7 +35,7 @@
 //!  33 paid run      x 32
 //!  34 paid decided  x 32
 //!  35 delivery      part u8 ‖ x 32                 something is awaited of a registered delivery: 0 until it is consigned, 1 until it is collected
-//!  36 delivery closed  part u8 ‖ x 32              nothing more of that part
+//!  36 delivery closed  part u8 ‖ x 32 ‖ event u8   nothing more of that part, as the event says
 //! ```
 
 mod exchange;

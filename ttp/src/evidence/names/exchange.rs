@@ -66,7 +66,8 @@ const UNTIL_COLLECTED: u8 = 1;
 /// The parts of a registered delivery: the octet behind that with which their names begin.
 pub const DELIVERY_PARTS: [u8; 2] = [UNTIL_CONSIGNED, UNTIL_COLLECTED];
 
-/// The name of a part of a registered delivery of which nothing is awaited any more, from what [`read_open_delivery`] gives.
+/// What the names begin with by which a part of a registered delivery is one of which nothing is awaited any more, from what
+/// [`read_open_delivery`] gives. The event that says so follows: more than one may, and each name stands for one entry.
 #[must_use]
 pub fn delivery_closed((part, x): (u8, Digest)) -> Vec<u8> {
     [&[36, part][..], x.as_bytes()].concat()
@@ -88,7 +89,8 @@ pub(super) fn of_delivery(fact: &ErdsFact) -> Vec<Vec<u8>> {
         ErdsFact::Submitted { posting, .. } => return vec![open_delivery(UNTIL_CONSIGNED, &posting.x)],
         ErdsFact::Recorded(recording) => recording,
     };
-    let closed = |part| delivery_closed((part, recording.x));
+    let event = recording.event as u8;
+    let closed = |part| [&delivery_closed((part, recording.x))[..], &[event]].concat();
     match recording.event {
         ErdsEvent::SubmissionRejection
         | ErdsEvent::AcceptanceRejectionExpiry
@@ -180,11 +182,11 @@ mod tests {
                 Recording { x, at, event, event_ms: 5, reason, statement: None, verdict: None, outages: vec![] };
             of_delivery(&ErdsFact::Recorded(Box::new(recording))).iter().map(hex::encode).collect::<Vec<_>>()
         };
-        let named = |kind: &str| format!("{kind}{}", "03".repeat(32));
-        assert_eq!(names(ErdsEvent::SubmissionRejection), [named("2400")]);
-        assert_eq!(names(ErdsEvent::ContentConsignment), [named("2400"), named("2301")]);
-        assert_eq!(names(ErdsEvent::ContentHandover), [named("2400"), named("2401")]);
-        assert_eq!(names(ErdsEvent::ContentHandoverFailure), [named("2401")]);
+        let named = |kind: &str, event: &str| format!("{kind}{}{event}", "03".repeat(32));
+        assert_eq!(names(ErdsEvent::SubmissionRejection), [named("2400", "01")]);
+        assert_eq!(names(ErdsEvent::ContentConsignment), [named("2400", "07"), named("2301", "")]);
+        assert_eq!(names(ErdsEvent::ContentHandover), [named("2400", "09"), named("2401", "09")]);
+        assert_eq!(names(ErdsEvent::ContentHandoverFailure), [named("2401", "0a")]);
         assert_eq!(names(ErdsEvent::ConsignmentRejection), [""; 0], "it may still be consigned");
         assert_eq!(read_open_delivery(&open_delivery(1, &x)), Some((1, x)));
         assert_eq!(read_open_delivery(&delivery_closed((1, x))), None);
