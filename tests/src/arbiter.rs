@@ -123,9 +123,25 @@ pub fn post(server: &Server, path: &str, body: &Value) -> (u16, Value) {
 /// As [`post`].
 #[must_use]
 pub fn post_as(server: &Server, member: &Member, path: &str, body: &Value) -> (u16, Value) {
+    posted(server, logged_in(server, member), path, body)
+}
+
+/// Reads something as a party with its login.
+///
+/// # Panics
+/// As [`post`].
+#[must_use]
+pub fn get_as(server: &Server, member: &Member, path: &str) -> (u16, Value) {
+    let client = logged_in(server, member).build();
+    let mut connection = Connection::open_tls(server.https(), &client).expect("a connection");
+    let answer = connection.get(path).expect("an answer");
+    (answer.status, serde_json::from_slice(&answer.body).expect("JSON"))
+}
+
+fn logged_in(server: &Server, member: &Member) -> TlsClient {
     let login = member.holder_of("party-auth");
     let key = login.key.private_key_to_pkcs8().expect("a key");
-    posted(server, TlsClient::new(server.trust()).with_key(login.certificate.der(), &key), path, body)
+    TlsClient::new(server.trust()).with_key(login.certificate.der(), &key)
 }
 
 fn posted(server: &Server, client: TlsClient, path: &str, body: &Value) -> (u16, Value) {

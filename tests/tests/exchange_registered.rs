@@ -1,0 +1,117 @@
+//! Registered deliveries at a running arbiter that is killed after every step: evidence stays what it was, nothing is missed that came in time,
+//! and the program judges it offline.
+
+use std::fs;
+use std::path::Path;
+
+use semper_tests::arbiter::{Party, get_as, post, text};
+use semper_tests::exchange::{Stage, sent};
+use semper_tests::http::get;
+use semper_tests::notary::{World, json};
+use semper_tests::process::{Finished, run};
+use semper_ttp::b64u;
+use semper_ttp::digest::Digest;
+use semper_ttp::statement::Jws;
+use semper_ttp::statement::exchange::cd_r::{D1, D2, ResolveR};
+use semper_ttp::statement::exchange::erds::{ErdsEvidence, Submit};
+use semper_ttp::time::Timestamp;
+use serde_json::{Value, json};
+
+fn in_three_days() -> String {
+    let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).expect("after 1970");
+    Timestamp::from_millis(now.as_millis() as u64).plus_secs(3 * 86_400).to_string()
+}
+
+fn events(shown: &Value) -> Vec<&str> {
+    let all = shown["evidence"].as_array().unwrap_or_else(|| panic!("no evidence: {shown}"));
+    all.iter().map(|one| one["event"].as_str().expect("a name")).collect()
+}
+
+fn told(value: &Value) -> &str {
+    value.as_str().unwrap_or_else(|| panic!("no text: {value}"))
+}
+
+#[test]
+fn evidence_outlives_every_kill_and_is_judged_offline() {
+    let stage = Stage::new();
+    let (file, to, place) =
+        (stage.world.file("news.txt", b"The tower was sold twice.\n"), stage.to_buyer(), stage.path("seller.run"));
+    let ends = in_three_days();
+    let _ =
+        sent(&stage.signer(
+            &stage.seller,
+            &["deliver", &file, "--about", "news", "--to", &to, "--run", &place, "--ends", &ends],
+        ));
+    let place = Path::new(&place);
+    let (o, r) = (Party::new(&stage.seller), Party::new(&stage.buyer));
+    let d1 = Jws::parse(&fs::read(place.join("d1.jws")).expect("d1")).expect("a statement");
+    let (into, trust) = (stage.path("fetched"), stage.world.trust());
+    let login = stage.buyer.p12("party-auth").display().to_string();
+    let Stage { world: World { server, work, .. }, buyer, seller } = stage;
+
+    let x = Some(d1.x());
+    let path = |what: &str| format!("/v1/deliveries/{}{what}", b64u::encode(d1.x().as_bytes()));
+    let submission = json!({ "d1": text(&d1), "submit": text(&o.sign(x, Submit { notice: true })) });
+    let (status, submitted) = post(&server, "/v1/deliveries", &submission);
+    assert_eq!(
+        (status, events(&submitted)),
+        (201, vec!["SubmissionAcceptance", "NotificationForAcceptance"]),
+        "{submitted}"
+    );
+
+    let server = server.kill9().serve();
+    assert_eq!(post(&server, "/v1/deliveries", &submission), (200, submitted.clone()), "the same evidence");
+    let url = format!("https://{}", server.https());
+    let done = run(&["exchange", "fetch", "--into", &into, "--identity", &login, "--url", &url, "--json"]);
+    let fetched = json(done.expect(0));
+    assert_eq!(
+        (&fetched["messages"][0]["statement"], &fetched["messages"][0]["from"]),
+        (&json!("erds/evidence"), &json!(seller.id)),
+        "{fetched}"
+    );
+    let d2 = r.sign(x, D2 {});
+    let (status, accepted) = post(&server, &path("/statements"), &json!({ "statement": text(&d2) }));
+    assert_eq!((status, events(&accepted)[2..].to_vec()), (200, vec!["ConsignmentAcceptance"]), "{accepted}");
+
+    // Killed behind the verdict: the next process finds it in the run's own history, and what came with it.
+    let server = server.kill9().serve();
+    let take = json!({ "d1": text(&d1), "d2": text(&d2), "request": text(&r.sign(x, ResolveR {})) });
+    let (status, decided) = post(&server, &path("/requests").replace("deliveries", "exchanges"), &take);
+    assert_eq!((status, &decided["outcome"]), (200, &json!("RELEASED")), "{decided}");
+    let server = server.kill9().serve();
+    let (status, shown) = get_as(&server, &buyer, &path("/evidence"));
+    assert_eq!((status, events(&shown)[3..].to_vec()), (200, vec!["ContentConsignment", "ContentHandover"]), "{shown}");
+    assert_eq!((&shown["evidence"][0], &shown["evidence"][2]), (&submitted["evidence"][0], &accepted["evidence"][2]));
+    let server = server.kill9().serve();
+    assert_eq!(get_as(&server, &seller, &path("/evidence")), (200, shown.clone()));
+
+    // Offline, with what lies in the run's folder.
+    let policy = d1.payload_as::<D1>().expect("d1").body.policy;
+    let policy = get(server.http(), &format!("/v1/policies/{}", Digest(policy.0)));
+    fs::write(place.join("policy.json"), &policy.body).expect("a file");
+    fs::write(place.join("verdict.jws"), told(&decided["verdict"])).expect("a file");
+    let data = server.stop();
+    let verified = |evidence: &Value, proof: &Value| -> Finished {
+        let name = place.join("event.jws");
+        fs::write(&name, told(evidence)).expect("a file");
+        fs::write(place.join("event.jws.tlog-proof"), told(proof)).expect("a file");
+        run(&["verify", &name.display().to_string(), "--trust", &trust, "--json"])
+    };
+    let all = shown["evidence"].as_array().expect("a list");
+    for one in all {
+        let report = json(verified(&one["statement"], &one["proof"]).expect(0));
+        let body = Jws::parse(told(&one["statement"]).as_bytes())
+            .expect("a statement")
+            .payload_as::<ErdsEvidence>()
+            .expect("evidence")
+            .body;
+        assert_eq!(report["report"]["evidence"]["letter"], body.event.letter(), "{report}");
+    }
+    // Another's proof refutes it; without the policy nothing can be told.
+    let _ = verified(&all[2]["statement"], &all[3]["proof"]).expect(1);
+    fs::remove_file(place.join("policy.json")).expect("a file");
+    let _ = verified(&all[2]["statement"], &all[2]["proof"]).expect(2);
+    data.fsck().expect(0);
+    data.audit().expect(0);
+    drop(work);
+}
