@@ -274,6 +274,12 @@ impl fmt::Debug for Dossier {
 #[error("it is no state of a run that this program reads: {0}")]
 pub struct NotADossier(pub(super) String);
 
+impl NotADossier {
+    pub(super) fn new(why: &str) -> Self {
+        Self(why.to_owned())
+    }
+}
+
 impl Dossier {
     /// Its type.
     pub const TYPE: &'static str = "exchange-run";

@@ -30,6 +30,8 @@ use crate::digest::Digest;
 use crate::exchange::Broken;
 use crate::exchange::cd_r::{BadContent, Message as Delivered};
 use crate::exchange::policy::NotAPolicy;
+use crate::statement::exchange::inline::DepositFault;
+use crate::statement::exchange::item::MatchResult;
 use crate::statement::exchange::{Arbiter, Outcome, Side};
 use crate::statement::{Body, Common, Jws, Salt, Statement, StatementFault, Unsigned};
 use crate::time::Timestamp;
@@ -100,6 +102,24 @@ pub enum Stays {
     /// The key that came does not open what was promised: the originator's signatures convict it (PC-4).
     #[error("the key came, and {0}: nothing was signed for it")]
     BadContent(#[from] BadContent),
+    /// The arbiter exchanges no items.
+    #[error("the arbiter's policy does not have it that items are exchanged through it")]
+    NoInline,
+    /// The descriptions make it worth less than this side takes.
+    #[error(
+        "no machine can find that both items are what is described, and the arbiter can neither make nor annul one: it would swap two \
+         papers, and what they are worth is for a dispute (fairness: weak)"
+    )]
+    Weak,
+    /// The other side promises something else, or less.
+    #[error("what the other side promises is not what you expect ({})", .0.name())]
+    OtherPromise(MatchResult),
+    /// The item at hand is not what this side promises by the description.
+    #[error("the item at hand is not what the description promises")]
+    NotDescribed,
+    /// What was collected is not what the verdict gives this side.
+    #[error("what the arbiter handed out is not what was deposited and described ({})", .0.name())]
+    OtherItem(DepositFault),
     /// The text is too long to be sent along.
     #[error("what is offered is longer than {} octets", super::message::CONTRACT_BYTES_MAX)]
     TextTooLong,
@@ -197,11 +217,11 @@ impl Pen<'_> {
     }
 }
 
-fn log_of(ttp: &Arbiter) -> Option<VerifierKey> {
+pub(super) fn log_of(ttp: &Arbiter) -> Option<VerifierKey> {
     VerifierKey::parse(ttp.log.as_str()).ok()
 }
 
-fn text(jws: &Jws) -> String {
+pub(super) fn text(jws: &Jws) -> String {
     String::from_utf8_lossy(jws.bytes()).into_owned()
 }
 
@@ -500,7 +520,7 @@ impl Party {
     }
 }
 
-fn require_signer(pen: &Pen<'_>, named: Thumbprint) -> Result<(), Stays> {
+pub(super) fn require_signer(pen: &Pen<'_>, named: Thumbprint) -> Result<(), Stays> {
     let found = pen.name()?;
     if found == named { Ok(()) } else { Err(Stays::OtherSigner { found, named }) }
 }
@@ -535,4 +555,4 @@ const fn needed(stand: Stand) -> &'static [Piece] {
 }
 
 #[cfg(test)]
-mod tests;
+pub(super) mod tests;

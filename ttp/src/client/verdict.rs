@@ -313,16 +313,16 @@ impl Given {
     }
 }
 
-fn bad(of: &'static str, why: impl std::fmt::Display) -> GivenFault {
+pub(super) fn bad(of: &'static str, why: impl std::fmt::Display) -> GivenFault {
     GivenFault::Proof { of, why: why.to_string() }
 }
 
-fn proven(proof: &str, of: &'static str, log: &VerifierKey) -> Result<Proven, GivenFault> {
+pub(super) fn proven(proof: &str, of: &'static str, log: &VerifierKey) -> Result<Proven, GivenFault> {
     let proof = TlogProof::parse(proof).and_then(|proof| proof.verify(std::slice::from_ref(log), &LogVerifier));
     proof.map_err(|why: BadProof| bad(of, why))
 }
 
-fn require_entry(proven: &Proven, of: &'static str, kind: Kind, digest: &Digest) -> Result<(), GivenFault> {
+pub(super) fn require_entry(proven: &Proven, of: &'static str, kind: Kind, digest: &Digest) -> Result<(), GivenFault> {
     let entry = &proven.entry;
     if Kind::from_codes(entry.role, entry.kind) != Some(kind) || entry.digest != digest.0 {
         return Err(bad(of, "it is of another entry"));
@@ -331,7 +331,7 @@ fn require_entry(proven: &Proven, of: &'static str, kind: Kind, digest: &Digest)
 }
 
 /// An outage, by its entry: the entry names the fact by its hash.
-fn read_outage((fact, proof): &(Vec<u8>, String), log: &VerifierKey) -> Result<Outage, GivenFault> {
+pub(super) fn read_outage((fact, proof): &(Vec<u8>, String), log: &VerifierKey) -> Result<Outage, GivenFault> {
     let of = "outage";
     let proven = proven(proof, of, log)?;
     require_entry(&proven, of, Kind::Ops(OpsKind::Outage), &Digest::of(fact))?;

@@ -45,12 +45,17 @@ pub(super) fn failed(stays: Stays) -> Failed {
         | Stays::OtherPolicy
         | Stays::Escrow
         | Stays::Given(_)
+        | Stays::OtherPromise(_)
+        | Stays::OtherItem(_)
         | Stays::Policy(_) => Exit::Falsified,
         Stays::BadContent(bad) if bad.is_cheating() => Exit::Falsified,
         Stays::NotNow { .. }
         | Stays::TooLate
         | Stays::NoText
         | Stays::NoEscrow
+        | Stays::NoInline
+        | Stays::Weak
+        | Stays::NotDescribed
         | Stays::TextTooLong
         | Stays::OtherSigner { .. }
         | Stays::OtherParty { .. }

@@ -98,7 +98,12 @@ pub type Chains<'a> = (&'a [Vec<u8>], &'a [Vec<u8>]);
 
 impl House {
     /// Whether a run's arbiter is the one that this side knows and trusts; gives its policy.
-    fn judge(&self, ttp: &Arbiter, policy: &Digest, now: Timestamp) -> Result<ExchangePolicy, Stays> {
+    pub(in crate::client) fn judge(
+        &self,
+        ttp: &Arbiter,
+        policy: &Digest,
+        now: Timestamp,
+    ) -> Result<ExchangePolicy, Stays> {
         Holder::judge_chain(&self.arbiter, ttp.key, &self.root, now)
             .map_err(|fault| Stays::Certificate { of: "arbiter", fault })?;
         let other = || Stays::OtherLog(ttp.log.as_str().to_owned());
@@ -113,7 +118,7 @@ impl House {
     }
 
     /// The key to which the escrows of a run are sealed, if it is this arbiter's.
-    fn escrow_key(&self, named: Thumbprint, now: Timestamp) -> Result<AgreementPublic, Stays> {
+    pub(in crate::client) fn escrow_key(&self, named: Thumbprint, now: Timestamp) -> Result<AgreementPublic, Stays> {
         if self.escrow.is_empty() {
             return Err(Stays::NoEscrow);
         }
@@ -144,7 +149,7 @@ impl House {
         Ok(timing)
     }
 
-    fn certificates(&self, o: &[Vec<u8>], r: &[Vec<u8>], is_delivery: bool) -> Certificates {
+    pub(in crate::client) fn certificates(&self, o: &[Vec<u8>], r: &[Vec<u8>], is_delivery: bool) -> Certificates {
         let octets = |chain: &[Vec<u8>]| chain.iter().cloned().map(Octets).collect();
         let escrow = if is_delivery { octets(&self.escrow) } else { Vec::new() };
         Certificates { o: octets(o), r: octets(r), arbiter: octets(&self.arbiter), escrow }

@@ -22,53 +22,53 @@ use crate::statement::exchange::{Assurance, Line, Participant, Protocol, Scheme}
 use crate::statement::{Count, Millis, Origin};
 use crate::testing::{LOG, ORIGIN, PKI, issue, start, template};
 
-struct Person {
-    key: SoftKey,
-    chain: Vec<Vec<u8>>,
+pub(in crate::client) struct Person {
+    pub(in crate::client) key: SoftKey,
+    pub(in crate::client) chain: Vec<Vec<u8>>,
     id: u8,
 }
 
 impl Person {
-    fn new(id: u8) -> Self {
+    pub(in crate::client) fn new(id: u8) -> Self {
         let key = SoftKey::generate(SignatureAlgorithm::EcdsaP256Sha256).unwrap();
         let issuer = Issuer::new(Authority::Party, &PKI.ca, PKI.ca_key.algorithm()).unwrap();
         let certificate = issue(&template("party-legal", "Somebody", &key, 1), &issuer, &PKI.ca_key);
         Self { key, chain: vec![certificate.der().to_vec(), PKI.ca.der().to_vec()], id }
     }
 
-    fn name(&self) -> Thumbprint {
+    pub(in crate::client) fn name(&self) -> Thumbprint {
         Key::from_spki_der(self.key.spki_der()).unwrap().thumbprint()
     }
 
-    fn participant(&self) -> Participant {
+    pub(in crate::client) fn participant(&self) -> Participant {
         Participant { id: PartyId::from([self.id; 16]), scheme: Scheme::Semper, key: self.name() }
     }
 
-    fn pen(&self, now: Timestamp) -> Pen<'_> {
+    pub(in crate::client) fn pen(&self, now: Timestamp) -> Pen<'_> {
         Pen { key: &self.key, salt: Salt(B64u([self.id; 16])), now }
     }
 }
 
 /// Both sides, their arbiter, and what they know of it.
-struct Stage {
-    o: Person,
-    r: Person,
-    t: Person,
+pub(in crate::client) struct Stage {
+    pub(in crate::client) o: Person,
+    pub(in crate::client) r: Person,
+    pub(in crate::client) t: Person,
     /// The arbiter's key for escrows.
-    e: Person,
-    house: House,
+    pub(in crate::client) e: Person,
+    pub(in crate::client) house: House,
 }
 
-const DELTA_MS: u64 = 60_000;
+pub(in crate::client) const DELTA_MS: u64 = 60_000;
 const PATIENCE_MS: u64 = 10_000;
 const TEXT: &[u8] = b"I sell, you buy.";
 
-fn now() -> Timestamp {
+pub(in crate::client) fn now() -> Timestamp {
     start().plus_secs(3_600)
 }
 
 impl Stage {
-    fn new() -> Self {
+    pub(in crate::client) fn new() -> Self {
         let (o, r, t, e) = (Person::new(1), Person::new(2), Person::new(3), Person::new(4));
         let house = House {
             root: PKI.root.der().to_vec(),
@@ -80,7 +80,7 @@ impl Stage {
         Self { o, r, t, e, house }
     }
 
-    fn terms(&self, t_exp: Option<u64>) -> Terms {
+    pub(in crate::client) fn terms(&self, t_exp: Option<u64>) -> Terms {
         Terms {
             o: self.o.participant(),
             r: self.r.participant(),
@@ -163,7 +163,7 @@ impl Stage {
 }
 
 /// The proof of an entry, signed by the log of these tests.
-fn proof(kind: Kind, digest: Digest, tags: Vec<Tag>) -> String {
+pub(in crate::client) fn proof(kind: Kind, digest: Digest, tags: Vec<Tag>) -> String {
     let entry = Entry {
         role: kind.role().code(),
         kind: kind.code(),
