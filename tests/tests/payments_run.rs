@@ -1,64 +1,15 @@
 //! Payments of a running server: by the simulated rail of its settings, through a kill between an order and its end, and audited.
 
-use semper_tests::http::{Connection, get};
-use semper_tests::notary::{Member, World};
+use semper_tests::arbiter::{self, Party, arbiter, known, text};
+use semper_tests::notary::World;
 use semper_tests::server::Server;
-use semper_tests::tls::TlsClient;
-use semper_ttp::asn1::pem;
-use semper_ttp::b64u::B64u;
-use semper_ttp::crypto::jose::{Algorithm, Key};
-use semper_ttp::crypto::{Signer, SoftKey};
-use semper_ttp::digest::Digest;
 use semper_ttp::exchange::terms_hash;
 use semper_ttp::money::{Amount, Currency, RailId};
 use semper_ttp::statement::exchange::pg::{Accept, Goods, GoodsOrder, Received};
 use semper_ttp::statement::exchange::pr::{PaymentOffer, PaymentReceipt};
-use semper_ttp::statement::exchange::{Arbiter, Assurance, FeeBps, Line, Participant, Scheme};
-use semper_ttp::statement::{Body, Common, Count, Jws, Millis, Origin, Salt, Statement, Unsigned};
+use semper_ttp::statement::exchange::{Assurance, FeeBps, Line};
+use semper_ttp::statement::{Count, Jws, Millis};
 use serde_json::{Value, json};
-
-/// A side with the key that it signs with.
-struct Party {
-    id: String,
-    key: SoftKey,
-}
-
-impl Party {
-    fn new(member: &Member) -> Self {
-        let key = member.holder().key.private_key_to_pkcs8().expect("PKCS #8");
-        Self { id: member.id.clone(), key: SoftKey::from_pkcs8_der(&key).expect("a key") }
-    }
-
-    fn participant(&self) -> Participant {
-        let key = Key::from_spki_der(self.key.spki_der()).expect("a public key").thumbprint();
-        Participant { id: self.id.parse().expect("a party's name"), scheme: Scheme::Semper, key }
-    }
-
-    fn sign<B: Body>(&self, x: Option<Digest>, body: B) -> Jws {
-        let common =
-            Common { salt: Salt(B64u([5; 16])), iat: Millis::new(1).unwrap(), x: x.map(Into::into), shown: None };
-        let unsigned = Unsigned::new(&Statement { common, body }, Algorithm::Es256, self.participant().key).unwrap();
-        let signature = self.key.sign_raw(unsigned.message()).unwrap();
-        unsigned.finish(&signature).unwrap()
-    }
-}
-
-/// What the service says of itself.
-fn known(server: &Server) -> Value {
-    serde_json::from_slice(&get(server.http(), "/.well-known/semper").body).expect("JSON")
-}
-
-fn arbiter(known: &Value) -> Arbiter {
-    let certificate = known["exchange"]["certificate"].as_str().expect("the arbiter's certificate");
-    assert!(pem::decode("CERTIFICATE", certificate).is_some());
-    let line = |value: &Value| Line::new(value.as_str().expect("a text")).expect("a line");
-    Arbiter {
-        id: Origin::new(known["ledger"]["origin"].as_str().expect("an origin")).expect("an origin"),
-        key: known["exchange"]["thumbprint"].as_str().expect("its name").parse().expect("a thumbprint"),
-        url: line(&known["service"]["public_url"]),
-        log: line(&known["ledger"]["vkey"]),
-    }
-}
 
 /// In an hour, and so many more.
 fn in_hours(hours: u64) -> Millis {
@@ -74,7 +25,7 @@ fn order(server: &Server, buyer: &Party, seller: &Party) -> Jws {
         buyer: buyer.participant(),
         seller: seller.participant(),
         carrier: None,
-        ttp: arbiter(&known),
+        ttp: arbiter(&known).0,
         terms: terms_hash(&[3; 32], b"One bicycle, blue.").into(),
         terms_media: Line::new("text/plain").unwrap(),
         goods: Goods::Physical {},
@@ -91,13 +42,8 @@ fn order(server: &Server, buyer: &Party, seller: &Party) -> Jws {
 }
 
 fn post(server: &Server, path: &str, statement: &Jws) -> Value {
-    let client = TlsClient::new(server.trust()).build();
-    let mut connection = Connection::open_tls(server.https(), &client).expect("a connection");
-    let body = json!({ "statement": String::from_utf8(statement.bytes().to_vec()).unwrap() }).to_string();
-    let answer = connection.request("POST", path, &[("content-type", "application/json")], body.as_bytes());
-    let answer = answer.expect("an answer");
-    let shown = serde_json::from_slice(&answer.body).expect("JSON");
-    assert_eq!(answer.status, 200, "{shown}");
+    let (status, shown) = arbiter::post(server, path, &json!({ "statement": text(statement) }));
+    assert_eq!(status, 200, "{shown}");
     shown
 }
 
