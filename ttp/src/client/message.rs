@@ -3,7 +3,7 @@
 //! ```text
 //! {"t":"exchange-message","v":1,"protocol":"asw-r","x":"<43 characters>","statement":"<JWS>",
 //!  "certificates":["<the sender's, DER in base64url>","<of its CA>",…],
-//!  "contract":{"salt":"<43 characters>","text":"<octets in base64url>"}}        with the first message of a contract alone
+//!  "contract":{"salt":"<43 characters>","text":"<octets in base64url>"}}        with the first message of a contract or payment alone
 //!  "content":"<octets in base64url>"}                                           with the first message of a delivery alone
 //! ```
 //!
@@ -199,7 +199,7 @@ impl Message {
         let octets = |text: &str, bytes_max| b64u::decode(text.as_bytes()).filter(|octets| octets.len() <= bytes_max);
         let beside = match (protocol, contract, content) {
             (_, None, None) => None,
-            (Protocol::AswR, Some(WrittenContract { salt, text }), None) => {
+            (Protocol::AswR | Protocol::Pg | Protocol::Pr, Some(WrittenContract { salt, text }), None) => {
                 let text = octets(&text, CONTRACT_BYTES_MAX);
                 let text = text.ok_or_else(|| wrong("the contract's text is no base64url, or too long"))?;
                 Some(Beside::Contract(Contract { salt: salt.0, text }))
@@ -208,7 +208,7 @@ impl Message {
                 let content = octets(&content, CONTENT_BYTES_MAX);
                 Some(Beside::Content(content.ok_or_else(|| wrong("the content is no base64url, or too long"))?))
             }
-            _ => return Err(wrong("a contract comes with a text, a delivery with a sealed content")),
+            _ => return Err(wrong("a contract or a payment comes with a text, a delivery with a sealed content")),
         };
         let message = Self { protocol, statement, certificates, beside };
         if message.x() != Digest::from(x) {

@@ -8,7 +8,8 @@
 //! Around the automata, and pure as they are: [`dossier`], all that a side keeps of a run, as one document; [`party`], which takes that
 //! document from one state to the next; [`message`], what travels between the sides; [`peer`] and [`verdict`], what the other side's
 //! certificate and the arbiter's answer are worth. What is different in a contract and a delivery stands in [`course`]. An exchange through
-//! the arbiter has two messages and many questions, so it has an automaton, a document and answers of its own: [`swap`].
+//! the arbiter has two messages and many questions, so it has an automaton, a document and answers of its own: [`swap`]. In a payment the arbiter has
+//! the state, and a side says a few words: [`pay`].
 //!
 //! Out of scope: transport (`semper-api`), what a person is asked before it agrees, keys, the disk (`semper-ops`).
 
@@ -17,6 +18,7 @@ pub mod course;
 pub mod dossier;
 pub mod message;
 pub mod party;
+pub mod pay;
 pub mod peer;
 pub mod swap;
 pub mod verdict;
