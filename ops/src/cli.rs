@@ -25,9 +25,9 @@ use clap::{Parser, Subcommand};
 pub(crate) use evidence::Witnesses;
 pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_ending};
 pub(crate) use exchange::{
-    Exchange, ExchangeAccept, ExchangeAccuse, ExchangeAsk, ExchangeCommand, ExchangeDeliver, ExchangeFetch,
-    ExchangeListen, ExchangeOffer, ExchangeRun, ExchangeSend, ExchangeStatus, ExchangeTake, Instead, OfOpening,
-    OfSigner,
+    Exchange, ExchangeAccept, ExchangeAccuse, ExchangeAsk, ExchangeCancel, ExchangeCollect, ExchangeCommand,
+    ExchangeDeliver, ExchangeDeposit, ExchangeFetch, ExchangeJoin, ExchangeListen, ExchangeOffer, ExchangeRun,
+    ExchangeSend, ExchangeStatus, ExchangeSwap, ExchangeTake, ExchangeWaive, Instead, OfKey, OfSigner, OfWanted,
 };
 pub(crate) use folder::{Audit, AuditAll, AuditPart, Export, Fsck, Statements};
 pub(crate) use keys::{

@@ -164,6 +164,57 @@ pub fn state(done: &Finished) -> Value {
     json(done)["state"].clone()
 }
 
+/// One that looks into its mailbox. Dropping it kills it.
+pub struct Mailed {
+    process: Process,
+}
+
+impl Mailed {
+    /// Starts it with these arguments, `--json` among them, and waits until it looks.
+    ///
+    /// # Panics
+    /// It does not.
+    #[must_use]
+    pub fn start(args: &[String]) -> Self {
+        let mut one = Self { process: Process::spawn(command(args)) };
+        one.wait_for("\"mailbox\":true");
+        one
+    }
+
+    /// Waits until it says this.
+    ///
+    /// # Panics
+    /// It ends before.
+    pub fn wait_for(&mut self, text: &str) {
+        wait_for(&mut self.process, text);
+    }
+
+    /// Asks it to stop, and waits until it has.
+    ///
+    /// # Panics
+    /// It ends in another way than it should.
+    pub fn stop(self) {
+        let _said = stop(self.process);
+    }
+}
+
+fn wait_for(process: &mut Process, text: &str) {
+    let deadline = Instant::now() + DEADLINE;
+    while let Some(line) = process.line(deadline) {
+        if line.contains(text) {
+            return;
+        }
+    }
+    panic!("it never said {text}: {:?}", process.end());
+}
+
+fn stop(mut process: Process) -> Finished {
+    process.terminate();
+    let done = process.end();
+    done.expect(0);
+    done
+}
+
 /// One that runs. Dropping it kills it.
 pub struct Listener {
     process: Process,
@@ -206,23 +257,14 @@ impl Listener {
     /// # Panics
     /// It ends before.
     pub fn wait_for(&mut self, text: &str) {
-        let deadline = Instant::now() + DEADLINE;
-        while let Some(line) = self.process.line(deadline) {
-            if line.contains(text) {
-                return;
-            }
-        }
-        panic!("it never said {text}: {:?}", self.process.end());
+        wait_for(&mut self.process, text);
     }
 
     /// Asks it to stop, and waits until it has.
     ///
     /// # Panics
     /// It ends in another way than it should.
-    pub fn stop(mut self) -> Finished {
-        self.process.terminate();
-        let done = self.process.end();
-        done.expect(0);
-        done
+    pub fn stop(self) -> Finished {
+        stop(self.process)
     }
 }

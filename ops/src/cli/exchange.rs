@@ -1,17 +1,24 @@
-//! Fair exchange: two parties sign a contract, or deliver for a receipt, among themselves, and ask the arbiter where one of them goes silent.
+//! Fair exchange: two parties sign a contract, or deliver for a receipt, among themselves, and ask the arbiter where one of them goes silent;
+//! or they swap items through it.
+
+mod swap;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub(crate) use self::swap::{
+    ExchangeCancel, ExchangeCollect, ExchangeDeposit, ExchangeJoin, ExchangeSwap, ExchangeWaive, OfWanted,
+};
 use clap::{Args, Subcommand};
 use semper_ttp::time::Timestamp;
 
 use super::folder::rfc3339;
 use super::keys::OfService;
 
-/// Sign a contract with another party, or deliver something for a receipt: both get what was agreed, or neither does.
+/// Sign a contract with another party, deliver something for a receipt, or swap items: both get what was agreed, or neither does.
 ///
-/// Four messages go between the two sides, as files or over HTTP; the arbiter is asked only where one of them goes silent. All that a side
+/// For a contract or a delivery four messages go between the two sides, as files or over HTTP; the arbiter is asked only where one of them goes silent. Items are swapped through
+/// the arbiter (semper exchange swap, join), which lets both go or neither. All that a side
 /// has of a run lies in a folder of its own; whoever was interrupted goes on with the same command. Never copy such a folder to go on in
 /// two places.
 #[derive(Debug, Args)]
@@ -35,13 +42,19 @@ pub(crate) enum ExchangeCommand {
     Fetch(ExchangeFetch),
     Run(ExchangeRun),
     Listen(ExchangeListen),
+    Swap(ExchangeSwap),
+    Join(ExchangeJoin),
+    Deposit(ExchangeDeposit),
+    Waive(ExchangeWaive),
+    Cancel(ExchangeCancel),
+    Collect(ExchangeCollect),
     Accuse(ExchangeAccuse),
 }
 
 /// With which key somebody signs, whom it trusts, and which arbiter it asks. Kept in the run's folder, but for passphrases, which lie
 /// in files of their own.
 #[derive(Debug, Args)]
-pub(crate) struct OfSigner {
+pub(crate) struct OfKey {
     /// The .p12 of the certificate to sign with; its passphrase lies beside it.
     #[arg(long, value_name = "FILE")]
     pub(crate) with: PathBuf,
@@ -51,11 +64,18 @@ pub(crate) struct OfSigner {
     /// The folder of trust anchors: by the root.pem in it the other side and the arbiter are known, by ledger.vkey its log.
     #[arg(long, value_name = "DIR")]
     pub(crate) trust: PathBuf,
+    #[command(flatten)]
+    pub(crate) of: OfService,
+}
+
+/// The same, with patience.
+#[derive(Debug, Args)]
+pub(crate) struct OfSigner {
     /// How long to wait for each message of the other side before the arbiter is to be asked, seconds.
     #[arg(long, value_name = "SECONDS", default_value_t = 259_200, value_parser = clap::value_parser!(u64).range(1..=31_536_000))]
     pub(crate) patience_secs: u64,
     #[command(flatten)]
-    pub(crate) of: OfService,
+    pub(crate) key: OfKey,
 }
 
 /// What an originator says of a run that it begins.
@@ -265,16 +285,20 @@ pub(crate) struct ExchangeRun {
     pub(crate) of: OfRun,
 }
 
-/// Listen for messages over HTTP, and ask the arbiter when the other side of a run is overdue.
+/// Listen for messages over HTTP, or look for them in your mailbox, and ask the arbiter when the other side of a run is overdue.
 ///
 /// Takes messages of the runs whose folders lie in --runs, and nothing else; with --accept-from also offers, which are kept to be
-/// accepted by a person, or with --yes are answered at once: whatever their text says is signed then. Messages are signed, and not
+/// accepted by a person, or with --yes are answered at once: whatever their text says is signed then. Runs of items through the arbiter
+/// go on by themselves once both have agreed: the item is deposited, what is due is collected. Messages are signed, and not
 /// secret on their way: put a proxy with TLS in front of it where others can listen.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
   semper exchange listen --runs . --with me.p12 --trust trust --identity login.p12")]
 pub(crate) struct ExchangeListen {
+    /// Take messages out of your mailbox at the arbiter's service, and leave the answers there, instead of listening.
+    #[arg(long, conflicts_with_all = ["bind", "without_tls"])]
+    pub(crate) mailbox: bool,
     /// The address. Others than this machine's own need --without-tls.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8090")]
     pub(crate) bind: SocketAddr,

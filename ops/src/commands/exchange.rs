@@ -10,6 +10,7 @@
 //! mail.rs      by mailboxes at the service: send, fetch
 //! transport.rs how messages travel by themselves
 //! words.rs     what is told, and which command comes next
+//! swap.rs      items through the arbiter: swap, join, deposit, waive, cancel, collect
 //! accuse.rs    what convicts the arbiter, out of what a side holds
 //! ```
 
@@ -23,6 +24,7 @@ mod proceed;
 mod run;
 mod service;
 mod settings;
+mod swap;
 mod transport;
 mod words;
 
@@ -63,6 +65,12 @@ pub(crate) fn run(args: cli::Exchange, json: bool) -> Exit {
         ExchangeCommand::Fetch(args) => ("fetch", mail::fetch(&args, json)),
         ExchangeCommand::Run(args) => ("run", run::run(&args, json)),
         ExchangeCommand::Listen(args) => ("listen", listen::listen(&args, json)),
+        ExchangeCommand::Swap(args) => ("swap", swap::swap(&args, json)),
+        ExchangeCommand::Join(args) => ("join", swap::join(&args, json)),
+        ExchangeCommand::Deposit(args) => ("deposit", swap::deposit(&args, json)),
+        ExchangeCommand::Waive(args) => ("waive", swap::waive(&args, json)),
+        ExchangeCommand::Cancel(args) => ("cancel", swap::cancel(&args, json)),
+        ExchangeCommand::Collect(args) => ("collect", swap::collect(&args, json)),
         ExchangeCommand::Accuse(args) => ("accuse", accuse::accuse(&args, json)),
     };
     done.unwrap_or_else(|Failed(exit, sentence)| {

@@ -1,4 +1,4 @@
-//! A run begins: `semper exchange offer`, `semper exchange accept`.
+//! A run of four messages begins: `semper exchange offer`, `deliver`, `accept`.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -31,7 +31,8 @@ use crate::exit::Exit;
 pub(super) fn offer(args: &cli::ExchangeOffer, as_json: bool) -> Result<Exit, Failed> {
     let text = read(&args.file, CONTRACT_BYTES_MAX)?;
     let media = Line::new(&args.media_type).ok_or_else(|| Failed::usage(&"--media-type is one line of text"))?;
-    let Opening { settings, own, peer, house, ttp, o, r, patience_ms } = Opening::of(&args.of)?;
+    let patience_ms = args.of.signer.patience_secs.saturating_mul(1_000);
+    let Opening { settings, own, peer, house, ttp, o, r } = Opening::of(&args.of.to, &args.of.signer.key)?;
     let terms = Terms {
         o,
         r,
@@ -52,7 +53,8 @@ pub(super) fn offer(args: &cli::ExchangeOffer, as_json: bool) -> Result<Exit, Fa
 pub(super) fn deliver(args: &cli::ExchangeDeliver, as_json: bool) -> Result<Exit, Failed> {
     let message = read(&args.file, CONTRACT_BYTES_MAX)?;
     let about = Line::new(&args.about).ok_or_else(|| Failed::usage(&"--about is one line of text"))?;
-    let Opening { settings, own, peer, house, ttp, o, r, patience_ms } = Opening::of(&args.of)?;
+    let patience_ms = args.of.signer.patience_secs.saturating_mul(1_000);
+    let Opening { settings, own, peer, house, ttp, o, r } = Opening::of(&args.of.to, &args.of.signer.key)?;
     let parcel = Parcel {
         o,
         r,
@@ -77,21 +79,19 @@ fn place_of(named: Option<&Path>, party: &Party) -> PathBuf {
 }
 
 /// What an originator has before it signs: itself, the other side, the arbiter.
-struct Opening {
-    settings: Settings,
-    own: Vec<Vec<u8>>,
-    peer: Vec<Vec<u8>>,
-    house: House,
-    ttp: Arbiter,
-    o: Participant,
-    r: Participant,
-    patience_ms: u64,
+pub(super) struct Opening {
+    pub(super) settings: Settings,
+    pub(super) own: Vec<Vec<u8>>,
+    pub(super) peer: Vec<Vec<u8>>,
+    pub(super) house: House,
+    pub(super) ttp: Arbiter,
+    pub(super) o: Participant,
+    pub(super) r: Participant,
 }
 
 impl Opening {
-    fn of(opening: &cli::OfOpening) -> Result<Self, Failed> {
-        let cli::OfOpening { to, signer, .. } = opening;
-        let settings = Settings::of(signer)?;
+    pub(super) fn of(to: &Path, key: &cli::OfKey) -> Result<Self, Failed> {
+        let settings = Settings::of(key)?;
         let own = settings.chain()?;
         let mut peer = certificates_of(to)?;
         if peer.len() == 1 {
@@ -99,14 +99,14 @@ impl Opening {
             peer.extend(own.iter().skip(1).cloned());
         }
         let remote = settings.remote()?;
-        let (house, ttp) = service::house(&remote, &signer.trust)?;
+        let (house, ttp) = service::house(&remote, &key.trust)?;
         let (o, r) = (participant(&remote, "your", &own)?, participant(&remote, "the other side's", &peer)?);
-        Ok(Self { settings, own, peer, house, ttp, o, r, patience_ms: signer.patience_secs.saturating_mul(1_000) })
+        Ok(Self { settings, own, peer, house, ttp, o, r })
     }
 }
 
 /// Whom a chain is of: its key as the register of parties has it, good now.
-fn participant(remote: &Remote, whose: &str, chain: &[Vec<u8>]) -> Result<Participant, Failed> {
+pub(super) fn participant(remote: &Remote, whose: &str, chain: &[Vec<u8>]) -> Result<Participant, Failed> {
     let holder = Holder::read(chain).map_err(|fault| Failed::usage(&format!("{whose} certificate: {fault}")))?;
     let key = holder.key.thumbprint();
     let found = service::key_of(remote, key);
@@ -196,10 +196,10 @@ pub(super) struct Desk {
 
 impl Desk {
     pub(super) fn of(signer: &cli::OfSigner) -> Result<Self, Failed> {
-        let settings = Settings::of(signer)?;
+        let settings = Settings::of(&signer.key)?;
         let own = settings.chain()?;
         let remote = settings.remote()?;
-        let (house, _) = service::house(&remote, &signer.trust)?;
+        let (house, _) = service::house(&remote, &signer.key.trust)?;
         Ok(Self { settings, own, remote, house, patience_ms: signer.patience_secs.saturating_mul(1_000) })
     }
 
@@ -207,7 +207,8 @@ impl Desk {
     pub(super) fn read(&self, message: &Message) -> Result<Offer, Failed> {
         if !is_offer(message) {
             let tag = message.statement.tag().to_owned();
-            return Err(Failed::usage(&format!("it is no offer but {tag}: semper exchange take takes it")));
+            let then = words::then(message);
+            return Err(Failed::usage(&format!("it is no offer but {tag}: semper exchange {then} takes it")));
         }
         let offer = Party::read_offer(message, &self.own, &self.house, now()).map_err(failed)?;
         let own = participant(&self.remote, "your", &self.own)?;
@@ -265,7 +266,7 @@ impl Desk {
     }
 }
 
-fn answered_before(place: &Path) -> Failed {
+pub(super) fn answered_before(place: &Path) -> Failed {
     let place = place.display();
     Failed::usage(&format!(
         "this offer, or another one with its commitment, was answered before, and is never answered again; see semper exchange status \

@@ -16,7 +16,7 @@ use semper_ttp::statement::Salt;
 use semper_ttp::statement::exchange::Outcome;
 use semper_ttp::time::Timestamp;
 
-use super::folder::Folder;
+use super::folder::{Folder, is_swap};
 use super::service;
 use super::settings::Settings;
 use crate::cli;
@@ -90,6 +90,10 @@ pub(super) fn require_same_time(service: Timestamp, has_end: bool, delta_ms: u64
 impl Driver {
     /// Goes on with the run in a folder.
     pub(super) fn open(path: &Path, instead: &cli::Instead) -> Result<Self, Failed> {
+        if is_swap(path) {
+            let why = "this run is a swap through the arbiter: semper exchange status says what is to be done there";
+            return Err(Failed::usage(&format!("{}: {why}", path.display())));
+        }
         let folder = Folder::open(path)?;
         let settings = folder.settings()?.with(instead)?;
         Ok(Self { party: folder.load()?, folder, settings })

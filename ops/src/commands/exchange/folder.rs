@@ -14,6 +14,7 @@
 //!   o.pem, r.pem, arbiter.pem, escrow.pem            whose keys these are
 //!   send-m1.json …                  messages for the other side
 //!   receipt-0c9d….jws, status-5e7a….jws              what the arbiter has promised, and what it said of the run when it was asked
+//!   given, received, returned       of a swap through the arbiter: what is left there, and what came back
 //! ```
 //!
 //! What a crash leaves: the old state or the new one, and fewer copies than the state has, which the next command writes.
@@ -29,6 +30,7 @@ use semper_ttp::b64u;
 use semper_ttp::client::dossier::{Certificates, DOSSIER_BYTES_MAX, Dossier, Goal, Piece};
 use semper_ttp::client::message::{CONTENT_BYTES_MAX, Message};
 use semper_ttp::client::party::Party;
+use semper_ttp::client::swap::dossier::SwapDossier;
 use semper_ttp::digest::Digest;
 use semper_ttp::statement::Jws;
 use semper_ttp::statement::exchange::Side;
@@ -84,6 +86,13 @@ pub(super) fn is_run(path: &Path) -> bool {
     !path.to_string_lossy().ends_with(BEING_MADE) && path.join(STATE).is_file()
 }
 
+/// Whether the run in this folder is one of items through the arbiter.
+pub(super) fn is_swap(path: &Path) -> bool {
+    let state = disk::read_at_most(&path.join(STATE), DOSSIER_BYTES_MAX).ok().flatten();
+    let state = state.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
+    state.is_some_and(|state| state["t"] == SwapDossier::TYPE)
+}
+
 /// Where a folder lies.
 pub(super) fn parent_of(path: &Path) -> PathBuf {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
@@ -92,6 +101,16 @@ pub(super) fn parent_of(path: &Path) -> PathBuf {
 impl Folder {
     /// A new one, with everything in it before it has this name.
     pub(super) fn create(path: &Path, party: &Party, settings: &Settings, beside: &[u8]) -> Result<Self, Failed> {
+        Self::make(path, settings, (beside_of(party), beside), |folder| folder.store(party))
+    }
+
+    /// The same of any run, with what goes beside it, and whatever `fill` puts there.
+    pub(super) fn make(
+        path: &Path,
+        settings: &Settings,
+        (name, beside): (&str, &[u8]),
+        fill: impl FnOnce(&Self) -> Result<(), Failed>,
+    ) -> Result<Self, Failed> {
         let io = |error: std::io::Error| failed(path, &error);
         if fs::symlink_metadata(path).is_ok() {
             return Err(failed(path, &"it is there already: name another folder with --run"));
@@ -107,10 +126,10 @@ impl Folder {
         }
         crate::data::make_folder(&part, 0o700).map_err(|error| Failed::usage(&error))?;
         let folder = Self::lock(&part)?;
-        atomic::write_new(&part.join(beside_of(party)), beside).map_err(io)?;
+        atomic::write_new(&part.join(name), beside).map_err(io)?;
         let text = serde_json::to_vec_pretty(settings).map_err(|error| Failed::fault(&error))?;
         atomic::write_new(&part.join(SETTINGS), &text).map_err(io)?;
-        folder.store(party)?;
+        fill(&folder)?;
         rustix::fs::renameat_with(rustix::fs::CWD, &part, rustix::fs::CWD, path, rustix::fs::RenameFlags::NOREPLACE)
             .map_err(|error| failed(path, &error))?;
         disk::sync_folder(&parent_of(path)).map_err(|error| Failed::fault(&error))?;
@@ -173,7 +192,7 @@ impl Folder {
         self.write(MESSAGE, message)
     }
 
-    fn read(&self, name: &str, bytes_max: usize) -> Result<Vec<u8>, Failed> {
+    pub(super) fn read(&self, name: &str, bytes_max: usize) -> Result<Vec<u8>, Failed> {
         let path = self.path.join(name);
         match disk::read_at_most(&path, bytes_max).map_err(|error| Failed::usage(&error))? {
             None => Err(failed(&path, &"it is not there")),
@@ -184,11 +203,18 @@ impl Folder {
 
     /// The step: on return the new state is on the disk, and what follows from it may leave.
     pub(super) fn store(&self, party: &Party) -> Result<(), Failed> {
-        let path = self.path.join(STATE);
-        let bytes = party.dossier().to_bytes();
-        atomic::replace_closed(&path, &bytes)
-            .map_err(|error| Failed::fault(&format!("{}: {error}", path.display())))?;
+        self.replace_state(&party.dossier().to_bytes())?;
         self.copy(party)
+    }
+
+    pub(super) fn replace_state(&self, bytes: &[u8]) -> Result<(), Failed> {
+        let path = self.path.join(STATE);
+        atomic::replace_closed(&path, bytes).map_err(|error| Failed::fault(&format!("{}: {error}", path.display())))
+    }
+
+    /// What is kept of the run, as it lies there.
+    pub(super) fn state(&self, bytes_max: usize) -> Result<Vec<u8>, Failed> {
+        self.read(STATE, bytes_max)
     }
 
     /// Files for people and judges; what is right is in the state.
@@ -201,14 +227,7 @@ impl Folder {
                 self.write(&format!("{}.jws.tst", piece.name(dossier.goal())), token)?;
             }
         }
-        let Certificates { o, r, arbiter, escrow } = &dossier.certificates;
-        for (name, chain) in [("o", o), ("r", r), ("arbiter", arbiter), ("escrow", escrow)] {
-            if chain.is_empty() {
-                continue;
-            }
-            let text: String = chain.iter().map(|der| pem::encode("CERTIFICATE", &der.0)).collect();
-            self.write(&format!("{name}.pem"), text.as_bytes())?;
-        }
+        self.copy_certificates(&dossier.certificates)?;
         if party.side() == Side::Responder
             && dossier.goal() == Goal::Delivery
             && let Some(Ok(message)) = party.delivered(&self.beside(party)?)
@@ -228,7 +247,19 @@ impl Folder {
         Ok(())
     }
 
-    fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failed> {
+    pub(super) fn copy_certificates(&self, certificates: &Certificates) -> Result<(), Failed> {
+        let Certificates { o, r, arbiter, escrow } = certificates;
+        for (name, chain) in [("o", o), ("r", r), ("arbiter", arbiter), ("escrow", escrow)] {
+            if chain.is_empty() {
+                continue;
+            }
+            let text: String = chain.iter().map(|der| pem::encode("CERTIFICATE", &der.0)).collect();
+            self.write(&format!("{name}.pem"), text.as_bytes())?;
+        }
+        Ok(())
+    }
+
+    pub(super) fn write(&self, name: &str, bytes: &[u8]) -> Result<(), Failed> {
         let path = self.path.join(name);
         // Most of them were written by an earlier command.
         if fs::read(&path).is_ok_and(|there| there == bytes) {

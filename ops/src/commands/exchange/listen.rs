@@ -1,7 +1,7 @@
-//! `semper exchange listen`: takes messages over HTTP, as the one who is called, and asks the arbiter for runs whose other side is overdue.
-//! What is not of a run in its folder is refused, but for offers of those whom it was told to take offers of.
+//! `semper exchange listen`: takes messages over HTTP, as the one who is called, or out of the mailbox at the service, and asks the arbiter for
+//! runs whose other side is overdue. Swaps through the arbiter it brings to their end. What is not of a run in its folder is refused, but for offers of those whom it was told to take offers of.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -14,22 +14,36 @@ use semper_ttp::client::dossier::Piece;
 use semper_ttp::client::message::Message;
 use semper_ttp::digest::Digest;
 use semper_ttp::exchange::run::Run;
+use semper_ttp::statement::exchange::Side;
 use semper_ttp::statement::exchange::cd_r::Mode;
 use serde_json::json;
 use tokio::sync::watch;
 
-use super::begin::{Desk, is_offer};
+use super::begin::Desk;
 use super::driver::Driver;
-use super::folder::{is_run, named_after};
+use super::folder::{is_run, is_swap, named_after};
+use super::service::{self, Waiting};
+use super::settings::Settings;
+use super::swap::{self, Swapper};
 use super::words;
 use crate::cli;
 use crate::clock::now;
+use crate::commands::remote::Remote;
 use crate::commands::running::{Failed, address_of, all_the_cores, reserve, signals};
 use crate::commands::{atomic, say};
 use crate::exit::Exit;
 
 /// How often it is looked whether a run is overdue.
 const LOOK_EVERY: Duration = Duration::from_secs(1);
+
+/// How often the mailbox is looked into.
+const LOOK_INTO_MAILBOX_EVERY: Duration = Duration::from_secs(5);
+
+/// How often the arbiter is asked how far a swap has come, milliseconds.
+const ASK_AGAIN_ABOUT_SWAPS_MS: u64 = 5_000;
+
+/// Messages that were not taken and are passed over from then on; when there are more, all are looked at again.
+const PASSED_OVER_MAX: usize = 1_024;
 
 /// How long a run rests whose arbiter could not be asked, milliseconds.
 const ASK_AGAIN_MS: u64 = 5_000;
@@ -44,6 +58,14 @@ struct Known {
     due_ms: Option<u64>,
 }
 
+/// Why a message is still in the mailbox.
+enum Taken {
+    /// It may be taken in a while.
+    Later(String),
+    /// It is for a person.
+    Not(String),
+}
+
 struct Listener {
     runs: PathBuf,
     desk: Desk,
@@ -53,6 +75,8 @@ struct Listener {
     known: Mutex<BTreeMap<[u8; 32], Known>>,
     /// One message is handled at a time: each may sign.
     turn: Mutex<()>,
+    /// Messages in the mailbox that were not taken: they wait there for a person.
+    passed_over: Mutex<BTreeSet<String>>,
 }
 
 pub(super) fn listen(args: &cli::ExchangeListen, as_json: bool) -> Result<Exit, Failed> {
@@ -69,9 +93,15 @@ pub(super) fn listen(args: &cli::ExchangeListen, as_json: bool) -> Result<Exit, 
         as_json,
         known: Mutex::default(),
         turn: Mutex::default(),
+        passed_over: Mutex::default(),
     });
-    listener.find_runs()?;
+    listener.find_runs(true)?;
     let runtime = all_the_cores().map_err(|error| Failed::fault(&error))?;
+    if args.mailbox {
+        let remote = Arc::new(Settings::of(&args.signer.key)?.remote()?);
+        runtime.block_on(by_mailbox(listener, remote, as_json));
+        return Ok(Exit::Ok);
+    }
     runtime.block_on(async {
         let socket = reserve(args.bind)?.listen()?;
         let address = address_of(&socket)?;
@@ -92,6 +122,30 @@ pub(super) fn listen(args: &cli::ExchangeListen, as_json: bool) -> Result<Exit, 
         Ok::<_, Failed>(())
     })?;
     Ok(Exit::Ok)
+}
+
+/// Looks into the mailbox and after the runs until it is told to stop.
+async fn by_mailbox(listener: Arc<Listener>, remote: Arc<Remote>, as_json: bool) {
+    let (stop, mut stopped) = watch::channel(false);
+    let timers = tokio::spawn(look(listener.clone(), stopped.clone()));
+    let looks = tokio::spawn(async move {
+        while !*stopped.borrow() {
+            let (looking, remote) = (listener.clone(), remote.clone());
+            // As above.
+            let _ = tokio::task::spawn_blocking(move || looking.look_into_mailbox(&remote)).await;
+            let _ = tokio::time::timeout(LOOK_INTO_MAILBOX_EVERY, stopped.wait_for(|stop| *stop)).await;
+        }
+    });
+    // Before the line: whoever waits for it may send SIGTERM at once.
+    let signalled = signals();
+    match as_json {
+        true => say::json(&json!({ "listening": { "mailbox": true } })),
+        false => say::out("listening mailbox"),
+    }
+    signalled.await;
+    let _ = stop.send(true);
+    let _ = looks.await;
+    let _ = timers.await;
 }
 
 async fn look(listener: Arc<Listener>, mut stopped: watch::Receiver<bool>) {
@@ -116,18 +170,23 @@ fn due_of(driver: &Driver) -> Option<u64> {
 }
 
 impl Listener {
-    /// Which runs lie in its folder.
-    fn find_runs(&self) -> Result<(), Failed> {
+    /// Which runs lie in its folder that it does not know yet.
+    fn find_runs(&self, is_start: bool) -> Result<(), Failed> {
         let there = |error| Failed::usage(&format!("{}: {error}", self.runs.display()));
         for entry in fs::read_dir(&self.runs).map_err(there)? {
             let place = entry.map_err(there)?.path();
-            if !is_run(&place) {
+            if !is_run(&place) || lock(&self.known).values().any(|known| known.place == place) {
                 continue;
             }
-            match Driver::open(&place, &cli::Instead::default()) {
-                Ok(driver) => self.note(&driver),
-                // Somebody works on it, or it does not read: the others are looked after all the same.
-                Err(Failed(_, why)) => self.tell(&place, &format!("is passed over: {why}")),
+            let found = match is_swap(&place) {
+                true => Swapper::open(&place, &cli::Instead::default()).map(|swapper| self.note_swap(&swapper, 0)),
+                false => Driver::open(&place, &cli::Instead::default()).map(|driver| self.note(&driver)),
+            };
+            // Somebody works on it, or it does not read: the others are looked after all the same.
+            if let Err(Failed(_, why)) = found
+                && is_start
+            {
+                self.tell(&place, &format!("is passed over: {why}"));
             }
         }
         Ok(())
@@ -136,6 +195,16 @@ impl Listener {
     fn note(&self, driver: &Driver) {
         let place = driver.folder.path().to_owned();
         lock(&self.known).insert(driver.x().0, Known { place, due_ms: due_of(driver) });
+    }
+
+    fn note_swap(&self, swapper: &Swapper, again_ms: u64) {
+        let place = swapper.folder.path().to_owned();
+        let due_ms = match (swapper.swap.end(), swapper.swap.asks()) {
+            (Some(_), _) => None,
+            (None, Some(_)) => Some(again_ms),
+            (None, None) => Some(swapper.swap.proposed().proposal.t_dep.get()),
+        };
+        lock(&self.known).insert(swapper.x().0, Known { place, due_ms });
     }
 
     fn place_of(&self, x: &Digest) -> Option<PathBuf> {
@@ -153,6 +222,10 @@ impl Listener {
 
     /// Asks the arbiter for each run that is overdue, or whose request got no answer yet.
     fn look_after_runs(&self) {
+        // Some were begun meanwhile, by other commands.
+        if let Err(Failed(_, why)) = self.find_runs(false) {
+            self.tell(&self.runs, &why);
+        }
         let due = |known: &Known| known.due_ms.is_some_and(|due| now().millis() > due);
         let places: Vec<_> = lock(&self.known).values().filter(|known| due(known)).map(|k| k.place.clone()).collect();
         for place in places {
@@ -171,6 +244,9 @@ impl Listener {
     }
 
     fn look_after(&self, place: &Path) -> Result<(), Failed> {
+        if is_swap(place) {
+            return self.look_after_swap(place);
+        }
         let mut driver = Driver::open(place, &cli::Instead::default())?;
         if driver.is_overdue() {
             driver.overdue()?;
@@ -186,8 +262,89 @@ impl Listener {
         Ok(())
     }
 
+    /// Goes on with a swap as far as that goes now.
+    fn look_after_swap(&self, place: &Path) -> Result<(), Failed> {
+        let mut swapper = Swapper::open(place, &cli::Instead::default())?;
+        let remote = swapper.settings.remote()?;
+        if swapper.swap.is_overdue(now()) {
+            swapper.cancel()?;
+        }
+        let began = swapper.swap.at();
+        loop {
+            let before = swapper.swap.at();
+            if swapper.swap.asks().is_some() {
+                swapper.ask(&remote)?;
+            }
+            if swapper.swap.at() == before {
+                break;
+            }
+        }
+        if swapper.swap.at() != began {
+            self.tell(place, &swap::stands(&swapper));
+        }
+        self.note_swap(&swapper, now().millis() + ASK_AGAIN_ABOUT_SWAPS_MS);
+        Ok(())
+    }
+
+    /// A message of a swap that is there.
+    fn go_on_with_swap(&self, place: &Path, message: &Message) -> Result<Option<Message>, Failed> {
+        let mut swapper = Swapper::open(place, &cli::Instead::default())?;
+        let is_proposal = message.statement.bytes() == swapper.swap.proposed().jws.bytes();
+        if !is_proposal {
+            swapper.take(message)?;
+        }
+        self.note_swap(&swapper, 0);
+        self.tell(place, &format!("took {}; {}", message.statement.tag(), swap::stands(&swapper)));
+        // The very proposal that was agreed to: the agreement, exactly as it was.
+        Ok(swapper.swap.message().filter(|_| is_proposal && swapper.swap.side() == Side::Responder))
+    }
+
+    /// Takes what waits in the mailbox: what follows from each is left for its sender before it is forgotten there.
+    fn look_into_mailbox(&self, remote: &Remote) {
+        let waiting = match service::waiting(remote) {
+            Ok(waiting) => waiting,
+            Err(Failed(_, why)) => return self.tell(&self.runs, &format!("the mailbox: {why}")),
+        };
+        for mail in waiting {
+            if lock(&self.passed_over).contains(&mail.id) {
+                continue;
+            }
+            match self.take_mail(remote, &mail) {
+                Ok(()) => {}
+                // It comes again.
+                Err(Taken::Later(why)) => self.tell(&self.runs, &format!("{} waits: {why}", mail.id)),
+                Err(Taken::Not(why)) => {
+                    self.tell(&self.runs, &format!("{} stays in the mailbox: {why}", mail.id));
+                    let mut passed_over = lock(&self.passed_over);
+                    if passed_over.len() >= PASSED_OVER_MAX {
+                        passed_over.clear();
+                    }
+                    passed_over.insert(mail.id);
+                }
+            }
+        }
+    }
+
+    fn take_mail(&self, remote: &Remote, mail: &Waiting) -> Result<(), Taken> {
+        let later = |Failed(_, why)| Taken::Later(why);
+        let bytes = service::fetch(remote, &mail.id).map_err(later)?;
+        let message = Message::parse(&bytes).map_err(|fault| Taken::Not(fault.to_string()))?;
+        let next = self.take(&message).map_err(|refused| match refused {
+            Refused::Later(why) => Taken::Later(why),
+            Refused::Unknown | Refused::Wrong(_) => Taken::Not(refused.to_string()),
+        })?;
+        if let Some(next) = next {
+            service::leave(remote, mail.from, next.to_bytes()).map_err(later)?;
+        }
+        // Killed before this, it takes the same once more, and leaves the same.
+        service::forget(remote, &mail.id).map_err(later)
+    }
+
     /// A message of a run that is there.
     fn go_on(&self, place: &Path, message: &Message) -> Result<Option<Message>, Failed> {
+        if is_swap(place) {
+            return self.go_on_with_swap(place, message);
+        }
         let mut driver = Driver::open(place, &cli::Instead::default())?;
         // The very offer that was answered: the answer, exactly as it was.
         let is_offer = driver
@@ -211,6 +368,10 @@ impl Listener {
         if !self.accept_from.iter().any(|allowed| from.contains(allowed)) {
             return Err(Failed(Exit::Undecided, String::new()));
         }
+        if words::then(message) == "join" {
+            // Nobody but a person says which item is given for it; and it is judged when that is said.
+            return self.keep_for_a_person(message, "a swap was proposed: semper exchange join shows it");
+        }
         // That it is by that key, and the key that party's, is judged here.
         let offer = self.desk.read(message)?;
         let x = offer.run().x;
@@ -218,17 +379,25 @@ impl Listener {
         let asks_a_person =
             matches!(&offer.course, Course::Delivery { posted, .. } if posted.delivery.mode == Mode::Consent);
         if !self.yes || asks_a_person {
-            let place = self.runs.join(format!("offer-{}.json", hex::encode(&x.0[..8])));
-            self.require_room(&place)?;
-            let kept = atomic::write_new_closed(&place, &message.to_bytes());
-            kept.map_err(|error| Failed::fault(&format!("{}: {error}", place.display())))?;
-            self.tell(&place, "an offer came: semper exchange accept shows it");
-            return Ok(None);
+            return self.keep_for_a_person(message, "an offer came: semper exchange accept shows it");
         }
         let driver = self.desk.answer(message, &offer, &named_after(&self.runs, &x))?;
         self.note(&driver);
         self.tell(driver.folder.path(), &format!("answered an offer; {}", words::stands(&driver.party)));
         driver.message(Act::SendAnswer)
+    }
+
+    fn keep_for_a_person(&self, message: &Message, what: &str) -> Result<Option<Message>, Failed> {
+        let place = self.runs.join(format!("offer-{}.json", hex::encode(&message.x().0[..8])));
+        self.require_room(&place)?;
+        let bytes = message.to_bytes();
+        if fs::read(&place).is_ok_and(|there| there == bytes) {
+            return Ok(None); // it came before
+        }
+        let kept = atomic::write_new_closed(&place, &bytes);
+        kept.map_err(|error| Failed::fault(&format!("{}: {error}", place.display())))?;
+        self.tell(&place, what);
+        Ok(None)
     }
 
     fn require_room(&self, place: &Path) -> Result<(), Failed> {
@@ -247,7 +416,7 @@ impl Recipient for Listener {
         let _turn = lock(&self.turn);
         let taken = match self.place_of(&message.x()) {
             Some(place) => self.go_on(&place, message),
-            None if is_offer(message) => self.begin(message),
+            None if words::then(message) != "take" => self.begin(message),
             None => return Err(Refused::Unknown),
         };
         taken.map_err(|Failed(exit, why)| {

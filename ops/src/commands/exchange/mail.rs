@@ -4,26 +4,32 @@ use semper_ttp::client::message::Message;
 use semper_ttp::statement::exchange::erds::ErdsEvidence;
 use serde_json::json;
 
-use super::begin::is_offer;
 use super::driver::Driver;
-use super::service;
+use super::folder::is_swap;
 use super::settings::login;
+use super::swap::Swapper;
+use super::{service, words};
 use crate::cli;
 use crate::commands::running::Failed;
 use crate::commands::{atomic, say};
 use crate::exit::Exit;
 
 pub(super) fn send(args: &cli::ExchangeSend, as_json: bool) -> Result<Exit, Failed> {
-    let driver = Driver::open(&args.of.run, &args.of.instead)?;
-    let message = driver.party.again().map(|act| driver.message(act)).transpose()?.flatten();
+    let (message, to, settings) = if is_swap(&args.of.run) {
+        let swapper = Swapper::open(&args.of.run, &args.of.instead)?;
+        (swapper.to_send(), swapper.peer(), swapper.settings)
+    } else {
+        let driver = Driver::open(&args.of.run, &args.of.instead)?;
+        let message = driver.party.again().map(|act| driver.message(act)).transpose()?.flatten();
+        let run = driver.party.course().run();
+        (message, run.participant(driver.party.side().other()).id, driver.settings)
+    };
     let message =
         message.ok_or_else(|| Failed::usage(&"this run has no message to send: see semper exchange status"))?;
-    let run = driver.party.course().run();
-    let to = run.participant(driver.party.side().other()).id;
-    service::leave(&driver.settings.remote()?, to, message.to_bytes())?;
+    service::leave(&settings.remote()?, to, message.to_bytes())?;
     let tag = message.statement.tag();
     match as_json {
-        true => say::json(&json!({ "run": driver.folder.path(), "sent": tag, "to": to })),
+        true => say::json(&json!({ "run": args.of.run, "sent": tag, "to": to })),
         false => say::out(format!("{tag} waits in the mailbox of the party {to}")),
     }
     Ok(Exit::Ok)
@@ -58,8 +64,7 @@ pub(super) fn fetch(args: &cli::ExchangeFetch, as_json: bool) -> Result<Exit, Fa
             }
             continue;
         }
-        let then = if is_offer(&message) { "accept" } else { "take" };
-        let next = format!("semper exchange {then} {}", file.display());
+        let next = format!("semper exchange {} {}", words::then(&message), file.display());
         match as_json {
             true => fetched.push(json!({ "file": file, "statement": tag, "from": mail.from, "next": next })),
             false => say::out(format!("{tag} of the party {}\n  next        {next}", mail.from)),

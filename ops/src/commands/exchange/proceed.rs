@@ -7,10 +7,10 @@ use semper_ttp::client::dossier::{Goal, Stand};
 use semper_ttp::statement::exchange::Outcome;
 use serde_json::{Value, json};
 
-use super::begin::{is_offer, message, send};
+use super::begin::{message, send};
 use super::driver::Driver;
-use super::folder::named_after;
-use super::{service, words};
+use super::folder::{is_swap, named_after};
+use super::{service, swap, words};
 use crate::cli;
 use crate::commands::running::Failed;
 use crate::commands::say;
@@ -18,10 +18,14 @@ use crate::exit::Exit;
 
 pub(super) fn take(args: &cli::ExchangeTake, as_json: bool) -> Result<Exit, Failed> {
     let message = message(&args.message)?;
-    if is_offer(&message) {
-        return Err(Failed::usage(&"it is an offer: semper exchange accept shows and answers it"));
+    let then = words::then(&message);
+    if then != "take" {
+        return Err(Failed::usage(&format!("it begins a run: semper exchange {then} shows and answers it")));
     }
     let place: PathBuf = args.run.clone().unwrap_or_else(|| named_after(Path::new("."), &message.x()));
+    if is_swap(&place) {
+        return swap::take(&message, &place, &args.instead, as_json);
+    }
     let mut driver = Driver::open(&place, &args.instead)?;
     let act = driver.take(&message)?;
     let done = match act {
@@ -95,6 +99,9 @@ fn may_ask(driver: &Driver, abort: bool) -> Result<(), Failed> {
 }
 
 pub(super) fn status(args: &cli::ExchangeStatus, as_json: bool) -> Result<Exit, Failed> {
+    if is_swap(&args.of.run) {
+        return swap::status(args, as_json);
+    }
     let driver = Driver::open(&args.of.run, &args.of.instead)?;
     let act = driver.party.again().filter(|act| !matches!(act, Act::AskAbort | Act::AskResolve));
     let message = act.map(|act| driver.message(act)).transpose()?.flatten();

@@ -5,8 +5,14 @@ use std::time::Duration;
 
 use semper_ttp::client::automaton::{Act, End};
 use semper_ttp::client::message::Message;
+use semper_ttp::digest::Digest;
+use semper_ttp::id::PartyId;
+use semper_ttp::statement::exchange::Side;
 
 use super::driver::Driver;
+use super::folder::is_swap;
+use super::settings::Settings;
+use super::swap::{self, BOTH, Swapper};
 use super::transport::{Listening, Mailbox, Transport};
 use super::words;
 use crate::cli;
@@ -40,15 +46,13 @@ fn is_passing(failed: &Failed) -> bool {
 }
 
 pub(super) fn run(args: &cli::ExchangeRun, as_json: bool) -> Result<Exit, Failed> {
+    if is_swap(&args.of.run) {
+        return run_swap(args, as_json);
+    }
     let mut driver = Driver::open(&args.of.run, &args.of.instead)?;
     let run = driver.party.course().run();
-    let peer: Box<dyn Transport> = match &args.peer {
-        Some(url) => Box::new(Listening::at(url)?),
-        None => {
-            let other = run.participant(driver.party.side().other()).id;
-            Box::new(Mailbox::of(driver.settings.remote()?, other, run.x))
-        }
-    };
+    let other = run.participant(driver.party.side().other()).id;
+    let peer = way(args, &driver.settings, (other, run.x))?;
     let tell = |line: &str| {
         if !as_json {
             say::out(line);
@@ -78,6 +82,68 @@ pub(super) fn run(args: &cli::ExchangeRun, as_json: bool) -> Result<Exit, Failed
     let file = file.map(|message| driver.folder.put_message(&message)).transpose()?;
     words::told(&driver, "", file.as_deref(), None, as_json);
     Ok(words::exit(&driver.party))
+}
+
+/// How messages travel.
+fn way(args: &cli::ExchangeRun, settings: &Settings, run: (PartyId, Digest)) -> Result<Box<dyn Transport>, Failed> {
+    Ok(match &args.peer {
+        Some(url) => Box::new(Listening::at(url)?),
+        None => Box::new(Mailbox::of(settings.remote()?, run.0, run.1)),
+    })
+}
+
+/// The same of items through the arbiter: whose word is missing is waited for; then the arbiter is asked until it has decided.
+fn run_swap(args: &cli::ExchangeRun, as_json: bool) -> Result<Exit, Failed> {
+    let mut swapper = Swapper::open(&args.of.run, &args.of.instead)?;
+    let remote = swapper.settings.remote()?;
+    let peer = way(args, &swapper.settings, (swapper.peer(), swapper.x()))?;
+    let tell = |line: &str| {
+        if !as_json {
+            say::out(line);
+        }
+    };
+    let (mut pause, mut has_sent) = (Pause(PAUSE_FIRST), false);
+    while swapper.swap.end().is_none() {
+        let before = swapper.swap.at();
+        if let Some(message) = swapper.to_send().filter(|_| !has_sent) {
+            match peer.deliver(&message) {
+                Ok(Some(next)) => {
+                    match swapper.take(&next) {
+                        Err(Failed(Exit::Falsified | Exit::Usage, why)) => {
+                            tell(&format!("  the other side's answer was not taken: {why}"));
+                        }
+                        taken => taken?,
+                    }
+                    peer.done()?;
+                }
+                // An originator goes on asking; a responder has said all that it has to say.
+                Ok(None) => has_sent = swapper.swap.side() == Side::Responder,
+                Err(Failed(_, why)) => tell(&format!("  the other side: {why}")),
+            }
+        }
+        if swapper.swap.is_overdue(now()) {
+            tell("  nobody has agreed in time");
+            swapper.cancel()?;
+        }
+        if swapper.swap.asks().is_some() {
+            match swapper.ask(&remote) {
+                Ok(phase) if phase == BOTH && swapper.waits_for_people() => {
+                    tell("  both items are there, and people have to say whether they take them");
+                    break;
+                }
+                Ok(_) => {}
+                Err(failed) if is_passing(&failed) => tell(&format!("  not yet: {}", failed.1)),
+                Err(failed) => return Err(failed),
+            }
+        }
+        if swapper.swap.at() == before {
+            pause.wait(swapper.next_end(now()));
+        } else {
+            pause = Pause(PAUSE_FIRST);
+            tell(&swap::stands(&swapper));
+        }
+    }
+    swap::told(&swapper, "", None, as_json)
 }
 
 fn has_ended_long_ago(driver: &Driver) -> bool {

@@ -11,6 +11,7 @@ use semper_ttp::client::dossier::{Dossier, Goal, Piece};
 use semper_ttp::client::message::MESSAGE_BYTES_MAX;
 use semper_ttp::client::party::{House, Request, Stays};
 use semper_ttp::client::peer::Holder;
+use semper_ttp::client::swap::given::ITEM_ANSWER_BYTES_MAX;
 use semper_ttp::crypto::jose::Thumbprint;
 use semper_ttp::crypto::{Entropy as _, OsEntropy};
 use semper_ttp::digest::{Digest, ImprintAlgorithm};
@@ -165,6 +166,39 @@ pub(super) fn ask(remote: &Remote, x: &Digest, goal: Goal, request: &Request, la
         client.post_json(&path, &once, body.to_string().into_bytes()).await
     });
     Ok(answer.map(Vec::from)?)
+}
+
+/// Shows the arbiter that both sides of a swap have agreed; gives its answer as it came, also to a repetition.
+pub(super) fn register(remote: &Remote, i1: &str, i2: &str) -> Result<Vec<u8>, Failed> {
+    post(remote, "/v1/exchanges", &json!({ "i1": i1, "i2": i2 }))
+}
+
+/// Leaves an item, or its ciphertext, with its statement.
+pub(super) fn deposit(remote: &Remote, x: &Digest, deposit: &str, item: &[u8]) -> Result<Vec<u8>, Failed> {
+    let body = json!({ "deposit": deposit, "item": BASE64_STANDARD.encode(item) });
+    post(remote, &format!("/v1/exchanges/{}/deposits", b64u::encode(&x.0)), &body)
+}
+
+/// Brings another statement about a swap.
+pub(super) fn state(remote: &Remote, x: &Digest, statement: &str) -> Result<Vec<u8>, Failed> {
+    let path = format!("/v1/exchanges/{}/statements", b64u::encode(&x.0));
+    post(remote, &path, &json!({ "statement": statement }))
+}
+
+fn post(remote: &Remote, path: &str, body: &Value) -> Result<Vec<u8>, Failed> {
+    let once = hex::encode(random()?);
+    let body = body.to_string().into_bytes();
+    let answer = remote.call(async |client| {
+        let client = client.clone().with_answer_bytes(ITEM_ANSWER_BYTES_MAX);
+        client.post_json(path, &once, body).await
+    });
+    Ok(answer.map(Vec::from)?)
+}
+
+/// What the arbiter shows one of its sides of a swap. Signed by nobody: for people.
+pub(super) fn shown(remote: &Remote, x: &Digest) -> Result<Value, Failed> {
+    let path = format!("/v1/exchanges/{}", b64u::encode(&x.0));
+    json_of(remote.call(async |client| client.get_json(&path).await))
 }
 
 /// What the arbiter says of a run, signed by the key that the run names.

@@ -32,8 +32,8 @@ pub(super) struct Settings {
 
 impl Settings {
     /// Of a run that begins. Paths are kept as absolute ones: the next command may be given elsewhere.
-    pub(super) fn of(signer: &cli::OfSigner) -> Result<Self, Failed> {
-        let cli::OfSigner { with, with_passphrase_file, of, .. } = signer;
+    pub(super) fn of(key: &cli::OfKey) -> Result<Self, Failed> {
+        let cli::OfKey { with, with_passphrase_file, of, .. } = key;
         Ok(Self {
             url: of.url.clone(),
             identity: absolute(&of.identity)?,

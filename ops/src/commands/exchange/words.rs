@@ -7,11 +7,15 @@ use semper_ttp::b64u;
 use semper_ttp::client::automaton::{End, Originator, Responder};
 use semper_ttp::client::course::Course;
 use semper_ttp::client::dossier::{Goal, Piece, Stand};
-use semper_ttp::client::message::Beside;
+use semper_ttp::client::message::{Beside, Message};
 use semper_ttp::client::party::{Offer, Party};
 use semper_ttp::client::peer::Holder;
 use semper_ttp::digest::Digest;
+use semper_ttp::statement::Body as _;
 use semper_ttp::statement::exchange::Side;
+use semper_ttp::statement::exchange::asw_r::M1;
+use semper_ttp::statement::exchange::cd_r::D1;
+use semper_ttp::statement::exchange::inline::I1;
 use semper_ttp::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -232,7 +236,7 @@ pub(super) fn offer(offer: &Offer, peer: &[Vec<u8>], contract_at: Option<&Path>)
 
 /// A line as it is, but for what would move a terminal's cursor or turn the direction of what follows: that is shown as an escape, so that
 /// nobody reads something else than is signed.
-fn visible(line: &str) -> String {
+pub(super) fn visible(line: &str) -> String {
     let mut shown = String::new();
     for c in line.chars() {
         match c {
@@ -241,6 +245,15 @@ fn visible(line: &str) -> String {
         }
     }
     shown
+}
+
+/// Which command takes a message that came.
+pub(super) fn then(message: &Message) -> &'static str {
+    match message.statement.tag() {
+        M1::TAG | D1::TAG => "accept",
+        I1::TAG => "join",
+        _ => "take",
+    }
 }
 
 /// Who the other side is.
