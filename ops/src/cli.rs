@@ -11,6 +11,7 @@ mod keys;
 mod notary;
 mod outside;
 mod party;
+mod payment;
 mod serve;
 mod trial;
 
@@ -27,7 +28,7 @@ pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_endin
 pub(crate) use exchange::{
     Exchange, ExchangeAccept, ExchangeAccuse, ExchangeAsk, ExchangeCancel, ExchangeCollect, ExchangeCommand,
     ExchangeDeliver, ExchangeDeposit, ExchangeFetch, ExchangeJoin, ExchangeListen, ExchangeOffer, ExchangeRun,
-    ExchangeSend, ExchangeStatus, ExchangeSwap, ExchangeTake, ExchangeWaive, Instead, OfKey, OfSigner, OfWanted,
+    ExchangeSend, ExchangeStatus, ExchangeSwap, ExchangeTake, ExchangeWaive, Instead, OfKey, OfRun, OfSigner, OfWanted,
 };
 pub(crate) use folder::{Audit, AuditAll, AuditPart, Export, Fsck, Statements};
 pub(crate) use keys::{
@@ -44,6 +45,9 @@ pub(crate) use party::{
     Document, OfStranger, Party, PartyApply, PartyApprove, PartyCommand, PartyExpiring, PartyIdentify, PartyPending,
     PartyProof, PartyRead, PartyRefuse, PartyReinstate, PartyRevoke, PartyShow, PartyStatus, PartySuspend, PartyTerms,
     PartyWithdraw,
+};
+pub(crate) use payment::{
+    OfMoney, Payment, PaymentCommand, PaymentOffer, PaymentOrder, PaymentSay, PaymentSend, PaymentStatus, PaymentTake,
 };
 pub(crate) use serve::{Init, Serve};
 pub(crate) use trial::{Bench, BenchArea, Demo};
@@ -91,6 +95,7 @@ pub(crate) enum Command {
     Party(Party),
     Notary(Notary),
     Exchange(Exchange),
+    Payment(Payment),
     Witness(Witness),
     Monitor(Monitor),
     Bench(Bench),

@@ -36,6 +36,7 @@ fn main() -> Exit {
         Command::Anchor(args) => commands::anchor::run(args, cli.json),
         Command::Notary(args) => commands::notary::run(args, cli.json),
         Command::Exchange(args) => commands::exchange::run(args, cli.json),
+        Command::Payment(args) => commands::exchange::run_payment(args, cli.json),
         Command::Party(args) => commands::party::run(args, cli.json),
         Command::Keys(args) => commands::keys::run(args, cli.json),
         Command::Witness(args) => commands::witness::run(args, cli.json),

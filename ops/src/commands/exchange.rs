@@ -10,6 +10,7 @@
 //! mail.rs      by mailboxes at the service: send, fetch
 //! transport.rs how messages travel by themselves
 //! words.rs     what is told, and which command comes next
+//! pay.rs       payments for goods and receipts: semper payment
 //! swap.rs      items through the arbiter: swap, join, deposit, waive, cancel, collect
 //! accuse.rs    what convicts the arbiter, out of what a side holds
 //! ```
@@ -20,6 +21,7 @@ mod driver;
 mod folder;
 mod listen;
 mod mail;
+mod pay;
 mod proceed;
 mod run;
 mod service;
@@ -29,6 +31,8 @@ mod transport;
 mod words;
 
 use std::path::Path;
+
+pub(crate) use self::pay::run as run_payment;
 
 use semper_api::tls::ClientIdentity;
 use semper_ttp::client::party::House;

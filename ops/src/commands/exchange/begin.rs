@@ -93,16 +93,22 @@ impl Opening {
     pub(super) fn of(to: &Path, key: &cli::OfKey) -> Result<Self, Failed> {
         let settings = Settings::of(key)?;
         let own = settings.chain()?;
-        let mut peer = certificates_of(to)?;
-        if peer.len() == 1 {
-            // A bare certificate: its CA is ours, or it is none that leads to our root.
-            peer.extend(own.iter().skip(1).cloned());
-        }
+        let peer = chain_at(to, &own)?;
         let remote = settings.remote()?;
         let (house, ttp) = service::house(&remote, &key.trust)?;
         let (o, r) = (participant(&remote, "your", &own)?, participant(&remote, "the other side's", &peer)?);
         Ok(Self { settings, own, peer, house, ttp, o, r })
     }
+}
+
+/// A certificate and those above it, out of a file.
+pub(super) fn chain_at(path: &Path, own: &[Vec<u8>]) -> Result<Vec<Vec<u8>>, Failed> {
+    let mut chain = certificates_of(path)?;
+    if chain.len() == 1 {
+        // A bare certificate: its CA is ours, or it is none that leads to our root.
+        chain.extend(own.iter().skip(1).cloned());
+    }
+    Ok(chain)
 }
 
 /// Whom a chain is of: its key as the register of parties has it, good now.
@@ -207,8 +213,8 @@ impl Desk {
     pub(super) fn read(&self, message: &Message) -> Result<Offer, Failed> {
         if !is_offer(message) {
             let tag = message.statement.tag().to_owned();
-            let then = words::then(message);
-            return Err(Failed::usage(&format!("it is no offer but {tag}: semper exchange {then} takes it")));
+            let command = words::command(message);
+            return Err(Failed::usage(&format!("it is no offer but {tag}: {command} takes it")));
         }
         let offer = Party::read_offer(message, &self.own, &self.house, now()).map_err(failed)?;
         let own = participant(&self.remote, "your", &self.own)?;

@@ -16,7 +16,7 @@ use semper_ttp::statement::Salt;
 use semper_ttp::statement::exchange::Outcome;
 use semper_ttp::time::Timestamp;
 
-use super::folder::{Folder, is_swap};
+use super::folder::{Folder, is_payment, is_swap};
 use super::service;
 use super::settings::Settings;
 use crate::cli;
@@ -92,6 +92,10 @@ impl Driver {
     pub(super) fn open(path: &Path, instead: &cli::Instead) -> Result<Self, Failed> {
         if is_swap(path) {
             let why = "this run is a swap through the arbiter: semper exchange status says what is to be done there";
+            return Err(Failed::usage(&format!("{}: {why}", path.display())));
+        }
+        if is_payment(path) {
+            let why = "this is a payment: semper payment status says what is to be done there";
             return Err(Failed::usage(&format!("{}: {why}", path.display())));
         }
         let folder = Folder::open(path)?;

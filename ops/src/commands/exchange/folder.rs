@@ -30,6 +30,7 @@ use semper_ttp::b64u;
 use semper_ttp::client::dossier::{Certificates, DOSSIER_BYTES_MAX, Dossier, Goal, Piece};
 use semper_ttp::client::message::{CONTENT_BYTES_MAX, Message};
 use semper_ttp::client::party::Party;
+use semper_ttp::client::pay::dossier::PaymentDossier;
 use semper_ttp::client::swap::dossier::SwapDossier;
 use semper_ttp::digest::Digest;
 use semper_ttp::statement::Jws;
@@ -88,9 +89,18 @@ pub(super) fn is_run(path: &Path) -> bool {
 
 /// Whether the run in this folder is one of items through the arbiter.
 pub(super) fn is_swap(path: &Path) -> bool {
+    is_of_type(path, SwapDossier::TYPE)
+}
+
+/// Whether it is a payment.
+pub(super) fn is_payment(path: &Path) -> bool {
+    is_of_type(path, PaymentDossier::TYPE)
+}
+
+fn is_of_type(path: &Path, type_of: &str) -> bool {
     let state = disk::read_at_most(&path.join(STATE), DOSSIER_BYTES_MAX).ok().flatten();
     let state = state.and_then(|bytes| serde_json::from_slice::<serde_json::Value>(&bytes).ok());
-    state.is_some_and(|state| state["t"] == SwapDossier::TYPE)
+    state.is_some_and(|state| state["t"] == type_of)
 }
 
 /// Where a folder lies.

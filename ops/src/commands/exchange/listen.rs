@@ -21,7 +21,7 @@ use tokio::sync::watch;
 
 use super::begin::Desk;
 use super::driver::Driver;
-use super::folder::{is_run, is_swap, named_after};
+use super::folder::{is_payment, is_run, is_swap, named_after};
 use super::service::{self, Waiting};
 use super::settings::Settings;
 use super::swap::{self, Swapper};
@@ -175,7 +175,7 @@ impl Listener {
         let there = |error| Failed::usage(&format!("{}: {error}", self.runs.display()));
         for entry in fs::read_dir(&self.runs).map_err(there)? {
             let place = entry.map_err(there)?.path();
-            if !is_run(&place) || lock(&self.known).values().any(|known| known.place == place) {
+            if !is_run(&place) || is_payment(&place) || lock(&self.known).values().any(|known| known.place == place) {
                 continue;
             }
             let found = match is_swap(&place) {
@@ -368,9 +368,15 @@ impl Listener {
         if !self.accept_from.iter().any(|allowed| from.contains(allowed)) {
             return Err(Failed(Exit::Undecided, String::new()));
         }
-        if words::then(message) == "join" {
-            // Nobody but a person says which item is given for it; and it is judged when that is said.
-            return self.keep_for_a_person(message, "a swap was proposed: semper exchange join shows it");
+        // Nobody but a person says which item is given for it, or pays; and it is judged when that is said.
+        match words::then(message) {
+            "join" => {
+                return self.keep_for_a_person(message, "a swap was proposed: semper exchange join shows it");
+            }
+            super::pay::PAYMENT => {
+                return self.keep_for_a_person(message, "an order came: semper payment take shows it");
+            }
+            _ => {}
         }
         // That it is by that key, and the key that party's, is judged here.
         let offer = self.desk.read(message)?;

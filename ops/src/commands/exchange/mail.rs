@@ -64,7 +64,7 @@ pub(super) fn fetch(args: &cli::ExchangeFetch, as_json: bool) -> Result<Exit, Fa
             }
             continue;
         }
-        let next = format!("semper exchange {} {}", words::then(&message), file.display());
+        let next = format!("{} {}", words::command(&message), file.display());
         match as_json {
             true => fetched.push(json!({ "file": file, "statement": tag, "from": mail.from, "next": next })),
             false => say::out(format!("{tag} of the party {}\n  next        {next}", mail.from)),

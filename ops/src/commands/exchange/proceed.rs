@@ -18,9 +18,9 @@ use crate::exit::Exit;
 
 pub(super) fn take(args: &cli::ExchangeTake, as_json: bool) -> Result<Exit, Failed> {
     let message = message(&args.message)?;
-    let then = words::then(&message);
-    if then != "take" {
-        return Err(Failed::usage(&format!("it begins a run: semper exchange {then} shows and answers it")));
+    if words::then(&message) != "take" {
+        let command = words::command(&message);
+        return Err(Failed::usage(&format!("it begins a run: {command} shows and answers it")));
     }
     let place: PathBuf = args.run.clone().unwrap_or_else(|| named_after(Path::new("."), &message.x()));
     if is_swap(&place) {

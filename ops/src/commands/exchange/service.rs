@@ -195,6 +195,24 @@ fn post(remote: &Remote, path: &str, body: &Value) -> Result<Vec<u8>, Failed> {
     Ok(answer.map(Vec::from)?)
 }
 
+/// Brings a statement about a payment, `x` where it is not the first one; gives the answer as it came.
+pub(super) fn pay(remote: &Remote, x: Option<&Digest>, statement: &str) -> Result<Vec<u8>, ClientError> {
+    let path = match x {
+        None => "/v1/payments".to_owned(),
+        Some(x) => format!("/v1/payments/{}/statements", b64u::encode(&x.0)),
+    };
+    // A statement is known by itself, whoever repeats it.
+    let once = b64u::encode(&Digest::of(statement.as_bytes()).0);
+    let body = json!({ "statement": statement }).to_string().into_bytes();
+    remote.call(async |client| client.post_json(&path, &once, body).await).map(Vec::from)
+}
+
+/// What the arbiter shows those who take part in a payment.
+pub(super) fn payment(remote: &Remote, x: &Digest) -> Result<Vec<u8>, ClientError> {
+    let path = format!("/v1/payments/{}", b64u::encode(&x.0));
+    remote.call(async |client| client.get_json(&path).await).map(Vec::from)
+}
+
 /// What the arbiter shows one of its sides of a swap. Signed by nobody: for people.
 pub(super) fn shown(remote: &Remote, x: &Digest) -> Result<Value, Failed> {
     let path = format!("/v1/exchanges/{}", b64u::encode(&x.0));

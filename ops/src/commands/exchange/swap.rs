@@ -125,9 +125,9 @@ pub(super) fn swap(args: &cli::ExchangeSwap, as_json: bool) -> Result<Exit, Fail
 
 pub(super) fn join(args: &cli::ExchangeJoin, as_json: bool) -> Result<Exit, Failed> {
     let message = message(&args.message)?;
-    let then = super::words::then(&message);
-    if then != "join" {
-        return Err(Failed::usage(&format!("it proposes no swap: semper exchange {then} takes it")));
+    if super::words::then(&message) != "join" {
+        let command = super::words::command(&message);
+        return Err(Failed::usage(&format!("it proposes no swap: {command} takes it")));
     }
     let settings = Settings::of(&args.key)?;
     let (own, remote) = (settings.chain()?, settings.remote()?);

@@ -16,6 +16,8 @@ use semper_ttp::statement::exchange::Side;
 use semper_ttp::statement::exchange::asw_r::M1;
 use semper_ttp::statement::exchange::cd_r::D1;
 use semper_ttp::statement::exchange::inline::I1;
+use semper_ttp::statement::exchange::pg::GoodsOrder;
+use semper_ttp::statement::exchange::pr::PaymentOffer;
 use semper_ttp::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -247,12 +249,21 @@ pub(super) fn visible(line: &str) -> String {
     shown
 }
 
-/// Which command takes a message that came.
+/// Which command takes a message that came: one of semper exchange, but for a payment's.
 pub(super) fn then(message: &Message) -> &'static str {
     match message.statement.tag() {
         M1::TAG | D1::TAG => "accept",
         I1::TAG => "join",
+        GoodsOrder::TAG | PaymentOffer::TAG => super::pay::PAYMENT,
         _ => "take",
+    }
+}
+
+/// The same, as it is typed.
+pub(super) fn command(message: &Message) -> String {
+    match then(message) {
+        super::pay::PAYMENT => format!("semper {}", super::pay::PAYMENT),
+        then => format!("semper exchange {then}"),
     }
 }
 
