@@ -30,9 +30,12 @@ fn every_help_has_an_example_that_parses() {
         waiting.extend(command.get_subcommands().map(|inner| (format!("{name} "), inner.clone())));
         let help = command.render_long_help().to_string();
         let (_, example) = help.split_once("Example:\n").unwrap_or_else(|| panic!("{name}: {help}"));
-        let line = example.lines().next().unwrap().trim();
+        // A long one is wrapped.
+        let (first, rest) = example.split_once('\n').unwrap_or((example, ""));
+        let rest = rest.lines().take_while(|line| !line.trim().is_empty() && !line.trim().starts_with("semper "));
+        let line = std::iter::once(first).chain(rest).map(str::trim).collect::<Vec<_>>().join(" ");
         assert!(line.starts_with(&format!("semper {name}")), "{line}");
-        parse(line).unwrap_or_else(|error| panic!("{line}: {error}"));
+        parse(&line).unwrap_or_else(|error| panic!("{line}: {error}"));
         assert!(help.contains("--json"), "{name}");
         for arg in command.get_arguments() {
             assert!(arg.get_help().is_some(), "{name}: {} has no help", arg.get_id());
