@@ -183,8 +183,8 @@ impl Disk {
     }
 
     /// Where messages wait.
-    pub(crate) fn mail_folder(&self) -> &std::path::Path {
-        self.mail.path()
+    pub(crate) fn mail_folder(&self) -> std::path::PathBuf {
+        self.beside.path().join("mail")
     }
 
     /// The arbiter's newest key, for tests of an arbiter that is corrupt.
@@ -536,7 +536,7 @@ pub(crate) fn rail_secret() -> Secret {
 }
 
 fn mailbox(disk: &Disk) -> Mailbox {
-    let (folder, keep_ms) = (disk.beside.path().join("mail"), 1_000 * u64::from(DAY_SECS));
+    let (folder, keep_ms) = (disk.mail_folder(), 1_000 * u64::from(DAY_SECS));
     Mailbox::open(MailboxParts { folder, bytes_max: 1 << 20, keep_ms }).unwrap()
 }
 

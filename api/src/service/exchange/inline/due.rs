@@ -31,8 +31,7 @@ impl Service {
         let metrics = self.metrics.exchange();
         metrics.open(self.is_arbiter().then(|| self.presence.is_open()));
         let now = self.now();
-        let [exchanges, deliveries] =
-            [&self.inline_due, &self.delivery_due].map(|due| due.waiting_since(now.millis()));
+        let [exchanges, deliveries] = [&self.inline_due, &self.delivery_due].map(|due| due.waiting_since(now.millis()));
         let promised = self.promises().map_or((0, 0), |promises| promises.waiting_since(now));
         let all = [exchanges, deliveries, promised];
         let overdue_ms = all.iter().map(|(_, overdue_ms)| *overdue_ms).max();
