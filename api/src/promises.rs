@@ -57,17 +57,24 @@ pub(crate) struct Kept {
     /// The request.
     pub(crate) request: String,
     /// Its payload's hash.
-    req: Digest,
+    pub(crate) req: Digest,
     receipt: String,
     answer_by_ms: u64,
+}
+
+#[derive(Debug, Default)]
+struct Waiting {
+    /// Of one run one request waits at a time.
+    runs: BTreeMap<Digest, Promise>,
+    /// Files that are being written.
+    coming: usize,
 }
 
 /// The promises of the arbiter.
 #[derive(Debug)]
 pub struct Promises {
     parts: PromisesParts,
-    /// By run: of one run one request waits at a time. Held while a file comes or goes.
-    waiting: Mutex<BTreeMap<Digest, Promise>>,
+    waiting: Mutex<Waiting>,
     /// Somebody was promised something.
     made: Notify,
 }
@@ -80,21 +87,21 @@ impl Promises {
     pub fn open(parts: PromisesParts) -> Result<Self, DiskFault> {
         disk::make_folder(&parts.folder)?;
         let listed = fs::read_dir(&parts.folder).map_err(disk::fault("list", &parts.folder))?;
-        let mut waiting = BTreeMap::new();
+        let mut runs = BTreeMap::new();
         for entry in listed {
             let path = entry.map_err(disk::fault("list", &parts.folder))?.path();
             // Another name is what a crash has left of a file that was being written: nobody has its receipt.
             let name = path.file_name().and_then(|name| name.to_str()?.strip_suffix(".json")?.parse::<Digest>().ok());
             let Some(x) = name else { continue };
             match disk::read_at_most(&path, FILE_BYTES_MAX)?.map(|bytes| serde_json::from_slice::<Kept>(&bytes)) {
-                Some(Ok(kept)) => drop(waiting.insert(x, kept.promise())),
+                Some(Ok(kept)) => drop(runs.insert(x, kept.promise())),
                 Some(Err(error)) => {
                     tracing::error!(%error, path = %path.display(), "a request that was taken does not read")
                 }
                 None => {}
             }
         }
-        Ok(Self { parts, waiting: Mutex::new(waiting), made: Notify::new() })
+        Ok(Self { parts, waiting: Mutex::new(Waiting { runs, coming: 0 }), made: Notify::new() })
     }
 
     /// Waits until somebody has been promised something since the last time; for one waiter.
@@ -109,38 +116,48 @@ impl Promises {
 
     /// Whether another run may wait.
     pub(crate) fn has_room(&self) -> bool {
-        self.waiting().len() < self.parts.waiting_max
+        let waiting = self.waiting();
+        waiting.runs.len() + waiting.coming < self.parts.waiting_max
     }
 
     /// What was promised in a run, and is not answered yet.
     pub(crate) fn of(&self, x: &Digest) -> Option<Promise> {
-        self.waiting().get(x).cloned()
+        self.waiting().runs.get(x).cloned()
     }
 
     /// The runs that wait.
     pub(crate) fn runs(&self) -> Vec<Digest> {
-        self.waiting().keys().copied().collect()
+        self.waiting().runs.keys().copied().collect()
     }
 
     /// How many wait, and for how long the first of them has been overdue, milliseconds.
     pub(crate) fn waiting_since(&self, now: Timestamp) -> (usize, u64) {
         let waiting = self.waiting();
-        let first = waiting.values().map(|promise| promise.answer_by.millis()).min();
-        (waiting.len(), first.map_or(0, |by| now.millis().saturating_sub(by)))
+        let first = waiting.runs.values().map(|promise| promise.answer_by.millis()).min();
+        (waiting.runs.len(), first.map_or(0, |by| now.millis().saturating_sub(by)))
     }
 
-    /// Keeps a request; durable on return. `false` where there is no room any more: then nothing was promised.
+    /// Keeps a request; durable on return. `false` where there is no room any more: then nothing was promised. One caller at a time for
+    /// a run.
     ///
     /// # Errors
     /// [`DiskFault`]: nothing was promised.
     pub(crate) fn keep(&self, x: &Digest, kept: &Kept) -> Result<bool, DiskFault> {
-        let mut waiting = self.waiting();
-        if waiting.len() >= self.parts.waiting_max {
-            return Ok(false);
+        {
+            let mut waiting = self.waiting();
+            if waiting.runs.len() + waiting.coming >= self.parts.waiting_max {
+                return Ok(false);
+            }
+            waiting.coming += 1;
         }
-        let bytes = serde_json::to_vec(kept).map_err(std::io::Error::other);
-        disk::replace(&self.path(x), &bytes.map_err(disk::fault("write", &self.path(x)))?)?;
-        waiting.insert(*x, kept.promise());
+        let path = self.path(x);
+        let bytes = serde_json::to_vec(kept).map_err(|error| disk::fault("write", &path)(error.into()));
+        // Not held meanwhile: every decision looks whether something was promised.
+        let written = bytes.and_then(|bytes| disk::replace(&path, &bytes));
+        let mut waiting = self.waiting();
+        waiting.coming -= 1;
+        written?;
+        waiting.runs.insert(*x, kept.promise());
         drop(waiting);
         self.made.notify_one();
         Ok(true)
@@ -160,17 +177,20 @@ impl Promises {
         kept.map_err(|error| disk::fault("read", &path)(error.into()))
     }
 
-    /// It was answered, and that is durable.
+    /// This request was answered, and that is durable. Another one that waits in the run meanwhile goes on waiting.
     ///
     /// # Errors
     /// [`DiskFault`]: it is answered once more, with the same octets.
-    pub(crate) fn is_kept(&self, x: &Digest) -> Result<(), DiskFault> {
+    pub(crate) fn is_kept(&self, x: &Digest, request: &Digest) -> Result<(), DiskFault> {
         let mut waiting = self.waiting();
+        if waiting.runs.get(x).is_none_or(|promise| promise.request != *request) {
+            return Ok(());
+        }
         let path = self.path(x);
         match fs::remove_file(&path) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(disk::fault("remove", &path)(error)),
             _ => {
-                waiting.remove(x);
+                waiting.runs.remove(x);
                 Ok(())
             }
         }
@@ -180,7 +200,7 @@ impl Promises {
         self.parts.folder.join(format!("{x}.json"))
     }
 
-    fn waiting(&self) -> MutexGuard<'_, BTreeMap<Digest, Promise>> {
+    fn waiting(&self) -> MutexGuard<'_, Waiting> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -240,8 +260,12 @@ mod tests {
         assert_eq!((promises.of(&one), promises.of(&third)), (Some(promise(1, 2_000)), None));
         assert_eq!(promises.read(&one).unwrap(), Some(kept(1, 2_000)));
         assert_eq!(promises.waiting_since(Timestamp::from_millis(1_500)), (2, 500));
-        promises.is_kept(&other).unwrap();
-        promises.is_kept(&other).unwrap();
+        // Somebody is late, and says so of a request that was answered before.
+        promises.is_kept(&other, &Digest([9; 32])).unwrap();
+        assert!(promises.of(&other).is_some());
+        for _ in 0..2 {
+            promises.is_kept(&other, &Digest([2; 32])).unwrap();
+        }
         assert_eq!((promises.has_room(), promises.read(&other).unwrap()), (true, None));
         assert_eq!(promises.waiting_since(Timestamp::from_millis(1_500)), (1, 0));
         assert_eq!(Promises::open(parts).unwrap().runs(), [one]);

@@ -6,7 +6,6 @@ use semper_api::{ToIssue, ToRevoke};
 use semper_ledger::entry::Entry;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_ttp::{
-    asn1::pem,
     b64u::{self, B64u},
     ca::{Authority, CaId, crl::Reason},
     crypto::{
@@ -25,13 +24,12 @@ use semper_ttp::{
         },
     },
     time::Timestamp,
-    x509::Certificate,
 };
 use serde_json::{Value, json};
 use world::{
     RUNS_PER_MINUTE, START,
     audit::{audited, differences},
-    exchange::{Run, ask_at, known, name_of, offer, pass_to, sign, text},
+    exchange::{Run, arbiter_of, ask_at, known, name_of, offer, pass_to, sign, text},
     notary::open,
     office::{DELTA_MS, Member, World},
     wanted,
@@ -281,9 +279,7 @@ async fn under_a_revoked_key_nothing_more_is_decided() {
     let request = decided.abort();
     let answer = decided.ask(&world, &request).await;
     assert_eq!(answer.0, 200);
-    let named = known(&world).await;
-    let certificate = named["exchange"]["certificate"].as_str().expect("it is named");
-    let certificate = Certificate::from_der(&pem::decode("CERTIFICATE", certificate).unwrap()[0]).unwrap();
+    let certificate = arbiter_of(&world).await;
     world.now.pass(10);
     world.revoke(&certificate, Reason::KeyCompromise);
     let (status, problem) = open.ask(&world, &open.abort()).await;

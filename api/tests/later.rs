@@ -24,7 +24,7 @@ use serde_json::{Value, json};
 use world::{
     ANSWER_WITHIN_MS, START,
     audit::differences,
-    exchange::{Run, pass_to, sign, text},
+    exchange::{Run, arbiter_of, pass_to, sign, text},
     http::{Answer, Asked, ask},
     notary::open,
     office::{Member, ORIGIN, World},
@@ -118,6 +118,21 @@ async fn a_promise_outlives_the_process_and_the_keys() {
     let world = open(world.restart(false));
     assert_eq!((world.service.keep_promises(), decisions(&world)), (0, 1));
     assert_eq!(differences(&world, RoleCode::Exchange), [""; 0]);
+}
+
+/// A promise is no leave to decide under a key that was revoked meanwhile.
+#[tokio::test]
+async fn a_revoked_arbiter_keeps_no_promise() {
+    let (world, o, r) = arbiter().await;
+    let run = Run::new(&world, &o, &r, None);
+    let request = run.abort();
+    taken(&world, &run, &request).await;
+    world.now.pass(5);
+    world.revoke(&arbiter_of(&world).await, Reason::KeyCompromise);
+    assert_eq!((world.service.keep_promises(), decisions(&world)), (0, 0));
+    assert_eq!(run.ask(&world, &request).await.1["code"], "exchange.arbiter_revoked");
+    assert_eq!(run.ask(&world, &run.resolve(Side::Responder)).await.1["code"], "exchange.arbiter_revoked");
+    assert_eq!(decisions(&world), 0);
 }
 
 /// It says nothing of a run before it has kept what it promised there.

@@ -280,6 +280,16 @@ impl Service {
         self.presence.enter(now).ok_or(NOT_READY)
     }
 
+    /// Whether the arbiter's own keys may still decide about the run.
+    fn require_own_keys(&self, checked: &Checked) -> Result<(), ExchangeFault> {
+        for key in checked.keys() {
+            if let Some(revoked) = self.revoked_since(&key.digest)? {
+                return Err(ExchangeFault::ArbiterRevoked(revoked));
+            }
+        }
+        Ok(())
+    }
+
     /// Whether the keys of all that a decision would rest on were good when their statements were there, and nobody asks too much.
     fn require_good_keys(
         &self,
@@ -289,11 +299,6 @@ impl Service {
         tokens: &[Vec<u8>],
     ) -> Result<(), ExchangeFault> {
         let (asked, run) = (&checked.asked, checked.run());
-        for key in checked.keys() {
-            if let Some(revoked) = self.revoked_since(&key.digest)? {
-                return Err(ExchangeFault::ArbiterRevoked(revoked));
-            }
-        }
         let proven = self.proven_times(tokens)?;
         signers.require_good(run.participant(asked.side), proven.earliest(&asked.jws))?;
         // What a verdict rests on was judged when it was made, and a later answer gives nobody more than that.
@@ -317,7 +322,7 @@ impl Service {
         }
     }
 
-    /// Folds, decides, signs, commits; anew where somebody else was faster. Without `tokens` the keys were judged before.
+    /// Folds, decides, signs, commits; anew where somebody else was faster. Without `tokens` the sides' keys were judged before.
     fn decide_run(
         &self,
         checked: &Checked,
@@ -340,10 +345,11 @@ impl Service {
             if before.state.answer_to(&asked.jws.key_id(), &asked.jws.x()).is_some() {
                 return self.decided(&before.state, checked);
             }
-            if attempt == 0
-                && let Some(tokens) = tokens
-            {
-                self.require_good_keys(checked, before.state.decision.is_some(), signers, tokens)?;
+            if attempt == 0 {
+                self.require_own_keys(checked)?;
+                if let Some(tokens) = tokens {
+                    self.require_good_keys(checked, before.state.decision.is_some(), signers, tokens)?;
+                }
             }
             // Decided, and what was decided is not here any more: it is never decided again.
             if before.state.decision.is_none() && self.reader().find_tag(&tag_of_verdict(&x))?.is_some() {

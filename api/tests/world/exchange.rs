@@ -2,6 +2,7 @@
 
 use base64::{Engine as _, prelude::BASE64_STANDARD};
 use semper_ttp::{
+    asn1::pem,
     b64u::{self, B64u},
     crypto::{
         Signer, SoftKey,
@@ -20,6 +21,7 @@ use semper_ttp::{
         },
     },
     time::Timestamp,
+    x509::Certificate,
 };
 use serde_json::{Value, json};
 
@@ -123,6 +125,13 @@ pub(crate) async fn ask_at(world: &World, path: &str, body: &Value) -> (u16, Val
 pub(crate) async fn known(world: &World) -> Value {
     let Answer { body, .. } = ask(&world.service, Asked::secure("GET", "/.well-known/semper")).await;
     serde_json::from_slice(&body).expect("JSON")
+}
+
+/// The arbiter's certificate, as the service names it.
+pub(crate) async fn arbiter_of(world: &World) -> Certificate {
+    let named = known(world).await;
+    let chain = named["exchange"]["certificate"].as_str().expect("it is named");
+    Certificate::from_der(&pem::decode("CERTIFICATE", chain).unwrap()[0]).unwrap()
 }
 
 /// Time passes, and the arbiter is there all the while.

@@ -45,28 +45,25 @@ impl Service {
     /// Answers what was promised, and gives how much of it. Blocks.
     pub fn keep_promises(&self) -> usize {
         let runs = self.promises().map(Promises::runs).unwrap_or_default();
-        let kept = |x: &Digest| match self.keep_promise(x) {
-            Ok(()) => true,
-            Err(fault) => {
-                tracing::warn!(%fault, run = %x, "a request that was taken is not answered yet");
-                false
-            }
-        };
-        runs.iter().filter(|x| kept(x)).count()
+        let faults: Vec<_> = runs.iter().filter_map(|x| self.keep_promise(x).err()).collect();
+        if let Some(fault) = faults.first() {
+            tracing::warn!(%fault, runs = faults.len(), "a request that was taken is not answered yet");
+        }
+        runs.len() - faults.len()
     }
 
     /// Answers what was promised in a run, if anything was.
     pub(super) fn keep_promise(&self, x: &Digest) -> Result<(), ExchangeFault> {
         let Some(promises) = self.promises() else { return Ok(()) };
         let Some(kept) = promises.read(x).map_err(ServiceFault::from)? else { return Ok(()) };
-        let Kept { first, second, request, .. } = kept;
+        let Kept { first, second, request, req, .. } = kept;
         let (first, second, request) = (first.into_bytes(), second.map(String::into_bytes), request.into_bytes());
         let sent = Sent { first, second, request, tokens: Vec::new() };
         let signers = Signers::of(self);
         let checked = self.check(x, &sent, read(&sent.request, "the request")?, &signers)?;
-        // Its keys were judged when it came.
+        // The sides' keys were judged when it came.
         self.decide_run(&checked, &signers, None)?;
-        Ok(promises.is_kept(x).map_err(ServiceFault::from)?)
+        Ok(promises.is_kept(x, &req).map_err(ServiceFault::from)?)
     }
 
     /// Whether another request than this one waits in the run, and is to be answered before.
@@ -105,6 +102,7 @@ impl Service {
         if !is_decided && event.end.as_ref().is_some_and(|end| end.at_ms <= answer_by.millis()) {
             return Ok(None);
         }
+        self.require_own_keys(checked)?;
         self.require_good_keys(checked, is_decided, signers, &sent.tokens)?;
         let _inside = self.pass_door(now)?;
         Exchange::decide(&before.state, &Clocked { event, clock }, now)?;

@@ -1,4 +1,5 @@
-//! The decision about one occurrence: first what was awaited until its moment and did not come, then itself, then what was awaited since.
+//! The decision about one occurrence: first what was awaited until its moment and did not come, then itself, then what was awaited since;
+//! behind a verdict the latter waits for whatever is told or asked next.
 
 mod party;
 mod submit;
@@ -53,7 +54,10 @@ pub(super) fn decide(
         Occurrence::Collected { at, verdict, signed } => told::collected(&mut log, (*at, *verdict), signed),
         Occurrence::Received(signed) => party::received(&mut log, signed),
     };
-    log.missed(end, now);
+    // Behind a verdict the run's history may go on with the collection of the key, which nobody has told yet.
+    if !matches!(occurrence, Occurrence::Decided { .. }) {
+        log.missed(end, now);
+    }
     match happened {
         // A moment that has passed has passed, by whatever it shows: whoever comes too late gets that.
         Err(refusal) if log.done.is_empty() => Err(refusal),
