@@ -9,7 +9,7 @@
 //! against itself (PoM-6). It is in no backup, which would come too late for it. Bounded by a count: each is as long as three statements of
 //! a party at most. Times are given; no clock here.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::PathBuf;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -40,10 +40,20 @@ pub struct PromisesParts {
 pub(crate) struct Promise {
     /// The request, by its payload's hash.
     pub(crate) request: Digest,
+    /// When it came: no answer to it is dated before.
+    pub(crate) received: Timestamp,
     /// Until when it is answered.
     pub(crate) answer_by: Timestamp,
     /// What its sender has: the receipt, signed.
     pub(crate) receipt: Vec<u8>,
+}
+
+/// What was promised in a run cannot be kept.
+#[derive(Debug, thiserror::Error)]
+#[error("the request of the run {x} in the folder of requests: {why}")]
+pub(crate) struct LostPromise {
+    x: Digest,
+    why: String,
 }
 
 /// What a side has sent, as far as the decision rests on it.
@@ -59,6 +69,7 @@ pub(crate) struct Kept {
     /// Its payload's hash.
     pub(crate) req: Digest,
     receipt: String,
+    received_ms: u64,
     answer_by_ms: u64,
 }
 
@@ -68,6 +79,8 @@ struct Waiting {
     runs: BTreeMap<Digest, Promise>,
     /// Files that are being written.
     coming: usize,
+    /// Of these something was promised, and what does not read: the arbiter says nothing more of them, since it might deny its word.
+    lost: BTreeSet<Digest>,
 }
 
 /// The promises of the arbiter.
@@ -87,7 +100,7 @@ impl Promises {
     pub fn open(parts: PromisesParts) -> Result<Self, DiskFault> {
         disk::make_folder(&parts.folder)?;
         let listed = fs::read_dir(&parts.folder).map_err(disk::fault("list", &parts.folder))?;
-        let mut runs = BTreeMap::new();
+        let (mut runs, mut lost) = (BTreeMap::new(), BTreeSet::new());
         for entry in listed {
             let path = entry.map_err(disk::fault("list", &parts.folder))?.path();
             // Another name is what a crash has left of a file that was being written: nobody has its receipt.
@@ -96,12 +109,13 @@ impl Promises {
             match disk::read_at_most(&path, FILE_BYTES_MAX)?.map(|bytes| serde_json::from_slice::<Kept>(&bytes)) {
                 Some(Ok(kept)) => drop(runs.insert(x, kept.promise())),
                 Some(Err(error)) => {
-                    tracing::error!(%error, path = %path.display(), "a request that was taken does not read")
+                    tracing::error!(%error, path = %path.display(), "a request that was taken does not read");
+                    lost.insert(x);
                 }
                 None => {}
             }
         }
-        Ok(Self { parts, waiting: Mutex::new(Waiting { runs, coming: 0 }), made: Notify::new() })
+        Ok(Self { parts, waiting: Mutex::new(Waiting { runs, coming: 0, lost }), made: Notify::new() })
     }
 
     /// Waits until somebody has been promised something since the last time; for one waiter.
@@ -121,8 +135,15 @@ impl Promises {
     }
 
     /// What was promised in a run, and is not answered yet.
-    pub(crate) fn of(&self, x: &Digest) -> Option<Promise> {
-        self.waiting().runs.get(x).cloned()
+    ///
+    /// # Errors
+    /// [`LostPromise`].
+    pub(crate) fn of(&self, x: &Digest) -> Result<Option<Promise>, LostPromise> {
+        let waiting = self.waiting();
+        match waiting.lost.contains(x) {
+            true => Err(LostPromise { x: *x, why: "it does not read".to_owned() }),
+            false => Ok(waiting.runs.get(x).cloned()),
+        }
     }
 
     /// The runs that wait.
@@ -166,15 +187,19 @@ impl Promises {
     /// What was sent in a run that waits.
     ///
     /// # Errors
-    /// [`DiskFault`].
-    pub(crate) fn read(&self, x: &Digest) -> Result<Option<Kept>, DiskFault> {
-        if self.of(x).is_none() {
+    /// [`LostPromise`].
+    pub(crate) fn read(&self, x: &Digest) -> Result<Option<Kept>, LostPromise> {
+        let lost = |why: String| LostPromise { x: *x, why };
+        if self.of(x)?.is_none() {
             return Ok(None);
         }
-        let path = self.path(x);
-        let bytes = disk::read_at_most(&path, FILE_BYTES_MAX)?;
-        let kept = bytes.map(|bytes| serde_json::from_slice(&bytes)).transpose();
-        kept.map_err(|error| disk::fault("read", &path)(error.into()))
+        let bytes = disk::read_at_most(&self.path(x), FILE_BYTES_MAX).map_err(|fault| lost(fault.to_string()))?;
+        // Somebody has answered it meanwhile.
+        if bytes.is_none() && self.of(x)?.is_none() {
+            return Ok(None);
+        }
+        let bytes = bytes.ok_or_else(|| lost("its file is gone".to_owned()))?;
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| lost(error.to_string()))
     }
 
     /// This request was answered, and that is durable. Another one that waits in the run meanwhile goes on waiting.
@@ -214,6 +239,7 @@ impl Kept {
             request: text(sent[1]),
             req: promise.request,
             receipt: text(&promise.receipt),
+            received_ms: promise.received.millis(),
             answer_by_ms: promise.answer_by.millis(),
         }
     }
@@ -221,6 +247,7 @@ impl Kept {
     fn promise(&self) -> Promise {
         Promise {
             request: self.req,
+            received: Timestamp::from_millis(self.received_ms),
             answer_by: Timestamp::from_millis(self.answer_by_ms),
             receipt: self.receipt.clone().into_bytes(),
         }
@@ -234,6 +261,7 @@ mod tests {
     fn promise(of: u8, by_ms: u64) -> Promise {
         Promise {
             request: Digest([of; 32]),
+            received: Timestamp::from_millis(by_ms / 2),
             answer_by: Timestamp::from_millis(by_ms),
             receipt: format!("receipt-{of}").into_bytes(),
         }
@@ -257,17 +285,21 @@ mod tests {
         fs::write(parts.folder.join(format!("{third}.json")), b"{").unwrap();
         let promises = Promises::open(parts.clone()).unwrap();
         assert_eq!(promises.runs(), [one, other]);
-        assert_eq!((promises.of(&one), promises.of(&third)), (Some(promise(1, 2_000)), None));
+        assert_eq!(promises.of(&one).unwrap(), Some(promise(1, 2_000)));
+        assert!(promises.of(&third).is_err(), "something was promised there");
         assert_eq!(promises.read(&one).unwrap(), Some(kept(1, 2_000)));
         assert_eq!(promises.waiting_since(Timestamp::from_millis(1_500)), (2, 500));
         // Somebody is late, and says so of a request that was answered before.
         promises.is_kept(&other, &Digest([9; 32])).unwrap();
-        assert!(promises.of(&other).is_some());
+        assert!(promises.of(&other).unwrap().is_some());
         for _ in 0..2 {
             promises.is_kept(&other, &Digest([2; 32])).unwrap();
         }
         assert_eq!((promises.has_room(), promises.read(&other).unwrap()), (true, None));
         assert_eq!(promises.waiting_since(Timestamp::from_millis(1_500)), (1, 0));
-        assert_eq!(Promises::open(parts).unwrap().runs(), [one]);
+        let promises = Promises::open(parts.clone()).unwrap();
+        assert_eq!(promises.runs(), [one]);
+        fs::remove_file(parts.folder.join(format!("{one}.json"))).unwrap();
+        assert!(promises.read(&one).unwrap_err().to_string().contains("its file is gone"));
     }
 }

@@ -182,6 +182,49 @@ async fn what_is_not_promised() {
     assert_eq!(world.service.keep_promises(), 0);
 }
 
+/// Nobody's clock goes backwards unseen; where it does, the answer waits, for one that is dated before its receipt convicts the arbiter.
+#[tokio::test]
+async fn no_answer_is_dated_before_its_receipt() {
+    let (world, o, r) = arbiter().await;
+    world.now.pass(100);
+    let run = Run::new(&world, &o, &r, None);
+    let request = run.abort();
+    let receipt = taken(&world, &run, &request).await;
+    world.now.at(START.plus_secs(98));
+    assert_eq!((world.service.keep_promises(), run.ask(&world, &request).await.0), (0, 503));
+    world.now.at(START.plus_secs(100));
+    assert_eq!(world.service.keep_promises(), 1);
+    let (status, decided) = run.ask(&world, &request).await;
+    assert_eq!(status, 200);
+    let received = receipt.payload_as::<Receipt>().unwrap().body.received_ms;
+    assert!(jws(&decided["verdict"]).common().iat >= received);
+}
+
+/// Of a run of which a promise is lost the arbiter says nothing more, for it might deny its word.
+#[tokio::test]
+async fn a_lost_promise_closes_its_run_alone() {
+    let (world, o, r) = arbiter().await;
+    let [gone, spoilt, other] = [(); 3].map(|()| Run::new(&world, &o, &r, None));
+    for run in [&gone, &spoilt] {
+        taken(&world, run, &run.abort()).await;
+    }
+    fs::remove_file(world.disk.request_of(&gone.x())).unwrap();
+    fs::write(world.disk.request_of(&spoilt.x()), b"{}").unwrap();
+    let says_nothing = async |world: &World, run: &Run<'_>| {
+        assert_eq!(run.ask(world, &run.resolve(Side::Responder)).await.0, 503);
+        let m1 = json!({ "m1": text(&run.m1) });
+        assert_eq!(world.post(&o.login, &run.path("/status"), &m1).await.0, 503);
+    };
+    for run in [&gone, &spoilt] {
+        says_nothing(&world, run).await;
+    }
+    assert_eq!((world.service.keep_promises(), decisions(&world)), (0, 0));
+    assert_eq!(other.ask(&world, &other.abort()).await.0, 200);
+    // A start finds no more of what is gone than anybody else; of what does not read it knows that something was promised.
+    let world = open(world.restart(false));
+    says_nothing(&world, &spoilt).await;
+}
+
 /// The operator loses a request, and then says that nothing was decided: its own two statements convict it (PoM-6).
 #[tokio::test]
 async fn a_broken_promise_convicts_this_very_service() {

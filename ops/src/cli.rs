@@ -27,8 +27,9 @@ pub(crate) use evidence::Witnesses;
 pub(crate) use evidence::{ProofForm, Prove, Stamp, StampHash, Verify, with_ending};
 pub(crate) use exchange::{
     Exchange, ExchangeAccept, ExchangeAccuse, ExchangeAsk, ExchangeCancel, ExchangeCollect, ExchangeCommand,
-    ExchangeDeliver, ExchangeDeposit, ExchangeFetch, ExchangeJoin, ExchangeListen, ExchangeOffer, ExchangeRun,
-    ExchangeSend, ExchangeStatus, ExchangeSwap, ExchangeTake, ExchangeWaive, Instead, OfKey, OfRun, OfSigner, OfWanted,
+    ExchangeDeliver, ExchangeDeposit, ExchangeEvidence, ExchangeFetch, ExchangeJoin, ExchangeListen, ExchangeOffer,
+    ExchangeRefuse, ExchangeRegister, ExchangeRun, ExchangeSend, ExchangeStatus, ExchangeSwap, ExchangeTake,
+    ExchangeWaive, Instead, OfKey, OfRun, OfSigner, OfWanted,
 };
 pub(crate) use folder::{Audit, AuditAll, AuditPart, Export, Fsck, Statements};
 pub(crate) use keys::{

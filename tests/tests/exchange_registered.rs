@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use semper_tests::arbiter::{Party, get_as, post, text};
-use semper_tests::exchange::{Stage, sent};
+use semper_tests::exchange::{Stage, go_on, sent, shown};
 use semper_tests::http::get;
 use semper_tests::notary::{World, json};
 use semper_tests::process::{Finished, run};
@@ -114,4 +114,61 @@ fn evidence_outlives_every_kill_and_is_judged_offline() {
     data.fsck().expect(0);
     data.audit().expect(0);
     drop(work);
+}
+
+/// The letters of what a command tells.
+fn letters(done: &Finished) -> Vec<String> {
+    let told = json(done.expect(0));
+    let all = told["evidence"].as_array().unwrap_or_else(|| panic!("no evidence: {told}"));
+    all.iter().map(|one| one["letter"].as_str().expect("a letter").to_owned()).collect()
+}
+
+/// The same by commands alone: registered, taken by four messages, recorded as each side shows what it has; and one that is refused.
+#[test]
+fn both_sides_use_the_program() {
+    let stage = Stage::new();
+    let (file, to, ends) = (stage.world.file("news.txt", b"The tower.\n"), stage.to_buyer(), in_three_days());
+    let delivered = |place: &str| {
+        let place = stage.path(place);
+        let deliver = ["deliver", &file, "--about", "news", "--to", &to, "--run", &place, "--ends", &ends];
+        let message = sent(&stage.signer(&stage.seller, &deliver));
+        (place, message)
+    };
+    let (seller, d1) = delivered("seller.run");
+    // Nothing is recorded yet, and only its originator submits it.
+    let _ = go_on(&["evidence"], &seller).expect(2);
+    assert_eq!(letters(&go_on(&["register"], &seller)), ["A.1", "C.1"]);
+    let submit = fs::read(Path::new(&seller).join("submit.jws")).expect("what was signed");
+    assert_eq!(letters(&go_on(&["register"], &seller)), ["A.1", "C.1"], "once");
+    assert_eq!(fs::read(Path::new(&seller).join("submit.jws")).expect("it"), submit);
+
+    let (buyer, d2) = stage.accepted(&d1, "buyer.run");
+    assert!(go_on(&["register"], &buyer).expect(64).stdout.contains("only the originator"));
+    let d3 = sent(&go_on(&["take", shown(&d2)], &seller));
+    assert_eq!(letters(&go_on(&["evidence"], &seller)), ["A.1", "C.1", "C.3"], "it has shown d2");
+    let d4 = sent(&go_on(&["take", shown(&d3)], &buyer));
+    assert_eq!(letters(&go_on(&["evidence"], &buyer)), ["A.1", "C.1", "C.3", "E.1"], "it has shown d4");
+    let _ = go_on(&["take", shown(&d4)], &seller).expect(0);
+    assert_eq!(letters(&go_on(&["evidence"], &seller)), ["A.1", "C.1", "C.3", "E.1"]);
+    // Each side's folder is all that semper verify needs.
+    for place in [&seller, &buyer] {
+        for letter in ["A.1", "C.1", "C.3", "E.1"] {
+            let name = format!("{place}/evidence-{letter}.jws");
+            let _ = run(&["verify", &name, "--trust", &stage.world.trust()]).expect(0);
+        }
+    }
+    let plain = run(&["exchange", "evidence", "--run", &seller]);
+    assert!(plain.expect(0).stdout.contains("C.3  20"), "{plain:?}");
+
+    let (other, d1) = delivered("other.run");
+    let refuse = ["refuse", shown(&d1), "--reason", "not-wanted"];
+    let early = stage.signer(&stage.buyer, &refuse);
+    assert!(early.expect(1).stdout.contains("delivery.not_submitted"), "{early:?}");
+    assert_eq!(letters(&go_on(&["register", "--without-notice"], &other)), ["A.1"]);
+    assert!(stage.signer(&stage.seller, &refuse).expect(64).stdout.contains("for another key"));
+    assert_eq!(letters(&stage.signer(&stage.buyer, &refuse)), ["A.1", "C.4"]);
+    assert_eq!(letters(&go_on(&["evidence"], &other)), ["A.1", "C.4"]);
+    // Of a contract there is no such evidence.
+    let (contract, _) = stage.offered("contract.run");
+    assert!(go_on(&["register"], &contract).expect(64).stdout.contains("only deliveries"));
 }

@@ -332,14 +332,8 @@ impl Service {
         let (asked, x) = (&checked.asked, checked.run().x);
         self.look_up_sides(checked, signers);
         let aggregate = Exchange::aggregate(&x);
-        let mut turn = self.turns.wait(&aggregate);
         // What was promised is kept first: it counts on the room for answers that there was.
-        while self.owes_another(&x, &asked.jws.x()) {
-            drop(turn);
-            self.keep_promise(&x)?;
-            turn = self.turns.wait(&aggregate);
-        }
-        let _turn = turn;
+        let _turn = self.turn_without_promise(&x, &aggregate, Some(&asked.jws.x()))?;
         for attempt in 0..ATTEMPTS_MAX {
             let before: Snapshot<ExchangeState> = self.state_of::<Exchange>(&aggregate)?;
             if before.state.answer_to(&asked.jws.key_id(), &asked.jws.x()).is_some() {
@@ -357,6 +351,7 @@ impl Service {
             }
             let (now, clock) = self.time.check();
             let _inside = self.pass_door(now)?;
+            self.require_later(&x, &asked.jws.x(), now)?;
             let event = Clocked { event: self.event(checked)?, clock };
             let decided = Exchange::decide(&before.state, &event, now);
             if let Err(ExchangeRefusal::Clock { .. }) = &decided {
@@ -429,10 +424,9 @@ impl Service {
             Protocol::Pg | Protocol::Pr => Paid::aggregate(x),
             Protocol::AswR | Protocol::CdR | Protocol::Inline => Exchange::aggregate(x),
         };
-        // It does not deny what it has promised.
-        self.keep_promise(x)?;
-        // No verdict leaves while this is signed, and the size is read first: a later one lies behind it.
-        let _turn = self.turns.wait(&aggregate);
+        // No verdict leaves while this is signed, and the size is read first: a later one lies behind it. Nor does it deny what it has
+        // promised.
+        let _turn = self.turn_without_promise(x, &aggregate, None)?;
         let (now, clock) = self.time.check();
         if !clock.may_issue() {
             return Err(ExchangeRefusal::Clock { verdict: clock }.into());

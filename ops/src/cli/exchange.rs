@@ -1,11 +1,13 @@
 //! Fair exchange: two parties sign a contract, or deliver for a receipt, among themselves, and ask the arbiter where one of them goes silent;
 //! or they swap items through it.
 
+mod registered;
 mod swap;
 
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
+pub(crate) use self::registered::{ExchangeEvidence, ExchangeRefuse, ExchangeRegister};
 pub(crate) use self::swap::{
     ExchangeCancel, ExchangeCollect, ExchangeDeposit, ExchangeJoin, ExchangeSwap, ExchangeWaive, OfWanted,
 };
@@ -48,6 +50,9 @@ pub(crate) enum ExchangeCommand {
     Waive(ExchangeWaive),
     Cancel(ExchangeCancel),
     Collect(ExchangeCollect),
+    Register(ExchangeRegister),
+    Evidence(ExchangeEvidence),
+    Refuse(ExchangeRefuse),
     Accuse(ExchangeAccuse),
 }
 

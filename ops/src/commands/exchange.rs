@@ -12,6 +12,7 @@
 //! words.rs     what is told, and which command comes next
 //! pay.rs       payments for goods and receipts: semper payment
 //! swap.rs      items through the arbiter: swap, join, deposit, waive, cancel, collect
+//! registered.rs  deliveries of which the arbiter signs each step: register, evidence, refuse
 //! accuse.rs    what convicts the arbiter, out of what a side holds
 //! ```
 
@@ -23,6 +24,7 @@ mod listen;
 mod mail;
 mod pay;
 mod proceed;
+mod registered;
 mod run;
 mod service;
 mod settings;
@@ -75,6 +77,9 @@ pub(crate) fn run(args: cli::Exchange, json: bool) -> Exit {
         ExchangeCommand::Waive(args) => ("waive", swap::waive(&args, json)),
         ExchangeCommand::Cancel(args) => ("cancel", swap::cancel(&args, json)),
         ExchangeCommand::Collect(args) => ("collect", swap::collect(&args, json)),
+        ExchangeCommand::Register(args) => ("register", registered::register(&args, json)),
+        ExchangeCommand::Evidence(args) => ("evidence", registered::evidence(&args, json)),
+        ExchangeCommand::Refuse(args) => ("refuse", registered::refuse(&args, json)),
         ExchangeCommand::Accuse(args) => ("accuse", accuse::accuse(&args, json)),
     };
     done.unwrap_or_else(|Failed(exit, sentence)| {

@@ -134,7 +134,9 @@ impl Exchange {
         }
         faults.within("exchange.item_days", self.item_days, 1, 3_650);
         faults.within("exchange.open_days_max", self.open_days_max, 1, 3_650);
-        faults.within("exchange.answer_within_secs", self.answer_within_secs, 0, 3_600);
+        if self.answer_within_secs != 0 {
+            faults.within("exchange.answer_within_secs", self.answer_within_secs, 10, 3_600);
+        }
         faults.within("exchange.delivery_days", self.delivery_days, 0, 3_650);
         faults.within("exchange.delivery_notice_minutes", self.delivery_notice_minutes, 1, 30 * 24 * 60);
         faults.within("exchange.runs_per_party_per_minute", self.runs_per_party_per_minute, 1, 1_000_000);

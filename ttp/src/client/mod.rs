@@ -7,7 +7,7 @@
 //!
 //! Around the automata, and pure as they are: [`dossier`], all that a side keeps of a run, as one document; [`party`], which takes that
 //! document from one state to the next; [`message`], what travels between the sides; [`peer`] and [`verdict`], what the other side's
-//! certificate and the arbiter's answer are worth. What is different in a contract and a delivery stands in [`course`]. An exchange through
+//! certificate and the arbiter's answer are worth; [`evidence`], what it shows of a registered delivery. What is different in a contract and a delivery stands in [`course`]. An exchange through
 //! the arbiter has two messages and many questions, so it has an automaton, a document and answers of its own: [`swap`]. In a payment the arbiter has
 //! the state, and a side says a few words: [`pay`].
 //!
@@ -16,6 +16,7 @@
 pub mod automaton;
 pub mod course;
 pub mod dossier;
+pub mod evidence;
 pub mod message;
 pub mod party;
 pub mod pay;

@@ -20,6 +20,7 @@ use super::Timing;
 use super::automaton::{Act, End, Happened, Message as Came, Originator, Responder};
 use super::course::{Course, Expected};
 use super::dossier::{Dossier, Octets, Piece, Proofs, Secret, Stand};
+use super::evidence::Register;
 use super::message::{Beside, Contract, Message};
 use super::peer::{Holder, PeerFault};
 use super::verdict::{Given, GivenFault, Held, Promised};
@@ -30,6 +31,7 @@ use crate::digest::Digest;
 use crate::exchange::Broken;
 use crate::exchange::cd_r::{BadContent, Message as Delivered};
 use crate::exchange::policy::NotAPolicy;
+use crate::statement::exchange::erds::Submit;
 use crate::statement::exchange::inline::DepositFault;
 use crate::statement::exchange::item::MatchResult;
 use crate::statement::exchange::{Arbiter, Outcome, Side};
@@ -204,11 +206,19 @@ pub struct Party {
 }
 
 impl Pen<'_> {
-    fn name(&self) -> Result<Thumbprint, Stays> {
+    /// What the key is called.
+    ///
+    /// # Errors
+    /// [`Stays::Key`].
+    pub fn name(&self) -> Result<Thumbprint, Stays> {
         Ok(Key::from_spki_der(self.key.spki_der())?.thumbprint())
     }
 
-    pub(super) fn sign<B: Body>(&self, x: Option<Digest>, body: B) -> Result<Jws, Stays> {
+    /// Signs a statement of this side's, `x` in front of its body where it follows a first one.
+    ///
+    /// # Errors
+    /// [`Stays`].
+    pub fn sign<B: Body>(&self, x: Option<Digest>, body: B) -> Result<Jws, Stays> {
         let common = Common { salt: self.salt, iat: self.now.into(), x: x.map(Into::into), shown: None };
         let algorithm = Algorithm::of_signer(self.key.algorithm()).ok_or(Stays::Algorithm)?;
         let unsigned = Unsigned::new(&Statement { common, body }, algorithm, self.name()?)?;
@@ -362,6 +372,27 @@ impl Party {
     /// [`Stays`]: it is no promise to this side's request.
     pub fn promised(&self, bytes: &[u8]) -> Result<Option<Promised>, Stays> {
         self.holding(|held| Promised::read(bytes, held))
+    }
+
+    /// What the arbiter shows of the delivery, where it is a registered one.
+    ///
+    /// # Errors
+    /// [`Stays`]: some of it does not hold.
+    pub fn register(&self, bytes: &[u8]) -> Result<Register, Stays> {
+        let ttp = &self.course.run().ttp;
+        let key = self.key(&ttp.key).ok_or(Stays::Lacks("the arbiter's key"))?;
+        let log = log_of(ttp).ok_or(Stays::Lacks("a log"))?;
+        Ok(Register::read(bytes, &self.course.run().x, &key, &log)?)
+    }
+
+    /// Signs what submits the delivery to the arbiter, so that its steps are evidence; `notice` for telling the recipient.
+    ///
+    /// # Errors
+    /// [`Stays`].
+    pub fn submit(&self, notice: bool, pen: &Pen<'_>) -> Result<Jws, Stays> {
+        let run = self.course.run();
+        require_signer(pen, run.o.key)?;
+        pen.sign(Some(run.x), Submit { notice })
     }
 
     /// What an answer of the arbiter's is held against.

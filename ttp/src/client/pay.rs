@@ -261,7 +261,8 @@ impl Payment {
         for (of, key, must) in [
             ("payer", Some(run.o.key), true),
             ("payee", Some(run.r.key), part != Part::Carrier),
-            ("carrier", this.opened.carrier, part == Part::Carrier),
+            // Whose word moves its money, the payee must know.
+            ("carrier", this.opened.carrier, part != Part::Payer),
         ] {
             let Some(key) = key else { continue };
             let is_its = |chain: &&Vec<Vec<u8>>| Holder::read(chain).is_ok_and(|holder| holder.key.thumbprint() == key);

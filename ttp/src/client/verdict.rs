@@ -131,6 +131,9 @@ pub struct Held<'a> {
     pub log: &'a VerifierKey,
 }
 
+/// The longest time that an arbiter takes for an answer which it promises, milliseconds: an hour.
+const PROMISED_MS_MAX: u64 = 3_600_000;
+
 /// What the arbiter gives to a request that it answers later (202).
 #[derive(Clone, Debug, PartialEq)]
 pub struct Promised {
@@ -163,6 +166,13 @@ impl Promised {
         receipt.verify(&*arbiter_of(held)?).map_err(wrong)?;
         if Digest::from(body.req) != held.request.x() {
             return Err(GivenFault::OtherAnswer("the receipt names another request"));
+        }
+        // An answer that is promised for the far future is none, and nobody could ever be convicted of not giving it.
+        let until_ms = body.answer_by_ms.get();
+        if until_ms.saturating_sub(body.received_ms.get()) > PROMISED_MS_MAX
+            || held.course.run().t_exp.is_some_and(|t_exp| until_ms >= t_exp)
+        {
+            return Err(GivenFault::OtherAnswer("the receipt promises an answer too late"));
         }
         Ok(Some(Self { receipt, answer_by: Timestamp::from_millis(body.answer_by_ms.get()) }))
     }

@@ -351,7 +351,8 @@ fn judged(
     let rules = rules_of(policy, Digest(delivery.policy.0)).map_err(|why| failed(&why))?;
     let filed = |jws: Jws| Filed { jws, is_logged: true }; // whether it is, is a check of its own
     let verdicts = match evidence.verdict {
-        Some(verdict) => vec![filed(Jws::parse(verdict).map_err(|fault| failed(&fault))?)],
+        // Whoever turned its signature around has the verdict all the same.
+        Some(verdict) => vec![filed(Jws::parse(verdict).map_err(|fault| failed(&fault))?.normal())],
         None => Vec::new(),
     };
     let events = vec![filed(read.jws.clone())];

@@ -4,9 +4,12 @@
 //! The receipt binds the arbiter: if it says after that time that it has decided nothing, the two statements convict it (PoM-6). So it
 //! keeps a promise before it says anything else about the run, and promises nothing near a run's end.
 
+use std::sync::MutexGuard;
+
 use semper_ledger::sequencer::Commit;
 use semper_ttp::{
     digest::Digest,
+    evidence::Aggregate,
     exchange::{Clocked, Exchange, ExchangeState, tag_of_verdict},
     role::{Role, Snapshot},
     statement::{Millis, exchange::verdict::Receipt},
@@ -14,12 +17,12 @@ use semper_ttp::{
 };
 
 use super::{
-    super::{Service, ServiceFault},
-    ExchangeFault, Sent,
+    super::{Service, ServiceFault, act::ATTEMPTS_MAX},
+    ExchangeFault, NOT_READY, Sent,
     check::{Checked, read},
     keys::Signers,
 };
-use crate::promises::{Kept, Promise, Promises};
+use crate::promises::{Kept, LostPromise, Promise, Promises};
 
 /// What a side gets whose request is answered later.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -55,7 +58,7 @@ impl Service {
     /// Answers what was promised in a run, if anything was.
     pub(super) fn keep_promise(&self, x: &Digest) -> Result<(), ExchangeFault> {
         let Some(promises) = self.promises() else { return Ok(()) };
-        let Some(kept) = promises.read(x).map_err(ServiceFault::from)? else { return Ok(()) };
+        let Some(kept) = promises.read(x)? else { return Ok(()) };
         let Kept { first, second, request, req, .. } = kept;
         let (first, second, request) = (first.into_bytes(), second.map(String::into_bytes), request.into_bytes());
         let sent = Sent { first, second, request, tokens: Vec::new() };
@@ -66,9 +69,32 @@ impl Service {
         Ok(promises.is_kept(x, &req).map_err(ServiceFault::from)?)
     }
 
-    /// Whether another request than this one waits in the run, and is to be answered before.
-    pub(super) fn owes_another(&self, x: &Digest, request: &Digest) -> bool {
-        self.promises().and_then(|promises| promises.of(x)).is_some_and(|promise| promise.request != *request)
+    /// The turn of a run in which nothing waits any more but `request`.
+    pub(super) fn turn_without_promise(
+        &self,
+        x: &Digest,
+        aggregate: &Aggregate,
+        request: Option<&Digest>,
+    ) -> Result<MutexGuard<'_, ()>, ExchangeFault> {
+        for _ in 0..ATTEMPTS_MAX {
+            let turn = self.turns.wait(aggregate);
+            let promised = self.promises().map(|promises| promises.of(x)).transpose()?.flatten();
+            if promised.is_none_or(|promise| Some(&promise.request) == request) {
+                return Ok(turn);
+            }
+            drop(turn);
+            self.keep_promise(x)?;
+        }
+        Err(ExchangeFault::Busy)
+    }
+
+    /// Whether an answer to this request would not be dated before its receipt, as after a clock was set back.
+    pub(super) fn require_later(&self, x: &Digest, request: &Digest, now: Timestamp) -> Result<(), ExchangeFault> {
+        let promised = self.promises().map(|promises| promises.of(x)).transpose()?.flatten();
+        match promised {
+            Some(promise) if promise.request == *request && now < promise.received => Err(NOT_READY),
+            _ => Ok(()),
+        }
     }
 
     /// Takes a request for later; `None` where it is to be answered at once: it has its answer, another request of the run waits, the run
@@ -84,7 +110,7 @@ impl Service {
         self.look_up_sides(checked, signers);
         let aggregate = Exchange::aggregate(&x);
         let _turn = self.turns.wait(&aggregate);
-        if let Some(there) = promises.of(&x) {
+        if let Some(there) = promises.of(&x)? {
             return Ok((there.request == asked.jws.x()).then(|| there.into()));
         }
         let before: Snapshot<ExchangeState> = self.state_of::<Exchange>(&aggregate)?;
@@ -114,9 +140,16 @@ impl Service {
         let (received_ms, answer_by_ms) = (Millis::from(now), Millis::from(answer_by));
         let receipt = Receipt { req: asked.jws.x().into(), received_ms, answer_by_ms };
         let receipt = self.sign_of_run(&checked.key, &x, now, receipt)?;
-        let promise = Promise { request: asked.jws.x(), answer_by, receipt };
+        let promise = Promise { request: asked.jws.x(), received: now, answer_by, receipt };
         let kept = Kept::of([&sent.first, &sent.request], sent.second.as_deref(), &promise);
         let is_kept = promises.keep(&x, &kept).map_err(ServiceFault::from)?;
         Ok(is_kept.then(|| promise.into()))
+    }
+}
+
+impl From<LostPromise> for ExchangeFault {
+    fn from(lost: LostPromise) -> Self {
+        tracing::error!(%lost, "a request that was taken is not there any more: nothing is said of its run");
+        NOT_READY
     }
 }

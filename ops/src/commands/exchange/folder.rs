@@ -13,6 +13,7 @@
 //!   m1.jws.tst, m2.jws.tst          when statements of the other side were there
 //!   o.pem, r.pem, arbiter.pem, escrow.pem            whose keys these are
 //!   send-m1.json …                  messages for the other side
+//!   submit.jws, evidence-A.1.jws …  of a registered delivery, with proofs; policy.json, by which they follow
 //!   receipt-0c9d….jws, status-5e7a….jws              what the arbiter has promised, and what it said of the run when it was asked
 //!   given, received, returned       of a swap through the arbiter: what is left there, and what came back
 //! ```
@@ -33,8 +34,8 @@ use semper_ttp::client::party::Party;
 use semper_ttp::client::pay::dossier::PaymentDossier;
 use semper_ttp::client::swap::dossier::SwapDossier;
 use semper_ttp::digest::Digest;
-use semper_ttp::statement::Jws;
 use semper_ttp::statement::exchange::Side;
+use semper_ttp::statement::{Jws, STATEMENT_BYTES_MAX};
 
 use super::settings::Settings;
 use crate::commands::atomic;
@@ -209,6 +210,21 @@ impl Folder {
             Some(bytes) if bytes.len() > bytes_max => Err(failed(&path, &"it is too long")),
             Some(bytes) => Ok(bytes),
         }
+    }
+
+    /// A statement that was kept beside the state, if it was.
+    pub(super) fn read_word(&self, name: &str) -> Result<Option<Jws>, Failed> {
+        let path = self.path.join(name);
+        let Some(bytes) = disk::read_at_most(&path, STATEMENT_BYTES_MAX).map_err(|error| Failed::usage(&error))? else {
+            return Ok(None);
+        };
+        Jws::parse(&bytes).map(Some).map_err(|fault| failed(&path, &fault))
+    }
+
+    /// Puts something in the place of what an earlier command left there.
+    pub(super) fn replace(&self, name: &str, bytes: &[u8]) -> Result<(), Failed> {
+        let path = self.path.join(name);
+        atomic::replace(&path, bytes).map_err(|error| failed(&path, &error))
     }
 
     /// The step: on return the new state is on the disk, and what follows from it may leave.

@@ -14,8 +14,10 @@ use semper_ttp::client::dossier::Piece;
 use semper_ttp::client::message::Message;
 use semper_ttp::digest::Digest;
 use semper_ttp::exchange::run::Run;
+use semper_ttp::statement::Body as _;
 use semper_ttp::statement::exchange::Side;
 use semper_ttp::statement::exchange::cd_r::Mode;
+use semper_ttp::statement::exchange::erds::ErdsEvidence;
 use serde_json::json;
 use tokio::sync::watch;
 
@@ -175,7 +177,7 @@ impl Listener {
         let there = |error| Failed::usage(&format!("{}: {error}", self.runs.display()));
         for entry in fs::read_dir(&self.runs).map_err(there)? {
             let place = entry.map_err(there)?.path();
-            if !is_run(&place) || is_payment(&place) || lock(&self.known).values().any(|known| known.place == place) {
+            if !is_run(&place) || lock(&self.known).values().any(|known| known.place == place) || is_payment(&place) {
                 continue;
             }
             let found = match is_swap(&place) {
@@ -329,6 +331,11 @@ impl Listener {
         let later = |Failed(_, why)| Taken::Later(why);
         let bytes = service::fetch(remote, &mail.id).map_err(later)?;
         let message = Message::parse(&bytes).map_err(|fault| Taken::Not(fault.to_string()))?;
+        // The arbiter's word that a delivery was submitted: d1 comes beside it, from its sender.
+        if message.statement.tag() == ErdsEvidence::TAG {
+            self.keep_notice(&message).map_err(later)?;
+            return service::forget(remote, &mail.id).map_err(later);
+        }
         let next = self.take(&message).map_err(|refused| match refused {
             Refused::Later(why) => Taken::Later(why),
             Refused::Unknown | Refused::Wrong(_) => Taken::Not(refused.to_string()),
@@ -404,6 +411,20 @@ impl Listener {
         kept.map_err(|error| Failed::fault(&format!("{}: {error}", place.display())))?;
         self.tell(&place, what);
         Ok(None)
+    }
+
+    /// Keeps a notice of a registered delivery, so that notices do not fill the mailbox.
+    fn keep_notice(&self, message: &Message) -> Result<(), Failed> {
+        let bytes = message.to_bytes();
+        let place = self.runs.join(format!("offer-notice-{}.json", &Digest::of(&bytes).to_string()[..16]));
+        self.require_room(&place)?;
+        if fs::read(&place).is_ok_and(|there| there == bytes) {
+            return Ok(()); // it came before
+        }
+        let kept = atomic::write_new_closed(&place, &bytes);
+        kept.map_err(|error| Failed::fault(&format!("{}: {error}", place.display())))?;
+        self.tell(&place, "a notice came that a delivery was submitted to you");
+        Ok(())
     }
 
     fn require_room(&self, place: &Path) -> Result<(), Failed> {

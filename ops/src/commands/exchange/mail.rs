@@ -58,7 +58,7 @@ pub(super) fn fetch(args: &cli::ExchangeFetch, as_json: bool) -> Result<Exit, Fa
             match as_json {
                 true => fetched.push(json!({ "file": file, "statement": tag, "from": sender, "next": null })),
                 false => say::out(format!(
-                    "{tag}: the party {sender} has submitted a delivery to you\n  file        {}",
+                    "{tag}: a notice that the party {sender} has submitted a delivery to you; it counts once semper verify has judged it\n  file        {}",
                     file.display()
                 )),
             }

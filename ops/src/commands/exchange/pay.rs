@@ -384,7 +384,14 @@ fn told(desk: &Desk, done: &str, standing: &Standing, as_json: bool) -> Result<E
             "outcome": standing.outcome,
             "fulfilled": standing.outcome.map(|outcome| outcome == Outcome::Captured),
             "amount": terms.amount,
+            "fee_bps": terms.fee_bps,
             "rail": terms.rail.as_str(),
+            "payer": terms.payer.0,
+            "payee": terms.payee.0,
+            "carrier_key": opened.carrier,
+            "hold_until": time(terms.t_hold),
+            "ship_until": terms.t_ship.map(time),
+            "reject_within_ms": terms.t_accept,
             "money": standing.money,
             "awaited": standing.awaited,
             "ends_at": time(terms.t_exp),
@@ -403,6 +410,17 @@ fn told(desk: &Desk, done: &str, standing: &Standing, as_json: bool) -> Result<E
             terms.rail.as_str(),
             visible(state)
         ));
+        let fee = f64::from(terms.fee_bps) / 100.0;
+        say::out(format!("  from        {}, to {}, less a fee of {fee} %", terms.payer.0, terms.payee.0));
+        let mut ends = vec![format!("held until {}", time(terms.t_hold))];
+        ends.extend(terms.t_ship.map(|until| format!("shipped until {}", time(until))));
+        ends.extend(terms.t_accept.map(|ms| format!("rejected within {} s", ms / 1_000)));
+        say::out(format!("  rules       {}, ends {}", ends.join(", "), time(terms.t_exp)));
+        if let Some(carrier) = opened.carrier {
+            say::out(format!(
+                "  carrier     the key {carrier}, whose word that it has shipped or handed over moves the money"
+            ));
+        }
         if let Some(until) = until {
             let then = standing.awaited["then"].as_str().unwrap_or("-");
             say::out(format!("  until       {}; if nobody says anything: {}", visible(until), visible(then)));

@@ -202,6 +202,13 @@ fn once(
         }
         Some(Known::Begun(_)) | None => {}
     }
+    // Before the register says that it was begun there: it would be held for answered for ever.
+    if std::fs::symlink_metadata(place).is_ok() {
+        return Err(Failed::usage(&format!(
+            "{}: it is there already: name another folder with --run",
+            place.display()
+        )));
+    }
     let (swap, beside) = begin()?;
     register.begin(x, x, place)?;
     let swapper = Swapper::create(place, swap, settings.clone(), &beside)?;

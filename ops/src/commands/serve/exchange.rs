@@ -21,8 +21,8 @@ const MAIL: &str = "mail";
 /// The folder of the data folder in which requests wait that are answered later.
 const REQUESTS: &str = "requests";
 
-/// Runs of which a request may wait: a few seconds' work.
-const REQUESTS_MAX: usize = 1_024;
+/// Runs of which a request may wait: so many are answered within the shortest time that may be promised, also where a module signs.
+const REQUESTS_MAX: usize = 96;
 
 /// Every how many looks it is looked for messages that nobody has fetched.
 const PURGED_EVERY: u32 = 120;

@@ -150,6 +150,7 @@ fn an_honest_arbiter_of_registered_deliveries_is_decided_again_and_nothing_diffe
     desk.happens(Occurrence::Notified(Err(NoticeFault::Failed)));
     desk.court.pass(595);
     desk.release(10 + retention_ms / 1_000);
+    desk.happens(Occurrence::Wake);
     // Nothing at all; then what comes too late.
     desk.next();
     desk.submit(true);

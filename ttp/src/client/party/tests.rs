@@ -471,12 +471,13 @@ fn a_promise_counts_for_its_request_alone() {
     o.overdue(&stage.o.pen(now().plus_secs(60))).unwrap();
     r.overdue(&stage.r.pen(now().plus_secs(60))).unwrap();
     let by = now().plus_secs(120);
-    let promise = |by_whom: &Person, x, asker: &Party| {
+    let promise_until = |by_whom: &Person, x, asker: &Party, by: Timestamp| {
         let req = Jws::parse(asker.request().unwrap().request.as_bytes()).unwrap().x().into();
         let receipt = Receipt { req, received_ms: now().into(), answer_by_ms: by.into() };
         let receipt = by_whom.pen(now()).sign(Some(x), receipt).unwrap();
         serde_json::json!({ "x": "passed over", "receipt": text(&receipt) }).to_string().into_bytes()
     };
+    let promise = |by_whom, x, asker| promise_until(by_whom, x, asker, by);
     let x = o.course.run().x;
     let good = promise(&stage.t, x, &r);
     let before = r.clone();
@@ -486,6 +487,7 @@ fn a_promise_counts_for_its_request_alone() {
         promise(&stage.o, x, &r),
         promise(&stage.t, Digest([9; 32]), &r),
         promise(&stage.t, x, &o),
+        promise_until(&stage.t, x, &r, now().plus_secs(3_601)),
         b"{\"receipt\":1}".to_vec(),
         b"no JSON".to_vec(),
     ] {

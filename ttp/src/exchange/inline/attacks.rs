@@ -2,6 +2,7 @@
 //! is known to bite.
 
 use super::ground::ground;
+use super::message::RETENTION_MS_MIN;
 use super::sealed::{key_hash, open_item};
 use super::testing::{
     DELTA, ITEMS, SIDES, Script, T_DEP, T_EXP, at, deposit, goods, honest, millis, person, policy, proposal,
@@ -12,6 +13,7 @@ use crate::exchange::Broken;
 use crate::exchange::attacks::bites;
 use crate::exchange::judge::inline::{Evidence, Judgement, OtherItem, judge};
 use crate::exchange::judge::{Filed, Finding};
+use crate::exchange::policy::InlinePolicy;
 use crate::exchange::run::Run;
 use crate::exchange::testing::{ESCROW, IAT, PEOPLE, keys, participant, secret, twin};
 use crate::role::step;
@@ -483,19 +485,27 @@ fn inline_terms_that_contradict_themselves() {
     for proposal in bad {
         assert!(read(proposal.clone()).is_err(), "{proposal:?}");
     }
-    // Nobody is told that it is strong where it is weak, nor kept longer than anybody keeps it.
+    // Nobody is told that it is strong where it is weak, nor kept longer than anybody keeps it, or not long enough (inline_short_retention).
     for proposal in [
         I1 { o_item: goods(), ..good.clone() },
         I1 { fairness: Fairness::Weak, ..good.clone() },
         I1 { retention_ms: Count::new(policy().retention_ms + 1), ..good.clone() },
+        // Who deposits last has its item in the same moment, and the other side none when it asks.
+        I1 { retention_ms: Count::new(0), ..good.clone() },
+        I1 { retention_ms: Count::new(policy().retention_ms - 1), ..good.clone() },
         I1 { t_exp: millis(IAT + policy().open_max_ms + 1), ..good.clone() },
     ] {
         let proposed = read(proposal.clone()).unwrap();
         bites(proposed.require_policy(&policy(), NOW).is_ok(), proposed.run == Run::claimed(&proposed.jws).unwrap());
     }
-    let shorter = read(I1 { retention_ms: Count::new(5), ..good.clone() }).unwrap();
-    let agreed = shorter.agreed(PEOPLE.r.sign(Some(shorter.run.x), I2 { m1: shorter.jws.digest().into() }), &keys);
-    assert_eq!(shorter.agreement(&agreed.unwrap(), &policy()).retention_ms, 5);
+    // Of a policy that keeps items for a month, a day is enough.
+    let month = InlinePolicy { retention_ms: 30 * RETENTION_MS_MIN, ..policy() };
+    for (asked, is_enough) in [(RETENTION_MS_MIN, true), (RETENTION_MS_MIN - 1, false)] {
+        let shorter = read(I1 { retention_ms: Count::new(asked), ..good.clone() }).unwrap();
+        assert_eq!(shorter.require_policy(&month, NOW).is_ok(), is_enough, "{asked}");
+        let agreed = shorter.agreed(PEOPLE.r.sign(Some(shorter.run.x), I2 { m1: shorter.jws.digest().into() }), &keys);
+        assert_eq!(shorter.agreement(&agreed.unwrap(), &month).retention_ms, asked);
+    }
     // A promise of money is one that only people can judge, whatever its papers hash to.
     let money = ItemDescriptor { kind: ItemKind::Payment, ..good.o_item.clone() };
     assert_eq!(honest(I1 { o_item: money, ..good }).fairness, Fairness::Weak);

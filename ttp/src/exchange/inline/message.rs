@@ -20,6 +20,9 @@ use crate::time::Timestamp;
 use super::sealed::{escrow_context, key_hash, open_item};
 use super::{Agreement, Moved};
 
+/// The shortest time for which items may be kept after the decision, milliseconds, unless the policy's own is shorter: a day.
+pub(super) const RETENTION_MS_MIN: u64 = 86_400_000;
+
 /// The longest statement of a party but the first, octets: a verdict embeds up to five of them beside that, and each grows by a third in it.
 pub const STATEMENT_BYTES_MAX: usize = 4 << 10;
 
@@ -105,6 +108,10 @@ impl Proposed {
         }
         if retention_ms.is_some_and(|asked| asked.get() > policy.retention_ms) {
             return broken("it wants items kept for longer than the policy has it");
+        }
+        // Whoever deposits last has its item at once; the other side must have the time to come for its own.
+        if retention_ms.is_some_and(|asked| asked.get() < policy.retention_ms.min(RETENTION_MS_MIN)) {
+            return broken("it wants items erased before both sides can have collected them");
         }
         Ok(())
     }
