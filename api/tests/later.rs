@@ -186,13 +186,13 @@ async fn what_is_not_promised() {
 #[tokio::test]
 async fn no_answer_is_dated_before_its_receipt() {
     let (world, o, r) = arbiter().await;
-    world.now.pass(100);
+    world.now.pass(30);
     let run = Run::new(&world, &o, &r, None);
     let request = run.abort();
     let receipt = taken(&world, &run, &request).await;
-    world.now.at(START.plus_secs(98));
+    world.now.at(START.plus_secs(28));
     assert_eq!((world.service.keep_promises(), run.ask(&world, &request).await.0), (0, 503));
-    world.now.at(START.plus_secs(100));
+    world.now.at(START.plus_secs(30));
     assert_eq!(world.service.keep_promises(), 1);
     let (status, decided) = run.ask(&world, &request).await;
     assert_eq!(status, 200);

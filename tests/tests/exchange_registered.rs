@@ -163,7 +163,7 @@ fn both_sides_use_the_program() {
     let (other, d1) = delivered("other.run");
     let refuse = ["refuse", shown(&d1), "--reason", "not-wanted"];
     let early = stage.signer(&stage.buyer, &refuse);
-    assert!(early.expect(1).stdout.contains("delivery.not_submitted"), "{early:?}");
+    assert!(early.expect(64).stdout.contains("delivery.not_submitted"), "{early:?}");
     assert_eq!(letters(&go_on(&["register", "--without-notice"], &other)), ["A.1"]);
     assert!(stage.signer(&stage.seller, &refuse).expect(64).stdout.contains("for another key"));
     assert_eq!(letters(&stage.signer(&stage.buyer, &refuse)), ["A.1", "C.4"]);
