@@ -219,7 +219,11 @@ fn a_carrier_says_what_is_its_own_to_say() {
     let message = payer.message(TEXT).unwrap();
     let mut carrier = Payment::take(&message, stage.e.name(), &stage.house, &chains, now()).unwrap();
     assert_eq!(carrier.words(), [Word::Shipped, Word::HandedOver]);
-    assert_eq!(taken(&stage, &message, &stage.r).unwrap().words(), [Word::Accept, Word::Cancel]);
+    let payee = Payment::take(&message, stage.r.name(), &stage.house, &chains, now()).unwrap();
+    assert_eq!(payee.words(), [Word::Accept, Word::Cancel]);
+    // Whoever is to be paid by a carrier's word must know the carrier.
+    let unknown = taken(&stage, &message, &stage.r);
+    assert!(matches!(unknown, Err(Stays::Certificate { of: "carrier", .. })));
     carrier.say(Word::HandedOver, &stage.e.pen(now())).unwrap();
     assert!(carrier.say(Word::Shipped, &stage.r.pen(now())).is_err(), "not by this key");
     assert!(matches!(carrier.say(Word::Received, &stage.e.pen(now())), Err(Stays::NotNow { .. })));
