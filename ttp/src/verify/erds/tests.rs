@@ -198,7 +198,11 @@ fn what_rests_on_a_verdict() {
     (recording.event_ms, recording.verdict) = (IAT + 5, Some(released.digest()));
     let jws = signed(&script, &recording);
     let logged = proof(&jws, ExchangeKind::DeliveryEvent, vec![], IAT + 7);
-    for (verdict, failed) in [(None, &[][..]), (Some(&released), &[]), (Some(&aborted), &[ErdsCheck::Grounds])] {
+    // Nobody makes another verdict of it by turning its signature around (pom2_flipped_s).
+    let turned = twin(&released);
+    for (verdict, failed) in
+        [(None, &[][..]), (Some(&released), &[]), (Some(&turned), &[]), (Some(&aborted), &[ErdsCheck::Grounds])]
+    {
         let evidence = DeliveryEvidence {
             evidence: jws.bytes(),
             first: Some(script.delivery.posted.jws.bytes()),
