@@ -7,7 +7,9 @@
 use std::collections::BTreeMap;
 use std::fmt;
 
+use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use super::automaton::{End, Originator, Responder};
 use crate::b64u::{self, B64u32};
@@ -274,10 +276,25 @@ impl fmt::Debug for Dossier {
 #[error("it is no state of a run that this program reads: {0}")]
 pub struct NotADossier(pub(super) String);
 
-impl NotADossier {
-    pub(super) fn new(why: &str) -> Self {
-        Self(why.to_owned())
+/// Such a document as it lies on the disk.
+pub(super) fn write_document(document: &impl Serialize) -> Vec<u8> {
+    let mut bytes = serde_json::to_vec_pretty(document).expect("texts and numbers");
+    bytes.push(b'\n');
+    bytes
+}
+
+/// Reads a document of this type, of version 1, as far as its form goes.
+pub(super) fn read_document<T: DeserializeOwned>(bytes: &[u8], bytes_max: usize, t: &str) -> Result<T, NotADossier> {
+    if bytes.len() > bytes_max {
+        return Err(NotADossier("it is too long".to_owned()));
     }
+    let members = json::read_object(bytes).map_err(|fault| NotADossier(fault.to_string()))?;
+    let is_such =
+        members.get("t").and_then(Value::as_str) == Some(t) && members.get("v").and_then(Value::as_u64) == Some(1);
+    // serde's words might quote a secret: only where it is, not what.
+    let read = serde_json::from_value(Value::Object(members));
+    let read = read.map_err(|_| NotADossier("a member is missing, unknown or wrong".to_owned()))?;
+    if is_such { Ok(read) } else { Err(NotADossier("it is of another type or version".to_owned())) }
 }
 
 impl Dossier {
@@ -287,9 +304,7 @@ impl Dossier {
     /// The document.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec_pretty(self).expect("texts and numbers");
-        bytes.push(b'\n');
-        bytes
+        write_document(self)
     }
 
     /// Reads one, as far as its form goes: [`super::party::Party::open`] holds its statements against each other.
@@ -297,17 +312,7 @@ impl Dossier {
     /// # Errors
     /// [`NotADossier`].
     pub fn parse(bytes: &[u8]) -> Result<Self, NotADossier> {
-        if bytes.len() > DOSSIER_BYTES_MAX {
-            return Err(NotADossier("it is too long".to_owned()));
-        }
-        let members = json::read_object(bytes).map_err(|fault| NotADossier(fault.to_string()))?;
-        // serde's words might quote a secret: only where it is, not what.
-        let read = serde_json::from_value::<Self>(serde_json::Value::Object(members));
-        let read = read.map_err(|_| NotADossier("a member is missing, unknown or wrong".to_owned()))?;
-        match read.t == Self::TYPE && read.v == 1 {
-            true => Ok(read),
-            false => Err(NotADossier("it is of another type or version".to_owned())),
-        }
+        read_document(bytes, DOSSIER_BYTES_MAX, Self::TYPE)
     }
 
     /// What the run is for.

@@ -19,7 +19,7 @@ pub use begin::{Chains, Drawn, Offer, Parcel, Terms};
 use super::Timing;
 use super::automaton::{Act, End, Happened, Message as Came, Originator, Responder};
 use super::course::{Course, Expected};
-use super::dossier::{Dossier, Octets, Piece, Proofs, Secret, Stand};
+use super::dossier::{Certificates, Dossier, Octets, Piece, Proofs, Secret, Stand};
 use super::evidence::Register;
 use super::message::{Beside, Contract, Message};
 use super::peer::{Holder, PeerFault};
@@ -231,6 +231,16 @@ pub(super) fn log_of(ttp: &Arbiter) -> Option<VerifierKey> {
     VerifierKey::parse(ttp.log.as_str()).ok()
 }
 
+/// The keys of both sides and of the arbiter.
+pub(super) fn keys_of(certificates: &Certificates) -> Result<Vec<Arc<Key>>, Stays> {
+    let chains = [&certificates.o, &certificates.r, &certificates.arbiter];
+    let keys = chains.into_iter().zip(["originator", "responder", "arbiter"]).map(|(chain, of)| {
+        let chain: Vec<_> = chain.iter().map(|der| der.0.clone()).collect();
+        Holder::read(&chain).map(|holder| holder.key).map_err(|fault| Stays::Certificate { of, fault })
+    });
+    keys.collect()
+}
+
 pub(super) fn text(jws: &Jws) -> String {
     String::from_utf8_lossy(jws.bytes()).into_owned()
 }
@@ -241,12 +251,7 @@ impl Party {
     /// # Errors
     /// [`Stays`]: what lies there is not what this program wrote.
     pub fn open(dossier: Dossier) -> Result<Self, Stays> {
-        let chains = [&dossier.certificates.o, &dossier.certificates.r, &dossier.certificates.arbiter];
-        let keys = chains.into_iter().zip(["originator", "responder", "arbiter"]).map(|(chain, of)| {
-            let chain: Vec<_> = chain.iter().map(|der| der.0.clone()).collect();
-            Holder::read(&chain).map(|holder| holder.key).map_err(|fault| Stays::Certificate { of, fault })
-        });
-        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let keys = keys_of(&dossier.certificates)?;
         let find = |name: &Thumbprint| keys.iter().find(|key| key.thumbprint() == *name).cloned();
         let read = |piece: Piece| {
             let read = |text: &str| Jws::parse(text.as_bytes());

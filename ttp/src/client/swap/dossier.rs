@@ -8,9 +8,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use super::super::dossier::{Certificates, NotADossier, Octets};
+use super::super::dossier::{Certificates, NotADossier, Octets, read_document, write_document};
 use super::At;
-use crate::json;
 use crate::statement::exchange::Side;
 use crate::statement::exchange::inline::Deposit;
 
@@ -119,9 +118,7 @@ impl SwapDossier {
     /// The document.
     #[must_use]
     pub fn to_bytes(&self) -> Vec<u8> {
-        let mut bytes = serde_json::to_vec_pretty(self).expect("texts and numbers");
-        bytes.push(b'\n');
-        bytes
+        write_document(self)
     }
 
     /// Reads one, as far as its form goes: [`super::side::Swap::open`] holds its statements against each other.
@@ -129,16 +126,7 @@ impl SwapDossier {
     /// # Errors
     /// [`NotADossier`].
     pub fn parse(bytes: &[u8]) -> Result<Self, NotADossier> {
-        if bytes.len() > SWAP_BYTES_MAX {
-            return Err(NotADossier::new("it is too long"));
-        }
-        let members = json::read_object(bytes).map_err(|fault| NotADossier::new(&fault.to_string()))?;
-        let read = serde_json::from_value::<Self>(serde_json::Value::Object(members));
-        let read = read.map_err(|_| NotADossier::new("a member is missing, unknown or wrong"))?;
-        match read.t == Self::TYPE && read.v == 1 {
-            true => Ok(read),
-            false => Err(NotADossier::new("it is of another type or version")),
-        }
+        read_document(bytes, SWAP_BYTES_MAX, Self::TYPE)
     }
 
     /// A statement, exactly as it was signed or received.

@@ -14,8 +14,7 @@ use zeroize::Zeroizing;
 
 use super::super::dossier::Octets;
 use super::super::message::Message;
-use super::super::party::{Pen, Stays, log_of, require_signer, text};
-use super::super::peer::Holder;
+use super::super::party::{Pen, Stays, keys_of, log_of, require_signer, text};
 use super::super::verdict::GivenFault;
 use super::dossier::{Piece, SwapDossier};
 use super::given::{Given, Held, Signed, look_at};
@@ -67,12 +66,7 @@ impl Swap {
     /// # Errors
     /// [`Stays`]: what lies there is not what this program wrote.
     pub fn open(dossier: SwapDossier) -> Result<Self, Stays> {
-        let chains = [&dossier.certificates.o, &dossier.certificates.r, &dossier.certificates.arbiter];
-        let keys = chains.into_iter().zip(["originator", "responder", "arbiter"]).map(|(chain, of)| {
-            let chain: Vec<_> = chain.iter().map(|der| der.0.clone()).collect();
-            Holder::read(&chain).map(|holder| holder.key).map_err(|fault| Stays::Certificate { of, fault })
-        });
-        let keys = keys.collect::<Result<Vec<_>, _>>()?;
+        let keys = keys_of(&dossier.certificates)?;
         let find = |name: &Thumbprint| keys.iter().find(|key| key.thumbprint() == *name).cloned();
         let read = |piece: Piece| {
             let read = |text: &str| Jws::parse(text.as_bytes());
