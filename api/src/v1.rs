@@ -24,7 +24,9 @@ mod revocations;
 mod route;
 
 use std::collections::BTreeMap;
+use std::net::IpAddr;
 use std::sync::Arc;
+use std::time::Instant;
 
 use axum::extract::{FromRequestParts, Path, State};
 use axum::response::{IntoResponse, Response};
@@ -52,6 +54,12 @@ const STAFF: &[TrustedRole] = &[RegistrationOfficer, Operator, Auditor];
 
 /// Who reads what names people, and what waits.
 const READERS: &[TrustedRole] = &[RegistrationOfficer, Auditor];
+
+/// Refuses what is too much of one address.
+fn require_quota(app: &App, address: IpAddr) -> Result<(), Problem> {
+    let taken = app.service.quota.take(address, Instant::now());
+    taken.map_err(|over| Problem::new(Code::ServerBusy, format!("{} requests a minute of one address", over.limit)))
+}
 
 /// Every route with what a caller needs for it, on one screen. What is not here is not there.
 fn table() -> Vec<Row> {

@@ -1,7 +1,6 @@
 //! Proofs of misbehaviour: whoever has one against this service hands it in, and everybody reads what was recorded.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::{
     Extension, Json,
@@ -18,6 +17,7 @@ use super::{
     body::{self, ProofBody},
     certificates,
     problem::Problem,
+    require_quota,
 };
 use crate::{
     router::App,
@@ -34,8 +34,7 @@ pub(super) async fn accuse(
     Extension((Peer(address), _)): Extension<(Peer, RequestId)>,
     ProofBody(bytes): ProofBody,
 ) -> Result<Response, Problem> {
-    let taken = app.service.quota.take(address, Instant::now());
-    taken.map_err(|over| Problem::new(Code::ServerBusy, format!("{} requests a minute", over.limit)))?;
+    require_quota(&app, address)?;
     let service = app.service.clone();
     let (recorded, reason) = body::blocking(move || service.accuse(&bytes)).await??;
     let receipt = app.service.reader().receipt(recorded.index).map_err(|fault| Problem::fault(&fault))?;

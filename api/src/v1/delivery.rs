@@ -18,9 +18,10 @@ use serde_json::{Value, json};
 
 use super::body::{self, Body};
 use super::exchange::{note_refusal, proven, run_of, text};
-use super::payment::{StatementRequest, sent_of, taken};
+use super::payment::{StatementRequest, sent_of};
 use super::principal::Principal;
 use super::problem::{Code, Problem};
+use super::require_quota;
 use crate::router::App;
 use crate::server::{Peer, RequestId};
 use crate::service::{DeliveryView, SentDelivery, Service, ShownDelivery};
@@ -41,7 +42,7 @@ pub(super) async fn submit(
     Extension((Peer(address), _)): Extension<(Peer, RequestId)>,
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
-    taken(&app, address)?;
+    require_quota(&app, address)?;
     let SubmitRequest { d1, submit, tokens } = body::json(&bytes)?;
     let sent = SentDelivery { first: d1.into_bytes(), submit: sent_of(submit, &tokens)? };
     let said = body::blocking(move || {
@@ -59,7 +60,7 @@ pub(super) async fn say(
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
     let x = run_of(&x)?;
-    taken(&app, address)?;
+    require_quota(&app, address)?;
     let StatementRequest { statement, tokens } = body::json(&bytes)?;
     let sent = sent_of(statement, &tokens)?;
     let said = body::blocking(move || {

@@ -6,7 +6,6 @@
 pub(super) mod inline;
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -27,6 +26,7 @@ use serde_json::{Value, json};
 use super::body::{self, Body};
 use super::principal::Principal;
 use super::problem::{Code, Problem};
+use super::require_quota;
 use crate::router::App;
 use crate::server::{Peer, RequestId};
 use crate::service::{Decided, ExchangeFault, Heard, Promised, Sent, Service, ServiceFault};
@@ -80,8 +80,7 @@ pub(super) async fn ask(
 ) -> Result<Response, Problem> {
     let x = run_of(&x)?;
     let may_wait = prefers_later(&headers);
-    let taken = app.service.quota.take(address, Instant::now());
-    taken.map_err(|over| Problem::new(Code::ServerBusy, format!("{} requests a minute of one address", over.limit)))?;
+    require_quota(&app, address)?;
     let AskRequest { first, second, request, tokens } = body::json(&bytes)?;
     if tokens.len() > TOKENS_MAX {
         return Err(Problem::new(Code::ExchangeRequest, format!("at most {TOKENS_MAX} tokens")));

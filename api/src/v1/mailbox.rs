@@ -1,7 +1,6 @@
 //! The mailbox: a party leaves messages of exchanges for another one, which fetches them when it is there.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -15,6 +14,7 @@ use serde_json::json;
 use super::body::{self, MessageBody};
 use super::principal::{Principal, acting_party};
 use super::problem::{Code, Problem};
+use super::require_quota;
 use crate::mailbox::{Mail, MailFault, Mailbox};
 use crate::router::App;
 use crate::server::{Peer, RequestId};
@@ -36,8 +36,7 @@ pub(super) async fn leave(
     principal: Principal,
     MessageBody(bytes): MessageBody,
 ) -> Result<Response, Problem> {
-    let taken = app.service.quota.take(address, Instant::now());
-    taken.map_err(|over| Problem::new(Code::ServerBusy, format!("{} requests a minute of one address", over.limit)))?;
+    require_quota(&app, address)?;
     let message = Message::parse(&bytes).map_err(|fault| Problem::new(Code::HttpMalformed, fault.to_string()))?;
     let digest = body::blocking(move || {
         let sender = party(&app, &principal)?;

@@ -4,7 +4,6 @@
 //! whom it names; to everybody else there is none.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -25,6 +24,7 @@ use super::body::{self, Body, CallbackBody};
 use super::exchange::{proven, recorded, run_of, text};
 use super::principal::Principal;
 use super::problem::{Code, Problem};
+use super::require_quota;
 use crate::router::App;
 use crate::server::{Peer, RequestId};
 use crate::service::{
@@ -65,7 +65,7 @@ pub(super) async fn open(
     Extension((Peer(address), _)): Extension<(Peer, RequestId)>,
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
-    taken(&app, address)?;
+    require_quota(&app, address)?;
     let sent = sent(&bytes)?;
     let said = body::blocking(move || answered(&app, &sent, b"", |service| service.open_payment(&sent)));
     said.await?
@@ -79,15 +79,10 @@ pub(super) async fn say(
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
     let x = run_of(&x)?;
-    taken(&app, address)?;
+    require_quota(&app, address)?;
     let sent = sent(&bytes)?;
     let said = body::blocking(move || answered(&app, &sent, &x.0, |service| service.show_in_payment(&x, &sent)));
     said.await?
-}
-
-pub(super) fn taken(app: &App, address: std::net::IpAddr) -> Result<(), Problem> {
-    let taken = app.service.quota.take(address, Instant::now());
-    taken.map_err(|over| Problem::new(Code::ServerBusy, format!("{} requests a minute of one address", over.limit)))
 }
 
 /// What came of a statement; a refusal of somebody who is known is recorded before the answer.
@@ -192,7 +187,7 @@ pub(super) async fn callback(
     headers: HeaderMap,
     CallbackBody(bytes): CallbackBody,
 ) -> Result<Response, Problem> {
-    taken(&app, address)?;
+    require_quota(&app, address)?;
     let taken = body::blocking(move || {
         let header = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default();
         let (id, timestamp) = (header("webhook-id"), header("webhook-timestamp"));

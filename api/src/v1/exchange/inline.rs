@@ -3,7 +3,6 @@
 //! Whoever leaves an item shows a certificate, since items take room; all else is known by its own signature, as everywhere at the arbiter.
 
 use std::sync::Arc;
-use std::time::Instant;
 
 use axum::extract::{Path, State};
 use axum::response::{IntoResponse, Response};
@@ -29,6 +28,7 @@ use crate::server::{Peer, RequestId};
 use crate::service::{ExchangeFault, InlineAnswer, InlineView, Item};
 use crate::v1::body::{self, Body, ItemBody};
 use crate::v1::problem::{Code, Problem};
+use crate::v1::require_quota;
 
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
@@ -58,8 +58,7 @@ pub(in crate::v1) async fn register(
     Extension((Peer(address), _)): Extension<(Peer, RequestId)>,
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
-    let taken = app.service.quota.take(address, Instant::now());
-    taken.map_err(|over| Problem::new(Code::ServerBusy, format!("{} requests a minute of one address", over.limit)))?;
+    require_quota(&app, address)?;
     let RegisterRequest { i1, i2 } = body::json(&bytes)?;
     let registered = body::blocking(move || {
         let answer = app.service.register_exchange(i1.as_bytes(), i2.as_bytes());
@@ -115,8 +114,7 @@ pub(in crate::v1) async fn state(
     Body(bytes): Body,
 ) -> Result<Response, Problem> {
     let x = run_of(&x)?;
-    let taken = app.service.quota.take(address, Instant::now());
-    taken.map_err(|over| Problem::new(Code::ServerBusy, format!("{} requests a minute of one address", over.limit)))?;
+    require_quota(&app, address)?;
     let StatementRequest { statement } = body::json(&bytes)?;
     let shown = body::blocking(move || {
         let answer = told(&app, app.service.show_statement(&x, statement.as_bytes()), statement.as_bytes())?;
