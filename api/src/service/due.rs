@@ -2,8 +2,17 @@
 
 use std::collections::{BTreeSet, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use semper_ttp::digest::Digest;
+
+use super::{Service, exchange::ExchangeFault};
+
+/// For how long one look goes on: who looks has other things to look at, too.
+const LOOK_MAX: Duration = Duration::from_secs(4);
+
+/// How long a run waits that could not be looked at when it was due, milliseconds.
+pub(super) const AGAIN_MS: u64 = 60_000;
 
 /// Runs that wait for something, by the last moment at which nothing is to be done.
 #[derive(Default)]
@@ -63,5 +72,31 @@ impl Due {
     /// The one that has been due for the longest time.
     pub(super) fn first(&self, now_ms: u64) -> Option<Digest> {
         self.waiting().after.first().filter(|(after, _)| *after < now_ms).map(|(_, x)| *x)
+    }
+}
+
+impl Service {
+    /// Looks at the runs that are due, and gives how many of them; `of` is what one of them is called.
+    pub(super) fn look_at_due(
+        &self,
+        due: &Due,
+        of: &str,
+        wake: impl Fn(&Digest) -> Result<(), ExchangeFault>,
+    ) -> usize {
+        let (mut looked, begun) = (0, Instant::now());
+        while begun.elapsed() < LOOK_MAX
+            && let Some(x) = due.first(self.now().millis())
+        {
+            match wake(&x) {
+                Ok(()) => looked += 1,
+                // Nothing is decided now; what is due stays it.
+                Err(fault) if fault.is_of_the_moment() => break,
+                Err(fault) => {
+                    tracing::error!(%fault, "{of} that is due could not be looked at");
+                    due.put(&x, Some(self.now().millis().saturating_add(AGAIN_MS)));
+                }
+            }
+        }
+        looked
     }
 }

@@ -184,6 +184,19 @@ pub enum ExchangeFault {
     Fault(#[from] ServiceFault),
 }
 
+impl ExchangeFault {
+    /// Whether it may be otherwise in a moment.
+    pub(super) const fn is_of_the_moment(&self) -> bool {
+        matches!(
+            self,
+            Self::NotReady(_)
+                | Self::Busy
+                | Self::Inline(InlineRefusal::Clock { .. })
+                | Self::Delivery(ErdsRefusal::Clock { .. })
+        )
+    }
+}
+
 impl From<semper_ledger::store::Fault> for ExchangeFault {
     fn from(fault: semper_ledger::store::Fault) -> Self {
         Self::Fault(fault.into())

@@ -5,7 +5,6 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
 
 use semper_ttp::{
     client::message::Message,
@@ -22,17 +21,12 @@ use semper_ttp::{
 use super::{
     super::{
         Service, ServiceFault,
+        due::AGAIN_MS,
         exchange::{ExchangeFault, keys::Signers},
     },
     Happening, RegisteredRun, Turn,
 };
 use crate::mailbox::MailFault;
-
-/// For how long one look goes on: who looks has other things to look at, too.
-const LOOK_MAX: Duration = Duration::from_secs(4);
-
-/// How long a delivery waits that could not be looked at when it was due, or whose notice could not be left, milliseconds.
-const AGAIN_MS: u64 = 60_000;
 
 /// Who leaves the notice of a delivery: nobody's party, and for each originator another, so that no other's notices fill what room a
 /// recipient has for one sender.
@@ -66,21 +60,7 @@ impl Service {
             self.find_open_deliveries()?;
             self.delivery_due.completed();
         }
-        let (mut looked, begun) = (0, Instant::now());
-        while begun.elapsed() < LOOK_MAX
-            && let Some(x) = self.delivery_due.first(self.now().millis())
-        {
-            match self.wake_delivery(&x) {
-                Ok(()) => looked += 1,
-                // Nothing is decided now; what is due stays it.
-                Err(fault) if is_of_the_moment(&fault) => break,
-                Err(fault) => {
-                    tracing::error!(%fault, "a delivery that is due could not be looked at");
-                    self.delivery_due.put(&x, Some(self.now().millis().saturating_add(AGAIN_MS)));
-                }
-            }
-        }
-        Ok(looked)
+        Ok(self.look_at_due(&self.delivery_due, "a delivery", |x| self.wake_delivery(x)))
     }
 
     /// The run of a delivery has gone on, of one that was submitted or of another.
@@ -166,12 +146,4 @@ impl Service {
         }
         Ok(())
     }
-}
-
-/// Whether it may be otherwise in a moment.
-pub(super) const fn is_of_the_moment(fault: &ExchangeFault) -> bool {
-    matches!(
-        fault,
-        ExchangeFault::NotReady(_) | ExchangeFault::Busy | ExchangeFault::Delivery(ErdsRefusal::Clock { .. })
-    )
 }

@@ -10,7 +10,6 @@ use semper_ttp::{
 use super::{
     super::{Service, exchange::ExchangeFault},
     RegisteredRun,
-    due::is_of_the_moment,
 };
 
 /// A delivery as it is now.
@@ -36,7 +35,7 @@ impl Service {
         }
         // Whoever asks sees what is so now, and not what was so when somebody looked last; where nothing can be recorded, what there is.
         match self.wake_delivery(x) {
-            Err(fault) if !is_of_the_moment(&fault) => {
+            Err(fault) if !fault.is_of_the_moment() => {
                 tracing::warn!(%fault, "a delivery is shown as it was when it was looked at last");
             }
             _ => {}

@@ -5,25 +5,14 @@
 
 use std::collections::BTreeSet;
 use std::ops::ControlFlow;
-use std::time::{Duration, Instant};
 
-use semper_ttp::{
-    digest::Digest,
-    evidence::names,
-    exchange::inline::{Inline, InlineRefusal},
-};
+use semper_ttp::{digest::Digest, evidence::names, exchange::inline::Inline};
 
 use super::{
     super::super::{Service, ServiceFault},
     super::keys::Signers,
     Act, ExchangeFault,
 };
-
-/// For how long one look goes on: who looks has other things to look at, too.
-const LOOK_MAX: Duration = Duration::from_secs(4);
-
-/// How long an exchange waits that could not be looked at when it was due, milliseconds.
-const AGAIN_MS: u64 = 60_000;
 
 impl Service {
     /// Shows whether the arbiter is open, what waits for it, and how much room messages have.
@@ -54,25 +43,7 @@ impl Service {
             self.find_open_exchanges()?;
             self.inline_due.completed();
         }
-        let (mut looked, begun) = (0, Instant::now());
-        while begun.elapsed() < LOOK_MAX
-            && let Some(x) = self.inline_due.first(self.now().millis())
-        {
-            match self.wake_exchange(&x) {
-                Ok(()) => looked += 1,
-                // Nothing is decided now; what is due stays it.
-                Err(
-                    ExchangeFault::NotReady(_)
-                    | ExchangeFault::Busy
-                    | ExchangeFault::Inline(InlineRefusal::Clock { .. }),
-                ) => break,
-                Err(fault) => {
-                    tracing::error!(%fault, "an exchange that is due could not be looked at");
-                    self.inline_due.put(&x, Some(self.now().millis().saturating_add(AGAIN_MS)));
-                }
-            }
-        }
-        Ok(looked)
+        Ok(self.look_at_due(&self.inline_due, "an exchange", |x| self.wake_exchange(x)))
     }
 
     fn wake_exchange(&self, x: &Digest) -> Result<(), ExchangeFault> {
