@@ -92,6 +92,12 @@ pub struct Promises {
     made: Notify,
 }
 
+impl Waiting {
+    fn has_room(&self, waiting_max: usize) -> bool {
+        self.runs.len() + self.coming < waiting_max
+    }
+}
+
 impl Promises {
     /// Opens the folder, and makes it where it is not there. A file that does not read stays where it is, and is told in the log.
     ///
@@ -130,8 +136,7 @@ impl Promises {
 
     /// Whether another run may wait.
     pub(crate) fn has_room(&self) -> bool {
-        let waiting = self.waiting();
-        waiting.runs.len() + waiting.coming < self.parts.waiting_max
+        self.waiting().has_room(self.parts.waiting_max)
     }
 
     /// What was promised in a run, and is not answered yet.
@@ -166,7 +171,7 @@ impl Promises {
     pub(crate) fn keep(&self, x: &Digest, kept: &Kept) -> Result<bool, DiskFault> {
         {
             let mut waiting = self.waiting();
-            if waiting.runs.len() + waiting.coming >= self.parts.waiting_max {
+            if !waiting.has_room(self.parts.waiting_max) {
                 return Ok(false);
             }
             waiting.coming += 1;
@@ -202,11 +207,11 @@ impl Promises {
         serde_json::from_slice(&bytes).map(Some).map_err(|error| lost(error.to_string()))
     }
 
-    /// This request was answered, and that is durable. Another one that waits in the run meanwhile goes on waiting.
+    /// Forgets a request that was answered, which is durable. Another one that waits in the run meanwhile goes on waiting.
     ///
     /// # Errors
     /// [`DiskFault`]: it is answered once more, with the same octets.
-    pub(crate) fn is_kept(&self, x: &Digest, request: &Digest) -> Result<(), DiskFault> {
+    pub(crate) fn forget(&self, x: &Digest, request: &Digest) -> Result<(), DiskFault> {
         let mut waiting = self.waiting();
         if waiting.runs.get(x).is_none_or(|promise| promise.request != *request) {
             return Ok(());
@@ -290,10 +295,10 @@ mod tests {
         assert_eq!(promises.read(&one).unwrap(), Some(kept(1, 2_000)));
         assert_eq!(promises.waiting_since(Timestamp::from_millis(1_500)), (2, 500));
         // Somebody is late, and says so of a request that was answered before.
-        promises.is_kept(&other, &Digest([9; 32])).unwrap();
+        promises.forget(&other, &Digest([9; 32])).unwrap();
         assert!(promises.of(&other).unwrap().is_some());
         for _ in 0..2 {
-            promises.is_kept(&other, &Digest([2; 32])).unwrap();
+            promises.forget(&other, &Digest([2; 32])).unwrap();
         }
         assert_eq!((promises.has_room(), promises.read(&other).unwrap()), (true, None));
         assert_eq!(promises.waiting_since(Timestamp::from_millis(1_500)), (1, 0));

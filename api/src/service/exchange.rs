@@ -346,7 +346,7 @@ impl Service {
         self.look_up_sides(checked, signers);
         let aggregate = Exchange::aggregate(&x);
         // What was promised is kept first: it counts on the room for answers that there was.
-        let _turn = self.turn_without_promise(&x, &aggregate, Some(&asked.jws.x()))?;
+        let (_turn, promised) = self.turn_without_promise(&x, &aggregate, Some(&asked.jws.x()))?;
         for attempt in 0..ATTEMPTS_MAX {
             let before: Snapshot<ExchangeState> = self.state_of::<Exchange>(&aggregate)?;
             if before.state.answer_to(&asked.jws.key_id(), &asked.jws.x()).is_some() {
@@ -364,7 +364,10 @@ impl Service {
             }
             let (now, clock) = self.time.check();
             let _inside = self.pass_door(now)?;
-            self.require_later(&x, &asked.jws.x(), now)?;
+            // An answer that is dated before its receipt, as after a clock was set back, would convict its signer.
+            if promised.as_ref().is_some_and(|promise| now < promise.received) {
+                return Err(NOT_READY);
+            }
             let event = Clocked { event: self.event(checked)?, clock };
             let decided = Exchange::decide(&before.state, &event, now);
             if let Err(ExchangeRefusal::Clock { .. }) = &decided {
@@ -439,7 +442,7 @@ impl Service {
         };
         // No verdict leaves while this is signed, and the size is read first: a later one lies behind it. Nor does it deny what it has
         // promised.
-        let _turn = self.turn_without_promise(x, &aggregate, None)?;
+        let (_turn, _) = self.turn_without_promise(x, &aggregate, None)?;
         let (now, clock) = self.time.check();
         if !clock.may_issue() {
             return Err(ExchangeRefusal::Clock { verdict: clock }.into());

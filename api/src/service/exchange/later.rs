@@ -66,35 +66,30 @@ impl Service {
         let checked = self.check(x, &sent, read(&sent.request, "the request")?, &signers)?;
         // The sides' keys were judged when it came.
         self.decide_run(&checked, &signers, None)?;
-        Ok(promises.is_kept(x, &req).map_err(ServiceFault::from)?)
+        Ok(promises.forget(x, &req).map_err(ServiceFault::from)?)
     }
 
-    /// The turn of a run in which nothing waits any more but `request`.
+    fn promised(&self, x: &Digest) -> Result<Option<Promise>, LostPromise> {
+        self.promises().map_or(Ok(None), |promises| promises.of(x))
+    }
+
+    /// The turn of a run in which nothing waits any more but `request`, with what was promised to that.
     pub(super) fn turn_without_promise(
         &self,
         x: &Digest,
         aggregate: &Aggregate,
         request: Option<&Digest>,
-    ) -> Result<MutexGuard<'_, ()>, ExchangeFault> {
+    ) -> Result<(MutexGuard<'_, ()>, Option<Promise>), ExchangeFault> {
         for _ in 0..ATTEMPTS_MAX {
             let turn = self.turns.wait(aggregate);
-            let promised = self.promises().map(|promises| promises.of(x)).transpose()?.flatten();
-            if promised.is_none_or(|promise| Some(&promise.request) == request) {
-                return Ok(turn);
+            let promised = self.promised(x)?;
+            if promised.as_ref().is_none_or(|promise| Some(&promise.request) == request) {
+                return Ok((turn, promised));
             }
             drop(turn);
             self.keep_promise(x)?;
         }
         Err(ExchangeFault::Busy)
-    }
-
-    /// Whether an answer to this request would not be dated before its receipt, as after a clock was set back.
-    pub(super) fn require_later(&self, x: &Digest, request: &Digest, now: Timestamp) -> Result<(), ExchangeFault> {
-        let promised = self.promises().map(|promises| promises.of(x)).transpose()?.flatten();
-        match promised {
-            Some(promise) if promise.request == *request && now < promise.received => Err(NOT_READY),
-            _ => Ok(()),
-        }
     }
 
     /// Takes a request for later; `None` where it is to be answered at once: it has its answer, another request of the run waits, the run
