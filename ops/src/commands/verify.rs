@@ -148,12 +148,7 @@ fn as_text(args: &Verify, report: &Report, promise: Promise) -> String {
         },
         format!("Trust      {}{promise}", args.trust.display()),
     ];
-    for (title, of_ledger) in [("The timestamp", false), ("The ledger", true)] {
-        lines.push(format!("\n{title}"));
-        for result in report.checks.iter().filter(|result| is_of_ledger(result.check) == of_ledger) {
-            lines.push(line(assertion(result.check), &result.outcome));
-        }
-    }
+    lines.extend(checked("The timestamp", &report.checks, is_of_ledger, assertion));
     lines.push(format!("\n{}", sentence(args, report)));
     lines.join("\n")
 }
@@ -172,6 +167,30 @@ fn line(assertion: &str, outcome: &Outcome) -> String {
         Outcome::Ok => format!("  ok           {assertion}"),
         Outcome::Failed(why) => format!("  FAILED       {assertion}: {why}"),
         Outcome::NotChecked(why) => format!("  not checked  {assertion} ({why})"),
+    }
+}
+
+/// What came out of all checks: first those of what was given, then those of the ledger.
+fn checked<C: Copy>(
+    title: &str,
+    checks: &[CheckResult<C>],
+    is_of_ledger: impl Fn(C) -> bool,
+    assertion: impl Fn(C) -> &'static str,
+) -> Vec<String> {
+    let mut lines = Vec::new();
+    for (title, of_ledger) in [(title, false), ("The ledger", true)] {
+        lines.push(format!("\n{title}"));
+        let of_part = checks.iter().filter(|result| is_of_ledger(result.check) == of_ledger);
+        lines.extend(of_part.map(|result| line(assertion(result.check), &result.outcome)));
+    }
+    lines
+}
+
+/// Why it could not be told.
+fn missing<C>(open: Option<&CheckResult<C>>) -> String {
+    match open.map(|result| &result.outcome) {
+        Some(Outcome::NotChecked(why)) => why.clone(),
+        Some(Outcome::Ok | Outcome::Failed(_)) | None => "not every check could be made".to_owned(),
     }
 }
 

@@ -15,7 +15,7 @@ use semper_ttp::x509::Certificate;
 use serde_json::json;
 
 use super::files::{NoJudgement, Promise, beside, if_there, read, read_trust, read_up_to, unreadable, unusable};
-use super::{exit_of, files_given, gap, line, material, refuted, usual_delay, verified};
+use super::{checked, exit_of, files_given, gap, material, refuted, usual_delay, verified};
 use crate::cli::Verify;
 use crate::commands::hashing::imprint_of_file;
 use crate::commands::say;
@@ -175,12 +175,7 @@ fn as_text(args: &Verify, report: &ActReport, opened: Option<&Personal>, promise
         },
         format!("Trust         {}{promise}", args.trust.display()),
     ];
-    for (title, of_ledger) in [("The act", false), ("The ledger", true)] {
-        lines.push(format!("\n{title}"));
-        for result in report.checks.iter().filter(|result| result.check.is_of_ledger() == of_ledger) {
-            lines.push(line(assertion(result.check), &result.outcome));
-        }
-    }
+    lines.extend(checked("The act", &report.checks, ActCheck::is_of_ledger, assertion));
     if let Some(act) = report.act.as_ref().filter(|_| report.verdict != Verdict::Refuted) {
         lines.push("\nWhat it says".to_owned());
         let opened = opened.map(said_of_opened).unwrap_or_default();

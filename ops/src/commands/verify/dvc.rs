@@ -11,7 +11,7 @@ use semper_ttp::verify::{Document, Outcome, Verdict};
 use serde_json::json;
 
 use super::files::{NoJudgement, Promise, beside, if_there, read, read_trust, read_up_to, unreadable};
-use super::{exit_of, files_given as files, gap, line, material, moment, refuted, usual_delay, verified};
+use super::{checked, exit_of, files_given as files, gap, material, moment, refuted, usual_delay, verified};
 use crate::cli::Verify;
 use crate::commands::hashing::imprint_of_file;
 use crate::commands::say;
@@ -119,12 +119,7 @@ fn as_text(args: &Verify, report: &DvcReport, promise: Promise) -> String {
         },
         format!("Trust        {}{promise}", args.trust.display()),
     ];
-    for (title, of_ledger) in [("The certificate", false), ("The ledger", true)] {
-        lines.push(format!("\n{title}"));
-        for result in report.checks.iter().filter(|result| result.check.is_of_ledger() == of_ledger) {
-            lines.push(line(assertion(result.check), &result.outcome));
-        }
-    }
+    lines.extend(checked("The certificate", &report.checks, DvcCheck::is_of_ledger, assertion));
     if let Some(dvc) = report.dvc.as_ref().filter(|_| report.verdict != Verdict::Refuted) {
         lines.push("\nWhat it says".to_owned());
         lines.extend(said(dvc).into_iter().map(|line| format!("  {line}")));

@@ -3,16 +3,14 @@
 //! What belongs to it lies beside it: `arbiter.pem`, `o.pem` and `r.pem`, `d1.jws`, the policy that this names as `policy.json`, and
 //! `verdict.jws`, as far as they are there.
 
-use std::path::{Path, PathBuf};
-
 use semper_ttp::statement::STATEMENT_BYTES_MAX;
 use semper_ttp::verify::erds::{DeliveryEvidence, ErdsCheck, ErdsReport, verify_delivery};
-use semper_ttp::verify::{CheckResult, Outcome, Verdict};
+use semper_ttp::verify::{Outcome, Verdict};
 use serde_json::json;
 
-use super::exchange::{certificates_of, companion, proof_path};
+use super::exchange::{certificates_of, companion, proof_path, there};
 use super::files::{NoJudgement, Promise, if_there, read, read_trust, read_up_to, unusable};
-use super::{exit_of, files_given, line, refuted, usual_delay};
+use super::{checked, exit_of, files_given, missing, refuted, usual_delay};
 use crate::cli::Verify;
 use crate::commands::say;
 use crate::exit::Exit;
@@ -97,11 +95,6 @@ fn assertion(check: ErdsCheck) -> &'static str {
     }
 }
 
-/// What of the usual companions is there.
-fn there(args: &Verify, names: &[&str]) -> Vec<PathBuf> {
-    names.iter().map(|name| companion(args, name)).filter(|path: &PathBuf| Path::exists(path)).collect()
-}
-
 fn as_text(args: &Verify, report: &ErdsReport, promise: Promise) -> String {
     let promise = usual_delay(promise, "event");
     let certificates = [there(args, &CERTIFICATES), args.material.clone()].concat();
@@ -115,12 +108,7 @@ fn as_text(args: &Verify, report: &ErdsReport, promise: Promise) -> String {
         },
         format!("Trust         {}{promise}", args.trust.display()),
     ];
-    for (title, of_ledger) in [("The evidence", false), ("The ledger", true)] {
-        lines.push(format!("\n{title}"));
-        for result in report.checks.iter().filter(|result| result.check.is_of_ledger() == of_ledger) {
-            lines.push(line(assertion(result.check), &result.outcome));
-        }
-    }
+    lines.extend(checked("The evidence", &report.checks, ErdsCheck::is_of_ledger, assertion));
     if let Some(told) = report.evidence.as_ref().filter(|_| report.verdict != Verdict::Refuted) {
         lines.push("\nWhat it says".to_owned());
         lines.extend(std::iter::once(&told.says).chain(&told.further).map(|said| format!("  {said}")));
@@ -156,13 +144,6 @@ fn sentence(args: &Verify, report: &ErdsReport) -> String {
     }
 }
 
-fn missing(open: Option<&CheckResult<ErdsCheck>>) -> String {
-    match open.map(|result| &result.outcome) {
-        Some(Outcome::NotChecked(why)) => why.clone(),
-        Some(Outcome::Ok | Outcome::Failed(_)) | None => "not every check could be made".to_owned(),
-    }
-}
-
 fn as_json(args: &Verify, report: &ErdsReport) -> serde_json::Value {
     json!({
         "file": args.file.to_string_lossy(),
@@ -174,6 +155,10 @@ fn as_json(args: &Verify, report: &ErdsReport) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
+    use std::path::PathBuf;
+
+    use semper_ttp::verify::CheckResult;
+
     use super::*;
 
     #[test]

@@ -7,12 +7,12 @@ use std::path::{Path, PathBuf};
 
 use semper_ttp::statement::STATEMENT_BYTES_MAX;
 use semper_ttp::verify::exchange::{RunCheck, RunEvidence, RunReport, verify_run};
-use semper_ttp::verify::{CheckResult, Outcome, Verdict};
+use semper_ttp::verify::{Outcome, Verdict};
 use semper_ttp::x509::Certificate;
 use serde_json::json;
 
 use super::files::{NoJudgement, Promise, beside, if_there, read, read_trust, read_up_to, unusable};
-use super::{exit_of, files_given, line, material, refuted, usual_delay};
+use super::{checked, exit_of, files_given, material, missing, refuted, usual_delay};
 use crate::cli::{Verify, with_ending};
 use crate::commands::say;
 use crate::exit::Exit;
@@ -125,7 +125,7 @@ fn assertion(check: RunCheck) -> &'static str {
 }
 
 /// What of the usual companions is there.
-fn there(args: &Verify, names: &[&str]) -> Vec<PathBuf> {
+pub(super) fn there(args: &Verify, names: &[&str]) -> Vec<PathBuf> {
     names.iter().map(|name| companion(args, name)).filter(|path| path.exists()).collect()
 }
 
@@ -144,12 +144,7 @@ fn as_text(args: &Verify, report: &RunReport, promise: Promise) -> String {
         },
         format!("Trust         {}{promise}", args.trust.display()),
     ];
-    for (title, of_ledger) in [("The verdict", false), ("The ledger", true)] {
-        lines.push(format!("\n{title}"));
-        for result in report.checks.iter().filter(|result| result.check.is_of_ledger() == of_ledger) {
-            lines.push(line(assertion(result.check), &result.outcome));
-        }
-    }
+    lines.extend(checked("The verdict", &report.checks, RunCheck::is_of_ledger, assertion));
     if let Some(run) = report.run.as_ref().filter(|_| report.verdict != Verdict::Refuted) {
         lines.push("\nWhat it says".to_owned());
         lines.extend(std::iter::once(&run.says).chain(&run.further).map(|said| format!("  {said}")));
@@ -192,13 +187,6 @@ fn sentence(args: &Verify, report: &RunReport) -> String {
     }
 }
 
-fn missing(open: Option<&CheckResult<RunCheck>>) -> String {
-    match open.map(|result| &result.outcome) {
-        Some(Outcome::NotChecked(why)) => why.clone(),
-        Some(Outcome::Ok | Outcome::Failed(_)) | None => "not every check could be made".to_owned(),
-    }
-}
-
 fn as_json(args: &Verify, report: &RunReport) -> serde_json::Value {
     json!({
         "file": args.file.to_string_lossy(),
@@ -210,6 +198,8 @@ fn as_json(args: &Verify, report: &RunReport) -> serde_json::Value {
 
 #[cfg(test)]
 mod tests {
+    use semper_ttp::verify::CheckResult;
+
     use super::*;
 
     #[test]
