@@ -86,6 +86,12 @@ fn two_swap_by_files_whatever_command_was_killed() {
     refused(&["--give", &licence, "--want-sha256", &zero], 1, "not what you expect (MISMATCH)");
     refused(&["--give", &licence, "--want-rule", "utf8-text/1"], 1, "not what you expect (NEEDS_HUMAN)");
 
+    // At a place that is taken nothing is signed, and the proposal can still be answered.
+    let taken = stage.path("taken.run");
+    fs::create_dir(&taken).expect("a folder");
+    let done = stage.signer(&stage.buyer, &["join", shown(&m1), "--give", &licence, "--yes", "--run", &taken]);
+    assert!(done.expect(64).stdout.contains("it is there already"), "{done:?}");
+
     let (buyer, m2) = joined(&stage, &m1, "buyer.run", &["--want-media", "text/plain"]);
     let again = ["join", shown(&m1), "--give", &licence, "--yes", "--run", &stage.path("other.run")];
     assert!(stage.signer(&stage.buyer, &again).expect(64).stdout.contains("was answered before"));

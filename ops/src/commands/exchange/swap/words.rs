@@ -118,12 +118,17 @@ fn goods(proposed: &Proposed, side: Side) -> Vec<String> {
         DepositMode::Content => "as they are",
         DepositMode::Sealed => "sealed; the arbiter sees them while it checks them",
     };
+    let kept = match proposal.retention_ms {
+        Some(ms) => format!("within {} h of the decision; then they are erased", ms.get() / 3_600_000),
+        None => "as long as the arbiter's policy keeps items (/.well-known/semper)".to_owned(),
+    };
     vec![
         format!("you give    {}", described(proposed.item(side))),
         format!("you get     {}", described(proposed.item(side.other()))),
         format!("worth       {worth}"),
         format!("deposits    {mode}; until {}", time(proposal.t_dep.get())),
         format!("ends        {}", time(proposal.t_exp.get())),
+        format!("collected   {kept}"),
     ]
 }
 
