@@ -1,6 +1,5 @@
 //! A run of four messages begins: `semper exchange offer`, `deliver`, `accept`.
 
-use std::fs;
 use std::path::{Path, PathBuf};
 
 use semper_ledger::disk;
@@ -16,7 +15,7 @@ use semper_ttp::statement::exchange::cd_r::{D1, Mode};
 use semper_ttp::statement::exchange::{Arbiter, Assurance, Line, Participant, Scheme};
 
 use super::driver::{Driver, failed, pen, require_same_time};
-use super::folder::{Folder, Known, Register, named_after, parent_of};
+use super::folder::{Folder, Known, Register, named_after, parent_of, require_free};
 use super::settings::Settings;
 use super::{service, words};
 use crate::cli;
@@ -248,12 +247,7 @@ impl Desk {
             }
             Some(Known::Begun(_)) | None => {}
         }
-        if fs::symlink_metadata(place).is_ok() {
-            return Err(Failed::usage(&format!(
-                "{}: it is there already: name another folder with --run",
-                place.display()
-            )));
-        }
+        require_free(place)?;
         let stamped = service::stamp(&self.remote, message.statement.bytes())?;
         service::require_good(&self.remote, &run.o, &message.certificates)?;
         require_same_time(stamped.at, run.t_exp.is_some(), offer.delta_ms)?;

@@ -109,6 +109,14 @@ pub(super) fn parent_of(path: &Path) -> PathBuf {
     path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new(".")).to_owned()
 }
 
+/// Whether a new folder can be made there.
+pub(super) fn require_free(path: &Path) -> Result<(), Failed> {
+    match fs::symlink_metadata(path) {
+        Ok(_) => Err(failed(path, &"it is there already: name another folder with --run")),
+        Err(_) => Ok(()),
+    }
+}
+
 impl Folder {
     /// A new one, with everything in it before it has this name.
     pub(super) fn create(path: &Path, party: &Party, settings: &Settings, beside: &[u8]) -> Result<Self, Failed> {
@@ -123,9 +131,7 @@ impl Folder {
         fill: impl FnOnce(&Self) -> Result<(), Failed>,
     ) -> Result<Self, Failed> {
         let io = |error: std::io::Error| failed(path, &error);
-        if fs::symlink_metadata(path).is_ok() {
-            return Err(failed(path, &"it is there already: name another folder with --run"));
-        }
+        require_free(path)?;
         let mut part = path.file_name().unwrap_or_default().to_owned();
         part.push(BEING_MADE);
         let part = path.with_file_name(part);

@@ -401,29 +401,26 @@ impl Listener {
     }
 
     fn keep_for_a_person(&self, message: &Message, what: &str) -> Result<Option<Message>, Failed> {
-        let place = self.runs.join(format!("offer-{}.json", hex::encode(&message.x().0[..8])));
-        self.require_room(&place)?;
-        let bytes = message.to_bytes();
-        if fs::read(&place).is_ok_and(|there| there == bytes) {
-            return Ok(None); // it came before
-        }
-        let kept = atomic::write_new_closed(&place, &bytes);
-        kept.map_err(|error| Failed::fault(&format!("{}: {error}", place.display())))?;
-        self.tell(&place, what);
-        Ok(None)
+        self.keep(&format!("offer-{}.json", hex::encode(&message.x().0[..8])), message, what).map(|()| None)
     }
 
     /// Keeps a notice of a registered delivery, so that notices do not fill the mailbox.
     fn keep_notice(&self, message: &Message) -> Result<(), Failed> {
-        let bytes = message.to_bytes();
-        let place = self.runs.join(format!("offer-notice-{}.json", &Digest::of(&bytes).to_string()[..16]));
+        let name = format!("offer-notice-{}.json", &Digest::of(&message.to_bytes()).to_string()[..16]);
+        self.keep(&name, message, "a notice came that a delivery was submitted to you")
+    }
+
+    /// Keeps a message as a file for a person to read, and tells of it once.
+    fn keep(&self, name: &str, message: &Message, what: &str) -> Result<(), Failed> {
+        let place = self.runs.join(name);
         self.require_room(&place)?;
+        let bytes = message.to_bytes();
         if fs::read(&place).is_ok_and(|there| there == bytes) {
             return Ok(()); // it came before
         }
         let kept = atomic::write_new_closed(&place, &bytes);
         kept.map_err(|error| Failed::fault(&format!("{}: {error}", place.display())))?;
-        self.tell(&place, "a notice came that a delivery was submitted to you");
+        self.tell(&place, what);
         Ok(())
     }
 

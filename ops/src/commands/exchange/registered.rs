@@ -123,7 +123,7 @@ pub(super) fn refuse(args: &cli::ExchangeRefuse, as_json: bool) -> Result<Exit, 
         let proof = PathBuf::from(format!("{}.tlog-proof", file.display()));
         let written = written.and_then(|()| atomic::write_new(&proof, shown.proof.as_bytes()));
         written.map_err(|error| Failed::usage(&format!("{}: {error}", file.display())))?;
-        Ok::<_, Failed>(file)
+        Ok::<_, Failed>((ErdsEvent::ConsignmentRejection, file))
     });
     tell(&run.x, &register, &kept.transpose()?.into_iter().collect::<Vec<_>>(), &[], as_json);
     Ok(if refusal.is_some() { Exit::Ok } else { Exit::Falsified })
@@ -168,14 +168,14 @@ fn fetch(remote: &Remote, x: &Digest) -> Result<Vec<u8>, Failed> {
 }
 
 /// Keeps each piece with its proof; gives the files.
-fn keep(folder: &Folder, register: &Register) -> Result<Vec<PathBuf>, Failed> {
+fn keep(folder: &Folder, register: &Register) -> Result<Vec<(ErdsEvent, PathBuf)>, Failed> {
     let mut kept = Vec::new();
     for shown in &register.evidence {
         let name = format!("evidence-{}.jws", shown.says.event.letter());
         folder.write(&name, shown.jws.bytes())?;
         // The log has grown: the proof is another one, of the same.
         folder.replace(&format!("{name}.tlog-proof"), shown.proof.as_bytes())?;
-        kept.push(folder.path().join(name));
+        kept.push((shown.says.event, folder.path().join(name)));
     }
     Ok(kept)
 }
@@ -185,17 +185,13 @@ fn keep_policy(driver: &Driver, remote: &Remote) -> Result<(), Failed> {
     if driver.folder.path().join(POLICY).is_file() {
         return Ok(());
     }
-    let document = remote.call(async |client| client.get(&format!("/v1/policies/{policy}")).await).map(Vec::from)?;
-    match Digest::of(&document) == policy {
-        true => driver.folder.write(POLICY, &document),
-        false => Err(Failed(Exit::Falsified, "the service shows another policy than d1 names".to_owned())),
-    }
+    driver.folder.write(POLICY, &service::policy(remote, &policy)?)
 }
 
-fn tell(x: &Digest, register: &Register, kept: &[PathBuf], not_recorded: &[String], as_json: bool) {
-    let file = |place: usize| kept.get(place).filter(|_| kept.len() == register.evidence.len());
+fn tell(x: &Digest, register: &Register, kept: &[(ErdsEvent, PathBuf)], not_recorded: &[String], as_json: bool) {
+    let file = |event| kept.iter().find(|(of, _)| *of == event).map(|(_, file)| file);
     if as_json {
-        let evidence = register.evidence.iter().enumerate().map(|(place, shown)| {
+        let evidence = register.evidence.iter().map(|shown| {
             let says = &shown.says;
             json!({
                 "event": says.event.name(),
@@ -204,7 +200,7 @@ fn tell(x: &Digest, register: &Register, kept: &[PathBuf], not_recorded: &[Strin
                 "recorded_at": words::time(says.at_ms.get()),
                 "reasons": says.codes().iter().map(|reason| reason.name()).collect::<Vec<_>>(),
                 "entry": shown.index,
-                "file": file(place),
+                "file": file(says.event),
             })
         });
         let awaited = register.awaited.iter().map(|word| json!({ "until": word.until, "then": word.then }));
@@ -226,7 +222,7 @@ fn tell(x: &Digest, register: &Register, kept: &[PathBuf], not_recorded: &[Strin
     for word in &register.awaited {
         say::out(format!("  awaited     until {}; then {} is recorded", word.until, word.then));
     }
-    if let Some(last) = kept.last() {
+    if let Some((_, last)) = kept.last() {
         say::out(format!("  next        semper verify {} --trust TRUST", last.display()));
     }
 }

@@ -62,10 +62,7 @@ pub(super) fn house(remote: &Remote, trust: &Path) -> Result<(House, Arbiter), F
     let policy: B64u32 =
         about["policy"].as_str().and_then(|text| text.parse().ok()).ok_or_else(|| wrong("no policy"))?;
     let policy = Digest::from(policy);
-    let document = remote.call(async |client| client.get(&format!("/v1/policies/{policy}")).await).map(Vec::from)?;
-    if Digest::of(&document) != policy {
-        return Err(wrong("the policy is another one than it names"));
-    }
+    let document = self::policy(remote, &policy)?;
     let line = |value: &Value| value.as_str().and_then(Line::new);
     let arbiter = Arbiter {
         id: service["ledger"]["origin"].as_str().and_then(Origin::new).ok_or_else(|| wrong("no origin"))?,
@@ -75,6 +72,15 @@ pub(super) fn house(remote: &Remote, trust: &Path) -> Result<(House, Arbiter), F
     };
     let logs: Vec<VerifierKey> = anchors.log_keys().to_vec();
     Ok((House { root: root.der().to_vec(), logs, arbiter: chain, escrow, policy: document }, arbiter))
+}
+
+/// A policy, by its hash.
+pub(super) fn policy(remote: &Remote, policy: &Digest) -> Result<Vec<u8>, Failed> {
+    let document = remote.call(async |client| client.get(&format!("/v1/policies/{policy}")).await).map(Vec::from)?;
+    match Digest::of(&document) == *policy {
+        true => Ok(document),
+        false => Err(wrong("the policy is another one than it names")),
+    }
 }
 
 /// The certificate that the service shows in PEM, and those above it but the root.

@@ -26,7 +26,7 @@ use serde_json::Value;
 
 use super::begin::{Opening, answered_before, message, participant, read};
 use super::driver::{failed, pen};
-use super::folder::{Known, Register, named_after, parent_of};
+use super::folder::{Known, Register, named_after, parent_of, require_free};
 use super::service;
 use super::settings::Settings;
 use crate::cli;
@@ -203,12 +203,7 @@ fn once(
         Some(Known::Begun(_)) | None => {}
     }
     // Before the register says that it was begun there: it would be held for answered for ever.
-    if std::fs::symlink_metadata(place).is_ok() {
-        return Err(Failed::usage(&format!(
-            "{}: it is there already: name another folder with --run",
-            place.display()
-        )));
-    }
+    require_free(place)?;
     let (swap, beside) = begin()?;
     register.begin(x, x, place)?;
     let swapper = Swapper::create(place, swap, settings.clone(), &beside)?;
