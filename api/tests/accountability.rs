@@ -19,7 +19,7 @@ use semper_ttp::{
 };
 use serde_json::{Value, json};
 use world::{
-    exchange::{Run, name_of, sign, text},
+    exchange::{Run, jws, name_of, sign, text},
     http::{Asked, ask},
     notary::open,
     office::{ORIGIN, World},
@@ -36,10 +36,6 @@ async fn post(world: &World, file: &str) -> (u16, Value) {
 async fn get(world: &World, path: &str) -> (u16, Vec<u8>) {
     let answer = ask(&world.service, Asked::plain("GET", path)).await;
     (answer.status.as_u16(), answer.body.to_vec())
-}
-
-fn jws(value: &Value) -> Jws {
-    Jws::parse(value.as_str().expect("a statement").as_bytes()).unwrap()
 }
 
 fn statement(jws: &Jws) -> Item {

@@ -22,7 +22,7 @@ use world::{
     START,
     audit::differences,
     delivery::Delivery,
-    exchange::{Run, ask_at, known, name_of, pass_to, sign, text},
+    exchange::{Run, arbiter, ask_at, known, name_of, pass_to, sign, text},
     notary::open,
     office::{DELTA_MS, Member, World},
     registered::events,
@@ -32,13 +32,6 @@ const T_EXP: u64 = START.millis() + 100 * DELTA_MS;
 const DAY_MS: u64 = 86_400_000;
 /// When the key is not awaited to be collected any more, whenever it was left before `T_EXP`.
 const RETAINED: u64 = T_EXP + 31 * DAY_MS;
-
-async fn arbiter() -> (World, Member, Member) {
-    let world = open(World::new());
-    let officer = world.staff("officer");
-    let (o, r) = (world.party(&officer).await, world.party(&officer).await);
-    (world, o, r)
-}
 
 /// How many events are in the ledger.
 fn recorded(world: &World) -> usize {

@@ -27,17 +27,10 @@ use serde_json::{Value, json};
 use world::{
     START,
     delivery::{Delivery, MESSAGE},
-    exchange::{Run, ask_at, known, pass_to, sign, text},
+    exchange::{Run, arbiter, ask_at, known, pass_to, sign, text},
     notary::open,
-    office::{DELTA_MS, Member, World},
+    office::{DELTA_MS, World},
 };
-
-async fn arbiter() -> (World, Member, Member) {
-    let world = open(World::new());
-    let officer = world.staff("officer");
-    let (o, r) = (world.party(&officer).await, world.party(&officer).await);
-    (world, o, r)
-}
 
 fn exchange_entries(world: &World) -> Vec<ExchangeKind> {
     let kinds = world.kinds().into_iter();

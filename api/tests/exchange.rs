@@ -15,13 +15,10 @@ use semper_ttp::{
     digest::Digest,
     evidence::{ExchangeKind, Fact, Kind, OpsFact, OpsKind, Recorded, RoleCode},
     exchange::{asw_r::commitment_r, tag_of_verdict},
-    statement::{
-        Jws,
-        exchange::{
-            Outcome, Side,
-            asw_r::{Abort, M1, M2, Resolve},
-            verdict::{Answer, Status, Verdict},
-        },
+    statement::exchange::{
+        Outcome, Side,
+        asw_r::{Abort, M1, M2, Resolve},
+        verdict::{Answer, Status, Verdict},
     },
     time::Timestamp,
 };
@@ -29,25 +26,13 @@ use serde_json::{Value, json};
 use world::{
     RUNS_PER_MINUTE, START,
     audit::{audited, differences},
-    exchange::{Run, arbiter_of, ask_at, known, name_of, offer, pass_to, sign, text},
+    exchange::{Run, arbiter, arbiter_of, ask_at, jws, known, name_of, offer, pass_to, sign, text},
     notary::open,
     office::{DELTA_MS, Member, World},
     wanted,
 };
 
 const ROOT: CaId = CaId::first(Authority::Root);
-
-/// A world with an arbiter and two parties.
-async fn arbiter() -> (World, Member, Member) {
-    let world = open(World::new());
-    let officer = world.staff("officer");
-    let (o, r) = (world.party(&officer).await, world.party(&officer).await);
-    (world, o, r)
-}
-
-fn jws(value: &Value) -> Jws {
-    Jws::parse(value.as_str().expect("a statement").as_bytes()).unwrap()
-}
 
 /// Verdict and answer, judged as a party does: by the arbiter's certificate, by the proofs of both entries, by the tag.
 fn judged(world: &World, run: &Run<'_>, answer: &Value) -> (Verdict, Answer) {

@@ -22,7 +22,7 @@ use semper_ttp::{
         },
     },
     statement::{
-        Jws, Millis,
+        Millis,
         exchange::{
             Outcome, Side,
             inline::{Deposit, DepositFault, DepositMode, Refused},
@@ -36,7 +36,7 @@ use serde_json::{Value, json};
 use world::{
     RUNS_PER_MINUTE, START,
     audit::differences,
-    exchange::{ask_at, known, name_of, pass_to, sign, text},
+    exchange::{arbiter, ask_at, jws, known, name_of, pass_to, sign, text},
     inline::{Exchange, ITEMS, MEDIA, SIDES, T_DEP, T_EXP, file, goods},
     notary::open,
     office::{DELTA_MS, Member, World, exchange_policy},
@@ -44,20 +44,9 @@ use world::{
 
 const DAY_MS: u64 = 86_400_000;
 
-async fn arbiter() -> (World, Member, Member) {
-    let world = open(World::new());
-    let officer = world.staff("officer");
-    let (o, r) = (world.party(&officer).await, world.party(&officer).await);
-    (world, o, r)
-}
-
 fn entries(world: &World) -> Vec<ExchangeKind> {
     let kinds = world.kinds().into_iter();
     kinds.filter_map(|kind| if let Kind::Exchange(kind) = kind { Some(kind) } else { None }).collect()
-}
-
-fn jws(value: &Value) -> Jws {
-    Jws::parse(value.as_str().expect("a statement").as_bytes()).unwrap()
 }
 
 fn octets(answer: &Value) -> Vec<u8> {

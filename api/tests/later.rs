@@ -24,18 +24,11 @@ use serde_json::{Value, json};
 use world::{
     ANSWER_WITHIN_MS, START,
     audit::differences,
-    exchange::{Run, arbiter_of, pass_to, sign, text},
+    exchange::{Run, arbiter, arbiter_of, jws, pass_to, sign, text},
     http::{Answer, Asked, ask},
     notary::open,
     office::{Member, ORIGIN, World},
 };
-
-async fn arbiter() -> (World, Member, Member) {
-    let world = open(World::new());
-    let officer = world.staff("officer");
-    let (o, r) = (world.party(&officer).await, world.party(&officer).await);
-    (world, o, r)
-}
 
 /// Asks, and would rather not wait.
 async fn leave(world: &World, run: &Run<'_>, request: &Value) -> Answer {
@@ -50,10 +43,6 @@ async fn taken(world: &World, run: &Run<'_>, request: &Value) -> Jws {
     let told: Value = serde_json::from_slice(&answer.body).unwrap();
     assert_eq!(answer.status, StatusCode::ACCEPTED, "{told}");
     jws(&told["receipt"])
-}
-
-fn jws(value: &Value) -> Jws {
-    Jws::parse(value.as_str().expect("a statement").as_bytes()).unwrap()
 }
 
 fn decisions(world: &World) -> usize {

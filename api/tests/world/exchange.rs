@@ -28,10 +28,23 @@ use serde_json::{Value, json};
 use super::{
     START,
     http::{Answer, Asked, ask},
+    notary::open,
     office::{Member, ORIGIN, World, exchange_policy, random},
 };
 
 pub(crate) const N_R: [u8; 32] = [2; 32];
+
+/// A world with an arbiter and two parties.
+pub(crate) async fn arbiter() -> (World, Member, Member) {
+    let world = open(World::new());
+    let officer = world.staff("officer");
+    let (o, r) = (world.party(&officer).await, world.party(&officer).await);
+    (world, o, r)
+}
+
+pub(crate) fn jws(value: &Value) -> Jws {
+    Jws::parse(value.as_str().expect("a statement").as_bytes()).unwrap()
+}
 
 pub(crate) fn name_of(key: &SoftKey) -> Thumbprint {
     Key::from_spki_der(key.spki_der()).unwrap().thumbprint()
