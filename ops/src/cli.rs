@@ -48,7 +48,8 @@ pub(crate) use party::{
     PartyWithdraw,
 };
 pub(crate) use payment::{
-    OfMoney, Payment, PaymentCommand, PaymentOffer, PaymentOrder, PaymentSay, PaymentSend, PaymentStatus, PaymentTake,
+    OfMoney, Payment, PaymentCommand, PaymentOffer, PaymentOrder, PaymentSay, PaymentSend, PaymentShow, PaymentStatus,
+    PaymentTake,
 };
 pub(crate) use serve::{Init, Serve};
 pub(crate) use trial::{Bench, BenchArea, Demo};

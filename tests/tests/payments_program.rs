@@ -1,9 +1,10 @@
-//! Payments by the program itself, on the simulated rail: goods that are received, a receipt, an order that is taken back.
+//! Payments by the program itself, on the simulated rail: goods that are received, that a carrier hands over, that are delivered for a
+//! receipt; a receipt; an order that is taken back.
 
 use std::fs;
 use std::path::{Path, PathBuf};
 
-use semper_tests::exchange::{Stage, shown};
+use semper_tests::exchange::{Stage, sent, shown};
 use semper_tests::notary::{Member, World, json};
 use semper_tests::process::{Finished, run};
 use semper_ttp::time::Timestamp;
@@ -42,7 +43,7 @@ fn standing(done: &Finished) -> (String, Value) {
 /// The buyer pays the seller; gives its folder and the message.
 fn begun(stage: &Stage, what: &str, place: &str, more: &[&str]) -> (String, PathBuf) {
     let (file, place) = (stage.world.file("text.txt", b"One bicycle, blue."), stage.path(place));
-    let to = stage.seller.p12("party-legal").with_extension("cer.pem").display().to_string();
+    let to = certificate(&stage.seller);
     let ends = in_hours(10);
     let words = [what, &file, "--to", &to, "--amount", "10000", "--currency", "EUR", "--rail", "sim", "--ends", &ends];
     let done = signer(stage, &stage.buyer, &[&words[..], &["--run", &place], more].concat());
@@ -51,9 +52,18 @@ fn begun(stage: &Stage, what: &str, place: &str, more: &[&str]) -> (String, Path
 }
 
 fn taken(stage: &Stage, message: &Path, place: &str) -> String {
+    taken_by(stage, &stage.seller, message, place, &[])
+}
+
+fn taken_by(stage: &Stage, who: &Member, message: &Path, place: &str, more: &[&str]) -> String {
     let place = stage.path(place);
-    signer(stage, &stage.seller, &["take", shown(message), "--run", &place]).expect(0);
+    signer(stage, who, &[&["take", shown(message), "--run", &place], more].concat()).expect(0);
     place
+}
+
+/// The certificate with which somebody signs.
+fn certificate(who: &Member) -> String {
+    who.p12("party-legal").with_extension("cer.pem").display().to_string()
 }
 
 fn ordered(stage: &Stage) -> (String, PathBuf) {
@@ -120,4 +130,90 @@ fn a_receipt_is_given_and_paid_and_an_order_is_taken_back() {
     let seller = taken(&stage, &message, "seller.run");
     assert_eq!(standing(go_on(&["say", "cancel"], &buyer).expect(1)).1, "VOID");
     assert_eq!(standing(go_on(&["status"], &seller).expect(1)).1, "VOID");
+}
+
+/// The carrier's word moves the money of a buyer who says nothing.
+#[test]
+fn goods_are_paid_by_the_word_of_a_carrier() {
+    let stage = stage();
+    let carrier = stage.world.registered("carrier");
+    let (of_carrier, of_seller) = (certificate(&carrier), certificate(&stage.seller));
+    let (hold, ship) = (in_hours(1), in_hours(2));
+    let rules = ["--hold-until", &hold, "--ship-until", &ship, "--reject-within-secs", "1", "--carrier", &of_carrier];
+    let (buyer, message) = begun(&stage, "order", "buyer.run", &rules);
+    let place = stage.path("seller.run");
+    let refused = signer(&stage, &stage.seller, &["take", shown(&message), "--run", &place]);
+    assert!(refused.expect(1).stdout.contains("certificate of the carrier"), "{refused:?}");
+    let seller = taken_by(&stage, &stage.seller, &message, "seller.run", &["--certificate", &of_carrier]);
+    let carrier = taken_by(&stage, &carrier, &message, "carrier.run", &["--certificate", &of_seller]);
+    assert_eq!(standing(go_on(&["say", "accept"], &seller).expect(0)).0, "HELD");
+    go_on(&["say", "shipped"], &seller).expect(64);
+    assert_eq!(standing(go_on(&["say", "shipped"], &carrier).expect(0)).0, "SHIPPED");
+    assert_eq!(standing(go_on(&["say", "handed-over"], &carrier).expect(0)).0, "HANDED_OVER");
+    // The time in which it could be rejected is a second.
+    let until = std::time::Instant::now() + std::time::Duration::from_secs(60);
+    while standing(go_on(&["status"], &buyer).expect(0)).1 != "CAPTURED" {
+        assert!(std::time::Instant::now() < until, "it is not paid");
+    }
+    for place in [&seller, &carrier] {
+        assert_eq!(standing(go_on(&["status"], place).expect(0)).1, "CAPTURED");
+        verified(&stage, place);
+    }
+}
+
+/// A file is ordered, delivered and paid: by the receipt for it, and by the arbiter's word where that is withheld.
+#[test]
+fn digital_goods_are_delivered_and_paid() {
+    let stage = stage();
+    let (file, to) = (stage.world.file("map.txt", b"Under the oak."), certificate(&stage.buyer));
+    let hold = in_hours(1);
+    for (round, gives_receipt) in [("one", true), ("two", false)] {
+        let place = |name: &str| format!("{name}-{round}.run");
+        let rules = ["--hold-until", &hold, "--digital", "--reject-within-secs", "0"];
+        let (buyer, order) = begun(&stage, "order", &place("buyer"), &rules);
+        let seller = taken(&stage, &order, &place("seller"));
+        let begun = stage.path(&place("delivery"));
+        let deliver = ["deliver", &file, "--to", &to, "--run", &begun, "--paid-by", &seller];
+        let early = stage.signer(&stage.seller, &deliver);
+        assert!(early.expect(64).stdout.contains("nothing is held yet"), "{early:?}");
+        assert_eq!(standing(go_on(&["say", "accept"], &seller).expect(0)).0, "HELD");
+        let late = stage.signer(&stage.seller, &[&deliver[..], &["--ends", &in_hours(10)]].concat());
+        assert!(late.expect(64).stdout.contains("before the payment is over"), "{late:?}");
+        let d1 = sent(stage.signer(&stage.seller, &deliver).expect(0));
+
+        // What the receipt costs is seen, and has to be named.
+        let told = json(stage.signer(&stage.buyer, &["accept", shown(&d1)]).expect(0));
+        let x = json(go_on(&["status"], &buyer).expect(0))["x"].clone();
+        assert_eq!(told["offer"]["delivery"]["paid_by"], x, "{told}");
+        let taken = stage.path(&place("taken"));
+        let accept = ["accept", shown(&d1), "--yes", "--run", &taken];
+        assert!(stage.signer(&stage.buyer, &accept).expect(64).stdout.contains("with --pays"));
+        let other =
+            stage.signer(&stage.buyer, &[&accept[..], &["--pays", &ordered_too(&stage, &place("other"))]].concat());
+        assert!(other.expect(1).stdout.contains("another run"), "{other:?}");
+        let d2 = sent(stage.signer(&stage.buyer, &[&accept[..], &["--pays", &buyer]].concat()).expect(0));
+        let run = |words: &[&str], place: &str| semper_tests::exchange::go_on(words, place);
+        let d3 = sent(run(&["take", shown(&d2)], &begun).expect(0));
+        let show = go_on(&["show", "--delivery", &begun], &seller);
+        assert!(show.expect(64).stdout.contains("there is no receipt yet"), "{show:?}");
+        if gives_receipt {
+            let d4 = sent(run(&["take", shown(&d3)], &taken).expect(0));
+            run(&["take", shown(&d4)], &begun).expect(0);
+            assert_eq!(standing(go_on(&["show", "--delivery", &begun], &seller).expect(0)).1, "CAPTURED");
+            // The buyer's own showing is the same.
+            assert_eq!(standing(go_on(&["show", "--delivery", &taken], &buyer).expect(0)).1, "CAPTURED");
+        } else {
+            assert_eq!(json(run(&["ask"], &begun).expect(0))["outcome"], "RELEASED");
+            run(&["ask"], &taken).expect(0);
+            assert_eq!(standing(go_on(&["status"], &seller).expect(0)).1, "CAPTURED");
+        }
+        assert_eq!(read(&taken, "message"), b"Under the oak.");
+        assert_eq!(standing(go_on(&["status"], &buyer).expect(0)).1, "CAPTURED");
+        [&seller, &buyer].into_iter().for_each(|place| verified(&stage, place));
+    }
+}
+
+/// Another order of a file by the buyer.
+fn ordered_too(stage: &Stage, place: &str) -> String {
+    begun(stage, "order", place, &["--hold-until", &in_hours(1), "--digital"]).0
 }

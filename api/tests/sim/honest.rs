@@ -138,6 +138,7 @@ impl Honest {
                     message: MESSAGE.to_vec(),
                     about: Line::new("letter").expect("a line"),
                     mode: Mode::Basic,
+                    pay: None,
                     t_exp: offer.t_exp,
                     assurance: Assurance::NonQualified,
                 };

@@ -152,7 +152,8 @@ pub(crate) struct ExchangeOffer {
 ///
 /// The recipient gets the content sealed, and says that it will take the key; then it gets the key, and gives a receipt. The key lies in
 /// escrow at the arbiter, which never sees the content. Until the recipient has answered and you have taken that answer, it can be taken
-/// back.
+/// back. What somebody has ordered by semper payment order --digital is delivered with --paid-by; without --ends it then ends as late as
+/// the payment allows.
 #[derive(Debug, Args)]
 #[command(after_help = "\
 Example:
@@ -165,8 +166,11 @@ pub(crate) struct ExchangeDeliver {
     #[arg(long, value_name = "TEXT", default_value = "message")]
     pub(crate) about: String,
     /// Let the recipient's program take it by itself. Without this a person is asked there.
-    #[arg(long)]
+    #[arg(long, conflicts_with = "paid_by")]
     pub(crate) basic: bool,
+    /// The folder of the payment whose money the recipient's receipt moves to you: an order of digital goods, whose money is held.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) paid_by: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) of: OfOpening,
 }
@@ -187,6 +191,9 @@ pub(crate) struct ExchangeAccept {
     /// Sign.
     #[arg(long)]
     pub(crate) yes: bool,
+    /// The folder of the payment whose money your receipt moves to the other side, if the delivery names one.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) pays: Option<PathBuf>,
     /// Where the contract is written to be read, without --yes.
     #[arg(long, value_name = "FILE", conflicts_with = "yes")]
     pub(crate) contract_out: Option<PathBuf>,

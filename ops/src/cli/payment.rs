@@ -27,6 +27,7 @@ pub(crate) enum PaymentCommand {
     Offer(PaymentOffer),
     Take(PaymentTake),
     Say(PaymentSay),
+    Show(PaymentShow),
     Status(PaymentStatus),
     Send(PaymentSend),
 }
@@ -96,7 +97,7 @@ pub(crate) struct PaymentOrder {
     /// The goods come by a certified delivery of the seller's (semper exchange deliver).
     #[arg(long)]
     pub(crate) digital: bool,
-    /// How long you can reject what was handed over, seconds.
+    /// How long you can reject what was handed over, or delivered, seconds. Of digital goods 0 is no time at all.
     #[arg(long, value_name = "SECONDS", default_value_t = 259_200)]
     pub(crate) reject_within_secs: u64,
     /// The certificate of the carrier, whose word counts for shipping and handing over.
@@ -150,6 +151,22 @@ pub(crate) struct PaymentSay {
     /// accept, receipt, shipped, handed-over, received, rejected or cancel.
     #[arg(value_name = "WORD", value_parser = word)]
     pub(crate) word: Word,
+    #[command(flatten)]
+    pub(crate) of: OfRun,
+}
+
+/// Show the arbiter the receipt for a delivery that is paid for: it moves the money.
+///
+/// Either side can, once the delivery (semper exchange deliver --paid-by) has ended with a receipt. What the arbiter has decided about a
+/// delivery it finds by itself.
+#[derive(Debug, Args)]
+#[command(after_help = "\
+Example:
+  semper payment show --delivery 0a1b2c3d4e5f6071.exchange --run 5d41402abc4b2a76.exchange")]
+pub(crate) struct PaymentShow {
+    /// The folder of the delivery.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) delivery: PathBuf,
     #[command(flatten)]
     pub(crate) of: OfRun,
 }

@@ -41,7 +41,7 @@ fn every_help_has_an_example_that_parses() {
             assert!(arg.get_help().is_some(), "{name}: {} has no help", arg.get_id());
         }
     }
-    assert_eq!(count, 95);
+    assert_eq!(count, 96);
     assert!(root.render_long_help().to_string().contains("Example:\n  semper demo"));
 }
 

@@ -122,6 +122,15 @@ pub enum Stays {
     /// What was collected is not what the verdict gives this side.
     #[error("what the arbiter handed out is not what was deposited and described ({})", .0.name())]
     OtherItem(DepositFault),
+    /// Nothing is delivered for this payment.
+    #[error("what is paid for is not delivered by the seller: it is no order of digital goods")]
+    NotDelivered,
+    /// A delivery that could end when its payment is over.
+    #[error("the delivery may end at {0} at the latest, so that its receipt is there before the payment is over")]
+    EndsTooLate(Timestamp),
+    /// Another delivery was shown for this payment.
+    #[error("the receipt of another delivery was shown for this payment before")]
+    OtherDelivery,
     /// The text is too long to be sent along.
     #[error("what is offered is longer than {} octets", super::message::CONTRACT_BYTES_MAX)]
     TextTooLong,

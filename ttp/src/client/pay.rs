@@ -7,8 +7,9 @@
 //! decided counts only by a verdict that is in the log and follows from what it embeds.** What the arbiter only says, of stages and of
 //! money, is shown and never acted upon.
 //!
-//! Out of scope: transport, the disk, rails; the delivery of digital goods, which is a run of its own ([`super::party`]).
+//! Out of scope: transport, the disk, rails. The delivery of digital goods is a run of its own ([`super::party`]).
 
+mod delivery;
 pub mod dossier;
 #[cfg(test)]
 mod tests;
@@ -402,9 +403,10 @@ impl Payment {
             return Err(GivenFault::OtherAnswer("it is about another payment").into());
         }
         if let Some(said) = said {
-            let recorded = statements.iter().find(|one| one.statement == said);
+            // Anybody can make another signature over its payload, and may have been faster.
+            let recorded = statements.iter().find(|one| is_same(&one.statement, said));
             let recorded = recorded.ok_or(GivenFault::OtherAnswer("it does not have what was said"))?;
-            self.require_recorded(said, &recorded.proof)?;
+            self.require_recorded(recorded)?;
         }
         let outcome = decided.map(|decided| self.judge(&decided)).transpose()?;
         match (&self.dossier.verdict, &outcome) {
@@ -431,11 +433,11 @@ impl Payment {
     }
 
     /// That the log has what was said.
-    fn require_recorded(&self, said: &str, proof: &str) -> Result<(), GivenFault> {
+    fn require_recorded(&self, ShownMembers { statement, proof }: &ShownMembers) -> Result<(), GivenFault> {
         let of = "statement";
         let proven = proven(proof, of, &self.log)?;
-        let digest = Digest::of(said.as_bytes());
-        let is_first = self.dossier.first() == Some(said);
+        let digest = Digest::of(statement.as_bytes());
+        let is_first = self.dossier.first().is_some_and(|first| is_same(first, statement));
         let kind = if is_first { ExchangeKind::PaidOpened } else { ExchangeKind::PaidShown };
         require_entry(&proven, of, Kind::Exchange(kind), &digest)
     }
@@ -475,7 +477,7 @@ impl Payment {
     }
 }
 
-/// Two verdicts are one if their payloads are: a signature over one payload may differ, a decision not.
+/// Two statements are one if their payloads are: a signature over one payload may differ, what it says not.
 fn is_same(one: &str, other: &str) -> bool {
     let payload = |text: &str| Jws::parse(text.as_bytes()).ok().map(|jws| jws.x());
     payload(one).is_some() && payload(one) == payload(other)

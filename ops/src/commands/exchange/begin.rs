@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use semper_ledger::disk;
+use semper_ttp::b64u;
 use semper_ttp::client::automaton::Act;
 use semper_ttp::client::message::{Beside, CONTRACT_BYTES_MAX, MESSAGE_BYTES_MAX, Message};
 use semper_ttp::client::party::{Drawn, House, Offer, Parcel, Party, Stays, Terms};
@@ -16,6 +17,7 @@ use semper_ttp::statement::exchange::{Arbiter, Assurance, Line, Participant, Sch
 
 use super::driver::{Driver, failed, pen, require_same_time};
 use super::folder::{Folder, Known, Register, named_after, parent_of, require_free};
+use super::pay::Paid;
 use super::settings::Settings;
 use super::{service, words};
 use crate::cli;
@@ -54,6 +56,11 @@ pub(super) fn deliver(args: &cli::ExchangeDeliver, as_json: bool) -> Result<Exit
     let about = Line::new(&args.about).ok_or_else(|| Failed::usage(&"--about is one line of text"))?;
     let patience_ms = args.of.signer.patience_secs.saturating_mul(1_000);
     let Opening { settings, own, peer, house, ttp, o, r } = Opening::of(&args.of.to, &args.of.signer.key)?;
+    let mut paid = args.paid_by.as_deref().map(Paid::open).transpose()?;
+    let ends = match &mut paid {
+        Some(paid) => Some(paid.delivery_end(args.of.ends)?),
+        None => args.of.ends,
+    };
     let parcel = Parcel {
         o,
         r,
@@ -61,12 +68,16 @@ pub(super) fn deliver(args: &cli::ExchangeDeliver, as_json: bool) -> Result<Exit
         message: message.clone(),
         about,
         mode: if args.basic { Mode::Basic } else { Mode::Consent },
-        t_exp: args.of.ends.map(Millis::from),
+        pay: paid.as_ref().map(Paid::x),
+        t_exp: ends.map(Millis::from),
         assurance: Assurance::NonQualified,
     };
     let (key, _) = settings.signer()?;
     let begun = Party::deliver(parcel, &house, (&own, &peer), patience_ms, &OsEntropy, &pen(&key)?);
     let (party, content) = begun.map_err(failed)?;
+    if let Some(paid) = &paid {
+        paid.require_for(party.course().first())?;
+    }
     let folder = Folder::create(&place_of(args.of.run.as_deref(), &party), &party, &settings, &content)?;
     folder.keep_message(&message)?;
     let driver = Driver { folder, party, settings };
@@ -152,6 +163,10 @@ pub(super) fn accept(args: &cli::ExchangeAccept, as_json: bool) -> Result<Exit, 
     let desk = Desk::of(&args.signer)?;
     let offer = desk.read(&message)?;
     let x = offer.run().x;
+    if let Some(place) = &args.pays {
+        let paid = Paid::open(place)?;
+        paid.require_for(offer.course.first())?;
+    }
     if !args.yes {
         let place = match &offer.beside {
             Beside::Contract(contract) => {
@@ -176,6 +191,14 @@ pub(super) fn accept(args: &cli::ExchangeAccept, as_json: bool) -> Result<Exit, 
             say::out(format!("NOT SIGNED: nothing was answered\n  next        {next}"));
         }
         return Ok(Exit::Ok);
+    }
+    // Whoever gives a receipt that costs money says for what.
+    if let (Some(x), None) = (words::paid_by(&offer), &args.pays) {
+        let why = format!(
+            "your receipt would move the money of the payment {} to the other side: name that payment's folder with --pays",
+            b64u::encode(&x.0)
+        );
+        return Err(Failed::usage(&why));
     }
     let place = args.run.clone().unwrap_or_else(|| named_after(Path::new("."), &x));
     let driver = desk.answer(&message, &offer, &place)?;

@@ -54,6 +54,9 @@ pub(super) fn failed(stays: Stays) -> Failed {
         Stays::BadContent(bad) if bad.is_cheating() => Exit::Falsified,
         Stays::NotNow { .. }
         | Stays::TooLate
+        | Stays::NotDelivered
+        | Stays::EndsTooLate(_)
+        | Stays::OtherDelivery
         | Stays::NoText
         | Stays::NoEscrow
         | Stays::NoInline

@@ -13,6 +13,7 @@ use semper_ttp::client::course::Course;
 use semper_ttp::client::dossier::Piece;
 use semper_ttp::client::message::Message;
 use semper_ttp::digest::Digest;
+use semper_ttp::exchange::cd_r::Posted;
 use semper_ttp::exchange::run::Run;
 use semper_ttp::statement::Body as _;
 use semper_ttp::statement::exchange::Side;
@@ -388,9 +389,9 @@ impl Listener {
         // That it is by that key, and the key that party's, is judged here.
         let offer = self.desk.read(message)?;
         let x = offer.run().x;
-        // Its sender wants a person to be asked.
-        let asks_a_person =
-            matches!(&offer.course, Course::Delivery { posted, .. } if posted.delivery.mode == Mode::Consent);
+        // Its sender wants a person to be asked, or the receipt costs money.
+        let is_consent = |posted: &Posted| posted.delivery.mode == Mode::Consent || posted.delivery.pay.is_some();
+        let asks_a_person = matches!(&offer.course, Course::Delivery { posted, .. } if is_consent(posted));
         if !self.yes || asks_a_person {
             return self.keep_for_a_person(message, "an offer came: semper exchange accept shows it");
         }

@@ -6,21 +6,23 @@ use std::path::{Path, PathBuf};
 use semper_api::client::ClientError;
 use semper_ttp::b64u;
 use semper_ttp::client::message::{CONTRACT_BYTES_MAX, Message};
-use semper_ttp::client::party::House;
+use semper_ttp::client::party::{House, Stays};
 use semper_ttp::client::pay::dossier::{PAYMENT_BYTES_MAX, PaymentDossier};
 use semper_ttp::client::pay::{Deal, Part, Payment, Standing, Word};
 use semper_ttp::client::peer::Holder;
 use semper_ttp::digest::Digest;
+use semper_ttp::exchange::paid::Thing;
 use semper_ttp::exchange::terms_hash;
 use semper_ttp::money::Amount;
 use semper_ttp::statement::exchange::pg::{Goods, GoodsOrder};
 use semper_ttp::statement::exchange::pr::PaymentOffer;
 use semper_ttp::statement::exchange::{Assurance, FeeBps, Line, Outcome};
-use semper_ttp::statement::{Count, Millis};
+use semper_ttp::statement::{Count, Jws, Millis};
+use semper_ttp::time::Timestamp;
 use serde_json::json;
 
 use super::begin::{Opening, chain_at, message, participant, read};
-use super::driver::{failed, pen};
+use super::driver::{Driver, failed, pen};
 use super::folder::{Folder, named_after};
 use super::service;
 use super::settings::Settings;
@@ -42,6 +44,7 @@ pub(crate) fn run(args: cli::Payment, json: bool) -> Exit {
         PaymentCommand::Offer(args) => ("offer", offer(&args, json)),
         PaymentCommand::Take(args) => ("take", take(&args, json)),
         PaymentCommand::Say(args) => ("say", say_word(&args, json)),
+        PaymentCommand::Show(args) => ("show", show(&args, json)),
         PaymentCommand::Status(args) => ("status", status(&args, json)),
         PaymentCommand::Send(args) => ("send", send(&args, json)),
     };
@@ -232,7 +235,7 @@ fn order(args: &cli::PaymentOrder, as_json: bool) -> Result<Exit, Failed> {
         rail: args.of.rail.clone(),
         t_hold: Millis::from(args.hold_until),
         t_ship: args.ship_until.map(Millis::from),
-        t_accept: Some(window),
+        t_accept: Some(window).filter(|window| !args.digital || window.get() > 0),
         t_exp: Millis::from(args.of.ends),
         assurance: Assurance::NonQualified,
     }));
@@ -297,6 +300,25 @@ fn say_word(args: &cli::PaymentSay, as_json: bool) -> Result<Exit, Failed> {
     told(&desk, &format!("said: {}", args.word.name()), &standing, as_json)
 }
 
+fn show(args: &cli::PaymentShow, as_json: bool) -> Result<Exit, Failed> {
+    let delivery = Driver::open(&args.delivery, &cli::Instead::default())?;
+    let mut desk = Desk::open(&args.of)?;
+    let shown = desk.payment.delivered(delivery.party.dossier()).map_err(|stays| match stays {
+        Stays::Lacks(_) => Failed::usage(&format!(
+            "{}: there is no receipt yet ({})",
+            args.delivery.display(),
+            super::words::stands(&delivery.party)
+        )),
+        other => failed(other),
+    })?;
+    store(&desk.folder, &desk.payment)?;
+    let remote = desk.settings.remote()?;
+    let [first, receipt] = &shown;
+    desk.bring_word(&remote, first)?;
+    let standing = desk.bring_word(&remote, receipt)?;
+    told(&desk, "shown: the receipt for what was delivered", &standing, as_json)
+}
+
 fn status(args: &cli::PaymentStatus, as_json: bool) -> Result<Exit, Failed> {
     let mut desk = Desk::open(&args.of)?;
     let remote = desk.settings.remote()?;
@@ -314,6 +336,36 @@ fn send(args: &cli::PaymentSend, as_json: bool) -> Result<Exit, Failed> {
         false => say::out(format!("{} waits in the mailbox of the party {to}", message.statement.tag())),
     }
     Ok(Exit::Ok)
+}
+
+/// A payment whose goods a delivery brings.
+pub(super) struct Paid(Desk);
+
+impl Paid {
+    /// The payment in a folder, which nobody else works on meanwhile.
+    pub(super) fn open(run: &Path) -> Result<Self, Failed> {
+        Ok(Self(Desk::open(&cli::OfRun { run: run.to_owned(), instead: cli::Instead::default() })?))
+    }
+
+    pub(super) fn x(&self) -> Digest {
+        self.0.x()
+    }
+
+    /// Until when its goods may be delivered, now that its money is held.
+    pub(super) fn delivery_end(&mut self, wanted: Option<Timestamp>) -> Result<Timestamp, Failed> {
+        let end = self.0.payment.delivery_end(wanted).map_err(failed)?;
+        let remote = self.0.settings.remote()?;
+        let standing = self.0.look(&remote)?;
+        match (standing.outcome, standing.stage.as_str()) {
+            (None, "HELD") => Ok(end),
+            _ => Err(Failed::usage(&format!("nothing is delivered for this payment now: {}", stands(&standing)))),
+        }
+    }
+
+    /// Whether a delivery brings them.
+    pub(super) fn require_for(&self, d1: &Jws) -> Result<(), Failed> {
+        self.0.payment.is_for(d1).map_err(failed)
+    }
 }
 
 /// The command that takes an order or an offer to pay.
@@ -365,13 +417,27 @@ fn sayable(desk: &Desk, standing: &Standing) -> Vec<Word> {
     desk.payment.words().into_iter().filter(is_awaited).collect()
 }
 
+/// How the goods are delivered, or what shows that they were.
+fn deliver(desk: &Desk, standing: &Standing) -> Option<String> {
+    if desk.payment.opened().terms.thing != Thing::Digital || standing.outcome.is_some() || standing.stage != "HELD" {
+        return None;
+    }
+    let run = desk.folder.path().display();
+    Some(match desk.payment.dossier().part {
+        Part::Payee => format!(
+            "semper exchange deliver FILE --paid-by {run} …; when the receipt is there: semper payment show --delivery DIR --run {run}"
+        ),
+        _ => format!("when the delivery comes: semper exchange accept MESSAGE --pays {run} …"),
+    })
+}
+
 fn told(desk: &Desk, done: &str, standing: &Standing, as_json: bool) -> Result<Exit, Failed> {
     let message = to_send(desk)?.filter(|_| standing.outcome.is_none());
     let send = message.map(|message| desk.folder.put_message(&message)).transpose()?;
     let (opened, place) = (desk.payment.opened(), desk.folder.path());
     let (terms, words) = (&opened.terms, sayable(desk, standing));
-    let next: Vec<_> =
-        words.iter().map(|word| format!("semper payment say {} --run {}", word.name(), place.display())).collect();
+    let say = |word: &Word| format!("semper payment say {} --run {}", word.name(), place.display());
+    let next: Vec<_> = words.iter().map(say).chain(deliver(desk, standing)).collect();
     let until = standing.awaited["until"].as_str();
     if as_json {
         say::json(&json!({

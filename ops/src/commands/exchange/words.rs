@@ -229,11 +229,30 @@ pub(super) fn offer(offer: &Offer, peer: &[Vec<u8>], contract_at: Option<&Path>)
             let about = posted.delivery.subject.class.as_str();
             lines.push(format!("delivers    \"{}\", {} octets, sealed", about.escape_debug(), content.len()));
             lines.push("for         a receipt: whoever answers takes the key, read or not".to_owned());
-            document["delivery"] = json!({ "about": about, "octets": content.len(), "mode": posted.delivery.mode });
+            let paid_by = paid_by(offer).map(|x| b64u::encode(&x.0));
+            if let Some(x) = &paid_by {
+                lines.push(format!(
+                    "and         the money of the payment {x}, which your receipt moves to the other side"
+                ));
+            }
+            document["delivery"] = json!({
+                "about": about,
+                "octets": content.len(),
+                "mode": posted.delivery.mode,
+                "paid_by": paid_by,
+            });
         }
         _ => {}
     }
     (lines, document)
+}
+
+/// The payment, by its x, that a delivery's receipt moves.
+pub(super) fn paid_by(offer: &Offer) -> Option<Digest> {
+    match &offer.course {
+        Course::Delivery { posted, .. } => posted.delivery.pay.map(Into::into),
+        Course::Contract { .. } => None,
+    }
 }
 
 /// A line as it is, but for what would move a terminal's cursor or turn the direction of what follows: that is shown as an escape, so that

@@ -59,6 +59,8 @@ pub struct Parcel {
     pub about: Line,
     /// Who takes it there.
     pub mode: Mode,
+    /// The payment, by its x, whose money the recipient's receipt moves to this side.
+    pub pay: Option<Digest>,
     /// Until when; `None` for no end.
     pub t_exp: Option<Millis>,
     /// What it is to be worth.
@@ -207,7 +209,7 @@ impl Party {
         entropy: &dyn Entropy,
         pen: &Pen<'_>,
     ) -> Result<(Self, Vec<u8>), Stays> {
-        let Parcel { o, r, ttp, message, about, mode, t_exp, assurance } = parcel;
+        let Parcel { o, r, ttp, message, about, mode, pay, t_exp, assurance } = parcel;
         if message.len() > CONTRACT_BYTES_MAX {
             return Err(Stays::TextTooLong);
         }
@@ -235,7 +237,7 @@ impl Party {
             mode,
             reveal: Reveal::Named,
             t_exp,
-            pay: None,
+            pay: pay.map(Into::into),
             assurance,
         };
         let context = escrow_context(&d1);

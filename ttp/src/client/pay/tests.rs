@@ -1,11 +1,16 @@
 use serde_json::{Value, json};
 
+use super::super::dossier::{Dossier, Piece};
 use super::super::party::tests::{DELTA_MS, Person, Stage, now, proof};
+use super::super::party::{Parcel, Party};
 use super::*;
+use crate::crypto::OsEntropy;
+use crate::exchange::testing::twin;
 use crate::money::{Amount, Currency, RailId};
+use crate::statement::exchange::cd_r::{D1, D4, EscrowArbiter, Mode};
 use crate::statement::exchange::pg::Goods;
 use crate::statement::exchange::verdict::Verdict;
-use crate::statement::exchange::{Assurance, FeeBps, Line, Participant};
+use crate::statement::exchange::{Arbiter, Assurance, FeeBps, Line, Participant};
 use crate::statement::{Count, Millis};
 
 const TEXT: &[u8] = b"One bicycle, blue.";
@@ -228,4 +233,89 @@ fn a_carrier_says_what_is_its_own_to_say() {
     assert!(carrier.say(Word::Shipped, &stage.r.pen(now())).is_err(), "not by this key");
     assert!(matches!(carrier.say(Word::Received, &stage.e.pen(now())), Err(Stays::NotNow { .. })));
     assert!(carrier.dossier().statement(Word::Shipped.tag()).is_none());
+}
+
+/// An order of digital goods by `r` from `o`, and a delivery of `o`'s for the payment `pay`, with its receipt by `by`.
+fn digital(stage: &Stage, order: GoodsOrder) -> (Payment, Payment) {
+    let sides = GoodsOrder { buyer: stage.r.participant(), seller: stage.o.participant(), ..order };
+    let deal = Deal::Goods(Box::new(sides));
+    let payer = Payment::begin(deal, (&SALT, TEXT), &stage.house, &everybody(stage), &stage.r.pen(now())).unwrap();
+    let payee = taken(stage, &payer.message(TEXT).unwrap(), &stage.o).unwrap();
+    (payer, payee)
+}
+
+fn file_of(stage: &Stage) -> GoodsOrder {
+    GoodsOrder { goods: Goods::Digital { hm: None }, t_ship: None, t_accept: None, ..order(stage, None) }
+}
+
+fn delivery(stage: &Stage, pay: Option<Digest>) -> Dossier {
+    let Arbiter { id, key, url, log } = stage.terms(None).ttp;
+    let parcel = Parcel {
+        o: stage.o.participant(),
+        r: stage.r.participant(),
+        ttp: EscrowArbiter { id, key, escrow_key: stage.e.name(), url, log },
+        message: b"a map".to_vec(),
+        about: Line::new("map").unwrap(),
+        mode: Mode::Consent,
+        pay,
+        t_exp: None,
+        assurance: Assurance::NonQualified,
+    };
+    let chains = (&stage.o.chain[..], &stage.r.chain[..]);
+    let (party, _) =
+        Party::deliver(parcel, &stage.house, chains, 1, &OsEntropy, &stage.o.pen(now())).expect("it is sealed");
+    party.dossier().clone()
+}
+
+/// The same with a receipt.
+fn received(stage: &Stage, mut delivery: Dossier, by: &Person) -> Dossier {
+    let d1 = Jws::parse(delivery.statement(Piece::First).unwrap().as_bytes()).unwrap();
+    let hm = d1.payload_as::<D1>().unwrap().body.hm;
+    let d4 = by.pen(now()).sign(Some(d1.x()), D4 { hm }).unwrap();
+    delivery.statements.insert(Piece::Fourth, text(&d4));
+    assert_eq!(stage.r.name() == by.name(), d4.key_id() == stage.r.name());
+    delivery
+}
+
+#[test]
+fn a_receipt_for_digital_goods_is_shown_by_either_side() {
+    let stage = Stage::new();
+    let (mut payer, mut payee) = digital(&stage, file_of(&stage));
+    let x = payer.opened().run.x;
+    let last = Timestamp::from_millis(later(9).get() - DELTA_MS);
+    assert_eq!(payee.delivery_end(None), Ok(last));
+    assert_eq!(payee.delivery_end(Some(now())), Ok(now()));
+    let late = Timestamp::from_millis(last.millis() + 1);
+    assert_eq!(payee.delivery_end(Some(late)), Err(Stays::EndsTooLate(last)), "its receipt might come when it is over");
+
+    let begun = delivery(&stage, Some(x));
+    let first = |delivery: &Dossier| Jws::parse(delivery.statement(Piece::First).unwrap().as_bytes()).unwrap();
+    assert_eq!(payer.is_for(&first(&begun)), Ok(()));
+    assert!(matches!(payee.delivered(&begun), Err(Stays::Lacks(_))), "no receipt yet");
+    for other in [None, Some(Digest::of(b"another payment"))] {
+        let other = delivery(&stage, other);
+        assert!(payer.is_for(&first(&other)).is_err());
+        assert!(payee.delivered(&received(&stage, other, &stage.r)).is_err());
+    }
+    assert!(payee.delivered(&received(&stage, begun.clone(), &stage.o)).is_err(), "the seller's own receipt");
+    assert_eq!(payee.dossier().statement(D1::TAG), None, "nothing of it is kept");
+
+    let done = received(&stage, begun, &stage.r);
+    let shown_ = payee.delivered(&done).unwrap();
+    assert_eq!(
+        (payer.delivered(&done).unwrap(), reopened(&payee).delivered(&done).unwrap()),
+        (shown_.clone(), shown_.clone())
+    );
+    let another = received(&stage, delivery(&stage, Some(x)), &stage.r);
+    assert_eq!(payee.delivered(&another), Err(Stays::OtherDelivery));
+    // The arbiter may have got the receipt before, with the other signature that anybody can make of it.
+    let first = payee.dossier().first().unwrap().to_owned();
+    let turned = text(&twin(&Jws::parse(shown_[1].as_bytes()).unwrap()));
+    assert_ne!(turned, shown_[1]);
+    let answer = shown(&payee, &[&first, &shown_[0], &turned], None);
+    assert_eq!(payee.answered(&bytes(&answer), Some(&shown_[1])).unwrap().outcome, None);
+    // A bicycle is not delivered like that.
+    let (_, payee) = digital(&stage, order(&stage, None));
+    assert_eq!(payee.delivery_end(None), Err(Stays::NotDelivered));
+    assert_eq!(payee.is_for(&Jws::parse(shown_[0].as_bytes()).unwrap()), Err(Stays::NotDelivered));
 }

@@ -24,6 +24,7 @@ fn deliver(stage: &Stage, t_exp: Option<u64>) -> Result<(Party, Vec<u8>), Stays>
         message: NEWS.to_vec(),
         about: Line::new("news").unwrap(),
         mode: Mode::Consent,
+        pay: None,
         t_exp: t_exp.map(|millis| Millis::new(millis).unwrap()),
         assurance: Assurance::NonQualified,
     };
