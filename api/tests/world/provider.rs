@@ -89,6 +89,11 @@ fn digest(value: &Value) -> Digest {
     Digest(value.as_str().unwrap().parse::<B64u32>().unwrap().0)
 }
 
+/// Says that the connection ends with it: a client that kept it would ask again on one that is gone, and hear nothing.
+fn nothing(mut stream: TcpStream, status: &str) -> std::io::Result<()> {
+    write!(stream, "HTTP/1.1 {status}\r\nconnection: close\r\ncontent-length: 0\r\n\r\n")
+}
+
 impl Inside {
     fn serve(&mut self, mut stream: TcpStream) -> std::io::Result<()> {
         let play = self.plays.lock().unwrap().pop_front();
@@ -125,13 +130,13 @@ impl Inside {
         assert_eq!(headers["idempotency-key"], key);
         self.asked.lock().unwrap().push((kind.clone(), key.clone()));
         match play {
-            Some(Play::Refused) => return write!(stream, "HTTP/1.1 403 Forbidden\r\ncontent-length: 0\r\n\r\n"),
-            Some(Play::Accepted) => return write!(stream, "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"),
+            Some(Play::Refused) => return nothing(stream, "403 Forbidden"),
+            Some(Play::Accepted) => return nothing(stream, "202 Accepted"),
             _ => {}
         }
         let answer = self.done(&kind, &request["data"]);
         let data = match &answer {
-            RailAnswer::Unknown => return write!(stream, "HTTP/1.1 202 Accepted\r\ncontent-length: 0\r\n\r\n"),
+            RailAnswer::Unknown => return nothing(stream, "202 Accepted"),
             RailAnswer::Declined(code) => json!({ "result": "declined", "code": code.name() }),
             RailAnswer::Done(done) => json!({
                 "result": "done", "amount": done.amount, "expires_at": done.expires_at,
