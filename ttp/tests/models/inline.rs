@@ -23,14 +23,14 @@ use semper_ttp::time::Timestamp;
 use semper_ttp::timestamp::ClockVerdict;
 use stateright::{Checker, HasDiscoveries, Model, Property};
 
-const T_DEP: u64 = 1;
-const T_EXP: u64 = 2;
+pub(super) const T_DEP: u64 = 1;
+pub(super) const T_EXP: u64 = 2;
 /// The last moment of the model: both ends have passed.
-const LAST: u64 = 3;
+pub(super) const LAST: u64 = 3;
 
-const SIDES: [Side; 2] = [Side::Originator, Side::Responder];
+pub(super) const SIDES: [Side; 2] = [Side::Originator, Side::Responder];
 
-const fn index(side: Side) -> usize {
+pub(super) const fn index(side: Side) -> usize {
     match side {
         Side::Originator => 0,
         Side::Responder => 1,
@@ -39,7 +39,7 @@ const fn index(side: Side) -> usize {
 
 /// What somebody deposits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Thing {
+pub(super) enum Thing {
     /// What was promised.
     Good,
     /// Something else, that looks like it to who does not look inside.
@@ -48,7 +48,7 @@ enum Thing {
 
 /// A statement, by what it binds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-enum Sent {
+pub(super) enum Sent {
     Deposit(Side, Thing),
     Cancel(Side),
     /// And the items that it names.
@@ -110,15 +110,15 @@ struct Run {
     weak: Weak,
 }
 
-fn item(side: Side, thing: Thing) -> Digest {
+pub(super) fn item(side: Side, thing: Thing) -> Digest {
     Digest([1 + 2 * u8::try_from(index(side)).unwrap_or(0) + u8::from(thing == Thing::Rubbish); 32])
 }
 
-fn thing_of(of: Side, digest: Digest) -> Thing {
+pub(super) fn thing_of(of: Side, digest: Digest) -> Thing {
     if digest == item(of, Thing::Good) { Thing::Good } else { Thing::Rubbish }
 }
 
-fn request(sent: Sent) -> Digest {
+pub(super) fn request(sent: Sent) -> Digest {
     let bit = |thing: Thing| u8::from(thing == Thing::Rubbish);
     let (kind, side, things) = match sent {
         Sent::Deposit(side, thing) => (0, side, bit(thing)),
@@ -128,7 +128,7 @@ fn request(sent: Sent) -> Digest {
     Digest([10 + kind * 10 + 4 * u8::try_from(index(side)).unwrap_or(0) + things; 32])
 }
 
-fn agreement() -> Agreement {
+pub(super) fn agreement() -> Agreement {
     Agreement {
         x: Digest([7; 32]),
         request: Digest([8; 32]),

@@ -6,3 +6,4 @@ mod asw_r;
 mod cd_r;
 mod inline;
 mod run;
+mod swap;
