@@ -24,6 +24,7 @@ use world::{
     START,
     delivery::Delivery,
     exchange::{ask_at, known, sign, text},
+    http::metrics,
     notary::open,
     office::{DELTA_MS, Member, World},
     payment::{FEE, PRICE, Sale, T_ACCEPT, T_EXP, T_HOLD, T_SHIP, balanced, pass_and_look},
@@ -266,6 +267,18 @@ async fn a_capture_that_is_declined_for_good_is_left_to_people() {
     assert_eq!((stage(&left), &left["money"]["unsettled"]), (("DECIDED", "HELD"), &json!(true)));
     pass_and_look(&world, now + 100 * T_ACCEPT);
     assert_eq!(asked(), 5, "never again");
+    // People are told until they have seen to it, also by the next process.
+    let told = async |world: &World| {
+        (0..2).for_each(|_| world.service.look_at_payments());
+        let lines = metrics(&world.service).await;
+        lines.iter().any(|line| line == "semper_payments{state=\"unsettled\"} 1")
+    };
+    assert!(told(&world).await);
+    let lines = metrics(&world.service).await;
+    let declined = lines.iter().find(|line| line.contains("answer=\"declined\",op=\"capture\""));
+    assert!(declined.is_some_and(|line| line.ends_with(" 4")), "{declined:?}");
+    let world = open(world.restart(false));
+    assert!(told(&world).await);
 }
 
 /// Nothing but the ledger and the rail outlives the service.

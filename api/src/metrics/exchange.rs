@@ -1,6 +1,7 @@
-//! What an arbiter counts. Labels are protocols, outcomes and codes, of which there are few; never runs, parties or items.
+//! What an arbiter counts. Labels are protocols, outcomes, codes and rails, of which there are few; never runs, parties or items.
 
 use prometheus::{Gauge, IntCounterVec, IntGauge, IntGaugeVec, Opts, Registry};
+use semper_ttp::payment::rail::{RailAnswer, RailId, RailOp};
 use semper_ttp::statement::exchange::{Outcome, Protocol};
 
 use super::register;
@@ -17,6 +18,9 @@ const ENDS: [(Protocol, &[Outcome]); 5] = [
 /// Why nothing is decided, for no fault of who asks.
 const FAILED: [&str; 3] = ["server.busy", "server.fault", "server.unavailable"];
 
+/// What rails answer.
+const ANSWERS: [&str; 4] = ["done", "declined", "ended", "unknown"];
+
 /// Runs that were decided, what was refused, and what waits.
 #[derive(Debug)]
 pub(crate) struct ExchangeMetrics {
@@ -26,6 +30,8 @@ pub(crate) struct ExchangeMetrics {
     waiting: IntGauge,
     overdue: Gauge,
     mailbox: IntGaugeVec,
+    rail_calls: IntCounterVec,
+    payments: IntGaugeVec,
 }
 
 impl ExchangeMetrics {
@@ -60,6 +66,18 @@ impl ExchangeMetrics {
                     &["state"],
                 ),
             ),
+            rail_calls: counters(
+                "semper_rail_calls_total",
+                "What rails were asked, by rail, operation and answer",
+                &["rail", "op", "answer"],
+            ),
+            payments: register(
+                registry,
+                IntGaugeVec::new(
+                    Opts::new("semper_payments", "Payments that wait for something, and those that people must settle"),
+                    &["state"],
+                ),
+            ),
         };
         // From zero on: the first of a kind is a rise that an alert sees.
         for (protocol, outcomes) in ENDS {
@@ -70,6 +88,7 @@ impl ExchangeMetrics {
         FAILED.iter().for_each(|reason| shown.refused.with_label_values(&[*reason]).inc_by(0));
         shown.open(None);
         shown.mailbox(0, 0);
+        shown.payments(0, 0);
         shown
     }
 
@@ -94,6 +113,34 @@ impl ExchangeMetrics {
         self.overdue.set(overdue_ms as f64 / 1_000.0);
     }
 
+    /// A rail that may be asked: from zero on.
+    pub(crate) fn rail(&self, rail: &RailId) {
+        for op in RailOp::ALL {
+            ANSWERS.iter().for_each(|answer| {
+                self.rail_calls.with_label_values(&[rail.as_str(), op.name(), answer]).inc_by(0);
+            });
+        }
+    }
+
+    /// A rail was asked.
+    pub(crate) fn asked(&self, rail: &RailId, op: RailOp, answer: &RailAnswer) {
+        let [done, declined, ended, unknown] = ANSWERS;
+        let answer = match answer {
+            RailAnswer::Done(_) => done,
+            RailAnswer::Declined(_) => declined,
+            RailAnswer::Ended(_) => ended,
+            RailAnswer::Unknown => unknown,
+        };
+        self.rail_calls.with_label_values(&[rail.as_str(), op.name(), answer]).inc();
+    }
+
+    /// How many payments wait for a moment or a rail, and how many for people, since their rail has declined for good what was decided.
+    pub(crate) fn payments(&self, waiting: usize, unsettled: usize) {
+        for (state, count) in [("waiting", waiting), ("unsettled", unsettled)] {
+            self.payments.with_label_values(&[state]).set(i64::try_from(count).unwrap_or(i64::MAX));
+        }
+    }
+
     /// The room for messages.
     pub(crate) fn mailbox(&self, taken: u64, free: u64) {
         for (state, bytes) in [("taken", taken), ("free", free)] {
@@ -115,6 +162,10 @@ mod tests {
         exchange.refused("exchange.key");
         exchange.waiting(3, 1_500);
         exchange.mailbox(7, 93);
+        let rail = RailId::new("bank").unwrap();
+        exchange.rail(&rail);
+        exchange.asked(&rail, RailOp::Hold, &RailAnswer::Unknown);
+        exchange.payments(2, 1);
         let text = metrics.render();
         for line in [
             "semper_exchange_decisions_total{outcome=\"RETURNED\",protocol=\"inline\"} 1",
@@ -125,6 +176,9 @@ mod tests {
             "semper_exchange_waiting 3",
             "semper_exchange_overdue_seconds 1.5",
             "semper_mailbox_bytes{state=\"free\"} 93",
+            "semper_rail_calls_total{answer=\"unknown\",op=\"hold\",rail=\"bank\"} 1",
+            "semper_rail_calls_total{answer=\"done\",op=\"refund\",rail=\"bank\"} 0",
+            "semper_payments{state=\"unsettled\"} 1",
         ] {
             assert!(text.lines().any(|found| found == line), "{line}: {text}");
         }

@@ -20,6 +20,7 @@ mod run;
 mod settle;
 mod view;
 
+use std::collections::BTreeSet;
 use std::sync::{Arc, Mutex, atomic::AtomicBool};
 use std::time::Instant;
 
@@ -81,6 +82,8 @@ pub(super) struct Payments {
     rails: Vec<Rail>,
     schedule: Mutex<Schedule>,
     settling: Mutex<Settling>,
+    /// Payments whose rail has declined for good what was decided.
+    unsettled: Mutex<BTreeSet<Digest>>,
     /// Whether it was looked for what an earlier process has left.
     is_recalled: AtomicBool,
 }

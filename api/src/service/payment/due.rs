@@ -94,6 +94,8 @@ impl Service {
         }
         let now = self.now().millis();
         let mut schedule = self.schedule();
+        let unsettled = self.payments.unsettled.lock().unwrap_or_else(PoisonError::into_inner).len();
+        self.metrics.exchange().payments(schedule.0.len(), unsettled);
         let due = schedule.0.iter_mut().filter(|(_, waiting)| waiting.at_ms <= now);
         // Whoever looks at it says when it is due next; until then it is nobody else's.
         due.map(|(x, waiting)| {
@@ -167,7 +169,8 @@ impl Service {
             // One run that does not read keeps no other from its money.
             let is_due = is_open
                 || match self.paid_run(x) {
-                    Ok(run) => run.is_some_and(|run| run.state.pending_move().is_some()),
+                    // What people must settle is told of until they have.
+                    Ok(run) => run.is_some_and(|run| run.state.pending_move().is_some() || run.state.is_unsettled()),
                     Err(fault) => {
                         tracing::error!(%x, %fault, "a payment does not read");
                         false
@@ -183,6 +186,17 @@ impl Service {
     /// What this process knows to wait for something goes on waiting.
     fn recall_payment(&self, x: &Digest) {
         self.schedule().0.entry(*x).or_default();
+    }
+
+    /// Remembers whether people must settle a payment, which it gives.
+    pub(super) fn note_unsettled(&self, x: &Digest, is_unsettled: bool) -> bool {
+        let mut unsettled = self.payments.unsettled.lock().unwrap_or_else(PoisonError::into_inner);
+        if is_unsettled {
+            unsettled.insert(*x);
+        } else {
+            unsettled.remove(x);
+        }
+        is_unsettled
     }
 
     fn schedule(&self) -> MutexGuard<'_, Schedule> {
@@ -260,6 +274,7 @@ pub fn payments_in_background(service: &Arc<Service>) {
     if !service.has_rails() {
         return;
     }
+    service.rails().for_each(|(rail, ..)| service.metrics.exchange().rail(rail));
     let service: Weak<Service> = Arc::downgrade(service);
     tokio::spawn(async move {
         let permits = Arc::new(Semaphore::new(AT_ONCE));

@@ -81,7 +81,7 @@ impl Service {
             return Ok(Step::Call(Box::new(call)));
         }
         told?;
-        if run.state.is_unsettled() {
+        if self.note_unsettled(x, run.state.is_unsettled()) {
             tracing::error!(%x, "the rail has declined for good what was decided: people must settle this payment");
         }
         let Some(order) = run.state.pending_move() else { return Ok(Step::Rest(self.next_look(&run)?)) };
@@ -185,6 +185,7 @@ impl Service {
         };
         // Whether it was ever asked before nobody knows after a crash, so that is asked first.
         let answer = call.settle(&*rail.rail);
+        self.metrics.exchange().asked(&call.rail, call.op, &answer);
         let _turn = self.turns.wait(&Paid::aggregate(x));
         let evidence = evidence_of(&answer);
         self.move_money(x, PaymentEvent::Outcome { key: call.key, told: RailTold::from(&answer) }, evidence)?;
