@@ -77,7 +77,10 @@ impl<'a> Known<'a> {
             Ok((purpose, ids.collect::<Result<Vec<_>, DataError>>()?))
         };
         let of_notary = NOTARY_KEYS.into_iter().filter(|_| config.notary.enabled);
-        let keys: Vec<_> = KEYS.into_iter().chain(of_notary).map(of_purpose).collect::<Result<_, DataError>>()?;
+        let of_arbiter = ARBITER_KEYS.into_iter().filter(|_| config.exchange.enabled);
+        let of_sealed = (config.notary.enabled || config.exchange.enabled).then_some(KeyPurpose::ArchiveKek);
+        let all = KEYS.into_iter().chain(of_notary).chain(of_arbiter).chain(of_sealed);
+        let keys: Vec<_> = all.map(of_purpose).collect::<Result<_, DataError>>()?;
         let own = keys.iter().any(|(purpose, ids)| *purpose == KeyPurpose::Tls && !ids.is_empty());
         let https = own || config.listen.https_certificate_path.is_some();
         Ok(Self { identity, config, policies, authorities, keys, https })
@@ -199,7 +202,10 @@ const KEYS: [KeyPurpose; 13] = [
 ];
 
 /// Those of a notary.
-const NOTARY_KEYS: [KeyPurpose; 3] = [KeyPurpose::NotaryAct, KeyPurpose::NotaryDvcs, KeyPurpose::ArchiveKek];
+const NOTARY_KEYS: [KeyPurpose; 2] = [KeyPurpose::NotaryAct, KeyPurpose::NotaryDvcs];
+
+/// Those of an arbiter.
+const ARBITER_KEYS: [KeyPurpose; 2] = [KeyPurpose::ArbiterVerdict, KeyPurpose::ArbiterEscrow];
 
 fn dotted(policy: &semper_ttp::asn1::ObjectIdentifier) -> String {
     policy.iter().map(u32::to_string).collect::<Vec<_>>().join(".")

@@ -9,7 +9,7 @@ use semper_ttp::notary::ActType;
 use semper_ttp::policy::roles::TrustedRole;
 
 use super::{Known, NOT_STATED, Place, span};
-use crate::config::Identity;
+use crate::config::{Identity, RailKind};
 
 /// Writes it.
 pub(super) fn write(known: &Known<'_>) -> String {
@@ -227,6 +227,67 @@ fn technical(known: &Known<'_>) -> String {
     if known.config.notary.enabled {
         text.push_str(&notary(known));
     }
+    if known.config.exchange.enabled {
+        text.push_str(&arbiter(known));
+    }
+    text
+}
+
+/// What is said of exchanges, where the service is their arbiter.
+fn arbiter(known: &Known<'_>) -> String {
+    let settings = &known.config.exchange;
+    let days = |days: u16| span(u64::from(days) * DAY_SECS);
+    let policy = match known.policies.exchange() {
+        Some((digest, _)) => format!("the policy `exchange` {digest} (`/v1/policies/{digest}`)"),
+        None => "the policy `exchange`".to_owned(),
+    };
+    let mut text = format!(
+        "### 6.10 Fair exchange\n\nRuns are decided by {policy}, each once; every decision is in the ledger before it is told, and \
+         whoever asks again gets the same octets. A run's end moves by absences of the arbiter within the last {} before it; each absence is an \
+         entry. The service claims no qualified status for what is delivered, and evidence of it proves what the arbiter has recorded. What \
+         convicts the arbiter is recorded by anybody (`/v1/accountability/proofs`).\n\n",
+        span(u64::from(settings.delta_hours) * 3600),
+    );
+    let later = match settings.answer_within_secs {
+        0 => "Every request is answered at once".to_owned(),
+        secs => format!("A request may be answered later, within {}, by a signed receipt", span(secs.into())),
+    };
+    let _ = write!(text, "{later}. ");
+    text.push_str(&match settings.items() {
+        Some(items) => format!(
+            "Items of at most {} octets pass through the arbiter, which sees those that are not sealed while it compares them; they are kept \
+             sealed, for {} after the decision, and then erased by destroying their keys. ",
+            items.bytes_max,
+            days(settings.item_days),
+        ),
+        None => "No items pass through the arbiter. ".to_owned(),
+    });
+    text.push_str(&match settings.delivery_days {
+        0 => "Deliveries are not registered. ".to_owned(),
+        _ => format!(
+            "Deliveries may be registered; their evidence has the events of ETSI EN 319 522, and keys are collected for {}. ",
+            days(settings.delivery_days)
+        ),
+    });
+    text.push_str(&match settings.mailbox_bytes() {
+        0 => "Messages between parties are not kept.\n\n".to_owned(),
+        _ => format!(
+            "Messages between parties are kept for {} at most, as they were left: the operator could read what the parties did not seal.\n\n",
+            days(settings.mailbox_days)
+        ),
+    });
+    for rail in &settings.rail {
+        let by = match rail.kind {
+            RailKind::Simulator => "a simulator: **no money is behind it**",
+            RailKind::Webhook => "an outside provider",
+        };
+        let at = if rail.is_funded() { "with the service" } else { "at the payer's bank" };
+        let _ = writeln!(text, "- Payments by `{}`: {by}; the money is held {at}.", rail.name);
+    }
+    if settings.rail.is_empty() {
+        text.push_str("No payments are held or moved.\n");
+    }
+    text.push('\n');
     text
 }
 
@@ -278,9 +339,10 @@ fn business(known: &Known<'_>) -> String {
         "## 9. Other business and legal matters\n\n### 9.1 Fees\n\n{NOT_STATED}\n\n### 9.4 Privacy\n\nThe ledger \
          holds digests, codes and times, and no names.\n\n\
          ### 9.8 Liability\n\n{}\n\n### 9.14 Governing law\n\n{}\n\n### What is not offered\n\nACME, EST, CMP and \
-         SCEP; {}fair exchange, arbitration and archiving; certificate suspension; key escrow.\n",
+         SCEP; {}{}disputes and archiving; certificate suspension; key escrow.\n",
         stated.liability.as_deref().unwrap_or(NOT_STATED),
         stated.law.as_deref().unwrap_or(NOT_STATED),
         if known.config.notary.enabled { "" } else { "notarial acts, data validation, " },
+        if known.config.exchange.enabled { "" } else { "fair exchange, payments, " },
     )
 }

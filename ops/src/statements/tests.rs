@@ -123,6 +123,55 @@ fn a_notary_is_stated() {
     }
 }
 
+/// What an arbiter promises is stated where there is one, and by its settings.
+#[test]
+fn an_arbiter_is_stated() {
+    let (practice, _) = written(|_, _| ());
+    assert!(practice.contains("fair exchange, payments, disputes") && !practice.contains("6.10"), "{practice}");
+    let enabled = |change: fn(&mut Config)| {
+        written(|config, policies| {
+            config.exchange.enabled = true;
+            change(config);
+            policies.set_exchange(config.exchange.policy(config.ledger.mmd_ms()));
+        })
+        .0
+    };
+    let practice = enabled(|_| ());
+    assert!(!practice.contains("fair exchange, payments, disputes"), "{practice}");
+    for text in [
+        "### 6.10 Fair exchange",
+        "within the last 1 day before",
+        "within 1 minute, by a signed receipt",
+        "Items of at most 8388608 octets",
+        "for 30 days after the decision",
+        "ETSI EN 319 522",
+        "No payments are held",
+        "`arbiter-verdict`: not with",
+        "`arbiter-escrow`: not with",
+    ] {
+        assert!(practice.contains(text), "{text}\n{practice}");
+    }
+    let practice = enabled(|config| {
+        let exchange = &mut config.exchange;
+        (exchange.delta_hours, exchange.answer_within_secs, exchange.delivery_days) = (36, 0, 0);
+        (exchange.item_bytes_max, exchange.mailbox_mib) = (0, 0);
+        let sim = r#"name = "sim"
+kind = "simulator"
+class = "funded""#;
+        exchange.rail = vec![toml::from_str(sim).unwrap()];
+    });
+    for text in [
+        "within the last 36 hours before",
+        "Every request is answered at once",
+        "No items pass",
+        "Deliveries are not registered",
+        "Messages between parties are not kept",
+        "- Payments by `sim`: a simulator: **no money is behind it**; the money is held with the service.",
+    ] {
+        assert!(practice.contains(text), "{text}\n{practice}");
+    }
+}
+
 /// Every profile in force is described, also one of the operator's, by the figures of its file; keys are where they are.
 #[test]
 fn profiles_and_keys_are_those_that_there_are() {
