@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 fn stage() -> Stage {
     let world = World::with(&[
         ("exchange.enabled", "true"),
+        ("exchange.delta_hours", "1"),
         ("exchange.rail", r#"[{ name = "sim", kind = "simulator", class = "funded" }]"#),
     ]);
     let (seller, buyer) = (world.registered("seller"), world.registered("buyer"));

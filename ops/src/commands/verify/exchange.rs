@@ -1,6 +1,6 @@
 //! `semper verify` of an arbiter's verdict: whether it counts, and who has a contract with whom by it.
 //!
-//! What belongs to it lies beside it: `arbiter.pem`, `o.pem` and `r.pem`, `answer.jws`, and the messages `m1.jws` to `m4.jws`, as far as
+//! What belongs to it lies beside it: `arbiter.pem`, `o.pem`, `r.pem` and `carrier.pem`, `answer.jws`, and the messages `m1.jws` to `m4.jws`, as far as
 //! they are there.
 
 use std::path::{Path, PathBuf};
@@ -23,7 +23,7 @@ pub(super) const VERDICT: &str = "verdict";
 /// Longest text of a contract, octets: it is hashed as a whole.
 const TEXT_BYTES_MAX: u64 = 64 << 20;
 
-const CERTIFICATES: [&str; 3] = ["arbiter.pem", "o.pem", "r.pem"];
+const CERTIFICATES: [&str; 4] = ["arbiter.pem", "o.pem", "r.pem", "carrier.pem"];
 const MESSAGES: [&str; 4] = ["m1.jws", "m2.jws", "m3.jws", "m4.jws"];
 const ANSWER: &str = "answer.jws";
 
