@@ -95,6 +95,34 @@ pub enum Finding {
     OutOfTime,
 }
 
+/// What something breaks that an arbiter has signed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// It does not follow from what it embeds.
+    Rule(&'static str),
+    /// What it embeds counts for nothing.
+    Statement(Broken),
+    /// It comes on the wrong side of the moment on which it rests.
+    Time(&'static str),
+}
+
+impl Fault {
+    /// Of what it convicts whoever signed that.
+    #[must_use]
+    pub const fn finding(&self) -> Finding {
+        match self {
+            Self::Rule(_) | Self::Statement(_) => Finding::AgainstTheRules,
+            Self::Time(_) => Finding::OutOfTime,
+        }
+    }
+}
+
+impl From<Broken> for Fault {
+    fn from(broken: Broken) -> Self {
+        Self::Statement(broken)
+    }
+}
+
 /// Judges what was filed of a run.
 ///
 /// # Errors

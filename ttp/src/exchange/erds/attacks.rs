@@ -1,21 +1,18 @@
 //! What somebody could try to make the evidence of a delivery prove, and what a judge makes of it. Each attack is shown to change what a
 //! judge finds, beside the honest evidence of the same events.
 
-use super::testing::{NOTICE, RETENTION, RULES, Script, T_EXP, millis};
+use super::testing::{Case, NOTICE, RETENTION, RULES, START, Script, T_EXP, millis};
 use super::*;
 use crate::exchange::Broken;
 use crate::exchange::judge::erds::{Evidence, Judgement, Proven, judge};
 use crate::exchange::judge::{Filed, Finding};
-use crate::exchange::policy::DeliveryPolicy;
-use crate::exchange::testing::{IAT, PEOPLE, delivery, keys, secret};
-use crate::role::step;
+use crate::exchange::testing::{PEOPLE, delivery, keys, secret};
 use crate::statement::exchange::cd_r::{D1, D4};
 use crate::statement::exchange::erds::{
     ErdsEvent, ErdsEvidence, ErdsReason, ErdsStage, EventReason, Refuse, RefuseReason, Submit, evidence_id,
 };
 use crate::statement::exchange::{Outcome, Side};
 use crate::statement::{Count, Jws};
-use crate::timestamp::ClockVerdict;
 use ErdsEvent::{
     AcceptanceRejectionExpiry as C5, ConsignmentAcceptance as C3, ConsignmentRejection as C4,
     ContentConsignment as D1Event, ContentConsignmentFailure as D2Event, ContentHandover as E1,
@@ -23,68 +20,7 @@ use ErdsEvent::{
     SubmissionAcceptance as A1, SubmissionRejection as A2,
 };
 
-const START: u64 = IAT;
-
-/// A delivery, its evidence so far, and verdicts.
-struct Case {
-    script: Script,
-    state: ErdsState,
-    bodies: Vec<ErdsEvidence>,
-    verdicts: Vec<Jws>,
-    rules: DeliveryPolicy,
-}
-
 impl Case {
-    /// One that was submitted.
-    fn new() -> Self {
-        Self::of(Script::new(Some(T_EXP)), true)
-    }
-
-    fn of(script: Script, knows_recipient: bool) -> Self {
-        let (state, bodies, verdicts) = (ErdsState::default(), vec![], vec![]);
-        let mut case = Self { script, state, bodies, verdicts, rules: RULES };
-        let posting = Box::new(case.script.posting());
-        case.at(START, Occurrence::Submit { posting, knows_recipient });
-        case
-    }
-
-    fn at(&mut self, now: u64, occurrence: Occurrence) {
-        let now = Timestamp::from_millis(now);
-        let end = end_of(self.script.posting().t_exp, 10, &[]);
-        let event = Clocked { occurrence, end, clock: ClockVerdict::Synced };
-        let (facts, _) = step::<RegisteredDelivery>(&mut self.state, &event, now).unwrap();
-        let submitted_at = self.state.submission.as_ref().map(|(at, _)| *at).unwrap();
-        let recordings = facts.iter().filter_map(|fact| match fact {
-            ErdsFact::Submitted { .. } => None,
-            ErdsFact::Recorded(recording) => Some(self.script.body(submitted_at, recording)),
-        });
-        self.bodies.extend(recordings);
-    }
-
-    fn decided(&mut self, outcome: Outcome, at: u64) -> Digest {
-        let jws = self.script.verdict(outcome, at);
-        let verdict = jws.digest();
-        self.verdicts.push(jws);
-        let embeds = matches!(outcome, Outcome::Released | Outcome::Void);
-        let d2 = embeds.then(|| Signed::from(&self.script.delivery.agreed.jws));
-        self.at(at, Occurrence::Decided { outcome, at: Timestamp::from_millis(at), verdict, d2 });
-        verdict
-    }
-
-    fn collected(&mut self, verdict: Digest, at: u64) {
-        let signed = Signed::from(&self.script.delivery.resolve_r);
-        self.at(at, Occurrence::Collected { at: Timestamp::from_millis(at), verdict, signed });
-    }
-
-    fn accept(&mut self, at: u64) {
-        let signed = Signed::from(&self.script.delivery.agreed.jws);
-        self.at(at, Occurrence::Accept(signed));
-    }
-
-    fn body(&self, event: ErdsEvent) -> ErdsEvidence {
-        self.bodies.iter().find(|body| body.event == event).unwrap().clone()
-    }
-
     fn judged_of(&self, events: Vec<Jws>) -> Judgement {
         let filed = |jws: Jws| Filed { jws, is_logged: true };
         let verdicts = self.verdicts.iter().cloned().map(filed).collect();

@@ -40,6 +40,7 @@ mod tests;
 
 pub use event::{Clocked, NoticeFault, Occurrence, Signed, end_of};
 pub use fact::{ErdsFact, Posting, Recording};
+pub(in crate::exchange) use message::content_of;
 pub use message::{Refused, Submitted, evidence_of};
 pub use refusal::ErdsRefusal;
 pub use state::{Awaited, ErdsState, Logged};

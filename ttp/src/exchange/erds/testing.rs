@@ -10,10 +10,13 @@ use crate::statement::exchange::{Outcome, Protocol};
 use crate::statement::{Jws, Millis};
 use crate::time::Timestamp;
 
-use super::{ErdsFact, Recording};
-use super::{ErdsState, Posting, RegisteredDelivery, Submitted, evidence_of};
-use crate::role::Role as _;
+use super::{Clocked, ErdsFact, ErdsState, Occurrence, Posting, Recording, RegisteredDelivery, Signed, Submitted};
+use super::{end_of, evidence_of};
+use crate::role::{Role as _, step};
+use crate::timestamp::ClockVerdict;
 
+/// When deliveries are submitted here.
+pub(crate) const START: u64 = IAT;
 pub(crate) const T_EXP: u64 = IAT + 1_000;
 pub(crate) const NOTICE: u64 = 100;
 pub(crate) const RETENTION: u64 = 5_000;
@@ -90,6 +93,67 @@ impl Script {
             assurance: posted.delivery.assurance,
         };
         PEOPLE.t.sign_at(millis(at_ms), Some(self.x()), body)
+    }
+}
+
+/// A delivery, its evidence so far, and verdicts.
+pub(crate) struct Case {
+    pub(crate) script: Script,
+    pub(crate) state: ErdsState,
+    pub(crate) bodies: Vec<ErdsEvidence>,
+    pub(crate) verdicts: Vec<Jws>,
+    pub(crate) rules: DeliveryPolicy,
+}
+
+impl Case {
+    /// One that was submitted.
+    pub(crate) fn new() -> Self {
+        Self::of(Script::new(Some(T_EXP)), true)
+    }
+
+    pub(crate) fn of(script: Script, knows_recipient: bool) -> Self {
+        let (state, bodies, verdicts) = (ErdsState::default(), vec![], vec![]);
+        let mut case = Self { script, state, bodies, verdicts, rules: RULES };
+        let posting = Box::new(case.script.posting());
+        case.at(START, Occurrence::Submit { posting, knows_recipient });
+        case
+    }
+
+    pub(crate) fn at(&mut self, now: u64, occurrence: Occurrence) {
+        let now = Timestamp::from_millis(now);
+        let end = end_of(self.script.posting().t_exp, 10, &[]);
+        let event = Clocked { occurrence, end, clock: ClockVerdict::Synced };
+        let (facts, _) = step::<RegisteredDelivery>(&mut self.state, &event, now).unwrap();
+        let submitted_at = self.state.submission.as_ref().map(|(at, _)| *at).unwrap();
+        let recordings = facts.iter().filter_map(|fact| match fact {
+            ErdsFact::Submitted { .. } => None,
+            ErdsFact::Recorded(recording) => Some(self.script.body(submitted_at, recording)),
+        });
+        self.bodies.extend(recordings);
+    }
+
+    pub(crate) fn decided(&mut self, outcome: Outcome, at: u64) -> Digest {
+        let jws = self.script.verdict(outcome, at);
+        let verdict = jws.digest();
+        self.verdicts.push(jws);
+        let embeds = matches!(outcome, Outcome::Released | Outcome::Void);
+        let d2 = embeds.then(|| Signed::from(&self.script.delivery.agreed.jws));
+        self.at(at, Occurrence::Decided { outcome, at: Timestamp::from_millis(at), verdict, d2 });
+        verdict
+    }
+
+    pub(crate) fn collected(&mut self, verdict: Digest, at: u64) {
+        let signed = Signed::from(&self.script.delivery.resolve_r);
+        self.at(at, Occurrence::Collected { at: Timestamp::from_millis(at), verdict, signed });
+    }
+
+    pub(crate) fn accept(&mut self, at: u64) {
+        let signed = Signed::from(&self.script.delivery.agreed.jws);
+        self.at(at, Occurrence::Accept(signed));
+    }
+
+    pub(crate) fn body(&self, event: ErdsEvent) -> ErdsEvidence {
+        self.bodies.iter().find(|body| body.event == event).unwrap().clone()
     }
 }
 

@@ -15,17 +15,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use super::super::Broken;
 use super::super::cd_r::Posted;
-use super::super::erds::{Refused, Submitted};
+use super::super::erds::{Refused, Submitted, content_of};
 use super::super::policy::DeliveryPolicy;
 use super::super::run::Keys;
-use super::{Filed, Finding};
+use super::{Fault, Filed, Finding};
 use crate::digest::Digest;
-use crate::statement::exchange::erds::{
-    ErdsEvent, ErdsEvidence, ErdsReason, ErdsStage, Issuer, UserContent, evidence_id,
-};
+use crate::statement::exchange::erds::{ErdsEvent, ErdsEvidence, ErdsReason, ErdsStage, Issuer, evidence_id};
 use crate::statement::exchange::verdict::Verdict;
 use crate::statement::exchange::{Outcome, Side};
-use crate::statement::{Body as _, Jws, Statement};
+use crate::statement::{Body as _, Jws, Millis, Statement};
 
 /// What was filed.
 #[derive(Clone, Debug, PartialEq)]
@@ -94,36 +92,62 @@ pub fn judge(evidence: &Evidence, keys: Keys<'_>) -> Result<Judgement, Broken> {
                 continue;
             }
         };
-        if let Err(finding) = holds(&posted, &told, &verdicts, evidence.rules, keys) {
-            judgement.findings.insert(finding);
-            continue;
-        }
-        match held.get(&told.event) {
-            // An event occurs once: the same may be signed twice, two different ones not.
-            Some(known) if *known != told => {
-                judgement.findings.insert(Finding::AgainstTheRules);
+        match followed(&posted, &told, &verdicts, evidence.rules, None, keys) {
+            Ok(()) => {}
+            // Whoever leaves out a party's key cannot make the arbiter's check of it fail.
+            Err(Fault::Statement(missing @ Broken::UnknownKey { .. })) => {
+                judgement.rejected.push((filed.jws.digest(), missing));
+                continue;
             }
-            _ => {
-                held.insert(told.event, told);
+            Err(fault) => {
+                judgement.findings.insert(fault.finding());
+                continue;
             }
         }
-    }
-    if held.contains_key(&ErdsEvent::SubmissionRejection) && held.len() > 1 {
-        judgement.findings.insert(Finding::AgainstTheRules); // it took and did not take it
+        if held.values().any(|known| contradiction(known, &told).is_some()) {
+            judgement.findings.insert(Finding::AgainstTheRules);
+        }
+        held.entry(told.event).or_insert(told);
     }
     for stage in ErdsStage::ALL {
         let of_stage: Vec<_> = held.values().filter(|told| told.event.stage() == *stage).collect();
-        let (proven, is_contradicted) = stands(&of_stage, evidence.rules);
-        judgement.findings.extend(is_contradicted.then_some(Finding::AgainstTheRules));
-        judgement.stages.extend(proven.map(|proven| (*stage, proven)));
+        judgement.stages.extend(stands(&of_stage, evidence.rules).map(|proven| (*stage, proven)));
     }
     Ok(judgement)
 }
 
-/// Which event of a stage counts, and whether the arbiter contradicts itself.
-fn stands(of_stage: &[&ErdsEvidence], rules: DeliveryPolicy) -> (Option<Proven>, bool) {
+/// Why two pieces of evidence of one delivery cannot both have been made in good order; `None` where they can. An event occurs once: the
+/// same may be signed twice, two different ones not.
+#[must_use]
+pub fn contradiction(one: &ErdsEvidence, other: &ErdsEvidence) -> Option<&'static str> {
+    if one.event == other.event {
+        return (one != other).then_some("one event is told twice, and not the same of it");
+    }
+    if [one, other].iter().any(|told| told.event == ErdsEvent::SubmissionRejection) {
+        return Some("the delivery was not taken, and went on");
+    }
+    if one.event.stage() != other.event.stage() {
+        return None;
+    }
+    match (one.event.is_positive(), other.event.is_positive()) {
+        // C.5 behind C.4, or the reverse: one of them is not awaited any more.
+        (false, false) => Some("it failed in two ways"),
+        (true, false) => (!is_behind(one, other)).then_some("it happened, and then it did not"),
+        (false, true) => contradiction(other, one),
+        // Each stage has one positive event.
+        (true, true) => None,
+    }
+}
+
+/// Rule 2: a positive event that was recorded behind the negative one of its stage, and says so.
+fn is_behind(positive: &ErdsEvidence, negative: &ErdsEvidence) -> bool {
+    positive.codes() == [ErdsReason::AfterNegative] && negative.at_ms <= positive.at_ms
+}
+
+/// Which event of a stage counts.
+fn stands(of_stage: &[&ErdsEvidence], rules: DeliveryPolicy) -> Option<Proven> {
     let positive = of_stage.iter().find(|told| told.event.is_positive());
-    let negatives: Vec<_> = of_stage.iter().filter(|told| !told.event.is_positive()).collect();
+    let negative = of_stage.iter().filter(|told| !told.event.is_positive()).min_by_key(|told| told.at_ms);
     let proven = |told: &ErdsEvidence, beside: Option<ErdsEvent>| Proven {
         event: told.event,
         is_for: told.event.is_for(),
@@ -136,18 +160,13 @@ fn stands(of_stage: &[&ErdsEvidence], rules: DeliveryPolicy) -> (Option<Proven>,
             _ => false,
         },
     };
-    let negative = negatives.iter().min_by_key(|told| told.at_ms);
-    // C.5 behind C.4, or the reverse: one of them is not awaited any more.
-    let is_contradicted = negatives.len() > 1;
     match (positive, negative) {
-        (None, None) => (None, false),
-        (Some(positive), None) => (Some(proven(positive, None)), false),
-        (None, Some(negative)) => (Some(proven(negative, None)), is_contradicted),
+        (None, None) => None,
+        (Some(one), None) | (None, Some(one)) => Some(proven(one, None)),
         (Some(positive), Some(negative)) => {
-            let is_late = positive.codes() == [ErdsReason::AfterNegative] && negative.at_ms <= positive.at_ms;
-            let counts = if is_late && !rules.late_counts { negative } else { positive };
-            let beside = if is_late && !rules.late_counts { positive } else { negative };
-            (Some(proven(counts, Some(beside.event))), is_contradicted || !is_late)
+            let negative_counts = is_behind(positive, negative) && !rules.late_counts;
+            let (counts, beside) = if negative_counts { (negative, positive) } else { (positive, negative) };
+            Some(proven(counts, Some(beside.event)))
         }
     }
 }
@@ -171,106 +190,154 @@ fn counted(posted: &Posted, filed: &Filed, keys: Keys<'_>) -> Result<ErdsEvidenc
     if !filed.is_logged {
         return Err(Broken::NotLogged);
     }
-    let issuer = Issuer { id: delivery.ttp.id.clone(), key: named };
-    let content = UserContent { c_sha256: delivery.c_sha256, c_len: delivery.c_len, hm: delivery.hm };
-    let same = (&body.issuer, body.sender, body.recipient) == (&issuer, delivery.o, delivery.r)
-        && (body.content, body.policy, body.assurance) == (content, delivery.policy, delivery.assurance)
-        && Digest(body.id.0) == evidence_id(&posted.run.x, body.event)
-        && common.iat == body.at_ms;
-    if same { Ok(body) } else { Err(Broken::Terms { of, why: "it says something else of the delivery than d1" }) }
+    match is_of(posted, &jws.common().iat, &body) {
+        true => Ok(body),
+        false => Err(Broken::Terms { of, why: OTHER_THAN_D1 }),
+    }
 }
 
-/// Whether an event may be said to have occurred, by what its evidence says and rests on.
-fn holds(
+/// What evidence says that names a delivery by x, and other sides, another content, policy or worth than its d1.
+pub const OTHER_THAN_D1: &str = "it says something else of the delivery than d1";
+
+/// Whether evidence, signed at `iat`, says of its delivery what d1 says, under its own identifier.
+#[must_use]
+pub fn is_of(posted: &Posted, iat: &Millis, told: &ErdsEvidence) -> bool {
+    let delivery = &posted.delivery;
+    let issuer = Issuer { id: delivery.ttp.id.clone(), key: delivery.ttp.key };
+    (&told.issuer, told.sender, told.recipient) == (&issuer, delivery.o, delivery.r)
+        && (told.content, told.policy, told.assurance) == (content_of(delivery), delivery.policy, delivery.assurance)
+        && Digest(told.id.0) == evidence_id(&posted.run.x, told.event)
+        && *iat == told.at_ms
+}
+
+/// Checks that an event may be said to have occurred, by what its evidence says and rests on, and by what the arbiter's `verdicts` say, each
+/// with the hash by which evidence names it. `end` is the end of the run as moved by the outages that the evidence names; without it
+/// nothing is said of how far they moved it.
+///
+/// # Errors
+/// [`Fault`]: whoever signed it is convicted of that.
+pub fn followed(
     posted: &Posted,
     told: &ErdsEvidence,
     verdicts: &[(Digest, Verdict)],
     rules: DeliveryPolicy,
+    end: Option<u64>,
     keys: Keys<'_>,
-) -> Result<(), Finding> {
-    let rule = |is_kept: bool| if is_kept { Ok(()) } else { Err(Finding::AgainstTheRules) };
+) -> Result<(), Fault> {
     let reasons = told.codes();
-    rule(told.event.may_have(&reasons) && told.submitted_ms <= told.at_ms)?;
-    let basis: Option<Vec<Jws>> = told.basis.iter().map(|text| Jws::parse(text.as_bytes()).ok()).collect();
-    let basis = basis.ok_or(Finding::AgainstTheRules)?;
-    let claimed = |jws: &Jws| jws.common().iat == told.event_ms;
-    let is_late = |passed: bool| if passed { Ok(()) } else { Err(Finding::OutOfTime) };
+    rule(told.event.may_have(&reasons), "its reason is not one of its event")?;
+    rule(told.submitted_ms <= told.at_ms, "it was recorded before the delivery was submitted")?;
+    let basis: Result<Vec<Jws>, _> = told.basis.iter().map(|text| Jws::parse(text.as_bytes())).collect();
+    let basis = basis.map_err(|fault| Fault::Statement(Broken::Statement { of: "that it embeds", fault }))?;
+    let claimed = |jws: &Jws| rule(jws.common().iat == told.event_ms, "it claims another time than its statement");
+    let unnamed = rule(told.verdict.is_none(), "its event rests on no verdict");
     // What is recorded for a moment that passed names that moment, and was recorded behind it.
-    let passed = |until_ms: u64| is_late(told.event_ms.get() == until_ms && told.at_ms > told.event_ms);
-    let end_passed = || match posted.run.t_exp {
-        Some(t_exp) if told.outages.is_empty() => passed(t_exp),
-        Some(t_exp) => is_late(told.event_ms.get() >= t_exp && told.at_ms > told.event_ms),
-        None => Err(Finding::AgainstTheRules),
+    let passed = |until_ms: u64| {
+        in_time(told.event_ms.get() == until_ms, "it names another moment than that which was awaited")?;
+        in_time(told.at_ms > told.event_ms, "what it awaited could still come")
+    };
+    let t_exp = posted.run.t_exp;
+    let end = if told.outages.is_empty() { t_exp } else { end.filter(|_| t_exp.is_some()) };
+    let end_passed = || match (t_exp, end) {
+        (None, _) => rule(false, "the delivery has no end that could have passed"),
+        (Some(_), Some(end)) => passed(end),
+        (Some(t_exp), None) => {
+            in_time(told.event_ms.get() >= t_exp && told.at_ms > told.event_ms, "what it awaited could still come")
+        }
     };
     // A verdict that was not filed is believed to be as told: whoever doubts it asks for it by its hash.
-    let verdict = |is_so: &dyn Fn(&Verdict) -> bool| {
-        let named = told.verdict.ok_or(Finding::AgainstTheRules)?;
+    let verdict = |is_when: &dyn Fn(&Verdict) -> bool| {
+        let named = told.verdict.ok_or(Fault::Rule("its event rests on a verdict, and it names none"))?;
         let filed = verdicts.iter().find(|(digest, _)| *digest == Digest(named.0)).map(|(_, verdict)| verdict);
-        let is_other = filed.is_none() && !verdicts.is_empty();
-        rule(!is_other && filed.is_none_or(is_so))
+        rule(filed.is_some() || verdicts.is_empty(), "it names another verdict than that of the run")?;
+        let Some(filed) = filed else { return Ok(()) };
+        rule(told.outcome() == Some(filed.outcome), "the verdict that it names does not lead to its event")?;
+        rule(is_when(filed), "the verdict that it names was decided at another time than it says")
     };
-    let unnamed = told.verdict.is_none();
+    let at_decision = |verdict: &Verdict| verdict.decided_ms == told.event_ms;
     match (told.event, &basis[..]) {
         (ErdsEvent::SubmissionAcceptance, [submit]) => {
-            rule(unnamed && Submitted::read(posted, submit.clone(), rules, keys).is_ok())?;
-            is_late(posted.run.t_exp.is_some_and(|t_exp| told.at_ms.get() <= t_exp || !told.outages.is_empty()))
+            unnamed?;
+            Submitted::read(posted, submit.clone(), rules, keys)?;
+            in_time(t_exp.is_some(), "the delivery has no end, until which its events could be awaited")?;
+            in_time(end.is_none_or(|end| told.at_ms.get() <= end), "the end had passed")
         }
         (ErdsEvent::SubmissionRejection, [submit]) => {
-            rule(unnamed && Submitted::read(posted, submit.clone(), rules, keys).is_ok())?;
-            match (reasons.first(), posted.run.t_exp) {
-                (Some(ErdsReason::NoEnd), t_exp) => rule(t_exp.is_none()),
-                (Some(ErdsReason::Expired), t_exp) => is_late(t_exp.is_some_and(|t_exp| told.at_ms.get() > t_exp)),
+            unnamed?;
+            Submitted::read(posted, submit.clone(), rules, keys)?;
+            match (reasons.first(), t_exp) {
+                (Some(ErdsReason::NoEnd), t_exp) => rule(t_exp.is_none(), "the delivery has an end"),
+                (Some(ErdsReason::Expired), t_exp) => {
+                    in_time(t_exp.is_some_and(|t_exp| told.at_ms.get() > t_exp), "the end had not passed")
+                }
                 (Some(ErdsReason::EndTooFar), t_exp) => {
                     let latest = told.at_ms.get().saturating_add(rules.open_max_ms);
-                    rule(t_exp.is_some_and(|t_exp| t_exp > latest))
+                    rule(t_exp.is_some_and(|t_exp| t_exp > latest), "the end is not too far ahead")
                 }
                 _ => Ok(()),
             }
         }
         (ErdsEvent::ConsignmentAcceptance, [d2]) => {
-            rule(unnamed && claimed(d2) && posted.agreed(d2.clone(), keys).is_ok())
+            unnamed?;
+            posted.agreed(d2.clone(), keys)?;
+            claimed(d2)
         }
         (ErdsEvent::ConsignmentRejection, [refuse]) => {
-            let read = Refused::read(posted, refuse.clone(), keys).map_err(|_| Finding::AgainstTheRules)?;
+            unnamed?;
+            let read = Refused::read(posted, refuse.clone(), keys)?;
             let reason = read.reason.map_or(ErdsReason::Refused, ErdsReason::from);
-            rule(unnamed && claimed(refuse) && reasons == [reason])
+            rule(reasons == [reason], "its reason is not the recipient's")?;
+            claimed(refuse)
         }
-        (ErdsEvent::ContentHandover, [d4]) if unnamed => rule(claimed(d4) && posted.received(d4, keys).is_ok()),
+        (ErdsEvent::ContentHandover, [d4]) if told.verdict.is_none() => {
+            posted.received(d4, keys)?;
+            claimed(d4)
+        }
         (ErdsEvent::ContentHandover, [request]) => {
-            rule(posted.resolve_r(request.clone(), true, keys).is_ok())?;
-            is_late(told.event_ms <= told.at_ms)?;
-            verdict(&|verdict| verdict.outcome == Outcome::Released && verdict.decided_ms <= told.event_ms)
+            posted.resolve_r(request.clone(), true, keys)?;
+            in_time(told.event_ms <= told.at_ms, "it was recorded before it happened")?;
+            verdict(&|verdict| verdict.decided_ms <= told.event_ms)
         }
         (ErdsEvent::NotificationForAcceptance, []) => {
-            rule(unnamed)?;
-            is_late(told.submitted_ms <= told.event_ms && told.event_ms <= told.at_ms)
+            unnamed?;
+            in_time(told.submitted_ms <= told.event_ms, "the notice was left before the delivery was submitted")?;
+            in_time(told.event_ms <= told.at_ms, "it was recorded before it happened")
         }
         (ErdsEvent::NotificationForAcceptanceFailure, []) => match reasons.first() {
             Some(ErdsReason::NoticeLate) => passed(told.submitted_ms.get().saturating_add(rules.notice_ms)),
-            _ => rule(unnamed && told.event_ms == told.at_ms),
+            _ => {
+                unnamed?;
+                rule(told.event_ms == told.at_ms, "it claims another time than that at which it was recorded")
+            }
         },
-        (ErdsEvent::AcceptanceRejectionExpiry, []) => rule(unnamed).and_then(|()| end_passed()),
-        (ErdsEvent::ContentConsignment, []) => {
-            verdict(&|verdict| (verdict.outcome, verdict.decided_ms) == (Outcome::Released, told.event_ms))
+        (ErdsEvent::AcceptanceRejectionExpiry, []) => {
+            unnamed?;
+            end_passed()
         }
+        (ErdsEvent::ContentConsignment, []) => verdict(&at_decision),
         (ErdsEvent::ContentConsignmentFailure, []) => match reasons.first() {
-            Some(ErdsReason::TakenBack) => {
-                verdict(&|verdict| (verdict.outcome, verdict.decided_ms) == (Outcome::Aborted, told.event_ms))
+            Some(ErdsReason::TakenBack | ErdsReason::Escrow) => verdict(&at_decision),
+            _ => {
+                unnamed?;
+                end_passed()
             }
-            Some(ErdsReason::Escrow) => {
-                verdict(&|verdict| (verdict.outcome, verdict.decided_ms) == (Outcome::Void, told.event_ms))
-            }
-            _ => rule(unnamed).and_then(|()| end_passed()),
         },
         (ErdsEvent::ContentHandoverFailure, []) => {
-            rule(unnamed)?;
+            unnamed?;
             let released = verdicts.iter().find(|(_, verdict)| verdict.outcome == Outcome::Released);
             match released {
                 Some((_, verdict)) => passed(verdict.decided_ms.get().saturating_add(rules.retention_ms)),
-                None => is_late(told.at_ms > told.event_ms),
+                None => in_time(told.at_ms > told.event_ms, "what it awaited could still come"),
             }
         }
-        // Without the statement that leads to it, or with one that does not.
-        _ => Err(Finding::AgainstTheRules),
+        _ => Err(Fault::Rule("it rests on other statements than its event does")),
     }
+}
+
+fn rule(is_kept: bool, else_: &'static str) -> Result<(), Fault> {
+    if is_kept { Ok(()) } else { Err(Fault::Rule(else_)) }
+}
+
+fn in_time(is_so: bool, else_: &'static str) -> Result<(), Fault> {
+    if is_so { Ok(()) } else { Err(Fault::Time(else_)) }
 }

@@ -12,7 +12,7 @@ use std::collections::BTreeSet;
 use super::super::Broken;
 use super::super::paid::{Opened, Shown, Thing};
 use super::super::run::Keys;
-use super::{Filed, Finding, basis_of, counted};
+use super::{Fault, Filed, Finding, basis_of, counted};
 use crate::digest::Digest;
 use crate::statement::exchange::Outcome;
 use crate::statement::exchange::cd_r::{D1, D4};
@@ -80,8 +80,7 @@ pub fn judge(evidence: &Evidence, keys: Keys<'_>) -> Result<Judgement, Broken> {
         payloads.insert(filed.jws.x());
         judgement.outcomes.insert(verdict.outcome);
         match followed(&opened, &verdict, keys) {
-            Err(Fault::Rule(_) | Fault::Statement(_)) => drop(judgement.findings.insert(Finding::AgainstTheRules)),
-            Err(Fault::Time(_)) => drop(judgement.findings.insert(Finding::OutOfTime)),
+            Err(fault) => drop(judgement.findings.insert(fault.finding())),
             Ok(shown) => {
                 judgement.decided.get_or_insert((verdict.outcome, verdict.decided_ms.get()));
                 judgement.receipt |= verdict.outcome == Outcome::Captured && shown.contains(&Shown::Receipt);
@@ -93,17 +92,6 @@ pub fn judge(evidence: &Evidence, keys: Keys<'_>) -> Result<Judgement, Broken> {
         judgement.findings.insert(Finding::DecidedTwice);
     }
     Ok(judgement)
-}
-
-/// What a verdict about a paid run breaks.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Fault {
-    /// It does not follow from what it embeds.
-    Rule(&'static str),
-    /// What it embeds counts for nothing.
-    Statement(Broken),
-    /// It comes before the moment on which it rests.
-    Time(&'static str),
 }
 
 /// The rules that the arbiter keeps, on the statements that the verdict embeds: what those say, if it follows from them.

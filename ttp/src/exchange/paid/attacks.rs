@@ -2,7 +2,8 @@
 //! that was weakened for it, so that the test is known to bite.
 
 use super::super::cd_r::Posted;
-use super::super::judge::paid::{Evidence, Fault, followed, judge};
+use super::super::judge::Fault;
+use super::super::judge::paid::{Evidence, followed, judge};
 use super::super::judge::{Filed, Finding};
 use super::super::testing::{Delivery, IAT, PEOPLE, delivery, participant, twin};
 use super::super::*;

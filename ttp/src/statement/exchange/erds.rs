@@ -14,7 +14,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::super::{Body, Count, Millis, Origin};
-use super::{Assurance, Line, Participant, Side};
+use super::{Assurance, Line, Outcome, Participant, Side};
 use crate::b64u::B64u32;
 use crate::crypto::jose::Thumbprint;
 use crate::digest::Digest;
@@ -422,6 +422,29 @@ impl ErdsEvidence {
     #[must_use]
     pub fn codes(&self) -> Vec<ErdsReason> {
         self.reasons.iter().map(|reason| reason.uri).collect()
+    }
+
+    /// How the run was decided, by what it says; `None` where it says nothing of that.
+    #[must_use]
+    pub fn outcome(&self) -> Option<Outcome> {
+        match self.event {
+            ErdsEvent::ContentConsignment | ErdsEvent::ContentHandoverFailure => Some(Outcome::Released),
+            // By d4 the recipient may have the key from its sender.
+            ErdsEvent::ContentHandover => self.verdict.map(|_| Outcome::Released),
+            ErdsEvent::ContentConsignmentFailure => match self.codes().first() {
+                Some(ErdsReason::TakenBack) => Some(Outcome::Aborted),
+                Some(ErdsReason::Escrow) => Some(Outcome::Void),
+                // The end passed, and nobody had asked.
+                _ => None,
+            },
+            ErdsEvent::SubmissionAcceptance
+            | ErdsEvent::SubmissionRejection
+            | ErdsEvent::NotificationForAcceptance
+            | ErdsEvent::NotificationForAcceptanceFailure
+            | ErdsEvent::ConsignmentAcceptance
+            | ErdsEvent::ConsignmentRejection
+            | ErdsEvent::AcceptanceRejectionExpiry => None,
+        }
     }
 }
 
