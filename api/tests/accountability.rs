@@ -10,19 +10,22 @@ use semper_ttp::{
     digest::Digest,
     evidence::{AccountKind, Kind, OpsFact},
     statement::{
-        Jws,
+        Body as _, Jws,
         exchange::{
             Outcome,
+            erds::{ErdsEvent, ErdsEvidence, evidence_id},
             verdict::{Answer, Verdict},
         },
     },
 };
 use serde_json::{Value, json};
 use world::{
-    exchange::{Run, jws, name_of, sign, text},
+    START,
+    delivery::Delivery,
+    exchange::{Run, arbiter, jws, name_of, sign, sign_at, text},
     http::{Asked, ask},
     notary::open,
-    office::{ORIGIN, World},
+    office::{DELTA_MS, Member, ORIGIN, World},
 };
 
 const PATH: &str = "/v1/accountability/proofs";
@@ -112,6 +115,76 @@ async fn a_second_verdict_convicts_this_very_service() {
     assert_ne!(rest["proofs"][0]["sha256"], page["proofs"][0]["sha256"]);
     let world = open(world.restart(false));
     assert_eq!(post(&world, &file).await.1["entry"], accepted["entry"]);
+}
+
+/// A key by which statements are verified.
+fn key_of(spki: &[u8]) -> Item {
+    Item::Key(Key::from_spki_der(spki).unwrap().to_jwk_json().as_bytes().to_vec())
+}
+
+/// What a side holds of a registered delivery besides what the arbiter has signed of it.
+async fn held_of_delivery(world: &World, run: &Delivery<'_>) -> Vec<Item> {
+    let spki = |of: &Member| of.sign.spki_der().to_vec();
+    let policy = run.d1.payload_as::<semper_ttp::statement::exchange::cd_r::D1>().unwrap().body.policy;
+    let (status, policy) = get(world, &format!("/v1/policies/{}", Digest(policy.0))).await;
+    assert_eq!(status, 200);
+    let keys = [world.disk.arbiter_spki(), spki(run.o), spki(run.r)];
+    keys.iter().map(|spki| key_of(spki)).chain([Item::Policy(policy), statement(&run.d1)]).collect()
+}
+
+/// Evidence of a delivery by the arbiter's own key that contradicts its verdict, its other evidence, or what it rests on.
+#[tokio::test]
+async fn evidence_of_a_delivery_convicts_this_very_service() {
+    let (world, o, r) = arbiter().await;
+    let run = Delivery::new(&world, &o, &r, Some(START.millis() + 100 * DELTA_MS));
+    assert_eq!(run.submit(&world, true).await.0, 201);
+    let (status, answer) = run.ask(&world, &run.abort()).await;
+    assert_eq!(status, 200, "{answer}");
+    let verdict = jws(&answer["verdict"]);
+    let (status, shown) = run.evidence(&world, &o).await;
+    assert_eq!(status, 200, "{shown}");
+    let pieces: Vec<_> = shown["evidence"].as_array().unwrap().iter().map(|one| jws(&one["statement"])).collect();
+    let context = held_of_delivery(&world, &run).await;
+    let file = |kind, shown: &[&Jws]| {
+        let shown: Vec<_> = shown.iter().map(|jws| statement(jws)).collect();
+        Proof::of_arbiter(kind, ORIGIN, [&context[..], &shown].concat()).to_json()
+    };
+    // What it did convicts it of nothing, taken together or each by itself.
+    let all: Vec<_> = pieces.iter().chain([&verdict]).collect();
+    for kind in [Misbehaviour::Equivocation, Misbehaviour::BrokenRule, Misbehaviour::Time] {
+        for shown in all.iter().map(std::slice::from_ref).chain([&all[..]]) {
+            let (status, problem) = post(&world, &file(kind, shown)).await;
+            assert_eq!((status, &problem["code"]), (422, &json!("account.unfounded")), "{problem}");
+        }
+    }
+    assert_eq!(pom_entries(&world), 0);
+
+    // It says that the recipient has the key of what was taken back.
+    let failed = pieces.last().unwrap().payload_as::<ErdsEvidence>().unwrap().body;
+    assert_eq!(failed.event, ErdsEvent::ContentConsignmentFailure);
+    let event = ErdsEvent::ContentConsignment;
+    let consigned = ErdsEvidence { event, id: evidence_id(&run.x(), event).into(), reasons: vec![], ..failed.clone() };
+    let lie = sign_evidence(&world, &run, consigned);
+    let resting_on_nothing = sign_evidence(&world, &run, ErdsEvidence { verdict: None, ..failed });
+    let convicting = [
+        (Misbehaviour::Equivocation, vec![&lie, &verdict], "and its verdict is ABORTED"),
+        (Misbehaviour::Equivocation, vec![&lie, pieces.last().unwrap()], "it happened, and then it did not"),
+        (Misbehaviour::BrokenRule, vec![&lie, &verdict], "does not lead to its event"),
+        (Misbehaviour::BrokenRule, vec![&resting_on_nothing], "rests on a verdict, and it names none"),
+    ];
+    for (n, (kind, shown, words)) in convicting.iter().enumerate() {
+        let file = file(*kind, shown);
+        let (status, accepted) = post(&world, &file).await;
+        assert_eq!((status, &accepted["verdict"]), (200, &json!("proven")), "{accepted}");
+        assert!(accepted["reason"].as_str().unwrap().contains(words), "{accepted}");
+        assert_eq!(pom_entries(&world), n + 1);
+        assert_eq!(get(&world, accepted["file"].as_str().unwrap()).await, (200, file.into_bytes()));
+    }
+}
+
+/// Signs evidence as the arbiter does, at the moment that it names.
+fn sign_evidence(world: &World, run: &Delivery<'_>, body: ErdsEvidence) -> Jws {
+    sign_at(world.disk.arbiter_key(), body.at_ms, Some(run.x()), body)
 }
 
 #[tokio::test]

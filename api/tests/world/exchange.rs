@@ -52,7 +52,12 @@ pub(crate) fn name_of(key: &SoftKey) -> Thumbprint {
 
 /// A statement by a key, `x` in front of its body where it follows.
 pub(crate) fn sign<B: Body>(key: &SoftKey, x: Option<Digest>, body: B) -> Jws {
-    let common = Common { salt: Salt(B64u(random())), iat: START.into(), x: x.map(Into::into), shown: None };
+    sign_at(key, START.into(), x, body)
+}
+
+/// The same at another moment.
+pub(crate) fn sign_at<B: Body>(key: &SoftKey, iat: Millis, x: Option<Digest>, body: B) -> Jws {
+    let common = Common { salt: Salt(B64u(random())), iat, x: x.map(Into::into), shown: None };
     let unsigned = Unsigned::new(&Statement { common, body }, Algorithm::Es256, name_of(key)).unwrap();
     let signature = key.sign_raw(unsigned.message()).unwrap();
     unsigned.finish(&signature).unwrap()

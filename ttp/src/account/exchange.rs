@@ -2,10 +2,10 @@
 //!
 //! | kind | what convicts |
 //! |---|---|
-//! | equivocation | two verdicts of one run with different payloads; a status "none as of size n" and a verdict whose entry is before n; a status with another outcome than the verdict; an answer or a status that names another verdict |
-//! | omission | a verdict, an answer or the receipt of a deposit, and every entry of the time in which the ledger had promised it |
-//! | broken rule | a verdict that does not follow from what it embeds; an answer to a key that has no part in the run; RETURNED, and receipts of deposits for which it had to release, or not to follow a cancel |
-//! | time | a verdict after the end of its run, or EXPIRED before it; one that was decided during an outage; a request that was answered before it was received; an entry outside of the time that was promised |
+//! | equivocation | two verdicts of one run with different payloads; a status "none as of size n" and a verdict whose entry is before n; a status with another outcome than the verdict; an answer or a status that names another verdict; evidence of a delivery (`account/delivery.rs`) |
+//! | omission | a verdict, an answer, the receipt of a deposit or evidence of a delivery, and every entry of the time in which the ledger had promised it |
+//! | broken rule | a verdict that does not follow from what it embeds; an answer to a key that has no part in the run; RETURNED, and receipts of deposits for which it had to release, or not to follow a cancel; evidence that does not follow from what it rests on |
+//! | time | a verdict after the end of its run, or EXPIRED before it; one that was decided during an outage; a request that was answered before it was received; evidence on the wrong side of the moment that it tells of; an entry outside of the time that was promised |
 //! | no answer | the receipt of a request, and a status after its time that tells of no decision; or a witness's cosignature after that time: open, until the arbiter shows its answer |
 //!
 //! **Two answers alone do not convict.** Each names its verdict by the hash of the exact octets, and one decision can be written with more
@@ -40,7 +40,7 @@ use crate::statement::exchange::pg::GoodsOrder;
 use crate::statement::exchange::pr::PaymentOffer;
 use crate::statement::exchange::verdict::{Answer, Receipt, Status, Verdict};
 use crate::statement::exchange::{Outcome, Protocol};
-use crate::statement::{Jws, StatementFault};
+use crate::statement::{Count, Jws, StatementFault};
 use crate::time::Timestamp;
 
 impl Court<'_> {
@@ -88,18 +88,18 @@ fn best(found: impl Iterator<Item = Found>, kind: Kind) -> Found {
     kept.map_or_else(|| none(kind), Err)
 }
 
-struct Hearing<'c, 'p> {
-    court: &'c Court<'c>,
-    shown: Exhibits<'p>,
+pub(super) struct Hearing<'c, 'p> {
+    pub(super) court: &'c Court<'c>,
+    pub(super) shown: Exhibits<'p>,
 }
 
 impl Hearing<'_, '_> {
-    fn is_the_arbiters(&self, told: &Told) -> Result<(), Doubt> {
+    pub(super) fn is_the_arbiters(&self, told: &Told) -> Result<(), Doubt> {
         self.shown.is_the_arbiters(self.court, told)
     }
 
     /// Whom the reasons name.
-    fn arbiter(&self) -> String {
+    pub(super) fn arbiter(&self) -> String {
         format!("the arbiter of {}", self.court.against)
     }
 
@@ -115,7 +115,9 @@ impl Hearing<'_, '_> {
         match (&one.said, &other.said) {
             (Said::Verdict(first), Said::Verdict(second)) => {
                 if one.jws.x() == other.jws.x() {
-                    return unfounded("one verdict is shown twice: a decision is its payload, whatever the signature looks like");
+                    return unfounded(
+                        "one verdict is shown twice: a decision is its payload, whatever the signature looks like",
+                    );
                 }
                 Ok(format!("{arbiter} decided the run {run} twice: {} and {}", decision(first), decision(second)))
             }
@@ -123,15 +125,25 @@ impl Hearing<'_, '_> {
             (Said::Status(status), Said::Verdict(verdict)) => self.against_status(other, verdict, one, status),
             (Said::Verdict(verdict), Said::Answer(_)) => self.names_another(one, verdict, other),
             (Said::Answer(_), Said::Verdict(verdict)) => self.names_another(other, verdict, one),
-            (Said::Status(Status { outcome: Some(first), .. }), Said::Status(Status { outcome: Some(second), .. })) if first != second => {
-                Ok(format!("{arbiter} says that it decided the run {run} as {} and that it decided it as {}", first.name(), second.name()))
+            (Said::Verdict(verdict), Said::Evidence(evidence)) => self.against_evidence(one, verdict, other, evidence),
+            (Said::Evidence(evidence), Said::Verdict(verdict)) => self.against_evidence(other, verdict, one, evidence),
+            (Said::Evidence(first), Said::Evidence(second)) => self.two_pieces((one, first), (other, second)),
+            (Said::Evidence(evidence), Said::Status(status)) => {
+                self.against_what_it_says((one, evidence), (other, status))
             }
-            _ => match (one.names(), other.names()) {
-                (Some(first), Some(second)) if first != second => Err(Doubt::Open(
-                    "two statements name two verdicts of one run, which may be one decision with two signatures: a verdict is needed".to_owned(),
-                )),
-                _ => unfounded(format!("the {} and the {} do not contradict each other", one.name(), other.name())),
-            },
+            (Said::Status(status), Said::Evidence(evidence)) => {
+                self.against_what_it_says((other, evidence), (one, status))
+            }
+            (Said::Status(Status { outcome: Some(first), .. }), Said::Status(Status { outcome: Some(second), .. }))
+                if first != second =>
+            {
+                Ok(format!(
+                    "{arbiter} says that it decided the run {run} as {} and that it decided it as {}",
+                    first.name(),
+                    second.name()
+                ))
+            }
+            _ => name_two(one, other),
         }
     }
 
@@ -160,11 +172,9 @@ impl Hearing<'_, '_> {
         self.names_another(told, verdict, of_status)
     }
 
-    /// The arbiter hashes what it has signed, in the one form in which it signs: no hand on the way can change what it names.
-    fn names_another(&self, told: &Told, verdict: &Verdict, naming: &Told) -> Found {
-        let is_it = |named: &Digest| *named == told.jws.digest() || told.jws.twin().as_ref() == Some(named);
+    pub(super) fn names_another(&self, told: &Told, verdict: &Verdict, naming: &Told) -> Found {
         match naming.names() {
-            Some(named) if !is_it(&named) => Ok(format!(
+            Some(named) if !told.is_named_by(&named) => Ok(format!(
                 "{} names another verdict of the run {} in its {} than {}",
                 self.arbiter(),
                 short(&told.x),
@@ -183,7 +193,7 @@ impl Hearing<'_, '_> {
     }
 
     fn omission(&self, told: &Told) -> Found {
-        if !matches!(told.said, Said::Verdict(_) | Said::Answer(_) | Said::Nrs(_)) {
+        if matches!(told.said, Said::Status(_) | Said::Receipt(_)) {
             return unfounded(format!("a {} gets no entry", told.name()));
         }
         self.is_the_arbiters(told)?;
@@ -228,6 +238,7 @@ impl Hearing<'_, '_> {
                     short(&told.x)
                 ))
             }
+            Said::Evidence(evidence) => self.evidence_against_the_rules(told, evidence),
             Said::Status(_) | Said::Receipt(_) | Said::Nrs(_) => {
                 unfounded(format!("a {} rests on nothing", told.name()))
             }
@@ -323,11 +334,15 @@ impl Hearing<'_, '_> {
     }
 
     fn out_of_time(&self, told: &Told) -> Found {
-        if !matches!(told.said, Said::Verdict(_) | Said::Answer(_) | Said::Nrs(_)) {
+        if matches!(told.said, Said::Status(_) | Said::Receipt(_)) {
             return unfounded(format!("the {} convicts by nothing that it says of time", told.name()));
         }
         self.is_the_arbiters(told)?;
-        let of_end = told.verdict().map(|verdict| self.against_the_end(told, verdict));
+        let of_end = match &told.said {
+            Said::Verdict(verdict) => Some(self.against_the_end(told, verdict)),
+            Said::Evidence(evidence) => Some(self.evidence_out_of_time(told, evidence)),
+            Said::Answer(_) | Said::Status(_) | Said::Receipt(_) | Said::Nrs(_) => None,
+        };
         let while_away = self.shown.outages.iter().map(|outage| self.while_away(told, outage));
         best(of_end.into_iter().chain([self.not_when_promised(told)]).chain(while_away), Kind::Time)
     }
@@ -404,21 +419,25 @@ impl Hearing<'_, '_> {
         if verdict.outages.is_empty() {
             return if is_expired { unfounded("it was decided after the end") } else { convicts(&of(t_exp)) };
         }
-        let delta_ms = self.shown.policy(first.policy)?.delta_ms;
-        let mut named = Vec::new();
-        for index in verdict.outages.iter().copied().map(u64::from) {
-            let missing = || {
-                Doubt::Open(format!("the outage that entry {index} tells of, which the verdict names, is not shown"))
-            };
-            named.push(*self.shown.outages.iter().find(|outage| outage.index == index).ok_or_else(missing)?);
-        }
-        named.sort_unstable();
-        let moved = end(t_exp, delta_ms, &named).at_ms;
+        let moved = self.end_moved_by(t_exp, first.policy, &verdict.outages)?;
         match (is_expired, decided > moved) {
             (true, false) | (false, true) => convicts(&format!("{}, with the outages that it names", of(moved))),
             (true, true) => unfounded("it was decided after the end, which outages have moved"),
             (false, false) => unfounded("it was decided before the end, which outages have moved"),
         }
+    }
+
+    /// Where outages have moved an end that a statement names.
+    pub(super) fn end_moved_by(&self, t_exp: u64, policy: Digest, outages: &[Count]) -> Result<u64, Doubt> {
+        let delta_ms = self.shown.policy(policy)?.delta_ms;
+        let mut named = Vec::new();
+        for index in outages.iter().copied().map(u64::from) {
+            let missing =
+                || Doubt::Open(format!("the outage that entry {index} tells of, which it names, is not shown"));
+            named.push(*self.shown.outages.iter().find(|outage| outage.index == index).ok_or_else(missing)?);
+        }
+        named.sort_unstable();
+        Ok(end(t_exp, delta_ms, &named).at_ms)
     }
 
     /// Whether a verdict about an inline exchange says that an end has passed, and which of the two it was to keep to.
@@ -467,7 +486,8 @@ impl Hearing<'_, '_> {
         let is_about = match &told.said {
             Said::Answer(answer) => answer.req == receipt.req,
             Said::Verdict(verdict) => rests_on(verdict, receipt),
-            Said::Status(_) | Said::Receipt(_) | Said::Nrs(_) => return None,
+            // What an event rests on is shown to another history than that which gives receipts.
+            Said::Status(_) | Said::Receipt(_) | Said::Nrs(_) | Said::Evidence(_) => return None,
         };
         Some(self.is_the_arbiters(came).and_then(|()| self.is_the_arbiters(told)).and_then(|()| {
             if !is_about || told.at_ms >= receipt.received_ms.get() {
@@ -530,6 +550,16 @@ impl Hearing<'_, '_> {
     }
 }
 
+/// Two hashes of verdicts need not be of two decisions.
+pub(super) fn name_two(one: &Told, other: &Told) -> Found {
+    match (one.names(), other.names()) {
+        (Some(first), Some(second)) if first != second => Err(Doubt::Open(
+            "two statements name two verdicts of one run, which may be one decision with two signatures: a verdict is needed".to_owned(),
+        )),
+        _ => unfounded(format!("the {} and the {} do not contradict each other", one.name(), other.name())),
+    }
+}
+
 /// Whether a verdict embeds the very request.
 fn rests_on(verdict: &Verdict, receipt: &Receipt) -> bool {
     let embedded = verdict.basis.get(1).and_then(|text| Jws::parse(text.as_bytes()).ok());
@@ -553,7 +583,7 @@ fn does_not_follow_of_payment(first: &Jws, verdict: &Verdict, keys: Keys<'_>) ->
 }
 
 /// What a statement breaks convicts whoever took it for good, unless what is missing here, or what a newer program may know, would mend it.
-fn broken(fault: Broken) -> Found {
+pub(super) fn broken(fault: Broken) -> Found {
     match &fault {
         Broken::UnknownKey { side, key } => Err(Doubt::Open(format!("the key {key} of the {side} is not shown"))),
         Broken::Statement {
@@ -565,11 +595,11 @@ fn broken(fault: Broken) -> Found {
 }
 
 /// A decision, as people say it.
-fn decision(verdict: &Verdict) -> String {
+pub(super) fn decision(verdict: &Verdict) -> String {
     format!("{} of {}", verdict.outcome.name(), Timestamp::from_millis(verdict.decided_ms.get()))
 }
 
 /// The beginning of a run's name, as people compare them.
-fn short(x: &Digest) -> String {
+pub(super) fn short(x: &Digest) -> String {
     format!("{}…", &crate::b64u::encode(x.as_bytes())[..11])
 }

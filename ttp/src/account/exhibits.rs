@@ -1,7 +1,7 @@
 //! What lies before the court in a proof against an arbiter, each piece read once and by itself.
 //!
 //! **Whose key it is.** An arbiter's statement names its key, and anybody can write a statement that names a key of his own, and a first
-//! statement that calls it the arbiter's. So a key is the accused's where its log has recorded a verdict or an answer that the key has
+//! statement that calls it the arbiter's. So a key is the accused's where its log has recorded something that the key has
 //! signed, which nobody else can make it do; or where the verifier knows it (`arbiter.pem`), and the run names it beside the accused.
 //!
 //! **Which octets.** A statement is brought to normal form as it is read: anybody can write an ECDSA signature in two ways, and the arbiter
@@ -17,12 +17,15 @@ use super::{Item, Stretch};
 use crate::crypto::jose::{Key, Thumbprint};
 use crate::digest::Digest;
 use crate::evidence::{ExchangeKind, Fact, Kind as EntryKind, OpsFact, OpsKind, Recorded as _};
+use crate::exchange::Broken;
+use crate::exchange::cd_r::Posted;
 use crate::exchange::expiry::Outage;
 use crate::exchange::policy::ExchangePolicy;
 use crate::exchange::run::Run;
 use crate::exchange::{kind_of_verdict, tag_of_verdict};
 use crate::statement::exchange::asw_r::M1;
 use crate::statement::exchange::cd_r::D1;
+use crate::statement::exchange::erds::ErdsEvidence;
 use crate::statement::exchange::inline::{I1, Nrs};
 use crate::statement::exchange::pg::GoodsOrder;
 use crate::statement::exchange::pr::PaymentOffer;
@@ -39,6 +42,8 @@ pub(super) enum Said {
     Receipt(Receipt),
     /// That it has a deposit.
     Nrs(Nrs),
+    /// What became of a registered delivery.
+    Evidence(Box<ErdsEvidence>),
 }
 
 /// Who signed a statement, as far as keys are shown. Found once: a file may pair each statement with each.
@@ -68,6 +73,9 @@ impl Told {
             Status::TAG => jws.payload_as().map(|Statement { common, body }| (common, Said::Status(body))),
             Receipt::TAG => jws.payload_as().map(|Statement { common, body }| (common, Said::Receipt(body))),
             Nrs::TAG => jws.payload_as().map(|Statement { common, body }| (common, Said::Nrs(body))),
+            ErdsEvidence::TAG => {
+                jws.payload_as().map(|Statement { common, body }| (common, Said::Evidence(Box::new(body))))
+            }
             other => return unfounded(format!("a statement {other} is no exhibit against an arbiter")),
         }
         .or_else(of)?;
@@ -77,6 +85,7 @@ impl Told {
             Said::Status(status) => status.at_ms.get(),
             Said::Receipt(receipt) => receipt.received_ms.get(),
             Said::Nrs(nrs) => nrs.at_ms.get(),
+            Said::Evidence(evidence) => evidence.at_ms.get(),
         };
         let x = common.x.map(|x| Digest(x.0)).unwrap_or_default();
         Ok(Self { jws: jws.normal(), x, at_ms, said, signed: Signed::KeyNotShown })
@@ -90,6 +99,7 @@ impl Told {
             Said::Status(_) => "status",
             Said::Receipt(_) => "receipt of a request",
             Said::Nrs(_) => "receipt of a deposit",
+            Said::Evidence(_) => "evidence",
         }
     }
 
@@ -105,8 +115,15 @@ impl Told {
         match &self.said {
             Said::Answer(answer) => Some(Digest(answer.verdict.0)),
             Said::Status(status) => status.verdict.map(|verdict| Digest(verdict.0)),
+            Said::Evidence(evidence) => evidence.verdict.map(|verdict| Digest(verdict.0)),
             Said::Verdict(_) | Said::Receipt(_) | Said::Nrs(_) => None,
         }
+    }
+
+    /// Whether a hash is of this very statement: the arbiter hashes what it has signed, in the one form in which it signs, so no hand on the
+    /// way can change what it names.
+    pub(super) fn is_named_by(&self, named: &Digest) -> bool {
+        *named == self.jws.digest() || self.jws.twin().as_ref() == Some(named)
     }
 
     /// Whether this is its entry: by kind, digest and tags. Of what gets no entry none is.
@@ -118,6 +135,7 @@ impl Told {
             }
             Said::Answer(_) => (ExchangeKind::Answer, None),
             Said::Nrs(_) => (ExchangeKind::Submitted, None),
+            Said::Evidence(_) => (ExchangeKind::DeliveryEvent, None),
             Said::Status(_) | Said::Receipt(_) => return false,
         };
         EntryKind::from_codes(entry.role, entry.kind) == Some(EntryKind::Exchange(kind))
@@ -132,6 +150,8 @@ pub(super) struct Exhibits<'p> {
     pub(super) told: Vec<Told>,
     /// First statements of runs, by their runs.
     firsts: BTreeMap<Digest, Run>,
+    /// First statements of deliveries, as they were shown: one of them may bear a signature that is none.
+    posts: Vec<Jws>,
     keys: BTreeMap<Thumbprint, Arc<Key>>,
     policies: BTreeMap<Digest, &'p [u8]>,
     /// Outages with the entries that tell of them.
@@ -148,6 +168,7 @@ impl<'p> Exhibits<'p> {
         let mut read = Self {
             told: Vec::new(),
             firsts: BTreeMap::new(),
+            posts: Vec::new(),
             keys: BTreeMap::new(),
             policies: BTreeMap::new(),
             outages: Vec::new(),
@@ -206,8 +227,9 @@ impl<'p> Exhibits<'p> {
             }
             let embedded = told.verdict().and_then(|verdict| Jws::parse(verdict.basis.first()?.as_bytes()).ok());
             let embedded = embedded.filter(|first| first.x() == told.x);
-            let first = embedded.and_then(|first| Run::claimed(&first).ok());
+            let first = embedded.as_ref().and_then(|first| Run::claimed(first).ok());
             self.firsts.extend(first.map(|first| (told.x, first)));
+            self.posts.extend(embedded.filter(|first| first.tag() == D1::TAG));
         }
     }
 
@@ -217,6 +239,7 @@ impl<'p> Exhibits<'p> {
             let first = Run::claimed(&jws);
             let first = first.or_else(|fault| unfounded(format!("a first statement does not read: {fault}")))?;
             self.firsts.insert(jws.x(), first);
+            self.posts.extend((jws.tag() == D1::TAG).then_some(jws));
             return Ok(());
         }
         self.told.push(Told::read(jws)?);
@@ -305,6 +328,23 @@ impl<'p> Exhibits<'p> {
             )));
         }
         Ok(first)
+    }
+
+    /// The delivery that evidence is of. What was shown of it is not the arbiter's: what is wrong with that convicts nobody.
+    pub(super) fn delivery_of(&self, court: &Court<'_>, told: &Told) -> Result<Posted, Doubt> {
+        self.run_of(court, told)?;
+        let keys = |name: &Thumbprint| self.key_of(name);
+        let mut doubt = unfounded("the run begins with no delivery");
+        for first in self.posts.iter().filter(|first| first.x() == told.x) {
+            match Posted::read(first.clone(), &keys) {
+                Ok(posted) => return Ok(posted),
+                Err(Broken::UnknownKey { side, key }) => {
+                    doubt = Err(Doubt::Open(format!("the key {key} of the {side} is not shown")));
+                }
+                Err(fault) => doubt = unfounded(format!("the delivery that is shown is none: {fault}")),
+            }
+        }
+        doubt
     }
 
     /// A policy that the arbiter has accepted, by its hash.

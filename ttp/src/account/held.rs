@@ -16,8 +16,8 @@ use crate::statement::exchange::pg::GoodsOrder;
 use crate::statement::exchange::pr::PaymentOffer;
 use crate::statement::{Body as _, Jws};
 
-/// Everything that is at hand about an arbiter: its verdicts, answers, statuses and receipts; first statements of runs; keys or certificates
-/// of the arbiter and the parties; policies; entries with their proofs, genesis among them; facts of outages; stretches of the log;
+/// Everything that is at hand about an arbiter: its verdicts, answers, statuses, receipts and evidence of deliveries; first statements of runs; keys
+/// or certificates of the arbiter and the parties; policies; entries with their proofs, genesis among them; facts of outages; stretches of the log;
 /// checkpoints.
 #[derive(Clone, Debug)]
 pub struct Held<'a> {

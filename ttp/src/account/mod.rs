@@ -19,13 +19,14 @@
 //! | split view (PoM-3) | two signed checkpoints that cannot be of one history, or two entries at one place | proven |
 //! | broken rule (PoM-4, so far one form) | genesis, and an entry that is none | proven |
 //! | time (PoM-5) | genesis, and a later entry with an earlier time; or genesis, the issue of a unit's certificate, a genuine token of that unit, and its entry that is too late or too early | proven |
-//! | against an arbiter (PoM-1, 2, 4, 5, 6) | what it has signed about runs of exchanges, held against itself, its ledger and its rules (`account/exchange.rs`) | proven, or open until it answers |
+//! | against an arbiter (PoM-1, 2, 4, 5, 6) | what it has signed about runs of exchanges, and of registered deliveries, held against itself, its ledger and its rules (`account/exchange.rs`, `account/delivery.rs`) | proven, or open until it answers |
 //! | rollback | an older checkpoint that was shown after a newer one | open: nothing signed says when it was shown |
 //!
 //! The file is JSON, `{"t":"pom","v":1,"kind":…,"against":…,"items":[{"media":…,"data":…}]}` with the items in base64url
 //! without padding (exchange-and-disputes §9). Whoever holds the files of a run finds all that is in them by [`Held`]. Out of scope:
 //! cheating by a party, which [`crate::exchange::judge`] finds, and sending a proof anywhere.
 
+mod delivery;
 mod exchange;
 mod exhibits;
 mod fact;

@@ -21,6 +21,7 @@ use crate::verify::LedgerPromise;
 use crate::x509::encode;
 
 mod arbiter;
+mod delivery;
 mod exchange;
 mod honest;
 mod inline;

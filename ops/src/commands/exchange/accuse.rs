@@ -14,6 +14,7 @@ use semper_ttp::digest::Digest;
 use semper_ttp::exchange::policy::ExchangePolicy;
 use semper_ttp::statement::exchange::asw_r::M1;
 use semper_ttp::statement::exchange::cd_r::D1;
+use semper_ttp::statement::exchange::erds::ErdsEvidence;
 use semper_ttp::statement::exchange::inline::{I1, Nrs};
 use semper_ttp::statement::exchange::pg::GoodsOrder;
 use semper_ttp::statement::exchange::pr::PaymentOffer;
@@ -174,12 +175,13 @@ impl Material {
 
 /// A statement of the arbiter's, or the first of a run: no other is an exhibit against it.
 fn statement(bytes: &[u8]) -> Option<Jws> {
-    const EXHIBITS: [&str; 10] = [
+    const EXHIBITS: [&str; 11] = [
         Verdict::TAG,
         Answer::TAG,
         Status::TAG,
         Receipt::TAG,
         Nrs::TAG,
+        ErdsEvidence::TAG,
         M1::TAG,
         D1::TAG,
         I1::TAG,

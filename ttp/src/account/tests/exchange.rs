@@ -459,7 +459,7 @@ fn verdicts_on_the_wrong_side_of_the_end() {
         // Without the outage nobody knows how far it moved the end, but where that does not matter.
         let matters = is_moved && !(outcome == Expired && at_ms <= END);
         if matters {
-            acquits(Kind::Time, &bare, Verdict::Open, "which the verdict names, is not shown");
+            acquits(Kind::Time, &bare, Verdict::Open, "which it names, is not shown");
             let without_delta: Vec<_> = shown.iter().filter(|item| !matches!(item, Item::Policy(_))).cloned().collect();
             acquits(Kind::Time, &without_delta, Verdict::Open, "policy for exchanges");
         }

@@ -179,7 +179,7 @@ impl Honest {
 }
 
 /// The worst that comes of these items and of selections among them, in any kind.
-fn worst(items: &[Item], seed: u64) -> Option<String> {
+pub(super) fn worst(items: &[Item], seed: u64) -> Option<String> {
     let trust = trust().with_arbiter_keys(vec![PEOPLE.t.name()]);
     let anchors = Anchors { log_keys: trust.log_keys(), trust: Some(&trust) };
     let mut seed = seed | 1;
