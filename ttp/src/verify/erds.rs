@@ -53,6 +53,9 @@ pub enum ErdsCheck {
     /// Its event occurred on the right side of what was awaited.
     #[serde(rename = "evidence.time")]
     Time,
+    /// The verdict that was given with it is of its delivery, and counts.
+    #[serde(rename = "evidence.verdict")]
+    Verdict,
     /// The certificates of the service, of the sender, and of whoever signed what it rests on chain to the trusted root when it was recorded.
     #[serde(rename = "certificate.chain")]
     Chain,
@@ -84,13 +87,14 @@ pub enum ErdsCheck {
 
 impl ErdsCheck {
     /// All of them, in the order of a report.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 16] = [
         Self::Form,
         Self::Service,
         Self::Signature,
         Self::Delivery,
         Self::Grounds,
         Self::Time,
+        Self::Verdict,
         Self::Chain,
         Self::Revocation,
         Self::ProofForm,
@@ -189,7 +193,8 @@ impl ErdsReport {
     pub fn leaves_open(&self, result: &CheckResult<ErdsCheck>) -> bool {
         matches!(result.outcome, Outcome::NotChecked(_))
             && match result.check {
-                ErdsCheck::Revocation => false,
+                // None was given: what the evidence says of its verdict is believed. Else what is missing is missing elsewhere, too.
+                ErdsCheck::Revocation | ErdsCheck::Verdict => false,
                 ErdsCheck::ProofWitnesses => self.asked_for_witnesses,
                 _ => true,
             }
@@ -250,6 +255,13 @@ fn read(bytes: &[u8]) -> Result<Read, String> {
     Ok(Read { jws: jws.normal(), x, told })
 }
 
+/// Whoever turned its signature around has the verdict all the same.
+fn read_verdict(bytes: &[u8]) -> Result<Jws, String> {
+    let jws = Jws::parse(bytes).map_err(|fault| fault.to_string())?;
+    jws.payload_as::<crate::statement::exchange::verdict::Verdict>().map_err(|fault| fault.to_string())?;
+    Ok(jws.normal())
+}
+
 type Lines = Vec<CheckResult<ErdsCheck>>;
 
 fn of_evidence(evidence: &DeliveryEvidence<'_>, read: &Read, trust: &Trust, checks: &mut Lines) -> ErdsSummary {
@@ -286,9 +298,20 @@ fn of_evidence(evidence: &DeliveryEvidence<'_>, read: &Read, trust: &Trust, chec
         ),
         (why, _) => checks.put(ErdsCheck::Signature, Outcome::NotChecked(why.unwrap_or_default())),
     }
+    let verdict = evidence.verdict.map(read_verdict);
     let judged = match missing(&named) {
         Some(why) => Err(Outcome::NotChecked(why)),
-        None => judged(evidence, read, &keys),
+        None => judged(evidence, read, verdict.as_ref().and_then(|verdict| verdict.as_ref().ok()), &keys),
+    };
+    let of_verdict = match (&verdict, &judged) {
+        (None, _) => Outcome::not_checked("none was given"),
+        (Some(Err(why)), _) => Outcome::Failed(why.clone()),
+        (Some(Ok(_)), Err(_)) => Outcome::not_checked("the evidence could not be judged"),
+        (Some(Ok(verdict)), Ok(judgement)) => {
+            let digest = verdict.digest();
+            let rejected = judgement.rejected.iter().find(|(other, _)| *other == digest);
+            rejected.map_or(Outcome::Ok, |(_, why)| Outcome::Failed(why.to_string()))
+        }
     };
     match judged {
         Ok(judgement) => {
@@ -310,6 +333,7 @@ fn of_evidence(evidence: &DeliveryEvidence<'_>, read: &Read, trust: &Trust, chec
             }
         }
     }
+    checks.put(ErdsCheck::Verdict, of_verdict);
     match missing(&named) {
         Some(why) => checks.put(ErdsCheck::Chain, Outcome::NotChecked(why)),
         None => {
@@ -337,6 +361,7 @@ fn of_evidence(evidence: &DeliveryEvidence<'_>, read: &Read, trust: &Trust, chec
 fn judged(
     evidence: &DeliveryEvidence<'_>,
     read: &Read,
+    verdict: Option<&Jws>,
     keys: crate::exchange::run::Keys<'_>,
 ) -> Result<Judgement, Outcome> {
     let not_given = |what: &str| Outcome::NotChecked(format!("{what} was not given"));
@@ -350,11 +375,7 @@ fn judged(
     let policy = evidence.policy.ok_or_else(|| not_given("the policy that d1 names"))?;
     let rules = rules_of(policy, Digest(delivery.policy.0)).map_err(|why| failed(&why))?;
     let filed = |jws: Jws| Filed { jws, is_logged: true }; // whether it is, is a check of its own
-    let verdicts = match evidence.verdict {
-        // Whoever turned its signature around has the verdict all the same.
-        Some(verdict) => vec![filed(Jws::parse(verdict).map_err(|fault| failed(&fault))?.normal())],
-        None => Vec::new(),
-    };
+    let verdicts = verdict.cloned().map(filed).into_iter().collect();
     let events = vec![filed(read.jws.clone())];
     judge(&Evidence { first, events, verdicts, rules }, keys).map_err(|broken| failed(&broken))
 }

@@ -83,6 +83,7 @@ fn assertion(check: ErdsCheck) -> &'static str {
         ErdsCheck::Delivery => "it is of the delivery that the sender began, and by the key that this names",
         ErdsCheck::Grounds => "what it rests on leads to its event",
         ErdsCheck::Time => "its event is on the right side of what was awaited",
+        ErdsCheck::Verdict => "the verdict beside it is of this delivery and by its arbiter",
         ErdsCheck::Chain => "the service and whoever signed what it rests on were certified by the root that you trust",
         ErdsCheck::Revocation => "none of these certificates was revoked",
         ErdsCheck::ProofForm => "the ledger proof has the form that the standard demands",

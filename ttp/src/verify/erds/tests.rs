@@ -216,3 +216,51 @@ fn what_rests_on_a_verdict() {
         assert!(told.further.iter().any(|said| said.contains("the verdict that it names")), "{told:?}");
     }
 }
+
+/// A verdict that counts for nothing is not passed over: nobody is to believe that the evidence was held against it.
+#[test]
+fn a_verdict_that_does_not_count() {
+    let (script, certificates, policy) = (script(), certificates(), policy());
+    let released = script.verdict(Decided::Released, IAT + 5);
+    let recorded = |event, verdict| {
+        let mut recording = recorded(&script, event, 6, None, None);
+        (recording.event_ms, recording.verdict) = (IAT + 5, verdict);
+        signed(&script, &recording)
+    };
+    let d1 = recorded(ErdsEvent::ContentConsignment, Some(released.digest()));
+    let c1 = recorded(ErdsEvent::NotificationForAcceptance, None);
+    let body = || released.payload_as::<crate::statement::exchange::verdict::Verdict>().unwrap().body;
+    let by_o = PEOPLE.o.sign_at(Millis::new(IAT + 5).unwrap(), Some(script.x()), body());
+    let of_other = PEOPLE.t.sign_at(Millis::new(IAT + 5).unwrap(), Some(Digest([1; 32])), body());
+    let table: [(Option<&[u8]>, Option<&str>); 6] = [
+        (None, None),
+        (Some(released.bytes()), None),
+        (Some(by_o.bytes()), Some("names another arbiter")),
+        (Some(of_other.bytes()), Some("belongs to another run")),
+        (Some(d1.bytes()), Some("of the kind")),
+        (Some(b"nothing"), Some("")),
+    ];
+    for jws in [&d1, &c1] {
+        let logged = proof(jws, ExchangeKind::DeliveryEvent, vec![], IAT + 7);
+        for (verdict, why) in table {
+            let evidence = DeliveryEvidence {
+                evidence: jws.bytes(),
+                first: Some(script.delivery.posted.jws.bytes()),
+                policy: Some(&policy),
+                verdict,
+                certificates: &certificates,
+                proof: Some(logged.as_bytes()),
+            };
+            let (expected, failed) = match why {
+                None => (Verdict::Verified, &[][..]),
+                Some(_) => (Verdict::Refuted, &[ErdsCheck::Verdict][..]),
+            };
+            let report = check(&evidence, expected, failed, &[]);
+            match (report.outcome(ErdsCheck::Verdict), verdict, why) {
+                (Some(Outcome::NotChecked(_)), None, _) | (Some(Outcome::Ok), Some(_), None) => {}
+                (Some(Outcome::Failed(found)), _, Some(why)) => assert!(found.contains(why), "{found}"),
+                (other, ..) => panic!("{other:?}"),
+            }
+        }
+    }
+}
