@@ -4,16 +4,19 @@
 use std::fs;
 use std::path::Path;
 
-use semper_tests::arbiter::{Party, get_as, post, text};
+use semper_tests::arbiter::{Party, get_as, post, post_as, text};
 use semper_tests::exchange::{Stage, go_on, sent, shown};
 use semper_tests::http::get;
 use semper_tests::notary::{World, json};
 use semper_tests::process::{Finished, run};
 use semper_ttp::b64u;
+use semper_ttp::client::message::Message;
+use semper_ttp::crypto::{Passphrase, open_key_pem};
 use semper_ttp::digest::Digest;
 use semper_ttp::statement::Jws;
+use semper_ttp::statement::exchange::Protocol;
 use semper_ttp::statement::exchange::cd_r::{D1, D2, ResolveR};
-use semper_ttp::statement::exchange::erds::{ErdsEvidence, Submit};
+use semper_ttp::statement::exchange::erds::{ErdsEvent, ErdsEvidence, ErdsReason, Submit, evidence_id};
 use semper_ttp::time::Timestamp;
 use serde_json::{Value, json};
 
@@ -62,11 +65,13 @@ fn evidence_outlives_every_kill_and_is_judged_offline() {
     let server = server.kill9().serve();
     assert_eq!(post(&server, "/v1/deliveries", &submission), (200, submitted.clone()), "the same evidence");
     let url = format!("https://{}", server.https());
-    let done = run(&["exchange", "fetch", "--into", &into, "--identity", &login, "--url", &url, "--json"]);
-    let fetched = json(done.expect(0));
+    let fetch =
+        ["exchange", "fetch", "--into", &into, "--identity", &login, "--url", &url, "--trust", &trust, "--json"];
+    let fetched = json(run(&fetch).expect(0));
+    let notice = &fetched["messages"][0];
     assert_eq!(
-        (&fetched["messages"][0]["statement"], &fetched["messages"][0]["from"]),
-        (&json!("erds/evidence"), &json!(seller.id)),
+        (&notice["statement"], &notice["from"], &notice["verified"]),
+        (&json!("erds/evidence"), &json!(seller.id), &json!(true)),
         "{fetched}"
     );
     let d2 = r.sign(x, D2 {});
@@ -142,6 +147,19 @@ fn both_sides_use_the_program() {
     assert_eq!(letters(&go_on(&["register"], &seller)), ["A.1", "C.1"], "once");
     assert_eq!(fs::read(Path::new(&seller).join("submit.jws")).expect("it"), submit);
 
+    // Whoever names no trust learns that a notice came, and not that it is the arbiter's; one by somebody else is no notice.
+    let fetched = |more: &[&str]| {
+        let url = format!("https://{}", stage.world.server.https());
+        let (into, login) = (stage.path("mail"), stage.buyer.p12("party-auth").display().to_string());
+        let fetch = ["exchange", "fetch", "--into", &into, "--identity", &login, "--url", &url];
+        run(&[&fetch, more].concat()).expect(0).stdout.clone()
+    };
+    let told = fetched(&[]);
+    assert!(told.contains("a notice that a delivery was submitted to you, not verified"), "{told}");
+    forged_notice(&stage, &seller);
+    let told = fetched(&["--trust", &stage.world.trust()]);
+    assert!(told.contains("a notice that does NOT count: ") && told.contains("is not the arbiter's"), "{told}");
+
     let (buyer, d2) = stage.accepted(&d1, "buyer.run");
     assert!(go_on(&["register"], &buyer).expect(64).stdout.contains("only the originator"));
     let d3 = sent(&go_on(&["take", shown(&d2)], &seller));
@@ -159,6 +177,7 @@ fn both_sides_use_the_program() {
     }
     let plain = run(&["exchange", "evidence", "--run", &seller]);
     assert!(plain.expect(0).stdout.contains("C.3  20"), "{plain:?}");
+    convicted_by_its_evidence(&stage, Path::new(&seller));
 
     let (other, d1) = delivered("other.run");
     let refuse = ["refuse", shown(&d1), "--reason", "not-wanted"];
@@ -171,4 +190,56 @@ fn both_sides_use_the_program() {
     // Of a contract there is no such evidence.
     let (contract, _) = stage.offered("contract.run");
     assert!(go_on(&["register"], &contract).expect(64).stdout.contains("only deliveries"));
+}
+
+/// The seller leaves a notice of its own in the buyer's mailbox.
+fn forged_notice(stage: &Stage, seller: &str) {
+    let place = Path::new(seller);
+    let genuine = Jws::parse(&fs::read(place.join("evidence-A.1.jws")).expect("evidence")).expect("a statement");
+    let o = Party::new(&stage.seller);
+    let body = genuine.payload_as::<ErdsEvidence>().expect("evidence").body;
+    let statement = o.sign(Some(genuine.common().x.expect("x").into()), body);
+    let certificates = vec![stage.seller.holder().certificate.der().to_vec()];
+    let message = Message { protocol: Protocol::CdR, statement, certificates, beside: None }.to_bytes();
+    let path = format!("/v1/mailboxes/{}", stage.buyer.id);
+    let message = serde_json::from_slice(&message).expect("JSON");
+    let (status, answer) = post_as(&stage.world.server, &stage.seller, &path, &message);
+    assert!(status < 300, "{status}: {answer}");
+}
+
+/// Whoever holds the arbiter's key signs that the recipient neither took nor refused what it took: both pieces convict it, offline.
+fn convicted_by_its_evidence(stage: &Stage, place: &Path) {
+    let data = stage.world.data.path();
+    let read = |name: &str| fs::read_to_string(data.join(name)).expect(name);
+    let passphrase = Passphrase::new(read("passphrase").trim_end().to_owned());
+    let key = open_key_pem(&read("keys/arbiter-verdict.1.p8"), &passphrase).expect("the arbiter's key");
+    let corrupt = Party { id: stage.seller.id.clone(), key };
+    let c3 = Jws::parse(&fs::read(place.join("evidence-C.3.jws")).expect("evidence")).expect("a statement");
+    let x = Digest::from(c3.common().x.expect("x"));
+    let event = ErdsEvent::AcceptanceRejectionExpiry;
+    let lie = ErdsEvidence {
+        event,
+        id: evidence_id(&x, event).into(),
+        reasons: vec![ErdsReason::NoAnswer.into()],
+        basis: Vec::new(),
+        ..c3.payload_as::<ErdsEvidence>().expect("evidence").body
+    };
+    let lie = corrupt.sign(Some(x), lie);
+    let (lie, out) = (stage.world.file("never-answered.jws", lie.bytes()), stage.path("proofs"));
+    let trust = stage.world.trust();
+    fs::copy(place.join("arbiter.pem"), stage.world.server.trust().join("arbiter.pem")).expect("an anchor");
+    let accused =
+        |held: &[&str]| run(&[&["exchange", "accuse"], held, &["--trust", &trust, "--out", &out, "--json"]].concat());
+    let run_of = place.display().to_string();
+    let honest = json(accused(&[&run_of]).expect(1));
+    assert!(honest["statements"].as_u64().is_some_and(|read| read >= 5), "d1 and four pieces: {honest}");
+    let found = json(accused(&[&run_of, &lie]).expect(0));
+    let proofs = found["proofs"].as_array().expect("a list");
+    let kinds: Vec<_> = proofs.iter().map(|proof| told(&proof["kind"])).collect();
+    assert!(kinds.contains(&"equivocation") && kinds.contains(&"broken-rule"), "{found}");
+    for proof in proofs {
+        let done = run(&["verify", told(&proof["file"]), "--trust", &trust]);
+        assert!(done.expect(0).stdout.contains("\nPROVEN: the arbiter of "), "{}", done.stdout);
+    }
+    fs::remove_file(stage.world.server.trust().join("arbiter.pem")).expect("it");
 }

@@ -274,6 +274,9 @@ pub(crate) struct ExchangeFetch {
     /// The folder for the files; made if it is not there.
     #[arg(long, value_name = "DIR", default_value = ".")]
     pub(crate) into: PathBuf,
+    /// The folder of trust anchors, by whose root.pem the arbiter is known that leaves notices of deliveries; without it these are not verified.
+    #[arg(long, value_name = "DIR")]
+    pub(crate) trust: Option<PathBuf>,
     #[command(flatten)]
     pub(crate) of: OfService,
 }

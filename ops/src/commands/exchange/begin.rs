@@ -231,6 +231,11 @@ impl Desk {
         Ok(Self { settings, own, remote, house, patience_ms: signer.patience_secs.saturating_mul(1_000) })
     }
 
+    /// What is known of the arbiter's service.
+    pub(super) const fn house(&self) -> &House {
+        &self.house
+    }
+
     /// Reads and judges an offer; signs nothing.
     pub(super) fn read(&self, message: &Message) -> Result<Offer, Failed> {
         if !is_offer(message) {

@@ -25,6 +25,7 @@ use tokio::sync::watch;
 use super::begin::Desk;
 use super::driver::Driver;
 use super::folder::{is_payment, is_run, is_swap, named_after};
+use super::registered::notice;
 use super::service::{self, Waiting};
 use super::settings::Settings;
 use super::swap::{self, Swapper};
@@ -334,6 +335,8 @@ impl Listener {
         let message = Message::parse(&bytes).map_err(|fault| Taken::Not(fault.to_string()))?;
         // The arbiter's word that a delivery was submitted: d1 comes beside it, from its sender.
         if message.statement.tag() == ErdsEvidence::TAG {
+            notice(&message, self.desk.house())
+                .map_err(|why| Taken::Not(format!("a notice that does not count: {why}")))?;
             self.keep_notice(&message).map_err(later)?;
             return service::forget(remote, &mail.id).map_err(later);
         }

@@ -1,18 +1,21 @@
 //! `semper exchange register`, `evidence`, `refuse`: deliveries of which the arbiter signs each step.
 
+use std::fs;
 use std::path::PathBuf;
 
 use semper_api::client::ClientError;
 use semper_ttp::b64u;
 use semper_ttp::client::dossier::{Goal, Piece};
 use semper_ttp::client::evidence::{EVIDENCE_BYTES_MAX, Register};
+use semper_ttp::client::message::Message;
+use semper_ttp::client::party::House;
 use semper_ttp::client::peer::Holder;
 use semper_ttp::digest::Digest;
 use semper_ttp::exchange::run::Run;
 use semper_ttp::statement::Body as _;
 use semper_ttp::statement::exchange::Side;
 use semper_ttp::statement::exchange::cd_r::D1;
-use semper_ttp::statement::exchange::erds::{ErdsEvent, Refuse};
+use semper_ttp::statement::exchange::erds::{ErdsEvent, ErdsEvidence, Refuse};
 use serde_json::{Value, json};
 
 use super::begin;
@@ -21,6 +24,7 @@ use super::folder::Folder;
 use super::settings::Settings;
 use super::{service, words};
 use crate::cli;
+use crate::clock::now;
 use crate::commands::remote::Remote;
 use crate::commands::running::{Failed, random};
 use crate::commands::{atomic, say};
@@ -58,7 +62,7 @@ pub(super) fn register(args: &cli::ExchangeRegister, as_json: bool) -> Result<Ex
     let body = json!({ "d1": text(driver.party.course().first().bytes()), "submit": text(submit.bytes()) });
     let answer = post(&remote, "/v1/deliveries", &body)?;
     let register = driver.party.register(&answer).map_err(failed)?;
-    let kept = keep(&driver.folder, &register)?;
+    let kept = keep(&driver.folder, &register, as_json)?;
     keep_policy(&driver, &remote)?;
     tell(&driver.x(), &register, &kept, &[], as_json);
     Ok(match register.has(ErdsEvent::SubmissionRejection) {
@@ -85,7 +89,7 @@ pub(super) fn evidence(args: &cli::ExchangeEvidence, as_json: bool) -> Result<Ex
             Err(refused) => not_recorded.push(format!("{} is not recorded: {refused}", piece.name(Goal::Delivery))),
         }
     }
-    let kept = keep(&driver.folder, &register)?;
+    let kept = keep(&driver.folder, &register, as_json)?;
     keep_policy(&driver, &remote)?;
     tell(&x, &register, &kept, &not_recorded, as_json);
     Ok(Exit::Ok)
@@ -129,6 +133,23 @@ pub(super) fn refuse(args: &cli::ExchangeRefuse, as_json: bool) -> Result<Exit, 
     Ok(if refusal.is_some() { Exit::Ok } else { Exit::Falsified })
 }
 
+/// What a notice says that a delivery was submitted, which came by way of a mailbox: anybody may have left it there, so it counts if the
+/// arbiter of this service has signed it. d1 comes from its sender.
+///
+/// # Errors
+/// Why it does not count.
+pub(super) fn notice(message: &Message, house: &House) -> Result<ErdsEvidence, String> {
+    let jws = &message.statement;
+    let told = jws.payload_as::<ErdsEvidence>().map_err(|fault| fault.to_string())?.body;
+    let (named, own) = (jws.key_id(), Holder::read(&house.arbiter).map_err(|fault| fault.to_string())?);
+    if named != own.key.thumbprint() {
+        return Err(format!("the key {named}, which is to have signed it, is not the arbiter's present one"));
+    }
+    let arbiter = Holder::judge_chain(&house.arbiter, named, &house.root, now()).map_err(|fault| fault.to_string())?;
+    jws.verify(&arbiter.key).map_err(|fault| fault.to_string())?;
+    Ok(told)
+}
+
 fn open(of: &cli::OfRun) -> Result<Driver, Failed> {
     let driver = Driver::open(&of.run, &of.instead)?;
     match driver.party.dossier().goal() {
@@ -167,12 +188,19 @@ fn fetch(remote: &Remote, x: &Digest) -> Result<Vec<u8>, Failed> {
     }
 }
 
-/// Keeps each piece with its proof; gives the files.
-fn keep(folder: &Folder, register: &Register) -> Result<Vec<(ErdsEvent, PathBuf)>, Failed> {
+/// Keeps each piece with its proof; gives the files. Where another one of the same event was kept before, both stay: together they may
+/// convict the arbiter.
+fn keep(folder: &Folder, register: &Register, as_json: bool) -> Result<Vec<(ErdsEvent, PathBuf)>, Failed> {
     let mut kept = Vec::new();
     for shown in &register.evidence {
-        let name = format!("evidence-{}.jws", shown.says.event.letter());
-        folder.write(&name, shown.jws.bytes())?;
+        let (letter, bytes) = (shown.says.event.letter(), shown.jws.bytes());
+        let mut name = format!("evidence-{letter}.jws");
+        if fs::read(folder.path().join(&name)).is_ok_and(|there| there != bytes) {
+            name = format!("evidence-{letter}-{}.jws", &shown.jws.digest().to_string()[..16]);
+            let why = "the arbiter shows other evidence than before";
+            say::trouble(as_json, format_args!("{name}: {why}: semper exchange accuse looks whether that convicts it"));
+        }
+        folder.write(&name, bytes)?;
         // The log has grown: the proof is another one, of the same.
         folder.replace(&format!("{name}.tlog-proof"), shown.proof.as_bytes())?;
         kept.push((shown.says.event, folder.path().join(name)));
