@@ -185,20 +185,29 @@ pub(super) fn deposit(remote: &Remote, x: &Digest, deposit: &str, item: &[u8]) -
     post(remote, &format!("/v1/exchanges/{}/deposits", b64u::encode(&x.0)), &body)
 }
 
-/// Brings another statement about a swap.
-pub(super) fn state(remote: &Remote, x: &Digest, statement: &str) -> Result<Vec<u8>, Failed> {
+/// Brings another statement about a swap; gives the server's refusal, too, where there is nothing to collect.
+pub(super) fn state(remote: &Remote, x: &Digest, statement: &str) -> Result<Result<Vec<u8>, ClientError>, Failed> {
     let path = format!("/v1/exchanges/{}/statements", b64u::encode(&x.0));
-    post(remote, &path, &json!({ "statement": statement }))
+    match asked(remote, &path, &json!({ "statement": statement }))? {
+        Err(ClientError::Refused { code, status, detail }) if code == "exchange.nothing_to_collect" => {
+            Ok(Err(ClientError::Refused { code, status, detail }))
+        }
+        answer => Ok(Ok(answer?)),
+    }
 }
 
 fn post(remote: &Remote, path: &str, body: &Value) -> Result<Vec<u8>, Failed> {
+    Ok(asked(remote, path, body)??)
+}
+
+fn asked(remote: &Remote, path: &str, body: &Value) -> Result<Result<Vec<u8>, ClientError>, Failed> {
     let once = hex::encode(random()?);
     let body = body.to_string().into_bytes();
     let answer = remote.call(async |client| {
         let client = client.clone().with_answer_bytes(ITEM_ANSWER_BYTES_MAX);
         client.post_json(path, &once, body).await
     });
-    Ok(answer.map(Vec::from)?)
+    Ok(answer.map(Vec::from))
 }
 
 /// Brings a statement about a payment, `x` where it is not the first one; gives the answer as it came.

@@ -304,6 +304,22 @@ impl Swap {
         self.go(Happened::Collected, pen)
     }
 
+    /// The arbiter says that it has nothing for this side any more. What goes back to its owner is erased once it was handed out, and that
+    /// answer may have been lost. Its owner has it: a copy alone was left at the arbiter. So it is over, whatever that word is worth.
+    ///
+    /// # Errors
+    /// [`Stays`]: something else is due to this side, and nothing has changed.
+    pub fn nothing_to_collect(&mut self, pen: &Pen<'_>) -> Result<(), Stays> {
+        match self.at() {
+            At::Collecting(Decided::Returned) => self.go(Happened::Collected, pen),
+            at => Err(Stays::NotNow {
+                found: "that there is nothing to collect".to_owned(),
+                side: self.side().name(),
+                stand: at.name(),
+            }),
+        }
+    }
+
     /// The deposit whose item is due to this side: the other's after RELEASED, its own after RETURNED.
     ///
     /// # Errors

@@ -67,6 +67,28 @@ fn who_withholds_gets_nothing_and_the_deadline_returns_the_item() {
     assert!(both.swaps[1].dossier().statement(Piece::Deposit).is_none());
 }
 
+/// The simulation's seed 1291: the answer with its own item was lost, and the arbiter has erased what it had handed out.
+#[test]
+fn who_asks_for_its_own_item_after_that_was_erased_has_an_end() {
+    let place = Place::new();
+    let mut both = place.agreed(place.barter(DepositMode::Content));
+    (0..2).for_each(|_| both.ask(Side::Originator).unwrap());
+    both.ask_at(Side::Originator, Timestamp::from_millis(t_dep() + 1)).unwrap();
+    let pen = place.person(Side::Originator).pen(now());
+    both.swaps[0].nothing_to_collect(&pen).unwrap();
+    assert_eq!((both.stand()[0], both.swaps[0].asks().is_none()), ("returned", true));
+    reopened(&both.swaps[0]);
+    assert!(both.swaps[0].nothing_to_collect(&pen).is_err(), "it is over");
+    // Of the other side's item it is no end.
+    let mut both = place.agreed(place.barter(DepositMode::Content));
+    for side in [Side::Originator, Side::Originator, Side::Responder, Side::Responder, Side::Originator] {
+        both.ask(side).unwrap();
+    }
+    assert_eq!(both.stand()[0], "released");
+    assert!(both.swaps[0].nothing_to_collect(&pen).is_err());
+    assert_eq!(both.stand()[0], "released", "it asks again");
+}
+
 #[test]
 fn what_is_cancelled_is_returned_unless_the_other_side_has_deposited() {
     let place = Place::new();

@@ -122,7 +122,11 @@ impl Swapper {
             Asks::Deposit(statement) => {
                 service::deposit(remote, &x, statement, &self.folder.read(GIVEN, super::ITEM_BYTES_MAX + 1_024)?)?
             }
-            Asks::State(statement) => service::state(remote, &x, statement)?,
+            Asks::State(statement) => match service::state(remote, &x, statement)? {
+                Ok(answer) => answer,
+                Err(_) if self.swap.at() == At::Collecting(Decided::Returned) => return self.has_its_own(),
+                Err(refused) => return Err(refused.into()),
+            },
         };
         let (key, _) = self.settings.signer()?;
         let pen = pen(&key)?;
@@ -146,6 +150,14 @@ impl Swapper {
         }
         store(&self.folder, &self.swap)?;
         Ok(given.phase)
+    }
+
+    /// The item was handed out before, and that answer was lost: its owner never gave more than a copy away.
+    fn has_its_own(&mut self) -> Result<String, Failed> {
+        let (key, _) = self.settings.signer()?;
+        self.swap.nothing_to_collect(&pen(&key)?).map_err(failed)?;
+        store(&self.folder, &self.swap)?;
+        Ok("returned".to_owned())
     }
 
     /// What counts for nothing is kept: by the arbiter's own signature it may convict it.
