@@ -47,7 +47,7 @@ bench: build ## measure; AREA=tsa, ledger, trust, ca, notary or exchange for one
 models: build ## explore the models of the exchange protocols, and say how many states there are
 	cargo test $(FLAGS) -p semper-ttp --test models -- --nocapture
 
-sim: build ## runs of exchanges over HTTP with corrupt sides and faults, SEMPER_SIM_RUNS (10,000) from SEMPER_SIM_SEED (1) on
+sim: build ## runs of exchanges and payments over HTTP with corrupt sides and faults, SEMPER_SIM_RUNS (10,000) from SEMPER_SIM_SEED (1) on
 	SEMPER_SIM_RUNS=$${SEMPER_SIM_RUNS:-10000} cargo test $(FLAGS) -p semper-api --test sim -- --nocapture the_matrix
 
 fuzz: setup-build ## every fuzz target for FUZZ_SECONDS (60)

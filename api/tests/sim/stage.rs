@@ -1,6 +1,9 @@
 //! What many runs share: an arbiter with its ledger and its clock, two parties, and what a listener kept of their earlier runs.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    sync::Arc,
+};
 
 use semper_ledger::sequencer::Clock as _;
 use semper_ttp::{
@@ -8,6 +11,8 @@ use semper_ttp::{
     client::party::House,
     crypto::{jose::Key, jwe::AgreementPublic},
     digest::Digest,
+    evidence::{Fact, Kind, Recorded as _},
+    payment::{PaymentFact, book::Book, rail::RailClass},
     statement::exchange::{Side, asw_r::M1, cd_r::EscrowArbiter},
     time::Timestamp,
     x509::Certificate,
@@ -15,7 +20,8 @@ use semper_ttp::{
 use serde_json::Value;
 
 use crate::{
-    old::Old,
+    optimistic::old::Old,
+    paid::rail::PlayedRail,
     world::{
         audit::{audited, entry_of},
         exchange::{ask_at, known, offer},
@@ -46,7 +52,8 @@ pub(crate) const fn other(side: Side) -> Side {
 pub(crate) struct Stage {
     /// `None` only while the server is started again.
     world: Option<World>,
-    members: [Member; 2],
+    /// The two sides, and one who carries goods.
+    members: [Member; 3],
     pub(crate) house: House,
     /// Which offers the party that answers has ever answered, by their run and by what they use once.
     pub(crate) register: BTreeSet<Digest>,
@@ -56,13 +63,24 @@ pub(crate) struct Stage {
     seen_ms: u64,
     /// What anybody may send again.
     pub(crate) old: Vec<Old>,
+    /// What was asked in exchanges that are over: by whom, where, and whether a certificate was shown.
+    pub(crate) asked: Vec<(Side, String, Value, bool)>,
+    /// One has the money, the other holds it at a bank.
+    pub(crate) rails: [Arc<PlayedRail>; 2],
+    /// The book of all payments, as far as they were counted.
+    pub(crate) book: Book,
+    counted: u64,
 }
 
 impl Stage {
     pub(crate) async fn new() -> Self {
-        let world = open(World::new());
+        let rails = [PlayedRail::new("sim", RailClass::Funded), PlayedRail::new("bank", RailClass::Auth)];
+        let mut world = World::new();
+        world.disk.provider = Some(rails[0].clone());
+        world.disk.others = vec![rails[1].clone()];
+        let world = open(world.restart(false));
         let officer = world.staff("officer");
-        let members = [world.party(&officer).await, world.party(&officer).await];
+        let members = [world.party(&officer).await, world.party(&officer).await, world.party(&officer).await];
         let named = known(&world).await;
         let chain = |shown: &Value| {
             let der = pem::decode("CERTIFICATE", shown.as_str().expect("a certificate")).unwrap().remove(0);
@@ -79,7 +97,11 @@ impl Stage {
         };
         let seen_ms = world.now.now_ms();
         let (register, verdicts) = (BTreeSet::new(), BTreeMap::new());
-        let mut stage = Self { world: Some(world), members, house, register, verdicts, seen_ms, old: Vec::new() };
+        let (old, asked) = (Vec::new(), Vec::new());
+        let (book, counted) = (Book::default(), world.service.reader().size());
+        rails.iter().for_each(|rail| rail.advance_to(Timestamp::from_millis(seen_ms)));
+        let mut stage =
+            Self { world: Some(world), members, house, register, verdicts, seen_ms, old, asked, rails, book, counted };
         stage.old = Old::of(&stage);
         // The earlier runs were answered.
         stage.register.extend(stage.old.iter().flat_map(|old| [old.x, old.once]));
@@ -88,6 +110,17 @@ impl Stage {
 
     pub(crate) fn world(&self) -> &World {
         self.world.as_ref().expect("the server is there between two starts")
+    }
+
+    /// Who pays, who is paid, who carries: the sides first.
+    pub(crate) fn party(&self, place: usize) -> &Member {
+        &self.members[place]
+    }
+
+    /// The certificates of all three.
+    pub(crate) fn everybody(&self) -> Vec<Vec<Vec<u8>>> {
+        let chain = |member: &Member| vec![member.sign_certificate.der().to_vec(), self.world().pki.ca.der().to_vec()];
+        self.members.iter().map(chain).collect()
     }
 
     pub(crate) fn member(&self, side: Side) -> &Member {
@@ -115,8 +148,8 @@ impl Stage {
     }
 
     /// The keys of both parties and of the arbiter.
-    pub(crate) fn keys(&self) -> Vec<std::sync::Arc<Key>> {
-        let of = |spki: &[u8]| std::sync::Arc::new(Key::from_spki_der(spki).unwrap());
+    pub(crate) fn keys(&self) -> Vec<Arc<Key>> {
+        let of = |spki: &[u8]| Arc::new(Key::from_spki_der(spki).unwrap());
         let mut keys: Vec<_> = SIDES.iter().map(|side| of(&self.member(*side).sign_certificate.spki_der())).collect();
         keys.push(of(&self.world().disk.arbiter_spki()));
         keys
@@ -137,6 +170,7 @@ impl Stage {
     }
 
     fn look(&mut self) {
+        self.rails.iter().for_each(|rail| rail.advance_to(self.now()));
         let seen = self.world().service.arbiter_is_alive().unwrap();
         self.seen_ms = seen.expect("a synchronised clock and a good key");
     }
@@ -155,6 +189,26 @@ impl Stage {
         world.service.recall_arbiter(Some(self.seen_ms)).unwrap();
         self.world = Some(ready(world));
         self.look();
+    }
+
+    /// The facts about money that nobody has counted yet, which are posted now.
+    ///
+    /// # Errors
+    /// What they break.
+    pub(crate) fn take_money_facts(&mut self) -> Result<Vec<PaymentFact>, String> {
+        let size = self.size();
+        let from = std::mem::replace(&mut self.counted, size);
+        let reader = self.world().service.reader();
+        let facts = (from..self.counted).map(|index| Fact::decode(&reader.fact(index).unwrap().unwrap()).unwrap());
+        let of_money = facts.filter(|fact| matches!(fact.kind, Kind::Payment(_)));
+        let facts: Vec<_> = of_money.map(|fact| PaymentFact::from_fact(&fact).unwrap()).collect();
+        for fact in &facts {
+            let broken = self.book.post(fact);
+            if !broken.is_empty() {
+                return Err(format!("{broken:?} by {fact:?}"));
+            }
+        }
+        Ok(facts)
     }
 
     /// Entries in the ledger.

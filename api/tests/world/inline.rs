@@ -113,7 +113,14 @@ impl<'w> Exchange<'w> {
             assurance,
         };
         change(&mut proposal);
-        let i1 = sign(&o.sign, None, proposal.clone());
+        let i1 = sign(&o.sign, None, proposal);
+        Self::proposed(world, (o, r), i1)
+    }
+
+    /// One that was proposed, and is agreed to.
+    pub(crate) fn proposed(world: &World, (o, r): (&'w Member, &'w Member), i1: Jws) -> Self {
+        let escrow = AgreementPublic::from_spki_der(&world.disk.escrow_spki()).unwrap();
+        let proposal = i1.payload_as::<I1>().unwrap().body;
         let i2 = sign(&r.sign, Some(i1.x()), I2 { m1: i1.digest().into() });
         Self { o, r, proposal, i1, i2, escrow }
     }

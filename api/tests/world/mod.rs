@@ -146,6 +146,8 @@ pub(crate) struct Disk {
     pub(crate) rail: Arc<Simulator>,
     /// What stands in front of it, where the service does not ask it itself.
     pub(crate) provider: Option<Arc<dyn PaymentRail>>,
+    /// Further rails.
+    pub(crate) others: Vec<Arc<dyn PaymentRail>>,
     /// Wraps the keys of documents.
     key_wrap: Arc<dyn KeyWrap>,
 }
@@ -171,6 +173,7 @@ impl Disk {
                 0,
             )),
             provider: None,
+            others: Vec::new(),
             key_wrap: wrapping_key(),
         };
         create(&disk.store, &disk.anchor, disk.log_keys().identity()).unwrap();
@@ -243,6 +246,7 @@ impl Disk {
             beside: beside.clone(),
             rail: rail.clone(),
             provider: None,
+            others: Vec::new(),
             key_wrap: wrapping_key(),
         }
     }
@@ -521,11 +525,10 @@ fn parts(
             items: Some(ItemSettings { bytes_max: 1 << 20, in_flight_bytes: 4 << 20 }),
             promises: Some(promises(disk)),
         }),
-        rails: vec![RailParts {
-            rail: disk.provider.clone().unwrap_or_else(|| disk.rail.clone()),
-            secrets: vec![rail_secret()],
-            is_simulated: true,
-        }],
+        rails: std::iter::once(disk.provider.clone().unwrap_or_else(|| disk.rail.clone()))
+            .chain(disk.others.iter().cloned())
+            .map(|rail| RailParts { rail, secrets: vec![rail_secret()], is_simulated: true })
+            .collect(),
         key_wrap: Some(disk.key_wrap.clone()),
     }
 }

@@ -69,9 +69,23 @@ impl<'w> Sale<'w> {
         is_physical: bool,
         change: impl FnOnce(&mut GoodsOrder),
     ) -> Self {
+        let mut order = Self::order(world, payer, payee, carrier, is_physical);
+        change(&mut order);
+        let first = sign(&payer.sign, None, order);
+        Self { payer, payee, carrier, first }
+    }
+
+    /// What the buyer of goods says.
+    pub(crate) fn order(
+        world: &World,
+        payer: &Member,
+        payee: &Member,
+        carrier: Option<&Member>,
+        is_physical: bool,
+    ) -> GoodsOrder {
         let M1 { policy, ttp, assurance, .. } = offer(world, payer, payee, None);
         let millis = |at| Millis::new(at).unwrap();
-        let mut order = GoodsOrder {
+        GoodsOrder {
             deal: None,
             policy,
             buyer: participant(payer),
@@ -89,15 +103,18 @@ impl<'w> Sale<'w> {
             t_accept: is_physical.then(|| Count::new(T_ACCEPT).unwrap()),
             t_exp: millis(T_EXP),
             assurance,
-        };
-        change(&mut order);
-        let first = sign(&payer.sign, None, order);
-        Self { payer, payee, carrier, first }
+        }
     }
 
     pub(crate) fn receipt(world: &World, payer: &'w Member, payee: &'w Member) -> Self {
+        let first = sign(&payer.sign, None, Self::offer(world, payer, payee));
+        Self { payer, payee, carrier: None, first }
+    }
+
+    /// What the payer of a receipt says.
+    pub(crate) fn offer(world: &World, payer: &Member, payee: &Member) -> PaymentOffer {
         let M1 { policy, ttp, assurance, .. } = offer(world, payer, payee, None);
-        let body = PaymentOffer {
+        PaymentOffer {
             deal: None,
             policy,
             payer: participant(payer),
@@ -110,9 +127,7 @@ impl<'w> Sale<'w> {
             rail: RailId::new("sim").unwrap(),
             t_exp: Millis::new(T_EXP).unwrap(),
             assurance,
-        };
-        let first = sign(&payer.sign, None, body);
-        Self { payer, payee, carrier: None, first }
+        }
     }
 
     pub(crate) fn x(&self) -> Digest {

@@ -1,8 +1,14 @@
-//! One run: who is corrupt, what the network and both programs do, and what is left at the end, all drawn from one seed.
+//! A contract (ASW-R) or a certified delivery (CD-R), where the arbiter is asked on failure alone: who is corrupt, what the network and both programs do, and what is left at the end, all drawn from one seed.
 //!
 //! The network is the attacker's: whatever was sent may come late, twice, changed, or never. What an honest side asks of the arbiter gets
 //! there within [`ASKING_MS`], which is less than δ, unless the arbiter is away; until then requests and answers may be lost. An honest
 //! program that was killed is started again before it would be late. These are the assumptions of exchange-and-disputes §5, and no others.
+
+mod asking;
+mod check;
+pub(crate) mod corrupt;
+mod honest;
+pub(crate) mod old;
 
 use semper_ttp::{
     b64u,
@@ -16,13 +22,17 @@ use semper_ttp::{
         exchange::{Protocol, Side},
     },
 };
-use serde_json::{Value, json};
+use serde_json::Value;
+
+pub(crate) use check::refused;
+use corrupt::{Corrupt, Deed, twin};
+use honest::{Honest, Kill};
 
 use crate::{
-    check,
-    corrupt::{Corrupt, Deed, twin},
     draw::Draw,
-    honest::{Honest, Kill, Rule},
+    faults::Faults,
+    report::{Report, Violation},
+    rule::Rule,
     stage::{SIDES, Stage, index, other},
     world::office::DELTA_MS,
 };
@@ -33,66 +43,9 @@ const ASKING_MS: u64 = 25_000;
 /// Steps of a run before its honest sides wait no longer.
 const STEPS: u64 = 40;
 
-/// What does not hold.
-#[derive(Clone, Debug)]
-pub(crate) struct Violation {
-    /// The property, by the words of exchange-and-disputes §3.
-    pub(crate) property: &'static str,
-    pub(crate) what: String,
-}
-
-impl Violation {
-    pub(crate) fn of(property: &'static str, what: impl ToString) -> Self {
-        Self { property, what: what.to_string() }
-    }
-}
-
-/// What a run was, and how it came out.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Report {
-    pub(crate) protocol: &'static str,
-    pub(crate) corrupt: &'static str,
-    pub(crate) outcome: String,
-}
-
 pub(crate) enum Player {
     Honest(Box<Honest>),
     Corrupt(Box<Corrupt>),
-}
-
-/// How often something goes wrong, in a hundred cases.
-#[derive(Clone, Copy, Debug)]
-struct Faults {
-    dropped: u64,
-    twice: u64,
-    changed: u64,
-    /// A request to the arbiter, or its answer.
-    lost: u64,
-    killed: u64,
-    crash: u64,
-    absence: u64,
-    replay: u64,
-    impatience: u64,
-}
-
-impl Faults {
-    const NONE: Self =
-        Self { dropped: 0, twice: 0, changed: 0, lost: 0, killed: 0, crash: 0, absence: 0, replay: 0, impatience: 0 };
-
-    fn drawn(draw: &mut Draw) -> Self {
-        let mut often = || draw.one_of(&[0, 0, 10, 30]);
-        Self {
-            dropped: often(),
-            twice: often(),
-            changed: often(),
-            lost: often(),
-            killed: often(),
-            crash: often() / 10,
-            absence: often() / 10,
-            replay: often() / 10,
-            impatience: often() / 10,
-        }
-    }
 }
 
 /// What may happen next.
@@ -107,6 +60,8 @@ enum Step {
     Replay,
     Crash,
     Absence,
+    /// The arbiter answers what it has promised to.
+    Keep,
 }
 
 pub(crate) struct Run<'s> {
@@ -126,16 +81,30 @@ pub(crate) struct Run<'s> {
     /// What it was asked and answered, in order: names and signatures are not of the seed, so nothing is drawn by their order.
     answers: Vec<(Value, Value)>,
     pub(crate) verdict: Option<Jws>,
+    /// How often somebody would rather have its answer later.
+    later: u64,
+    /// What the arbiter has promised, for which request.
+    promises: Vec<Promise>,
+    rule: Rule,
 }
 
-/// One run from this seed.
-pub(crate) async fn run(stage: &mut Stage, seed: u64, rule: Rule) -> Result<Report, Violation> {
-    let mut run = Run::new(stage, Draw::new(seed), rule);
+/// A request that the arbiter has taken and answers later, with its receipt.
+struct Promise {
+    request: Jws,
+    receipt: Jws,
+    received_ms: u64,
+    answer_by_ms: u64,
+}
+
+/// One run, of which this is drawn.
+pub(crate) async fn run(stage: &mut Stage, draw: Draw, rule: Rule) -> Result<Report, Violation> {
+    let mut run = Run::new(stage, draw, rule);
     run.begin();
     for _ in 0..STEPS {
         run.step().await?;
     }
     run.finish().await?;
+    run.every_promise_is_kept().await?;
     check::ended(&mut run)?;
     Ok(run.report())
 }
@@ -153,6 +122,7 @@ impl<'s> Run<'s> {
                 false => Player::Honest(Box::new(Honest::new(side, rule, patience_ms))),
             }
         });
+        let later = draw.one_of(&[0, 0, 50, 90]);
         Self {
             stage,
             draw,
@@ -166,6 +136,9 @@ impl<'s> Run<'s> {
             requests: Vec::new(),
             answers: Vec::new(),
             verdict: None,
+            later,
+            promises: Vec::new(),
+            rule,
         }
     }
 
@@ -230,6 +203,7 @@ impl<'s> Run<'s> {
             (Step::Replay, faults.replay),
             (Step::Crash, faults.crash),
             (Step::Absence, faults.absence),
+            (Step::Keep, if self.promises.is_empty() { 0 } else { 2 }),
         ];
         for player in &self.players {
             match player {
@@ -247,6 +221,9 @@ impl<'s> Run<'s> {
             Some(Step::Pass) => {
                 let until = self.due().map_or(u64::MAX, |(at, _)| at.saturating_sub(self.now()));
                 let ms = self.draw.one_of(&[1, 1_000, 10_000, 120_000]).min(until);
+                if !self.wire.is_empty() && ms > 1 {
+                    self.draw.faults.insert("message late");
+                }
                 self.stage.pass(ms);
             }
             Some(Step::Deliver) => self.deliver(self.faults),
@@ -257,10 +234,12 @@ impl<'s> Run<'s> {
             Some(Step::Replay) => self.replay().await?,
             Some(Step::Crash) => {
                 let ms = self.draw.one_of(&[1, 5_000, 90_000]);
-                self.stage.crash(ms);
+                self.crash(ms);
             }
+            Some(Step::Keep) => drop(self.stage.world().service.keep_promises()),
             Some(Step::Absence) => {
                 let ms = self.draw.one_of(&[61_000, 200_000]);
+                self.draw.faults.insert("server stands still");
                 self.stage.stand_still(ms);
             }
         }
@@ -272,6 +251,7 @@ impl<'s> Run<'s> {
         let Some(honest) = self.honest(side) else { return Ok(()) };
         match (honest.is_up, honest.asks()) {
             (false, _) => self.start(side),
+            (true, true) if honest.promised_until.is_some() => self.remind(side).await?,
             (true, true) => self.ask(side, false).await?,
             (true, false) => self.give_up(side, false),
         }
@@ -279,7 +259,7 @@ impl<'s> Run<'s> {
     }
 
     fn kill(&mut self) -> Kill {
-        match self.draw.percent(self.faults.killed) {
+        match self.draw.fault(self.faults.killed, "client killed") {
             true => self.draw.one_of(&[Kill::BeforeStoring, Kill::BeforeSending]),
             false => Kill::No,
         }
@@ -329,13 +309,13 @@ impl<'s> Run<'s> {
 
     fn deliver(&mut self, faults: Faults) {
         let (to, mut letter) = self.wire.swap_remove(self.draw.place(self.wire.len()));
-        if self.draw.percent(faults.dropped) {
+        if self.draw.fault(faults.dropped, "message lost") {
             return;
         }
-        if self.draw.percent(faults.twice) {
+        if self.draw.fault(faults.twice, "message twice") {
             self.wire.push((to, letter.clone()));
         }
-        if self.draw.percent(faults.changed) {
+        if self.draw.fault(faults.changed, "message changed") {
             let message = Message::parse(&letter).expect("it was sent");
             letter = Message { statement: twin(&message.statement), ..message }.to_bytes();
         }
@@ -359,7 +339,8 @@ impl<'s> Run<'s> {
             None => {}
             Some(Deed::Send(letter)) => self.send(side, letter),
             Some(Deed::Ask(path, body)) => {
-                self.ask_arbiter(&path, &body).await?;
+                let is_later = self.draw.percent(self.later);
+                self.ask_arbiter(&path, &body, is_later).await?;
             }
         }
         Ok(())
@@ -368,6 +349,7 @@ impl<'s> Run<'s> {
     /// Somebody sends again what was sent in an earlier run, or in this one.
     async fn replay(&mut self) -> Result<(), Violation> {
         let at = self.draw.place(self.stage.old.len());
+        self.draw.faults.insert("replay");
         match self.draw.below(3) {
             0 => {
                 let (to, letter) = self.stage.old[at].letter(self.stage, self.draw.place(4));
@@ -376,71 +358,15 @@ impl<'s> Run<'s> {
             1 => {
                 let old = &self.stage.old[at];
                 let (path, body) = (old.path.clone(), old.asked[self.draw.place(old.asked.len())].clone());
-                self.ask_arbiter(&path, &body).await?;
+                self.ask_arbiter(&path, &body, false).await?;
             }
             _ if !self.answers.is_empty() => {
                 let (body, _) = self.answers[self.draw.place(self.answers.len())].clone();
-                self.ask_arbiter(&self.path(), &body).await?;
+                self.ask_arbiter(&self.path(), &body, false).await?;
             }
             _ => {}
         }
         Ok(())
-    }
-
-    /// An honest side asks the arbiter.
-    async fn ask(&mut self, side: Side, may_be_lost: bool) -> Result<(), Violation> {
-        let Some(request) = self.honest(side).and_then(Honest::request) else { return Ok(()) };
-        let mut lost = || may_be_lost && self.draw.percent(self.faults.lost);
-        let (request_lost, answer_lost) = (lost(), lost());
-        if request_lost {
-            return Ok(());
-        }
-        let mut body = json!({ "m1": request.first, "request": request.request });
-        if let Some(second) = &request.second {
-            body["m2"] = json!(second);
-        }
-        let (status, answer) = self.ask_arbiter(&self.path(), &body).await?;
-        if may_be_lost && self.draw.percent(self.faults.crash) {
-            self.stage.crash(1);
-        }
-        if answer_lost {
-            return Ok(());
-        }
-        if status != 200 {
-            let what = format!("the {} asks, and gets {status} {answer}", side.name());
-            return Err(Violation::of("timely_", what));
-        }
-        let is_killed = may_be_lost && self.draw.percent(self.faults.killed);
-        let Player::Honest(honest) = &mut self.players[index(side)] else { return Ok(()) };
-        if is_killed {
-            honest.kill();
-            return Ok(());
-        }
-        honest.decided(self.stage, &answer).map_err(|why| {
-            Violation::of("nonrepud_", format!("the {} does not take the arbiter's answer: {why}", side.name()))
-        })
-    }
-
-    /// Whoever asks: what comes back is looked at.
-    async fn ask_arbiter(&mut self, path: &str, body: &Value) -> Result<(u16, Value), Violation> {
-        let (status, answer) = self.stage.ask(path, body).await;
-        if status != 200 {
-            check::refused(status, &answer)?;
-            return Ok((status, answer));
-        }
-        let (verdict, request) = check::answered(self.stage, path, body, &answer)?;
-        if path == self.path() {
-            self.verdict = Some(verdict);
-            self.requests.push(request);
-            match self.answers.iter().find(|(before, _)| before == body) {
-                Some((_, before)) if before["answer"] != answer["answer"] => {
-                    return Err(Violation::of("accountable_", "another answer to the same octets"));
-                }
-                Some(_) => {}
-                None => self.answers.push((body.clone(), answer.clone())),
-            }
-        }
-        Ok((status, answer))
     }
 
     /// Every honest side stops waiting and asks once; then everything that is still on its way arrives, and whoever is corrupt does all
@@ -543,6 +469,6 @@ impl<'s> Run<'s> {
             None => "nothing".to_owned(),
         };
         let protocol = if self.protocol == Protocol::CdR { "cd-r" } else { "asw-r" };
-        Report { protocol, corrupt, outcome }
+        Report { protocol, corrupt, outcome, faults: self.draw.faults.clone() }
     }
 }

@@ -23,6 +23,8 @@ use semper_ttp::{
 use serde_json::{Value, json};
 
 use crate::{
+    draw::random32,
+    rule::Rule,
     stage::{Stage, other},
     world::{
         delivery::MESSAGE,
@@ -30,21 +32,6 @@ use crate::{
         office::{DELTA_MS, random},
     },
 };
-
-/// What an honest side does not keep.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Rule {
-    /// It keeps all of them.
-    All,
-    /// After an abort never the third message.
-    NoOpeningAfterAbort,
-    /// δ.
-    Delta,
-    /// The responder closes only what was opened.
-    NoClosingBeforeOpening,
-    /// The new state is on the disk before a message leaves.
-    StoreFirst,
-}
 
 /// Where the program is killed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,12 +64,10 @@ pub(crate) struct Honest {
     pub(crate) is_up: bool,
     /// Since when it asks the arbiter.
     pub(crate) asks_since: Option<u64>,
+    /// Until when the arbiter has promised to answer what it asks.
+    pub(crate) promised_until: Option<u64>,
     /// What it signs against a rule that it does not keep.
     extra: Vec<Jws>,
-}
-
-pub(crate) fn random32() -> [u8; 32] {
-    [random(), random()].concat().try_into().expect("twice 16")
 }
 
 fn with_delta(party: &Party, delta_ms: u64) -> Party {
@@ -93,7 +78,17 @@ fn with_delta(party: &Party, delta_ms: u64) -> Party {
 
 impl Honest {
     pub(crate) fn new(side: Side, rule: Rule, patience_ms: u64) -> Self {
-        Self { side, rule, patience_ms, disk: None, party: None, is_up: true, asks_since: None, extra: Vec::new() }
+        Self {
+            side,
+            rule,
+            patience_ms,
+            disk: None,
+            party: None,
+            is_up: true,
+            asks_since: None,
+            promised_until: None,
+            extra: Vec::new(),
+        }
     }
 
     fn pen<'s>(&self, stage: &'s Stage) -> Pen<'s> {
@@ -118,7 +113,8 @@ impl Honest {
     pub(crate) fn due_at(&self, asking_ms: u64) -> Option<u64> {
         let disk = self.disk.as_ref()?;
         match self.asks_since {
-            Some(since) => Some(since + asking_ms),
+            // Who has a receipt relies on it.
+            Some(since) => Some(self.promised_until.map_or(since + asking_ms, |until| until + 1)),
             None if disk.asks => Some(0),
             None => disk.overdue_at,
         }
@@ -246,7 +242,7 @@ impl Honest {
 
     /// The program is killed.
     pub(crate) fn kill(&mut self) {
-        (self.party, self.is_up, self.asks_since) = (None, false, None);
+        (self.party, self.is_up, self.asks_since, self.promised_until) = (None, false, None, None);
     }
 
     /// It is started again, and goes on with what lies on the disk.
@@ -274,7 +270,7 @@ impl Honest {
         let decided = party.decided(&given, stage.now());
         self.party = Some(self.weakened((party, beside)));
         decided.map_err(|stays| stays.to_string())?;
-        self.asks_since = None;
+        (self.asks_since, self.promised_until) = (None, None);
         self.store(stage);
         Ok(())
     }

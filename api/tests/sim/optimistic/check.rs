@@ -17,15 +17,17 @@ use semper_ttp::{
         exchange::{
             Protocol, Side,
             cd_r::{ContentKey, D3},
-            verdict::{Answer, Verdict},
+            verdict::{Answer, Receipt, Verdict},
         },
     },
 };
 use serde_json::Value;
 
+use super::{Promise, Run};
 use crate::{
-    run::{Run, Violation},
+    report::Violation,
     stage::{SIDES, Stage, index},
+    world::ANSWER_WITHIN_MS,
 };
 
 /// A refusal is one of those that whoever asks wrongly gets, never a fault.
@@ -40,6 +42,20 @@ pub(crate) fn refused(status: u16, problem: &Value) -> Result<(), Violation> {
 fn jws(value: &Value) -> Result<Jws, Violation> {
     let text = value.as_str().unwrap_or_default();
     Jws::parse(text.as_bytes()).map_err(|fault| Violation::of("nonrepud_", format!("{value}: {fault}")))
+}
+
+/// A receipt: signed, for this very request, with the time in which it is answered.
+pub(super) fn promised(stage: &Stage, body: &Value, answer: &Value) -> Result<Promise, Violation> {
+    let bad = |what: &dyn std::fmt::Display| Violation::of("nonrepud_", format!("{answer}: {what}"));
+    let (receipt, request) = (jws(&answer["receipt"])?, jws(&body["request"])?);
+    receipt.verify(&stage.keys().pop().expect("the arbiter's")).map_err(|fault| bad(&fault))?;
+    let Receipt { req, received_ms, answer_by_ms } = receipt.payload_as::<Receipt>().map_err(|fault| bad(&fault))?.body;
+    let (received_ms, answer_by_ms) = (received_ms.get(), answer_by_ms.get());
+    let is_its = Digest::from(req) == request.x() && receipt.common().x == request.common().x;
+    match is_its && received_ms <= stage.now().millis() && answer_by_ms == received_ms + ANSWER_WITHIN_MS {
+        true => Ok(Promise { request, receipt, received_ms, answer_by_ms }),
+        false => Err(bad(&"it is about another request, or of another time")),
+    }
 }
 
 /// What the arbiter answers counts before anybody, and is what it has answered before. Gives the verdict and the request.

@@ -17,7 +17,7 @@ use semper_ttp::{
 use serde_json::Value;
 
 use crate::{
-    honest::random32,
+    draw::random32,
     stage::Stage,
     world::{
         delivery::Delivery,

@@ -26,7 +26,7 @@ use serde_json::{Value, json};
 
 use crate::{
     draw::Draw,
-    honest::random32,
+    draw::random32,
     stage::Stage,
     world::{
         delivery::MESSAGE,
