@@ -1,6 +1,6 @@
 //! Answers judged by the published description: by the schema of their operation and status, errors included.
 
-use std::sync::LazyLock;
+use std::{cell::RefCell, collections::BTreeMap, sync::LazyLock};
 
 use http::{HeaderMap, StatusCode, header};
 use semper_api::v1::OPENAPI;
@@ -61,15 +61,27 @@ pub(crate) fn judge(method: &str, path: &str, status: StatusCode, headers: &Head
     }
 }
 
-/// Judges a document by a schema of the description.
-#[track_caller]
-pub(crate) fn judge_by(schema: &Value, body: &[u8], what: &str) {
-    let instance: Value = serde_json::from_slice(body).unwrap();
+thread_local! {
+    /// Schemas that were compiled, by their text: each refers to all components, which takes longer to read than an answer to be judged.
+    static COMPILED: RefCell<BTreeMap<String, (boon::Schemas, boon::SchemaIndex)>> = const { RefCell::new(BTreeMap::new()) };
+}
+
+fn compiled(schema: &Value) -> (boon::Schemas, boon::SchemaIndex) {
     let wrapped = json!({ "components": DOCUMENT["components"], "allOf": [schema] });
     let (mut schemas, mut compiler) = (boon::Schemas::new(), boon::Compiler::new());
     compiler.set_default_draft(boon::Draft::V2020_12);
     compiler.add_resource("answer.json", wrapped).unwrap();
-    let compiled = compiler.compile("answer.json", &mut schemas).unwrap();
-    let judged = schemas.validate(&instance, compiled).map_err(|fault| format!("{fault:#}"));
+    let index = compiler.compile("answer.json", &mut schemas).unwrap();
+    (schemas, index)
+}
+
+/// Judges a document by a schema of the description.
+#[track_caller]
+pub(crate) fn judge_by(schema: &Value, body: &[u8], what: &str) {
+    let instance: Value = serde_json::from_slice(body).unwrap();
+    let judged = COMPILED.with_borrow_mut(|all| {
+        let (schemas, index) = all.entry(schema.to_string()).or_insert_with(|| compiled(schema));
+        schemas.validate(&instance, *index).map_err(|fault| format!("{fault:#}"))
+    });
     assert_eq!(judged, Ok(()), "{what}: {instance:#}");
 }
