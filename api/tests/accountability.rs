@@ -6,11 +6,11 @@ use semper_ledger::entry::Entry;
 use semper_ledger::receipt::tlog_proof::TlogProof;
 use semper_ttp::{
     account::{Item, Kind as Misbehaviour, Proof},
-    crypto::{LogVerifier, jose::Key},
+    crypto::{LogVerifier, Signer as _, jose::Key},
     digest::Digest,
     evidence::{AccountKind, Kind, OpsFact},
     statement::{
-        Body as _, Jws,
+        Jws,
         exchange::{
             Outcome,
             erds::{ErdsEvent, ErdsEvidence, evidence_id},

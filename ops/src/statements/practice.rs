@@ -8,7 +8,7 @@ use semper_ttp::digest::Digest;
 use semper_ttp::notary::ActType;
 use semper_ttp::policy::roles::TrustedRole;
 
-use super::{Known, NOT_STATED, Place, span};
+use super::{DAY_SECS, Known, NOT_STATED, Place, span};
 use crate::config::{Identity, RailKind};
 
 /// Writes it.
