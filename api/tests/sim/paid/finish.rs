@@ -1,8 +1,8 @@
 //! A payment comes to its end: everybody honest does what is left to do, time passes, and the money comes to rest.
 
-use semper_ttp::client::pay::Part;
+use semper_ttp::{client::pay::Part, payment::simulator::Trick};
 
-use super::{PARTS, Run, honest::index};
+use super::{PARTS, Run, honest::index, terms::CHARGED_BACK_MS_MAX};
 use crate::{report::Violation, world::office::DELTA_MS};
 
 impl Run<'_> {
@@ -46,6 +46,10 @@ impl Run<'_> {
             if self.is_at_rest() {
                 break;
             }
+        }
+        // What is taken back late is this run's, and nobody else's: seed 1588 found it in the book of the next.
+        if self.tricks.values().flatten().any(|trick| matches!(trick, Trick::LateChargeback { .. })) {
+            self.stage.pass(CHARGED_BACK_MS_MAX + 1);
         }
         self.go_on(2).await
     }

@@ -69,6 +69,9 @@ pub(super) enum Place {
     Buyer,
 }
 
+/// The longest until a capture is charged back, or a hold ends by itself.
+pub(super) const CHARGED_BACK_MS_MAX: u64 = 60_000;
+
 /// How the rail of a run goes wrong, call by call.
 pub(super) fn tricks(draw: &mut Draw) -> BTreeMap<RailOp, Vec<Trick>> {
     let mut tricks = BTreeMap::new();
@@ -76,7 +79,7 @@ pub(super) fn tricks(draw: &mut Draw) -> BTreeMap<RailOp, Vec<Trick>> {
     for op in [RailOp::Hold, RailOp::Capture, RailOp::Release] {
         let mut of = Vec::new();
         if draw.percent(often) {
-            let after_millis = draw.one_of(&[1_000, 60_000]);
+            let after_millis = draw.one_of(&[1_000, CHARGED_BACK_MS_MAX]);
             let code = draw.one_of(&[DeclineCode::Funds, DeclineCode::Refused]);
             let mut may = vec![
                 Trick::Decline(code),
