@@ -514,6 +514,7 @@ mod tests {
         metrics.ocsp_answered("cached");
         metrics.responder_ends("ca-tsu", None);
         metrics.clock(&Synced);
+        metrics.exchange().rail(&semper_ttp::payment::rail::RailId::new("bank").unwrap());
         let text = metrics.render();
         check_names(&text, include_str!("../../ops/deploy/metrics.txt"));
         assert!(text.contains("semper_clock_state{state=\"synced\"} 1"), "{text}");

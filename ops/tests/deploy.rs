@@ -50,7 +50,7 @@ fn listed(list: &str) -> BTreeMap<String, Metric> {
 
 #[test]
 fn names_follow_the_conventions() {
-    assert_eq!(metrics().len(), 47);
+    assert_eq!(metrics().len(), 49);
     for (name, metric) in all_metrics() {
         assert!(name.starts_with("semper_"), "{name}");
         assert!(matches!(&*metric.kind, "counter" | "gauge" | "histogram"), "{name} {}", metric.kind);

@@ -106,7 +106,7 @@ impl<'s> Run<'s> {
         let faults = if is_quiet { Faults::NONE } else { Faults::drawn(&mut draw) };
         let terms = Terms::drawn(&mut draw, stage.now().millis());
         let tricks = if is_quiet { BTreeMap::new() } else { tricks(&mut draw) };
-        for (_, tricks) in &tricks {
+        for tricks in tricks.values() {
             draw.faults.extend(tricks.iter().map(|trick| named(*trick)));
         }
         stage.rails[terms.rail].play(tricks.clone(), rule != Rule::OneKey);
