@@ -37,6 +37,8 @@ enum Weak {
     BelievesTheVerdict,
     /// Where its item was refused it asks no more.
     GivesUp,
+    /// Of its own item it wants the very copy that it has left, which may be gone.
+    AwaitsItsOwn,
     /// It takes items as they are that nobody has looked at.
     WaivesUnseen,
 }
@@ -206,6 +208,11 @@ impl Run {
             }
             Some(Act::Collect) => {
                 let due = self.collect(world, side);
+                // What goes back is erased once it was handed out, and that answer may have been lost: its owner has it (side.rs).
+                let is_its_own = stand.at == At::Collecting(Decided::Returned) && self.weak != Weak::AwaitsItsOwn;
+                if due.is_none() && is_heard && is_its_own {
+                    self.go(world, side, Happened::Collected);
+                }
                 if let Some((of, thing)) = due.filter(|_| is_heard) {
                     if of != side {
                         world.sides[index(side)].has = Some(thing);
@@ -419,6 +426,11 @@ fn swap_verdict_without_the_item() {
 #[test]
 fn swap_refused_and_given_up() {
     weak(None, false, Some(Side::Originator), Weak::GivesUp, "timely_");
+}
+
+#[test]
+fn swap_own_item_is_gone_and_its_answer_was_lost() {
+    weak(None, false, None, Weak::AwaitsItsOwn, "timely_");
 }
 
 #[test]
