@@ -32,8 +32,8 @@ use report::{Report, Violation};
 use rule::{Family, Rule};
 use stage::Stage;
 
-/// Seeds whose runs have failed once, by what was wrong then.
-const KEPT: &[u64] = &[];
+/// Seeds whose runs have failed once: a payer did not know its own order again, which the payee had brought first, spelt otherwise.
+const KEPT: &[u64] = &[3008, 3193];
 
 /// Runs of every test.
 const RUNS: u64 = 360;

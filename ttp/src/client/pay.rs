@@ -406,7 +406,7 @@ impl Payment {
             // Anybody can make another signature over its payload, and may have been faster.
             let recorded = statements.iter().find(|one| is_same(&one.statement, said));
             let recorded = recorded.ok_or(GivenFault::OtherAnswer("it does not have what was said"))?;
-            self.require_recorded(recorded)?;
+            self.require_recorded(said, recorded)?;
         }
         let outcome = decided.map(|decided| self.judge(&decided)).transpose()?;
         match (&self.dossier.verdict, &outcome) {
@@ -432,14 +432,21 @@ impl Payment {
         serde_json::from_slice::<Members>(answer).ok()?.decided.map(|decided| decided.proof)
     }
 
-    /// That the log has what was said.
-    fn require_recorded(&self, ShownMembers { statement, proof }: &ShownMembers) -> Result<(), GivenFault> {
+    /// That the log has what was said, by a signature that counts: that which was sent, or another by the same key over the same.
+    fn require_recorded(&self, said: &str, ShownMembers { statement, proof }: &ShownMembers) -> Result<(), GivenFault> {
         let of = "statement";
+        let fault = |fault| GivenFault::Statement { of, fault };
+        let [said, recorded] = [said, statement].map(|text| Jws::parse(text.as_bytes()).map_err(fault));
+        let (said, recorded) = (said?, recorded?);
+        if said != recorded {
+            let key =
+                self.key(&said.key_id()).ok_or(GivenFault::OtherAnswer("nobody whose key is known has said it"))?;
+            recorded.verify(&key).map_err(fault)?;
+        }
         let proven = proven(proof, of, &self.log)?;
-        let digest = Digest::of(statement.as_bytes());
         let is_first = self.dossier.first().is_some_and(|first| is_same(first, statement));
         let kind = if is_first { ExchangeKind::PaidOpened } else { ExchangeKind::PaidShown };
-        require_entry(&proven, of, Kind::Exchange(kind), &digest)
+        require_entry(&proven, of, Kind::Exchange(kind), &recorded.digest())
     }
 
     fn judge(&self, decided: &DecidedMembers) -> Result<(Outcome, String), Stays> {

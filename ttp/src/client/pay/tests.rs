@@ -113,6 +113,26 @@ fn bytes(value: &Value) -> Vec<u8> {
     value.to_string().into_bytes()
 }
 
+/// The simulation's seeds 3008 and 3193: the payee brought the payer's order first, with the other signature that verifies.
+#[test]
+fn what_was_brought_in_another_spelling_is_what_was_said() {
+    let stage = Stage::new();
+    let (mut payer, mut payee) = both(&stage);
+    let first = payer.dossier().first().unwrap().to_owned();
+    let accept = payee.say(Word::Accept, &stage.r.pen(now())).unwrap();
+    let [other_first, other_accept] =
+        [&first, &accept].map(|statement| text(&twin(&Jws::parse(statement.as_bytes()).unwrap())));
+    assert_ne!((&other_first, &other_accept), (&first, &accept));
+    let answer = bytes(&shown(&payer, &[&other_first, &other_accept], None));
+    assert_eq!(payer.answered(&answer, Some(&first)).unwrap().stage, "HELD");
+    assert_eq!(payee.answered(&answer, Some(&accept)).unwrap().stage, "HELD");
+    // A signature that nobody has made is none, whatever the log has.
+    let (signed, _) = first.rsplit_once('.').unwrap();
+    let unsigned = format!("{signed}.{}", b64u::encode(&[7; 64]));
+    let answer = bytes(&shown(&payer, &[&unsigned], None));
+    assert!(payer.answered(&answer, Some(&first)).is_err());
+}
+
 #[test]
 fn goods_are_paid_by_words_that_are_signed_once() {
     let stage = Stage::new();
