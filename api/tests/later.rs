@@ -179,7 +179,7 @@ async fn no_answer_is_dated_before_its_receipt() {
     let run = Run::new(&world, &o, &r, None);
     let request = run.abort();
     let receipt = taken(&world, &run, &request).await;
-    world.now.at(START.plus_secs(28));
+    world.now.at(START.plus_secs(20));
     assert_eq!((world.service.keep_promises(), run.ask(&world, &request).await.0), (0, 503));
     world.now.at(START.plus_secs(30));
     assert_eq!(world.service.keep_promises(), 1);
@@ -187,6 +187,26 @@ async fn no_answer_is_dated_before_its_receipt() {
     assert_eq!(status, 200);
     let received = receipt.payload_as::<Receipt>().unwrap().body.received_ms;
     assert!(jws(&decided["verdict"]).common().iat >= received);
+}
+
+/// Where a clock was set back by what the ledger waits for, the arbiter decides as of the last moment that it has signed.
+#[tokio::test]
+async fn nothing_is_dated_before_what_was_signed_last() {
+    let (world, o, r) = arbiter().await;
+    world.now.pass(30);
+    let runs = [(); 2].map(|()| Run::new(&world, &o, &r, None));
+    let mut dated = Vec::new();
+    for (run, secs) in runs.iter().zip([30, 28]) {
+        world.now.at(START.plus_secs(secs));
+        let (status, decided) = run.ask(&world, &run.abort()).await;
+        assert_eq!(status, 200, "{decided}");
+        let status = status_of(&world, &o, run).await;
+        dated.extend([&decided["verdict"], &decided["answer"], &status].map(|signed| jws(signed).common().iat));
+    }
+    assert_eq!(dated, [START.plus_secs(30).into(); 6]);
+    world.now.at(START.plus_secs(20));
+    let late = Run::new(&world, &o, &r, None);
+    assert_eq!(late.ask(&world, &late.abort()).await.0, 503, "by more, the ledger takes nothing");
 }
 
 /// Of a run of which a promise is lost the arbiter says nothing more, for it might deny its word.

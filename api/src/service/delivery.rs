@@ -245,7 +245,7 @@ impl Service {
             let told = self.told_of(&x)?;
             let _turn = self.turns.wait(&aggregate);
             let Snapshot { next_seq, state } = self.state_of::<RegisteredDelivery>(&aggregate)?;
-            let (now, clock) = self.time.check();
+            let (now, clock) = self.arbiter_time();
             // Before the end is looked up: what was away is told before anything is decided again.
             let inside = self.pass_door(now);
             // While the door is shut nothing new is asserted, as if there were no clock; what is known is told.

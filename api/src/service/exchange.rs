@@ -362,7 +362,7 @@ impl Service {
             if before.state.decision.is_none() && self.reader().find_tag(&tag_of_verdict(&x))?.is_some() {
                 return Err(ExchangeFault::Erased);
             }
-            let (now, clock) = self.time.check();
+            let (now, clock) = self.arbiter_time();
             let _inside = self.pass_door(now)?;
             // An answer that is dated before its receipt, as after a clock was set back, would convict its signer.
             if promised.as_ref().is_some_and(|promise| now < promise.received) {
@@ -443,7 +443,7 @@ impl Service {
         // No verdict leaves while this is signed, and the size is read first: a later one lies behind it. Nor does it deny what it has
         // promised.
         let (_turn, _) = self.turn_without_promise(x, &aggregate, None)?;
-        let (now, clock) = self.time.check();
+        let (now, clock) = self.arbiter_time();
         if !clock.may_issue() {
             return Err(ExchangeRefusal::Clock { verdict: clock }.into());
         }

@@ -126,7 +126,9 @@ impl Clock for Now {
         self.now().millis()
     }
 
-    fn wait_ms(&self, _: u64) {}
+    fn wait_ms(&self, ms: u64) {
+        self.millis.fetch_add(ms, Ordering::Relaxed);
+    }
 }
 
 /// What outlives a service: its store, anchor and log keys.

@@ -98,7 +98,7 @@ impl Service {
         let Some(taken) = state.events.get(&ErdsEvent::SubmissionAcceptance).filter(|_| state.awaits_notice()) else {
             return Ok(());
         };
-        let (now, _) = self.time.check();
+        let (now, _) = self.arbiter_time();
         // What could not be recorded is not left either.
         drop(self.pass_door(now)?);
         let evidence = self.reader().artefact_of_step(&aggregate.0, taken.step)?.ok_or(ExchangeFault::Erased)?;

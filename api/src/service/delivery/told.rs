@@ -31,7 +31,7 @@ impl Service {
     /// What was decided about a run, and to whom its key went. Waits for whoever decides about it now.
     pub(super) fn told_of(&self, x: &Digest) -> Result<Told, ExchangeFault> {
         let aggregate = Exchange::aggregate(x);
-        let (until, _) = self.time.check();
+        let (until, _) = self.arbiter_time();
         let facts = {
             // Who decides takes its moment within this turn: what is not in the ledger when it is ours has a later one.
             let _turn = self.turns.wait(&aggregate);

@@ -12,6 +12,7 @@ use std::sync::{
 use semper_ttp::{
     evidence::{KeyPurpose, RoleCode},
     time::Timestamp,
+    timestamp::ClockVerdict,
 };
 
 use semper_ledger::entry::Entry;
@@ -31,6 +32,8 @@ pub(crate) struct Presence {
     is_open: AtomicBool,
     /// The last moment at which it took requests, milliseconds since 1970; 0 for never.
     last_ms: AtomicU64,
+    /// The latest moment that it has signed, in the same way.
+    signed_ms: AtomicU64,
 }
 
 /// Somebody decides. Held until what was decided is durable.
@@ -54,6 +57,11 @@ impl Presence {
     /// It has decided at this moment, so it was there.
     pub(in crate::service) fn was_there(&self, millis: u64) {
         self.last_ms.fetch_max(millis, Ordering::Relaxed);
+    }
+
+    /// It signs something of this moment.
+    pub(super) fn signs(&self, at: Timestamp) {
+        self.signed_ms.fetch_max(at.millis(), Ordering::Relaxed);
     }
 
     /// Whether requests are taken, as far as somebody has looked.
@@ -88,7 +96,19 @@ impl Service {
             }
         };
         self.presence.was_there(last);
+        self.presence.signed_ms.fetch_max(last, Ordering::Relaxed);
         Ok(())
+    }
+
+    /// The moment of a decision of the arbiter's. Of a clock that was set back by no more than the ledger waits it is that of the last
+    /// signature: two readings that contradict each other would convict it (exchange-and-disputes §9). One that was set back further is
+    /// refused by the ledger.
+    pub(in crate::service) fn arbiter_time(&self) -> (Timestamp, ClockVerdict) {
+        let (now, clock) = self.time.check();
+        let signed_ms = self.presence.signed_ms.load(Ordering::Relaxed);
+        let is_slightly_behind = signed_ms.saturating_sub(now.millis()) <= self.ledger.mmd_ms();
+        let now = if is_slightly_behind { now.max(Timestamp::from_millis(signed_ms)) } else { now };
+        (now, clock)
     }
 
     /// The time of the newest such entry that is later than `than`, which else it gives back.

@@ -155,7 +155,7 @@ impl Service {
         let run = self.agreed_run(first, second, &signers).map_err(nobody)?;
         let known = self.state_of::<Inline>(&Inline::aggregate(&run.x())).map_err(|fault| nobody(fault.into()))?;
         if known.state.agreement.is_none() {
-            let (now, _) = self.time.check();
+            let (now, _) = self.arbiter_time();
             run.proposed.require_policy(&run.inline, now).map_err(|broken| nobody(broken.into()))?;
         }
         self.inline_turn(&run, &Act::Register, &signers).map_err(nobody)
@@ -248,7 +248,7 @@ impl Service {
         let _turn = self.turns.wait(&aggregate);
         for attempt in 0..ATTEMPTS_MAX {
             let before: Snapshot<InlineState> = self.state_of::<Inline>(&aggregate)?;
-            let (now, clock) = self.time.check();
+            let (now, clock) = self.arbiter_time();
             // Before the ends are looked up: what was away is told before anything is decided again.
             let inside = self.pass_door(now);
             // While the door is shut nothing new is asserted, as if there were no clock; what is known is told.

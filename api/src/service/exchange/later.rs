@@ -117,7 +117,7 @@ impl Service {
         {
             return Ok(None);
         }
-        let (now, clock) = self.time.check();
+        let (now, clock) = self.arbiter_time();
         let event = self.event(checked)?;
         let answer_by = Timestamp::from_millis(now.millis().saturating_add(promises.within_ms()));
         if !is_decided && event.end.as_ref().is_some_and(|end| end.at_ms <= answer_by.millis()) {

@@ -30,6 +30,7 @@ impl Service {
         now: Timestamp,
         body: B,
     ) -> Result<Vec<u8>, ExchangeFault> {
+        self.presence.signs(now);
         let salt = Salt(B64u(self.random()?));
         let common = Common { salt, iat: now.into(), x: Some((*x).into()), shown: None };
         let unsigned = Unsigned::new(&Statement { common, body }, key.algorithm, key.thumbprint)?;

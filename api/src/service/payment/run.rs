@@ -82,7 +82,7 @@ impl Service {
             clock: semper_ttp::timestamp::ClockVerdict::Unsynced,
         };
         for _ in 0..ATTEMPTS_MAX {
-            let (now, clock) = self.time.check();
+            let (now, clock) = self.arbiter_time();
             let _inside = self.pass_door(now)?;
             event.clock = clock;
             // While the door is held no other absence is recorded.
@@ -228,7 +228,7 @@ impl Service {
         let aggregate = Payment::aggregate(x);
         for _ in 0..ATTEMPTS_MAX {
             let Snapshot { next_seq, mut state } = self.state_of::<Payment>(&aggregate)?;
-            let (now, clock) = self.time.check();
+            let (now, clock) = self.arbiter_time();
             let (facts, _) = Payment::decide(&state, &payment::Clocked { event: event.clone(), clock }, now)?;
             if facts.is_empty() {
                 return Ok(state);
