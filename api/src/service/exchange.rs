@@ -9,6 +9,7 @@
 
 mod alive;
 pub(super) mod check;
+mod commit;
 mod inline;
 pub(super) mod keys;
 mod later;
@@ -18,17 +19,14 @@ use std::ops::ControlFlow;
 use std::sync::Arc;
 use std::time::Instant;
 
-use semper_ledger::{
-    entry::Tags,
-    sequencer::{Commit, Draft, Refused},
-};
+use semper_ledger::sequencer::{Commit, Refused};
 use semper_ttp::{
     b64u::B64u32,
     crypto::{SignError, Signer, jose::Thumbprint},
     digest::Digest,
-    evidence::{Fact, KeyId, KeyPurpose, Kind, Recorded as _, names},
+    evidence::{Fact, KeyId, KeyPurpose, Kind, names},
     exchange::{
-        Ask, Broken, Clocked, Decision, Exchange, ExchangeEffect, ExchangeFact, ExchangeRefusal, ExchangeState,
+        Ask, Broken, Clocked, Decision, Exchange, ExchangeRefusal, ExchangeState,
         erds::ErdsRefusal,
         expiry::{self, End, Outage},
         inline::{Inline, InlineRefusal},
@@ -52,9 +50,10 @@ pub(crate) use self::later::Promised;
 use self::{
     alive::Inside,
     check::{Checked, read},
+    commit::Made,
     keys::Signers,
 };
-use super::{Service, ServiceFault, act::ATTEMPTS_MAX, draft};
+use super::{Service, ServiceFault, act::ATTEMPTS_MAX};
 use crate::mailbox::Mailbox;
 use crate::promises::Promises;
 
@@ -350,7 +349,7 @@ impl Service {
         for attempt in 0..ATTEMPTS_MAX {
             let before: Snapshot<ExchangeState> = self.state_of::<Exchange>(&aggregate)?;
             if before.state.answer_to(&asked.jws.key_id(), &asked.jws.x()).is_some() {
-                return self.decided(&before.state, checked);
+                return self.decided(&before.state, checked, None);
             }
             if attempt == 0 {
                 self.require_own_keys(checked)?;
@@ -377,8 +376,9 @@ impl Service {
             let mut state = before.state.clone();
             facts.iter().for_each(|fact| Exchange::apply(&mut state, fact));
             let commit = self.commit_of_run(checked, &before, &facts, &effects, now)?;
+            let made = Made::of(&commit, before.next_seq, facts.len());
             match self.ledger.append(commit) {
-                Ok(_) => {
+                Ok(appended) => {
                     self.presence.was_there(now.millis());
                     if let (None, Some((_, decision))) = (&before.state.decision, &state.decision) {
                         self.metrics.exchange().decided(decision.protocol, decision.outcome);
@@ -389,7 +389,7 @@ impl Service {
                     if checked.run().protocol == Protocol::CdR {
                         self.delivery_is_due(&x);
                     }
-                    return self.decided(&state, checked);
+                    return self.decided(&state, checked, Some((&made, appended.first)));
                 }
                 // Decided anew, on what the other one has left.
                 Err(Refused::Stale { .. } | Refused::StepTaken { .. } | Refused::TagSeen { .. }) => {}
@@ -535,67 +535,5 @@ impl Service {
         })?;
         outages.sort_unstable();
         Ok(outages)
-    }
-
-    fn commit_of_run(
-        &self,
-        checked: &Checked,
-        before: &Snapshot<ExchangeState>,
-        facts: &[ExchangeFact],
-        effects: &[ExchangeEffect],
-        now: Timestamp,
-    ) -> Result<Commit, ExchangeFault> {
-        let x = checked.run().x;
-        let aggregate = Exchange::aggregate(&x);
-        // Of a run that was decided before, the answer points at the verdict that is there.
-        let mut verdict = match &before.state.decision {
-            Some((step, _)) => Some(self.reader().artefact_of_step(&aggregate.0, *step)?.ok_or(ExchangeFault::Erased)?),
-            None => None,
-        };
-        let mut drafts = self.first_uses(checked.keys(), now)?;
-        for ((seq, fact), effect) in (before.next_seq..).zip(facts).zip(effects) {
-            let artefact = match (effect, fact) {
-                (ExchangeEffect::SignVerdict, ExchangeFact::Decided(decision)) => {
-                    let signed = self.sign_verdict(&checked.key, checked, decision)?;
-                    verdict = Some(signed.clone());
-                    Some(signed)
-                }
-                (ExchangeEffect::SignAnswer, ExchangeFact::Answered { to, request, c_r, .. }) => {
-                    let verdict = verdict.as_deref().map(Digest::of).ok_or(ExchangeFault::Erased)?;
-                    Some(self.sign_answer(&checked.key, &x, now, *to, *request, *c_r, verdict)?)
-                }
-                (ExchangeEffect::KeepAnomaly, _) => checked.second().map(|second| second.bytes().to_vec()),
-                (ExchangeEffect::SealKey, _) => Some(self.seal_key(checked)?),
-                // The key leaves with the answer, when this is durable.
-                (ExchangeEffect::HandKey, _) => Some(checked.asked.jws.bytes().to_vec()),
-                (effect, fact) => unreachable!("{effect:?} of {fact:?}"),
-            };
-            let mut envelope = self.envelope(aggregate, seq, now, &[]).map_err(ServiceFault::from)?;
-            envelope.event_digest = checked.asked.jws.x();
-            let tag = matches!(fact, ExchangeFact::Decided(_)).then(|| tag_of_verdict(&x));
-            let tags = tag.map(|tag| Tags::new(vec![tag]).expect("one tag is a set")).unwrap_or_default();
-            drafts.push(Draft { tags, ..draft(&fact.clone().into_fact(&envelope), artefact) });
-        }
-        Ok(Commit { idempotency: None, now_ms: now.millis(), drafts, rows: Vec::new() })
-    }
-
-    /// What a request gets, out of the ledger.
-    fn decided(&self, state: &ExchangeState, checked: &Checked) -> Result<Decided, ExchangeFault> {
-        let asked = &checked.asked;
-        let aggregate = Exchange::aggregate(&checked.run().x).0;
-        let artefact = |step: u64| {
-            let index = self.reader().step_index(&aggregate, step)?.ok_or(ExchangeFault::Erased)?;
-            let artefact = self.reader().artefact(index)?.ok_or(ExchangeFault::Erased)?;
-            Ok::<_, ExchangeFault>((index, artefact))
-        };
-        let (step, decision) = state.decision.as_ref().ok_or(ExchangeFault::Erased)?;
-        let given = state.answer_to(&asked.jws.key_id(), &asked.jws.x()).ok_or(ExchangeFault::Erased)?;
-        Ok(Decided {
-            outcome: decision.outcome,
-            verdict: artefact(*step)?,
-            answer: artefact(given.step)?,
-            outages: decision.end.as_ref().map(|end| end.outages.clone()).unwrap_or_default(),
-            content_key: self.key_for_asker(checked, state)?,
-        })
     }
 }
