@@ -266,6 +266,32 @@ fn erds_false_consignment() {
     convicted(&aborted.forged(D2Event, |body| body.verdict = None), Finding::AgainstTheRules);
 }
 
+/// That nobody answered or asked, beside a verdict that says that somebody did.
+#[test]
+fn erds_missed_behind_decision() {
+    let mut quiet = Case::new();
+    quiet.at(T_EXP + 1, Occurrence::Wake);
+    let mut accepted = Case::new();
+    accepted.accept(START + 6);
+    accepted.at(T_EXP + 1, Occurrence::Wake);
+    for missed in [quiet.body(C5), accepted.body(D2Event)] {
+        for outcome in [Outcome::Released, Outcome::Aborted, Outcome::Void] {
+            let decided_at = |at: u64| {
+                let mut case = Case::new();
+                case.decided(outcome, at);
+                case.judged_of(vec![case.script.sign(missed.clone())])
+            };
+            for at in [START + 10, T_EXP] {
+                convicted(&decided_at(at), Finding::AgainstTheRules);
+            }
+            assert!(decided_at(T_EXP + 1).findings.is_empty(), "a moment that had passed had passed");
+        }
+    }
+    // By its own course a decision behind the end is recorded behind what was missed.
+    quiet.decided(Outcome::Released, T_EXP + 5);
+    honest(&quiet, &[("A.1", None), ("C.2", None), ("C.5", Some("C.3")), ("D.1", None)]);
+}
+
 /// d2 has its own time, and evidence of it claims no other.
 #[test]
 fn erds_backdated_acceptance() {

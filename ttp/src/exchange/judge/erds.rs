@@ -245,6 +245,14 @@ pub fn followed(
             in_time(told.event_ms.get() >= t_exp && told.at_ms > told.event_ms, "what it awaited could still come")
         }
     };
+    // Whoever had been told of the decision would not have awaited anything any more.
+    let undecided = || {
+        let is_later = |verdict: &Verdict| verdict.outcome == Outcome::Expired || verdict.decided_ms > told.event_ms;
+        rule(
+            verdicts.iter().all(|(_, verdict)| is_later(verdict)),
+            "the run had been decided before what it awaited could be missed",
+        )
+    };
     // A verdict that was not filed is believed to be as told: whoever doubts it asks for it by its hash.
     let verdict = |is_when: &dyn Fn(&Verdict) -> bool| {
         let named = told.verdict.ok_or(Fault::Rule("its event rests on a verdict, and it names none"))?;
@@ -312,6 +320,7 @@ pub fn followed(
         },
         (ErdsEvent::AcceptanceRejectionExpiry, []) => {
             unnamed?;
+            undecided()?;
             end_passed()
         }
         (ErdsEvent::ContentConsignment, []) => verdict(&at_decision),
@@ -319,6 +328,7 @@ pub fn followed(
             Some(ErdsReason::TakenBack | ErdsReason::Escrow) => verdict(&at_decision),
             _ => {
                 unnamed?;
+                undecided()?;
                 end_passed()
             }
         },
