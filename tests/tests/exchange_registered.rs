@@ -5,7 +5,7 @@ use std::fs;
 use std::path::Path;
 
 use semper_tests::arbiter::{Party, get_as, post, post_as, text};
-use semper_tests::exchange::{Stage, go_on, sent, shown};
+use semper_tests::exchange::{Mailed, Stage, go_on, sent, shown};
 use semper_tests::http::get;
 use semper_tests::notary::{World, json};
 use semper_tests::process::{Finished, run};
@@ -190,6 +190,30 @@ fn both_sides_use_the_program() {
     // Of a contract there is no such evidence.
     let (contract, _) = stage.offered("contract.run");
     assert!(go_on(&["register"], &contract).expect(64).stdout.contains("only deliveries"));
+}
+
+/// Whoever listens keeps the arbiter's notice for a person, and leaves where it is what somebody else calls one.
+#[test]
+fn a_listener_keeps_the_notices_that_count() {
+    let stage = Stage::new();
+    let (file, to, seller) =
+        (stage.world.file("news.txt", b"The tower.\n"), stage.to_buyer(), stage.path("seller.run"));
+    let deliver = ["deliver", &file, "--about", "news", "--to", &to, "--run", &seller, "--ends", &in_three_days()];
+    let _d1 = sent(&stage.signer(&stage.seller, &deliver));
+    assert_eq!(letters(&go_on(&["register"], &seller)), ["A.1", "C.1"]);
+    forged_notice(&stage, &seller);
+    let runs = stage.path("buyer");
+    fs::create_dir_all(&runs).expect("a folder");
+    let words = ["listen", "--mailbox", "--runs", &runs, "--accept-from", &stage.seller.id, "--yes"];
+    let mut buyer = Mailed::start(&stage.signer_args(&stage.buyer, &words));
+    buyer.wait_for("a notice came that a delivery was submitted to you");
+    buyer.wait_for("stays in the mailbox: a notice that does not count");
+    buyer.stop();
+    let kept = fs::read_dir(&runs).expect("a folder").filter_map(Result::ok).map(|entry| entry.path());
+    let kept: Vec<_> = kept.filter(|path| shown(path).contains("/offer-notice-")).collect();
+    let [kept] = &kept[..] else { panic!("one notice: {kept:?}") };
+    let kept = Message::parse(&fs::read(kept).expect("a notice")).expect("a message");
+    assert_eq!(kept.statement.bytes(), fs::read(Path::new(&seller).join("evidence-A.1.jws")).expect("evidence"));
 }
 
 /// The seller leaves a notice of its own in the buyer's mailbox.

@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use semper_ledger::note::VerifierKey;
 
-use super::verdict::{GivenFault, bad, proven, require_entry};
+use super::verdict::{GivenFault, proven, require_entry};
 use crate::crypto::jose::Key;
 use crate::digest::Digest;
 use crate::evidence::{ExchangeKind, Kind};
@@ -45,7 +45,8 @@ pub struct AwaitedWord {
 /// A registered delivery.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Register {
-    /// In the order of their entries.
+    /// In the order of their entries. Two of one event that say different things both count, against their signer
+    /// ([`contradiction`](crate::exchange::judge::erds::contradiction)).
     pub evidence: Vec<Shown>,
     /// What comes next if nothing comes.
     pub awaited: Vec<AwaitedWord>,
@@ -79,10 +80,9 @@ impl Register {
         let mut read = Vec::new();
         for piece in evidence {
             let shown = Shown::read(piece, x, arbiter, log)?;
-            if read.iter().any(|other: &Shown| other.says.event == shown.says.event) {
-                return Err(bad(ErdsEvidence::TAG, "the same event is shown twice"));
+            if !read.iter().any(|other: &Shown| other.jws.x() == shown.jws.x()) {
+                read.push(shown);
             }
-            read.push(shown);
         }
         read.sort_by_key(|shown| shown.index);
         Ok(Self { evidence: read, awaited })

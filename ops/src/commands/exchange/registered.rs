@@ -12,10 +12,10 @@ use semper_ttp::client::party::House;
 use semper_ttp::client::peer::Holder;
 use semper_ttp::digest::Digest;
 use semper_ttp::exchange::run::Run;
-use semper_ttp::statement::Body as _;
 use semper_ttp::statement::exchange::Side;
 use semper_ttp::statement::exchange::cd_r::D1;
 use semper_ttp::statement::exchange::erds::{ErdsEvent, ErdsEvidence, Refuse};
+use semper_ttp::statement::{Body as _, Jws};
 use serde_json::{Value, json};
 
 use super::begin;
@@ -127,7 +127,7 @@ pub(super) fn refuse(args: &cli::ExchangeRefuse, as_json: bool) -> Result<Exit, 
         let proof = PathBuf::from(format!("{}.tlog-proof", file.display()));
         let written = written.and_then(|()| atomic::write_new(&proof, shown.proof.as_bytes()));
         written.map_err(|error| Failed::usage(&format!("{}: {error}", file.display())))?;
-        Ok::<_, Failed>((ErdsEvent::ConsignmentRejection, file))
+        Ok::<_, Failed>((shown.jws.digest(), file))
     });
     tell(&run.x, &register, &kept.transpose()?.into_iter().collect::<Vec<_>>(), &[], as_json);
     Ok(if refusal.is_some() { Exit::Ok } else { Exit::Falsified })
@@ -190,20 +190,20 @@ fn fetch(remote: &Remote, x: &Digest) -> Result<Vec<u8>, Failed> {
 
 /// Keeps each piece with its proof; gives the files. Where another one of the same event was kept before, both stay: together they may
 /// convict the arbiter.
-fn keep(folder: &Folder, register: &Register, as_json: bool) -> Result<Vec<(ErdsEvent, PathBuf)>, Failed> {
+fn keep(folder: &Folder, register: &Register, as_json: bool) -> Result<Vec<(Digest, PathBuf)>, Failed> {
     let mut kept = Vec::new();
     for shown in &register.evidence {
         let (letter, bytes) = (shown.says.event.letter(), shown.jws.bytes());
         let mut name = format!("evidence-{letter}.jws");
         if fs::read(folder.path().join(&name)).is_ok_and(|there| there != bytes) {
             name = format!("evidence-{letter}-{}.jws", &shown.jws.digest().to_string()[..16]);
-            let why = "the arbiter shows other evidence than before";
+            let why = "the arbiter shows other evidence of this event too";
             say::trouble(as_json, format_args!("{name}: {why}: semper exchange accuse looks whether that convicts it"));
         }
         folder.write(&name, bytes)?;
         // The log has grown: the proof is another one, of the same.
         folder.replace(&format!("{name}.tlog-proof"), shown.proof.as_bytes())?;
-        kept.push((shown.says.event, folder.path().join(name)));
+        kept.push((shown.jws.digest(), folder.path().join(name)));
     }
     Ok(kept)
 }
@@ -216,8 +216,8 @@ fn keep_policy(driver: &Driver, remote: &Remote) -> Result<(), Failed> {
     driver.folder.write(POLICY, &service::policy(remote, &policy)?)
 }
 
-fn tell(x: &Digest, register: &Register, kept: &[(ErdsEvent, PathBuf)], not_recorded: &[String], as_json: bool) {
-    let file = |event| kept.iter().find(|(of, _)| *of == event).map(|(_, file)| file);
+fn tell(x: &Digest, register: &Register, kept: &[(Digest, PathBuf)], not_recorded: &[String], as_json: bool) {
+    let file = |jws: &Jws| kept.iter().find(|(of, _)| *of == jws.digest()).map(|(_, file)| file);
     if as_json {
         let evidence = register.evidence.iter().map(|shown| {
             let says = &shown.says;
@@ -228,7 +228,7 @@ fn tell(x: &Digest, register: &Register, kept: &[(ErdsEvent, PathBuf)], not_reco
                 "recorded_at": words::time(says.at_ms.get()),
                 "reasons": says.codes().iter().map(|reason| reason.name()).collect::<Vec<_>>(),
                 "entry": shown.index,
-                "file": file(says.event),
+                "file": file(&shown.jws),
             })
         });
         let awaited = register.awaited.iter().map(|word| json!({ "until": word.until, "then": word.then }));

@@ -1,10 +1,17 @@
 //! A delivery from the parties' side.
 
+use serde_json::json;
+
 use super::*;
+use crate::client::evidence::EVIDENCE_BYTES_MAX;
 use crate::client::message::CONTENT_BYTES_MAX;
 use crate::crypto::{OsEntropy, SecretKey};
 use crate::exchange::cd_r::{key_hash, message_hash, seal_content};
+use crate::exchange::erds::{Recording, evidence_of};
+use crate::exchange::judge::erds::contradiction;
+use crate::exchange::testing::twin;
 use crate::statement::exchange::cd_r::{ContentKey, D1, D3, D4, EscrowArbiter, EscrowText, Mode};
+use crate::statement::exchange::erds::{ErdsEvent, ErdsEvidence};
 
 const NEWS: &[u8] = b"The tower was sold twice.";
 
@@ -217,4 +224,52 @@ fn statements_of_another_side_or_run_or_protocol_change_nothing() {
     let false_d4 = pens.1.sign(Some(x), D4 { hm: B64u([3; 32]) }).unwrap();
     assert!(matches!(o.take(&false_d4, None, b"", &pens.0), Err(Stays::Broken(Broken::OtherCommitment { .. }))));
     assert_eq!(deliver(&stage, Some(now().millis() + DELTA_MS)).unwrap_err(), Stays::TooLate);
+}
+
+/// What the arbiter shows of a registered delivery: each piece in its own right, and two that contradict each other both, for whoever accuses it.
+#[test]
+fn evidence_counts_that_the_arbiter_signed_and_the_log_has() {
+    let stage = Stage::new();
+    let (o, r, _) = posted(&stage);
+    let d1 = o.course().first().payload_as::<D1>().unwrap().body;
+    let x = o.course().run().x;
+    let body = |event: ErdsEvent, secs: u64| {
+        let at = now().plus_secs(secs);
+        let (event_ms, reason, statement) = (at.millis(), None, None);
+        let recording = Recording { x, at, event, event_ms, reason, statement, verdict: None, outages: vec![] };
+        evidence_of(&d1, now(), &recording, None)
+    };
+    let signed = |by: &Person, of: Digest, body: ErdsEvidence| by.pen(now()).sign(Some(of), body).unwrap();
+    let [taken, later, accepted] = [
+        (ErdsEvent::SubmissionAcceptance, 1),
+        (ErdsEvent::SubmissionAcceptance, 2),
+        (ErdsEvent::ConsignmentAcceptance, 3),
+    ]
+    .map(|(event, secs)| signed(&stage.t, x, body(event, secs)));
+    let turned = twin(&taken);
+    let answer = |shown: &[(&Jws, Digest)]| {
+        let shown = shown.iter().map(|(jws, logged)| {
+            let proof = proof(Kind::Exchange(ExchangeKind::DeliveryEvent), *logged, Vec::new());
+            json!({ "statement": String::from_utf8_lossy(jws.bytes()), "proof": proof })
+        });
+        json!({ "evidence": shown.collect::<Vec<_>>() }).to_string().into_bytes()
+    };
+    let read = |shown: &[&Jws]| {
+        let shown: Vec<_> = shown.iter().map(|jws| (*jws, jws.digest())).collect();
+        r.register(&answer(&shown))
+            .map(|register| register.evidence.into_iter().map(|shown| shown.jws).collect::<Vec<_>>())
+    };
+    assert_eq!(read(&[&taken, &accepted]), Ok(vec![taken.clone(), accepted.clone()]));
+    assert_eq!(read(&[&taken, &turned]), Ok(vec![taken.clone()]), "the same, with another signature");
+    assert_eq!(read(&[&taken, &later]), Ok(vec![taken.clone(), later.clone()]));
+    let [one, other] = [&taken, &later].map(|jws| jws.payload_as::<ErdsEvidence>().unwrap().body);
+    assert!(contradiction(&one, &other).is_some());
+    let of_event = |event| body(event, 1);
+    let by_another = signed(&stage.o, x, of_event(ErdsEvent::SubmissionAcceptance));
+    let of_another = signed(&stage.t, Digest([7; 32]), of_event(ErdsEvent::SubmissionAcceptance));
+    for wrong in [by_another, of_another] {
+        assert!(read(&[&taken, &wrong]).is_err());
+    }
+    assert!(r.register(&answer(&[(&taken, later.digest())])).is_err(), "the log has something else");
+    assert!(matches!(r.register(&vec![b' '; EVIDENCE_BYTES_MAX + 1]), Err(Stays::Given(GivenFault::Lacks(_)))));
 }
