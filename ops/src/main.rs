@@ -16,6 +16,9 @@ mod time;
 use cli::{Cli, Command};
 use exit::Exit;
 
+#[global_allocator]
+static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+
 fn main() -> Exit {
     let cli = match Cli::parse_or_exit(std::env::args_os()) {
         Ok(cli) => cli,
